@@ -1,0 +1,148 @@
+//! What the machine and the kernel say about what just happened.
+
+use super::{Principal, Structure};
+
+/// The kind of an [`Event`], with the meaning of its fields where they differ from the usual.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
+#[repr(u8)]
+pub enum EventKind {
+    /// A step was fetched and decoded: `virt` is its address, `value` its number.
+    Step,
+    /// Memory was read: `value` is what was read, aligned to its 8-byte word, `mask` which bytes.
+    Load,
+    /// Memory was written: `value` is the new word, `old` the one before, `mask` which bytes.
+    Store,
+    /// A run of words was filled or copied to: `value` words starting at `phys`; each of their
+    /// bytes was written.
+    StoreRun,
+    /// A run of words was read by one operation: `value` words starting at `phys`.
+    LoadRun,
+    /// A device wrote memory past the processors' translation: as `Store`.
+    DmaWrite,
+    /// A device read memory past the processors' translation: as `Load`.
+    DmaRead,
+    /// The IOMMU refused a device's transfer to `phys`.
+    DmaRefused,
+    /// A processor walked the tables and wrote accessed or dirty bits to the entry at `phys`.
+    TableMark,
+    /// A processor dropped translations: `virt` the page (or all, with `value` 1; all including
+    /// global ones, with `value` 2).
+    Invalidate,
+    /// A processor loaded another root: `value` is the new CR3, `old` the one before.
+    RootSwitch,
+    /// The privilege changed: `value` is the new ring (0 or 3), `old` by what: see
+    /// [`Event::BY_SYSCALL`] and its siblings; `virt` the stack pointer afterwards.
+    ModeSwitch,
+    /// Something was pushed by a call, an interrupt or an exception at ring 0: `virt` is the stack
+    /// pointer afterwards.
+    KernelPush,
+    /// An exception was raised: `value` is vector << 32 | error code, `virt` the faulting address,
+    /// `old` the instruction pointer.
+    Exception,
+    /// An interrupt was delivered: `value` is its vector.
+    Interrupt,
+    /// The kernel stopped itself: `value` is the bug check code; parameters are in the crash block.
+    BugCheck,
+    /// The machine was reset without a dump: a triple fault.
+    Reset,
+    /// The machine starts again: `value` is the number of the boot, from 0.
+    Boot,
+    /// A process asks for something across the mode line: `value` is the service number, `old` and
+    /// `virt` its first two arguments.
+    Request,
+    /// What a principal can see of a finished operation: `value` the operation, `old` the status,
+    /// `virt` a hash of the bytes it got.
+    Observe,
+    /// Claim by the kernel: `value` words at `phys` now belong to `subject` as `structure`.
+    Grant,
+    /// Claim by the kernel: `value` words at `phys` now belong to nobody.
+    Release,
+    /// Claim by the kernel: `subject` may, until taken back, also write the `value` words at `phys`.
+    Lend,
+    /// Claim by the kernel: what was lent to `subject` in the `value` words at `phys` is taken back.
+    Reclaim,
+    /// Claim by the kernel: `value` words at `phys` are also mapped for `subject` to read and,
+    /// with `old` 1, to write.
+    Share,
+    /// Claim by the kernel: what was shared with `subject` is withdrawn.
+    Unshare,
+    /// Claim by the kernel: `subject` was given a handle `value` to object `virt` with rights `old`.
+    HandleOpened,
+    /// Claim by the kernel: `subject`'s handle `value` was closed.
+    HandleClosed,
+    /// Claim by the kernel: `subject`'s use of handle `value` was allowed, with rights `old`, and led
+    /// to object `virt`.
+    HandleUsed,
+    /// Claim by the kernel: process `subject` exists, its root at `phys`; `value` 1 when critical.
+    ProcessCreated,
+    /// Claim by the kernel: process `subject` ended, with status `value`.
+    ProcessEnded,
+    /// Claim by the kernel: the driver host `subject` is running again.
+    HostRestarted,
+    /// Claim by the kernel: device `value` was given up after `old` failures.
+    DeviceDisabled,
+    /// Claim by the kernel: device `subject` may transfer to or from the `value` words at `phys`;
+    /// with `old` 1 also write them.
+    DmaGrant,
+    /// Claim by the kernel: device `subject`'s leave for the `value` words at `phys` is taken back.
+    DmaRevoke,
+    /// A request packet at `phys` was handed to `subject`.
+    RequestHandover,
+    /// A fault that was planned struck here: `value` is its number in the plan.
+    Strike,
+}
+
+/// One thing that happened. Every event is folded into the trace hash.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Event {
+    /// What happened.
+    pub kind: EventKind,
+    /// Whose code, or which device, did it.
+    pub actor: Principal,
+    /// The process in whose address space it happened.
+    pub context: Principal,
+    /// Whom a claim is about; the actor otherwise.
+    pub subject: Principal,
+    /// The type the actor meant, or the claim names.
+    pub structure: Structure,
+    /// Which bytes of an 8-byte word, bit 0 the lowest.
+    pub mask: u8,
+    /// Which processor, or 0xff for a device.
+    pub processor: u8,
+    /// Whether a fault altered this very operation.
+    pub struck: bool,
+    /// Physical address, 8-byte aligned for loads and stores.
+    pub phys: u64,
+    /// Linear address.
+    pub virt: u64,
+    /// See [`EventKind`].
+    pub value: u64,
+    /// See [`EventKind`].
+    pub old: u64,
+}
+
+impl Event {
+    /// [`EventKind::ModeSwitch`] by the `syscall` instruction.
+    pub const BY_SYSCALL: u64 = 0;
+    /// [`EventKind::ModeSwitch`] through an interrupt or trap gate.
+    pub const BY_GATE: u64 = 1;
+    /// [`EventKind::ModeSwitch`] by `sysret`.
+    pub const BY_SYSRET: u64 = 2;
+    /// [`EventKind::ModeSwitch`] by `iretq`.
+    pub const BY_IRET: u64 = 3;
+
+    /// The event as words for the trace hash.
+    #[inline(always)]
+    #[must_use]
+    pub const fn words(&self) -> [u64; 5] {
+        let head = (self.kind as u64)
+            | (self.actor.0 as u64) << 8
+            | (self.context.0 as u64) << 16
+            | (self.subject.0 as u64) << 24
+            | (self.structure as u64) << 32
+            | (self.mask as u64) << 40
+            | (self.processor as u64) << 48
+            | (self.struck as u64) << 56;
+        [head, self.phys, self.virt, self.value, self.old]
+    }
+}

@@ -1,0 +1,27 @@
+//! What are the words? Plain values that every other layer shares.
+//!
+//! Nothing here knows a machine, a kernel or a rule. Addresses, kinds of access, identities, seeds
+//! and the vocabulary of events: data without behaviour, so that the judge (`authority`) and the
+//! accused (`machine`, `kernel`) can speak of the same thing without sharing any code that decides.
+
+mod access;
+mod address;
+mod digest;
+mod event;
+mod layout;
+mod principal;
+mod ratio;
+mod seed;
+mod structure;
+mod witness;
+
+pub use access::{Access, Ring};
+pub use address::{Frame, FRAME_BYTES, Page, PhysAddr, VirtAddr};
+pub use digest::{Digest, TraceHash};
+pub use event::{Event, EventKind};
+pub use layout::Field;
+pub use principal::{Principal, PrincipalKind, PrincipalSet};
+pub use ratio::Ratio;
+pub use seed::{Seed, Stream};
+pub use structure::Structure;
+pub use witness::Witness;

@@ -1,0 +1,3 @@
+//! Deterministic fault injection for the boundary between user mode and kernel mode.
+
+pub mod base;
