@@ -24,7 +24,7 @@ impl Field {
     /// When the offset is not a multiple of 8.
     #[must_use]
     pub const fn new(structure: Structure, offset: u64, name: &'static str) -> Self {
-        assert!(offset % 8 == 0, "fields are 8-byte aligned");
+        assert!(offset.is_multiple_of(8), "fields are 8-byte aligned");
         Self { structure, offset, name }
     }
 }

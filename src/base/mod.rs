@@ -16,7 +16,7 @@ mod structure;
 mod witness;
 
 pub use access::{Access, Ring};
-pub use address::{Frame, FRAME_BYTES, Page, PhysAddr, VirtAddr};
+pub use address::{FRAME_BYTES, Frame, Page, PhysAddr, VirtAddr};
 pub use digest::{Digest, TraceHash};
 pub use event::{Event, EventKind};
 pub use layout::Field;
