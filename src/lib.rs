@@ -1,3 +1,4 @@
 //! Deterministic fault injection for the boundary between user mode and kernel mode.
 
 pub mod base;
+pub mod minimise;
