@@ -1,0 +1,4 @@
+//! How is it told? One format, one file.
+
+pub mod interval;
+pub mod table;
