@@ -1,0 +1,74 @@
+//! What a fault is to the machine.
+
+use super::PointKind;
+use crate::base::{Principal, VirtAddr};
+
+/// What is about to happen, open to alteration.
+///
+/// Which fields mean something depends on the kind: `virt` is the address of an access, the stack
+/// pointer of a mode switch, the handle of a look-up, the physical address of a transfer; `value` is
+/// what will be stored, the length of a probe or copy, the size of an allocation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Operation {
+    /// What is about to happen.
+    pub kind: PointKind,
+    /// Who is about to do it.
+    pub principal: Principal,
+    /// See above.
+    pub virt: u64,
+    /// See above.
+    pub value: u64,
+    /// Which bytes of the 8-byte word an access covers.
+    pub mask: u8,
+}
+
+/// What the machine does with an operation after a fault has seen it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    /// Carry on with the operation as it now stands.
+    Proceed,
+    /// Leave it out. A load that is left out yields zero; an allocation fails.
+    Skip,
+    /// Do it twice.
+    Repeat,
+    /// Raise the exception with this vector instead (0 divide, 6 invalid opcode, …).
+    Raise(u8),
+    /// Continue at this address instead.
+    Jump(u64),
+    /// Stay here for ever: the step is fetched again and again.
+    Hang,
+}
+
+/// The machine as a fault sees it at the moment it strikes.
+pub trait Scene {
+    /// The 8-byte word at a physical address, without effect on anything; all ones outside memory.
+    fn peek(&self, phys: u64) -> u64;
+    /// Changes a physical word behind everybody's back, as a particle, a row disturbance or a
+    /// stray transfer does. Counts as a strike's own store.
+    fn poke(&mut self, phys: u64, value: u64);
+    /// Where the current address space maps this address, rights aside.
+    fn translate(&self, virt: VirtAddr) -> Option<u64>;
+    /// General register `number` (rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi, r8 … r15).
+    fn register(&self, number: usize) -> u64;
+    /// Changes general register `number`.
+    fn set_register(&mut self, number: usize, value: u64);
+    /// The instruction pointer.
+    fn instruction_pointer(&self) -> u64;
+    /// Bytes of physical memory.
+    fn memory_bytes(&self) -> u64;
+    /// The page-map root of the current address space.
+    fn root(&self) -> u64;
+}
+
+/// Something that goes wrong at an injection point.
+///
+/// Implement it for a fault of your own: `strike` is called once the plan's trigger is met (and at
+/// every later matching point when the plan says so).
+pub trait Fault: Send {
+    /// Its name, as in `ringfence list faults`.
+    fn name(&self) -> &'static str;
+
+    /// Alters the operation or the scene and says what becomes of the operation. `None`: it could not
+    /// strike here (nothing to alter), and the activation is not counted.
+    fn strike(&mut self, operation: &mut Operation, scene: &mut dyn Scene) -> Option<Verdict>;
+}

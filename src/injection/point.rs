@@ -1,0 +1,105 @@
+//! The kinds of injection point.
+
+use core::fmt;
+
+use crate::base::Principal;
+
+macro_rules! point_kinds {
+    ($($(#[doc = $doc:literal])* $name:ident = $text:literal,)*) => {
+        /// What is about to happen at an injection point.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
+        #[repr(u8)]
+        pub enum PointKind { $($(#[doc = $doc])* $name,)* }
+
+        impl PointKind {
+            /// Every kind, in the order of its number.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// Its name in scenarios and replay lines.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$name => $text,)* }
+            }
+        }
+    };
+}
+
+point_kinds! {
+    /// A step is about to run.
+    Step = "step",
+    /// Memory is about to be read.
+    Load = "load",
+    /// Memory is about to be written.
+    Store = "store",
+    /// Memory is about to be written with the meaning of a page-table entry.
+    TableStore = "table-store",
+    /// A processor is about to drop cached translations.
+    Invalidate = "invalidate",
+    /// The privilege is about to change.
+    ModeSwitch = "mode-switch",
+    /// An allocator is about to hand out memory or a frame.
+    Allocate = "allocate",
+    /// An allocator is about to take memory or a frame back.
+    Free = "free",
+    /// A handle is about to be looked up.
+    HandleLookup = "handle-lookup",
+    /// A user buffer is about to be probed.
+    Probe = "probe",
+    /// A request packet is about to be handed to the next driver.
+    Handover = "handover",
+    /// An interrupt is about to be delivered.
+    Interrupt = "interrupt",
+    /// A device is about to transfer.
+    Dma = "dma",
+    /// A buffer is about to be copied: its length may be altered.
+    Copy = "copy",
+}
+
+impl fmt::Display for PointKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// A set of kinds of injection point.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct PointKinds(u32);
+
+impl PointKinds {
+    /// Just these.
+    #[must_use]
+    pub const fn of(kinds: &[PointKind]) -> Self {
+        let mut bits = 0;
+        let mut i = 0;
+        while i < kinds.len() {
+            bits |= 1 << kinds[i] as u32;
+            i += 1;
+        }
+        Self(bits)
+    }
+
+    /// Whether it has this one.
+    #[must_use]
+    pub const fn contains(self, kind: PointKind) -> bool {
+        self.0 >> kind as u32 & 1 == 1
+    }
+}
+
+/// An injection point that a run reached, as the golden run writes it down.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PointRecord {
+    /// What was about to happen.
+    pub kind: PointKind,
+    /// Who was about to do it.
+    pub principal: Principal,
+    /// In which routine, by its number in the linked program; 0xffff for a device.
+    pub routine: u16,
+    /// Called by which routine (0xffff when by none that the frame chain names).
+    pub caller: u16,
+    /// The running number of the point in its run, from 0.
+    pub number: u64,
+    /// The running number of the step during which it was reached.
+    pub clock: u64,
+    /// The address or argument it was about to use.
+    pub argument: u64,
+}

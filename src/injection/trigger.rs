@@ -1,0 +1,151 @@
+//! When an armed fault strikes.
+
+use super::{Fault, PointKind, PointRecord};
+use crate::base::Principal;
+
+/// The injection point a fault waits for: by who, where and the how-manieth such point it is, so that
+/// an added step elsewhere does not move it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Trigger {
+    /// What must be about to happen.
+    pub kind: PointKind,
+    /// Who must be about to do it.
+    pub principal: Principal,
+    /// In which routine, by its number in the linked program; `None` for any.
+    pub routine: Option<u16>,
+    /// Called by which routine; `None` for any.
+    pub caller: Option<u16>,
+    /// The how-manieth such point, from 1.
+    pub nth: u64,
+}
+
+/// How often an armed fault strikes once its trigger is met.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Recurrence {
+    /// At that point only.
+    Once,
+    /// There and at every later matching point.
+    Always,
+}
+
+/// A fault in place, waiting.
+pub struct Armed {
+    /// What waits.
+    pub fault: Box<dyn Fault>,
+    /// For what.
+    pub trigger: Trigger,
+    /// How often.
+    pub recurrence: Recurrence,
+    /// Matching points seen so far.
+    pub seen: u64,
+    /// How often it struck.
+    pub strikes: u64,
+}
+
+impl Armed {
+    /// A fault that has seen nothing yet.
+    #[must_use]
+    pub fn new(fault: Box<dyn Fault>, trigger: Trigger, recurrence: Recurrence) -> Self {
+        Self { fault, trigger, recurrence, seen: 0, strikes: 0 }
+    }
+
+    /// Whether the point now reached is one to strike at. Counts it when it matches.
+    fn is_due(&mut self, reached: &PointRecord) -> bool {
+        let wanted = &self.trigger;
+        let matches = wanted.kind == reached.kind
+            && wanted.principal == reached.principal
+            && wanted.routine.is_none_or(|routine| routine == reached.routine)
+            && wanted.caller.is_none_or(|caller| caller == reached.caller);
+        if !matches {
+            return false;
+        }
+        self.seen += 1;
+        match self.recurrence {
+            Recurrence::Once => self.seen == wanted.nth,
+            Recurrence::Always => self.seen >= wanted.nth,
+        }
+    }
+}
+
+/// All armed faults of one run, and the count of points reached.
+#[derive(Default)]
+pub struct Points {
+    /// Points reached so far.
+    pub reached: u64,
+    armed: Vec<Armed>,
+    kinds: u32,
+    record: Option<Vec<PointRecord>>,
+}
+
+impl Points {
+    /// Puts a fault in place.
+    pub fn arm(&mut self, armed: Armed) {
+        self.kinds |= 1 << armed.trigger.kind as u32;
+        self.armed.push(armed);
+    }
+
+    /// Takes all faults out again and returns them with their counts.
+    pub fn disarm(&mut self) -> Vec<Armed> {
+        self.kinds = if self.record.is_some() { u32::MAX } else { 0 };
+        core::mem::take(&mut self.armed)
+    }
+
+    /// The armed faults.
+    #[must_use]
+    pub fn armed(&self) -> &[Armed] {
+        &self.armed
+    }
+
+    /// Starts to write down every point reached.
+    pub fn start_recording(&mut self) {
+        self.record = Some(Vec::new());
+        self.kinds = u32::MAX;
+    }
+
+    /// Stops, and returns what was written down.
+    pub fn stop_recording(&mut self) -> Vec<PointRecord> {
+        self.kinds = self.armed.iter().fold(0, |kinds, a| kinds | 1 << a.trigger.kind as u32);
+        self.record.take().unwrap_or_default()
+    }
+
+    /// Counts a point; whether anybody may be interested in its kind.
+    #[inline(always)]
+    pub fn reach(&mut self, kind: PointKind) -> bool {
+        self.reached += 1;
+        self.kinds >> kind as u32 & 1 == 1
+    }
+
+    /// The place in the plan of the fault that is due at this point, if any. Writes the point down
+    /// when recording.
+    pub fn due(&mut self, reached: PointRecord) -> Option<usize> {
+        if let Some(record) = &mut self.record {
+            record.push(reached);
+        }
+        let mut due = None;
+        for (index, armed) in self.armed.iter_mut().enumerate() {
+            if armed.is_due(&reached) && due.is_none() {
+                due = Some(index);
+            }
+        }
+        due
+    }
+
+    /// Takes a fault out to let it strike; it must be [put back](Self::put_back).
+    pub fn take(&mut self, index: usize) -> Armed {
+        self.armed.swap_remove(index)
+    }
+
+    /// Puts a fault back in its place, with one strike more when it struck.
+    pub fn put_back(&mut self, index: usize, mut armed: Armed, struck: bool) {
+        armed.strikes += u64::from(struck);
+        self.armed.push(armed);
+        let last = self.armed.len() - 1;
+        self.armed.swap(index, last);
+    }
+
+    /// How often faults struck, all together.
+    #[must_use]
+    pub fn strikes(&self) -> u64 {
+        self.armed.iter().map(|armed| armed.strikes).sum()
+    }
+}

@@ -1,0 +1,62 @@
+//! The kernel stopping itself.
+
+use crate::machine::{Flow, routine};
+
+use super::layout::{address, crash_block};
+
+/// Bug check codes, by the names of the Windows debugger documentation ("Bug Check Code
+/// Reference").
+pub mod code {
+    /// Kernel code touched pageable or invalid memory at a raised level.
+    pub const IRQL_NOT_LESS_OR_EQUAL: u64 = 0x0a;
+    /// A reference count went wrong.
+    pub const REFERENCE_BY_POINTER: u64 = 0x18;
+    /// A pool header is damaged.
+    pub const BAD_POOL_HEADER: u64 = 0x19;
+    /// The memory manager found its structures wrong.
+    pub const MEMORY_MANAGEMENT: u64 = 0x1a;
+    /// An exception nobody handled.
+    pub const KMODE_EXCEPTION_NOT_HANDLED: u64 = 0x1e;
+    /// An exception in a system service.
+    pub const SYSTEM_SERVICE_EXCEPTION: u64 = 0x3b;
+    /// The frame list is damaged.
+    pub const PFN_LIST_CORRUPT: u64 = 0x4e;
+    /// Invalid system memory was referenced.
+    pub const PAGE_FAULT_IN_NONPAGED_AREA: u64 = 0x50;
+    /// An exception in a system thread.
+    pub const SYSTEM_THREAD_EXCEPTION_NOT_HANDLED: u64 = 0x7e;
+    /// A trap the kernel may not catch; parameter 1 is its number, 8 a double fault.
+    pub const UNEXPECTED_KERNEL_MODE_TRAP: u64 = 0x7f;
+    /// Read-only memory was written.
+    pub const ATTEMPTED_WRITE_TO_READONLY_MEMORY: u64 = 0xbe;
+    /// A bad request to the pool.
+    pub const BAD_POOL_CALLER: u64 = 0xc2;
+    /// A driver touched invalid memory at a raised level.
+    pub const DRIVER_IRQL_NOT_LESS_OR_EQUAL: u64 = 0xd1;
+    /// A critical process ended.
+    pub const CRITICAL_PROCESS_DIED: u64 = 0xef;
+    /// Memory that is not executable was executed.
+    pub const ATTEMPTED_EXECUTE_OF_NOEXECUTE_MEMORY: u64 = 0xfc;
+    /// A fast fail in the kernel.
+    pub const KERNEL_SECURITY_CHECK_FAILURE: u64 = 0x139;
+    /// An object header is damaged.
+    pub const BAD_OBJECT_HEADER: u64 = 0x189;
+}
+
+routine! {
+    /// Stops the machine. Arguments: code and four parameters.
+    pub static KE_BUG_CHECK = "KeBugCheckEx", frame 0;
+    record => |p| {
+        let base = address::KERNEL_DATA;
+        for (number, field) in crash_block::FIELDS.iter().enumerate() {
+            let value = p.argument(number);
+            p.store(base, *field, value)?;
+        }
+        Ok(Flow::Next)
+    },
+    stop => |p| {
+        let code = p.load(address::KERNEL_DATA, crash_block::CODE)?;
+        p.stop_machine(code)?;
+        Ok(Flow::Stay)
+    },
+}

@@ -1,0 +1,279 @@
+//! Exceptions: a process ends, a handler is found, or the machine stops.
+//!
+//! The order of decisions for a kernel-mode access that goes wrong follows the debugger
+//! documentation of the bug checks named; where the documents leave a choice between two codes it is
+//! made by whose code faulted.
+
+use crate::base::{PhysAddr, Structure};
+use crate::machine::registers::USER_CODE;
+use crate::machine::{Flow, Processor, Reg, Trap, routine};
+
+use super::bug_check::{KE_BUG_CHECK, code};
+use super::layout::{address, process, processor_block, thread};
+use super::process_end::PS_EXIT_PROCESS;
+use super::status;
+
+/// Offsets in the frame that delivery pushes, from the lowest word.
+pub(super) mod frame {
+    /// Error code.
+    pub(in super::super) const CODE: u64 = 0;
+    /// Instruction pointer.
+    pub(in super::super) const RIP: u64 = 8;
+    /// Code selector.
+    pub(in super::super) const CS: u64 = 16;
+}
+
+/// Page-fault error code bits (Intel SDM volume 3A, "Interrupt 14—Page-Fault Exception").
+const PRESENT: u64 = 1;
+const WRITE: u64 = 2;
+const FETCH: u64 = 16;
+
+/// Level from which on no page fault can be resolved ("Managing Hardware Priorities").
+const DISPATCH_LEVEL: u64 = 2;
+
+/// What becomes of a page fault raised by kernel-mode code.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Resolution {
+    /// The routine's own handler continues with an access violation.
+    Handler,
+    /// The machine stops: code and four parameters.
+    BugCheck([u64; 5]),
+}
+
+/// What the kernel knows when one of its own accesses raises a page fault.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct KernelPageFault {
+    /// The address that was accessed.
+    pub virt: u64,
+    /// The error code.
+    pub error: u64,
+    /// Where the access was made.
+    pub rip: u64,
+    /// The interrupt request level.
+    pub irql: u64,
+    /// The entry that maps the address, as far as the tables go.
+    pub entry: u64,
+    /// Whether the routine has a handler for this step.
+    pub has_handler: bool,
+    /// Whether the code is a driver's and not Windows's own.
+    pub in_driver: bool,
+    /// Whether the running thread is the system's and not a process's.
+    pub system_thread: bool,
+}
+
+/// Decides what becomes of a page fault raised by kernel-mode code.
+///
+/// At or above dispatch level nothing helps (bug checks 0xD1, 0x0A). For system addresses no handler
+/// is asked (0x50 "cannot be protected by try-except"; 0xBE and 0xFC where the page is there but
+/// the access is not allowed). For user addresses the handler decides, else the exception is
+/// unhandled: 0x3B on a system service's path, 0x7E in a system thread.
+#[must_use]
+pub fn resolve(fault: &KernelPageFault) -> Resolution {
+    let kind = if fault.error & FETCH != 0 { 0x10 } else { fault.error & WRITE };
+    if fault.irql >= DISPATCH_LEVEL {
+        let (bug, access) = if fault.in_driver {
+            (code::DRIVER_IRQL_NOT_LESS_OR_EQUAL, kind >> 1)
+        } else {
+            (code::IRQL_NOT_LESS_OR_EQUAL, kind >> 1)
+        };
+        return Resolution::BugCheck([bug, fault.virt, fault.irql, access, fault.rip]);
+    }
+    if fault.error & FETCH != 0 && fault.error & PRESENT != 0 {
+        return Resolution::BugCheck([
+            code::ATTEMPTED_EXECUTE_OF_NOEXECUTE_MEMORY,
+            fault.virt,
+            fault.entry,
+            0,
+            0,
+        ]);
+    }
+    if fault.virt >> 63 == 1 {
+        if fault.error & PRESENT != 0 && fault.error & WRITE != 0 {
+            return Resolution::BugCheck([
+                code::ATTEMPTED_WRITE_TO_READONLY_MEMORY,
+                fault.virt,
+                fault.entry,
+                0,
+                0,
+            ]);
+        }
+        let subtype = if fault.entry == 0 { 2 } else { 0 };
+        return Resolution::BugCheck([
+            code::PAGE_FAULT_IN_NONPAGED_AREA,
+            fault.virt,
+            kind,
+            fault.rip,
+            subtype,
+        ]);
+    }
+    if fault.has_handler {
+        return Resolution::Handler;
+    }
+    unhandled(status::ACCESS_VIOLATION, fault.rip, fault.system_thread, [0, fault.virt])
+}
+
+/// An exception in kernel mode that nobody handles.
+#[must_use]
+pub fn unhandled(exception: u64, rip: u64, system_thread: bool, rest: [u64; 2]) -> Resolution {
+    let bug = if system_thread {
+        code::SYSTEM_THREAD_EXCEPTION_NOT_HANDLED
+    } else {
+        code::SYSTEM_SERVICE_EXCEPTION
+    };
+    Resolution::BugCheck([bug, exception, rip, rest[0], rest[1]])
+}
+
+/// Whether the running thread belongs to the system process.
+fn is_system_thread(p: &mut Processor<'_>) -> Result<bool, Trap> {
+    let current = p.load(p.gs(), processor_block::CURRENT_THREAD)?;
+    let owner = p.load(current, thread::PROCESS)?;
+    Ok(p.load(owner, process::PRINCIPAL)? == 0)
+}
+
+/// Steps from the faulting one to its handler, out of its code word; 0 when there is none.
+fn landing(p: &mut Processor<'_>, rip: u64) -> Result<u64, Trap> {
+    if p.locate(rip).is_none() {
+        return Ok(0);
+    }
+    let word = p.load_at(rip & !7, Structure::Code)?;
+    #[allow(clippy::cast_possible_truncation, reason = "one byte of the code word")]
+    let steps = (word >> 16) as u8;
+    Ok(i64::from(steps.cast_signed()).cast_unsigned().wrapping_mul(crate::machine::code::STEP_BYTES))
+}
+
+routine! {
+    /// Where the gate of vector 14 leads.
+    pub static KI_PAGE_FAULT = "KiPageFault", frame 0;
+    sort => |p| {
+        let stack = p.get(Reg::Rsp);
+        if p.load_at(stack + frame::CS, Structure::KernelStack)? == USER_CODE {
+            p.swap_gs()?;
+            return Ok(Flow::To(At::acquire as u8));
+        }
+        Ok(Flow::Next)
+    },
+    resolve, call KE_BUG_CHECK => |p| {
+        let stack = p.get(Reg::Rsp);
+        let rip = p.load_at(stack + frame::RIP, Structure::KernelStack)?;
+        let error = p.load_at(stack + frame::CODE, Structure::KernelStack)?;
+        let virt = p.fault_address()?;
+        let landing = landing(p, rip)?;
+        let entry = p.locate(virt).unwrap_or(0);
+        let fault = KernelPageFault {
+            virt,
+            error,
+            rip,
+            irql: p.irql()?,
+            entry: PhysAddr::truncated(entry).frame().start().raw(),
+            has_handler: landing != 0,
+            in_driver: (address::DRIVER_CODE..address::KERNEL_DATA).contains(&rip),
+            system_thread: is_system_thread(p)?,
+        };
+        match resolve(&fault) {
+            Resolution::Handler => {
+                p.store_at(stack + frame::RIP, Structure::KernelStack, rip.wrapping_add(landing))?;
+                Ok(Flow::InterruptReturn)
+            }
+            Resolution::BugCheck(parameters) => {
+                p.pass(parameters);
+                Ok(Flow::Call)
+            }
+        }
+    },
+    stopped => |_| Ok(Flow::Stay),
+    acquire => |p| super::lock::acquire(p),
+    end_process, call PS_EXIT_PROCESS => |p| {
+        p.pass([status::ACCESS_VIOLATION]);
+        Ok(Flow::Call)
+    },
+    gone => |_| Ok(Flow::Stay),
+}
+
+/// What an exception other than a page fault comes to, at ring 3 and at ring 0.
+fn settle(p: &mut Processor<'_>, exception: u64) -> Result<Option<[u64; 5]>, Trap> {
+    let stack = p.get(Reg::Rsp);
+    if p.load_at(stack + frame::CS, Structure::KernelStack)? == USER_CODE {
+        p.swap_gs()?;
+        return Ok(None);
+    }
+    let rip = p.load_at(stack + frame::RIP, Structure::KernelStack)?;
+    let system_thread = is_system_thread(p)?;
+    match unhandled(exception, rip, system_thread, [0, 0]) {
+        Resolution::BugCheck(parameters) => Ok(Some(parameters)),
+        Resolution::Handler => Ok(None),
+    }
+}
+
+macro_rules! exception_entry {
+    ($(#[$meta:meta])* $NAME:ident = $text:literal, $exception:expr, $status:expr) => {
+        routine! {
+            $(#[$meta])*
+            pub static $NAME = $text, frame 0;
+            sort, call KE_BUG_CHECK => |p| {
+                match settle(p, $exception)? {
+                    None => Ok(Flow::To(At::acquire as u8)),
+                    Some(parameters) => {
+                        p.pass(parameters);
+                        Ok(Flow::Call)
+                    }
+                }
+            },
+            stopped => |_| Ok(Flow::Stay),
+            acquire => |p| super::lock::acquire(p),
+            end_process, call PS_EXIT_PROCESS => |p| {
+                p.pass([$status]);
+                Ok(Flow::Call)
+            },
+            gone => |_| Ok(Flow::Stay),
+        }
+    };
+}
+
+exception_entry!(
+    /// Where the gate of vector 0 leads.
+    KI_DIVIDE_ERROR = "KiDivideErrorFault", status::INTEGER_DIVIDE_BY_ZERO, status::INTEGER_DIVIDE_BY_ZERO
+);
+exception_entry!(
+    /// Where the gate of vector 3 leads.
+    KI_BREAKPOINT = "KiBreakpointTrap", status::BREAKPOINT, status::BREAKPOINT
+);
+exception_entry!(
+    /// Where the gate of vector 6 leads.
+    KI_INVALID_OPCODE = "KiInvalidOpcodeFault", status::ILLEGAL_INSTRUCTION, status::ILLEGAL_INSTRUCTION
+);
+exception_entry!(
+    /// Where the gates of vectors 11 and 13 lead. At ring 3 it is a privileged instruction or an
+    /// address that is not canonical; both end the process.
+    KI_GENERAL_PROTECTION = "KiGeneralProtectionFault", status::ACCESS_VIOLATION, status::PRIVILEGED_INSTRUCTION
+);
+
+routine! {
+    /// Where the gate of vector 8 leads, on a stack of its own.
+    pub static KI_DOUBLE_FAULT = "KiDoubleFaultAbort", frame 0;
+    stop, call KE_BUG_CHECK => |p| {
+        p.pass([code::UNEXPECTED_KERNEL_MODE_TRAP, u64::from(Trap::DOUBLE_FAULT), 0, 0, 0]);
+        Ok(Flow::Call)
+    },
+    stopped => |_| Ok(Flow::Stay),
+}
+
+routine! {
+    /// Where the gate of vector 29h leads.
+    pub static KI_FAST_FAIL = "KiRaiseSecurityCheckFailure", frame 0;
+    sort, call KE_BUG_CHECK => |p| {
+        let stack = p.get(Reg::Rsp);
+        if p.load_at(stack + frame::CS, Structure::KernelStack)? == USER_CODE {
+            p.swap_gs()?;
+            return Ok(Flow::To(At::acquire as u8));
+        }
+        p.pass([code::KERNEL_SECURITY_CHECK_FAILURE, 0, 0, 0, 0]);
+        Ok(Flow::Call)
+    },
+    stopped => |_| Ok(Flow::Stay),
+    acquire => |p| super::lock::acquire(p),
+    end_process, call PS_EXIT_PROCESS => |p| {
+        p.pass([status::STACK_BUFFER_OVERRUN]);
+        Ok(Flow::Call)
+    },
+    gone => |_| Ok(Flow::Stay),
+}

@@ -1,0 +1,102 @@
+//! Page frames: the free list, zeroing, and the frame database.
+
+use crate::base::{EventKind, Principal, Structure};
+use crate::injection::{PointKind, Verdict};
+use crate::machine::{Flow, routine};
+
+use super::bug_check::{KE_BUG_CHECK, code};
+use super::layout::{address, frame_entry, kernel_data, switches};
+use super::paging::{GLOBAL_RW, map_window, window};
+
+routine! {
+    /// Takes a frame off the free list and zeroes it. Arguments: the structure it will hold (its
+    /// number), the principal it is for. Result: its number, 0 when there is none.
+    pub static MM_ALLOCATE_FRAME = "MiRemoveAnyPage", frame 3;
+    start => |p| {
+        let (structure, owner) = (p.argument(0), p.argument(1));
+        let (_, verdict) = p.pass_point(PointKind::Allocate, structure, 4096)?;
+        if verdict == Verdict::Skip {
+            return Ok(p.give_back(0));
+        }
+        p.set_local(0, structure)?;
+        p.set_local(1, owner)?;
+        Ok(Flow::Next)
+    },
+    unlink, call KE_BUG_CHECK => |p| {
+        let frame = p.load(address::KERNEL_DATA, kernel_data::FREE_FRAMES)?;
+        if frame == 0 {
+            return Ok(p.give_back(0));
+        }
+        let entry = address::FRAME_DATABASE.wrapping_add(frame.wrapping_mul(16));
+        let count = p.load(entry, frame_entry::COUNT)?;
+        if count != 0 {
+            p.pass([code::PFN_LIST_CORRUPT, 2, frame, count, 0]);
+            return Ok(Flow::Call);
+        }
+        let next = p.load(entry, frame_entry::NEXT)?;
+        p.store(address::KERNEL_DATA, kernel_data::FREE_FRAMES, next)?;
+        p.store(entry, frame_entry::COUNT, 1)?;
+        p.set_local(2, frame)?;
+        let left = p.load(address::KERNEL_DATA, kernel_data::FREE_FRAME_COUNT)?;
+        p.store(address::KERNEL_DATA, kernel_data::FREE_FRAME_COUNT, left.wrapping_sub(1))?;
+        Ok(Flow::To(At::zero as u8))
+    },
+    stopped => |_| Ok(Flow::Stay),
+    zero => |p| {
+        let frame = p.local(2)?;
+        let structure = Structure::ALL[(p.local(0)? & 0xff) as usize % Structure::ALL.len()];
+        p.announce(EventKind::Grant, Principal::KERNEL, structure, [frame << 12, 0, 512, 0]);
+        if p.load(address::KERNEL_DATA, kernel_data::SWITCHES)? & switches::NO_ZEROING != 0 {
+            return Ok(Flow::Next);
+        }
+        map_window(p, frame << 12 | GLOBAL_RW)?;
+        let window = window(p);
+        p.fill(window, structure, 0, 512)?;
+        Ok(Flow::Next)
+    },
+    give => |p| {
+        let frame = p.local(2)?;
+        let structure = Structure::ALL[(p.local(0)? & 0xff) as usize % Structure::ALL.len()];
+        let owner = Principal((p.local(1)? & 63) as u8);
+        if owner != Principal::KERNEL {
+            p.announce(EventKind::Grant, owner, structure, [frame << 12, 0, 512, 0]);
+        }
+        Ok(p.give_back(frame))
+    },
+}
+
+routine! {
+    /// Drops one reference to a frame; the last one puts it on the free list. Argument: its number.
+    pub static MM_FREE_FRAME = "MiDecrementShareCount", frame 1;
+    start, call KE_BUG_CHECK => |p| {
+        let (operation, verdict) = p.pass_point(PointKind::Free, p.argument(0), 4096)?;
+        if verdict == Verdict::Skip {
+            return Ok(Flow::Return);
+        }
+        let frame = operation.virt;
+        p.set_local(0, frame)?;
+        let entry = address::FRAME_DATABASE.wrapping_add(frame.wrapping_mul(16));
+        let count = p.load(entry, frame_entry::COUNT)?;
+        if count == 0 {
+            p.pass([code::PFN_LIST_CORRUPT, 7, frame, 0, 0]);
+            return Ok(Flow::Call);
+        }
+        p.store(entry, frame_entry::COUNT, count - 1)?;
+        if count > 1 {
+            return Ok(Flow::Return);
+        }
+        Ok(Flow::To(At::link as u8))
+    },
+    stopped => |_| Ok(Flow::Stay),
+    link => |p| {
+        let frame = p.local(0)?;
+        let entry = address::FRAME_DATABASE.wrapping_add(frame.wrapping_mul(16));
+        p.announce(EventKind::Release, Principal::KERNEL, Structure::Free, [frame << 12, 0, 512, 0]);
+        let first = p.load(address::KERNEL_DATA, kernel_data::FREE_FRAMES)?;
+        p.store(entry, frame_entry::NEXT, first)?;
+        p.store(address::KERNEL_DATA, kernel_data::FREE_FRAMES, frame)?;
+        let left = p.load(address::KERNEL_DATA, kernel_data::FREE_FRAME_COUNT)?;
+        p.store(address::KERNEL_DATA, kernel_data::FREE_FRAME_COUNT, left.wrapping_add(1))?;
+        Ok(Flow::Return)
+    },
+}

@@ -1,0 +1,160 @@
+//! Interrupts: they arrive on whatever thread happens to run.
+//!
+//! An interrupt routine saves every register, raises the level, does its work, runs the deferred
+//! routine at dispatch level, and leaves. Interrupts are off while the kernel's lock is held, so the
+//! interrupted code is user mode or the idle loop.
+
+use crate::base::Structure;
+use crate::machine::registers::USER_CODE;
+use crate::machine::{Flow, Processor, Reg, Trap, routine};
+
+use super::layout::{
+    address, device_object, driver_object, kernel_data, processor_block, ready_queue,
+};
+use super::schedule::{KI_READY_THREAD, KI_SWAP_CONTEXT};
+
+/// The registers an interrupt saves, in the order of their pushes.
+const SAVED: [Reg; 15] = [
+    Reg::Rax,
+    Reg::Rcx,
+    Reg::Rdx,
+    Reg::Rbx,
+    Reg::Rbp,
+    Reg::Rsi,
+    Reg::Rdi,
+    Reg::R8,
+    Reg::R9,
+    Reg::R10,
+    Reg::R11,
+    Reg::R12,
+    Reg::R13,
+    Reg::R14,
+    Reg::R15,
+];
+const SAVED_BYTES: u64 = 8 * SAVED.len() as u64;
+
+/// Level of device interrupts ("Managing Hardware Priorities": above dispatch level).
+const DEVICE_LEVEL: u64 = 5;
+const DISPATCH_LEVEL: u64 = 2;
+/// Clock interrupts until a thread must give way.
+const QUANTUM: u64 = 2;
+
+fn enter(p: &mut Processor<'_>) -> Result<Flow, Trap> {
+    let stack = p.get(Reg::Rsp);
+    if p.load_at(stack + 16, Structure::KernelStack)? == USER_CODE {
+        p.swap_gs()?;
+    }
+    for reg in SAVED {
+        let value = p.get(reg);
+        p.push(value)?;
+    }
+    p.put(Reg::Rbp, 0);
+    p.set_irql(DEVICE_LEVEL)?;
+    Ok(Flow::Next)
+}
+
+fn leave(p: &mut Processor<'_>) -> Result<Flow, Trap> {
+    p.set_irql(0)?;
+    for reg in SAVED.into_iter().rev() {
+        let value = p.pop()?;
+        p.put(reg, value);
+    }
+    let stack = p.get(Reg::Rsp);
+    if p.load_at(stack + 16, Structure::KernelStack)? == USER_CODE {
+        p.swap_gs()?;
+    }
+    Ok(Flow::InterruptReturn)
+}
+
+/// Whether the interrupted code was user mode.
+fn came_from_user(p: &mut Processor<'_>) -> Result<bool, Trap> {
+    let stack = p.get(Reg::Rsp);
+    Ok(p.load_at(stack + SAVED_BYTES + 16, Structure::KernelStack)? == USER_CODE)
+}
+
+/// The deferred routine of the driver of device number `device`, 0 when there is none.
+fn deferred_routine(p: &mut Processor<'_>, device: u64) -> Result<u64, Trap> {
+    let object = p.load(address::KERNEL_DATA + device * 8, kernel_data::DEVICES)?;
+    if object == 0 {
+        return Ok(0);
+    }
+    let driver = p.load(object, device_object::DRIVER)?;
+    p.put(Reg::Rdi, object);
+    p.load(driver, driver_object::DEFERRED)
+}
+
+routine! {
+    /// The transfer device is done: its driver's deferred routine completes the request.
+    pub static KI_TRANSFER_INTERRUPT = "KiTransferInterrupt", frame 0;
+    enter => enter,
+    acquire => |p| super::lock::acquire(p),
+    queue => |p| {
+        let block = p.gs();
+        let waiting = p.load(block, processor_block::DEFERRED)?;
+        p.store(block, processor_block::DEFERRED, waiting | 1)?;
+        Ok(Flow::Next)
+    },
+    lower => |p| {
+        p.set_irql(DISPATCH_LEVEL)?;
+        let block = p.gs();
+        let waiting = p.load(block, processor_block::DEFERRED)?;
+        if waiting == 0 {
+            return Ok(Flow::To(At::release as u8));
+        }
+        p.store(block, processor_block::DEFERRED, waiting & (waiting - 1))?;
+        let routine = deferred_routine(p, u64::from(waiting.trailing_zeros()))?;
+        if routine == 0 {
+            return Ok(Flow::To(At::release as u8));
+        }
+        Ok(Flow::CallAt(routine))
+    },
+    release => |p| super::lock::release(p),
+    leave => leave,
+}
+
+routine! {
+    /// The disk is done: whoever waits polls, so there is nothing to do.
+    pub static KI_DISK_INTERRUPT = "KiDiskInterrupt", frame 0;
+    enter => enter,
+    leave => leave,
+}
+
+routine! {
+    /// Another processor made a thread ready.
+    pub static KI_INTERPROCESSOR_INTERRUPT = "KiIpiInterrupt", frame 0;
+    enter => enter,
+    leave => leave,
+}
+
+routine! {
+    /// The clock: a thread that has had its share gives way.
+    pub static KI_CLOCK_INTERRUPT = "KiClockInterrupt", frame 0;
+    enter => enter,
+    count => |p| {
+        if !came_from_user(p)? {
+            return Ok(Flow::To(At::leave as u8));
+        }
+        let block = p.gs();
+        let quantum = p.load(block, processor_block::QUANTUM)? + 1;
+        p.store(block, processor_block::QUANTUM, quantum)?;
+        if quantum < QUANTUM {
+            return Ok(Flow::To(At::leave as u8));
+        }
+        p.store(block, processor_block::QUANTUM, 0)?;
+        Ok(Flow::Next)
+    },
+    acquire => |p| super::lock::acquire(p),
+    requeue, call KI_READY_THREAD => |p| {
+        if p.load(address::KERNEL_DATA, ready_queue::HEAD)? == 0 {
+            return Ok(Flow::To(At::release as u8));
+        }
+        p.set_irql(0)?;
+        let current = p.load(p.gs(), processor_block::CURRENT_THREAD)?;
+        p.pass([current]);
+        Ok(Flow::Call)
+    },
+    give_way, call KI_SWAP_CONTEXT => |_| Ok(Flow::Call),
+    release => |p| super::lock::release(p),
+    leave => leave,
+}
+

@@ -1,0 +1,30 @@
+//! The kernel's lock: a word in memory, taken and given back in single steps.
+
+use crate::machine::{Flow, Processor, Trap};
+
+use super::layout::{address, kernel_data};
+
+/// Takes the lock, or runs the same step again while another processor has it.
+///
+/// # Errors
+///
+/// What the access to the lock's word raises.
+pub(super) fn acquire(p: &mut Processor<'_>) -> Result<Flow, Trap> {
+    let holder = p.load(address::KERNEL_DATA, kernel_data::LOCK)?;
+    if holder != 0 {
+        return Ok(Flow::Stay);
+    }
+    let number = p.number() as u64;
+    p.store(address::KERNEL_DATA, kernel_data::LOCK, number + 1)?;
+    Ok(Flow::Next)
+}
+
+/// Gives the lock back.
+///
+/// # Errors
+///
+/// What the access to the lock's word raises.
+pub(super) fn release(p: &mut Processor<'_>) -> Result<Flow, Trap> {
+    p.store(address::KERNEL_DATA, kernel_data::LOCK, 0)?;
+    Ok(Flow::Next)
+}

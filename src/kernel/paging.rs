@@ -1,0 +1,97 @@
+//! How the kernel changes page tables: through the self-map of the current address space, and
+//! through a window of its own for frames that are mapped nowhere.
+
+use crate::base::Structure;
+use crate::machine::{Flow, Processor, Trap, routine};
+
+use super::layout::{address, kernel_data, switches};
+
+/// Entry: present.
+pub const PRESENT: u64 = 1;
+/// Entry: writable.
+pub const WRITABLE: u64 = 2;
+/// Entry: user-accessible.
+pub const USER: u64 = 4;
+/// Entry: not executable.
+pub const NO_EXECUTE: u64 = 1 << 63;
+/// Entry of a kernel data page.
+pub const GLOBAL_RW: u64 = PRESENT | WRITABLE | NO_EXECUTE;
+/// Entry of a user data page.
+pub const USER_RW: u64 = PRESENT | WRITABLE | USER | NO_EXECUTE;
+/// Entry of a user code page.
+pub const USER_CODE_PAGE: u64 = PRESENT | USER;
+/// Entry of a paging structure on the way to user pages.
+pub const USER_TABLE: u64 = PRESENT | WRITABLE | USER;
+/// The frame address in an entry.
+pub const ADDRESS: u64 = 0x000f_ffff_ffff_f000;
+
+/// Where the entry that maps `virt` appears.
+///
+/// # Errors
+///
+/// What the access to the kernel variable raises.
+pub(super) fn entry_address(p: &mut Processor<'_>, virt: u64) -> Result<u64, Trap> {
+    let slot = p.load(address::KERNEL_DATA, kernel_data::SELF_MAP_SLOT)? & 511;
+    Ok(address::table_entry(slot, virt))
+}
+
+/// The running processor's window.
+pub(super) fn window(p: &Processor<'_>) -> u64 {
+    address::WINDOWS + p.number() as u64 * 4096
+}
+
+/// Lets the running processor's window show what `entry` maps.
+///
+/// # Errors
+///
+/// What the store to the table raises.
+pub(super) fn map_window(p: &mut Processor<'_>, entry: u64) -> Result<(), Trap> {
+    let window = window(p);
+    let at = entry_address(p, window)?;
+    p.store_at(at, Structure::PageTable, entry)?;
+    p.invalidate(window)
+}
+
+routine! {
+    /// Changes the lowest-level entry of an address of the current space and makes every processor
+    /// forget the old one. Arguments: address, new entry. Result: the old entry.
+    pub static MM_REPLACE_ENTRY = "MiWriteValidPte", frame 3;
+    store => |p| {
+        let (virt, entry) = (p.argument(0), p.argument(1));
+        let at = entry_address(p, virt)?;
+        let old = p.load_at(at, Structure::PageTable)?;
+        p.set_local(0, virt)?;
+        p.set_local(1, old)?;
+        p.set_local(2, 0)?;
+        p.store_at(at, Structure::PageTable, entry)?;
+        if old & PRESENT == 0 {
+            // What was not there cannot be remembered.
+            return Ok(p.give_back(old));
+        }
+        Ok(Flow::Next)
+    },
+    own => |p| {
+        let virt = p.local(0)?;
+        p.invalidate(virt)?;
+        Ok(Flow::Next)
+    },
+    others => |p| {
+        if p.load(address::KERNEL_DATA, kernel_data::SWITCHES)? & switches::NO_SHOOTDOWN != 0 {
+            return Ok(Flow::To(At::done as u8));
+        }
+        let number = p.local(2)?;
+        let virt = p.local(0)?;
+        if number >= p.processor_count() as u64 {
+            return Ok(Flow::To(At::done as u8));
+        }
+        p.set_local(2, number + 1)?;
+        if number as usize != p.number() {
+            p.invalidate_on(number as usize, virt)?;
+        }
+        Ok(Flow::Stay)
+    },
+    done => |p| {
+        let old = p.local(1)?;
+        Ok(p.give_back(old))
+    },
+}

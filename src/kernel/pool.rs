@@ -1,0 +1,158 @@
+//! Nonpaged pool: blocks with inline headers, in four size classes.
+//!
+//! A block's header tells its size and the size of the block before it; freeing compares with the
+//! neighbour ("The Windows Kernel Pool" legacy layout as the debugger documentation of bug check
+//! 0x19 describes it: neighbours that disagree). Free blocks are linked through their first word,
+//! plain, so that a wild write to a free block is a wild allocation later.
+
+use crate::base::{EventKind, Principal, Structure};
+use crate::injection::{PointKind, Verdict};
+use crate::machine::{Flow, routine};
+
+use super::bug_check::{KE_BUG_CHECK, code};
+use super::layout::{POOL_HEADER_BYTES, address, kernel_data, pool_header, pool_lists, switches};
+
+/// Sizes of blocks with their headers, smallest first.
+const CLASSES: [u64; 4] = [64, 128, 256, 512];
+const IN_USE: u64 = 1 << 32;
+/// The word the size of the last carved block is kept in, behind the free lists.
+const LAST_CARVED: crate::base::Field =
+    crate::base::Field::new(Structure::PoolFreeList, 0x620, "last carved pool block size");
+
+routine! {
+    /// Hands out a block. Arguments: bytes, tag, structure it will be (its number), principal it is
+    /// for. Result: its address, 0 when there is none.
+    pub static EX_ALLOCATE_POOL = "ExAllocatePool2", frame 4;
+    start => |p| {
+        let (bytes, tag, structure, owner) = (p.argument(0), p.argument(1), p.argument(2), p.argument(3));
+        let (operation, verdict) = p.pass_point(PointKind::Allocate, tag, bytes)?;
+        if verdict == Verdict::Skip {
+            return Ok(p.give_back(0));
+        }
+        let Some(class) = CLASSES.iter().position(|&size| operation.value + POOL_HEADER_BYTES <= size) else {
+            return Ok(p.give_back(0));
+        };
+        p.set_local(0, class as u64)?;
+        p.set_local(1, tag)?;
+        p.set_local(2, structure | owner << 8)?;
+        Ok(Flow::Next)
+    },
+    unlink => |p| {
+        let class = p.local(0)? & 3;
+        let list = address::KERNEL_DATA + class * 8;
+        let block = p.load(list, pool_lists::FREE_64)?;
+        if block == 0 {
+            return Ok(Flow::To(At::carve as u8));
+        }
+        let next = p.load_at(block, Structure::PoolFreeList)?;
+        p.store(list, pool_lists::FREE_64, next)?;
+        p.set_local(3, block)?;
+        Ok(Flow::To(At::mark as u8))
+    },
+    carve => |p| {
+        let size = CLASSES[(p.local(0)? & 3) as usize];
+        let next = p.load(address::KERNEL_DATA, kernel_data::POOL_NEXT)?;
+        // A block lies within one page.
+        let start = if next % 4096 + size > 4096 { (next | 0xfff) + 1 } else { next };
+        if start + size > address::POOL + address::POOL_PAGES * 4096 {
+            return Ok(p.give_back(0));
+        }
+        let before = if start % 4096 == 0 { 0 } else { p.load(address::KERNEL_DATA, LAST_CARVED)? };
+        p.store(address::KERNEL_DATA, kernel_data::POOL_NEXT, start + size)?;
+        p.store(address::KERNEL_DATA, LAST_CARVED, size)?;
+        p.announce_range(EventKind::Grant, Principal::KERNEL, Structure::PoolHeader, start, 2);
+        p.store(start, pool_header::SIZES, size | before << 16)?;
+        p.set_local(3, start + POOL_HEADER_BYTES)?;
+        Ok(Flow::Next)
+    },
+    mark => |p| {
+        let block = p.local(3)?;
+        let tag = p.local(1)?;
+        let header = block.wrapping_sub(POOL_HEADER_BYTES);
+        let sizes = p.load(header, pool_header::SIZES)?;
+        p.store(header, pool_header::SIZES, sizes | IN_USE)?;
+        p.store(header, pool_header::TAG, tag)?;
+        Ok(Flow::Next)
+    },
+    give => |p| {
+        let block = p.local(3)?;
+        let size = CLASSES[(p.local(0)? & 3) as usize];
+        let purpose = p.local(2)?;
+        let structure = Structure::ALL[(purpose & 0xff) as usize % Structure::ALL.len()];
+        let owner = Principal((purpose >> 8 & 63) as u8);
+        let words = (size - POOL_HEADER_BYTES) / 8;
+        p.announce_range(EventKind::Grant, Principal::KERNEL, structure, block, words);
+        p.fill(block, structure, 0, words)?;
+        if owner != Principal::KERNEL {
+            p.announce_range(EventKind::Grant, owner, structure, block, words);
+        }
+        Ok(p.give_back(block))
+    },
+}
+
+routine! {
+    /// Takes a block back. Arguments: its address, the tag it was allocated with.
+    pub static EX_FREE_POOL = "ExFreePoolWithTag", frame 2;
+    start => |p| {
+        let (block, tag) = (p.argument(0), p.argument(1));
+        let (operation, verdict) = p.pass_point(PointKind::Free, block, tag)?;
+        if verdict == Verdict::Skip {
+            return Ok(Flow::Return);
+        }
+        p.set_local(0, operation.virt)?;
+        p.set_local(1, tag)?;
+        Ok(Flow::Next)
+    },
+    check, call KE_BUG_CHECK => |p| {
+        let block = p.local(0)?;
+        let tag = p.local(1)?;
+        let header = block.wrapping_sub(POOL_HEADER_BYTES);
+        let sizes = p.load(header, pool_header::SIZES)?;
+        let found = p.load(header, pool_header::TAG)?;
+        let size = sizes & 0xffff;
+        if p.load(address::KERNEL_DATA, kernel_data::SWITCHES)? & switches::POOL_CHECKS == 0 {
+            return Ok(Flow::To(At::unmark as u8));
+        }
+        if !CLASSES.contains(&size) {
+            p.pass([code::BAD_POOL_HEADER, 0x20, header, sizes, found]);
+            return Ok(Flow::Call);
+        }
+        if sizes & IN_USE == 0 {
+            p.pass([code::BAD_POOL_CALLER, 7, 0, found, block]);
+            return Ok(Flow::Call);
+        }
+        if found != tag {
+            p.pass([code::BAD_POOL_CALLER, 0xa, block, found, tag]);
+            return Ok(Flow::Call);
+        }
+        let neighbour = header + size;
+        let end = p.load(address::KERNEL_DATA, kernel_data::POOL_NEXT)?;
+        if neighbour < end && neighbour % 4096 != 0 && p.load(neighbour, pool_header::SIZES)? >> 16 & 0xffff != size {
+            p.pass([code::BAD_POOL_HEADER, 5, header, neighbour, size]);
+            return Ok(Flow::Call);
+        }
+        Ok(Flow::To(At::unmark as u8))
+    },
+    stopped => |_| Ok(Flow::Stay),
+    unmark => |p| {
+        let block = p.local(0)?;
+        let header = block.wrapping_sub(POOL_HEADER_BYTES);
+        let sizes = p.load(header, pool_header::SIZES)?;
+        p.store(header, pool_header::SIZES, sizes & !IN_USE)?;
+        Ok(Flow::Next)
+    },
+    link => |p| {
+        let block = p.local(0)?;
+        let header = block.wrapping_sub(POOL_HEADER_BYTES);
+        let size = p.load(header, pool_header::SIZES)? & 0xffff;
+        let class = CLASSES.iter().position(|&known| known == size).unwrap_or(0) as u64;
+        let words = (CLASSES[class as usize] - POOL_HEADER_BYTES) / 8;
+        p.announce_range(EventKind::Release, Principal::KERNEL, Structure::PoolFreeList, block, words);
+        p.announce_range(EventKind::Grant, Principal::KERNEL, Structure::PoolFreeList, block, 1);
+        let list = address::KERNEL_DATA + class * 8;
+        let first = p.load(list, pool_lists::FREE_64)?;
+        p.store_at(block, Structure::PoolFreeList, first)?;
+        p.store(list, pool_lists::FREE_64, block)?;
+        Ok(Flow::Return)
+    },
+}

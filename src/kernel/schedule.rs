@@ -1,0 +1,173 @@
+//! Threads: who runs next, how to wait, how to begin.
+
+use crate::base::Structure;
+use crate::machine::interrupt::TSS_RSP0;
+use crate::machine::registers::{FLAGS_FIXED, INTERRUPT_FLAG};
+use crate::machine::{Flow, Reg, routine};
+
+use super::layout::{address, process, processor_block, ready_queue, thread, thread_state};
+
+routine! {
+    /// Gives the processor to the next ready thread, or to the idle thread; returns when the caller's
+    /// thread is chosen again. Called with the lock held; the lock goes over to whoever continues.
+    pub static KI_SWAP_CONTEXT = "KiSwapContext", frame 0;
+    save => |p| {
+        let current = p.load(p.gs(), processor_block::CURRENT_THREAD)?;
+        let (stack, frame) = (p.get(Reg::Rsp), p.get(Reg::Rbp));
+        p.store(current, thread::STACK, stack)?;
+        p.store(current, thread::FRAME_POINTER, frame)?;
+        Ok(Flow::Next)
+    },
+    choose => |p| {
+        let head = p.load(address::KERNEL_DATA, ready_queue::HEAD)?;
+        if head == 0 {
+            let idle = p.load(p.gs(), processor_block::IDLE_THREAD)?;
+            p.put(Reg::Rbx, idle);
+            return Ok(Flow::Next);
+        }
+        let behind = p.load(head, thread::NEXT)?;
+        p.store(address::KERNEL_DATA, ready_queue::HEAD, behind)?;
+        if behind == 0 {
+            p.store(address::KERNEL_DATA, ready_queue::TAIL, 0)?;
+        }
+        p.put(Reg::Rbx, head);
+        Ok(Flow::Next)
+    },
+    install => |p| {
+        let next = p.get(Reg::Rbx);
+        let block = p.gs();
+        p.store(block, processor_block::CURRENT_THREAD, next)?;
+        p.store(next, thread::STATE, thread_state::RUNNING)?;
+        let top = p.load(next, thread::STACK_TOP)?;
+        p.store(block, processor_block::KERNEL_STACK, top)?;
+        let task_state = p.load(block, processor_block::TASK_STATE)?;
+        p.store_at(task_state + TSS_RSP0, Structure::TaskState, top)?;
+        Ok(Flow::Next)
+    },
+    change_space => |p| {
+        let next = p.get(Reg::Rbx);
+        let owner = p.load(next, thread::PROCESS)?;
+        let root = p.load(owner, process::ROOT)?;
+        if p.root()? != root {
+            p.load_root(root)?;
+        }
+        Ok(Flow::Next)
+    },
+    resume => |p| {
+        let next = p.get(Reg::Rbx);
+        let stack = p.load(next, thread::STACK)?;
+        let frame = p.load(next, thread::FRAME_POINTER)?;
+        p.put(Reg::Rsp, stack);
+        p.put(Reg::Rbp, frame);
+        Ok(Flow::Return)
+    },
+}
+
+routine! {
+    /// Puts a thread at the end of the ready queue and wakes the other processors. Argument: the
+    /// thread.
+    pub static KI_READY_THREAD = "KiReadyThread", frame 0;
+    append => |p| {
+        let ready = p.argument(0);
+        p.store(ready, thread::STATE, thread_state::READY)?;
+        p.store(ready, thread::NEXT, 0)?;
+        let tail = p.load(address::KERNEL_DATA, ready_queue::TAIL)?;
+        if tail == 0 {
+            p.store(address::KERNEL_DATA, ready_queue::HEAD, ready)?;
+        } else {
+            p.store(tail, thread::NEXT, ready)?;
+        }
+        p.store(address::KERNEL_DATA, ready_queue::TAIL, ready)?;
+        Ok(Flow::Next)
+    },
+    wake => |p| {
+        for other in 0..p.processor_count() {
+            if other != p.number() {
+                p.wake_processor(other)?;
+            }
+        }
+        Ok(Flow::Return)
+    },
+}
+
+routine! {
+    /// Waits until the word at an address is not zero. Arguments: the address, and which structure it
+    /// is in (1 a request packet, else a kernel variable).
+    pub static KI_WAIT = "KeWaitForSingleObject", frame 2;
+    keep => |p| {
+        let (at, kind) = (p.argument(0), p.argument(1));
+        p.set_local(0, at)?;
+        p.set_local(1, kind)?;
+        Ok(Flow::Next)
+    },
+    check, call KI_SWAP_CONTEXT => |p| {
+        let at = p.local(0)?;
+        let structure = waited_structure(p.local(1)?);
+        if p.load_at(at, structure)? != 0 {
+            return Ok(Flow::Return);
+        }
+        let current = p.load(p.gs(), processor_block::CURRENT_THREAD)?;
+        p.store(current, thread::WAIT, at)?;
+        p.store(current, thread::STATE, thread_state::WAITING)?;
+        Ok(Flow::Call)
+    },
+    again => |_| Ok(Flow::To(At::check as u8)),
+}
+
+/// Which structure a thread waits on, by the number that [`KI_WAIT`] takes.
+const fn waited_structure(kind: u64) -> Structure {
+    match kind {
+        1 => Structure::RequestPacket,
+        2 => Structure::ObjectBody,
+        3 => Structure::DriverData,
+        _ => Structure::KernelData,
+    }
+}
+
+routine! {
+    /// Makes a thread ready if it waits. Argument: the thread.
+    pub static KI_WAKE = "KiUnwaitThread", frame 0;
+    look, call KI_READY_THREAD => |p| {
+        let waiting = p.argument(0);
+        if waiting == 0 || p.load(waiting, thread::STATE)? != thread_state::WAITING {
+            return Ok(Flow::Return);
+        }
+        Ok(Flow::Call)
+    },
+    done => |_| Ok(Flow::Return),
+}
+
+routine! {
+    /// Where a new thread of a process begins: gives the lock back and goes to user mode.
+    pub static KI_THREAD_START = "KiStartUserThread", frame 0;
+    release => |p| super::lock::release(p),
+    leave => |p| {
+        p.put(Reg::Rcx, address::USER_CODE);
+        p.put(Reg::R11, FLAGS_FIXED | INTERRUPT_FLAG);
+        p.put(Reg::Rbp, 0);
+        p.set_stack(address::USER_STACK_TOP);
+        p.swap_gs()?;
+        Ok(Flow::SysReturn)
+    },
+}
+
+routine! {
+    /// What a processor does when nobody is ready.
+    pub static KI_IDLE_LOOP = "KiIdleLoop", frame 0;
+    look => |p| {
+        p.set_interrupts(false)?;
+        if p.load(address::KERNEL_DATA, ready_queue::HEAD)? == 0 {
+            return Ok(Flow::To(At::rest as u8));
+        }
+        Ok(Flow::Next)
+    },
+    acquire => |p| super::lock::acquire(p),
+    give_way, call KI_SWAP_CONTEXT => |_| Ok(Flow::Call),
+    release => |p| super::lock::release(p),
+    again => |_| Ok(Flow::To(At::look as u8)),
+    rest => |p| {
+        p.set_interrupts(true)?;
+        Ok(Flow::Halt)
+    },
+    woken => |_| Ok(Flow::To(At::look as u8)),
+}

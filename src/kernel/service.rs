@@ -1,0 +1,65 @@
+//! System services: their numbers and the table that `syscall` dispatches through.
+//!
+//! Conventions: arguments in rdi, rsi, rdx, r10, r8, r9; a service that returns bytes takes the
+//! user buffer in r8 and its length in r9; a service that takes bytes has the buffer in rdx and the
+//! length in r10. The status comes back in rax; a new handle in rdx.
+
+use crate::machine::Routine;
+
+macro_rules! services {
+    ($($(#[doc = $doc:literal])* $NAME:ident = $number:literal => $routine:path,)*) => {
+        $($(#[doc = $doc])* pub const $NAME: u64 = $number;)*
+        /// Number of services.
+        pub const COUNT: u64 = [$($number),*].len() as u64;
+        /// The routine of each service, by number.
+        pub const TABLE: [&Routine; COUNT as usize] = [$(&$routine),*];
+        /// The name of each service, by number.
+        pub const NAMES: [&str; COUNT as usize] = [$(stringify!($NAME)),*];
+    };
+}
+
+services! {
+    /// Ends the calling process: status.
+    TERMINATE = 0 => super::process_end::NT_TERMINATE_PROCESS,
+    /// Gives the processor to another ready thread.
+    YIELD = 1 => super::process_end::NT_YIELD_EXECUTION,
+    /// Allocates one page: its address comes back in rdx.
+    ALLOCATE = 2 => super::virtual_memory::NT_ALLOCATE_VIRTUAL_MEMORY,
+    /// Frees a page: address.
+    FREE = 3 => super::virtual_memory::NT_FREE_VIRTUAL_MEMORY,
+    /// Maps a section's page: section handle. Its address comes back in rdx.
+    MAP_VIEW = 4 => super::section::NT_MAP_VIEW_OF_SECTION,
+    /// Unmaps a section's page: address.
+    UNMAP_VIEW = 5 => super::section::NT_UNMAP_VIEW_OF_SECTION,
+    /// Opens a section by number: number, wanted access.
+    OPEN_SECTION = 6 => super::section::NT_OPEN_SECTION,
+    /// Creates an event.
+    CREATE_EVENT = 7 => super::event::NT_CREATE_EVENT,
+    /// Sets an event: handle.
+    SET_EVENT = 8 => super::event::NT_SET_EVENT,
+    /// Reads an event's state into a buffer: handle; buffer in r8, length in r9.
+    QUERY_EVENT = 9 => super::event::NT_QUERY_EVENT,
+    /// Closes a handle.
+    CLOSE = 10 => super::handle_close::NT_CLOSE,
+    /// Duplicates a handle into a process: handle, process handle, wanted access (0: the same).
+    DUPLICATE = 11 => super::handle_duplicate::NT_DUPLICATE_OBJECT,
+    /// Opens a process by principal number: number, wanted access.
+    OPEN_PROCESS = 12 => super::process_open::NT_OPEN_PROCESS,
+    /// Creates a process from the caller's image: principal number to take, 1 to inherit handles.
+    CREATE_PROCESS = 13 => super::process_create::NT_CREATE_PROCESS,
+    /// Opens a file or a device: device number, file number, wanted access.
+    OPEN_FILE = 14 => super::io_open::NT_OPEN_FILE,
+    /// Reads: handle, offset; buffer in r8, length in r9.
+    READ_FILE = 15 => super::io_transfer::NT_READ_FILE,
+    /// Writes: handle, offset; buffer in rdx, length in r10.
+    WRITE_FILE = 16 => super::io_transfer::NT_WRITE_FILE,
+    /// Device control: handle, code; input in rdx and r10, output in r8 and r9.
+    DEVICE_CONTROL = 17 => super::io_transfer::NT_DEVICE_IO_CONTROL_FILE,
+    /// Writes what is cached of a file: handle.
+    FLUSH = 18 => super::io_transfer::NT_FLUSH_BUFFERS_FILE,
+    /// A driver host asks for its next request: buffer in r8, length in r9; the length of the request
+    /// comes back in rdx.
+    HOST_WAIT = 19 => super::host::NT_HOST_WAIT,
+    /// A driver host answers its request: status; data in rdx and r10.
+    HOST_COMPLETE = 20 => super::host::NT_HOST_COMPLETE,
+}

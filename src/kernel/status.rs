@@ -1,0 +1,48 @@
+//! Status values, as NTSTATUS names them ("NTSTATUS Values", [MS-ERREF]).
+
+/// Success.
+pub const SUCCESS: u64 = 0;
+/// The request is not finished yet.
+pub const PENDING: u64 = 0x103;
+/// An access was refused by page protection, or the address is not the caller's to use.
+pub const ACCESS_VIOLATION: u64 = 0xc000_0005;
+/// Not a handle of this process.
+pub const INVALID_HANDLE: u64 = 0xc000_0008;
+/// An argument is out of range.
+pub const INVALID_PARAMETER: u64 = 0xc000_000d;
+/// No such device.
+pub const NO_SUCH_DEVICE: u64 = 0xc000_000e;
+/// No such file.
+pub const NO_SUCH_FILE: u64 = 0xc000_000f;
+/// The device does not do that.
+pub const INVALID_DEVICE_REQUEST: u64 = 0xc000_0010;
+/// No memory left.
+pub const NO_MEMORY: u64 = 0xc000_0017;
+/// No such system service.
+pub const INVALID_SYSTEM_SERVICE: u64 = 0xc000_001c;
+/// Not an instruction.
+pub const ILLEGAL_INSTRUCTION: u64 = 0xc000_001d;
+/// The handle does not carry the right.
+pub const ACCESS_DENIED: u64 = 0xc000_0022;
+/// The object has another type.
+pub const OBJECT_TYPE_MISMATCH: u64 = 0xc000_0024;
+/// An integer was divided by zero.
+pub const INTEGER_DIVIDE_BY_ZERO: u64 = 0xc000_0094;
+/// Only ring 0 may do that.
+pub const PRIVILEGED_INSTRUCTION: u64 = 0xc000_0096;
+/// Out of pool, handles or stacks.
+pub const INSUFFICIENT_RESOURCES: u64 = 0xc000_009a;
+/// The user stack has no room left.
+pub const STACK_OVERFLOW: u64 = 0xc000_00fd;
+/// The request was given up.
+pub const CANCELLED: u64 = 0xc000_0120;
+/// Fast fail.
+pub const STACK_BUFFER_OVERRUN: u64 = 0xc000_0409;
+/// The device is no longer there.
+pub const DEVICE_REMOVED: u64 = 0xc000_02b6;
+/// A data structure is not as it should be.
+pub const DATA_ERROR: u64 = 0xc000_003e;
+/// A breakpoint that nobody handles.
+pub const BREAKPOINT: u64 = 0x8000_0003;
+/// The host process of a user-mode driver ended while it had the request.
+pub const DRIVER_PROCESS_TERMINATED: u64 = 0xc000_0291;

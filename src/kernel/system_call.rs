@@ -1,0 +1,71 @@
+//! The way in and out of the kernel for system services.
+//!
+//! `syscall` enters on the caller's stack; the first step changes to the thread's kernel stack
+//! before anything is pushed. Services run with interrupts off and the kernel's lock held: one
+//! processor at a time, the others in user mode or spinning.
+
+use crate::base::Structure;
+use crate::machine::{Flow, Reg, routine};
+
+use super::layout::{address, kernel_data, processor_block, switches};
+use super::{service, status};
+
+routine! {
+    /// Where `syscall` leads: service number in rax, arguments in rdi, rsi, rdx, r10, r8, r9.
+    pub static KI_SYSTEM_CALL = "KiSystemCall64", frame 0;
+    change_stack => |p| {
+        p.swap_gs()?;
+        let block = p.gs();
+        let user_stack = p.get(Reg::Rsp);
+        p.store(block, processor_block::USER_STACK, user_stack)?;
+        let on_user_stack = p.load(address::KERNEL_DATA, kernel_data::SWITCHES)? & switches::ON_USER_STACK != 0;
+        if !on_user_stack {
+            let kernel_stack = p.load(block, processor_block::KERNEL_STACK)?;
+            p.set_stack(kernel_stack);
+        }
+        Ok(Flow::Next)
+    },
+    save => |p| {
+        let back = p.get(Reg::Rcx);
+        let flags = p.get(Reg::R11);
+        let user_stack = p.load(p.gs(), processor_block::USER_STACK)?;
+        let frame = p.get(Reg::Rbp);
+        p.push(back)?;
+        p.push(flags)?;
+        p.push(user_stack)?;
+        p.push(frame)?;
+        Ok(Flow::Next)
+    },
+    acquire => |p| super::lock::acquire(p),
+    dispatch, on_fault failed => |p| {
+        let number = p.get(Reg::Rax);
+        if number >= service::COUNT {
+            p.put(Reg::Rax, status::INVALID_SYSTEM_SERVICE);
+            return Ok(Flow::To(At::release as u8));
+        }
+        let target = p.load_at(address::SERVICE_TABLE + number * 8, Structure::ServiceTable)?;
+        Ok(Flow::CallAt(target))
+    },
+    release => |p| super::lock::release(p),
+    restore => |p| {
+        let frame = p.pop()?;
+        let user_stack = p.pop()?;
+        let flags = p.pop()?;
+        let back = p.pop()?;
+        p.put(Reg::Rbp, frame);
+        p.put(Reg::R11, flags);
+        p.put(Reg::Rcx, back);
+        p.store(p.gs(), processor_block::USER_STACK, user_stack)?;
+        Ok(Flow::Next)
+    },
+    leave => |p| {
+        let user_stack = p.load(p.gs(), processor_block::USER_STACK)?;
+        p.set_stack(user_stack);
+        p.swap_gs()?;
+        Ok(Flow::SysReturn)
+    },
+    failed => |p| {
+        p.put(Reg::Rax, status::ACCESS_VIOLATION);
+        Ok(Flow::To(At::release as u8))
+    },
+}

@@ -1,0 +1,277 @@
+//! Gates: how interrupts and exceptions enter the kernel, and what happens when that fails.
+//!
+//! Delivery reads the descriptor table and the task-state segment from simulated memory, so that a
+//! wild write there has the consequence it has on hardware (Intel SDM volume 3A, "Interrupt and
+//! Exception Handling": gate format, stack switching, double fault, shutdown).
+
+use crate::base::{Access, Event, EventKind, Ring, Structure};
+use crate::injection::{PointKind, Verdict};
+
+use super::Machine;
+use super::processor::Processor;
+use super::registers::{
+    FLAGS_FIXED, INTERRUPT_FLAG, KERNEL_CODE, KERNEL_STACK, Reg, USER_CODE, USER_STACK,
+};
+use super::trap::Trap;
+
+/// Bytes of one gate.
+pub const GATE_BYTES: u64 = 16;
+/// Gates in the table.
+pub const GATE_COUNT: u64 = 64;
+/// Offset of the ring-0 stack pointer in the task-state segment.
+pub const TSS_RSP0: u64 = 4;
+/// Offset of the first interrupt stack table pointer in the task-state segment.
+pub const TSS_IST1: u64 = 36;
+/// 8-byte words that delivery pushes: error code, rip, cs, rflags, rsp, ss.
+pub const FRAME_WORDS: u64 = 6;
+
+/// The two words of an interrupt gate: present, ring 0 code, interrupts off. `user` lets ring 3 raise
+/// it with an instruction; `ist` selects a stack of the interrupt stack table, 0 for none.
+#[must_use]
+pub const fn gate(target: u64, ist: u64, user: bool) -> [u64; 2] {
+    let kind = 0x8e | if user { 3 << 5 } else { 0 };
+    let low = (target & 0xffff) | KERNEL_CODE << 16 | ist << 32 | kind << 40 | (target >> 16 & 0xffff) << 48;
+    [low, target >> 32]
+}
+
+impl Processor<'_> {
+    /// Delivers an interrupt or exception through its gate.
+    fn deliver(&mut self, trap: Trap) -> Result<(), Trap> {
+        let base = self.registers().idt_base.wrapping_add(u64::from(trap.vector) * GATE_BYTES);
+        if u64::from(trap.vector) >= GATE_COUNT {
+            return Err(Trap::general_protection());
+        }
+        let low = self.read_system(base, Structure::InterruptTable)?;
+        let high = self.read_system(base.wrapping_add(8), Structure::InterruptTable)?;
+        if low >> 47 & 1 == 0 {
+            return Err(Trap::plain(Trap::NOT_PRESENT));
+        }
+        if low >> 40 & 0x1f != 0x0e || low >> 16 & 0xffff != KERNEL_CODE {
+            return Err(Trap::general_protection());
+        }
+        let target = (low & 0xffff) | (low >> 48) << 16 | (high & 0xffff_ffff) << 32;
+        let ist = low >> 32 & 7;
+
+        let before = *self.registers();
+        let from_user = before.ring == Ring::User;
+        let tss = before.tss_base;
+        let stack = match ist {
+            0 if from_user => self.read_system_unaligned(tss.wrapping_add(TSS_RSP0))?,
+            0 => before.get(Reg::Rsp),
+            _ => self.read_system_unaligned(tss.wrapping_add(TSS_IST1 + (ist - 1) * 8))?,
+        };
+        let (cs, ss) = if from_user { (USER_CODE, USER_STACK) } else { (KERNEL_CODE, KERNEL_STACK) };
+
+        self.registers_mut().ring = Ring::Kernel;
+        self.put(Reg::Rsp, stack & !0xf);
+        let words = [ss, before.get(Reg::Rsp), before.flags, cs, before.rip, u64::from(trap.code)];
+        for word in words {
+            if let Err(nested) = self.push(word) {
+                self.registers_mut().ring = before.ring;
+                self.put(Reg::Rsp, before.get(Reg::Rsp));
+                return Err(nested);
+            }
+        }
+        let registers = self.registers_mut();
+        registers.rip = target;
+        registers.flags &= !INTERRUPT_FLAG;
+        if trap.vector == Trap::PAGE_FAULT {
+            registers.cr2 = trap.virt;
+        }
+        if from_user {
+            let event = Event {
+                value: 0,
+                old: Event::BY_GATE,
+                virt: self.get(Reg::Rsp),
+                ..self.blank(EventKind::ModeSwitch)
+            };
+            self.say(event);
+        }
+        Ok(())
+    }
+
+    /// Reads a table that the processor itself uses: an implicit supervisor access.
+    fn read_system(&mut self, virt: u64, structure: Structure) -> Result<u64, Trap> {
+        let ring = core::mem::replace(&mut self.registers_mut().ring, Ring::Kernel);
+        let result = self.translate(virt, Access::Read);
+        self.registers_mut().ring = ring;
+        let phys = result?;
+        let value = self.machine.memory.read(phys);
+        let event = Event {
+            structure,
+            mask: 0xff,
+            phys: phys.raw() & !7,
+            virt,
+            value,
+            ..self.blank(EventKind::Load)
+        };
+        self.say(event);
+        Ok(value)
+    }
+
+    fn read_system_unaligned(&mut self, virt: u64) -> Result<u64, Trap> {
+        let shift = virt % 8 * 8;
+        let low = self.read_system(virt & !7, Structure::TaskState)?;
+        if shift == 0 {
+            return Ok(low);
+        }
+        let high = self.read_system((virt & !7).wrapping_add(8), Structure::TaskState)?;
+        Ok(low >> shift | high << (64 - shift))
+    }
+
+    /// Raises an exception: delivery, double fault, and in the end a reset without a dump.
+    pub(super) fn raise(&mut self, trap: Trap) {
+        let event = Event {
+            value: u64::from(trap.vector) << 32 | u64::from(trap.code),
+            virt: trap.virt,
+            old: self.registers().rip,
+            ..self.blank(EventKind::Exception)
+        };
+        self.say(event);
+        let Err(nested) = self.deliver(trap) else { return };
+        // Anything that goes wrong while an exception is delivered is treated as contributory here:
+        // the benign classes cannot be raised by a delivery.
+        if trap.vector != Trap::DOUBLE_FAULT && self.deliver_double_fault(nested).is_ok() {
+            return;
+        }
+        self.machine.stopped = true;
+        let event = self.blank(EventKind::Reset);
+        self.say(event);
+    }
+
+    fn deliver_double_fault(&mut self, nested: Trap) -> Result<(), Trap> {
+        let double = Trap::plain(Trap::DOUBLE_FAULT);
+        let event = Event {
+            value: u64::from(double.vector) << 32,
+            virt: nested.virt,
+            old: self.registers().rip,
+            ..self.blank(EventKind::Exception)
+        };
+        self.say(event);
+        self.deliver(double)
+    }
+
+    /// Delivers the lowest pending interrupt above the current level, if interrupts are on.
+    pub(super) fn accept_interrupt(&mut self) {
+        let registers = self.registers();
+        if registers.pending == 0 || registers.flags & INTERRUPT_FLAG == 0 {
+            return;
+        }
+        let number = registers.pending.trailing_zeros();
+        #[allow(clippy::cast_possible_truncation, reason = "32 bits")]
+        let vector = 0x20 + number as u8;
+        self.registers_mut().pending &= !(1 << number);
+        self.registers_mut().halted = false;
+        let verdict = match self.pass_point(PointKind::Interrupt, u64::from(vector), 0) {
+            Ok((_, verdict)) => verdict,
+            Err(trap) => return self.raise(trap),
+        };
+        if verdict == Verdict::Skip {
+            return;
+        }
+        if verdict == Verdict::Repeat {
+            self.registers_mut().pending |= 1 << number;
+        }
+        let event = Event { value: u64::from(vector), ..self.blank(EventKind::Interrupt) };
+        self.say(event);
+        self.raise_quietly(Trap::plain(vector));
+    }
+
+    /// As [`raise`](Self::raise), for interrupts: they are not exceptions.
+    fn raise_quietly(&mut self, trap: Trap) {
+        if let Err(nested) = self.deliver(trap)
+            && self.deliver_double_fault(nested).is_err()
+        {
+            self.machine.stopped = true;
+            let event = self.blank(EventKind::Reset);
+            self.say(event);
+        }
+    }
+
+    /// `iretq`: takes the frame off the stack.
+    pub(super) fn interrupt_return(&mut self) -> Result<(), Trap> {
+        if self.ring() == Ring::User {
+            return Err(Trap::general_protection());
+        }
+        let stack = self.get(Reg::Rsp);
+        let structure = self.stack_structure();
+        let mut words = [0; 5];
+        for (index, word) in words.iter_mut().enumerate() {
+            // The error code was pushed last; the model's iretq drops it too.
+            *word = self.load_at(stack.wrapping_add(8 + index as u64 * 8), structure)?;
+        }
+        let [rip, cs, flags, rsp, ss] = words;
+        let ring = match (cs, ss) {
+            (KERNEL_CODE, KERNEL_STACK) => Ring::Kernel,
+            (USER_CODE, USER_STACK) => Ring::User,
+            _ => return Err(Trap::general_protection()),
+        };
+        let target = self.mode_switch_point(rip)?;
+        let registers = self.registers_mut();
+        registers.rip = target;
+        registers.ring = ring;
+        registers.flags = flags | FLAGS_FIXED;
+        registers.put(Reg::Rsp, rsp);
+        if ring == Ring::User {
+            let event =
+                Event { value: 3, old: Event::BY_IRET, virt: rsp, ..self.blank(EventKind::ModeSwitch) };
+            self.say(event);
+        }
+        Ok(())
+    }
+
+    /// `syscall`: ring 0 at the one target, on the caller's stack until the kernel changes it.
+    pub(super) fn enter_kernel(&mut self) -> Result<(), Trap> {
+        let target = self.registers().syscall_target;
+        let target = self.mode_switch_point(target)?;
+        let registers = self.registers_mut();
+        let (rip, flags) = (registers.rip, registers.flags);
+        registers.put(Reg::Rcx, rip.wrapping_add(super::code::STEP_BYTES));
+        registers.put(Reg::R11, flags);
+        registers.rip = target;
+        registers.ring = Ring::Kernel;
+        registers.flags &= !INTERRUPT_FLAG;
+        let event = Event {
+            value: 0,
+            old: Event::BY_SYSCALL,
+            virt: self.get(Reg::Rsp),
+            ..self.blank(EventKind::ModeSwitch)
+        };
+        self.say(event);
+        Ok(())
+    }
+
+    /// `sysret`: back to ring 3 at rcx. On Intel processors a non-canonical target raises general
+    /// protection while still at ring 0 (CVE-2012-0217), on AMD at ring 3.
+    pub(super) fn leave_kernel(&mut self) -> Result<(), Trap> {
+        if self.ring() == Ring::User {
+            return Err(Trap::general_protection());
+        }
+        let target = self.mode_switch_point(self.get(Reg::Rcx))?;
+        let canonical = matches!(target >> 47, 0 | 0x1_ffff);
+        if !canonical && self.machine.sysret_faults_in_kernel {
+            return Err(Trap::general_protection());
+        }
+        let registers = self.registers_mut();
+        registers.rip = target;
+        registers.ring = Ring::User;
+        registers.flags = registers.get(Reg::R11) | FLAGS_FIXED;
+        let event = Event {
+            value: 3,
+            old: Event::BY_SYSRET,
+            virt: self.get(Reg::Rsp),
+            ..self.blank(EventKind::ModeSwitch)
+        };
+        self.say(event);
+        Ok(())
+    }
+}
+
+impl Machine {
+    /// Makes an interrupt pending on a processor.
+    pub fn raise_interrupt(&mut self, processor: usize, vector: u8) {
+        if let Some(state) = self.processors.get_mut(processor) {
+            state.registers.pending |= 1 << (vector.wrapping_sub(0x20) & 31);
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! The IOMMU: which frames a device may reach. Its tables lie in simulated memory.
+//!
+//! The format is ours, one level: the root frame has an entry per device (physical address of that
+//! device's table | present), a device's table has an entry per frame number (frame address | write
+//! | present). Like second-level translation in remapping hardware it binds requests whatever the
+//! processors' tables say (Intel VT-d specification, "DMA Remapping").
+
+use crate::base::{Access, PhysAddr};
+
+use super::memory::Memory;
+
+/// Entry bit: something is mapped.
+pub const PRESENT: u64 = 1;
+/// Entry bit: the device may write there.
+pub const WRITE: u64 = 2;
+const ADDRESS: u64 = 0x000f_ffff_ffff_f000;
+
+/// The unit's registers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Iommu {
+    /// Whether transfers are checked at all.
+    pub enabled: bool,
+    /// The physical address of the root frame.
+    pub root: u64,
+}
+
+impl Iommu {
+    /// Where a device's request for bus address `bus` goes; `None` when it is refused.
+    #[must_use]
+    pub fn translate(self, memory: &Memory, device: u8, bus: u64, access: Access) -> Option<PhysAddr> {
+        if !self.enabled {
+            return PhysAddr::new(bus);
+        }
+        let context = memory.read(PhysAddr::truncated(self.root + u64::from(device) * 8));
+        if context & PRESENT == 0 {
+            return None;
+        }
+        let page = bus / 4096;
+        if page >= memory.frame_count() {
+            return None;
+        }
+        let entry = memory.read(PhysAddr::truncated((context & ADDRESS) + page * 8));
+        let granted = entry & PRESENT != 0 && (access != Access::Write || entry & WRITE != 0);
+        granted.then(|| PhysAddr::truncated((entry & ADDRESS) + bus % 4096))
+    }
+}

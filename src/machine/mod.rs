@@ -1,0 +1,262 @@
+//! What does the hardware do?
+//!
+//! Physical memory, processors that translate every access, gates between the modes, devices that
+//! transfer past the translation, a disk. The machine knows nothing of processes, handles or
+//! drivers; what the kernel does with it is the kernel's business.
+
+pub mod code;
+pub mod device;
+pub mod disk;
+mod execute;
+pub mod interrupt;
+pub mod iommu;
+pub mod memory;
+pub mod paging;
+mod privileged;
+pub mod processor;
+pub mod registers;
+mod scene;
+mod table_frames;
+pub mod tlb;
+mod transfer;
+pub mod trap;
+mod walker;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::base::{Event, PhysAddr, Principal, TraceHash};
+use crate::injection::Points;
+
+pub use crate::routine;
+pub use code::{Flow, Image, Program, Routine, Step, StepFn};
+pub use processor::Processor;
+pub use registers::{Reg, Registers};
+pub use trap::Trap;
+
+use device::Device;
+use disk::Disk;
+use iommu::Iommu;
+use memory::Memory;
+use paging::x86_64::Controls;
+use table_frames::TableFrames;
+use tlb::{MayHold, Tlb};
+
+/// One processor's state: registers, paging controls, cached translations.
+#[derive(Clone)]
+pub struct ProcessorState {
+    /// Registers.
+    pub registers: Registers,
+    /// Control registers and what else decides a translation.
+    pub controls: Controls,
+    /// What it remembers of past translations.
+    pub tlb: Tlb,
+    /// What it may remember of translations that were withdrawn.
+    pub may_hold: MayHold,
+}
+
+/// The whole machine.
+pub struct Machine {
+    /// Physical memory.
+    pub memory: Memory,
+    /// The processors.
+    pub processors: Vec<ProcessorState>,
+    /// The devices, by number.
+    pub devices: Vec<Device>,
+    /// The disk.
+    pub disk: Disk,
+    /// The IOMMU's registers.
+    pub iommu: Iommu,
+    /// Steps run or skipped so far: the only clock there is.
+    pub clock: u64,
+    /// Nothing runs until the next boot.
+    pub stopped: bool,
+    /// Armed faults.
+    pub points: Points,
+    /// What happened since somebody last took note.
+    pub events: Vec<Event>,
+    /// What the numbers in code words mean.
+    pub program: Arc<Program>,
+    /// Steps from a transfer's start to its end.
+    pub transfer_delay: u64,
+    /// Whether `sysret` to a non-canonical address raises general protection at ring 0 (Intel) or
+    /// ring 3 (AMD).
+    pub sysret_faults_in_kernel: bool,
+    struck: bool,
+    roots: BTreeMap<u64, Principal>,
+    tables: TableFrames,
+}
+
+/// Everything needed to put a machine back where it was.
+pub struct Checkpoint {
+    memory: usize,
+    disk: usize,
+    processors: Vec<ProcessorState>,
+    devices: Vec<Device>,
+    iommu: Iommu,
+    clock: u64,
+    stopped: bool,
+    reached: u64,
+    roots: BTreeMap<u64, Principal>,
+}
+
+impl Machine {
+    /// A machine with zeroed memory, ready to be loaded.
+    #[must_use]
+    pub fn new(frames: usize, processors: usize, sectors: usize, controls: Controls, program: Arc<Program>) -> Self {
+        let state = ProcessorState {
+            registers: Registers::default(),
+            controls,
+            tlb: Tlb::default(),
+            may_hold: MayHold::default(),
+        };
+        Self {
+            memory: Memory::new(frames),
+            processors: vec![state; processors],
+            devices: Vec::new(),
+            disk: Disk::new(sectors),
+            iommu: Iommu::default(),
+            clock: 0,
+            stopped: false,
+            points: Points::default(),
+            events: Vec::with_capacity(64),
+            program,
+            transfer_delay: 40,
+            sysret_faults_in_kernel: true,
+            struck: false,
+            roots: BTreeMap::new(),
+            tables: TableFrames::new(frames),
+        }
+    }
+
+    /// Writes physical memory as software or a device does; keeps track of page tables.
+    #[inline(always)]
+    pub(crate) fn write_physical(&mut self, at: PhysAddr, value: u64) -> u64 {
+        let old = self.memory.write(at, value);
+        if self.tables.is_table(at.frame()) && old != value {
+            self.table_written(at, old, value);
+        }
+        old
+    }
+
+    #[cold]
+    fn table_written(&mut self, at: PhysAddr, old: u64, new: u64) {
+        self.tables.entry_written(&self.memory, at, new);
+        for state in &mut self.processors {
+            state.may_hold.table_store(&self.memory, &state.controls, at, old, new);
+        }
+    }
+
+    fn switch_root(&mut self, number: usize, root: u64) -> u64 {
+        self.tables.add_root(&self.memory, root);
+        let state = &mut self.processors[number];
+        let old = state.controls.cr3;
+        state.controls.cr3 = root;
+        state.tlb.load_root(&state.controls, root);
+        state.may_hold.load_root(&state.controls, root);
+        old
+    }
+
+    /// Loads a root on a processor before anything runs.
+    pub fn preset_root(&mut self, number: usize, root: u64, context: Principal) {
+        self.switch_root(number, root);
+        self.processors[number].registers.context = context;
+        self.name_root(root, context);
+    }
+
+    /// Notes which process a root belongs to.
+    pub fn name_root(&mut self, root: u64, process: Principal) {
+        self.roots.insert(root & !0xfff, process);
+    }
+
+    /// Which process a root belongs to; the kernel for one that nobody named.
+    #[must_use]
+    pub fn context_of_root(&self, root: u64) -> Principal {
+        self.roots.get(&(root & !0xfff)).copied().unwrap_or(Principal::KERNEL)
+    }
+
+    /// The roots and whose they are.
+    #[must_use]
+    pub fn roots(&self) -> &BTreeMap<u64, Principal> {
+        &self.roots
+    }
+
+    /// Remembers the present state.
+    #[must_use]
+    pub fn checkpoint(&self) -> Checkpoint {
+        Checkpoint {
+            memory: self.memory.mark(),
+            disk: self.disk.mark(),
+            processors: self.processors.clone(),
+            devices: self.devices.clone(),
+            iommu: self.iommu,
+            clock: self.clock,
+            stopped: self.stopped,
+            reached: self.points.reached,
+            roots: self.roots.clone(),
+        }
+    }
+
+    /// Goes back to a checkpoint; costs what was changed since.
+    pub fn restore(&mut self, checkpoint: &Checkpoint) {
+        self.memory.restore(checkpoint.memory);
+        self.disk.restore(checkpoint.disk);
+        self.processors.clone_from_slice(&checkpoint.processors);
+        self.devices.clone_from_slice(&checkpoint.devices);
+        self.iommu = checkpoint.iommu;
+        self.clock = checkpoint.clock;
+        self.stopped = checkpoint.stopped;
+        self.points.reached = checkpoint.reached;
+        self.roots.clone_from(&checkpoint.roots);
+        self.struck = false;
+        self.events.clear();
+    }
+
+    /// Starts the machine again: everything as at `checkpoint` but for the disk and the clock.
+    pub fn reboot(&mut self, checkpoint: &Checkpoint) {
+        let clock = self.clock;
+        let reached = self.points.reached;
+        self.memory.rewrite(checkpoint.memory);
+        self.processors.clone_from_slice(&checkpoint.processors);
+        self.devices.clone_from_slice(&checkpoint.devices);
+        self.iommu = checkpoint.iommu;
+        self.stopped = false;
+        self.roots.clone_from(&checkpoint.roots);
+        self.struck = false;
+        self.clock = clock;
+        self.points.reached = reached;
+    }
+
+    /// The fingerprint of the whole state: memory, registers, caches, devices, disk.
+    #[must_use]
+    pub fn state_hash(&self) -> TraceHash {
+        let mut hash = TraceHash::default();
+        hash.absorb(self.memory.hash(), self.clock);
+        for state in &self.processors {
+            for word in state.registers.words() {
+                hash.absorb(word, state.controls.cr3);
+            }
+            state.tlb.absorb(&mut hash);
+            state.may_hold.absorb(&mut hash);
+        }
+        for device in &self.devices {
+            device.absorb(&mut hash);
+        }
+        for sector in self.disk.sectors() {
+            for word in sector {
+                hash.absorb(*word, 0);
+            }
+        }
+        hash.absorb(self.iommu.root, u64::from(self.iommu.enabled) | u64::from(self.stopped) << 1);
+        hash
+    }
+
+    /// Whether nothing can happen any more: all processors wait and no device is busy.
+    #[must_use]
+    pub fn is_quiescent(&self) -> bool {
+        self.devices.iter().all(|device| device.busy.is_none())
+            && self.processors.iter().all(|state| {
+                state.registers.halted && state.registers.pending & !1 == 0
+            })
+    }
+}

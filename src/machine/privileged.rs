@@ -1,0 +1,254 @@
+//! Privileged instructions: what only ring 0 may ask of a processor.
+
+use crate::base::{Event, EventKind, Ring, VirtAddr};
+use crate::injection::{Operation, PointKind, Verdict};
+
+use super::device::{self, Command};
+use super::processor::Processor;
+use super::registers::{INTERRUPT_FLAG, Reg};
+use super::trap::Trap;
+
+impl Processor<'_> {
+    /// # Errors
+    ///
+    /// General protection at ring 3.
+    #[inline]
+    fn require_ring_0(&self) -> Result<(), Trap> {
+        match self.ring() {
+            Ring::Kernel => Ok(()),
+            Ring::User => Err(Trap::general_protection()),
+        }
+    }
+
+    /// Loads another page-map root (`mov cr3`).
+    ///
+    /// # Errors
+    ///
+    /// General protection at ring 3.
+    pub fn load_root(&mut self, root: u64) -> Result<(), Trap> {
+        self.require_ring_0()?;
+        let context = self.machine.context_of_root(root);
+        let old = self.machine.switch_root(self.number, root);
+        self.registers_mut().context = context;
+        let event = Event { value: root, old, ..self.blank(EventKind::RootSwitch) };
+        self.say(event);
+        Ok(())
+    }
+
+    /// The loaded page-map root (`mov reg, cr3`).
+    ///
+    /// # Errors
+    ///
+    /// General protection at ring 3.
+    pub fn root(&self) -> Result<u64, Trap> {
+        self.require_ring_0()?;
+        Ok(self.machine.processors[self.number].controls.cr3)
+    }
+
+    /// Drops what this processor remembers of a page (`invlpg`).
+    ///
+    /// # Errors
+    ///
+    /// General protection at ring 3.
+    pub fn invalidate(&mut self, virt: u64) -> Result<(), Trap> {
+        self.require_ring_0()?;
+        let (operation, verdict) = self.pass_point(PointKind::Invalidate, virt, 0)?;
+        if verdict == Verdict::Skip {
+            return Ok(());
+        }
+        let state = &mut self.machine.processors[self.number];
+        state.tlb.invalidate_page(VirtAddr(operation.virt));
+        state.may_hold.invalidate_page(&state.controls, VirtAddr(operation.virt));
+        let event = Event { virt: operation.virt, ..self.blank(EventKind::Invalidate) };
+        self.say(event);
+        Ok(())
+    }
+
+    /// Makes another processor drop a page: the sender's part of a shootdown, folded with the
+    /// receiver's into one event, as if the interprocessor interrupt were answered at once.
+    ///
+    /// # Errors
+    ///
+    /// General protection at ring 3.
+    pub fn invalidate_on(&mut self, processor: usize, virt: u64) -> Result<(), Trap> {
+        self.require_ring_0()?;
+        let (operation, verdict) = self.pass_point(PointKind::Invalidate, virt, processor as u64)?;
+        if verdict == Verdict::Skip {
+            return Ok(());
+        }
+        let Some(state) = self.machine.processors.get_mut(processor) else { return Ok(()) };
+        state.tlb.invalidate_page(VirtAddr(operation.virt));
+        state.may_hold.invalidate_page(&state.controls, VirtAddr(operation.virt));
+        #[allow(clippy::cast_possible_truncation, reason = "few processors")]
+        let event = Event { virt: operation.virt, processor: processor as u8, ..self.blank(EventKind::Invalidate) };
+        self.say(event);
+        Ok(())
+    }
+
+    /// Number of processors.
+    #[must_use]
+    pub fn processor_count(&self) -> usize {
+        self.machine.processors.len()
+    }
+
+    /// The faulting address of the last page fault (`mov reg, cr2`).
+    ///
+    /// # Errors
+    ///
+    /// General protection at ring 3.
+    pub fn fault_address(&self) -> Result<u64, Trap> {
+        self.require_ring_0()?;
+        Ok(self.registers().cr2)
+    }
+
+    /// The interrupt request level (`mov reg, cr8`).
+    ///
+    /// # Errors
+    ///
+    /// General protection at ring 3.
+    pub fn irql(&self) -> Result<u64, Trap> {
+        self.require_ring_0()?;
+        Ok(self.registers().cr8)
+    }
+
+    /// Changes the interrupt request level and returns the old one (`mov cr8, reg`).
+    ///
+    /// # Errors
+    ///
+    /// General protection at ring 3.
+    pub fn set_irql(&mut self, level: u64) -> Result<u64, Trap> {
+        self.require_ring_0()?;
+        Ok(core::mem::replace(&mut self.registers_mut().cr8, level))
+    }
+
+    /// Lets interrupts in, or keeps them out (`sti`, `cli`).
+    ///
+    /// # Errors
+    ///
+    /// General protection at ring 3: the model's user mode has no I/O privilege.
+    pub fn set_interrupts(&mut self, enabled: bool) -> Result<(), Trap> {
+        self.require_ring_0()?;
+        let flags = &mut self.registers_mut().flags;
+        *flags = if enabled { *flags | INTERRUPT_FLAG } else { *flags & !INTERRUPT_FLAG };
+        Ok(())
+    }
+
+    /// Exchanges the GS base with the kernel's (`swapgs`).
+    ///
+    /// # Errors
+    ///
+    /// General protection at ring 3.
+    pub fn swap_gs(&mut self) -> Result<(), Trap> {
+        self.require_ring_0()?;
+        let registers = self.registers_mut();
+        core::mem::swap(&mut registers.gs_base, &mut registers.kernel_gs_base);
+        Ok(())
+    }
+
+    /// The base of GS: at ring 0 the processor's own block.
+    #[must_use]
+    pub fn gs(&self) -> u64 {
+        self.registers().gs_base
+    }
+
+    /// Asks another processor to look at its queues (an interprocessor interrupt).
+    ///
+    /// # Errors
+    ///
+    /// General protection at ring 3.
+    pub fn wake_processor(&mut self, processor: usize) -> Result<(), Trap> {
+        self.require_ring_0()?;
+        self.machine.raise_interrupt(processor, Trap::INTERPROCESSOR);
+        Ok(())
+    }
+
+    /// Changes the low stack pointer without touching memory (`mov rsp, reg`).
+    pub fn set_stack(&mut self, stack: u64) {
+        self.put(Reg::Rsp, stack);
+    }
+
+    /// Writes a device's register (`out`).
+    ///
+    /// # Errors
+    ///
+    /// General protection at ring 3.
+    pub fn port_out(&mut self, port: u16, value: u64) -> Result<(), Trap> {
+        self.require_ring_0()?;
+        let clock = self.machine.clock;
+        let delay = self.machine.transfer_delay;
+        let Some(device) = self.machine.devices.get_mut(usize::from(port / device::port::COUNT)) else {
+            return Ok(());
+        };
+        match port % device::port::COUNT {
+            device::port::ADDRESS => device.address = value,
+            device::port::WORDS => device.words = value,
+            device::port::SECTOR => device.sector = value,
+            device::port::COMMAND if device.busy.is_none() => {
+                let command = if value == 1 { Command::FromMemory } else { Command::ToMemory };
+                device.busy = Some((command, clock + delay));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Reads a device's register (`in`); all ones where there is none.
+    ///
+    /// # Errors
+    ///
+    /// General protection at ring 3.
+    pub fn port_in(&mut self, port: u16) -> Result<u64, Trap> {
+        self.require_ring_0()?;
+        let Some(device) = self.machine.devices.get(usize::from(port / device::port::COUNT)) else {
+            return Ok(u64::MAX);
+        };
+        Ok(match port % device::port::COUNT {
+            device::port::COMMAND => u64::from(device.busy.is_some()),
+            device::port::STATUS => device.status,
+            _ => 0,
+        })
+    }
+
+    /// Stops the machine for good, until the next boot: what a bug check ends in. `code` is told to
+    /// whoever watches; the parameters are in memory.
+    ///
+    /// # Errors
+    ///
+    /// General protection at ring 3.
+    pub fn stop_machine(&mut self, code: u64) -> Result<(), Trap> {
+        self.require_ring_0()?;
+        self.machine.stopped = true;
+        let event = Event { value: code, ..self.blank(EventKind::BugCheck) };
+        self.say(event);
+        Ok(())
+    }
+
+    /// Tells the machine which process a page-map root belongs to, for the observer's note.
+    ///
+    /// # Errors
+    ///
+    /// General protection at ring 3.
+    pub fn name_root(&mut self, root: u64, process: crate::base::Principal) -> Result<(), Trap> {
+        self.require_ring_0()?;
+        self.machine.name_root(root, process);
+        Ok(())
+    }
+
+    /// Passes the injection point of a mode switch; the target may be altered.
+    pub(super) fn mode_switch_point(&mut self, target: u64) -> Result<u64, Trap> {
+        let mut operation = Operation {
+            kind: PointKind::ModeSwitch,
+            principal: self.registers().actor,
+            virt: target,
+            value: self.get(Reg::Rax),
+            mask: 0xff,
+        };
+        match self.point(PointKind::ModeSwitch, &mut operation) {
+            Verdict::Raise(vector) => Err(Trap::plain(vector)),
+            _ => {
+                self.put(Reg::Rax, operation.value);
+                Ok(operation.virt)
+            }
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! The registers of one processor.
+
+use crate::base::{Principal, Ring};
+
+/// General registers by their number in instruction encodings.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "the architecture's own names")]
+pub enum Reg {
+    Rax,
+    Rcx,
+    Rdx,
+    Rbx,
+    Rsp,
+    Rbp,
+    Rsi,
+    Rdi,
+    R8,
+    R9,
+    R10,
+    R11,
+    R12,
+    R13,
+    R14,
+    R15,
+}
+
+/// Where routines take their arguments (System V order, which the model uses for user and kernel).
+pub const ARGUMENTS: [Reg; 6] = [Reg::Rdi, Reg::Rsi, Reg::Rdx, Reg::R10, Reg::R8, Reg::R9];
+
+/// RFLAGS: interrupts are delivered.
+pub const INTERRUPT_FLAG: u64 = 1 << 9;
+/// RFLAGS: alignment check; overrides SMAP for explicit supervisor accesses.
+pub const ALIGNMENT_CHECK: u64 = 1 << 18;
+/// RFLAGS: always one.
+pub const FLAGS_FIXED: u64 = 2;
+
+/// Code selector of ring 0.
+pub const KERNEL_CODE: u64 = 0x10;
+/// Stack selector of ring 0.
+pub const KERNEL_STACK: u64 = 0x18;
+/// Code selector of ring 3.
+pub const USER_CODE: u64 = 0x33;
+/// Stack selector of ring 3.
+pub const USER_STACK: u64 = 0x2b;
+
+/// Everything a processor holds outside caches and paging controls.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Registers {
+    /// General registers, by [`Reg`].
+    pub general: [u64; 16],
+    /// The instruction pointer.
+    pub rip: u64,
+    /// The flags.
+    pub flags: u64,
+    /// The current privilege level.
+    pub ring: Ring,
+    /// The linear address of the last page fault.
+    pub cr2: u64,
+    /// The task priority: the interrupt request level.
+    pub cr8: u64,
+    /// The base of GS.
+    pub gs_base: u64,
+    /// What `swapgs` exchanges it with.
+    pub kernel_gs_base: u64,
+    /// Where `syscall` enters the kernel.
+    pub syscall_target: u64,
+    /// The linear address of the interrupt descriptor table.
+    pub idt_base: u64,
+    /// The linear address of the task-state segment.
+    pub tss_base: u64,
+    /// Waiting for an interrupt.
+    pub halted: bool,
+    /// Interrupts that arrived and wait: bit `n` is vector 0x20 + n.
+    pub pending: u32,
+    /// The process whose address space is loaded, as the machine was told when the root was loaded.
+    /// An observer's note; nothing is decided by it.
+    pub context: Principal,
+    /// Whose step ran last. An observer's note as well.
+    pub actor: Principal,
+}
+
+impl Default for Registers {
+    fn default() -> Self {
+        Self {
+            general: [0; 16],
+            rip: 0,
+            flags: FLAGS_FIXED,
+            ring: Ring::Kernel,
+            cr2: 0,
+            cr8: 0,
+            gs_base: 0,
+            kernel_gs_base: 0,
+            syscall_target: 0,
+            idt_base: 0,
+            tss_base: 0,
+            halted: false,
+            pending: 0,
+            context: Principal::KERNEL,
+            actor: Principal::KERNEL,
+        }
+    }
+}
+
+impl Registers {
+    /// A general register.
+    #[inline(always)]
+    #[must_use]
+    pub const fn get(&self, reg: Reg) -> u64 {
+        self.general[reg as usize]
+    }
+
+    /// Changes a general register.
+    #[inline(always)]
+    pub const fn put(&mut self, reg: Reg, value: u64) {
+        self.general[reg as usize] = value;
+    }
+
+    /// All of it as words, for the fingerprint of a state.
+    pub fn words(&self) -> impl Iterator<Item = u64> {
+        let ring = u64::from(self.ring == Ring::User);
+        let rest = [
+            self.rip,
+            self.flags,
+            ring,
+            self.cr2,
+            self.cr8,
+            self.gs_base,
+            self.kernel_gs_base,
+            self.syscall_target,
+            self.idt_base,
+            self.tss_base,
+            u64::from(self.halted) | u64::from(self.pending) << 32,
+        ];
+        self.general.into_iter().chain(rest)
+    }
+}

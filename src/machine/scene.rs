@@ -1,0 +1,138 @@
+//! Letting a due fault strike: the machine as its scene.
+
+use crate::base::{Event, EventKind, PhysAddr, Principal, Structure, VirtAddr};
+use crate::injection::{Operation, PointRecord, Scene, Verdict};
+
+use super::Machine;
+use super::code::NO_ROUTINE;
+use super::registers::Reg;
+
+/// The number that stands for a device where a processor's is expected.
+pub const DEVICE_PROCESSOR: u8 = 0xff;
+
+struct Stage<'m> {
+    machine: &'m mut Machine,
+    processor: usize,
+    principal: Principal,
+}
+
+impl Scene for Stage<'_> {
+    fn peek(&self, phys: u64) -> u64 {
+        self.machine.memory.read(PhysAddr::truncated(phys))
+    }
+
+    fn poke(&mut self, phys: u64, value: u64) {
+        let at = PhysAddr::truncated(phys & !7);
+        let old = self.machine.write_physical(at, value);
+        let differing = old ^ value;
+        let mask = (0..8u8).fold(0, |mask, byte| {
+            mask | u8::from(differing >> (8 * byte) & 0xff != 0) << byte
+        });
+        let context = self.machine.processors[self.processor].registers.context;
+        self.machine.events.push(Event {
+            kind: EventKind::Store,
+            actor: self.principal,
+            context,
+            subject: self.principal,
+            structure: Structure::Free,
+            mask,
+            processor: DEVICE_PROCESSOR,
+            struck: true,
+            phys: at.raw(),
+            virt: 0,
+            value,
+            old,
+        });
+    }
+
+    fn translate(&self, virt: VirtAddr) -> Option<u64> {
+        self.machine.locate(self.processor, virt)
+    }
+
+    fn register(&self, number: usize) -> u64 {
+        self.machine.processors[self.processor].registers.general.get(number).copied().unwrap_or(0)
+    }
+
+    fn set_register(&mut self, number: usize, value: u64) {
+        if let Some(register) = self.machine.processors[self.processor].registers.general.get_mut(number) {
+            *register = value;
+        }
+    }
+
+    fn instruction_pointer(&self) -> u64 {
+        self.machine.processors[self.processor].registers.rip
+    }
+
+    fn memory_bytes(&self) -> u64 {
+        self.machine.memory.bytes()
+    }
+
+    fn root(&self) -> u64 {
+        self.machine.processors[self.processor].controls.cr3
+    }
+}
+
+impl Machine {
+    /// Lets a fault strike if one is due at this point. `processor` is `None` for a device.
+    #[cold]
+    pub(super) fn strike_if_due(&mut self, processor: Option<usize>, operation: &mut Operation) -> Verdict {
+        let (routine, caller) = processor.map_or((NO_ROUTINE, NO_ROUTINE), |number| self.whereabouts(number));
+        let reached = PointRecord {
+            kind: operation.kind,
+            principal: operation.principal,
+            routine,
+            caller,
+            number: self.points.reached - 1,
+            clock: self.clock,
+            argument: operation.virt,
+        };
+        let Some(index) = self.points.due(reached) else { return Verdict::Proceed };
+        let mut armed = self.points.take(index);
+        let processor = processor.unwrap_or(0);
+        let principal = operation.principal;
+        let first = self.events.len();
+        let mut stage = Stage { machine: self, processor, principal };
+        let verdict = armed.fault.strike(operation, &mut stage);
+        self.points.put_back(index, armed, verdict.is_some());
+        let Some(verdict) = verdict else { return Verdict::Proceed };
+        self.struck = true;
+        let context = self.processors[processor].registers.context;
+        let event = Event {
+            kind: EventKind::Strike,
+            actor: principal,
+            context,
+            subject: principal,
+            structure: Structure::Free,
+            mask: operation.mask,
+            #[allow(clippy::cast_possible_truncation, reason = "few processors")]
+            processor: processor as u8,
+            struck: true,
+            phys: 0,
+            virt: operation.virt,
+            value: index as u64,
+            old: operation.kind as u64,
+        };
+        // The strike is told before the stores it made itself.
+        self.events.insert(first, event);
+        verdict
+    }
+
+    /// The running routine and its caller, from the code and the frame chain in memory.
+    fn whereabouts(&self, number: usize) -> (u16, u16) {
+        let registers = &self.processors[number].registers;
+        let routine = self.routine_executed_at(number, registers.rip);
+        let caller = self
+            .locate(number, VirtAddr(registers.get(Reg::Rbp).wrapping_add(8)))
+            .map_or(NO_ROUTINE, |phys| {
+                let back = self.memory.read(PhysAddr::truncated(phys));
+                self.routine_executed_at(number, back.wrapping_sub(super::code::STEP_BYTES))
+            });
+        (routine, caller)
+    }
+
+    fn routine_executed_at(&self, number: usize, at: u64) -> u16 {
+        self.locate(number, VirtAddr(at))
+            .and_then(|phys| self.program.decode(self.memory.read(PhysAddr::truncated(phys))))
+            .map_or(NO_ROUTINE, |step| step.routine)
+    }
+}

@@ -1,0 +1,68 @@
+//! Which frames serve as paging structures of a root that was ever loaded.
+//!
+//! Only a filter: a store to a frame that is not in here cannot change a translation. It may name
+//! frames that no longer serve; then the exact search behind it finds nothing.
+
+use crate::base::{Frame, PhysAddr};
+
+use super::memory::Memory;
+
+const PRESENT: u64 = 1;
+const LARGE: u64 = 1 << 7;
+const ADDRESS: u64 = 0x000f_ffff_ffff_f000;
+
+/// For each frame the levels (bit 1 page table … bit 4 page-map level 4) it serves at.
+#[derive(Clone, Debug)]
+pub(super) struct TableFrames {
+    levels: Vec<u8>,
+}
+
+impl TableFrames {
+    pub(super) fn new(frames: usize) -> Self {
+        Self { levels: vec![0; frames] }
+    }
+
+    #[inline(always)]
+    pub(super) fn is_table(&self, frame: Frame) -> bool {
+        #[allow(clippy::cast_possible_truncation, reason = "an address has 52 bits")]
+        self.levels.get(frame.0 as usize).is_some_and(|&levels| levels != 0)
+    }
+
+    pub(super) fn add_root(&mut self, memory: &Memory, root: u64) {
+        self.add(memory, PhysAddr::truncated(root & ADDRESS), 4);
+    }
+
+    fn add(&mut self, memory: &Memory, at: PhysAddr, level: u8) {
+        let Some(levels) = usize::try_from(at.frame().0).ok().and_then(|n| self.levels.get_mut(n)) else {
+            return;
+        };
+        if *levels >> level & 1 == 1 {
+            return;
+        }
+        *levels |= 1 << level;
+        if level > 1 {
+            for index in 0..512 {
+                let entry = memory.read(at.frame().start().plus(index * 8));
+                self.add_child(memory, entry, level);
+            }
+        }
+    }
+
+    fn add_child(&mut self, memory: &Memory, entry: u64, level: u8) {
+        let is_leaf = level <= 3 && entry & LARGE != 0;
+        if entry & PRESENT != 0 && !is_leaf {
+            self.add(memory, PhysAddr::truncated(entry & ADDRESS), level - 1);
+        }
+    }
+
+    /// An entry of a table frame was written.
+    pub(super) fn entry_written(&mut self, memory: &Memory, at: PhysAddr, entry: u64) {
+        #[allow(clippy::cast_possible_truncation, reason = "a table frame is inside memory")]
+        let levels = self.levels[at.frame().0 as usize];
+        for level in 2..=4 {
+            if levels >> level & 1 == 1 {
+                self.add_child(memory, entry, level);
+            }
+        }
+    }
+}

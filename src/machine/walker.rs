@@ -1,0 +1,77 @@
+//! The hardware walker: a miss in the cache is a walk, its marks, and a fill.
+
+use crate::base::{EventKind, Event, PhysAddr, Ring, Structure, VirtAddr, Access};
+
+use super::Machine;
+use super::memory::Memory;
+use super::paging::TableMemory;
+use super::paging::x86_64::{self, Exception, Request};
+use super::trap::Trap;
+
+impl TableMemory for Memory {
+    #[inline(always)]
+    fn entry(&self, at: PhysAddr) -> u64 {
+        self.read(at)
+    }
+}
+
+impl Machine {
+    /// Walks the tables, sets accessed and dirty bits, remembers the translation.
+    #[cold]
+    pub(super) fn walk_and_fill(&mut self, number: usize, request: &Request) -> Result<PhysAddr, Trap> {
+        let controls = self.processors[number].controls;
+        let walk = match x86_64::walk(&self.memory, &controls, request) {
+            Ok(walk) => walk,
+            Err(exception) => {
+                let state = &mut self.processors[number];
+                state.tlb.invalidate_page(request.virt);
+                return Err(match exception {
+                    Exception::PageFault { virt, code } => {
+                        Trap { vector: Trap::PAGE_FAULT, code: code.bits(), virt: virt.0 }
+                    }
+                    Exception::GeneralProtection => Trap::general_protection(),
+                });
+            }
+        };
+        for (at, bits) in walk.marks() {
+            let old = self.memory.read(at);
+            self.memory.write(at, old | bits);
+            let registers = &self.processors[number].registers;
+            #[allow(clippy::cast_possible_truncation, reason = "few processors")]
+            let event = Event {
+                kind: EventKind::TableMark,
+                actor: registers.actor,
+                context: registers.context,
+                subject: registers.actor,
+                structure: Structure::PageTable,
+                mask: 0xff,
+                processor: number as u8,
+                struck: false,
+                phys: at.raw(),
+                virt: request.virt.0,
+                value: old | bits,
+                old,
+            };
+            self.events.push(event);
+        }
+        let state = &mut self.processors[number];
+        state.tlb.fill(&controls, request, &walk);
+        Ok(walk.phys())
+    }
+
+    /// Where the loaded tables of a processor lead, rights aside and without effect.
+    #[must_use]
+    pub fn locate(&self, number: usize, virt: VirtAddr) -> Option<u64> {
+        let mut controls = self.processors[number].controls;
+        controls.ignore_rights();
+        let request = Request {
+            virt,
+            access: Access::Read,
+            ring: Ring::Kernel,
+            ac: true,
+            implicit: false,
+            shadow_stack: false,
+        };
+        x86_64::walk(&self.memory, &controls, &request).ok().map(|walk| walk.phys().raw())
+    }
+}
