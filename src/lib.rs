@@ -1,5 +1,6 @@
 //! Deterministic fault injection for the boundary between user mode and kernel mode.
 
 pub mod base;
+pub mod machine;
 pub mod minimise;
 pub mod report;

@@ -1,0 +1,57 @@
+//! From linear to physical addresses: what every table format has in common.
+//!
+//! A format reads raw entries through [`TableMemory`] and nothing else, so the same code serves a
+//! world's flat memory and a sparse image. Reading and marking are two traits because a walk and
+//! its effects are two things: [`x86_64::walk`] only reads, and what it would write comes back as a
+//! value.
+
+pub mod x86_64;
+
+use crate::base::{FRAME_BYTES, PhysAddr};
+
+/// Where table entries are read from. Total: outside memory the implementor answers whatever its
+/// bus does.
+pub trait TableMemory {
+    /// The 8-byte entry at `at`, a multiple of 8.
+    fn entry(&self, at: PhysAddr) -> u64;
+}
+
+impl<M: TableMemory + ?Sized> TableMemory for &M {
+    #[inline(always)]
+    fn entry(&self, at: PhysAddr) -> u64 {
+        (**self).entry(at)
+    }
+}
+
+/// Where accessed and dirty bits are written to.
+pub trait MarkMemory {
+    /// Sets `bits` in the 8-byte entry at `at`, a multiple of 8, and leaves its other bits.
+    fn set_bits(&mut self, at: PhysAddr, bits: u64);
+}
+
+/// How much one leaf entry maps.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash, Default)]
+#[repr(u8)]
+pub enum PageSize {
+    /// 4 KiB.
+    #[default]
+    Kib4 = 0,
+    /// 2 MiB.
+    Mib2 = 1,
+    /// 1 GiB.
+    Gib1 = 2,
+}
+
+impl PageSize {
+    /// Bytes of such a page.
+    #[must_use]
+    pub const fn bytes(self) -> u64 {
+        FRAME_BYTES << (9 * self as u32)
+    }
+
+    /// 4 KiB frames in such a page.
+    #[must_use]
+    pub const fn frames(self) -> u64 {
+        self.bytes() / FRAME_BYTES
+    }
+}
