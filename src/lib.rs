@@ -3,4 +3,5 @@
 pub mod base;
 pub mod machine;
 pub mod minimise;
+pub mod oracles;
 pub mod report;
