@@ -18,12 +18,12 @@ impl Machine {
             if registers.halted && registers.flags & INTERRUPT_FLAG == 0 {
                 return;
             }
-            Processor { machine: self, number, diverted: None }.accept_interrupt();
+            Processor { machine: self, number }.accept_interrupt();
         }
         if self.stopped || self.processors[number].registers.halted {
             return;
         }
-        let mut processor = Processor { machine: self, number, diverted: None };
+        let mut processor = Processor { machine: self, number };
         if let Err(trap) = processor.fetch_and_run() {
             processor.raise(trap);
         }

@@ -25,7 +25,7 @@ mod walker;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::base::{Event, PhysAddr, Principal, TraceHash};
+use crate::base::{Event, PhysAddr, Principal, TraceHash, VirtAddr};
 use crate::injection::Points;
 
 pub use crate::routine;
@@ -40,7 +40,7 @@ use iommu::Iommu;
 use memory::Memory;
 use paging::x86_64::Controls;
 use table_frames::TableFrames;
-use tlb::{MayHold, Tlb};
+use tlb::{Invalidation, MayHold, RootLoad, Tlb};
 
 /// One processor's state: registers, paging controls, cached translations.
 #[derive(Clone)]
@@ -53,6 +53,15 @@ pub struct ProcessorState {
     pub tlb: Tlb,
     /// What it may remember of translations that were withdrawn.
     pub may_hold: MayHold,
+}
+
+impl ProcessorState {
+    /// Drops what is remembered of a page, as `invlpg` does.
+    fn forget_page(&mut self, virt: VirtAddr) {
+        let invalidation = Invalidation::page(&self.controls, virt);
+        self.tlb.invalidate(invalidation);
+        self.may_hold.invalidate(invalidation);
+    }
 }
 
 /// The whole machine.
@@ -150,11 +159,13 @@ impl Machine {
     fn switch_root(&mut self, number: usize, root: u64) -> u64 {
         self.tables.add_root(&self.memory, root);
         let state = &mut self.processors[number];
-        let old = state.controls.cr3;
+        let before = state.controls;
         state.controls.cr3 = root;
-        state.tlb.load_root(&state.controls, root);
-        state.may_hold.load_root(&state.controls, root);
-        old
+        if let Some(invalidation) = Invalidation::root_load(&state.controls, RootLoad::Flush) {
+            state.tlb.invalidate(invalidation);
+        }
+        state.may_hold.load_root(&self.memory, &before, &state.controls, RootLoad::Flush);
+        before.cr3
     }
 
     /// Loads a root on a processor before anything runs.

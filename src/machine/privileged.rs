@@ -56,9 +56,7 @@ impl Processor<'_> {
         if verdict == Verdict::Skip {
             return Ok(());
         }
-        let state = &mut self.machine.processors[self.number];
-        state.tlb.invalidate_page(VirtAddr(operation.virt));
-        state.may_hold.invalidate_page(&state.controls, VirtAddr(operation.virt));
+        self.machine.processors[self.number].forget_page(VirtAddr(operation.virt));
         let event = Event { virt: operation.virt, ..self.blank(EventKind::Invalidate) };
         self.say(event);
         Ok(())
@@ -77,8 +75,7 @@ impl Processor<'_> {
             return Ok(());
         }
         let Some(state) = self.machine.processors.get_mut(processor) else { return Ok(()) };
-        state.tlb.invalidate_page(VirtAddr(operation.virt));
-        state.may_hold.invalidate_page(&state.controls, VirtAddr(operation.virt));
+        state.forget_page(VirtAddr(operation.virt));
         #[allow(clippy::cast_possible_truncation, reason = "few processors")]
         let event = Event { virt: operation.virt, processor: processor as u8, ..self.blank(EventKind::Invalidate) };
         self.say(event);

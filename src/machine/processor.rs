@@ -16,8 +16,6 @@ use super::trap::Trap;
 pub struct Processor<'m> {
     pub(super) machine: &'m mut Machine,
     pub(super) number: usize,
-    /// What an exception of this step should be followed by, when an injected verdict says so.
-    pub(super) diverted: Option<Flow>,
 }
 
 /// The mask of all eight bytes.

@@ -8,7 +8,7 @@ use super::code::NO_ROUTINE;
 use super::registers::Reg;
 
 /// The number that stands for a device where a processor's is expected.
-pub const DEVICE_PROCESSOR: u8 = 0xff;
+pub(super) const DEVICE_PROCESSOR: u8 = 0xff;
 
 struct Stage<'m> {
     machine: &'m mut Machine,

@@ -1,11 +1,12 @@
 //! The hardware walker: a miss in the cache is a walk, its marks, and a fill.
 
-use crate::base::{EventKind, Event, PhysAddr, Ring, Structure, VirtAddr, Access};
+use crate::base::{Event, EventKind, PhysAddr, Structure, VirtAddr};
 
 use super::Machine;
 use super::memory::Memory;
 use super::paging::TableMemory;
 use super::paging::x86_64::{self, Exception, Request};
+use super::tlb::Invalidation;
 use super::trap::Trap;
 
 impl TableMemory for Memory {
@@ -24,16 +25,18 @@ impl Machine {
             Ok(walk) => walk,
             Err(exception) => {
                 let state = &mut self.processors[number];
-                state.tlb.invalidate_page(request.virt);
+                let invalidation = Invalidation::page_fault(&controls, request.virt);
+                state.tlb.invalidate(invalidation);
+                state.may_hold.invalidate(invalidation);
                 return Err(match exception {
                     Exception::PageFault { virt, code } => {
-                        Trap { vector: Trap::PAGE_FAULT, code: code.bits(), virt: virt.0 }
+                        Trap { vector: Trap::PAGE_FAULT, code: code.0, virt: virt.0 }
                     }
                     Exception::GeneralProtection => Trap::general_protection(),
                 });
             }
         };
-        for (at, bits) in walk.marks() {
+        for &(at, bits) in walk.marks.items() {
             let old = self.memory.read(at);
             self.memory.write(at, old | bits);
             let registers = &self.processors[number].registers;
@@ -56,22 +59,14 @@ impl Machine {
         }
         let state = &mut self.processors[number];
         state.tlb.fill(&controls, request, &walk);
-        Ok(walk.phys())
+        Ok(walk.address)
     }
 
     /// Where the loaded tables of a processor lead, rights aside and without effect.
     #[must_use]
     pub fn locate(&self, number: usize, virt: VirtAddr) -> Option<u64> {
-        let mut controls = self.processors[number].controls;
-        controls.ignore_rights();
-        let request = Request {
-            virt,
-            access: Access::Read,
-            ring: Ring::Kernel,
-            ac: true,
-            implicit: false,
-            shadow_stack: false,
-        };
-        x86_64::walk(&self.memory, &controls, &request).ok().map(|walk| walk.phys().raw())
+        let controls = &self.processors[number].controls;
+        let reach = x86_64::lookup(&self.memory, controls, virt)?;
+        Some(reach.page.plus(virt.0 & (reach.size.bytes() - 1)).raw())
     }
 }

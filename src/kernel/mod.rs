@@ -1,0 +1,50 @@
+//! What does the operating system do when asked?
+//!
+//! Routines of named steps over structures in simulated memory. Nothing here is remembered on the
+//! Rust side: every pointer, count and table is read back at each use, so that a wild write reaches
+//! all of it.
+//!
+//! | module | answers |
+//! |---|---|
+//! | [`layout`] | where is what, and how is it laid out? |
+//! | [`system_call`], [`service`] | how does user mode ask, and for what? |
+//! | [`exception`], [`interrupt`], [`bug_check`] | what when something goes wrong, or arrives? |
+//! | [`schedule`] | who runs next? |
+//! | [`frames`], [`paging`], [`virtual_memory`], [`section`] | which memory is whose? |
+//! | [`pool`], [`object`] | where do the kernel's own things live? |
+//! | [`handle`], [`handle_close`], [`handle_duplicate`] | what does a handle stand for? |
+//! | [`process_create`], [`process_open`], [`process_end`] | how do processes begin and end? |
+//! | [`request`], [`io_open`], [`io_transfer`], [`host`] | how does a request reach a driver? |
+//! | [`hal`] | who touches the hardware? |
+
+pub mod bug_check;
+pub mod event;
+pub mod exception;
+pub mod frames;
+pub mod hal;
+pub mod handle;
+pub mod handle_close;
+pub mod handle_duplicate;
+pub mod host;
+pub mod host_create;
+pub mod interrupt;
+pub mod io_open;
+pub mod io_transfer;
+pub mod layout;
+pub mod loader;
+mod lock;
+pub mod object;
+pub mod paging;
+pub mod pool;
+pub mod process_create;
+pub mod process_end;
+pub mod process_open;
+pub mod request;
+pub mod schedule;
+pub mod section;
+pub mod service;
+pub mod status;
+pub mod system_call;
+pub mod system_thread;
+pub mod user_buffer;
+pub mod virtual_memory;

@@ -1,0 +1,134 @@
+//! Which translation does a processor use now?
+//!
+//! A direct-mapped cache of 64 translations of 4 KiB. A large page is kept in pieces of 4 KiB, as
+//! the Intel SDM, volume 3A, "Details of TLB Use" allows; what must be dropped together is dropped
+//! together. There is no cache of upper-level entries here: a miss reads all levels, which is legal
+//! too. What a processor *could* do beyond that is [`MayHold`](super::MayHold).
+
+use super::invalidation::Invalidation;
+use crate::base::{Access, Page, PhysAddr, TraceHash};
+use crate::machine::paging::PageSize;
+use crate::machine::paging::x86_64::{Controls, Request, Rights, Walk, refusal};
+
+const ENTRIES: usize = 64;
+
+// An entry is two words. Tag: page number in bits 63:12, PCID in 11:0. Value: frame in bits 51:12,
+// and below and above it:
+const VALID: u64 = 1;
+const RIGHTS_SHIFT: u32 = 1;
+const DIRTY: u64 = 1 << 5;
+const GLOBAL: u64 = 1 << 6;
+const KEY_SHIFT: u32 = 7;
+const SIZE_SHIFT: u32 = 52;
+const FRAME: u64 = ((1 << 52) - 1) & !0xfff;
+const PCID: u64 = 0xfff;
+
+/// The translations one processor uses without asking the tables. Plain data of 1 KiB: a copy is a
+/// checkpoint.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Tlb {
+    entries: [[u64; 2]; ENTRIES],
+}
+
+impl Default for Tlb {
+    fn default() -> Self {
+        Self { entries: [[0; 2]; ENTRIES] }
+    }
+}
+
+#[allow(clippy::cast_possible_truncation, reason = "the remainder is below 64")]
+#[inline(always)]
+const fn slot(page: Page) -> usize {
+    (page.0 % ENTRIES as u64) as usize
+}
+
+impl Tlb {
+    /// The physical address that is remembered for the request, if what is remembered permits it.
+    ///
+    /// `None` also for missing rights, and for a write through a leaf not yet dirty: the caller
+    /// walks the tables, and only what they say counts, since the page fault would drop the entry
+    /// (Intel SDM volume 3A, "Operations that Invalidate TLBs and Paging-Structure Caches").
+    #[must_use]
+    #[inline(always)]
+    pub fn lookup(&self, controls: &Controls, request: &Request) -> Option<PhysAddr> {
+        let virt = request.virt;
+        let [tag, value] = self.entries[slot(virt.page())];
+        // Bits of the tag that differ. A global translation serves every PCID.
+        let difference = tag ^ (virt.0 & !PCID | controls.pcid());
+        let counts = if value & GLOBAL != 0 { !PCID } else { u64::MAX };
+        if value & VALID == 0 || difference & counts != 0 {
+            return None;
+        }
+        if request.access == Access::Write && value & DIRTY == 0 {
+            return None;
+        }
+        match refusal(controls, request, rights(value), key(value)) {
+            Some(_) => None,
+            None => Some(PhysAddr::truncated(value & FRAME | virt.offset())),
+        }
+    }
+
+    /// Remembers what a walk for the request found.
+    #[inline]
+    pub fn fill(&mut self, controls: &Controls, request: &Request, walk: &Walk) {
+        let page = request.virt.page();
+        let mut value = VALID
+            | u64::from(walk.rights.bits()) << RIGHTS_SHIFT
+            | u64::from(walk.key) << KEY_SHIFT
+            | (walk.size as u64) << SIZE_SHIFT
+            | walk.address.raw() & FRAME;
+        if walk.leaf_is_dirty {
+            value |= DIRTY;
+        }
+        if walk.global {
+            value |= GLOBAL;
+        }
+        self.entries[slot(page)] = [page.start().0 | controls.pcid(), value];
+    }
+
+    /// Forgets what must be forgotten.
+    pub fn invalidate(&mut self, invalidation: Invalidation) {
+        for [tag, value] in &mut self.entries {
+            let pages = size(*value).frames();
+            let first = Page((*tag >> 12) & !(pages - 1));
+            let global = *value & GLOBAL != 0;
+            if *value & VALID != 0 && invalidation.covers(first, pages, *tag & PCID, global) {
+                [*tag, *value] = [0, 0];
+            }
+        }
+    }
+
+    /// Forgets everything, global translations too.
+    pub fn flush_all(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Folds what is remembered into a hash.
+    pub fn absorb(&self, hash: &mut TraceHash) {
+        for [tag, value] in self.entries.iter().filter(|[_, value]| *value != 0) {
+            hash.absorb(*tag, *value);
+        }
+    }
+}
+
+#[inline(always)]
+const fn rights(value: u64) -> Rights {
+    Rights::from_bits(((value >> RIGHTS_SHIFT) & 15) as u8)
+}
+
+#[inline(always)]
+const fn key(value: u64) -> u8 {
+    ((value >> KEY_SHIFT) & 15) as u8
+}
+
+#[inline(always)]
+const fn size(value: u64) -> PageSize {
+    match (value >> SIZE_SHIFT) & 3 {
+        0 => PageSize::Kib4,
+        1 => PageSize::Mib2,
+        _ => PageSize::Gib1,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,161 @@
+use super::*;
+use crate::base::{Ring, VirtAddr};
+use crate::machine::paging::TableMemory;
+use crate::machine::paging::x86_64::{ControlFlags, Entry, walk};
+use crate::machine::tlb::{Invalidation, RootLoad};
+
+/// Every level has one table, and every entry of it these bits.
+struct Uniform {
+    pde: u64,
+    pte: u64,
+}
+
+const TABLE: u64 = Entry::P | Entry::RW | Entry::US;
+const PAGE: VirtAddr = VirtAddr(0x1234_5678);
+
+impl TableMemory for Uniform {
+    fn entry(&self, at: PhysAddr) -> u64 {
+        match at.raw() >> 12 {
+            1 => 0x2000 | TABLE,
+            2 => 0x3000 | TABLE,
+            3 => self.pde,
+            _ => self.pte,
+        }
+    }
+}
+
+fn memory(pte: u64) -> Uniform {
+    Uniform { pde: 0x4000 | TABLE, pte: 0x9000 | pte }
+}
+
+fn controls(flags: ControlFlags) -> Controls {
+    Controls {
+        cr3: 0x1000,
+        flags: ControlFlags::WP | ControlFlags::PGE | flags,
+        ..Default::default()
+    }
+}
+
+fn user(access: Access) -> Request {
+    Request::new(PAGE, access, Ring::User)
+}
+
+/// A cache that was asked for `request` once.
+fn filled(memory: &Uniform, controls: &Controls, request: &Request) -> Tlb {
+    let mut tlb = Tlb::default();
+    let walk = walk(memory, controls, request).expect("mapped and permitted");
+    tlb.fill(controls, request, &walk);
+    tlb
+}
+
+#[test]
+fn a_hit_gives_what_the_tables_gave() {
+    let controls = controls(ControlFlags::NONE);
+    let read = user(Access::Read);
+
+    let tlb = filled(&memory(TABLE), &controls, &read);
+
+    assert_eq!(tlb.lookup(&controls, &read), PhysAddr::new(0x9678));
+    let elsewhere = Request { virt: PAGE.plus(64 * 4096), ..read };
+    assert_eq!(tlb.lookup(&controls, &elsewhere), None);
+}
+
+#[test]
+fn a_write_through_a_clean_leaf_goes_back_to_the_tables() {
+    let controls = controls(ControlFlags::NONE);
+    let clean = filled(&memory(TABLE), &controls, &user(Access::Read));
+    let dirty = filled(&memory(TABLE), &controls, &user(Access::Write));
+
+    assert_eq!(clean.lookup(&controls, &user(Access::Write)), None);
+    assert_eq!(dirty.lookup(&controls, &user(Access::Write)), PhysAddr::new(0x9678));
+}
+
+#[test]
+fn rights_are_checked_on_every_hit() {
+    let all = controls(ControlFlags::SMEP | ControlFlags::SMAP | ControlFlags::PKE);
+    let pte = TABLE & !Entry::RW | 3 << 59;
+    let tlb = filled(&memory(pte), &all, &user(Access::Read));
+    let asked = |controls: &Controls, request: Request| tlb.lookup(controls, &request).is_some();
+
+    assert!(asked(&all, user(Access::Read)));
+    assert!(asked(&all, user(Access::Execute)));
+    assert!(!asked(&all, user(Access::Write)));
+    assert!(!asked(&all, Request::new(PAGE, Access::Read, Ring::Kernel)));
+    assert!(asked(&all, Request { ac: true, ..Request::new(PAGE, Access::Read, Ring::Kernel) }));
+    assert!(!asked(&all, Request::new(PAGE, Access::Execute, Ring::Kernel)));
+    assert!(!asked(&Controls { pkru: 1 << 6, ..all }, user(Access::Read)));
+}
+
+#[test]
+fn identifiers_keep_spaces_apart_and_global_translations_serve_all() {
+    let first = Controls { cr3: 0x1001, ..controls(ControlFlags::PCIDE) };
+    let second = Controls { cr3: 0x1002, ..first };
+    let read = user(Access::Read);
+    let own = filled(&memory(TABLE), &first, &read);
+    let global = filled(&memory(TABLE | Entry::G), &first, &read);
+
+    assert!(own.lookup(&first, &read).is_some() && own.lookup(&second, &read).is_none());
+    assert!(global.lookup(&second, &read).is_some());
+}
+
+#[test]
+fn each_invalidation_drops_what_it_covers_and_keeps_the_rest() {
+    let first = Controls { cr3: 0x1001, ..controls(ControlFlags::PCIDE) };
+    let second = Controls { cr3: 0x1002, ..first };
+    let read = user(Access::Read);
+    let cases = [
+        // Invalidation, own entry stays, global entry stays.
+        (Some(Invalidation::page(&first, PAGE)), false, false),
+        (Some(Invalidation::page(&second, PAGE)), true, false),
+        (Some(Invalidation::page(&first, PAGE.plus(4096))), true, true),
+        (Some(Invalidation::page_fault(&first, PAGE)), false, false),
+        (Some(Invalidation::PageOfPcid { virt: PAGE, pcid: 1 }), false, true),
+        (Some(Invalidation::PageOfPcid { virt: PAGE, pcid: 2 }), true, true),
+        (Some(Invalidation::Pcid { pcid: 1 }), false, true),
+        (Some(Invalidation::AllExceptGlobal), false, true),
+        (Some(Invalidation::All), false, false),
+        (Invalidation::root_load(&first, RootLoad::Flush), false, true),
+        (Invalidation::root_load(&second, RootLoad::Flush), true, true),
+        (Invalidation::root_load(&first, RootLoad::Keep), true, true),
+    ];
+    for (invalidation, own_stays, global_stays) in cases {
+        for (pte, stays) in [(TABLE, own_stays), (TABLE | Entry::G, global_stays)] {
+            let mut tlb = filled(&memory(pte), &first, &read);
+
+            if let Some(invalidation) = invalidation {
+                tlb.invalidate(invalidation);
+            }
+
+            assert_eq!(tlb.lookup(&first, &read).is_some(), stays, "{invalidation:?} {pte:#x}");
+        }
+    }
+}
+
+#[test]
+fn an_address_on_a_large_page_drops_every_piece_of_it() {
+    let controls = controls(ControlFlags::NONE);
+    let large = Uniform { pde: 0x20_0000 | TABLE | Entry::PS, pte: 0 };
+    let read = user(Access::Read);
+    let mut tlb = filled(&large, &controls, &read);
+
+    tlb.invalidate(Invalidation::page(&controls, VirtAddr(PAGE.0 ^ 0x1f_0000)));
+
+    assert_eq!(tlb.lookup(&controls, &read), None);
+}
+
+#[test]
+fn the_hash_follows_what_is_remembered() {
+    let digest = |tlb: &Tlb| {
+        let mut hash = TraceHash::default();
+        tlb.absorb(&mut hash);
+        hash.digest()
+    };
+    let controls = controls(ControlFlags::NONE);
+    let mut tlb = filled(&memory(TABLE), &controls, &user(Access::Read));
+    let before = digest(&tlb);
+
+    tlb.flush_all();
+
+    assert_ne!(digest(&tlb), before);
+    assert_eq!(digest(&tlb), digest(&Tlb::default()));
+}

@@ -1,0 +1,119 @@
+//! Which instructions make a processor forget what?
+//!
+//! Intel SDM volume 3A, "Operations that Invalidate TLBs and Paging-Structure Caches". A processor
+//! may always forget more; this is what it must forget.
+
+use crate::base::{Page, VirtAddr};
+use crate::machine::paging::x86_64::{ControlFlags, Controls};
+
+/// What must be forgotten.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Invalidation {
+    /// INVLPG: translations of the page for the current PCID, global ones for any; and every
+    /// paging-structure-cache entry of the current PCID, wherever it leads.
+    Page {
+        /// An address on the page.
+        virt: VirtAddr,
+        /// The current PCID.
+        pcid: u64,
+    },
+    /// INVPCID type 0: what would translate the address under that PCID, except global translations.
+    PageOfPcid {
+        /// An address on the page.
+        virt: VirtAddr,
+        /// The PCID named by the instruction.
+        pcid: u64,
+    },
+    /// A page fault: what would translate the address under the current PCID. This is why an access
+    /// whose rights a cached translation lacks is tried again on the tables before it faults.
+    PageFault {
+        /// The faulting address.
+        virt: VirtAddr,
+        /// The current PCID.
+        pcid: u64,
+    },
+    /// INVPCID type 1, and MOV to CR3: everything of that PCID except global translations.
+    Pcid {
+        /// The PCID named by the instruction, or loaded.
+        pcid: u64,
+    },
+    /// INVPCID type 3: everything except global translations.
+    AllExceptGlobal,
+    /// INVPCID type 2, and MOV to CR4 that changes PGE, PCIDE or clears SMEP: everything.
+    All,
+}
+
+/// Whether MOV to CR3 keeps what is remembered for the PCID it loads: bit 63 of its operand, which
+/// counts only with CR4.PCIDE.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RootLoad {
+    /// Bit 63 is 0.
+    Flush,
+    /// Bit 63 is 1.
+    Keep,
+}
+
+impl Invalidation {
+    /// INVLPG on a processor with these controls.
+    #[must_use]
+    pub const fn page(controls: &Controls, virt: VirtAddr) -> Self {
+        Self::Page { virt, pcid: controls.pcid() }
+    }
+
+    /// A page fault on a processor with these controls.
+    #[must_use]
+    pub const fn page_fault(controls: &Controls, virt: VirtAddr) -> Self {
+        Self::PageFault { virt, pcid: controls.pcid() }
+    }
+
+    /// MOV to CR3 that leaves the processor with the controls `after`.
+    #[must_use]
+    pub const fn root_load(after: &Controls, load: RootLoad) -> Option<Self> {
+        match load {
+            RootLoad::Keep if after.flags.has(ControlFlags::PCIDE) => None,
+            _ => Some(Self::Pcid { pcid: after.pcid() }),
+        }
+    }
+
+    /// Whether a translation of `pages` pages from `first` on must be forgotten. They are one
+    /// translation: where a processor keeps a large page in pieces, INVLPG drops every piece (Intel
+    /// SDM volume 3A, "Details of TLB Use").
+    #[must_use]
+    #[inline(always)]
+    pub(super) const fn covers(self, first: Page, pages: u64, of: u64, global: bool) -> bool {
+        match self {
+            Self::Page { virt, pcid } => (of == pcid || global) && is_on(virt, first, pages),
+            Self::PageOfPcid { virt, pcid } => of == pcid && !global && is_on(virt, first, pages),
+            Self::PageFault { virt, pcid } => of == pcid && is_on(virt, first, pages),
+            Self::Pcid { pcid } => of == pcid && !global,
+            Self::AllExceptGlobal => !global,
+            Self::All => true,
+        }
+    }
+
+    /// Whether a paging-structure-cache entry for the `pages` pages from `first` on must be
+    /// forgotten. Such entries are never global.
+    #[must_use]
+    pub(super) const fn covers_table(self, first: Page, pages: u64, of: u64) -> bool {
+        match self {
+            Self::Page { pcid, .. } => of == pcid,
+            _ => self.covers(first, pages, of, false),
+        }
+    }
+
+    /// The address it is about, when it is about one.
+    #[must_use]
+    pub(super) const fn virt(self) -> Option<VirtAddr> {
+        match self {
+            Self::Page { virt, .. }
+            | Self::PageOfPcid { virt, .. }
+            | Self::PageFault { virt, .. } => Some(virt),
+            Self::Pcid { .. } | Self::AllExceptGlobal | Self::All => None,
+        }
+    }
+}
+
+#[inline(always)]
+const fn is_on(virt: VirtAddr, first: Page, pages: u64) -> bool {
+    virt.page().0.wrapping_sub(first.0) < pages
+}

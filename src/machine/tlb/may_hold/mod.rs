@@ -1,0 +1,300 @@
+//! Which translations could a processor still use?
+//!
+//! Every translation that was valid at any instant since the last invalidation that covers it,
+//! while its root was loaded. A processor may use any of them: it may load translations early, keep
+//! them long, and never has to (Intel SDM volume 3A, "Details of TLB Use", "Delayed Invalidation").
+//! So a frame that is reused while one of them leads to it is in danger, whether or not the cache of
+//! this run happens to hold it.
+//!
+//! What the loaded tables grant now is not stored: ask the tables. What they *withdrew* is.
+//!
+//! Left out on purpose: that a translation with accessed bit 0 was never remembered, since software
+//! clears that bit too; and that a page made a user-mode page loses what SMEP and SMAP take from the
+//! kernel.
+
+mod collector;
+mod index;
+mod withdrawn;
+
+pub use withdrawn::{Withdrawn, WithdrawnKind};
+
+use self::collector::{Collector, still_grants};
+use self::index::Index;
+use super::invalidation::{Invalidation, RootLoad};
+use crate::base::{Frame, Page, PhysAddr, TraceHash};
+use crate::machine::paging::x86_64::{
+    ControlFlags, Controls, Entry, Extent, Found, Level, Next, TableUse, leaves, lookup,
+};
+use crate::machine::paging::{PageSize, TableMemory};
+
+/// Members that are kept. A kernel that forgets this many invalidations has shown its bug.
+const MEMBERS_MAX: usize = 1 << 14;
+
+/// Tables that may be read to find what one change withdraws.
+const READS_MAX: usize = 1 << 12;
+
+/// The withdrawn translations that one processor may still use.
+#[derive(Clone, Debug, Default)]
+pub struct MayHold {
+    /// Sorted, without duplicates.
+    members: Vec<Withdrawn>,
+    /// Follows from the tables in memory.
+    index: Index,
+    /// What the index was made for.
+    loaded: Option<Controls>,
+    incomplete: bool,
+}
+
+/// Memory as it was, or will be, at one entry.
+struct Patched<'a, M> {
+    memory: &'a M,
+    at: PhysAddr,
+    value: u64,
+}
+
+impl<M: TableMemory> TableMemory for Patched<'_, M> {
+    #[inline(always)]
+    fn entry(&self, at: PhysAddr) -> u64 {
+        if at == self.at { self.value } else { self.memory.entry(at) }
+    }
+}
+
+/// Keys change what an access may do, not what the tables say.
+fn without_keys(controls: &Controls) -> Controls {
+    Controls { pkru: 0, pkrs: 0, ..*controls }
+}
+
+impl MayHold {
+    /// A processor that has just loaded the root in `controls` and remembers nothing else.
+    #[must_use]
+    pub fn new(memory: &impl TableMemory, controls: &Controls) -> Self {
+        let mut new = Self::default();
+        new.relist(memory, controls);
+        new
+    }
+
+    /// The members, in order.
+    #[must_use]
+    pub fn members(&self) -> &[Withdrawn] {
+        &self.members
+    }
+
+    /// The members that lead to `frame`.
+    pub fn permits(&self, frame: Frame) -> impl Iterator<Item = &Withdrawn> {
+        self.members.iter().filter(move |member| member.leads_to(frame))
+    }
+
+    /// Whether nothing was left out for lack of room. It may be false only for tables with
+    /// thousands of withdrawn ranges or of ways to one table.
+    #[must_use]
+    pub const fn is_complete(&self) -> bool {
+        !self.incomplete
+    }
+
+    /// Whether `frame` holds a table of the loaded root, so that a store to it is a table store.
+    #[must_use]
+    #[inline]
+    pub fn is_table(&self, frame: Frame) -> bool {
+        !self.index.uses_of(frame).is_empty()
+    }
+
+    /// The entry at `at` changes from `old` to `new`: takes in what it granted and no longer does.
+    /// Memory may hold either value by now. A store outside the tables costs next to nothing.
+    pub fn table_store(
+        &mut self,
+        memory: &impl TableMemory,
+        controls: &Controls,
+        at: PhysAddr,
+        old: u64,
+        new: u64,
+    ) {
+        let at = PhysAddr::truncated(at.raw() & !7);
+        let before = Patched { memory, at, value: old };
+        let after = Patched { memory, at, value: new };
+        if self.loaded != Some(without_keys(controls)) {
+            self.relist(&before, controls);
+        }
+        let index = at.offset() / 8;
+        let mut found = Collector::new(controls);
+        let mut relinked = false;
+        for way in self.index.uses_of(at.frame()) {
+            let was = way.found(controls, index, Entry(old));
+            let is = way.found(controls, index, Entry(new));
+            match (was, is) {
+                (Some(Found::Leaf { first, reach }), _) => found.leaf(&after, first, &reach),
+                (Some(Found::Table(was)), Some(Found::Table(is)))
+                    if was.at == is.at && is.rights.has(was.rights) => {}
+                (Some(Found::Table(table)), _) => found.below(&before, &after, &table),
+                (None, _) => {}
+            }
+            let table_of = |found| match found {
+                Some(Found::Table(table)) => Some(table),
+                _ => None,
+            };
+            relinked |= table_of(was) != table_of(is);
+        }
+        self.take_in(found);
+        if relinked {
+            self.relist(&after, controls);
+        }
+    }
+
+    /// MOV to CR3: the processor goes from the root in `before` to that in `after`. What the old
+    /// root's tables grant now and the load does not invalidate becomes a member, since later
+    /// changes to those tables are no longer followed.
+    pub fn load_root(
+        &mut self,
+        memory: &impl TableMemory,
+        before: &Controls,
+        after: &Controls,
+        load: RootLoad,
+    ) {
+        let invalidation = Invalidation::root_load(after, load);
+        if without_keys(before) != without_keys(after) {
+            let only_global = invalidation == Some(Invalidation::Pcid { pcid: before.pcid() });
+            self.freeze(memory, before, after, only_global);
+        }
+        if let Some(invalidation) = invalidation {
+            self.invalidate(invalidation);
+        }
+        self.relist(memory, after);
+        // What is tagged with this identifier and granted by its tables is no longer withdrawn.
+        if after.flags.has(ControlFlags::PCIDE) {
+            let index = &self.index;
+            self.members.retain(|member| {
+                let is_granted = match member.kind {
+                    WithdrawnKind::Table(level) => index.holds(member, level),
+                    WithdrawnKind::Leaf(size) => is_granted(memory, after, member, size),
+                };
+                member.pcid != after.pcid() || !is_granted
+            });
+        }
+    }
+
+    /// Forgets what must be forgotten.
+    pub fn invalidate(&mut self, invalidation: Invalidation) {
+        let mut parts = Vec::new();
+        self.members.retain(|member| match member.kind {
+            WithdrawnKind::Table(_) => {
+                !invalidation.covers_table(member.first, member.pages, member.pcid)
+            }
+            WithdrawnKind::Leaf(size) => {
+                let (pcid, global) = (member.pcid, member.global);
+                let covered = invalidation.covers(member.first, member.pages, pcid, global);
+                if let (true, Some(virt)) = (covered, invalidation.virt()) {
+                    parts.extend(member.without(virt.page(), size).into_iter().flatten());
+                }
+                !covered
+            }
+        });
+        for part in parts {
+            self.insert(part);
+        }
+    }
+
+    /// Forgets everything, global translations too.
+    pub fn flush_all(&mut self) {
+        self.members.clear();
+    }
+
+    /// Folds the members into a hash. The index follows from memory and is left out.
+    pub fn absorb(&self, hash: &mut TraceHash) {
+        hash.absorb(self.members.len() as u64, u64::from(self.incomplete));
+        for member in &self.members {
+            member.absorb(hash);
+        }
+    }
+
+    fn relist(&mut self, memory: &impl TableMemory, controls: &Controls) {
+        self.loaded = Some(without_keys(controls));
+        self.incomplete |= self.index.rebuild(memory, controls) == Extent::Cut;
+    }
+
+    /// Takes in what the root in `before` grants: all of it, or only global translations that the
+    /// root in `after` does not grant too.
+    fn freeze(
+        &mut self,
+        memory: &impl TableMemory,
+        before: &Controls,
+        after: &Controls,
+        only_global: bool,
+    ) {
+        if only_global && !before.flags.has(ControlFlags::PGE) {
+            return;
+        }
+        let top = Level::top(before);
+        let mut found = Collector::new(before);
+        let extent = leaves(memory, before, &TableUse::root(before), READS_MAX, &mut |next| {
+            match next {
+                Found::Table(table) => {
+                    let place = 8 * top.index(table.first);
+                    let is_shared = only_global
+                        && table.level == top.below()
+                        && before.flags == after.flags
+                        && memory.entry(before.root().plus(place))
+                            == memory.entry(after.root().plus(place));
+                    if is_shared {
+                        return Next::Past;
+                    }
+                    if !only_global {
+                        found.table(&table);
+                    }
+                }
+                Found::Leaf { first, reach } => {
+                    if !only_global {
+                        found.push_leaf(first, &reach);
+                    } else if reach.is_global(before)
+                        && !lookup(memory, after, first)
+                            .is_some_and(|now| still_grants(before, &reach, &now))
+                    {
+                        found.push_leaf(first, &reach);
+                    }
+                }
+            }
+            Next::Into
+        });
+        self.incomplete |= extent == Extent::Cut;
+        self.take_in(found);
+    }
+
+    fn take_in(&mut self, found: Collector) {
+        let (members, extent) = found.finish();
+        self.incomplete |= extent == Extent::Cut;
+        for member in members {
+            self.insert(member);
+        }
+    }
+
+    fn insert(&mut self, member: Withdrawn) {
+        if let Err(place) = self.members.binary_search(&member) {
+            if self.members.len() < MEMBERS_MAX {
+                self.members.insert(place, member);
+            } else {
+                self.incomplete = true;
+            }
+        }
+    }
+}
+
+/// Whether the tables grant all of a member with leaves of this size as they stand.
+fn is_granted(
+    memory: &impl TableMemory,
+    controls: &Controls,
+    member: &Withdrawn,
+    size: PageSize,
+) -> bool {
+    (0..member.pages / size.frames()).all(|number| {
+        let skipped = number * size.frames();
+        let virt = Page(member.first.0.wrapping_add(skipped)).start();
+        lookup(memory, controls, virt).is_some_and(|now| {
+            now.page == Frame(member.frame.0.wrapping_add(skipped)).start()
+                && now.size == size
+                && now.rights.has(member.rights)
+                && now.leaf.key() == member.key
+                && now.is_global(controls) == member.global
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests;

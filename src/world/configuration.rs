@@ -1,0 +1,165 @@
+//! What a world is made of: plain data.
+
+use serde::{Deserialize, Serialize};
+
+use super::action::Action;
+
+/// Hardware and its switches.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct MachineConfiguration {
+    /// Processors, 1 to 4.
+    pub processors: u8,
+    /// Frames of 4 KiB, 384 to 2048.
+    pub frames: u16,
+    /// CR4.SMEP: kernel mode cannot execute user pages.
+    pub smep: bool,
+    /// CR4.SMAP: kernel mode cannot touch user pages unless it says so.
+    pub smap: bool,
+    /// CR0.WP: kernel mode respects read-only pages.
+    pub write_protect: bool,
+    /// Whether device transfers go through the IOMMU.
+    pub iommu: bool,
+    /// The page-map slot of the self-map, 256 to 511 except those the system uses.
+    pub self_map_slot: u16,
+    /// Whether `sysret` to a non-canonical address faults in ring 0 (Intel) or ring 3 (AMD).
+    pub sysret_faults_in_kernel: bool,
+    /// Steps a transfer takes.
+    pub transfer_delay: u16,
+    /// Steps between clock interrupts on each processor; 0: no clock.
+    pub clock_interval: u32,
+    /// Whether the pool compares headers when a block is freed.
+    pub pool_checks: bool,
+}
+
+impl Default for MachineConfiguration {
+    fn default() -> Self {
+        Self {
+            processors: 2,
+            frames: 512,
+            smep: true,
+            smap: false,
+            write_protect: true,
+            iommu: false,
+            self_map_slot: 0x1ed,
+            sysret_faults_in_kernel: true,
+            transfer_delay: 12,
+            clock_interval: 400,
+            pool_checks: true,
+        }
+    }
+}
+
+/// What a component is and where it runs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Home {
+    /// A process of its own that runs a list of actions.
+    Application,
+    /// A process that hosts a user-mode driver.
+    DriverHost,
+    /// Kernel mode.
+    KernelDriver,
+    /// Kernel mode, with files.
+    FileSystem,
+}
+
+/// One component of a world.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Component {
+    /// Its name, unique in the world.
+    pub name: String,
+    /// What it is and where it runs.
+    pub home: Home,
+    /// For a driver: which driver it is, by its name in the registry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub driver: Option<String>,
+    /// For a driver: the driver below it in its device stack, or the one that hands it requests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub above: Option<String>,
+    /// For an application: whether the system cannot do without it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub critical: bool,
+    /// For an application: created by another one's action and not at boot.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub spawned: bool,
+    /// For an application: what it does.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub actions: Vec<Action>,
+    /// For a content parser: the index its content names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<u64>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "the signature serde wants")]
+const fn is_false(flag: &bool) -> bool {
+    !*flag
+}
+
+/// A whole world.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Configuration {
+    /// Hardware.
+    #[serde(default)]
+    pub machine: MachineConfiguration,
+    /// The seed of the schedule: which processor steps next.
+    #[serde(default, with = "hex")]
+    pub schedule: u64,
+    /// Steps until the run is cut off.
+    #[serde(default = "default_steps")]
+    pub steps_max: u64,
+    /// Boots until a machine that keeps stopping counts as a boot loop.
+    #[serde(default = "default_boots")]
+    pub boots_max: u8,
+    /// Weaknesses planted in the kernel, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub weaknesses: Vec<String>,
+    /// The components, applications and drivers.
+    pub components: Vec<Component>,
+}
+
+const fn default_steps() -> u64 {
+    60_000
+}
+
+const fn default_boots() -> u8 {
+    3
+}
+
+/// Numbers as hexadecimal strings: TOML integers are signed and addresses are not.
+pub mod hex {
+    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
+
+    /// Writes `0x…`.
+    ///
+    /// # Errors
+    ///
+    /// What the serializer raises.
+    pub fn serialize<S: Serializer>(value: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&format!("{value:#x}"))
+    }
+
+    /// Reads `"0x…"`, or a decimal number that is not negative.
+    ///
+    /// # Errors
+    ///
+    /// When it is neither.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+        #[derive(serde::Deserialize)]
+        #[serde(untagged)]
+        enum Either {
+            Number(u64),
+            Text(String),
+        }
+        let wrong = "expected a hexadecimal string such as \"0x1f\"";
+        match Either::deserialize(deserializer).map_err(|_| D::Error::custom(wrong))? {
+            Either::Number(number) => Ok(number),
+            Either::Text(text) => text
+                .strip_prefix("0x")
+                .and_then(|digits| u64::from_str_radix(&digits.replace('_', ""), 16).ok())
+                .ok_or_else(|| D::Error::custom(wrong)),
+        }
+    }
+}
