@@ -2,7 +2,7 @@
 //!
 //! A format reads raw entries through [`TableMemory`] and nothing else, so the same code serves a
 //! world's flat memory and a sparse image. Reading and marking are two traits because a walk and
-//! its effects are two things: [`x86_64::walk`] only reads, and what it would write comes back as a
+//! its effects are two things: [`x86_64::walk()`] only reads, and what it would write comes back as a
 //! value.
 
 pub mod x86_64;

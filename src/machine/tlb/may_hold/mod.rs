@@ -150,7 +150,8 @@ impl MayHold {
         load: RootLoad,
     ) {
         let invalidation = Invalidation::root_load(after, load);
-        if without_keys(before) != without_keys(after) {
+        // Before its first load a processor has used no tables, whatever CR3 says.
+        if self.loaded.is_some() && without_keys(before) != without_keys(after) {
             let only_global = invalidation == Some(Invalidation::Pcid { pcid: before.pcid() });
             self.freeze(memory, before, after, only_global);
         }
@@ -241,12 +242,12 @@ impl MayHold {
                     }
                 }
                 Found::Leaf { first, reach } => {
-                    if !only_global {
-                        found.push_leaf(first, &reach);
-                    } else if reach.is_global(before)
-                        && !lookup(memory, after, first)
-                            .is_some_and(|now| still_grants(before, &reach, &now))
-                    {
+                    let outlives_the_load = || {
+                        let now = lookup(memory, after, first);
+                        reach.is_global(before)
+                            && !now.is_some_and(|now| still_grants(before, &reach, &now))
+                    };
+                    if !only_global || outlives_the_load() {
                         found.push_leaf(first, &reach);
                     }
                 }

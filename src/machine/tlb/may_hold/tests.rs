@@ -1,5 +1,6 @@
 use super::*;
-use crate::machine::paging::PageSize;
+use crate::base::VirtAddr;
+use crate::machine::paging::x86_64::Rights;
 
 /// Sixteen frames of tables. Frame 1 is the root, with entry 511 naming itself; 2, 3, 4 are the
 /// tables on the way to the pages from 0x40_0000 on: frame 4 is their page table.
@@ -16,6 +17,11 @@ const PTE: u64 = 0x4000 + 8 * 5;
 const PAGE: VirtAddr = VirtAddr(0x40_5000);
 const NINE: Frame = Frame(9);
 
+#[allow(clippy::cast_possible_truncation, reason = "sixteen frames")]
+const fn word(at: u64) -> usize {
+    at as usize / 8
+}
+
 impl TableMemory for Vec<u64> {
     fn entry(&self, at: PhysAddr) -> u64 {
         usize::try_from(at.raw() / 8).ok().and_then(|number| self.get(number).copied()).unwrap_or(0)
@@ -31,7 +37,7 @@ impl World {
             (PDE, 0x4000 | TABLE),
             (PTE, 0x9000 | TABLE),
         ] {
-            words[at as usize / 8] = entry;
+            words[word(at)] = entry;
         }
         let flags = ControlFlags::WP | ControlFlags::NXE | ControlFlags::PGE | flags;
         let controls = Controls { cr3: 0x1000, flags, ..Controls::default() };
@@ -47,7 +53,7 @@ impl World {
     }
 
     fn store(&mut self, at: u64, new: u64) {
-        let old = core::mem::replace(&mut self.words[at as usize / 8], new);
+        let old = core::mem::replace(&mut self.words[word(at)], new);
         let at = PhysAddr::truncated(at);
         self.may_hold.table_store(&self.words, &self.controls, at, old, new);
     }
@@ -153,6 +159,18 @@ fn a_global_page_of_the_old_root_alone_becomes_a_member() {
 }
 
 #[test]
+fn the_first_root_follows_none() {
+    let mut world = World::new(ControlFlags::NONE);
+    world.store(PTE, 0x9000 | TABLE | Entry::G);
+    world.may_hold = MayHold::default();
+
+    world.load(0x5000, RootLoad::Flush);
+
+    assert_eq!(world.may_hold.members(), []);
+    assert!(world.may_hold.is_table(Frame(5)));
+}
+
+#[test]
 fn what_two_roots_share_is_not_withdrawn_by_going_from_one_to_the_other() {
     let mut world = World::new(ControlFlags::NONE);
     world.store(PTE, 0x9000 | TABLE | Entry::G);
@@ -174,7 +192,7 @@ fn with_identifiers_everything_of_the_old_root_stays_until_it_comes_back() {
 
     assert_eq!(world.may_hold.members(), [], "granted by the tables again");
     world.load(0x5002, RootLoad::Flush);
-    world.words[PTE as usize / 8] = 0;
+    world.words[word(PTE)] = 0;
     world.load(0x1000, RootLoad::Keep);
     assert_eq!(world.members_to(NINE).len(), 1, "changed meanwhile");
     world.load(0x1000, RootLoad::Flush);
@@ -185,7 +203,8 @@ fn with_identifiers_everything_of_the_old_root_stays_until_it_comes_back() {
 fn an_upper_entry_withdraws_each_leaf_below_and_the_tables_themselves() {
     let mut world = World::new(ControlFlags::NONE);
     world.store(PTE + 8, 0xa000 | TABLE);
-    world.store(PTE + 16, 0xc000 | TABLE);
+    world.store(PTE + 16, 0xb000 | TABLE);
+    world.store(PTE + 24, 0xd000 | TABLE);
 
     world.store(PML4E, 0);
 
@@ -194,15 +213,36 @@ fn an_upper_entry_withdraws_each_leaf_below_and_the_tables_themselves() {
         assert!(matches!(member.kind, WithdrawnKind::Table(_)), "{member:?}");
     }
     let [run] = world.members_to(NINE)[..] else { panic!("{:?}", world.may_hold) };
-    assert_eq!((run.pages, run.kind), (2, WithdrawnKind::Leaf(PageSize::Kib4)), "frames 9 and 10");
-    assert_eq!(world.members_to(Frame(12)).len(), 1);
+    assert_eq!((run.pages, run.kind), (3, WithdrawnKind::Leaf(PageSize::Kib4)), "frames 9 to 11");
+    assert_eq!(world.members_to(Frame(13)).len(), 1);
     assert!(!world.may_hold.is_table(Frame(4)));
+}
 
-    world.may_hold.invalidate(Invalidation::page(&world.controls, PAGE));
+#[test]
+fn one_page_of_a_run_is_invalidated_and_the_others_stay() {
+    let mut world = World::new(ControlFlags::NONE);
+    world.store(PTE + 8, 0xa000 | TABLE);
+    world.store(PTE + 16, 0xb000 | TABLE);
+    world.store(PML4E, 0);
 
-    assert_eq!(world.members_to(NINE), []);
-    assert_eq!(world.members_to(Frame(10)).len(), 1, "the rest of the run");
-    assert_eq!(world.members_to(Frame(4)), [], "every way to a table, wherever it leads");
+    world.may_hold.invalidate(Invalidation::page(&world.controls, PAGE.plus(4096)));
+
+    assert_eq!(world.members_to(Frame(10)), []);
+    for frame in [9, 11] {
+        let [member] = world.members_to(Frame(frame))[..] else { panic!("{:?}", world.may_hold) };
+        assert_eq!((member.frame, member.pages), (Frame(frame), 1));
+    }
+}
+
+#[test]
+fn invlpg_drops_every_way_to_a_table_wherever_it_leads() {
+    let mut world = World::new(ControlFlags::NONE);
+    world.store(PML4E, 0);
+
+    world.may_hold.invalidate(Invalidation::page(&world.controls, VirtAddr(0xffff_8000_0000_0000)));
+
+    assert_eq!(world.members_to(Frame(4)), []);
+    assert_eq!(world.members_to(NINE).len(), 1, "a page of another address stays");
 }
 
 #[test]
