@@ -1,0 +1,214 @@
+//! How a source file is made: what it may not name, how long it is, how it begins.
+
+use crate::names::names;
+use crate::sources::{Sources, module_of};
+
+/// Layers whose code runs inside a world or describes one: a pure function of the scenario.
+const WORLD_LAYERS: &[&str] = &[
+    "base",
+    "injection",
+    "machine",
+    "oracles",
+    "authority",
+    "kernel",
+    "world",
+    "faults",
+    "invariants",
+    "scenario",
+    "outcome",
+    "minimise",
+];
+
+/// What no world layer may name, and why.
+const NOT_IN_A_WORLD: &[(&[&str], &str)] = &[
+    (
+        &["HashMap", "HashSet", "RandomState", "DefaultHasher"],
+        "iteration order differs between runs",
+    ),
+    (&["Instant", "SystemTime"], "a world's clock is its step count"),
+    (&["thread_rng", "ThreadRng", "OsRng", "SysRng"], "all chance comes from the seed's streams"),
+    (
+        &[
+            "thread_local",
+            "OnceLock",
+            "LazyLock",
+            "Mutex",
+            "RwLock",
+            "AtomicBool",
+            "AtomicU32",
+            "AtomicU64",
+            "AtomicUsize",
+        ],
+        "there is no global state inside a world",
+    ),
+    (&["f32", "f64"], "outcomes and digests have no floats"),
+];
+
+/// Parts of `std` that reach the host.
+const HOST: &[&str] = &["env", "fs", "io", "net", "os", "process", "thread", "time"];
+
+/// Breaches of purity in the world layers.
+pub(crate) fn impurities(sources: &Sources) -> Vec<String> {
+    let mut breaches = Vec::new();
+    for (path, text) in sources {
+        let module = module_of(path);
+        if !module.first().is_some_and(|layer| WORLD_LAYERS.contains(&layer.as_str())) {
+            continue;
+        }
+        let Ok(names) = names(module, text) else { continue }; // told by the layers
+        for (name, line) in &names.identifiers {
+            let forbidden = NOT_IN_A_WORLD.iter().find(|(list, _)| list.contains(&name.as_str()));
+            if let Some((_, reason)) = forbidden {
+                breaches.push(format!("{path}:{line}: {name}: {reason}"));
+            }
+        }
+        for (outside, line) in &names.outside {
+            if let [first, part, ..] = outside.as_slice()
+                && first == "std"
+                && HOST.contains(&part.as_str())
+            {
+                breaches.push(format!("{path}:{line}: std::{part}: a world knows no host"));
+            }
+        }
+    }
+    breaches
+}
+
+/// Lines of one source file at most: one idea.
+const LINES_MAX: usize = 450;
+
+/// Files that may be longer, and why they are one idea all the same.
+const LONG: &[(&str, &str)] = &[];
+
+/// Files that are too long, and exceptions that are no longer needed.
+pub(crate) fn overlong(sources: &Sources, exceptions: &[(&str, &str)]) -> Vec<String> {
+    let is_long = |text: &str| text.lines().count() > LINES_MAX;
+    let long = sources
+        .iter()
+        .filter(|(path, text)| {
+            is_long(text) && !exceptions.iter().any(|(exception, _)| exception == path)
+        })
+        .map(|(path, text)| format!("{path}: {} lines, {LINES_MAX} at most", text.lines().count()));
+    let stale = exceptions
+        .iter()
+        .filter(|(path, _)| !sources.get(*path).is_some_and(|text| is_long(text)))
+        .map(|(path, _)| format!("{path}: is not long, so it needs no exception"));
+    long.chain(stale).collect()
+}
+
+/// Files beside faults and invariants that are neither, and what they are.
+const SUPPORT: &[(&str, &str)] = &[];
+
+/// Lines of prose that a fault or an invariant begins with, at least.
+const HEAD_LINES_MIN: usize = 3;
+
+/// Faults and invariants that don't begin by saying what they are and by whose word.
+pub(crate) fn headless(sources: &Sources) -> Vec<String> {
+    let mut breaches = Vec::new();
+    for (path, text) in sources {
+        let is_one = path.starts_with("src/faults/") || path.starts_with("src/invariants/");
+        let is_other = path.ends_with("/mod.rs") || path.ends_with("/tests.rs");
+        if !is_one || is_other || SUPPORT.iter().any(|(support, _)| support == path) {
+            continue;
+        }
+        let head: Vec<&str> = text.lines().map_while(|line| line.strip_prefix("//!")).collect();
+        if head.iter().filter(|line| !line.trim().is_empty()).count() < HEAD_LINES_MIN {
+            breaches
+                .push(format!("{path}: begins with fewer than {HEAD_LINES_MIN} lines of `//!`"));
+        }
+        if !head.iter().any(|line| line.contains("Source:")) {
+            breaches.push(format!("{path}: names no `Source:`"));
+        }
+    }
+    breaches
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sources::{planted, rust_files};
+
+    #[track_caller]
+    fn assert_none(breaches: &[String]) {
+        assert!(breaches.is_empty(), "\n{}", breaches.join("\n"));
+    }
+
+    #[test]
+    fn no_world_layer_names_what_differs_between_runs() {
+        assert_none(&impurities(&rust_files("src")));
+    }
+
+    #[test]
+    fn what_differs_between_runs_is_found_when_planted() {
+        let mut sources = vec![
+            "use std::{thread, sync::Arc};".to_owned(),
+            "use std::time::Duration;".to_owned(),
+            "fn f() -> bool { std::env::var(\"X\").is_ok() }".to_owned(),
+            "fn f() { println!(\"{:?}\", std::fs::read(\"x\")); }".to_owned(),
+        ];
+        for (names, _) in NOT_IN_A_WORLD {
+            sources.extend(names.iter().map(|name| format!("fn f(_: Option<a::{name}>) {{}}")));
+            sources.extend(names.iter().map(|name| format!("call!({{ {name}::new() }});")));
+        }
+        for layer in WORLD_LAYERS {
+            for text in &sources {
+                let path = format!("src/{layer}/a.rs");
+                let found = impurities(&planted([(path.as_str(), text.as_str())]));
+                assert!(!found.is_empty(), "{path}: {text}");
+            }
+        }
+    }
+
+    #[test]
+    fn campaigns_may_have_threads_and_reports_floats() {
+        let found = impurities(&planted([
+            ("src/campaign/workers.rs", "use std::thread; use std::sync::Mutex;"),
+            ("src/report/interval.rs", "fn f() -> f64 { 0.0 }"),
+            ("src/kernel/thread.rs", "fn f(thread: Thread) { thread::run() }"),
+            ("src/kernel/pool.rs", "#[cfg(test)] mod tests { use std::fs; }"),
+        ]));
+        assert_none(&found);
+    }
+
+    #[test]
+    fn no_source_file_is_too_long() {
+        assert_none(&overlong(&rust_files("src"), LONG));
+    }
+
+    #[test]
+    fn a_long_file_and_a_needless_exception_are_found() {
+        let long = "//\n".repeat(LINES_MAX + 1);
+        let sources = planted([("src/a.rs", &long), ("src/b.rs", "//\n"), ("src/c.rs", &long)]);
+
+        let found = overlong(&sources, &[("src/b.rs", "stale"), ("src/c.rs", "a table")]);
+
+        assert_eq!(
+            found,
+            ["src/a.rs: 451 lines, 450 at most", "src/b.rs: is not long, so it needs no exception",]
+        );
+    }
+
+    #[test]
+    fn every_fault_and_invariant_says_what_it_is_and_by_whose_word() {
+        assert_none(&headless(&rust_files("src")));
+    }
+
+    #[test]
+    fn a_fault_without_a_head_or_a_source_is_found() {
+        let sourceless = "//! What.\n//!\n//! Why.\n//! More.\n\nfn f() {}\n";
+        let short = "//! What.\n//!\n//! Source: somebody.\n\nfn f() {}\n";
+        let complete = "//! What.\n//!\n//! Why.\n//! Source: somebody.\n\nfn f() {}\n";
+        for folder in ["faults", "invariants"] {
+            let found = |text| {
+                let path = format!("src/{folder}/a.rs");
+                headless(&planted([(path.as_str(), text)]))
+            };
+
+            assert_eq!(found(sourceless).len(), 1);
+            assert_eq!(found(short).len(), 1);
+            assert_eq!(found("fn f() {}\n//! Source: late.\n").len(), 2);
+            assert_none(&found(complete));
+        }
+        assert_none(&headless(&planted([("src/faults/mod.rs", ""), ("src/kernel/a.rs", "")])));
+    }
+}
