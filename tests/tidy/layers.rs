@@ -1,5 +1,7 @@
 //! Imports go down only, and four prohibitions carry the argument of the whole crate.
 
+use std::collections::BTreeMap;
+
 use crate::names::{Reference, Use, names};
 use crate::sources::{Sources, module_of};
 
@@ -71,12 +73,16 @@ pub(crate) fn breaches(sources: &Sources) -> Vec<String> {
     let mut read = Vec::new();
     let mut breaches = Vec::new();
     let mut test_modules: Vec<Vec<String>> = Vec::new();
+    let mut macro_owners: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (path, text) in sources {
         let module = module_of(path);
         match names(module.clone(), text) {
             Err(error) => breaches.push(format!("{path}: does not parse: {error}")),
             Ok(names) => {
                 test_modules.extend(names.test_modules.iter().cloned());
+                for name in &names.exported_macros {
+                    macro_owners.insert(name.clone(), module.clone());
+                }
                 read.push((path, module, names));
             }
         }
@@ -91,8 +97,14 @@ pub(crate) fn breaches(sources: &Sources) -> Vec<String> {
         for (what, line) in &names.displaced {
             breaches.push(format!("{path}:{line}: {what} puts code where its path doesn't say"));
         }
-        for reference in &names.inside {
-            for what in breaches_of(module.first().map(String::as_str), reference) {
+        for mut reference in names.inside {
+            // An exported macro is named at the root and belongs to the layer that declares it.
+            if let [name] = reference.path.as_slice()
+                && let Some(owner) = macro_owners.get(name)
+            {
+                reference.path = [owner.as_slice(), &reference.path].concat();
+            }
+            for what in breaches_of(module.first().map(String::as_str), &reference) {
                 breaches.push(format!("{path}:{}: {what}", reference.line));
             }
         }
@@ -224,6 +236,18 @@ mod tests {
     fn what_another_layer_owns_is_not_passed_on() {
         assert_breach("src/world/mod.rs", "pub use crate::kernel::Pool;", "re-exports kernel");
         assert_silent("src/world/mod.rs", "pub use crate::base::Seed; pub use self::a::B;");
+    }
+
+    #[test]
+    fn an_exported_macro_belongs_to_the_layer_that_declares_it() {
+        let declared = "#[macro_export] macro_rules! routine { () => {}; }";
+        let used = |path| {
+            breaches(&planted([("src/machine/code.rs", declared), (path, "use crate::routine;")]))
+        };
+
+        assert_eq!(used("src/kernel/pool.rs"), Vec::<String>::new());
+        assert_eq!(used("src/machine/mod.rs"), Vec::<String>::new());
+        assert_eq!(used("src/authority/mod.rs").len(), 1);
     }
 
     #[test]

@@ -46,6 +46,8 @@ pub(crate) struct Names {
     pub(crate) identifiers: Vec<(String, usize)>,
     /// Modules in files of their own that are compiled only for tests.
     pub(crate) test_modules: Vec<Vec<String>>,
+    /// Macros that appear at the crate's root wherever they are written (`#[macro_export]`).
+    pub(crate) exported_macros: Vec<String>,
     /// What would put code elsewhere than its path says: `#[path]`, `include!`, `extern crate self`.
     pub(crate) displaced: Vec<(&'static str, usize)>,
 }
@@ -236,6 +238,14 @@ impl<'ast> Visit<'ast> for Reader {
         let public = !matches!(item.vis, syn::Visibility::Inherited);
         self.use_tree(&item.tree, &[], public);
         visit::visit_item_use(self, item); // for the identifiers
+    }
+
+    fn visit_item_macro(&mut self, item: &'ast syn::ItemMacro) {
+        let is_exported = item.attrs.iter().any(|attr| attr.path().is_ident("macro_export"));
+        self.names
+            .exported_macros
+            .extend(item.ident.iter().filter(|_| is_exported).map(ToString::to_string));
+        visit::visit_item_macro(self, item);
     }
 
     fn visit_item_extern_crate(&mut self, item: &'ast syn::ItemExternCrate) {
