@@ -1,0 +1,55 @@
+//! Drivers a world can be built from.
+
+use crate::base::PrincipalKind;
+use crate::kernel::loader::Dispatch;
+use crate::machine::Routine;
+
+/// What a driver's data page is prepared with.
+#[derive(Clone, Copy, Debug)]
+pub struct Placement {
+    /// The driver's data page.
+    pub data: u64,
+    /// Its device object.
+    pub device: u64,
+    /// The device object below it or, for a reflector, nothing: 0.
+    pub lower: u64,
+    /// The principal number of the host behind it, for a reflector; 0 for others.
+    pub host: u64,
+    /// What the configuration's `content` says, 0 when it says nothing.
+    pub content: u64,
+}
+
+/// A kernel-mode driver: its code and what its data page starts with.
+#[derive(Clone)]
+pub struct DriverDefinition {
+    /// Its name in configurations.
+    pub name: &'static str,
+    /// What it counts as.
+    pub kind: PrincipalKind,
+    /// Its code.
+    pub routines: &'static [&'static Routine],
+    /// Its entry points.
+    pub dispatch: Dispatch,
+    /// The first words of its data page: byte offset and value.
+    pub prepare: fn(&Placement) -> Vec<(u64, u64)>,
+}
+
+/// A user-mode driver: a host process's code and what its buffer page starts with.
+#[derive(Clone)]
+pub struct HostDefinition {
+    /// Its name in configurations.
+    pub name: &'static str,
+    /// The code of the host with this driver.
+    pub routines: &'static [&'static Routine],
+    /// The first words of its buffer page: byte offset and value.
+    pub prepare: fn(&Placement) -> Vec<(u64, u64)>,
+}
+
+/// The drivers that configurations can name. Passed by value: add your own.
+#[derive(Clone, Default)]
+pub struct Drivers {
+    /// Kernel-mode drivers.
+    pub kernel: Vec<DriverDefinition>,
+    /// User-mode drivers.
+    pub hosted: Vec<HostDefinition>,
+}
