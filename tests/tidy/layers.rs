@@ -215,7 +215,7 @@ mod tests {
 
     #[test]
     fn a_module_without_a_layer_is_found_on_both_sides() {
-        assert_breach("src/helpers/mod.rs", "", "helpers has no layer");
+        assert_breach("src/prelude/mod.rs", "", "prelude has no layer");
         assert_breach("src/cli/mod.rs", "use crate::prelude::Thing;", "without a layer");
         assert_breach("src/cli/mod.rs", "use crate::Thing;", "without a layer");
     }
