@@ -141,7 +141,7 @@ macro_rules! routine_option {
 /// The routines of one component and where they lie.
 pub struct Image {
     /// The component's name.
-    pub name: &'static str,
+    pub name: String,
     /// Whose code it is; `None` for user-mode code, which acts for the process it runs in.
     pub owner: Option<Principal>,
     /// The address of the first step, a multiple of 16.
@@ -174,7 +174,7 @@ pub struct LinkedRoutine {
     /// Whose code it is; `None` for user-mode code.
     pub owner: Option<Principal>,
     /// The image's name.
-    pub image: &'static str,
+    pub image: String,
 }
 
 /// All code of a world after linking: what the numbers in code words mean. Never changes.
@@ -199,14 +199,16 @@ impl Program {
         for image in images {
             let mut at = image.base;
             for &routine in &image.routines {
-                let number = u16::try_from(program.routines.len()).expect("fewer than 65536 routines");
-                let first_step = u16::try_from(program.steps.len()).expect("fewer than 65536 steps");
+                let number =
+                    u16::try_from(program.routines.len()).expect("fewer than 65536 routines");
+                let first_step =
+                    u16::try_from(program.steps.len()).expect("fewer than 65536 steps");
                 program.routines.push(LinkedRoutine {
                     routine,
                     first_step,
                     entry: at,
                     owner: image.owner,
-                    image: image.name,
+                    image: image.name.clone(),
                 });
                 for (index, step) in routine.steps.iter().enumerate() {
                     program.steps.push(LinkedStep {
@@ -237,7 +239,10 @@ impl Program {
                 words.push(number | (landing as u64 & 0xff) << 16 | SIGNATURE << 32);
                 words.push(step.call.map_or(0, |callee| {
                     self.entry_near(callee, image).unwrap_or_else(|| {
-                        panic!("{} calls {}, which is in no image", linked.routine.name, callee.name)
+                        panic!(
+                            "{} calls {}, which is in no image",
+                            linked.routine.name, callee.name
+                        )
                     })
                 }));
             }
@@ -289,10 +294,13 @@ impl Program {
     /// The number of the routine whose code lies at this address.
     #[must_use]
     pub fn routine_at(&self, at: VirtAddr) -> Option<u16> {
-        self.routines.iter().position(|linked| {
-            at.0.checked_sub(linked.entry.0)
-                .is_some_and(|bytes| bytes / STEP_BYTES < linked.routine.steps.len() as u64)
-        }).and_then(|index| u16::try_from(index).ok())
+        self.routines
+            .iter()
+            .position(|linked| {
+                at.0.checked_sub(linked.entry.0)
+                    .is_some_and(|bytes| bytes / STEP_BYTES < linked.routine.steps.len() as u64)
+            })
+            .and_then(|index| u16::try_from(index).ok())
     }
 
     /// The number of the routine with this name.

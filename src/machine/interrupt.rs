@@ -30,7 +30,11 @@ pub const FRAME_WORDS: u64 = 6;
 #[must_use]
 pub const fn gate(target: u64, ist: u64, user: bool) -> [u64; 2] {
     let kind = 0x8e | if user { 3 << 5 } else { 0 };
-    let low = (target & 0xffff) | KERNEL_CODE << 16 | ist << 32 | kind << 40 | (target >> 16 & 0xffff) << 48;
+    let low = (target & 0xffff)
+        | KERNEL_CODE << 16
+        | ist << 32
+        | kind << 40
+        | (target >> 16 & 0xffff) << 48;
     [low, target >> 32]
 }
 
@@ -60,7 +64,8 @@ impl Processor<'_> {
             0 => before.get(Reg::Rsp),
             _ => self.read_system_unaligned(tss.wrapping_add(TSS_IST1 + (ist - 1) * 8))?,
         };
-        let (cs, ss) = if from_user { (USER_CODE, USER_STACK) } else { (KERNEL_CODE, KERNEL_STACK) };
+        let (cs, ss) =
+            if from_user { (USER_CODE, USER_STACK) } else { (KERNEL_CODE, KERNEL_STACK) };
 
         self.registers_mut().ring = Ring::Kernel;
         self.put(Reg::Rsp, stack & !0xf);
@@ -213,8 +218,12 @@ impl Processor<'_> {
         registers.flags = flags | FLAGS_FIXED;
         registers.put(Reg::Rsp, rsp);
         if ring == Ring::User {
-            let event =
-                Event { value: 3, old: Event::BY_IRET, virt: rsp, ..self.blank(EventKind::ModeSwitch) };
+            let event = Event {
+                value: 3,
+                old: Event::BY_IRET,
+                virt: rsp,
+                ..self.blank(EventKind::ModeSwitch)
+            };
             self.say(event);
         }
         Ok(())

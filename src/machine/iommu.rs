@@ -27,7 +27,13 @@ pub struct Iommu {
 impl Iommu {
     /// Where a device's request for bus address `bus` goes; `None` when it is refused.
     #[must_use]
-    pub fn translate(self, memory: &Memory, device: u8, bus: u64, access: Access) -> Option<PhysAddr> {
+    pub fn translate(
+        self,
+        memory: &Memory,
+        device: u8,
+        bus: u64,
+        access: Access,
+    ) -> Option<PhysAddr> {
         if !self.enabled {
             return PhysAddr::new(bus);
         }

@@ -25,7 +25,9 @@ pub struct Memory {
 const fn mixed(index: u32, value: u64) -> u64 {
     let key = (index as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let product = (value as u128) * (key as u128);
-    (product as u64).rotate_left(29) ^ ((product >> 64) as u64) ^ value.wrapping_mul(key ^ 0xd6e8_feb8_6659_fd93)
+    (product as u64).rotate_left(29)
+        ^ ((product >> 64) as u64)
+        ^ value.wrapping_mul(key ^ 0xd6e8_feb8_6659_fd93)
 }
 
 impl Memory {

@@ -112,7 +112,13 @@ pub struct Checkpoint {
 impl Machine {
     /// A machine with zeroed memory, ready to be loaded.
     #[must_use]
-    pub fn new(frames: usize, processors: usize, sectors: usize, controls: Controls, program: Arc<Program>) -> Self {
+    pub fn new(
+        frames: usize,
+        processors: usize,
+        sectors: usize,
+        controls: Controls,
+        program: Arc<Program>,
+    ) -> Self {
         let state = ProcessorState {
             registers: Registers::default(),
             controls,
@@ -266,8 +272,9 @@ impl Machine {
     #[must_use]
     pub fn is_quiescent(&self) -> bool {
         self.devices.iter().all(|device| device.busy.is_none())
-            && self.processors.iter().all(|state| {
-                state.registers.halted && state.registers.pending & !1 == 0
-            })
+            && self
+                .processors
+                .iter()
+                .all(|state| state.registers.halted && state.registers.pending & !1 == 0)
     }
 }

@@ -70,14 +70,19 @@ impl Processor<'_> {
     /// General protection at ring 3.
     pub fn invalidate_on(&mut self, processor: usize, virt: u64) -> Result<(), Trap> {
         self.require_ring_0()?;
-        let (operation, verdict) = self.pass_point(PointKind::Invalidate, virt, processor as u64)?;
+        let (operation, verdict) =
+            self.pass_point(PointKind::Invalidate, virt, processor as u64)?;
         if verdict == Verdict::Skip {
             return Ok(());
         }
         let Some(state) = self.machine.processors.get_mut(processor) else { return Ok(()) };
         state.forget_page(VirtAddr(operation.virt));
         #[allow(clippy::cast_possible_truncation, reason = "few processors")]
-        let event = Event { virt: operation.virt, processor: processor as u8, ..self.blank(EventKind::Invalidate) };
+        let event = Event {
+            virt: operation.virt,
+            processor: processor as u8,
+            ..self.blank(EventKind::Invalidate)
+        };
         self.say(event);
         Ok(())
     }
@@ -173,7 +178,8 @@ impl Processor<'_> {
         self.require_ring_0()?;
         let clock = self.machine.clock;
         let delay = self.machine.transfer_delay;
-        let Some(device) = self.machine.devices.get_mut(usize::from(port / device::port::COUNT)) else {
+        let Some(device) = self.machine.devices.get_mut(usize::from(port / device::port::COUNT))
+        else {
             return Ok(());
         };
         match port % device::port::COUNT {

@@ -3,7 +3,9 @@
 //! Every access is translated, passes its injection point and leaves an event. Nothing else reads
 //! or writes simulated memory on behalf of software.
 
-use crate::base::{Access, Event, EventKind, Field, PhysAddr, Principal, Ring, Structure, VirtAddr};
+use crate::base::{
+    Access, Event, EventKind, Field, PhysAddr, Principal, Ring, Structure, VirtAddr,
+};
 use crate::injection::{Operation, PointKind, Verdict};
 
 use super::Machine;
@@ -133,7 +135,13 @@ impl Processor<'_> {
     /// # Panics
     ///
     /// At ring 3: user-mode code has nobody to announce to, so this is our bug.
-    pub fn announce(&mut self, kind: EventKind, subject: Principal, structure: Structure, fields: [u64; 4]) {
+    pub fn announce(
+        &mut self,
+        kind: EventKind,
+        subject: Principal,
+        structure: Structure,
+        fields: [u64; 4],
+    ) {
         assert!(self.ring() == Ring::Kernel, "only the kernel makes claims");
         let [phys, virt, value, old] = fields;
         let event = Event { subject, structure, phys, virt, value, old, ..self.blank(kind) };
@@ -141,7 +149,14 @@ impl Processor<'_> {
     }
 
     /// Announces a claim about `words` words from a linear address on, page by page.
-    pub fn announce_range(&mut self, kind: EventKind, subject: Principal, structure: Structure, virt: u64, words: u64) {
+    pub fn announce_range(
+        &mut self,
+        kind: EventKind,
+        subject: Principal,
+        structure: Structure,
+        virt: u64,
+        words: u64,
+    ) {
         let mut at = virt;
         let end = virt.wrapping_add(words * 8);
         while at < end {
@@ -156,13 +171,15 @@ impl Processor<'_> {
     /// Says what the acting principal can see of a finished operation: the operation's number, its
     /// status, and a hash of the bytes it got.
     pub fn observe(&mut self, operation: u64, status: u64, bytes: u64) {
-        let event = Event { value: operation, old: status, virt: bytes, ..self.blank(EventKind::Observe) };
+        let event =
+            Event { value: operation, old: status, virt: bytes, ..self.blank(EventKind::Observe) };
         self.say(event);
     }
 
     /// Says that the loaded address space's process asks for service `number`.
     pub fn request(&mut self, number: u64, first: u64, second: u64) {
-        let event = Event { value: number, old: first, virt: second, ..self.blank(EventKind::Request) };
+        let event =
+            Event { value: number, old: first, virt: second, ..self.blank(EventKind::Request) };
         self.say(event);
     }
 
@@ -193,7 +210,12 @@ impl Processor<'_> {
     /// # Errors
     ///
     /// An injected exception.
-    pub fn pass_point(&mut self, kind: PointKind, virt: u64, value: u64) -> Result<(Operation, Verdict), Trap> {
+    pub fn pass_point(
+        &mut self,
+        kind: PointKind,
+        virt: u64,
+        value: u64,
+    ) -> Result<(Operation, Verdict), Trap> {
         let mut operation = self.operation(kind, virt, value, WHOLE);
         let verdict = self.point(kind, &mut operation);
         if let Verdict::Raise(vector) = verdict {
@@ -262,8 +284,15 @@ impl Processor<'_> {
         let phys = self.translate(virt, Access::Read)?;
         let value = self.machine.memory.read(phys);
         let struck = self.machine.struck;
-        let event =
-            Event { structure, mask, phys: phys.raw() & !7, virt, value, struck, ..self.blank(EventKind::Load) };
+        let event = Event {
+            structure,
+            mask,
+            phys: phys.raw() & !7,
+            virt,
+            value,
+            struck,
+            ..self.blank(EventKind::Load)
+        };
         self.say(event);
         Ok(value)
     }
@@ -291,13 +320,29 @@ impl Processor<'_> {
     /// # Errors
     ///
     /// What the translation raises, or an injected exception.
-    pub fn store_bytes(&mut self, virt: u64, structure: Structure, value: u64, bytes: u64) -> Result<(), Trap> {
+    pub fn store_bytes(
+        &mut self,
+        virt: u64,
+        structure: Structure,
+        value: u64,
+        bytes: u64,
+    ) -> Result<(), Trap> {
         self.store_masked(virt, structure, value, mask_of(bytes))
     }
 
     #[inline]
-    fn store_masked(&mut self, virt: u64, structure: Structure, value: u64, mask: u8) -> Result<(), Trap> {
-        let kind = if structure as u8 == Structure::PageTable as u8 { PointKind::TableStore } else { PointKind::Store };
+    fn store_masked(
+        &mut self,
+        virt: u64,
+        structure: Structure,
+        value: u64,
+        mask: u8,
+    ) -> Result<(), Trap> {
+        let kind = if structure as u8 == Structure::PageTable as u8 {
+            PointKind::TableStore
+        } else {
+            PointKind::Store
+        };
         let (mut virt, mut value, mut mask) = (virt, value, mask);
         if self.machine.points.reach(kind) {
             let mut operation = self.operation(kind, virt, value, mask);
@@ -315,13 +360,24 @@ impl Processor<'_> {
         #[allow(clippy::cast_possible_truncation, reason = "the part of the mask that spills over")]
         let spill = (u16::from(mask) << shift >> 8) as u8;
         if spill != 0 {
-            self.store_word((virt & !7).wrapping_add(8), structure, value >> (64 - 8 * shift), spill)?;
+            self.store_word(
+                (virt & !7).wrapping_add(8),
+                structure,
+                value >> (64 - 8 * shift),
+                spill,
+            )?;
         }
         Ok(())
     }
 
     #[inline(always)]
-    fn store_word(&mut self, virt: u64, structure: Structure, value: u64, mask: u8) -> Result<(), Trap> {
+    fn store_word(
+        &mut self,
+        virt: u64,
+        structure: Structure,
+        value: u64,
+        mask: u8,
+    ) -> Result<(), Trap> {
         let phys = self.translate(virt, Access::Write)?;
         let at = PhysAddr::truncated(phys.raw() & !7);
         let new = if mask == WHOLE {
@@ -372,7 +428,13 @@ impl Processor<'_> {
     /// # Errors
     ///
     /// What the translation of a page raises; pages before it are filled.
-    pub fn fill(&mut self, virt: u64, structure: Structure, value: u64, words: u64) -> Result<(), Trap> {
+    pub fn fill(
+        &mut self,
+        virt: u64,
+        structure: Structure,
+        value: u64,
+        words: u64,
+    ) -> Result<(), Trap> {
         let (operation, verdict) = self.pass_point(PointKind::Copy, virt, words)?;
         if verdict == Verdict::Skip {
             return Ok(());
@@ -407,7 +469,14 @@ impl Processor<'_> {
     /// # Errors
     ///
     /// What the translation of a word raises; words before it are copied.
-    pub fn copy(&mut self, target: u64, into: Structure, source: u64, from: Structure, bytes: u64) -> Result<u64, Trap> {
+    pub fn copy(
+        &mut self,
+        target: u64,
+        into: Structure,
+        source: u64,
+        from: Structure,
+        bytes: u64,
+    ) -> Result<u64, Trap> {
         let (operation, verdict) = self.pass_point(PointKind::Copy, target, bytes)?;
         if verdict == Verdict::Skip {
             return Ok(0);

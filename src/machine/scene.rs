@@ -25,9 +25,8 @@ impl Scene for Stage<'_> {
         let at = PhysAddr::truncated(phys & !7);
         let old = self.machine.write_physical(at, value);
         let differing = old ^ value;
-        let mask = (0..8u8).fold(0, |mask, byte| {
-            mask | u8::from(differing >> (8 * byte) & 0xff != 0) << byte
-        });
+        let mask = (0..8u8)
+            .fold(0, |mask, byte| mask | u8::from(differing >> (8 * byte) & 0xff != 0) << byte);
         let context = self.machine.processors[self.processor].registers.context;
         self.machine.events.push(Event {
             kind: EventKind::Store,
@@ -54,7 +53,9 @@ impl Scene for Stage<'_> {
     }
 
     fn set_register(&mut self, number: usize, value: u64) {
-        if let Some(register) = self.machine.processors[self.processor].registers.general.get_mut(number) {
+        if let Some(register) =
+            self.machine.processors[self.processor].registers.general.get_mut(number)
+        {
             *register = value;
         }
     }
@@ -75,8 +76,13 @@ impl Scene for Stage<'_> {
 impl Machine {
     /// Lets a fault strike if one is due at this point. `processor` is `None` for a device.
     #[cold]
-    pub(super) fn strike_if_due(&mut self, processor: Option<usize>, operation: &mut Operation) -> Verdict {
-        let (routine, caller) = processor.map_or((NO_ROUTINE, NO_ROUTINE), |number| self.whereabouts(number));
+    pub(super) fn strike_if_due(
+        &mut self,
+        processor: Option<usize>,
+        operation: &mut Operation,
+    ) -> Verdict {
+        let (routine, caller) =
+            processor.map_or((NO_ROUTINE, NO_ROUTINE), |number| self.whereabouts(number));
         let reached = PointRecord {
             kind: operation.kind,
             principal: operation.principal,
@@ -121,12 +127,13 @@ impl Machine {
     fn whereabouts(&self, number: usize) -> (u16, u16) {
         let registers = &self.processors[number].registers;
         let routine = self.routine_executed_at(number, registers.rip);
-        let caller = self
-            .locate(number, VirtAddr(registers.get(Reg::Rbp).wrapping_add(8)))
-            .map_or(NO_ROUTINE, |phys| {
+        let caller = self.locate(number, VirtAddr(registers.get(Reg::Rbp).wrapping_add(8))).map_or(
+            NO_ROUTINE,
+            |phys| {
                 let back = self.memory.read(PhysAddr::truncated(phys));
                 self.routine_executed_at(number, back.wrapping_sub(super::code::STEP_BYTES))
-            });
+            },
+        );
         (routine, caller)
     }
 

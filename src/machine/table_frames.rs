@@ -33,7 +33,8 @@ impl TableFrames {
     }
 
     fn add(&mut self, memory: &Memory, at: PhysAddr, level: u8) {
-        let Some(levels) = usize::try_from(at.frame().0).ok().and_then(|n| self.levels.get_mut(n)) else {
+        let Some(levels) = usize::try_from(at.frame().0).ok().and_then(|n| self.levels.get_mut(n))
+        else {
             return;
         };
         if *levels >> level & 1 == 1 {

@@ -52,13 +52,17 @@ impl Machine {
         let words = operation.value.min(SECTOR_WORDS as u64);
         let mut all_granted = true;
         for word in 0..words {
-            all_granted &= self.transfer_word(number, command, operation.virt.wrapping_add(word * 8), word);
+            all_granted &=
+                self.transfer_word(number, command, operation.virt.wrapping_add(word * 8), word);
         }
         self.struck = false;
         all_granted
     }
 
-    #[allow(clippy::cast_possible_truncation, reason = "a word's number is below 64, a device's below 8")]
+    #[allow(
+        clippy::cast_possible_truncation,
+        reason = "a word's number is below 64, a device's below 8"
+    )]
     fn transfer_word(&mut self, number: usize, command: Command, bus: u64, word: u64) -> bool {
         let device = self.devices[number];
         let access = if command == Command::ToMemory { Access::Write } else { Access::Read };

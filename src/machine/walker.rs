@@ -19,7 +19,11 @@ impl TableMemory for Memory {
 impl Machine {
     /// Walks the tables, sets accessed and dirty bits, remembers the translation.
     #[cold]
-    pub(super) fn walk_and_fill(&mut self, number: usize, request: &Request) -> Result<PhysAddr, Trap> {
+    pub(super) fn walk_and_fill(
+        &mut self,
+        number: usize,
+        request: &Request,
+    ) -> Result<PhysAddr, Trap> {
         let controls = self.processors[number].controls;
         let walk = match x86_64::walk(&self.memory, &controls, request) {
             Ok(walk) => walk,

@@ -1,0 +1,403 @@
+//! From a configuration to a world ready to boot.
+
+use std::sync::Arc;
+
+use crate::base::{Principal, PrincipalKind, Roster, VirtAddr};
+use crate::kernel::layout::{address, switches};
+use crate::kernel::loader::{Dispatch, FirstProcess, Loader};
+use crate::kernel::{self};
+use crate::machine::device::{Device, DeviceKind};
+use crate::machine::paging::x86_64::{ControlFlags, Controls};
+use crate::machine::{Image, Machine, Program, Trap};
+
+use super::action::{Encoded, Names};
+use super::components;
+use super::configuration::{Component, Configuration, Home};
+use super::driver::{Drivers, Placement};
+use super::schedule::Schedule;
+use super::{World, driver};
+
+/// Sectors of the disk.
+const SECTORS: usize = 64;
+/// The sector that holds a parser's content.
+pub const CONTENT_SECTOR: u64 = 4;
+
+/// Why a world can't be built from a configuration.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct BuildError {
+    /// The component it is about, when it is about one.
+    pub component: Option<String>,
+    /// What is wrong and what was expected.
+    pub what: String,
+}
+
+impl core::fmt::Display for BuildError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match &self.component {
+            Some(component) => write!(f, "component {component}: {}", self.what),
+            None => f.write_str(&self.what),
+        }
+    }
+}
+
+impl core::error::Error for BuildError {}
+
+fn wrong(component: &Component, what: impl Into<String>) -> BuildError {
+    BuildError { component: Some(component.name.clone()), what: what.into() }
+}
+
+/// Names in actions, as this world's numbers.
+struct Numbers<'a> {
+    roster: &'a Roster,
+    devices: &'a [String],
+}
+
+impl Names for Numbers<'_> {
+    fn device(&self, name: &str) -> Option<u64> {
+        self.devices.iter().position(|known| known == name).map(|number| number as u64)
+    }
+
+    fn process(&self, name: &str) -> Option<u64> {
+        let principal = self.roster.named(name)?;
+        self.roster.kind(principal).is_process().then_some(u64::from(principal.0))
+    }
+}
+
+/// A driver of the configuration with its place in the system.
+struct Placed<'a> {
+    component: &'a Component,
+    definition: &'a driver::DriverDefinition,
+    principal: Principal,
+}
+
+impl World {
+    /// Builds the world of a configuration with the drivers this crate brings.
+    ///
+    /// # Errors
+    ///
+    /// When the configuration names something that is not there or does not fit.
+    pub fn build(configuration: &Configuration) -> Result<Self, BuildError> {
+        Self::build_with(configuration, &components::drivers())
+    }
+
+    /// Builds the world of a configuration with these drivers.
+    ///
+    /// # Errors
+    ///
+    /// When the configuration names something that is not there or does not fit.
+    pub fn build_with(configuration: &Configuration, drivers: &Drivers) -> Result<Self, BuildError> {
+        let plain = |what: String| BuildError { component: None, what };
+        let options = &configuration.machine;
+        if !(1..=4).contains(&options.processors) {
+            return Err(plain(format!("{} processors; expected 1 to 4", options.processors)));
+        }
+        if !(384..=1024).contains(&options.frames) {
+            return Err(plain(format!("{} frames; expected 384 to 1024", options.frames)));
+        }
+        if !(256..512).contains(&options.self_map_slot) || matches!(options.self_map_slot, 0x1f0 | 0x1f5) {
+            return Err(plain(format!(
+                "self-map slot {:#x}; expected 0x100 to 0x1ff except 0x1f0 and 0x1f5, which the system uses",
+                options.self_map_slot
+            )));
+        }
+        let roster = roster(configuration);
+        let placed = place_drivers(configuration, drivers, &roster)?;
+        let program = Arc::new(link(configuration, drivers, &placed)?);
+        let mut machine = machine(configuration, &roster, Arc::clone(&program));
+        let switches = switch_bits(configuration)?;
+        let slot = u64::from(options.self_map_slot);
+
+        let mut loader = Loader::new(&mut machine, &program, slot, switches);
+        loader.load_kernel_image("nt", address::KERNEL_CODE);
+        loader.load_kernel_image("hal", address::HAL_CODE);
+        loader.make_sections();
+        let devices: Vec<String> = placed.iter().map(|driver| driver.component.name.clone()).collect();
+        let mut device_objects = Vec::new();
+        for (number, driver) in placed.iter().enumerate() {
+            let lower = driver.component.above.as_ref().map_or(Ok(0), |below| {
+                let index = devices[..number].iter().position(|known| known == below);
+                index.map(|index| device_objects[index]).ok_or_else(|| {
+                    wrong(driver.component, format!("stands above {below:?}, which is no driver listed before it"))
+                })
+            })?;
+            let device = loader.load_driver(
+                number as u64,
+                driver.principal,
+                &driver.component.name,
+                &driver.definition.dispatch,
+                lower,
+            );
+            device_objects.push(device);
+            let host = configuration
+                .components
+                .iter()
+                .position(|c| c.home == Home::DriverHost && c.above.as_deref() == Some(&driver.component.name))
+                .map_or(0, |index| index as u64 + 2);
+            let data = address::DRIVER_CODE
+                + number as u64 * address::DRIVER_STRIDE
+                + address::DRIVER_DATA_OFFSET;
+            let placement = Placement {
+                data,
+                device,
+                lower,
+                host,
+                content: driver.component.content.unwrap_or(0),
+            };
+            for (offset, value) in (driver.definition.prepare)(&placement) {
+                loader.write(data + offset, value);
+            }
+        }
+        let names = Numbers { roster: &roster, devices: &devices };
+        for (index, component) in configuration.components.iter().enumerate() {
+            let principal = Principal(u8::try_from(index + 2).expect("few components"));
+            match component.home {
+                Home::Application if !component.spawned => {
+                    let actions = encode(component, &names)?;
+                    loader.make_process(&FirstProcess {
+                        principal,
+                        image: "application",
+                        critical: component.critical,
+                        hosted_device: 0,
+                        actions: &actions,
+                        buffers: &[],
+                    });
+                }
+                Home::DriverHost => {
+                    let above = component.above.as_deref().unwrap_or_default();
+                    let number = devices.iter().position(|known| known == above).ok_or_else(|| {
+                        wrong(component, format!("is handed requests by {above:?}, which is no driver"))
+                    })?;
+                    let definition = hosted(component, drivers)?;
+                    let placement = Placement {
+                        data: address::USER_BUFFERS,
+                        device: device_objects[number],
+                        lower: 0,
+                        host: u64::from(principal.0),
+                        content: component.content.unwrap_or(0),
+                    };
+                    let buffers = (definition.prepare)(&placement);
+                    let placed = loader.make_process(&FirstProcess {
+                        principal,
+                        image: definition.name,
+                        critical: false,
+                        hosted_device: device_objects[number],
+                        actions: &[],
+                        buffers: &buffers,
+                    });
+                    components::register_host(&mut loader, &placed, definition, number as u64, principal, &buffers);
+                }
+                _ => {}
+            }
+        }
+        loader.finish();
+
+        for component in configuration.components.iter().filter(|c| c.content.is_some()) {
+            machine.disk.write(CONTENT_SECTOR, 0, component.content.unwrap_or(0));
+        }
+        let claims = core::mem::take(&mut machine.events);
+        machine.memory.settle();
+        let fresh = machine.checkpoint();
+        Ok(Self {
+            machine,
+            roster,
+            configuration: configuration.clone(),
+            schedule: Schedule::new(configuration.schedule),
+            fresh,
+            claims,
+            boots: 1,
+            rest: None,
+            started: false,
+        })
+    }
+}
+
+/// Numbers and kinds of all principals: kernel, HAL, the components in order, the devices.
+fn roster(configuration: &Configuration) -> Roster {
+    let mut roster = Roster::default();
+    roster.add("kernel", PrincipalKind::Kernel, false);
+    roster.add("hal", PrincipalKind::Hal, false);
+    for component in &configuration.components {
+        let kind = match component.home {
+            Home::Application => PrincipalKind::Application,
+            Home::DriverHost => PrincipalKind::DriverHost,
+            Home::KernelDriver => PrincipalKind::KernelDriver,
+            Home::FileSystem => PrincipalKind::FileSystem,
+        };
+        roster.add(&component.name, kind, component.critical);
+    }
+    roster.add("transfer-device", PrincipalKind::Device, false);
+    roster.add("disk-controller", PrincipalKind::Device, false);
+    roster
+}
+
+fn place_drivers<'a>(
+    configuration: &'a Configuration,
+    drivers: &'a Drivers,
+    roster: &Roster,
+) -> Result<Vec<Placed<'a>>, BuildError> {
+    let mut placed = Vec::new();
+    for component in &configuration.components {
+        if !matches!(component.home, Home::KernelDriver | Home::FileSystem) {
+            continue;
+        }
+        let name = component.driver.as_deref().unwrap_or_default();
+        let definition = drivers.kernel.iter().find(|known| known.name == name).ok_or_else(|| {
+            let known: Vec<_> = drivers.kernel.iter().map(|known| known.name).collect();
+            wrong(component, format!("there is no kernel-mode driver {name:?}; there are {}", known.join(", ")))
+        })?;
+        let principal = roster.named(&component.name).expect("every component is in the roster");
+        placed.push(Placed { component, definition, principal });
+    }
+    if placed.len() as u64 > address::DRIVERS_MAX {
+        return Err(BuildError {
+            component: None,
+            what: format!("{} kernel-mode drivers; expected at most {}", placed.len(), address::DRIVERS_MAX),
+        });
+    }
+    Ok(placed)
+}
+
+fn hosted<'a>(component: &Component, drivers: &'a Drivers) -> Result<&'a driver::HostDefinition, BuildError> {
+    let name = component.driver.as_deref().unwrap_or_default();
+    drivers.hosted.iter().find(|known| known.name == name).ok_or_else(|| {
+        let known: Vec<_> = drivers.hosted.iter().map(|known| known.name).collect();
+        wrong(component, format!("there is no user-mode driver {name:?}; there are {}", known.join(", ")))
+    })
+}
+
+fn link(configuration: &Configuration, drivers: &Drivers, placed: &[Placed<'_>]) -> Result<Program, BuildError> {
+    let mut images = vec![
+        Image {
+            name: "nt".to_owned(),
+            owner: Some(Principal::KERNEL),
+            base: VirtAddr(address::KERNEL_CODE),
+            routines: kernel::routines(),
+        },
+        Image {
+            name: "hal".to_owned(),
+            owner: Some(Principal::HAL),
+            base: VirtAddr(address::HAL_CODE),
+            routines: kernel::hal_routines(),
+        },
+        Image {
+            name: "windows-api".to_owned(),
+            owner: None,
+            base: VirtAddr(address::USER_API),
+            routines: components::windows_api::ROUTINES.to_vec(),
+        },
+        Image {
+            name: "application".to_owned(),
+            owner: None,
+            base: VirtAddr(address::USER_CODE),
+            routines: components::application::ROUTINES.to_vec(),
+        },
+    ];
+    for (number, driver) in placed.iter().enumerate() {
+        images.push(Image {
+            name: driver.component.name.clone(),
+            owner: Some(driver.principal),
+            base: VirtAddr(address::DRIVER_CODE + number as u64 * address::DRIVER_STRIDE),
+            routines: driver.definition.routines.to_vec(),
+        });
+    }
+    for component in configuration.components.iter().filter(|c| c.home == Home::DriverHost) {
+        let definition = hosted(component, drivers)?;
+        if !images.iter().any(|image| image.name == definition.name) {
+            images.push(Image {
+                name: definition.name.to_owned(),
+                owner: None,
+                base: VirtAddr(address::USER_CODE),
+                routines: definition.routines.to_vec(),
+            });
+        }
+    }
+    Ok(Program::link(&images))
+}
+
+fn machine(configuration: &Configuration, roster: &Roster, program: Arc<Program>) -> Machine {
+    let options = &configuration.machine;
+    let mut flags = ControlFlags::NXE;
+    for (on, flag) in [
+        (options.write_protect, ControlFlags::WP),
+        (options.smep, ControlFlags::SMEP),
+        (options.smap, ControlFlags::SMAP),
+    ] {
+        if on {
+            flags = flags.with(flag);
+        }
+    }
+    let controls = Controls { flags, ..Controls::default() };
+    let mut machine = Machine::new(
+        usize::from(options.frames),
+        usize::from(options.processors),
+        SECTORS,
+        controls,
+        program,
+    );
+    let device = |name: &str| roster.named(name).expect("every world has it");
+    machine.devices = vec![
+        Device::new(DeviceKind::Transfer, device("transfer-device"), Trap::TRANSFER),
+        Device::new(DeviceKind::DiskController, device("disk-controller"), Trap::DISK),
+    ];
+    machine.iommu.enabled = options.iommu;
+    machine.transfer_delay = u64::from(options.transfer_delay);
+    machine.sysret_faults_in_kernel = options.sysret_faults_in_kernel;
+    machine
+}
+
+/// Weaknesses by name, with their bits and what they are.
+pub const WEAKNESSES: &[(&str, u64, &str)] = &[
+    ("no-probe", switches::NO_PROBE, "system services do not probe output buffers"),
+    ("no-shootdown", switches::NO_SHOOTDOWN, "unmapping does not reach the other processors' caches"),
+    ("no-zeroing", switches::NO_ZEROING, "freed frames are handed out as they are"),
+    ("no-access-check", switches::NO_ACCESS_CHECK, "handle look-up does not compare rights"),
+    ("handles-leak", switches::HANDLES_LEAK, "process exit leaves handles open"),
+    ("frames-leak", switches::FRAMES_LEAK, "process exit leaves frames allocated"),
+    ("duplicate-widens", switches::DUPLICATE_WIDENS, "duplication grants more than the source has"),
+    ("wrong-table", switches::WRONG_TABLE, "handle look-up uses another process's table"),
+    ("user-bit-in-system", switches::USER_BIT_IN_SYSTEM, "the self-map entry carries the user bit"),
+    ("shared-private-page", switches::SHARED_PRIVATE_PAGE, "a child gets its parent's private page"),
+    ("dma-stays", switches::DMA_STAYS, "a device's leave outlives its transfer"),
+    ("early-free", switches::EARLY_FREE, "closing one handle frees an object that others hold"),
+    ("stale-output", switches::STALE_OUTPUT, "a whole system buffer is returned whatever was produced"),
+    ("wrong-context", switches::WRONG_CONTEXT, "completion writes to the user buffer of whoever runs"),
+    ("runs-on", switches::RUNS_ON, "the other processors run on after a bug check"),
+    ("requests-lost", switches::REQUESTS_LOST, "a lost host's requests are never completed"),
+    ("kernel-half-differs", switches::KERNEL_HALF_DIFFERS, "a new process lacks a kernel entry"),
+    ("on-user-stack", switches::ON_USER_STACK, "system services run on the caller's stack"),
+];
+
+fn switch_bits(configuration: &Configuration) -> Result<u64, BuildError> {
+    let mut bits = if configuration.machine.pool_checks { switches::POOL_CHECKS } else { 0 };
+    for name in &configuration.weaknesses {
+        let (_, bit, _) = WEAKNESSES.iter().find(|(known, ..)| known == name).ok_or_else(|| BuildError {
+            component: None,
+            what: format!("there is no weakness {name:?}"),
+        })?;
+        bits |= bit;
+    }
+    Ok(bits)
+}
+
+fn encode(component: &Component, names: &Numbers<'_>) -> Result<Vec<Encoded>, BuildError> {
+    if component.actions.len() as u64 > crate::kernel::layout::ACTIONS_MAX {
+        return Err(wrong(
+            component,
+            format!(
+                "{} actions; expected at most {}",
+                component.actions.len(),
+                crate::kernel::layout::ACTIONS_MAX
+            ),
+        ));
+    }
+    component
+        .actions
+        .iter()
+        .enumerate()
+        .map(|(index, action)| {
+            action.encode(names).ok_or_else(|| {
+                wrong(component, format!("action {index} names a device or process that is not there"))
+            })
+        })
+        .collect()
+}

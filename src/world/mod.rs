@@ -1,0 +1,217 @@
+//! What happens when one acts in the other?
+//!
+//! A world is a machine with a kernel loaded, components around it, and a schedule. It knows neither
+//! the books nor the invariants: it runs, and tells a witness what happened.
+
+pub mod action;
+mod build;
+pub mod components;
+pub mod configuration;
+pub mod directory;
+pub mod driver;
+mod schedule;
+
+use crate::base::{Event, EventKind, Principal, Roster, Structure, Witness};
+use crate::machine::{self, Machine, Trap};
+
+pub use action::{Action, CrashKind};
+pub use build::BuildError;
+pub use configuration::{Component, Configuration, Home, MachineConfiguration};
+pub use driver::{DriverDefinition, Drivers, HostDefinition, Placement};
+use schedule::Schedule;
+
+/// Why a run came to rest.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub enum Rest {
+    /// Nothing can happen any more.
+    Quiescent,
+    /// The kernel stopped itself, with this code; the world can be booted again.
+    BugCheck(u64),
+    /// The machine was reset without a dump; the world can be booted again.
+    Reset,
+    /// The step budget is used up.
+    OutOfSteps,
+    /// The caller's own bound was reached.
+    Paused,
+}
+
+/// A machine with a kernel and components in it.
+pub struct World {
+    /// The machine. Whoever watches may read it.
+    pub machine: Machine,
+    roster: Roster,
+    configuration: Configuration,
+    schedule: Schedule,
+    fresh: machine::Checkpoint,
+    claims: Vec<Event>,
+    boots: u8,
+    rest: Option<Rest>,
+    started: bool,
+}
+
+/// Everything needed to put a world back where it was.
+pub struct Checkpoint {
+    machine: machine::Checkpoint,
+    boots: u8,
+    rest: Option<Rest>,
+    started: bool,
+}
+
+impl World {
+    /// Who there is.
+    #[must_use]
+    pub fn roster(&self) -> &Roster {
+        &self.roster
+    }
+
+    /// What it was built from.
+    #[must_use]
+    pub fn configuration(&self) -> &Configuration {
+        &self.configuration
+    }
+
+    /// How often it was booted so far, the first time included.
+    #[must_use]
+    pub fn boots(&self) -> u8 {
+        self.boots
+    }
+
+    /// Runs one step, or as many as pass without anybody doing anything, and tells the witness.
+    /// Returns why the world came to rest, when it did.
+    pub fn step(&mut self, witness: &mut impl Witness) -> Option<Rest> {
+        if self.rest.is_some() {
+            return self.rest;
+        }
+        if !self.started {
+            self.started = true;
+            self.announce_boot();
+        }
+        let processor = self.choose();
+        match processor {
+            Some(processor) => {
+                if self.machine.devices_are_due() {
+                    let target = self.schedule.draw(self.machine.clock) % self.machine.processors.len();
+                    self.machine.run_devices(target);
+                }
+                self.tick(processor);
+                self.machine.step(processor);
+            }
+            None => self.rest = self.skip_to_next_event(),
+        }
+        self.tell(witness);
+        if self.machine.clock >= self.configuration.steps_max && self.rest.is_none() {
+            self.rest = Some(Rest::OutOfSteps);
+        }
+        self.rest
+    }
+
+    /// Runs until the world comes to rest, or the clock reaches `until`.
+    pub fn run(&mut self, witness: &mut impl Witness, until: u64) -> Rest {
+        while self.machine.clock < until {
+            if let Some(rest) = self.step(witness) {
+                return rest;
+            }
+        }
+        self.rest.unwrap_or(Rest::Paused)
+    }
+
+    /// Starts the machine again after it stopped: memory as the loader left it, the disk as it is.
+    ///
+    /// # Panics
+    ///
+    /// When the machine has not stopped.
+    pub fn reboot(&mut self) {
+        assert!(self.machine.stopped, "only a machine that stopped is booted again");
+        self.machine.reboot(&self.fresh);
+        self.boots += 1;
+        self.rest = None;
+        self.announce_boot();
+    }
+
+    /// Remembers the present state.
+    #[must_use]
+    pub fn checkpoint(&self) -> Checkpoint {
+        Checkpoint {
+            machine: self.machine.checkpoint(),
+            boots: self.boots,
+            rest: self.rest,
+            started: self.started,
+        }
+    }
+
+    /// Goes back to a checkpoint; costs what was changed since.
+    pub fn restore(&mut self, checkpoint: &Checkpoint) {
+        self.machine.restore(&checkpoint.machine);
+        self.boots = checkpoint.boots;
+        self.rest = checkpoint.rest;
+        self.started = checkpoint.started;
+    }
+
+    /// The processor whose turn it is; `None` when all of them wait for an interrupt.
+    #[inline]
+    fn choose(&self) -> Option<usize> {
+        let processors = &self.machine.processors;
+        let count = processors.len();
+        let first = self.schedule.draw(self.machine.clock) % count;
+        (0..count).map(|turn| (first + turn) % count).find(|&number| {
+            let registers = &processors[number].registers;
+            !registers.halted || registers.pending != 0
+        })
+    }
+
+    /// Lets the clock interrupt a processor that works, when it is time.
+    #[inline]
+    fn tick(&mut self, processor: usize) {
+        let interval = u64::from(self.configuration.machine.clock_interval);
+        if interval != 0
+            && self.machine.clock % interval == interval - 1
+            && !self.machine.processors[processor].registers.halted
+        {
+            self.machine.raise_interrupt(processor, Trap::CLOCK);
+        }
+    }
+
+    /// Nobody can do anything until a device is done: time passes.
+    fn skip_to_next_event(&mut self) -> Option<Rest> {
+        let due = self.machine.devices.iter().filter_map(|device| device.busy).map(|(_, due)| due).min();
+        let Some(due) = due else { return Some(Rest::Quiescent) };
+        self.machine.clock = self.machine.clock.max(due);
+        let target = self.schedule.draw(self.machine.clock) % self.machine.processors.len();
+        self.machine.run_devices(target);
+        None
+    }
+
+    /// Hands over what happened, and takes note of an end.
+    #[inline]
+    fn tell(&mut self, witness: &mut impl Witness) {
+        for event in &self.machine.events {
+            witness.event(event);
+            match event.kind {
+                EventKind::BugCheck => self.rest = Some(Rest::BugCheck(event.value)),
+                EventKind::Reset => self.rest = Some(Rest::Reset),
+                _ => {}
+            }
+        }
+        self.machine.events.clear();
+    }
+
+    /// Says that the machine starts, and repeats what the loader handed out.
+    fn announce_boot(&mut self) {
+        let blank = Event {
+            kind: EventKind::Boot,
+            actor: Principal::KERNEL,
+            context: Principal::KERNEL,
+            subject: Principal::KERNEL,
+            structure: Structure::Free,
+            mask: 0,
+            processor: 0,
+            struck: false,
+            phys: 0,
+            virt: 0,
+            value: u64::from(self.boots),
+            old: 0,
+        };
+        self.machine.events.push(blank);
+        self.machine.events.extend_from_slice(&self.claims);
+    }
+}
