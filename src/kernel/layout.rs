@@ -121,7 +121,7 @@ fields! {
         DEVICE_COUNT = 0x50 "device count",
         /// First of 16 device object pointers.
         DEVICES = 0x80 "device table",
-        /// First of 16 process object pointers, by the process's principal number.
+        /// First of 64 process object pointers, by the process's principal number.
         PROCESSES = 0x100 "process table",
         /// First of 8 section object pointers.
         SECTIONS = 0x300 "section table",

@@ -14,9 +14,12 @@
 //! | [`pool`], [`object`] | where do the kernel's own things live? |
 //! | [`handle`], [`handle_close`], [`handle_duplicate`] | what does a handle stand for? |
 //! | [`process_create`], [`process_open`], [`process_end`] | how do processes begin and end? |
+//! | [`address_space`], [`address_space_end`] | and their address spaces? |
 //! | [`request`], [`io_open`], [`io_transfer`], [`host`] | how does a request reach a driver? |
 //! | [`hal`] | who touches the hardware? |
 
+pub mod address_space;
+pub mod address_space_end;
 pub mod bug_check;
 pub mod event;
 pub mod exception;

@@ -3,9 +3,60 @@
 use crate::base::Structure;
 use crate::machine::interrupt::TSS_RSP0;
 use crate::machine::registers::{FLAGS_FIXED, INTERRUPT_FLAG};
-use crate::machine::{Flow, Reg, routine};
+use crate::machine::{Flow, Processor, Reg, Trap, routine};
 
 use super::layout::{address, process, processor_block, ready_queue, thread, thread_state};
+
+/// Takes the first ready thread off the queue into rbx, or the idle thread when none is ready.
+fn choose(p: &mut Processor<'_>) -> Result<Flow, Trap> {
+    let head = p.load(address::KERNEL_DATA, ready_queue::HEAD)?;
+    if head == 0 {
+        let idle = p.load(p.gs(), processor_block::IDLE_THREAD)?;
+        p.put(Reg::Rbx, idle);
+        return Ok(Flow::Next);
+    }
+    let behind = p.load(head, thread::NEXT)?;
+    p.store(address::KERNEL_DATA, ready_queue::HEAD, behind)?;
+    if behind == 0 {
+        p.store(address::KERNEL_DATA, ready_queue::TAIL, 0)?;
+    }
+    p.put(Reg::Rbx, head);
+    Ok(Flow::Next)
+}
+
+/// Makes the thread in rbx the running one, with its kernel stack for the gates.
+fn install(p: &mut Processor<'_>) -> Result<Flow, Trap> {
+    let next = p.get(Reg::Rbx);
+    let block = p.gs();
+    p.store(block, processor_block::CURRENT_THREAD, next)?;
+    p.store(next, thread::STATE, thread_state::RUNNING)?;
+    let top = p.load(next, thread::STACK_TOP)?;
+    p.store(block, processor_block::KERNEL_STACK, top)?;
+    let task_state = p.load(block, processor_block::TASK_STATE)?;
+    p.store_at(task_state + TSS_RSP0, Structure::TaskState, top)?;
+    Ok(Flow::Next)
+}
+
+/// Loads the address space of the thread in rbx, if it is not there.
+fn change_space(p: &mut Processor<'_>) -> Result<Flow, Trap> {
+    let next = p.get(Reg::Rbx);
+    let owner = p.load(next, thread::PROCESS)?;
+    let root = p.load(owner, process::ROOT)?;
+    if p.root()? != root {
+        p.load_root(root)?;
+    }
+    Ok(Flow::Next)
+}
+
+/// Continues the thread in rbx where it gave the processor away.
+fn resume(p: &mut Processor<'_>) -> Result<Flow, Trap> {
+    let next = p.get(Reg::Rbx);
+    let stack = p.load(next, thread::STACK)?;
+    let frame = p.load(next, thread::FRAME_POINTER)?;
+    p.put(Reg::Rsp, stack);
+    p.put(Reg::Rbp, frame);
+    Ok(Flow::Return)
+}
 
 routine! {
     /// Gives the processor to the next ready thread, or to the idle thread; returns when the caller's
@@ -18,49 +69,20 @@ routine! {
         p.store(current, thread::FRAME_POINTER, frame)?;
         Ok(Flow::Next)
     },
-    choose => |p| {
-        let head = p.load(address::KERNEL_DATA, ready_queue::HEAD)?;
-        if head == 0 {
-            let idle = p.load(p.gs(), processor_block::IDLE_THREAD)?;
-            p.put(Reg::Rbx, idle);
-            return Ok(Flow::Next);
-        }
-        let behind = p.load(head, thread::NEXT)?;
-        p.store(address::KERNEL_DATA, ready_queue::HEAD, behind)?;
-        if behind == 0 {
-            p.store(address::KERNEL_DATA, ready_queue::TAIL, 0)?;
-        }
-        p.put(Reg::Rbx, head);
-        Ok(Flow::Next)
-    },
-    install => |p| {
-        let next = p.get(Reg::Rbx);
-        let block = p.gs();
-        p.store(block, processor_block::CURRENT_THREAD, next)?;
-        p.store(next, thread::STATE, thread_state::RUNNING)?;
-        let top = p.load(next, thread::STACK_TOP)?;
-        p.store(block, processor_block::KERNEL_STACK, top)?;
-        let task_state = p.load(block, processor_block::TASK_STATE)?;
-        p.store_at(task_state + TSS_RSP0, Structure::TaskState, top)?;
-        Ok(Flow::Next)
-    },
-    change_space => |p| {
-        let next = p.get(Reg::Rbx);
-        let owner = p.load(next, thread::PROCESS)?;
-        let root = p.load(owner, process::ROOT)?;
-        if p.root()? != root {
-            p.load_root(root)?;
-        }
-        Ok(Flow::Next)
-    },
-    resume => |p| {
-        let next = p.get(Reg::Rbx);
-        let stack = p.load(next, thread::STACK)?;
-        let frame = p.load(next, thread::FRAME_POINTER)?;
-        p.put(Reg::Rsp, stack);
-        p.put(Reg::Rbp, frame);
-        Ok(Flow::Return)
-    },
+    choose => choose,
+    install => install,
+    change_space => change_space,
+    resume => resume,
+}
+
+routine! {
+    /// Gives the processor away for good: as [`KI_SWAP_CONTEXT`], but nothing is kept of a thread
+    /// that has ended.
+    pub static KI_EXIT_THREAD = "KiSwapThreadOut", frame 0;
+    choose => choose,
+    install => install,
+    change_space => change_space,
+    resume => resume,
 }
 
 routine! {

@@ -4,7 +4,7 @@
 //! user buffer in r8 and its length in r9; a service that takes bytes has the buffer in rdx and the
 //! length in r10. The status comes back in rax; a new handle in rdx.
 
-use crate::machine::Routine;
+use crate::machine::{Flow, Processor, Reg, Routine};
 
 macro_rules! services {
     ($($(#[doc = $doc:literal])* $NAME:ident = $number:literal => $routine:path,)*) => {
@@ -62,4 +62,10 @@ services! {
     HOST_WAIT = 19 => super::host::NT_HOST_WAIT,
     /// A driver host answers its request: status; data in rdx and r10.
     HOST_COMPLETE = 20 => super::host::NT_HOST_COMPLETE,
+}
+
+/// Ends a service: its status in rax, what else it gives (a handle, an address, or 0) in rdx.
+pub(super) fn answer(p: &mut Processor<'_>, status: u64, value: u64) -> Flow {
+    p.put(Reg::Rdx, value);
+    p.give_back(status)
 }

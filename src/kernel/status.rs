@@ -8,6 +8,8 @@ pub const PENDING: u64 = 0x103;
 pub const ACCESS_VIOLATION: u64 = 0xc000_0005;
 /// Not a handle of this process.
 pub const INVALID_HANDLE: u64 = 0xc000_0008;
+/// No such process.
+pub const INVALID_CID: u64 = 0xc000_000b;
 /// An argument is out of range.
 pub const INVALID_PARAMETER: u64 = 0xc000_000d;
 /// No such device.
@@ -18,6 +20,8 @@ pub const NO_SUCH_FILE: u64 = 0xc000_000f;
 pub const INVALID_DEVICE_REQUEST: u64 = 0xc000_0010;
 /// No memory left.
 pub const NO_MEMORY: u64 = 0xc000_0017;
+/// The address range is in use.
+pub const CONFLICTING_ADDRESSES: u64 = 0xc000_0018;
 /// No such system service.
 pub const INVALID_SYSTEM_SERVICE: u64 = 0xc000_001c;
 /// Not an instruction.
@@ -34,6 +38,8 @@ pub const PRIVILEGED_INSTRUCTION: u64 = 0xc000_0096;
 pub const INSUFFICIENT_RESOURCES: u64 = 0xc000_009a;
 /// The user stack has no room left.
 pub const STACK_OVERFLOW: u64 = 0xc000_00fd;
+/// The process is ending.
+pub const PROCESS_IS_TERMINATING: u64 = 0xc000_010a;
 /// The request was given up.
 pub const CANCELLED: u64 = 0xc000_0120;
 /// Fast fail.

@@ -1,0 +1,118 @@
+//! An address space goes: its pages, then its tables, from the leaves up.
+//!
+//! No processor may have it loaded any more. Each entry is cleared before its frame is given back,
+//! so that at no moment a table leads to a frame that is free ("Terminating a Process": memory is
+//! deallocated, the object remains until its last handle is closed).
+
+use crate::base::{EventKind, Principal, Structure};
+use crate::machine::{Flow, routine};
+
+use super::address_space::{LEVELS, is_shared_code, user_index};
+use super::frames::MM_FREE_FRAME;
+use super::layout::address;
+use super::paging::{ADDRESS, GLOBAL_RW, PRESENT, map_window, window};
+
+/// Entries of a table.
+const ENTRIES: u64 = 512;
+/// The entries of one cache line, looked at in one step.
+const LINE: u64 = 8;
+
+/// How what lies at this user address is shared with other processes, if it is.
+fn shared_structure(virt: u64) -> Option<Structure> {
+    if is_shared_code(virt) {
+        return Some(Structure::Code);
+    }
+    (address::USER_VIEWS..address::USER_STACK).contains(&virt).then_some(Structure::SharedSection)
+}
+
+/// The user address that the entry with this index of the lowest-level table maps.
+const fn user_address(index: u64) -> u64 {
+    address::USER_CODE + index * 4096
+}
+
+routine! {
+    /// Frees the user half of an address space and its tables. Arguments: the root's address, the
+    /// principal whose it was.
+    pub static MM_DELETE_ADDRESS_SPACE = "MmDeleteProcessAddressSpace", frame 7;
+    // Locals: 0 to 3 the frames of the tables, root first, 0 where there is none; 4 the level or
+    // entry in hand; 5 the principal.
+    start => |p| {
+        let (root, owner) = (p.argument(0), p.argument(1));
+        for number in 1..LEVELS {
+            p.set_local(number, 0)?;
+        }
+        p.set_local(0, (root & ADDRESS) >> 12)?;
+        p.set_local(4, 0)?;
+        p.set_local(5, owner)?;
+        Ok(Flow::Next)
+    },
+    descend => |p| {
+        let level = p.local(4)?;
+        if level + 1 >= LEVELS {
+            p.set_local(4, 0)?;
+            return Ok(Flow::Next);
+        }
+        let table = p.local(level)?;
+        map_window(p, table << 12 | GLOBAL_RW)?;
+        let at = window(p) + user_index(level, address::USER_CODE) * 8;
+        let entry = p.load_at(at, Structure::PageTable)?;
+        if entry & PRESENT == 0 {
+            p.set_local(4, LEVELS)?;
+            return Ok(Flow::To(At::table as u8));
+        }
+        p.set_local(level + 1, (entry & ADDRESS) >> 12)?;
+        p.set_local(4, level + 1)?;
+        Ok(Flow::Stay)
+    },
+    line, call MM_FREE_FRAME => |p| {
+        let index = p.local(4)?;
+        if index >= ENTRIES {
+            p.set_local(4, LEVELS)?;
+            return Ok(Flow::To(At::table as u8));
+        }
+        let table = p.local(3)?;
+        map_window(p, table << 12 | GLOBAL_RW)?;
+        let window = window(p);
+        let stop = (index | (LINE - 1)) + 1;
+        for index in index..stop {
+            let entry = p.load_at(window + index * 8, Structure::PageTable)?;
+            if entry & PRESENT == 0 {
+                continue;
+            }
+            p.store_at(window + index * 8, Structure::PageTable, 0)?;
+            p.set_local(4, index + 1)?;
+            let frame = entry & ADDRESS;
+            let virt = user_address(index);
+            if let Some(structure) = shared_structure(virt) {
+                let subject = Principal((p.local(5)? & 63) as u8);
+                p.announce(EventKind::Unshare, subject, structure, [frame, virt, 512, 0]);
+            }
+            p.pass([frame >> 12]);
+            return Ok(Flow::Call);
+        }
+        p.set_local(4, stop)?;
+        Ok(Flow::Stay)
+    },
+    again => |_| Ok(Flow::To(At::line as u8)),
+    table, call MM_FREE_FRAME => |p| {
+        let above = p.local(4)?;
+        if above == 0 {
+            return Ok(Flow::Return);
+        }
+        let level = above - 1;
+        p.set_local(4, level)?;
+        let frame = p.local(level)?;
+        if frame == 0 {
+            return Ok(Flow::Stay);
+        }
+        if level > 0 {
+            let parent = p.local(level - 1)?;
+            map_window(p, parent << 12 | GLOBAL_RW)?;
+            let at = window(p) + user_index(level - 1, address::USER_CODE) * 8;
+            p.store_at(at, Structure::PageTable, 0)?;
+        }
+        p.pass([frame]);
+        Ok(Flow::Call)
+    },
+    next_table => |_| Ok(Flow::To(At::table as u8)),
+}

@@ -1,0 +1,103 @@
+//! Handles are closed: one by the process that has it, all of them when it ends.
+//!
+//! Closing the last handle does not free an object that something else still refers to ("ZwClose",
+//! "Terminating a Process").
+
+use crate::base::{EventKind, Structure};
+use crate::injection::{PointKind, Verdict};
+use crate::machine::{Flow, routine};
+
+use super::bug_check::{KE_BUG_CHECK, code};
+use super::handle::entry_of;
+use super::layout::{
+    HANDLES_MAX, address, handle_entry, kernel_data, object_header, process, switches,
+};
+use super::object::{OB_DEREFERENCE, current_process, principal_of};
+use super::service::answer;
+use super::status;
+
+routine! {
+    /// Empties one entry of a process's table and drops its references. Arguments: process, handle.
+    /// Result: status.
+    ///
+    /// With [`switches::EARLY_FREE`] an object that only handles refer to is freed with the first.
+    pub static OB_CLOSE_HANDLE = "ObpCloseHandle", frame 1;
+    empty, call KE_BUG_CHECK => |p| {
+        let (owner, handle) = (p.argument(0), p.argument(1));
+        let table = p.load(owner, process::HANDLES)?;
+        let Some(entry) = entry_of(table, handle) else {
+            return Ok(p.give_back(status::INVALID_HANDLE));
+        };
+        let object = p.load(entry, handle_entry::OBJECT)?;
+        if object == 0 {
+            return Ok(p.give_back(status::INVALID_HANDLE));
+        }
+        p.set_local(0, object)?;
+        p.store(entry, handle_entry::OBJECT, 0)?;
+        p.store(entry, handle_entry::ACCESS, 0)?;
+        let subject = principal_of(p, owner)?;
+        p.announce(EventKind::HandleClosed, subject, Structure::HandleTable, [0, object, handle & !3, 0]);
+        let count = p.load(object, object_header::HANDLE_COUNT)?;
+        if count == 0 {
+            let kind = p.load(object, object_header::TYPE)?;
+            p.pass([code::REFERENCE_BY_POINTER, kind, object, 0, 0]);
+            return Ok(Flow::Call);
+        }
+        p.store(object, object_header::HANDLE_COUNT, count - 1)?;
+        Ok(Flow::To(At::release as u8))
+    },
+    stopped => |_| Ok(Flow::Stay),
+    release, call OB_DEREFERENCE => |p| {
+        let object = p.local(0)?;
+        if p.load(address::KERNEL_DATA, kernel_data::SWITCHES)? & switches::EARLY_FREE != 0 {
+            let handles = p.load(object, object_header::HANDLE_COUNT)?;
+            let pointers = p.load(object, object_header::POINTER_COUNT)?;
+            if pointers == handles.wrapping_add(1) {
+                p.store(object, object_header::POINTER_COUNT, 1)?;
+            }
+        }
+        p.pass([object]);
+        Ok(Flow::Call)
+    },
+    done => |p| Ok(p.give_back(status::SUCCESS)),
+}
+
+routine! {
+    /// Closes every handle of a process. Argument: the process.
+    pub static OB_CLOSE_ALL = "ObKillProcess", frame 2;
+    start => |p| {
+        let owner = p.argument(0);
+        p.set_local(0, owner)?;
+        p.set_local(1, 0)?;
+        Ok(Flow::Next)
+    },
+    each, call OB_CLOSE_HANDLE => |p| {
+        let (owner, handle) = (p.local(0)?, p.local(1)? + 4);
+        if handle > HANDLES_MAX * 4 {
+            return Ok(Flow::Return);
+        }
+        p.set_local(1, handle)?;
+        p.pass([owner, handle]);
+        Ok(Flow::Call)
+    },
+    again => |_| Ok(Flow::To(At::each as u8)),
+}
+
+routine! {
+    /// Service: closes a handle of the caller. Argument: the handle.
+    pub static NT_CLOSE = "NtClose", frame 0;
+    close, call OB_CLOSE_HANDLE => |p| {
+        let asked = p.argument(0);
+        let (operation, verdict) = p.pass_point(PointKind::HandleLookup, asked, 0)?;
+        if verdict == Verdict::Skip {
+            return Ok(answer(p, status::INVALID_HANDLE, 0));
+        }
+        let owner = current_process(p)?;
+        p.pass([owner, operation.virt]);
+        Ok(Flow::Call)
+    },
+    done => |p| {
+        let status = p.result();
+        Ok(answer(p, status, 0))
+    },
+}

@@ -1,0 +1,142 @@
+//! A process ends: by its own wish, by an exception, never half.
+//!
+//! All its handles are closed, its memory is given back, its exit status stays in its object for as
+//! long as somebody has a handle to that; children go on ("Terminating a Process"). The end of a
+//! process the system cannot do without is bug check 0xEF ("Bug Check 0xEF:
+//! CRITICAL_PROCESS_DIED").
+
+use crate::base::{EventKind, Structure};
+use crate::machine::{Flow, routine};
+
+use super::address_space_end::MM_DELETE_ADDRESS_SPACE;
+use super::bug_check::{KE_BUG_CHECK, code};
+use super::handle::{HANDLE_TABLE_TAG, PROCESSES_MAX};
+use super::handle_close::OB_CLOSE_ALL;
+use super::host::IO_PROCESS_ENDED;
+use super::layout::{
+    address, kernel_data, process, processor_block, switches, thread, thread_state,
+};
+use super::object::{OB_DEREFERENCE, current_process, principal_of};
+use super::pool::EX_FREE_POOL;
+use super::schedule::{KI_EXIT_THREAD, KI_READY_THREAD, KI_SWAP_CONTEXT};
+use super::service::answer;
+use super::status;
+
+routine! {
+    /// Ends the running process and gives the processor away; does not return. Called with the
+    /// kernel's lock held, which goes over to whoever runs next. Argument: the exit status.
+    pub static PS_EXIT_PROCESS = "PspExitProcess", frame 3;
+    // Locals: 0 the process; 1 its thread; 2 its root.
+    start, call KE_BUG_CHECK => |p| {
+        let status = p.argument(0);
+        let object = current_process(p)?;
+        p.set_local(0, object)?;
+        if p.load(object, process::CRITICAL)? != 0 {
+            p.pass([code::CRITICAL_PROCESS_DIED, object, 0, 0, 0]);
+            return Ok(Flow::Call);
+        }
+        p.store(object, process::ALIVE, 0)?;
+        p.store(object, process::EXIT_STATUS, status)?;
+        let its_thread = p.load(object, process::THREAD)?;
+        let root = p.load(object, process::ROOT)?;
+        p.set_local(1, its_thread)?;
+        p.set_local(2, root)?;
+        Ok(Flow::To(At::handles as u8))
+    },
+    stopped => |_| Ok(Flow::Stay),
+    handles, call OB_CLOSE_ALL => |p| {
+        if p.load(address::KERNEL_DATA, kernel_data::SWITCHES)? & switches::HANDLES_LEAK != 0 {
+            return Ok(Flow::Next);
+        }
+        let object = p.local(0)?;
+        p.pass([object]);
+        Ok(Flow::Call)
+    },
+    drivers, call IO_PROCESS_ENDED => |p| {
+        let object = p.local(0)?;
+        p.pass([object]);
+        Ok(Flow::Call)
+    },
+    // From here on the processor acts for the system: the dead thread is not saved, and no processor
+    // has the dead address space loaded.
+    leave_space => |p| {
+        let block = p.gs();
+        let idle = p.load(block, processor_block::IDLE_THREAD)?;
+        p.store(block, processor_block::CURRENT_THREAD, idle)?;
+        let system = p.load(address::KERNEL_DATA, kernel_data::SYSTEM_PROCESS)?;
+        let root = p.load(system, process::ROOT)?;
+        p.load_root(root)?;
+        Ok(Flow::Next)
+    },
+    memory, call MM_DELETE_ADDRESS_SPACE => |p| {
+        if p.load(address::KERNEL_DATA, kernel_data::SWITCHES)? & switches::FRAMES_LEAK != 0 {
+            return Ok(Flow::Next);
+        }
+        let (object, root) = (p.local(0)?, p.local(2)?);
+        p.store(object, process::ROOT, 0)?;
+        let number = p.load(object, process::PRINCIPAL)?;
+        p.pass([root, number]);
+        Ok(Flow::Call)
+    },
+    table, call EX_FREE_POOL => |p| {
+        if p.load(address::KERNEL_DATA, kernel_data::SWITCHES)? & switches::HANDLES_LEAK != 0 {
+            return Ok(Flow::Next);
+        }
+        let object = p.local(0)?;
+        let table = p.load(object, process::HANDLES)?;
+        if table == 0 {
+            return Ok(Flow::Next);
+        }
+        p.store(object, process::HANDLES, 0)?;
+        p.pass([table, HANDLE_TABLE_TAG]);
+        Ok(Flow::Call)
+    },
+    unregister => |p| {
+        let (object, its_thread) = (p.local(0)?, p.local(1)?);
+        let subject = principal_of(p, object)?;
+        let number = p.load(object, process::PRINCIPAL)? % PROCESSES_MAX;
+        p.store(address::KERNEL_DATA + number * 8, kernel_data::PROCESSES, 0)?;
+        let count = p.load(address::KERNEL_DATA, kernel_data::PROCESS_COUNT)?;
+        p.store(address::KERNEL_DATA, kernel_data::PROCESS_COUNT, count.wrapping_sub(1))?;
+        p.store(object, process::THREAD, 0)?;
+        p.store(its_thread, thread::STATE, thread_state::ENDED)?;
+        // The stack is in use until the lock is given back, and only then can it be taken.
+        let stack = p.load(its_thread, thread::STACK_NUMBER)? & 63;
+        let used = p.load(address::KERNEL_DATA, kernel_data::STACKS_IN_USE)?;
+        p.store(address::KERNEL_DATA, kernel_data::STACKS_IN_USE, used & !(1 << stack))?;
+        let status = p.load(object, process::EXIT_STATUS)?;
+        p.announce(EventKind::ProcessEnded, subject, Structure::Process, [0, object, status, 0]);
+        Ok(Flow::Next)
+    },
+    drop_thread, call OB_DEREFERENCE => |p| {
+        let its_thread = p.local(1)?;
+        p.pass([its_thread]);
+        Ok(Flow::Call)
+    },
+    drop_process, call OB_DEREFERENCE => |p| {
+        let object = p.local(0)?;
+        p.pass([object]);
+        Ok(Flow::Call)
+    },
+    give_way, call KI_EXIT_THREAD => |_| Ok(Flow::Call),
+    gone => |_| Ok(Flow::Stay),
+}
+
+routine! {
+    /// Service: ends the caller. Argument: the exit status.
+    pub static NT_TERMINATE_PROCESS = "NtTerminateProcess", frame 0;
+    end, call PS_EXIT_PROCESS => |_| Ok(Flow::Call),
+    gone => |_| Ok(Flow::Stay),
+}
+
+routine! {
+    /// Service: lets another ready thread run.
+    pub static NT_YIELD_EXECUTION = "NtYieldExecution", frame 0;
+    queue, call KI_READY_THREAD => |p| {
+        let current = p.load(p.gs(), processor_block::CURRENT_THREAD)?;
+        p.pass([current]);
+        Ok(Flow::Call)
+    },
+    give_way, call KI_SWAP_CONTEXT => |_| Ok(Flow::Call),
+    done => |p| Ok(answer(p, status::SUCCESS, 0)),
+}

@@ -1,0 +1,42 @@
+//! A process opens another: by its principal number, with the rights that policy allows.
+//!
+//! Which rights to a process are granted is the security descriptor's decision ("Process Security
+//! and Access Rights", "ZwOpenProcess"). This model's descriptor has one line: a process itself and
+//! the one that created it (object header, creator) get whatever they ask for, nobody else gets
+//! anything.
+
+use crate::machine::{Flow, routine};
+
+use super::handle::{OB_CREATE_HANDLE, PROCESSES_MAX, access};
+use super::layout::{address, kernel_data, object_header, process};
+use super::object::current_process;
+use super::service::answer;
+use super::status;
+
+routine! {
+    /// Service: opens a process. Arguments: principal number, wanted rights (and
+    /// [`access::INHERIT`]). The handle comes back in rdx.
+    pub static NT_OPEN_PROCESS = "NtOpenProcess", frame 0;
+    decide, call OB_CREATE_HANDLE => |p| {
+        let (number, wanted) = (p.argument(0), p.argument(1));
+        if number >= PROCESSES_MAX {
+            return Ok(answer(p, status::INVALID_CID, 0));
+        }
+        let target = p.load(address::KERNEL_DATA + number * 8, kernel_data::PROCESSES)?;
+        if target == 0 {
+            return Ok(answer(p, status::INVALID_CID, 0));
+        }
+        let caller = current_process(p)?;
+        let creator = p.load(target, object_header::CREATOR)?;
+        if target != caller && p.load(caller, process::PRINCIPAL)? != creator {
+            return Ok(answer(p, status::ACCESS_DENIED, 0));
+        }
+        p.pass([caller, target, wanted & (access::PROCESS | access::INHERIT)]);
+        Ok(Flow::Call)
+    },
+    done => |p| {
+        let handle = p.result();
+        let status = if handle == 0 { status::INSUFFICIENT_RESOURCES } else { status::SUCCESS };
+        Ok(answer(p, status, handle))
+    },
+}

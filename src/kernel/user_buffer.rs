@@ -1,0 +1,144 @@
+//! User buffers: probed before use, and copied under a handler that turns a page fault into a status.
+//!
+//! A probe checks the range only, and nothing for a length of zero; it says nothing about what is
+//! mapped there, so that each access needs a handler as well ("ProbeForRead", "ProbeForWrite",
+//! "Buffer Handling"; "Failure to Validate Addresses in METHOD_NEITHER IOCTLs").
+
+use crate::base::{EventKind, Principal, Structure};
+use crate::injection::{PointKind, Verdict};
+use crate::machine::{Flow, Processor, Trap, routine};
+
+use super::layout::{address, kernel_data, switches};
+use super::status;
+
+/// Bytes that one copy moves at most.
+const COPY_BYTES_MAX: u64 = 1 << 16;
+
+/// Whether `[start, start + length)` lies in the user half.
+const fn is_user_range(start: u64, length: u64) -> bool {
+    match start.checked_add(length) {
+        Some(end) => length == 0 || end <= address::USER_LIMIT,
+        None => length == 0,
+    }
+}
+
+/// What a process has at this user address.
+#[must_use]
+pub const fn user_structure(virt: u64) -> Structure {
+    match virt {
+        address::USER_VIEWS..address::USER_STACK => Structure::SharedSection,
+        address::USER_STACK..address::USER_STACK_TOP => Structure::UserStack,
+        _ => Structure::UserData,
+    }
+}
+
+/// The structure with this number.
+fn structure(number: u64) -> Structure {
+    Structure::ALL[(number & 0xff) as usize % Structure::ALL.len()]
+}
+
+fn probe(p: &mut Processor<'_>) -> Result<Flow, Trap> {
+    let (start, length) = (p.argument(0), p.argument(1));
+    let (operation, verdict) = p.pass_point(PointKind::Probe, start, length)?;
+    if verdict == Verdict::Skip || is_user_range(operation.virt, operation.value) {
+        return Ok(p.give_back(status::SUCCESS));
+    }
+    Ok(p.give_back(status::ACCESS_VIOLATION))
+}
+
+routine! {
+    /// Checks that an input buffer is in the user half. Arguments: address, length. Result: status.
+    pub static PROBE_FOR_READ = "ProbeForRead", frame 0;
+    check => probe,
+}
+
+routine! {
+    /// Checks that an output buffer is in the user half. Arguments: address, length. Result: status.
+    pub static PROBE_FOR_WRITE = "ProbeForWrite", frame 0;
+    decide => |p| {
+        if p.load(address::KERNEL_DATA, kernel_data::SWITCHES)? & switches::NO_PROBE != 0 {
+            return Ok(p.give_back(status::SUCCESS));
+        }
+        Ok(Flow::Next)
+    },
+    check => probe,
+}
+
+/// Keeps the four arguments of a copy in the first four locals.
+fn keep(p: &mut Processor<'_>) -> Result<Flow, Trap> {
+    for number in 0..4 {
+        let value = p.argument(number);
+        p.set_local(number as u64, value)?;
+    }
+    Ok(Flow::Next)
+}
+
+/// Lends the kernel the user buffer in the first and third local, or takes it back.
+fn lend(p: &mut Processor<'_>, kind: EventKind) -> Result<(), Trap> {
+    let (start, bytes) = (p.local(0)?, p.local(2)?);
+    let first = start & !7;
+    // No copy is longer, whatever was asked.
+    let words = (start - first + bytes.min(COPY_BYTES_MAX)).div_ceil(8);
+    p.announce_range(kind, Principal::KERNEL, user_structure(start), first, words);
+    Ok(())
+}
+
+routine! {
+    /// Copies to a user buffer that was probed. Arguments: user address, source, bytes, the source's
+    /// structure (its number). Result: success, or access violation when a page is not there to be
+    /// written; what lies before it was written then.
+    pub static COPY_TO_USER = "RtlCopyToUser", frame 4;
+    keep => keep,
+    lend => |p| {
+        lend(p, EventKind::Lend)?;
+        Ok(Flow::Next)
+    },
+    copy, on_fault failed => |p| {
+        let (target, source, bytes) = (p.local(0)?, p.local(1)?, p.local(2)?);
+        let from = structure(p.local(3)?);
+        p.copy(target, user_structure(target), source, from, bytes)?;
+        Ok(Flow::Next)
+    },
+    take_back => |p| {
+        lend(p, EventKind::Reclaim)?;
+        Ok(p.give_back(status::SUCCESS))
+    },
+    failed => |p| {
+        lend(p, EventKind::Reclaim)?;
+        Ok(p.give_back(status::ACCESS_VIOLATION))
+    },
+}
+
+routine! {
+    /// Copies from a user buffer that was probed. Arguments: user address, target, bytes, the
+    /// target's structure (its number). Result: success, or access violation when a page is not
+    /// there; what lies before it was copied then.
+    pub static COPY_FROM_USER = "RtlCopyFromUser", frame 4;
+    keep => keep,
+    copy, on_fault failed => |p| {
+        let (source, target, bytes) = (p.local(0)?, p.local(1)?, p.local(2)?);
+        let into = structure(p.local(3)?);
+        p.copy(target, into, source, user_structure(source), bytes)?;
+        Ok(p.give_back(status::SUCCESS))
+    },
+    failed => |p| Ok(p.give_back(status::ACCESS_VIOLATION)),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_buffer_ends_below_the_limit_and_does_not_wrap() {
+        assert!(is_user_range(address::USER_LIMIT - 8, 8));
+        assert!(!is_user_range(address::USER_LIMIT - 8, 9));
+        assert!(!is_user_range(address::KERNEL_DATA, 1));
+        assert!(!is_user_range(u64::MAX - 7, 16));
+    }
+
+    #[test]
+    fn an_empty_buffer_is_not_checked() {
+        assert!(is_user_range(address::KERNEL_DATA, 0));
+        assert!(is_user_range(u64::MAX, 0));
+    }
+}
