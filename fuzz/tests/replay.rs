@@ -1,0 +1,34 @@
+//! Every stored input still holds. Runs on stable: `cargo test --no-default-features`.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+/// Runs `body` on each file of the target's corpus, in the order of their names.
+fn replay(target: &str, mut body: impl FnMut(&[u8])) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target);
+    let listing = std::fs::read_dir(&folder).unwrap_or_else(|error| panic!("{target}: {error}"));
+    let mut files: Vec<_> = listing.map(|file| file.expect("a readable folder").path()).collect();
+    files.sort();
+    assert!(!files.is_empty(), "{target} has no corpus");
+    for file in files {
+        println!("{target}/{}", file.file_name().expect("a file").display());
+        body(&std::fs::read(&file).expect("a readable file"));
+    }
+}
+
+#[test]
+fn the_corpus_of_translate_holds_and_reaches_every_kind_of_outcome() {
+    let mut outcomes = BTreeSet::new();
+
+    replay("translate", |data| {
+        ringfence_fuzz::translate::run(data);
+        outcomes.insert(ringfence_fuzz::translate::outcome(data));
+    });
+
+    for wanted in ["translated, 4096", "translated, 2097152", "translated, 1073741824"] {
+        assert!(outcomes.iter().any(|outcome| outcome.starts_with(wanted)), "{wanted}");
+    }
+    assert!(outcomes.contains("general protection"));
+    let codes = outcomes.iter().filter(|outcome| outcome.starts_with("page fault")).count();
+    assert!(codes >= 10, "{outcomes:?}");
+}
