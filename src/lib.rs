@@ -2,7 +2,9 @@
 
 pub mod base;
 pub mod injection;
+pub mod kernel;
 pub mod machine;
 pub mod minimise;
 pub mod oracles;
 pub mod report;
+pub mod world;

@@ -54,7 +54,8 @@ fn page(number: u64) -> Option<&'static Page> {
 
 /// Whether the parent's page is mapped instead of a new one.
 fn is_from_parent(p: &mut Processor<'_>, page: &Page) -> Result<bool, Trap> {
-    let is_weak = p.load(address::KERNEL_DATA, kernel_data::SWITCHES)? & switches::SHARED_PRIVATE_PAGE != 0;
+    let is_weak =
+        p.load(address::KERNEL_DATA, kernel_data::SWITCHES)? & switches::SHARED_PRIVATE_PAGE != 0;
     Ok(page.new.is_none() || is_weak && page.virt == address::USER_BUFFERS)
 }
 
@@ -77,13 +78,19 @@ fn system_entry(p: &mut Processor<'_>, slot: u64, entry: u64, root: u64) -> Resu
     if slot == p.load(address::KERNEL_DATA, kernel_data::SELF_MAP_SLOT)? & 511 {
         return Ok(entry & !ADDRESS | root << 12);
     }
-    let is_weak = p.load(address::KERNEL_DATA, kernel_data::SWITCHES)? & switches::KERNEL_HALF_DIFFERS != 0;
+    let is_weak =
+        p.load(address::KERNEL_DATA, kernel_data::SWITCHES)? & switches::KERNEL_HALF_DIFFERS != 0;
     Ok(if is_weak && slot == user_index(0, address::POOL) { 0 } else { entry })
 }
 
 /// Maps the parent's frame at `virt` into the new page table, counted and, where that is meant,
 /// claimed.
-fn map_from_parent(p: &mut Processor<'_>, table: u64, page: &Page, subject: Principal) -> Result<(), Trap> {
+fn map_from_parent(
+    p: &mut Processor<'_>,
+    table: u64,
+    page: &Page,
+    subject: Principal,
+) -> Result<(), Trap> {
     let at = entry_address(p, page.virt)?;
     let entry = p.load_at(at, Structure::PageTable)?;
     if entry & PRESENT == 0 {

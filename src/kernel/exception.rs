@@ -138,7 +138,9 @@ fn landing(p: &mut Processor<'_>, rip: u64) -> Result<u64, Trap> {
     let word = p.load_at(rip & !7, Structure::Code)?;
     #[allow(clippy::cast_possible_truncation, reason = "one byte of the code word")]
     let steps = (word >> 16) as u8;
-    Ok(i64::from(steps.cast_signed()).cast_unsigned().wrapping_mul(crate::machine::code::STEP_BYTES))
+    Ok(i64::from(steps.cast_signed())
+        .cast_unsigned()
+        .wrapping_mul(crate::machine::code::STEP_BYTES))
 }
 
 routine! {

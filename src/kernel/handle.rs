@@ -84,7 +84,8 @@ fn check_entry(
         return Ok(Err(status::OBJECT_TYPE_MISMATCH));
     }
     let granted = p.load(entry, handle_entry::ACCESS)?;
-    let unchecked = p.load(address::KERNEL_DATA, kernel_data::SWITCHES)? & switches::NO_ACCESS_CHECK != 0;
+    let unchecked =
+        p.load(address::KERNEL_DATA, kernel_data::SWITCHES)? & switches::NO_ACCESS_CHECK != 0;
     if wanted & access::RIGHTS & !granted != 0 && !unchecked {
         return Ok(Err(status::ACCESS_DENIED));
     }

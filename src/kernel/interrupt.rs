@@ -157,4 +157,3 @@ routine! {
     release => |p| super::lock::release(p),
     leave => leave,
 }
-

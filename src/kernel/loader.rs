@@ -9,11 +9,13 @@ use crate::machine::interrupt::{TSS_IST1, TSS_RSP0, gate};
 use crate::machine::iommu;
 use crate::machine::{Machine, Program, Reg, Routine, Trap};
 
+use super::handle::{HANDLE_TABLE_BYTES, HANDLE_TABLE_TAG};
 use super::layout::{
     DEVICE_OBJECT_BYTES, POOL_HEADER_BYTES, address, control_block, device_object, driver_object,
     frame_entry, kernel_data, object_body, object_header, object_type, pool_header, process,
     processor_block, ready_queue, thread, thread_state,
 };
+use super::object::OBJECT_TAG;
 use super::paging::{ADDRESS, GLOBAL_RW, PRESENT, USER_CODE_PAGE, USER_RW, USER_TABLE, WRITABLE};
 use super::{exception, interrupt, schedule, service, system_call, system_thread};
 
@@ -88,7 +90,12 @@ impl<'m> Loader<'m> {
     /// # Panics
     ///
     /// When memory is too small for the kernel itself.
-    pub fn new(machine: &'m mut Machine, program: &'m Program, self_map_slot: u64, switches: u64) -> Self {
+    pub fn new(
+        machine: &'m mut Machine,
+        program: &'m Program,
+        self_map_slot: u64,
+        switches: u64,
+    ) -> Self {
         let mut loader = Self {
             machine,
             program,
@@ -108,7 +115,11 @@ impl<'m> Loader<'m> {
         for (at, pages, structure) in [
             (address::KERNEL_DATA, 1, Structure::KernelData),
             (address::IO_OBJECTS, 1, Structure::DriverObject),
-            (address::FRAME_DATABASE, loader.machine.memory.frame_count().div_ceil(256), Structure::FrameDatabase),
+            (
+                address::FRAME_DATABASE,
+                loader.machine.memory.frame_count().div_ceil(256),
+                Structure::FrameDatabase,
+            ),
             (address::FILE_CACHE, 2, Structure::FileCache),
             (address::IOMMU_TABLES, 5, Structure::IommuTable),
             (address::DMA_BUFFERS, 2, Structure::DmaBuffer),
@@ -120,7 +131,12 @@ impl<'m> Loader<'m> {
         }
         // The window's table must exist; the window itself shows nothing yet.
         for number in 0..loader.machine.processors.len() as u64 {
-            loader.map_pages(address::PROCESSOR_BLOCKS + number * 4096, 1, Structure::ProcessorBlock, GLOBAL_RW);
+            loader.map_pages(
+                address::PROCESSOR_BLOCKS + number * 4096,
+                1,
+                Structure::ProcessorBlock,
+                GLOBAL_RW,
+            );
         }
         for number in 0..STACKS {
             let at = address::KERNEL_STACKS + number * address::KERNEL_STACK_STRIDE;
@@ -202,6 +218,8 @@ impl<'m> Loader<'m> {
             for (index, word) in page.iter().enumerate() {
                 self.write_physical((frame << 12) + index as u64 * 8, *word);
             }
+            // The image itself holds a reference, so that its frames outlive its processes.
+            self.count_frame(frame);
             frames.push(frame);
         }
         self.images.push((name.to_owned(), frames.clone()));
@@ -209,7 +227,14 @@ impl<'m> Loader<'m> {
     }
 
     /// Places a driver: code, data page, driver and device object. Returns the device object.
-    pub fn load_driver(&mut self, number: u64, principal: Principal, image: &str, dispatch: &Dispatch, lower: u64) -> u64 {
+    pub fn load_driver(
+        &mut self,
+        number: u64,
+        principal: Principal,
+        image: &str,
+        dispatch: &Dispatch,
+        lower: u64,
+    ) -> u64 {
         let base = address::DRIVER_CODE + number * address::DRIVER_STRIDE;
         self.load_kernel_image(image, base);
         let data = base + address::DRIVER_DATA_OFFSET;
@@ -318,7 +343,11 @@ impl<'m> Loader<'m> {
         for shift in [39, 30, 21, 12] {
             let at = (table & ADDRESS) + (virt >> shift & 511) * 8;
             table = self.machine.memory.read(PhysAddr::truncated(at));
-            assert!(table & PRESENT != 0, "the loader uses {:?}, which it has not mapped", VirtAddr(virt));
+            assert!(
+                table & PRESENT != 0,
+                "the loader uses {:?}, which it has not mapped",
+                VirtAddr(virt)
+            );
         }
         (table & ADDRESS) + virt % 4096
     }
@@ -375,8 +404,9 @@ impl<'m> Loader<'m> {
 
     /// Makes an object in the pool: header, body.
     pub fn object(&mut self, kind: u64, bytes: u64, structure: Structure) -> u64 {
-        let object = self.pool_block(bytes, kind);
-        let size = *CLASSES.iter().find(|&&size| bytes + POOL_HEADER_BYTES <= size).expect("as above");
+        let object = self.pool_block(bytes, OBJECT_TAG);
+        let size =
+            *CLASSES.iter().find(|&&size| bytes + POOL_HEADER_BYTES <= size).expect("as above");
         self.claim(object, 4, Structure::ObjectHeader, Principal::KERNEL);
         self.claim(object + 0x20, (size - POOL_HEADER_BYTES) / 8 - 4, structure, Principal::KERNEL);
         self.put(object, object_header::POINTER_COUNT, 1);
@@ -395,7 +425,8 @@ impl<'m> Loader<'m> {
     /// A thread that begins at `start` with an empty stack.
     fn make_thread(&mut self, owner: u64, start: u64) -> u64 {
         let (number, top) = self.take_stack();
-        let object = self.object(object_type::THREAD, super::layout::THREAD_BYTES, Structure::Thread);
+        let object =
+            self.object(object_type::THREAD, super::layout::THREAD_BYTES, Structure::Thread);
         self.put(object, thread::STACK_TOP, top);
         self.put(object, thread::STACK, top - 16);
         self.put(object, thread::FRAME_POINTER, top - 16);
@@ -408,7 +439,8 @@ impl<'m> Loader<'m> {
     }
 
     fn make_system_process(&mut self) -> u64 {
-        let object = self.object(object_type::PROCESS, super::layout::PROCESS_BYTES, Structure::Process);
+        let object =
+            self.object(object_type::PROCESS, super::layout::PROCESS_BYTES, Structure::Process);
         self.put(object, process::ROOT, self.root);
         self.put(object, process::ALIVE, 1);
         self.put(address::KERNEL_DATA, kernel_data::SYSTEM_PROCESS, object);
@@ -417,7 +449,12 @@ impl<'m> Loader<'m> {
         let worker = self.make_thread(object, start);
         self.put(object, process::THREAD, worker);
         self.ready.push(worker);
-        self.say(EventKind::ProcessCreated, Principal::KERNEL, Structure::Process, [self.root, object, 0, 0]);
+        self.say(
+            EventKind::ProcessCreated,
+            Principal::KERNEL,
+            Structure::Process,
+            [self.root, object, 0, 0],
+        );
         for number in 0..self.machine.processors.len() {
             self.make_processor(number, object);
         }
@@ -468,7 +505,11 @@ impl<'m> Loader<'m> {
     pub fn make_sections(&mut self) {
         for number in 0..SECTIONS {
             let frame = self.take_frame(Structure::SharedSection, Principal::KERNEL);
-            let object = self.object(object_type::SECTION, super::layout::SMALL_OBJECT_BYTES, Structure::ObjectBody);
+            let object = self.object(
+                object_type::SECTION,
+                super::layout::SMALL_OBJECT_BYTES,
+                Structure::ObjectBody,
+            );
             self.put(object, object_body::FIRST, frame);
             self.put(object, object_body::SECOND, 1);
             self.put(address::KERNEL_DATA + number * 8, kernel_data::SECTIONS, object);
@@ -484,10 +525,13 @@ impl<'m> Loader<'m> {
             self.write_physical(root + slot * 8, entry);
         }
         self.write_physical(root + self.self_map_slot * 8, root | GLOBAL_RW);
-        for (image, base) in [(first.image, address::USER_CODE), ("windows-api", address::USER_API)] {
+        for (image, base) in [(first.image, address::USER_CODE), ("windows-api", address::USER_API)]
+        {
             for (page, frame) in self.load_user_image(image).into_iter().enumerate() {
                 self.map(root, base + page as u64 * 4096, frame << 12 | USER_CODE_PAGE, USER_TABLE);
                 self.count_frame(frame);
+                let at = base + page as u64 * 4096;
+                self.say(EventKind::Share, owner, Structure::Code, [frame << 12, at, 512, 0]);
             }
         }
         let data = self.private_page(root, address::USER_DATA, owner, Structure::UserData);
@@ -504,8 +548,9 @@ impl<'m> Loader<'m> {
             self.write_physical(buffers + offset, value);
         }
 
-        let object = self.object(object_type::PROCESS, super::layout::PROCESS_BYTES, Structure::Process);
-        let handles = self.pool_block(256, u64::from(b'H'));
+        let object =
+            self.object(object_type::PROCESS, super::layout::PROCESS_BYTES, Structure::Process);
+        let handles = self.pool_block(HANDLE_TABLE_BYTES, HANDLE_TABLE_TAG);
         self.claim(handles, 32, Structure::HandleTable, Principal::KERNEL);
         let start = self.entry(&schedule::KI_THREAD_START);
         let worker = self.make_thread(object, start);
@@ -535,7 +580,13 @@ impl<'m> Loader<'m> {
         Placed { object, root }
     }
 
-    fn private_page(&mut self, root: u64, virt: u64, owner: Principal, structure: Structure) -> u64 {
+    fn private_page(
+        &mut self,
+        root: u64,
+        virt: u64,
+        owner: Principal,
+        structure: Structure,
+    ) -> u64 {
         let frame = self.take_frame(structure, owner);
         self.map(root, virt, frame << 12 | USER_RW, USER_TABLE);
         frame << 12

@@ -10,7 +10,9 @@ use crate::machine::{Flow, Processor, Trap, routine};
 
 use super::bug_check::{KE_BUG_CHECK, code};
 use super::frames::MM_FREE_FRAME;
-use super::layout::{OBJECT_BODY, object_body, object_header, object_type, process, processor_block, thread};
+use super::layout::{
+    OBJECT_BODY, object_body, object_header, object_type, process, processor_block, thread,
+};
 use super::pool::{EX_ALLOCATE_POOL, EX_FREE_POOL};
 
 /// The pool tag of every object.
@@ -53,7 +55,11 @@ pub(super) fn principal_of(p: &mut Processor<'_>, object: u64) -> Result<Princip
 /// The type in an object's header, or the parameters of the bug check when it cannot be one.
 fn checked_type(p: &mut Processor<'_>, object: u64) -> Result<Result<u64, [u64; 5]>, Trap> {
     let kind = p.load(object, object_header::TYPE)?;
-    if is_known(kind) { Ok(Ok(kind)) } else { Ok(Err([code::BAD_OBJECT_HEADER, object, kind, 0, 0])) }
+    if is_known(kind) {
+        Ok(Ok(kind))
+    } else {
+        Ok(Err([code::BAD_OBJECT_HEADER, object, kind, 0, 0]))
+    }
 }
 
 routine! {

@@ -118,8 +118,8 @@ macro_rules! routine {
                         const RUN: $crate::machine::StepFn = $body;
                         RUN
                     },
-                    call: $crate::machine::routine_option!($(&$call)?),
-                    handler: $crate::machine::routine_option!($(At::$handler as u8)?),
+                    call: $crate::routine_option!($(&$call)?),
+                    handler: $crate::routine_option!($(At::$handler as u8)?),
                 }),+],
             }
         };

@@ -326,7 +326,9 @@ impl Action {
                 let arguments = [slot(at), code, outgoing, length, incoming, length];
                 call(service::DEVICE_CONTROL, first, n, arguments, value)
             }
-            Self::Flush { slot: at } => call(service::FLUSH, first, n, [slot(at), 0, 0, 0, 0, 0], 0),
+            Self::Flush { slot: at } => {
+                call(service::FLUSH, first, n, [slot(at), 0, 0, 0, 0, 0], 0)
+            }
             Self::CreateEvent { slot: at } => call(service::CREATE_EVENT, 0, slot(at), [0; 6], 0),
             Self::SetEvent { slot: at } => {
                 call(service::SET_EVENT, first, n, [slot(at), 0, 0, 0, 0, 0], 0)
@@ -357,7 +359,9 @@ impl Action {
                 let arguments = [number, u64::from(inherit), u64::from(first), 0, 0, 0];
                 call(service::CREATE_PROCESS, 0, slot(at), arguments, 0)
             }
-            Self::Close { slot: at } => call(service::CLOSE, first, n, [slot(at), 0, 0, 0, 0, 0], 0),
+            Self::Close { slot: at } => {
+                call(service::CLOSE, first, n, [slot(at), 0, 0, 0, 0, 0], 0)
+            }
             Self::Yield => call(service::YIELD, 0, n, [0; 6], 0),
             Self::Exit { status } => {
                 call(service::TERMINATE, 0, n, [u64::from(status), 0, 0, 0, 0, 0], 0)
@@ -382,11 +386,16 @@ mod hex_list {
     #[derive(Serialize, Deserialize)]
     struct Hex(#[serde(with = "super::hex")] u64);
 
-    pub(super) fn serialize<S: Serializer>(values: &[u64], serializer: S) -> Result<S::Ok, S::Error> {
+    pub(super) fn serialize<S: Serializer>(
+        values: &[u64],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(values.iter().map(|&value| Hex(value)))
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u64>, D::Error> {
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<u64>, D::Error> {
         Ok(Vec::<Hex>::deserialize(deserializer)?.into_iter().map(|Hex(value)| value).collect())
     }
 }

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use crate::base::{Principal, PrincipalKind, Roster, VirtAddr};
+use crate::kernel;
 use crate::kernel::layout::{address, switches};
 use crate::kernel::loader::{Dispatch, FirstProcess, Loader};
-use crate::kernel::{self};
 use crate::machine::device::{Device, DeviceKind};
 use crate::machine::paging::x86_64::{ControlFlags, Controls};
 use crate::machine::{Image, Machine, Program, Trap};
@@ -85,7 +85,10 @@ impl World {
     /// # Errors
     ///
     /// When the configuration names something that is not there or does not fit.
-    pub fn build_with(configuration: &Configuration, drivers: &Drivers) -> Result<Self, BuildError> {
+    pub fn build_with(
+        configuration: &Configuration,
+        drivers: &Drivers,
+    ) -> Result<Self, BuildError> {
         let plain = |what: String| BuildError { component: None, what };
         let options = &configuration.machine;
         if !(1..=4).contains(&options.processors) {
@@ -94,7 +97,9 @@ impl World {
         if !(384..=1024).contains(&options.frames) {
             return Err(plain(format!("{} frames; expected 384 to 1024", options.frames)));
         }
-        if !(256..512).contains(&options.self_map_slot) || matches!(options.self_map_slot, 0x1f0 | 0x1f5) {
+        if !(256..512).contains(&options.self_map_slot)
+            || matches!(options.self_map_slot, 0x1f0 | 0x1f5)
+        {
             return Err(plain(format!(
                 "self-map slot {:#x}; expected 0x100 to 0x1ff except 0x1f0 and 0x1f5, which the system uses",
                 options.self_map_slot
@@ -111,13 +116,17 @@ impl World {
         loader.load_kernel_image("nt", address::KERNEL_CODE);
         loader.load_kernel_image("hal", address::HAL_CODE);
         loader.make_sections();
-        let devices: Vec<String> = placed.iter().map(|driver| driver.component.name.clone()).collect();
+        let devices: Vec<String> =
+            placed.iter().map(|driver| driver.component.name.clone()).collect();
         let mut device_objects = Vec::new();
         for (number, driver) in placed.iter().enumerate() {
             let lower = driver.component.above.as_ref().map_or(Ok(0), |below| {
                 let index = devices[..number].iter().position(|known| known == below);
                 index.map(|index| device_objects[index]).ok_or_else(|| {
-                    wrong(driver.component, format!("stands above {below:?}, which is no driver listed before it"))
+                    wrong(
+                        driver.component,
+                        format!("stands above {below:?}, which is no driver listed before it"),
+                    )
                 })
             })?;
             let device = loader.load_driver(
@@ -131,7 +140,9 @@ impl World {
             let host = configuration
                 .components
                 .iter()
-                .position(|c| c.home == Home::DriverHost && c.above.as_deref() == Some(&driver.component.name))
+                .position(|c| {
+                    c.home == Home::DriverHost && c.above.as_deref() == Some(&driver.component.name)
+                })
                 .map_or(0, |index| index as u64 + 2);
             let data = address::DRIVER_CODE
                 + number as u64 * address::DRIVER_STRIDE
@@ -164,9 +175,13 @@ impl World {
                 }
                 Home::DriverHost => {
                     let above = component.above.as_deref().unwrap_or_default();
-                    let number = devices.iter().position(|known| known == above).ok_or_else(|| {
-                        wrong(component, format!("is handed requests by {above:?}, which is no driver"))
-                    })?;
+                    let number =
+                        devices.iter().position(|known| known == above).ok_or_else(|| {
+                            wrong(
+                                component,
+                                format!("is handed requests by {above:?}, which is no driver"),
+                            )
+                        })?;
                     let definition = hosted(component, drivers)?;
                     let placement = Placement {
                         data: address::USER_BUFFERS,
@@ -184,7 +199,14 @@ impl World {
                         actions: &[],
                         buffers: &buffers,
                     });
-                    components::register_host(&mut loader, &placed, definition, number as u64, principal, &buffers);
+                    components::register_host(
+                        &mut loader,
+                        &placed,
+                        definition,
+                        number as u64,
+                        principal,
+                        &buffers,
+                    );
                 }
                 _ => {}
             }
@@ -241,43 +263,69 @@ fn place_drivers<'a>(
             continue;
         }
         let name = component.driver.as_deref().unwrap_or_default();
-        let definition = drivers.kernel.iter().find(|known| known.name == name).ok_or_else(|| {
-            let known: Vec<_> = drivers.kernel.iter().map(|known| known.name).collect();
-            wrong(component, format!("there is no kernel-mode driver {name:?}; there are {}", known.join(", ")))
-        })?;
+        let definition =
+            drivers.kernel.iter().find(|known| known.name == name).ok_or_else(|| {
+                let known: Vec<_> = drivers.kernel.iter().map(|known| known.name).collect();
+                wrong(
+                    component,
+                    format!(
+                        "there is no kernel-mode driver {name:?}; there are {}",
+                        known.join(", ")
+                    ),
+                )
+            })?;
         let principal = roster.named(&component.name).expect("every component is in the roster");
         placed.push(Placed { component, definition, principal });
     }
     if placed.len() as u64 > address::DRIVERS_MAX {
         return Err(BuildError {
             component: None,
-            what: format!("{} kernel-mode drivers; expected at most {}", placed.len(), address::DRIVERS_MAX),
+            what: format!(
+                "{} kernel-mode drivers; expected at most {}",
+                placed.len(),
+                address::DRIVERS_MAX
+            ),
         });
     }
     Ok(placed)
 }
 
-fn hosted<'a>(component: &Component, drivers: &'a Drivers) -> Result<&'a driver::HostDefinition, BuildError> {
+fn hosted<'a>(
+    component: &Component,
+    drivers: &'a Drivers,
+) -> Result<&'a driver::HostDefinition, BuildError> {
     let name = component.driver.as_deref().unwrap_or_default();
     drivers.hosted.iter().find(|known| known.name == name).ok_or_else(|| {
         let known: Vec<_> = drivers.hosted.iter().map(|known| known.name).collect();
-        wrong(component, format!("there is no user-mode driver {name:?}; there are {}", known.join(", ")))
+        wrong(
+            component,
+            format!("there is no user-mode driver {name:?}; there are {}", known.join(", ")),
+        )
     })
 }
 
-fn link(configuration: &Configuration, drivers: &Drivers, placed: &[Placed<'_>]) -> Result<Program, BuildError> {
+fn link(
+    configuration: &Configuration,
+    drivers: &Drivers,
+    placed: &[Placed<'_>],
+) -> Result<Program, BuildError> {
+    let mut elsewhere = components::windows_api::ROUTINES.to_vec();
+    elsewhere.extend(components::application::ROUTINES);
+    elsewhere.extend(kernel::hal::ROUTINES);
+    elsewhere.extend(placed.iter().flat_map(|driver| driver.definition.routines));
+    elsewhere.extend(drivers.hosted.iter().flat_map(|hosted| hosted.routines));
     let mut images = vec![
         Image {
             name: "nt".to_owned(),
             owner: Some(Principal::KERNEL),
             base: VirtAddr(address::KERNEL_CODE),
-            routines: kernel::routines(),
+            routines: kernel::image::routines(&elsewhere),
         },
         Image {
             name: "hal".to_owned(),
             owner: Some(Principal::HAL),
             base: VirtAddr(address::HAL_CODE),
-            routines: kernel::hal_routines(),
+            routines: kernel::hal::ROUTINES.to_vec(),
         },
         Image {
             name: "windows-api".to_owned(),
@@ -348,7 +396,11 @@ fn machine(configuration: &Configuration, roster: &Roster, program: Arc<Program>
 /// Weaknesses by name, with their bits and what they are.
 pub const WEAKNESSES: &[(&str, u64, &str)] = &[
     ("no-probe", switches::NO_PROBE, "system services do not probe output buffers"),
-    ("no-shootdown", switches::NO_SHOOTDOWN, "unmapping does not reach the other processors' caches"),
+    (
+        "no-shootdown",
+        switches::NO_SHOOTDOWN,
+        "unmapping does not reach the other processors' caches",
+    ),
     ("no-zeroing", switches::NO_ZEROING, "freed frames are handed out as they are"),
     ("no-access-check", switches::NO_ACCESS_CHECK, "handle look-up does not compare rights"),
     ("handles-leak", switches::HANDLES_LEAK, "process exit leaves handles open"),
@@ -356,11 +408,23 @@ pub const WEAKNESSES: &[(&str, u64, &str)] = &[
     ("duplicate-widens", switches::DUPLICATE_WIDENS, "duplication grants more than the source has"),
     ("wrong-table", switches::WRONG_TABLE, "handle look-up uses another process's table"),
     ("user-bit-in-system", switches::USER_BIT_IN_SYSTEM, "the self-map entry carries the user bit"),
-    ("shared-private-page", switches::SHARED_PRIVATE_PAGE, "a child gets its parent's private page"),
+    (
+        "shared-private-page",
+        switches::SHARED_PRIVATE_PAGE,
+        "a child gets its parent's private page",
+    ),
     ("dma-stays", switches::DMA_STAYS, "a device's leave outlives its transfer"),
     ("early-free", switches::EARLY_FREE, "closing one handle frees an object that others hold"),
-    ("stale-output", switches::STALE_OUTPUT, "a whole system buffer is returned whatever was produced"),
-    ("wrong-context", switches::WRONG_CONTEXT, "completion writes to the user buffer of whoever runs"),
+    (
+        "stale-output",
+        switches::STALE_OUTPUT,
+        "a whole system buffer is returned whatever was produced",
+    ),
+    (
+        "wrong-context",
+        switches::WRONG_CONTEXT,
+        "completion writes to the user buffer of whoever runs",
+    ),
     ("runs-on", switches::RUNS_ON, "the other processors run on after a bug check"),
     ("requests-lost", switches::REQUESTS_LOST, "a lost host's requests are never completed"),
     ("kernel-half-differs", switches::KERNEL_HALF_DIFFERS, "a new process lacks a kernel entry"),
@@ -370,9 +434,8 @@ pub const WEAKNESSES: &[(&str, u64, &str)] = &[
 fn switch_bits(configuration: &Configuration) -> Result<u64, BuildError> {
     let mut bits = if configuration.machine.pool_checks { switches::POOL_CHECKS } else { 0 };
     for name in &configuration.weaknesses {
-        let (_, bit, _) = WEAKNESSES.iter().find(|(known, ..)| known == name).ok_or_else(|| BuildError {
-            component: None,
-            what: format!("there is no weakness {name:?}"),
+        let (_, bit, _) = WEAKNESSES.iter().find(|(known, ..)| known == name).ok_or_else(|| {
+            BuildError { component: None, what: format!("there is no weakness {name:?}") }
         })?;
         bits |= bit;
     }
@@ -396,7 +459,10 @@ fn encode(component: &Component, names: &Numbers<'_>) -> Result<Vec<Encoded>, Bu
         .enumerate()
         .map(|(index, action)| {
             action.encode(names).ok_or_else(|| {
-                wrong(component, format!("action {index} names a device or process that is not there"))
+                wrong(
+                    component,
+                    format!("action {index} names a device or process that is not there"),
+                )
             })
         })
         .collect()

@@ -7,7 +7,6 @@ pub mod action;
 mod build;
 pub mod components;
 pub mod configuration;
-pub mod directory;
 pub mod driver;
 mod schedule;
 
@@ -90,7 +89,8 @@ impl World {
         match processor {
             Some(processor) => {
                 if self.machine.devices_are_due() {
-                    let target = self.schedule.draw(self.machine.clock) % self.machine.processors.len();
+                    let target =
+                        self.schedule.draw(self.machine.clock) % self.machine.processors.len();
                     self.machine.run_devices(target);
                 }
                 self.tick(processor);
@@ -173,7 +173,8 @@ impl World {
 
     /// Nobody can do anything until a device is done: time passes.
     fn skip_to_next_event(&mut self) -> Option<Rest> {
-        let due = self.machine.devices.iter().filter_map(|device| device.busy).map(|(_, due)| due).min();
+        let due =
+            self.machine.devices.iter().filter_map(|device| device.busy).map(|(_, due)| due).min();
         let Some(due) = due else { return Some(Rest::Quiescent) };
         self.machine.clock = self.machine.clock.max(due);
         let target = self.schedule.draw(self.machine.clock) % self.machine.processors.len();

@@ -1,0 +1,4 @@
+//! stub
+use crate::machine::Routine;
+/// stub
+pub const ROUTINES: &[&Routine] = &[];

@@ -1,0 +1,46 @@
+//! Which routines make up the kernel's image.
+
+use crate::machine::Routine;
+
+use super::{exception, interrupt, schedule, service, system_call, system_thread};
+
+/// Where control enters the kernel by itself: gates, services, new threads, idle processors.
+const ROOTS: [&Routine; 15] = [
+    &system_call::KI_SYSTEM_CALL,
+    &exception::KI_DIVIDE_ERROR,
+    &exception::KI_BREAKPOINT,
+    &exception::KI_INVALID_OPCODE,
+    &exception::KI_DOUBLE_FAULT,
+    &exception::KI_GENERAL_PROTECTION,
+    &exception::KI_PAGE_FAULT,
+    &exception::KI_FAST_FAIL,
+    &interrupt::KI_CLOCK_INTERRUPT,
+    &interrupt::KI_TRANSFER_INTERRUPT,
+    &interrupt::KI_DISK_INTERRUPT,
+    &interrupt::KI_INTERPROCESSOR_INTERRUPT,
+    &schedule::KI_IDLE_LOOP,
+    &schedule::KI_THREAD_START,
+    &system_thread::PHASE_1_INITIALIZATION,
+];
+
+/// Everything reachable from the kernel's roots and from what other components call, except what
+/// `elsewhere` already holds; each routine once, callers before callees.
+#[must_use]
+pub fn routines(elsewhere: &[&'static Routine]) -> Vec<&'static Routine> {
+    let is_elsewhere =
+        |routine: &'static Routine| elsewhere.iter().any(|other| core::ptr::eq(*other, routine));
+    let mut found: Vec<&'static Routine> = Vec::new();
+    let callees = |routine: &'static Routine| routine.steps.iter().filter_map(|step| step.call);
+    let mut waiting: Vec<&'static Routine> =
+        elsewhere.iter().flat_map(|routine| callees(routine)).collect();
+    waiting.extend(service::TABLE);
+    waiting.extend(ROOTS);
+    while let Some(routine) = waiting.pop() {
+        if is_elsewhere(routine) || found.iter().any(|known| core::ptr::eq(*known, routine)) {
+            continue;
+        }
+        found.push(routine);
+        waiting.extend(callees(routine));
+    }
+    found
+}
