@@ -10,7 +10,7 @@ use crate::machine::{Flow, routine};
 use super::address_space::{LEVELS, is_shared_code, user_index};
 use super::frames::MM_FREE_FRAME;
 use super::layout::address;
-use super::paging::{ADDRESS, GLOBAL_RW, PRESENT, map_window, window};
+use super::paging::{ADDRESS, PRESENT, SYSTEM_RW, map_window, window};
 
 /// Entries of a table.
 const ENTRIES: u64 = 512;
@@ -53,7 +53,7 @@ routine! {
             return Ok(Flow::Next);
         }
         let table = p.local(level)?;
-        map_window(p, table << 12 | GLOBAL_RW)?;
+        map_window(p, table << 12 | SYSTEM_RW)?;
         let at = window(p) + user_index(level, address::USER_CODE) * 8;
         let entry = p.load_at(at, Structure::PageTable)?;
         if entry & PRESENT == 0 {
@@ -71,7 +71,7 @@ routine! {
             return Ok(Flow::To(At::table as u8));
         }
         let table = p.local(3)?;
-        map_window(p, table << 12 | GLOBAL_RW)?;
+        map_window(p, table << 12 | SYSTEM_RW)?;
         let window = window(p);
         let stop = (index | (LINE - 1)) + 1;
         for index in index..stop {
@@ -107,7 +107,7 @@ routine! {
         }
         if level > 0 {
             let parent = p.local(level - 1)?;
-            map_window(p, parent << 12 | GLOBAL_RW)?;
+            map_window(p, parent << 12 | SYSTEM_RW)?;
             let at = window(p) + user_index(level - 1, address::USER_CODE) * 8;
             p.store_at(at, Structure::PageTable, 0)?;
         }

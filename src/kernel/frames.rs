@@ -6,7 +6,7 @@ use crate::machine::{Flow, routine};
 
 use super::bug_check::{KE_BUG_CHECK, code};
 use super::layout::{address, frame_entry, kernel_data, switches};
-use super::paging::{GLOBAL_RW, map_window, window};
+use super::paging::{SYSTEM_RW, map_window, window};
 
 routine! {
     /// Takes a frame off the free list and zeroes it. Arguments: the structure it will hold (its
@@ -49,7 +49,7 @@ routine! {
         if p.load(address::KERNEL_DATA, kernel_data::SWITCHES)? & switches::NO_ZEROING != 0 {
             return Ok(Flow::Next);
         }
-        map_window(p, frame << 12 | GLOBAL_RW)?;
+        map_window(p, frame << 12 | SYSTEM_RW)?;
         let window = window(p);
         p.fill(window, structure, 0, 512)?;
         Ok(Flow::Next)

@@ -16,7 +16,9 @@ use super::layout::{
     processor_block, ready_queue, thread, thread_state,
 };
 use super::object::OBJECT_TAG;
-use super::paging::{ADDRESS, GLOBAL_RW, PRESENT, USER_CODE_PAGE, USER_RW, USER_TABLE, WRITABLE};
+use super::paging::{
+    ADDRESS, GLOBAL, PRESENT, SYSTEM_RW, USER_CODE_PAGE, USER_RW, USER_TABLE, WRITABLE,
+};
 use super::{exception, interrupt, schedule, service, system_call, system_thread};
 
 /// Kernel stacks mapped at boot.
@@ -111,7 +113,7 @@ impl<'m> Loader<'m> {
         };
         let root = loader.take_frame(Structure::PageTable, Principal::KERNEL);
         loader.root = root << 12;
-        loader.write_physical(loader.root + self_map_slot * 8, loader.root | GLOBAL_RW);
+        loader.write_physical(loader.root + self_map_slot * 8, loader.root | SYSTEM_RW);
         for (at, pages, structure) in [
             (address::KERNEL_DATA, 1, Structure::KernelData),
             (address::IO_OBJECTS, 1, Structure::DriverObject),
@@ -127,7 +129,7 @@ impl<'m> Loader<'m> {
             (address::TASK_STATES, 1, Structure::TaskState),
             (address::POOL, address::POOL_PAGES, Structure::Free),
         ] {
-            loader.map_pages(at, pages, structure, GLOBAL_RW);
+            loader.map_pages(at, pages, structure, SYSTEM_RW);
         }
         // The window's table must exist; the window itself shows nothing yet.
         for number in 0..loader.machine.processors.len() as u64 {
@@ -135,12 +137,12 @@ impl<'m> Loader<'m> {
                 address::PROCESSOR_BLOCKS + number * 4096,
                 1,
                 Structure::ProcessorBlock,
-                GLOBAL_RW,
+                SYSTEM_RW,
             );
         }
         for number in 0..STACKS {
             let at = address::KERNEL_STACKS + number * address::KERNEL_STACK_STRIDE;
-            loader.map_pages(at, 1, Structure::KernelStack, GLOBAL_RW);
+            loader.map_pages(at, 1, Structure::KernelStack, SYSTEM_RW);
         }
         loader.claim_variables();
         loader.put(address::KERNEL_DATA, kernel_data::SELF_MAP_SLOT, self_map_slot);
@@ -238,7 +240,7 @@ impl<'m> Loader<'m> {
         let base = address::DRIVER_CODE + number * address::DRIVER_STRIDE;
         self.load_kernel_image(image, base);
         let data = base + address::DRIVER_DATA_OFFSET;
-        self.map_pages(data, 1, Structure::Free, GLOBAL_RW);
+        self.map_pages(data, 1, Structure::Free, SYSTEM_RW);
         self.claim(data, 512, Structure::DriverData, principal);
         let driver = address::IO_OBJECTS + number * 0x80;
         let device = driver + 0x40;
@@ -318,7 +320,9 @@ impl<'m> Loader<'m> {
     fn map_pages(&mut self, virt: u64, pages: u64, structure: Structure, bits: u64) {
         for page in 0..pages {
             let frame = self.take_frame(structure, Principal::KERNEL);
-            self.map(self.root, virt + page * 4096, frame << 12 | bits, PRESENT | WRITABLE);
+            // Every address space has the same system half, so its entries are global.
+            let entry = frame << 12 | bits | GLOBAL;
+            self.map(self.root, virt + page * 4096, entry, PRESENT | WRITABLE);
         }
     }
 
@@ -524,7 +528,7 @@ impl<'m> Loader<'m> {
             let entry = self.machine.memory.read(PhysAddr::truncated(self.root + slot * 8));
             self.write_physical(root + slot * 8, entry);
         }
-        self.write_physical(root + self.self_map_slot * 8, root | GLOBAL_RW);
+        self.write_physical(root + self.self_map_slot * 8, root | SYSTEM_RW);
         for (image, base) in [(first.image, address::USER_CODE), ("windows-api", address::USER_API)]
         {
             for (page, frame) in self.load_user_image(image).into_iter().enumerate() {

@@ -14,8 +14,10 @@ pub const WRITABLE: u64 = 2;
 pub const USER: u64 = 4;
 /// Entry: not executable.
 pub const NO_EXECUTE: u64 = 1 << 63;
-/// Entry of a kernel data page.
-pub const GLOBAL_RW: u64 = PRESENT | WRITABLE | NO_EXECUTE;
+/// Entry: survives a load of the root, with CR4.PGE.
+pub const GLOBAL: u64 = 1 << 8;
+/// Entry of a kernel data page that only one address space or processor uses.
+pub const SYSTEM_RW: u64 = PRESENT | WRITABLE | NO_EXECUTE;
 /// Entry of a user data page.
 pub const USER_RW: u64 = PRESENT | WRITABLE | USER | NO_EXECUTE;
 /// Entry of a user code page.

@@ -364,7 +364,7 @@ fn link(
 
 fn machine(configuration: &Configuration, roster: &Roster, program: Arc<Program>) -> Machine {
     let options = &configuration.machine;
-    let mut flags = ControlFlags::NXE;
+    let mut flags = ControlFlags::NXE.with(ControlFlags::PGE);
     for (on, flag) in [
         (options.write_protect, ControlFlags::WP),
         (options.smep, ControlFlags::SMEP),

@@ -28,18 +28,22 @@ const PCID: u64 = 0xfff;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Tlb {
     entries: [[u64; 2]; ENTRIES],
+    /// Whether a piece of a large page may be among them: only then are there entries to drop for
+    /// an address that is not their own.
+    has_pieces: bool,
 }
 
 impl Default for Tlb {
     fn default() -> Self {
-        Self { entries: [[0; 2]; ENTRIES] }
+        Self { entries: [[0; 2]; ENTRIES], has_pieces: false }
     }
 }
 
-#[allow(clippy::cast_possible_truncation, reason = "the remainder is below 64")]
+#[allow(clippy::cast_possible_truncation, reason = "six bits, as many as there are entries")]
 #[inline(always)]
 const fn slot(page: Page) -> usize {
-    (page.0 % ENTRIES as u64) as usize
+    // Images, data and stacks lie at round distances: without mixing they would share few slots.
+    (page.0.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 58) as usize
 }
 
 impl Tlb {
@@ -83,12 +87,21 @@ impl Tlb {
         if walk.global {
             value |= GLOBAL;
         }
+        self.has_pieces |= walk.size != PageSize::Kib4;
         self.entries[slot(page)] = [page.start().0 | controls.pcid(), value];
     }
 
     /// Forgets what must be forgotten.
     pub fn invalidate(&mut self, invalidation: Invalidation) {
-        for [tag, value] in &mut self.entries {
+        let one = match invalidation.virt() {
+            Some(virt) if !self.has_pieces => Some(slot(virt.page())),
+            _ => None,
+        };
+        let concerned = match one {
+            Some(slot) => &mut self.entries[slot..=slot],
+            None => &mut self.entries[..],
+        };
+        for [tag, value] in concerned {
             let pages = size(*value).frames();
             let first = Page((*tag >> 12) & !(pages - 1));
             let global = *value & GLOBAL != 0;
