@@ -14,6 +14,7 @@ pub mod memory;
 pub mod paging;
 mod privileged;
 pub mod processor;
+pub mod raw;
 pub mod registers;
 mod scene;
 mod table_frames;

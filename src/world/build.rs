@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::base::{Principal, PrincipalKind, Roster, VirtAddr};
 use crate::kernel;
 use crate::kernel::layout::{address, switches};
-use crate::kernel::loader::{Dispatch, FirstProcess, Loader};
+use crate::kernel::loader::{FirstProcess, Loader};
 use crate::machine::device::{Device, DeviceKind};
 use crate::machine::paging::x86_64::{ControlFlags, Controls};
 use crate::machine::{Image, Machine, Program, Trap};

@@ -98,7 +98,7 @@ const fn is_false(flag: &bool) -> bool {
 }
 
 /// A whole world.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Configuration {
     /// Hardware.
@@ -118,6 +118,19 @@ pub struct Configuration {
     pub weaknesses: Vec<String>,
     /// The components, applications and drivers.
     pub components: Vec<Component>,
+}
+
+impl Default for Configuration {
+    fn default() -> Self {
+        Self {
+            machine: MachineConfiguration::default(),
+            schedule: 0,
+            steps_max: default_steps(),
+            boots_max: default_boots(),
+            weaknesses: Vec::new(),
+            components: Vec::new(),
+        }
+    }
 }
 
 const fn default_steps() -> u64 {

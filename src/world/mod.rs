@@ -14,7 +14,7 @@ use crate::base::{Event, EventKind, Principal, Roster, Structure, Witness};
 use crate::machine::{self, Machine, Trap};
 
 pub use action::{Action, CrashKind};
-pub use build::BuildError;
+pub use build::{BuildError, CONTENT_SECTOR, WEAKNESSES};
 pub use configuration::{Component, Configuration, Home, MachineConfiguration};
 pub use driver::{DriverDefinition, Drivers, HostDefinition, Placement};
 use schedule::Schedule;
@@ -145,6 +145,22 @@ impl World {
         self.boots = checkpoint.boots;
         self.rest = checkpoint.rest;
         self.started = checkpoint.started;
+    }
+
+    /// Another world in the same state, built anew from the configuration, memory, registers and
+    /// devices: every object of kernel and components is dropped on the way.
+    ///
+    /// # Panics
+    ///
+    /// When the configuration no longer builds, which it did before.
+    #[must_use]
+    pub fn rebuilt(&self, drivers: &Drivers) -> Self {
+        let mut other = Self::build_with(&self.configuration, drivers).expect("it was built before");
+        other.machine.adopt(&self.machine.raw_state());
+        other.boots = self.boots;
+        other.rest = self.rest;
+        other.started = self.started;
+        other
     }
 
     /// The processor whose turn it is; `None` when all of them wait for an interrupt.
