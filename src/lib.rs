@@ -6,5 +6,6 @@ pub mod kernel;
 pub mod machine;
 pub mod minimise;
 pub mod oracles;
+pub mod outcome;
 pub mod report;
 pub mod world;

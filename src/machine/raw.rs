@@ -59,7 +59,9 @@ impl Machine {
         for (index, word) in state.words.iter().enumerate() {
             self.memory.write(PhysAddr::truncated(index as u64 * 8), *word);
         }
-        for (to, (registers, controls, tlb, may_hold)) in self.processors.iter_mut().zip(&state.processors) {
+        for (to, (registers, controls, tlb, may_hold)) in
+            self.processors.iter_mut().zip(&state.processors)
+        {
             to.registers = *registers;
             to.controls = *controls;
             to.tlb = *tlb;

@@ -155,7 +155,8 @@ impl World {
     /// When the configuration no longer builds, which it did before.
     #[must_use]
     pub fn rebuilt(&self, drivers: &Drivers) -> Self {
-        let mut other = Self::build_with(&self.configuration, drivers).expect("it was built before");
+        let mut other =
+            Self::build_with(&self.configuration, drivers).expect("it was built before");
         other.machine.adopt(&self.machine.raw_state());
         other.boots = self.boots;
         other.rest = self.rest;

@@ -1,0 +1,128 @@
+//! One class per outcome, with its precedence.
+
+use core::fmt;
+
+use serde::Serialize;
+
+use super::{Availability, Integrity, Outcome, Victim};
+
+macro_rules! classes {
+    ($($(#[doc = $doc:literal])* $Name:ident = $text:literal,)*) => {
+        /// The class of an outcome. The first in this list that applies is taken.
+        ///
+        /// Violated guarantees come first: they are bugs of the code under test and not results.
+        /// Then what stops the whole machine, then what reached somebody else in silence, then what
+        /// was lost in the open, then what stayed at home.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash, Serialize)]
+        #[serde(rename_all = "kebab-case")]
+        pub enum Class { $($(#[doc = $doc])* $Name,)* }
+
+        impl Class {
+            /// All classes, in order of precedence.
+            pub const ALL: &'static [Self] = &[$(Self::$Name,)*];
+
+            /// Its name in tables and snapshots.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$Name => $text,)* }
+            }
+
+            /// What it means, in one sentence.
+            #[must_use]
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Self::$Name => concat!($($doc),*).trim_ascii(),)* }
+            }
+        }
+    };
+}
+
+classes! {
+    /// A guarantee was violated.
+    GuaranteeViolated = "guarantee-violated",
+    /// The machine stops at every boot.
+    BootLoop = "boot-loop",
+    /// The machine restarted without a dump.
+    Reset = "reset",
+    /// The kernel stopped itself.
+    BugCheck = "bug-check",
+    /// Somebody never finished.
+    Hang = "hang",
+    /// Corrupt bytes reached the disk.
+    Durable = "durable-damage",
+    /// Somebody else's observable results differ, and nobody stopped.
+    Deviated = "others-deviated",
+    /// Bytes reached somebody who may not read them.
+    Disclosed = "disclosed",
+    /// Somebody else's bytes were corrupted and read.
+    Consumed = "consumed",
+    /// Somebody else's bytes are corrupt, and nobody has read them yet.
+    Dormant = "dormant",
+    /// A device was given up.
+    DeviceDisabled = "device-disabled",
+    /// A driver host ended.
+    HostLost = "host-lost",
+    /// A process ended.
+    ProcessLost = "process-lost",
+    /// A request ended with another status.
+    RequestFailed = "request-failed",
+    /// Only the one in whom the fault struck has corrupt bytes or other results.
+    OwnDamage = "own-damage",
+    /// What was corrupted was overwritten before anybody read it.
+    Overwritten = "overwritten",
+    /// The fault struck and nothing came of it.
+    NoEffect = "no-effect",
+    /// The fault never struck.
+    NotActivated = "not-activated",
+}
+
+impl fmt::Display for Class {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl Class {
+    /// The class of an outcome.
+    #[must_use]
+    pub(super) fn of(outcome: &Outcome) -> Self {
+        if !outcome.guarantees.is_empty() {
+            return Self::GuaranteeViolated;
+        }
+        match outcome.availability {
+            Availability::BootLoop { .. } => return Self::BootLoop,
+            Availability::Reset => return Self::Reset,
+            Availability::BugCheck { .. } => return Self::BugCheck,
+            Availability::Hang => return Self::Hang,
+            _ => {}
+        }
+        if outcome.activation.strikes == 0 {
+            return Self::NotActivated;
+        }
+        let others = outcome.victims.iter().any(|victim| *victim != Victim::OwnDomain);
+        if outcome.integrity == Integrity::Durable {
+            return Self::Durable;
+        }
+        if !outcome.deviated.is_empty() {
+            return Self::Deviated;
+        }
+        if outcome.disclosed > 0 {
+            return Self::Disclosed;
+        }
+        match outcome.integrity {
+            Integrity::Consumed | Integrity::Deviated if others => return Self::Consumed,
+            Integrity::Dormant if others => return Self::Dormant,
+            _ => {}
+        }
+        match outcome.availability {
+            Availability::DeviceDisabled => Self::DeviceDisabled,
+            Availability::HostLost { .. } => Self::HostLost,
+            Availability::ProcessLost { .. } => Self::ProcessLost,
+            Availability::RequestFailed { .. } => Self::RequestFailed,
+            _ => match outcome.integrity {
+                Integrity::Untouched => Self::NoEffect,
+                Integrity::Overwritten => Self::Overwritten,
+                _ => Self::OwnDamage,
+            },
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! What became of it? Plain data.
+//!
+//! Integrity and availability are two axes and never folded into one order: silent corruption is
+//! worse than a bug check for the one and better for the other. The one derived order, [`Class`],
+//! exists for tables and snapshots and says what it puts first.
+
+mod class;
+
+pub use class::Class;
+
+use serde::Serialize;
+
+use crate::base::{Digest, TraceHash};
+
+/// Whether the plan struck.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
+pub struct Activation {
+    /// How often.
+    pub strikes: u64,
+    /// The step of the first strike.
+    pub first: Option<u64>,
+    /// Who was about to act at the first strike.
+    pub by: Option<String>,
+    /// In which routine.
+    pub routine: Option<String>,
+}
+
+/// The worst that became of stored data, from harmless to lasting.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Integrity {
+    /// No byte was corrupted.
+    #[default]
+    Untouched,
+    /// Corrupt bytes were overwritten or freed before anybody read them.
+    Overwritten,
+    /// Corrupt bytes are there at the end, and nobody read them.
+    Dormant,
+    /// Somebody read corrupt bytes.
+    Consumed,
+    /// What somebody else can observe differs from the golden run.
+    Deviated,
+    /// Corrupt bytes reached the disk.
+    Durable,
+}
+
+/// Whose bytes were corrupted.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Victim {
+    /// The one in whom the fault struck.
+    OwnDomain,
+    /// A process.
+    AnotherProcess,
+    /// A kernel-mode driver.
+    AnotherDriver,
+    /// The kernel.
+    Kernel,
+    /// Page tables.
+    PageTables,
+}
+
+/// The worst that became of service, from harmless to lasting.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Availability {
+    /// Everybody got what they got in the golden run.
+    #[default]
+    Unaffected,
+    /// A request ended with another status.
+    RequestFailed {
+        /// The status.
+        status: u64,
+    },
+    /// A process ended that did not, or not so.
+    ProcessLost {
+        /// Its last status.
+        status: u64,
+    },
+    /// A driver host ended.
+    HostLost {
+        /// Whether it runs again.
+        restarted: bool,
+    },
+    /// A device was given up.
+    DeviceDisabled,
+    /// Somebody never finished.
+    Hang,
+    /// The kernel stopped itself.
+    BugCheck {
+        /// The code.
+        code: u64,
+        /// The four parameters.
+        parameters: [u64; 4],
+    },
+    /// The machine restarted without a dump.
+    Reset,
+    /// The machine stops at every boot.
+    BootLoop {
+        /// The last bug check's code; 0 for a reset.
+        code: u64,
+    },
+}
+
+/// Who noticed, and whom they blamed.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Detection {
+    /// What noticed: an exception's, bug check's or invariant's name.
+    pub by: String,
+    /// Steps from the first strike.
+    pub steps: u64,
+    /// Whose code was running when it was noticed.
+    pub blamed: String,
+    /// Who did it.
+    pub did: String,
+}
+
+/// What became of one experiment.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
+pub struct Outcome {
+    /// Whether the plan struck.
+    pub activation: Activation,
+    /// What became of stored data.
+    pub integrity: Integrity,
+    /// Whose bytes were corrupted, in order, each once.
+    pub victims: Vec<Victim>,
+    /// Whose observations differ beyond the influence relation.
+    pub deviated: Vec<String>,
+    /// What became of service.
+    pub availability: Availability,
+    /// Words that reached a principal that may not read them.
+    pub disclosed: u64,
+    /// Who noticed first.
+    pub detection: Option<Detection>,
+    /// Guarantees violated: not empty means a bug in the code under test.
+    pub guarantees: Vec<String>,
+    /// Invariants that did not hold, where the architecture promises nothing.
+    pub exposures: Vec<String>,
+}
+
+impl Outcome {
+    /// The one class that tables and snapshots show.
+    #[must_use]
+    pub fn class(&self) -> Class {
+        Class::of(self)
+    }
+
+    /// A fingerprint of the whole outcome.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        let mut hash = TraceHash::default();
+        hash.absorb_bytes(format!("{self:?}").as_bytes());
+        hash.digest()
+    }
+}
+
+#[cfg(test)]
+mod tests;
