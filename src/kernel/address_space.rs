@@ -11,7 +11,7 @@ use super::address_space_end::MM_DELETE_ADDRESS_SPACE;
 use super::frames::MM_ALLOCATE_FRAME;
 use super::layout::{address, control_block, frame_entry, kernel_data, process, switches};
 use super::paging::{
-    ADDRESS, PRESENT, USER_CODE_PAGE, USER_RW, USER_TABLE, entry_address, map_window, window,
+    ADDRESS, SYSTEM_RW, PRESENT, USER_CODE_PAGE, USER_RW, USER_TABLE, entry_address, map_window, window,
 };
 
 /// Levels of tables: root, page-directory-pointer table, page directory, page table.
@@ -61,7 +61,7 @@ fn is_from_parent(p: &mut Processor<'_>, page: &Page) -> Result<bool, Trap> {
 
 /// Puts an entry into a table that is mapped nowhere.
 fn put_entry(p: &mut Processor<'_>, table: u64, index: u64, entry: u64) -> Result<(), Trap> {
-    map_window(p, table << 12 | super::paging::SYSTEM_RW)?;
+    map_window(p, table << 12 | SYSTEM_RW)?;
     let at = window(p) + index * 8;
     p.store_at(at, Structure::PageTable, entry)
 }
@@ -70,7 +70,7 @@ fn put_entry(p: &mut Processor<'_>, table: u64, index: u64, entry: u64) -> Resul
 fn show_system_root(p: &mut Processor<'_>) -> Result<(), Trap> {
     let system = p.load(address::KERNEL_DATA, kernel_data::SYSTEM_PROCESS)?;
     let root = p.load(system, process::ROOT)?;
-    map_window(p, root & ADDRESS | super::paging::SYSTEM_RW)
+    map_window(p, root & ADDRESS | SYSTEM_RW)
 }
 
 /// What the new root holds in a slot where the system's holds `entry`.
@@ -202,16 +202,19 @@ routine! {
     },
     copy, on_fault unreadable => |p| {
         let frame = p.local(7)?;
-        map_window(p, frame << 12 | super::paging::SYSTEM_RW)?;
+        map_window(p, frame << 12 | SYSTEM_RW)?;
         lend(p, EventKind::Lend, frame);
         let window = window(p);
+        p.allow_user_access(true)?;
         p.copy(window, Structure::UserData, address::USER_DATA, Structure::UserData, 4096)?;
+        p.allow_user_access(false)?;
         let action = p.local(6)?;
         p.store(window, control_block::NEXT_ACTION, action)?;
         lend(p, EventKind::Reclaim, frame);
         Ok(Flow::To(At::page as u8))
     },
     unreadable => |p| {
+        p.allow_user_access(false)?;
         let frame = p.local(7)?;
         lend(p, EventKind::Reclaim, frame);
         Ok(Flow::Next)

@@ -16,14 +16,12 @@ use super::layout::{
     HANDLES_MAX, PROCESS_BYTES, THREAD_BYTES, address, handle_entry, kernel_data, object_header,
     object_type, process, thread, thread_state,
 };
+use super::loader::STACKS;
 use super::object::{OB_CREATE_OBJECT, OB_DEREFERENCE, OB_REFERENCE, current_process};
 use super::pool::{EX_ALLOCATE_POOL, EX_FREE_POOL};
 use super::schedule::{KI_READY_THREAD, KI_THREAD_START};
 use super::service::answer;
 use super::status;
-
-/// Kernel stacks that are mapped and can be given to processes.
-const STACKS: u64 = 16;
 
 /// Takes a free kernel stack; `None` when all are in use.
 fn take_stack(p: &mut Processor<'_>) -> Result<Option<u64>, Trap> {

@@ -96,7 +96,9 @@ routine! {
     copy, on_fault failed => |p| {
         let (target, source, bytes) = (p.local(0)?, p.local(1)?, p.local(2)?);
         let from = structure(p.local(3)?);
+        p.allow_user_access(true)?;
         p.copy(target, user_structure(target), source, from, bytes)?;
+        p.allow_user_access(false)?;
         Ok(Flow::Next)
     },
     take_back => |p| {
@@ -104,6 +106,7 @@ routine! {
         Ok(p.give_back(status::SUCCESS))
     },
     failed => |p| {
+        p.allow_user_access(false)?;
         lend(p, EventKind::Reclaim)?;
         Ok(p.give_back(status::ACCESS_VIOLATION))
     },
@@ -118,10 +121,15 @@ routine! {
     copy, on_fault failed => |p| {
         let (source, target, bytes) = (p.local(0)?, p.local(1)?, p.local(2)?);
         let into = structure(p.local(3)?);
+        p.allow_user_access(true)?;
         p.copy(target, into, source, user_structure(source), bytes)?;
+        p.allow_user_access(false)?;
         Ok(p.give_back(status::SUCCESS))
     },
-    failed => |p| Ok(p.give_back(status::ACCESS_VIOLATION)),
+    failed => |p| {
+        p.allow_user_access(false)?;
+        Ok(p.give_back(status::ACCESS_VIOLATION))
+    },
 }
 
 #[cfg(test)]

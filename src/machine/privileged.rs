@@ -5,7 +5,7 @@ use crate::injection::{Operation, PointKind, Verdict};
 
 use super::device::{self, Command};
 use super::processor::Processor;
-use super::registers::{INTERRUPT_FLAG, Reg};
+use super::registers::{ALIGNMENT_CHECK, INTERRUPT_FLAG, Reg};
 use super::trap::Trap;
 
 impl Processor<'_> {
@@ -132,6 +132,19 @@ impl Processor<'_> {
         self.require_ring_0()?;
         let flags = &mut self.registers_mut().flags;
         *flags = if enabled { *flags | INTERRUPT_FLAG } else { *flags & !INTERRUPT_FLAG };
+        Ok(())
+    }
+
+    /// Lets ring 0 touch user pages although supervisor-mode access prevention is on, or no longer
+    /// (`stac`, `clac`).
+    ///
+    /// # Errors
+    ///
+    /// General protection at ring 3 (an invalid opcode on hardware).
+    pub fn allow_user_access(&mut self, allowed: bool) -> Result<(), Trap> {
+        self.require_ring_0()?;
+        let flags = &mut self.registers_mut().flags;
+        *flags = if allowed { *flags | ALIGNMENT_CHECK } else { *flags & !ALIGNMENT_CHECK };
         Ok(())
     }
 
