@@ -11,7 +11,8 @@ use super::address_space_end::MM_DELETE_ADDRESS_SPACE;
 use super::frames::MM_ALLOCATE_FRAME;
 use super::layout::{address, control_block, frame_entry, kernel_data, process, switches};
 use super::paging::{
-    ADDRESS, SYSTEM_RW, PRESENT, USER_CODE_PAGE, USER_RW, USER_TABLE, entry_address, map_window, window,
+    ADDRESS, PRESENT, SYSTEM_RW, USER_CODE_PAGE, USER_RW, USER_TABLE, entry_address, map_window,
+    window,
 };
 
 /// Levels of tables: root, page-directory-pointer table, page directory, page table.
