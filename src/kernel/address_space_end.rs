@@ -50,6 +50,8 @@ routine! {
         let level = p.local(4)?;
         if level + 1 >= LEVELS {
             p.set_local(4, 0)?;
+            let table = p.local(level)?;
+            map_window(p, table << 12 | SYSTEM_RW)?;
             return Ok(Flow::Next);
         }
         let table = p.local(level)?;
@@ -70,8 +72,7 @@ routine! {
             p.set_local(4, LEVELS)?;
             return Ok(Flow::To(At::table as u8));
         }
-        let table = p.local(3)?;
-        map_window(p, table << 12 | SYSTEM_RW)?;
+        // The window shows the lowest table all the while: freeing a frame does not use it.
         let window = window(p);
         let stop = (index | (LINE - 1)) + 1;
         for index in index..stop {
