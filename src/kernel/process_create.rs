@@ -26,7 +26,7 @@ use super::status;
 const STACKS: u64 = 16;
 
 /// Takes a free kernel stack; `None` when all are in use.
-fn take_stack(p: &mut Processor<'_>) -> Result<Option<u64>, Trap> {
+pub(super) fn take_stack(p: &mut Processor<'_>) -> Result<Option<u64>, Trap> {
     let used = p.load(address::KERNEL_DATA, kernel_data::STACKS_IN_USE)?;
     let number = u64::from((!used).trailing_zeros());
     if number >= STACKS {
