@@ -19,6 +19,8 @@ pub mod code {
     pub const KMODE_EXCEPTION_NOT_HANDLED: u64 = 0x1e;
     /// An exception in a system service.
     pub const SYSTEM_SERVICE_EXCEPTION: u64 = 0x3b;
+    /// A request packet was completed twice.
+    pub const MULTIPLE_IRP_COMPLETE_REQUESTS: u64 = 0x44;
     /// The frame list is damaged.
     pub const PFN_LIST_CORRUPT: u64 = 0x4e;
     /// Invalid system memory was referenced.

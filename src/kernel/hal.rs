@@ -1,4 +1,192 @@
-//! stub
-use crate::machine::Routine;
-/// stub
-pub const ROUTINES: &[&Routine] = &[];
+//! The hardware abstraction layer: the only code that touches a device's ports, and the only one
+//! that opens memory to a device.
+//!
+//! After the public driver documentation: "Hardware Abstraction Layer" in "User mode and kernel mode"
+//! (no other component has a link to the hardware), "Map registers" and "Using Bus-Master DMA" for
+//! the order of map, transfer and unmap.
+//!
+//! | routine | arguments | result |
+//! |---|---|---|
+//! | [`HAL_MAP_TRANSFER`] | hardware device, address of a page, 1 when the device may write | its bus address, or 0 |
+//! | [`HAL_UNMAP_TRANSFER`] | hardware device, bus address | – |
+//! | [`HAL_START_TRANSFER`] | hardware device, bus address, words, command | – |
+//! | [`HAL_TRANSFER_STATUS`] | hardware device | 0 when its last transfer was good |
+//! | [`HAL_DISK_TRANSFER`] | sector, command | status; the data is in the disk's DMA page |
+//!
+//! Hardware devices are 0, the transfer device, and 1, the disk. What the boot image must prepare in
+//! the tables of the IOMMU at [`address::IOMMU_TABLES`]: in page 0 an entry per hardware device:
+//! address of its table | present | principal number of the device << [`DOMAIN_SHIFT`] (a domain
+//! identifier, as remapping hardware keeps in its context entries); behind it two pages for each
+//! device, physically one behind the other, all zero.
+
+use crate::base::{EventKind, Principal, Structure};
+use crate::machine::device::port;
+use crate::machine::iommu::{PRESENT, WRITE};
+use crate::machine::{Flow, Processor, Routine, Trap, routine};
+
+use super::layout::{address, kernel_data, switches};
+use super::paging::{self, ADDRESS, entry_address};
+use super::status;
+
+/// The routines of the layer.
+pub const ROUTINES: &[&Routine] = &[
+    &HAL_MAP_TRANSFER,
+    &HAL_UNMAP_TRANSFER,
+    &HAL_START_TRANSFER,
+    &HAL_TRANSFER_STATUS,
+    &HAL_DISK_TRANSFER,
+];
+
+/// The transfer device's hardware number.
+pub const TRANSFER_DEVICE: u64 = 0;
+/// The disk controller's hardware number.
+pub const DISK_DEVICE: u64 = 1;
+/// Hardware devices.
+pub const HARDWARE_DEVICES: u64 = 2;
+/// Frames that a device's table has entries for.
+pub const TABLE_FRAMES: u64 = 1024;
+/// Where an entry of the IOMMU's root page keeps the principal number of its device.
+pub const DOMAIN_SHIFT: u64 = 52;
+
+/// The command that reads memory: send, write to disk.
+pub const FROM_MEMORY: u64 = 1;
+/// The command that writes memory: receive, read from disk.
+pub const TO_MEMORY: u64 = 2;
+/// The page that disk transfers go through.
+pub const DISK_BUFFER: u64 = address::DMA_BUFFERS + 4096;
+/// Words of a disk sector.
+pub const SECTOR_WORDS: u64 = 64;
+
+/// Where the IOMMU's entry for a frame and a device is.
+const fn table_entry(device: u64, frame: u64) -> u64 {
+    address::IOMMU_TABLES + 4096 * (1 + 2 * device) + frame * 8
+}
+
+/// Under which principal a device transfers.
+fn domain(p: &mut Processor<'_>, device: u64) -> Result<Principal, Trap> {
+    let context = p.load_at(address::IOMMU_TABLES + device * 8, Structure::IommuTable)?;
+    Ok(Principal((context >> DOMAIN_SHIFT & 63) as u8))
+}
+
+/// A device's port.
+const fn device_port(device: u64, register: u16) -> u16 {
+    (device & 7) as u16 * port::COUNT + register
+}
+
+routine! {
+    /// Opens a page to a device. Arguments: hardware device, the page's address, 1 when the device may
+    /// also write. Result: the page's bus address, 0 when it has none.
+    pub static HAL_MAP_TRANSFER = "HalMapTransfer", frame 0;
+    open => |p| {
+        let (device, virt, write) = (p.argument(0), p.argument(1), p.argument(2) & 1);
+        let at = entry_address(p, virt)?;
+        let entry = p.load_at(at, Structure::PageTable)?;
+        let frame = (entry & ADDRESS) >> 12;
+        if device >= HARDWARE_DEVICES || frame >= TABLE_FRAMES || entry & paging::PRESENT == 0 {
+            return Ok(p.give_back(0));
+        }
+        let right = if write == 1 { WRITE } else { 0 };
+        p.store_at(table_entry(device, frame), Structure::IommuTable, frame << 12 | right | PRESENT)?;
+        let subject = domain(p, device)?;
+        p.announce(EventKind::DmaGrant, subject, Structure::DmaBuffer, [frame << 12, 0, 512, write]);
+        Ok(p.give_back(frame << 12))
+    },
+}
+
+routine! {
+    /// Closes a page to a device. Arguments: hardware device, the page's bus address.
+    pub static HAL_UNMAP_TRANSFER = "HalFlushAdapterBuffers", frame 0;
+    close => |p| {
+        let (device, frame) = (p.argument(0), p.argument(1) >> 12);
+        if device >= HARDWARE_DEVICES || frame >= TABLE_FRAMES {
+            return Ok(Flow::Return);
+        }
+        if p.load(address::KERNEL_DATA, kernel_data::SWITCHES)? & switches::DMA_STAYS == 0 {
+            p.store_at(table_entry(device, frame), Structure::IommuTable, 0)?;
+        }
+        let subject = domain(p, device)?;
+        p.announce(EventKind::DmaRevoke, subject, Structure::DmaBuffer, [frame << 12, 0, 512, 0]);
+        Ok(Flow::Return)
+    },
+}
+
+routine! {
+    /// Starts a transfer. Arguments: hardware device, bus address, words, command.
+    pub static HAL_START_TRANSFER = "HalStartTransfer", frame 0;
+    address => |p| {
+        let (device, bus) = (p.argument(0), p.argument(1));
+        p.port_out(device_port(device, port::ADDRESS), bus)?;
+        Ok(Flow::Next)
+    },
+    words => |p| {
+        let (device, words) = (p.argument(0), p.argument(2));
+        p.port_out(device_port(device, port::WORDS), words)?;
+        Ok(Flow::Next)
+    },
+    command => |p| {
+        let (device, command) = (p.argument(0), p.argument(3));
+        p.port_out(device_port(device, port::COMMAND), command)?;
+        Ok(Flow::Return)
+    },
+}
+
+routine! {
+    /// How a device's last transfer went. Argument: hardware device. Result: 0 when it was good.
+    pub static HAL_TRANSFER_STATUS = "HalReadTransferStatus", frame 0;
+    read => |p| {
+        let device = p.argument(0);
+        let outcome = p.port_in(device_port(device, port::STATUS))?;
+        Ok(p.give_back(outcome))
+    },
+}
+
+routine! {
+    /// Moves a sector between the disk and its DMA page and waits for it. Arguments: sector, command.
+    /// Result: the status.
+    pub static HAL_DISK_TRANSFER = "HalDiskTransfer", frame 4;
+    // Locals: 0 sector; 1 command; 2 bus address; 3 status.
+    keep => |p| {
+        let (sector, command) = (p.argument(0), p.argument(1));
+        p.set_local(0, sector)?;
+        p.set_local(1, command)?;
+        Ok(Flow::Next)
+    },
+    map, call HAL_MAP_TRANSFER => |p| {
+        let command = p.local(1)?;
+        p.pass([DISK_DEVICE, DISK_BUFFER, u64::from(command == TO_MEMORY)]);
+        Ok(Flow::Call)
+    },
+    sector => |p| {
+        let bus = p.result();
+        if bus == 0 {
+            return Ok(p.give_back(status::INSUFFICIENT_RESOURCES));
+        }
+        p.set_local(2, bus)?;
+        let sector = p.local(0)?;
+        p.port_out(device_port(DISK_DEVICE, port::SECTOR), sector)?;
+        Ok(Flow::Next)
+    },
+    start, call HAL_START_TRANSFER => |p| {
+        let (command, bus) = (p.local(1)?, p.local(2)?);
+        p.pass([DISK_DEVICE, bus, SECTOR_WORDS, command]);
+        Ok(Flow::Call)
+    },
+    poll => |p| {
+        let busy = p.port_in(device_port(DISK_DEVICE, port::COMMAND))?;
+        Ok(if busy == 0 { Flow::Next } else { Flow::Stay })
+    },
+    judge => |p| {
+        let refused = p.port_in(device_port(DISK_DEVICE, port::STATUS))?;
+        p.set_local(3, if refused == 0 { status::SUCCESS } else { status::DATA_ERROR })?;
+        Ok(Flow::Next)
+    },
+    unmap, call HAL_UNMAP_TRANSFER => |p| {
+        let bus = p.local(2)?;
+        p.pass([DISK_DEVICE, bus]);
+        Ok(Flow::Call)
+    },
+    done => |p| {
+        let outcome = p.local(3)?;
+        Ok(p.give_back(outcome))
+    },
+}

@@ -1,8 +1,287 @@
-//! stub
-use crate::machine::routine;
-routine! { /// stub
-pub static NT_HOST_WAIT = "NT_HOST_WAIT", frame 0; a => |p| Ok(p.give_back(super::status::INVALID_DEVICE_REQUEST)), }
-routine! { /// stub
-pub static NT_HOST_COMPLETE = "NT_HOST_COMPLETE", frame 0; a => |p| Ok(p.give_back(super::status::INVALID_DEVICE_REQUEST)), }
-routine! { /// stub
-pub static IO_PROCESS_ENDED = "IO_PROCESS_ENDED", frame 0; a => |p| Ok(p.give_back(super::status::INVALID_DEVICE_REQUEST)), }
+//! Driver hosts: how a process that hosts a user-mode driver gets its requests and answers them, and
+//! what happens when it ends.
+//!
+//! The queue of requests is the reflector's, the kernel-mode driver at the top of the device's stack
+//! ("Detailed View of the UMDF Architecture", "UMDF Driver Host Process"); the kernel reaches it only
+//! through the routines that the reflector has put into its [`extension`].
+//!
+//! When a host ends, every request it had or that waits for it is completed with
+//! `STATUS_DRIVER_PROCESS_TERMINATED`, and the device gets a new host, five times at most; then it is
+//! disabled ("How UMDF Handles Driver Failures", "Using Device Pooling in UMDF Drivers"). The documents
+//! leave open whether requests are completed before or after the restart; the model completes
+//! them first. There is no pooling: a host has one device.
+
+use crate::base::{EventKind, Principal, Structure};
+use crate::machine::{Flow, Processor, Routine, Trap, routine};
+
+use super::host_create::PS_CREATE_HOST;
+use super::layout::{device_object, process, processor_block, request_packet};
+use super::object::current_process;
+use super::schedule::KI_WAIT;
+use super::service::answer;
+use super::status;
+use super::user_buffer::{COPY_FROM_USER, COPY_TO_USER, PROBE_FOR_READ, PROBE_FOR_WRITE};
+
+/// The routines of this file.
+pub const ROUTINES: &[&Routine] = &[&NT_HOST_WAIT, &NT_HOST_COMPLETE, &IO_PROCESS_ENDED];
+
+/// What a reflector keeps for its device: the start of its data page, to which the device object's
+/// extension points.
+///
+/// | word | boot image |
+/// |---|---|
+/// | `HEAD`, `TAIL`, `TAKEN`, `SIGNAL`, `HOST_THREAD`, `RESTARTS` | 0 |
+/// | `HOST` | principal number of the host |
+/// | `TAKE`, `FINISH`, `LOST` | addresses of the reflector's routines of these names |
+/// | `PATTERN` | page-map root of the host's pattern, 0: no restart |
+/// | `RESTARTS_MAX` | 5 |
+pub mod extension {
+    use crate::base::{Field, Structure};
+
+    const fn word(offset: u64, name: &'static str) -> Field {
+        Field::new(Structure::DriverData, offset, name)
+    }
+
+    /// The first request that waits.
+    pub const HEAD: Field = word(0x00, "reflector queue head");
+    /// The last request that waits.
+    pub const TAIL: Field = word(0x08, "reflector queue tail");
+    /// The request that the host has.
+    pub const TAKEN: Field = word(0x10, "request at the host");
+    /// Not 0 while a request waits.
+    pub const SIGNAL: Field = word(0x18, "reflector signal");
+    /// The host's thread, once it has asked.
+    pub const HOST_THREAD: Field = word(0x20, "host thread");
+    /// How often the host has ended.
+    pub const RESTARTS: Field = word(0x28, "restart counter");
+    /// The host's principal number.
+    pub const HOST: Field = word(0x30, "host principal");
+    /// Routine (device, thread) → the host's next packet, or 0 when it must wait.
+    pub const TAKE: Field = word(0x38, "reflector's take routine");
+    /// Routine (device, status, information): completes the request that the host has.
+    pub const FINISH: Field = word(0x40, "reflector's finish routine");
+    /// Routine (device) → how often the host has ended, this time included.
+    pub const LOST: Field = word(0x48, "reflector's lost routine");
+    /// The page-map root of the pattern a new host is made from.
+    pub const PATTERN: Field = word(0x50, "host pattern");
+    /// Restarts until the device is given up.
+    pub const RESTARTS_MAX: Field = word(0x58, "restart limit");
+}
+
+/// What a host finds at the start of its buffer; the data follows.
+pub mod header {
+    /// Control code or offset.
+    pub const CODE: u64 = 0x00;
+    /// Bytes of data that follow.
+    pub const LENGTH_IN: u64 = 0x08;
+    /// Bytes that may be answered.
+    pub const LENGTH_OUT: u64 = 0x10;
+    /// The principal number of the process that asked.
+    pub const REQUESTOR: u64 = 0x18;
+    /// Bytes of the header.
+    pub const BYTES: u64 = 0x20;
+}
+
+/// What [`KI_WAIT`] calls a word of a driver's data.
+const WAIT_DRIVER_DATA: u64 = 3;
+
+/// The device that the running process hosts a driver for, and its extension; `None` when none.
+fn hosted(p: &mut Processor<'_>) -> Result<Option<(u64, u64)>, Trap> {
+    let host = current_process(p)?;
+    let device = p.load(host, process::HOSTED_DEVICE)?;
+    if device == 0 {
+        return Ok(None);
+    }
+    let extension = p.load(device, device_object::EXTENSION)?;
+    Ok(Some((device, extension)))
+}
+
+routine! {
+    /// Service: a driver host waits for its next request. Buffer in r8, length in r9; see [`header`].
+    /// The length of the request's data comes back in rdx.
+    pub static NT_HOST_WAIT = "NtWaitForDriverRequest", frame 10;
+    // Locals: 0 device; 1 extension; 2 buffer; 3 its length; 4 packet; 5 bytes of data; 6 to 9 the
+    // header.
+    start, call PROBE_FOR_WRITE => |p| {
+        let (buffer, length) = (p.argument(4), p.argument(5));
+        let Some((device, extension)) = hosted(p)? else {
+            return Ok(answer(p, status::INVALID_DEVICE_REQUEST, 0));
+        };
+        if length < header::BYTES {
+            return Ok(answer(p, status::INVALID_PARAMETER, 0));
+        }
+        for (local, value) in [device, extension, buffer, length].into_iter().enumerate() {
+            p.set_local(local as u64, value)?;
+        }
+        p.pass([buffer, length]);
+        Ok(Flow::Call)
+    },
+    probed => |p| {
+        let outcome = p.result();
+        if outcome != status::SUCCESS {
+            return Ok(answer(p, outcome, 0));
+        }
+        Ok(Flow::Next)
+    },
+    take => |p| {
+        let (device, extension) = (p.local(0)?, p.local(1)?);
+        let target = p.load(extension, extension::TAKE)?;
+        let current = p.load(p.gs(), processor_block::CURRENT_THREAD)?;
+        p.pass([device, current]);
+        Ok(Flow::CallAt(target))
+    },
+    taken, call KI_WAIT => |p| {
+        let packet = p.result();
+        if packet != 0 {
+            p.set_local(4, packet)?;
+            return Ok(Flow::To(At::head as u8));
+        }
+        let extension = p.local(1)?;
+        p.pass([extension.wrapping_add(extension::SIGNAL.offset), WAIT_DRIVER_DATA]);
+        Ok(Flow::Call)
+    },
+    again => |_| Ok(Flow::To(At::take as u8)),
+    head, call COPY_TO_USER => |p| {
+        let (packet, buffer, length) = (p.local(4)?, p.local(2)?, p.local(3)?);
+        let bytes = p.load(packet, request_packet::LENGTH_IN)?.min(length.wrapping_sub(header::BYTES));
+        p.set_local(5, bytes)?;
+        p.set_local(7, bytes)?;
+        for (local, field) in [
+            (6, request_packet::CODE),
+            (8, request_packet::LENGTH_OUT),
+            (9, request_packet::REQUESTOR),
+        ] {
+            let value = p.load(packet, field)?;
+            p.set_local(local, value)?;
+        }
+        let from = p.local_address(6);
+        p.pass([buffer, from, header::BYTES, Structure::KernelStack as u64]);
+        Ok(Flow::Call)
+    },
+    data, call COPY_TO_USER => |p| {
+        let outcome = p.result();
+        if outcome != status::SUCCESS {
+            return Ok(answer(p, outcome, 0));
+        }
+        let (packet, bytes) = (p.local(4)?, p.local(5)?);
+        if bytes == 0 {
+            return Ok(answer(p, status::SUCCESS, 0));
+        }
+        let target = p.local(2)?.wrapping_add(header::BYTES);
+        let from = p.load(packet, request_packet::BUFFER)?;
+        p.pass([target, from, bytes, Structure::SystemBuffer as u64]);
+        Ok(Flow::Call)
+    },
+    done => |p| {
+        let (outcome, bytes) = (p.result(), p.local(5)?);
+        Ok(answer(p, outcome, bytes))
+    },
+}
+
+routine! {
+    /// Service: a driver host answers the request it has. Arguments: status; data in rdx, its length
+    /// in r10.
+    pub static NT_HOST_COMPLETE = "NtCompleteDriverRequest", frame 5;
+    // Locals: 0 device; 1 extension; 2 status; 3 data; 4 its length.
+    start, call PROBE_FOR_READ => |p| {
+        let (outcome, data, length) = (p.argument(0), p.argument(2), p.argument(3));
+        let Some((device, extension)) = hosted(p)? else {
+            return Ok(answer(p, status::INVALID_DEVICE_REQUEST, 0));
+        };
+        let packet = p.load(extension, extension::TAKEN)?;
+        if packet == 0 || length > p.load(packet, request_packet::LENGTH_OUT)? {
+            return Ok(answer(p, status::INVALID_PARAMETER, 0));
+        }
+        for (local, value) in [device, extension, outcome, data, length].into_iter().enumerate() {
+            p.set_local(local as u64, value)?;
+        }
+        p.pass([data, length]);
+        Ok(Flow::Call)
+    },
+    copy, call COPY_FROM_USER => |p| {
+        let outcome = p.result();
+        if outcome != status::SUCCESS {
+            return Ok(answer(p, outcome, 0));
+        }
+        let (extension, data, length) = (p.local(1)?, p.local(3)?, p.local(4)?);
+        if length == 0 {
+            return Ok(Flow::To(At::finish as u8));
+        }
+        let packet = p.load(extension, extension::TAKEN)?;
+        let buffer = p.load(packet, request_packet::BUFFER)?;
+        p.pass([data, buffer, length, Structure::SystemBuffer as u64]);
+        Ok(Flow::Call)
+    },
+    copied => |p| {
+        let outcome = p.result();
+        if outcome != status::SUCCESS {
+            return Ok(answer(p, outcome, 0));
+        }
+        Ok(Flow::Next)
+    },
+    finish => |p| {
+        let (device, extension) = (p.local(0)?, p.local(1)?);
+        let (outcome, length) = (p.local(2)?, p.local(4)?);
+        let target = p.load(extension, extension::FINISH)?;
+        p.pass([device, outcome, length]);
+        Ok(Flow::CallAt(target))
+    },
+    done => |p| Ok(answer(p, status::SUCCESS, 0)),
+}
+
+routine! {
+    /// A process has ended: if it was a driver host, its requests are completed and it is started
+    /// again, or its device given up. Argument: the process object.
+    pub static IO_PROCESS_ENDED = "IopDriverHostEnded", frame 4;
+    // Locals: 0 the process; 1 device; 2 extension; 3 how often it has ended.
+    start => |p| {
+        let host = p.argument(0);
+        let device = p.load(host, process::HOSTED_DEVICE)?;
+        if device == 0 {
+            return Ok(Flow::Return);
+        }
+        let extension = p.load(device, device_object::EXTENSION)?;
+        p.set_local(0, host)?;
+        p.set_local(1, device)?;
+        p.set_local(2, extension)?;
+        Ok(Flow::Next)
+    },
+    lost => |p| {
+        let (device, extension) = (p.local(1)?, p.local(2)?);
+        let target = p.load(extension, extension::LOST)?;
+        p.pass([device]);
+        Ok(Flow::CallAt(target))
+    },
+    decide, call PS_CREATE_HOST => |p| {
+        let failures = p.result();
+        p.set_local(3, failures)?;
+        let extension = p.local(2)?;
+        if failures > p.load(extension, extension::RESTARTS_MAX)? {
+            return Ok(Flow::To(At::disable as u8));
+        }
+        let (host, device) = (p.local(0)?, p.local(1)?);
+        let principal = p.load(host, process::PRINCIPAL)?;
+        let pattern = p.load(extension, extension::PATTERN)?;
+        p.pass([principal, device, pattern]);
+        Ok(Flow::Call)
+    },
+    restarted => |p| {
+        if p.result() == 0 {
+            return Ok(Flow::To(At::disable as u8));
+        }
+        let host = p.local(0)?;
+        let subject = Principal((p.load(host, process::PRINCIPAL)? & 63) as u8);
+        let failures = p.local(3)?;
+        p.announce(EventKind::HostRestarted, subject, Structure::Process, [0, 0, failures, 0]);
+        Ok(Flow::Return)
+    },
+    disable => |p| {
+        let (device, failures) = (p.local(1)?, p.local(3)?);
+        p.store(device, device_object::DISABLED, 1)?;
+        let number = p.load(device, device_object::NUMBER)?;
+        let host = p.local(0)?;
+        let subject = Principal((p.load(host, process::PRINCIPAL)? & 63) as u8);
+        p.announce(EventKind::DeviceDisabled, subject, Structure::DeviceObject, [0, device, number, failures]);
+        Ok(Flow::Return)
+    },
+}

@@ -72,15 +72,23 @@ fn came_from_user(p: &mut Processor<'_>) -> Result<bool, Trap> {
     Ok(p.load_at(stack + SAVED_BYTES + 16, Structure::KernelStack)? == USER_CODE)
 }
 
-/// The deferred routine of the driver of device number `device`, 0 when there is none.
-fn deferred_routine(p: &mut Processor<'_>, device: u64) -> Result<u64, Trap> {
-    let object = p.load(address::KERNEL_DATA + device * 8, kernel_data::DEVICES)?;
-    if object == 0 {
-        return Ok(0);
+/// The deferred routine of the first driver that has one, with its device object in the first
+/// argument's register; 0 when there is none.
+fn deferred_routine(p: &mut Processor<'_>) -> Result<u64, Trap> {
+    let count = p.load(address::KERNEL_DATA, kernel_data::DEVICE_COUNT)?.min(16);
+    for number in 0..count {
+        let object = p.load(address::KERNEL_DATA + number * 8, kernel_data::DEVICES)?;
+        if object == 0 {
+            continue;
+        }
+        let driver = p.load(object, device_object::DRIVER)?;
+        let routine = p.load(driver, driver_object::DEFERRED)?;
+        if routine != 0 {
+            p.pass([object]);
+            return Ok(routine);
+        }
     }
-    let driver = p.load(object, device_object::DRIVER)?;
-    p.put(Reg::Rdi, object);
-    p.load(driver, driver_object::DEFERRED)
+    Ok(0)
 }
 
 routine! {
@@ -102,7 +110,7 @@ routine! {
             return Ok(Flow::To(At::release as u8));
         }
         p.store(block, processor_block::DEFERRED, waiting & (waiting - 1))?;
-        let routine = deferred_routine(p, u64::from(waiting.trailing_zeros()))?;
+        let routine = deferred_routine(p)?;
         if routine == 0 {
             return Ok(Flow::To(At::release as u8));
         }

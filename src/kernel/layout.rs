@@ -415,11 +415,13 @@ fields! {
         LINK = 0x58 "request link",
         /// The principal that asked.
         REQUESTOR = 0x60 "requestor",
+        /// The address in the requestor's space that the data out is for.
+        USER_BUFFER = 0x68 "user buffer",
     }
 }
 
 /// Bytes of a request packet.
-pub const REQUEST_BYTES: u64 = 0x68;
+pub const REQUEST_BYTES: u64 = 0x70;
 
 fields! {
     /// A process's control block, at [`address::USER_DATA`].

@@ -193,7 +193,11 @@ impl<'m> Loader<'m> {
         let root = self.physical(address::IOMMU_TABLES);
         for device in 0..2 {
             let table = self.physical(address::IOMMU_TABLES + 4096 * (1 + 2 * device));
-            self.write(address::IOMMU_TABLES + device * 8, table | iommu::PRESENT);
+            let domain = u64::from(self.machine.devices[device as usize].principal.0);
+            self.write(
+                address::IOMMU_TABLES + device * 8,
+                table | iommu::PRESENT | domain << super::hal::DOMAIN_SHIFT,
+            );
         }
         self.machine.iommu.root = root;
     }
@@ -253,7 +257,7 @@ impl<'m> Loader<'m> {
             (driver_object::ENTRY, dispatch.entry),
             (driver_object::DEFERRED, dispatch.deferred),
         ] {
-            let target = routine.map_or(0, |routine| self.entry(routine));
+            let target = routine.map_or(0, |routine| self.entry_in(image, routine));
             self.put(driver, field, target);
         }
         self.put(driver, driver_object::DATA, data);
@@ -299,6 +303,16 @@ impl<'m> Loader<'m> {
     #[must_use]
     pub fn entry(&self, routine: &'static Routine) -> u64 {
         self.program.entry(routine).unwrap_or_else(|| panic!("{} is in no image", routine.name)).0
+    }
+
+    /// The address of the first step of a routine's copy in this image.
+    ///
+    /// # Panics
+    ///
+    /// When it was not linked.
+    #[must_use]
+    pub fn entry_in(&self, image: &str, routine: &'static Routine) -> u64 {
+        self.program.entry_near(routine, image).unwrap_or_else(|| panic!("{} is in no image", routine.name))
     }
 
     /// Takes the next unused frame.
@@ -520,9 +534,13 @@ impl<'m> Loader<'m> {
         }
     }
 
-    /// Makes a process with its address space, handle table and thread, ready to run.
-    pub fn make_process(&mut self, first: &FirstProcess<'_>) -> Placed {
-        let owner = first.principal;
+    /// Makes an address space like that of a process and nothing that runs in it: the pattern that a
+    /// process which must be made again is made from. Result: its root.
+    pub fn make_pattern(&mut self, first: &FirstProcess<'_>) -> u64 {
+        self.make_space(Principal::KERNEL, first)
+    }
+
+    fn make_space(&mut self, owner: Principal, first: &FirstProcess<'_>) -> u64 {
         let root = self.take_frame(Structure::PageTable, Principal::KERNEL) << 12;
         for slot in 256..512 {
             let entry = self.machine.memory.read(PhysAddr::truncated(self.root + slot * 8));
@@ -551,6 +569,13 @@ impl<'m> Loader<'m> {
         for &(offset, value) in first.buffers {
             self.write_physical(buffers + offset, value);
         }
+        root
+    }
+
+    /// Makes a process with its address space, handle table and thread, ready to run.
+    pub fn make_process(&mut self, first: &FirstProcess<'_>) -> Placed {
+        let owner = first.principal;
+        let root = self.make_space(owner, first);
 
         let object =
             self.object(object_type::PROCESS, super::layout::PROCESS_BYTES, Structure::Process);

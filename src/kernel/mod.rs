@@ -15,7 +15,7 @@
 //! | [`handle`], [`handle_close`], [`handle_duplicate`] | what does a handle stand for? |
 //! | [`process_create`], [`process_open`], [`process_end`] | how do processes begin and end? |
 //! | [`address_space`], [`address_space_end`] | and their address spaces? |
-//! | [`request`], [`io_open`], [`io_transfer`], [`host`] | how does a request reach a driver? |
+//! | [`request`], [`io_open`], [`io_transfer`], [`io_disk`], [`host`] | how does a request reach a driver? |
 //! | [`hal`] | who touches the hardware? |
 
 pub mod address_space;
@@ -29,9 +29,10 @@ pub mod handle;
 pub mod handle_close;
 pub mod handle_duplicate;
 pub mod host;
-//pub mod host_create;
+pub mod host_create;
 pub mod image;
 pub mod interrupt;
+pub mod io_disk;
 pub mod io_open;
 pub mod io_transfer;
 pub mod layout;
@@ -43,7 +44,7 @@ pub mod pool;
 pub mod process_create;
 pub mod process_end;
 pub mod process_open;
-//pub mod request;
+pub mod request;
 pub mod schedule;
 pub mod section;
 pub mod service;

@@ -24,7 +24,7 @@ use super::service::answer;
 use super::status;
 
 /// Takes a free kernel stack; `None` when all are in use.
-fn take_stack(p: &mut Processor<'_>) -> Result<Option<u64>, Trap> {
+pub(super) fn take_stack(p: &mut Processor<'_>) -> Result<Option<u64>, Trap> {
     let used = p.load(address::KERNEL_DATA, kernel_data::STACKS_IN_USE)?;
     let number = u64::from((!used).trailing_zeros());
     if number >= STACKS {

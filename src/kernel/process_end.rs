@@ -52,11 +52,6 @@ routine! {
         p.pass([object]);
         Ok(Flow::Call)
     },
-    drivers, call IO_PROCESS_ENDED => |p| {
-        let object = p.local(0)?;
-        p.pass([object]);
-        Ok(Flow::Call)
-    },
     // From here on the processor acts for the system: the dead thread is not saved, and no processor
     // has the dead address space loaded.
     leave_space => |p| {
@@ -100,12 +95,23 @@ routine! {
         p.store(address::KERNEL_DATA, kernel_data::PROCESS_COUNT, count.wrapping_sub(1))?;
         p.store(object, process::THREAD, 0)?;
         p.store(its_thread, thread::STATE, thread_state::ENDED)?;
+        let status = p.load(object, process::EXIT_STATUS)?;
+        p.announce(EventKind::ProcessEnded, subject, Structure::Process, [0, object, status, 0]);
+        Ok(Flow::Next)
+    },
+    // After the process is gone, so that another one can have its number; with its stack still taken,
+    // so that this one is not given to it.
+    drivers, call IO_PROCESS_ENDED => |p| {
+        let object = p.local(0)?;
+        p.pass([object]);
+        Ok(Flow::Call)
+    },
+    stack => |p| {
+        let its_thread = p.local(1)?;
         // The stack is in use until the lock is given back, and only then can it be taken.
         let stack = p.load(its_thread, thread::STACK_NUMBER)? & 63;
         let used = p.load(address::KERNEL_DATA, kernel_data::STACKS_IN_USE)?;
         p.store(address::KERNEL_DATA, kernel_data::STACKS_IN_USE, used & !(1 << stack))?;
-        let status = p.load(object, process::EXIT_STATUS)?;
-        p.announce(EventKind::ProcessEnded, subject, Structure::Process, [0, object, status, 0]);
         Ok(Flow::Next)
     },
     drop_thread, call OB_DEREFERENCE => |p| {

@@ -251,7 +251,8 @@ impl Program {
     }
 
     /// The address of a routine, preferring the copy in `image`.
-    fn entry_near(&self, routine: &'static Routine, image: &str) -> Option<u64> {
+    #[must_use]
+    pub fn entry_near(&self, routine: &'static Routine, image: &str) -> Option<u64> {
         let mut copies =
             self.routines.iter().filter(|linked| core::ptr::eq(linked.routine, routine));
         let first = copies.clone().find(|linked| linked.image == image);

@@ -1,10 +1,17 @@
-//! The Windows API: the one way from user mode into the kernel.
+//! The Windows API as far as the model needs it: the one way from user mode into the kernel.
+//!
+//! In the picture of "User mode and kernel mode" applications and user-mode drivers reach the system
+//! only through it. It is mapped read-only into every process.
+
 use crate::machine::{Flow, Routine, routine};
+
 /// The routines of the image.
 pub const ROUTINES: &[&Routine] = &[&API_CALL];
+
 routine! {
-    /// Asks for the system service in rax.
+    /// Asks for a system service: its number in rax, its arguments in their registers. Results: the
+    /// status in rax, what else it gives in rdx.
     pub static API_CALL = "NtApiCall", frame 0;
-    ask => |_| Ok(Flow::Syscall),
-    back => |_| Ok(Flow::Return),
+    enter => |_| Ok(Flow::Syscall),
+    done => |_| Ok(Flow::Return),
 }

@@ -1,0 +1,303 @@
+//! Requests to drivers: built, handed over, completed, freed.
+//!
+//! The order of things follows the public driver documentation: "I/O request packets", "Passing IRPs
+//! down the Driver Stack" and "Completing IRPs". A packet is lent to every driver that it is handed
+//! to until it is complete.
+//!
+//! | routine | arguments | result |
+//! |---|---|---|
+//! | [`IO_BUILD_REQUEST`] | device object, offset of the dispatch routine, bytes in, bytes out, code, file | packet, or 0 |
+//! | [`IO_CALL_DRIVER`] | device object, packet | status; unless it is [`PENDING`](status::PENDING) the packet is complete |
+//! | [`IO_COMPLETE_REQUEST`] | packet, status, information | – |
+//! | [`IO_FREE_REQUEST`] | packet | – |
+
+use crate::base::{EventKind, Principal, Structure};
+use crate::injection::{PointKind, Verdict};
+use crate::machine::{Flow, Processor, Routine, Trap, routine};
+
+use super::bug_check::{KE_BUG_CHECK, code};
+use super::layout::{
+    REQUEST_BYTES, device_object, driver_object, process, processor_block, request_packet, thread,
+};
+use super::pool::{EX_ALLOCATE_POOL, EX_FREE_POOL};
+use super::schedule::KI_WAKE;
+use super::status;
+
+/// The routines of this file.
+pub const ROUTINES: &[&Routine] =
+    &[&IO_BUILD_REQUEST, &IO_CALL_DRIVER, &IO_COMPLETE_REQUEST, &IO_FREE_REQUEST];
+
+/// The tag of request packets: "Irp ".
+pub const PACKET_TAG: u64 = 0x2070_7249;
+/// The tag of system buffers: "IoSB".
+pub const BUFFER_TAG: u64 = 0x4253_6f49;
+/// Bytes of one request's data at most.
+pub const LENGTH_MAX: u64 = 256;
+
+/// The low bits of a control code: how its buffers are handed over ("Defining I/O Control Codes").
+pub const METHOD: u64 = 3;
+/// The buffers are the user's own, as they are.
+pub const METHOD_NEITHER: u64 = 3;
+/// Bits 14 and 15 of a control code: the rights it takes.
+pub const ACCESS_SHIFT: u64 = 14;
+
+/// A control code: function number, method, rights.
+#[must_use]
+pub const fn control_code(function: u64, method: u64, access: u64) -> u64 {
+    0x22 << 16 | (access & 3) << ACCESS_SHIFT | (function & 0xfff) << 2 | method & METHOD
+}
+
+/// The function number of a control code.
+#[must_use]
+pub const fn function(code: u64) -> u64 {
+    code >> 2 & 0xfff
+}
+
+/// Whether a request with this dispatch routine and code carries the user's own addresses.
+pub(super) const fn is_neither_code(major: u64, code: u64) -> bool {
+    major == driver_object::CONTROL.offset && code & METHOD == METHOD_NEITHER
+}
+
+/// Whether a packet carries the user's own addresses instead of a system buffer.
+///
+/// # Errors
+///
+/// What reading the packet raises.
+pub fn is_neither(p: &mut Processor<'_>, packet: u64) -> Result<bool, Trap> {
+    let major = p.load(packet, request_packet::MAJOR)?;
+    let code = p.load(packet, request_packet::CODE)?;
+    Ok(is_neither_code(major, code))
+}
+
+/// Words of a packet's system buffer.
+fn buffer_words(p: &mut Processor<'_>, packet: u64) -> Result<u64, Trap> {
+    let length_in = p.load(packet, request_packet::LENGTH_IN)?;
+    let length_out = p.load(packet, request_packet::LENGTH_OUT)?;
+    Ok(length_in.max(length_out).min(LENGTH_MAX).div_ceil(8))
+}
+
+/// Announces that a driver may, or may no longer, write a packet and its buffer.
+fn announce_loan(p: &mut Processor<'_>, kind: EventKind, driver: u64, packet: u64) -> Result<Principal, Trap> {
+    let number = p.load(driver, driver_object::PRINCIPAL)?;
+    let borrower = Principal((number & 63) as u8);
+    p.announce_range(kind, borrower, Structure::RequestPacket, packet, REQUEST_BYTES / 8);
+    let buffer = p.load(packet, request_packet::BUFFER)?;
+    if buffer != 0 && !is_neither(p, packet)? {
+        let words = buffer_words(p, packet)?;
+        p.announce_range(kind, borrower, Structure::SystemBuffer, buffer, words);
+    }
+    Ok(borrower)
+}
+
+/// Changes the number of requests a packet's device has open.
+fn count_outstanding(p: &mut Processor<'_>, packet: u64, by: u64) -> Result<(), Trap> {
+    let device = p.load(packet, request_packet::DEVICE)?;
+    let open = p.load(device, device_object::OUTSTANDING)?;
+    p.store(device, device_object::OUTSTANDING, open.wrapping_add(by))
+}
+
+routine! {
+    /// Makes a packet with its system buffer. Arguments: device object, offset of the dispatch
+    /// routine in the driver object, bytes in, bytes out, control code or file offset, file number.
+    /// Result: the packet, 0 when there is no memory.
+    pub static IO_BUILD_REQUEST = "IoBuildDeviceIoControlRequest", frame 7;
+    keep => |p| {
+        for number in 0..6 {
+            let value = p.argument(number);
+            p.set_local(number as u64, value)?;
+        }
+        Ok(Flow::Next)
+    },
+    packet, call EX_ALLOCATE_POOL => |p| {
+        p.pass([REQUEST_BYTES, PACKET_TAG, Structure::RequestPacket as u64, 0]);
+        Ok(Flow::Call)
+    },
+    describe => |p| {
+        let packet = p.result();
+        if packet == 0 {
+            return Ok(p.give_back(0));
+        }
+        p.set_local(6, packet)?;
+        let fields = [
+            request_packet::DEVICE,
+            request_packet::MAJOR,
+            request_packet::LENGTH_IN,
+            request_packet::LENGTH_OUT,
+            request_packet::CODE,
+            request_packet::FILE,
+        ];
+        for (number, field) in fields.into_iter().enumerate() {
+            let value = p.local(number as u64)?;
+            p.store(packet, field, value)?;
+        }
+        Ok(Flow::Next)
+    },
+    requestor => |p| {
+        let packet = p.local(6)?;
+        let current = p.load(p.gs(), processor_block::CURRENT_THREAD)?;
+        let owner = p.load(current, thread::PROCESS)?;
+        let principal = p.load(owner, process::PRINCIPAL)?;
+        p.store(packet, request_packet::THREAD, current)?;
+        p.store(packet, request_packet::REQUESTOR, principal)?;
+        Ok(Flow::Next)
+    },
+    buffer, call EX_ALLOCATE_POOL => |p| {
+        let (length_in, length_out) = (p.local(2)?, p.local(3)?);
+        let bytes = length_in.max(length_out);
+        if bytes == 0 {
+            return Ok(Flow::To(At::count as u8));
+        }
+        p.pass([bytes, BUFFER_TAG, Structure::SystemBuffer as u64, 0]);
+        Ok(Flow::Call)
+    },
+    attach => |p| {
+        let buffer = p.result();
+        let packet = p.local(6)?;
+        if buffer == 0 {
+            return Ok(Flow::To(At::undo as u8));
+        }
+        p.store(packet, request_packet::BUFFER, buffer)?;
+        Ok(Flow::Next)
+    },
+    count => |p| {
+        let packet = p.local(6)?;
+        count_outstanding(p, packet, 1)?;
+        Ok(p.give_back(packet))
+    },
+    undo, call EX_FREE_POOL => |p| {
+        let packet = p.local(6)?;
+        p.pass([packet, PACKET_TAG]);
+        Ok(Flow::Call)
+    },
+    nothing => |p| Ok(p.give_back(0)),
+}
+
+routine! {
+    /// Hands a packet to a device's driver. Arguments: device object, packet. Result: the status. A
+    /// packet that no driver takes is completed here, so that every packet is completed once.
+    pub static IO_CALL_DRIVER = "IoCallDriver", frame 3;
+    keep => |p| {
+        let (device, packet) = (p.argument(0), p.argument(1));
+        let (operation, verdict) = p.pass_point(PointKind::Handover, packet, device)?;
+        if verdict == Verdict::Skip {
+            // Lost on the way: nobody will ever complete it.
+            return Ok(p.give_back(status::PENDING));
+        }
+        p.set_local(0, operation.value)?;
+        p.set_local(1, operation.virt)?;
+        Ok(Flow::Next)
+    },
+    check => |p| {
+        let device = p.local(0)?;
+        if p.load(device, device_object::DISABLED)? != 0 {
+            p.set_local(2, status::DEVICE_REMOVED)?;
+            return Ok(Flow::To(At::refuse as u8));
+        }
+        if p.load(device, device_object::DRIVER)? == 0 {
+            p.set_local(2, status::INVALID_DEVICE_REQUEST)?;
+            return Ok(Flow::To(At::refuse as u8));
+        }
+        Ok(Flow::Next)
+    },
+    lend => |p| {
+        let (device, packet) = (p.local(0)?, p.local(1)?);
+        let driver = p.load(device, device_object::DRIVER)?;
+        let borrower = announce_loan(p, EventKind::Lend, driver, packet)?;
+        let phys = p.locate(packet).unwrap_or(0);
+        p.announce(EventKind::RequestHandover, borrower, Structure::RequestPacket, [phys, packet, device, 0]);
+        Ok(Flow::Next)
+    },
+    dispatch => |p| {
+        let (device, packet) = (p.local(0)?, p.local(1)?);
+        let driver = p.load(device, device_object::DRIVER)?;
+        let major = p.load(packet, request_packet::MAJOR)?;
+        let target = p.load_at(driver.wrapping_add(major), Structure::DriverObject)?;
+        if target == 0 {
+            p.set_local(2, status::INVALID_DEVICE_REQUEST)?;
+            return Ok(Flow::To(At::refuse as u8));
+        }
+        p.pass([device, packet]);
+        Ok(Flow::CallAt(target))
+    },
+    back => |_| Ok(Flow::Return),
+    refuse, call IO_COMPLETE_REQUEST => |p| {
+        let (packet, refusal) = (p.local(1)?, p.local(2)?);
+        p.pass([packet, refusal, 0]);
+        Ok(Flow::Call)
+    },
+    refused => |p| {
+        let refusal = p.local(2)?;
+        Ok(p.give_back(refusal))
+    },
+}
+
+routine! {
+    /// Completes a packet and wakes the thread that waits for it. Arguments: packet, status, bytes
+    /// produced. Completing twice stops the machine (bug check 0x44).
+    pub static IO_COMPLETE_REQUEST = "IoCompleteRequest", frame 2;
+    record, call KE_BUG_CHECK => |p| {
+        let (packet, outcome, information) = (p.argument(0), p.argument(1), p.argument(2));
+        if p.load(packet, request_packet::DONE)? != 0 {
+            p.pass([code::MULTIPLE_IRP_COMPLETE_REQUESTS, packet, 0, 0, 0]);
+            return Ok(Flow::Call);
+        }
+        p.store(packet, request_packet::STATUS, outcome)?;
+        p.store(packet, request_packet::INFORMATION, information)?;
+        let device = p.load(packet, request_packet::DEVICE)?;
+        p.set_local(0, packet)?;
+        p.set_local(1, device)?;
+        Ok(Flow::To(At::take_back as u8))
+    },
+    stopped => |_| Ok(Flow::Stay),
+    take_back => |p| {
+        let (packet, device) = (p.local(0)?, p.local(1)?);
+        if device == 0 {
+            return Ok(Flow::Next);
+        }
+        let driver = p.load(device, device_object::DRIVER)?;
+        if driver != 0 {
+            announce_loan(p, EventKind::Reclaim, driver, packet)?;
+        }
+        let lower = p.load(device, device_object::LOWER)?;
+        p.set_local(1, lower)?;
+        Ok(Flow::Stay)
+    },
+    wake, call KI_WAKE => |p| {
+        let packet = p.local(0)?;
+        count_outstanding(p, packet, u64::MAX)?;
+        let waiting = p.load(packet, request_packet::THREAD)?;
+        p.store(packet, request_packet::DONE, 1)?;
+        p.pass([waiting]);
+        Ok(Flow::Call)
+    },
+    done => |_| Ok(Flow::Return),
+}
+
+routine! {
+    /// Gives a packet and its system buffer back to the pool. Argument: the packet, complete or never
+    /// handed over.
+    pub static IO_FREE_REQUEST = "IoFreeIrp", frame 1;
+    keep => |p| {
+        let packet = p.argument(0);
+        p.set_local(0, packet)?;
+        if p.load(packet, request_packet::DONE)? == 0 {
+            count_outstanding(p, packet, u64::MAX)?;
+        }
+        Ok(Flow::Next)
+    },
+    buffer, call EX_FREE_POOL => |p| {
+        let packet = p.local(0)?;
+        let buffer = p.load(packet, request_packet::BUFFER)?;
+        if buffer == 0 || is_neither(p, packet)? {
+            return Ok(Flow::To(At::packet as u8));
+        }
+        p.pass([buffer, BUFFER_TAG]);
+        Ok(Flow::Call)
+    },
+    packet, call EX_FREE_POOL => |p| {
+        let packet = p.local(0)?;
+        p.pass([packet, PACKET_TAG]);
+        Ok(Flow::Call)
+    },
+    done => |_| Ok(Flow::Return),
+}

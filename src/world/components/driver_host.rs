@@ -1,0 +1,190 @@
+//! The host process of a user-mode driver: asks for a request, lets the driver work on it, answers.
+//!
+//! Like every process it reaches the system through the Windows API only, and sees no memory but its
+//! own ("UMDF Driver Host Process"). Two drivers can be hosted:
+//!
+//! * the *sensor* keeps a running sum of the words each requestor sent and answers every word plus
+//!   the sum so far; a request that sends nothing is answered with the sum;
+//! * the *parser* answers as the kernel-mode [`parser`] does, with the same routine on content in its
+//!   own page.
+//!
+//! The buffer page of a host, at [`address::USER_BUFFERS`]; only the parser's part must be prepared,
+//! as [`parser`] lists it. The page behind it must not be mapped:
+//!
+//! | bytes | what |
+//! |---|---|
+//! | [`REQUEST`] | the request's [`header`] and up to 256 bytes of data |
+//! | [`REPLY`] | 256 bytes of answer |
+//! | [`SUMS`] | 64 running sums, by requestor |
+//! | [`SERVED`] | requests answered |
+//! | [`parser::WORDS_OFFSET`] to its end | the parser's part |
+
+use crate::base::Structure;
+use crate::kernel::host::header;
+use crate::kernel::layout::address;
+use crate::kernel::{service, status};
+use crate::machine::{Flow, Processor, Reg, Routine, Trap, routine};
+use crate::world::driver::Placement;
+
+use super::parser::{self, PARSE};
+use super::windows_api::API_CALL;
+
+/// The code of a host with the sensor.
+pub const SENSOR_ROUTINES: &[&Routine] = &[&SENSOR_HOST_MAIN, &SENSOR];
+/// The code of a host with the parser.
+pub const PARSER_ROUTINES: &[&Routine] = &[&PARSER_HOST_MAIN, &HOSTED_PARSER, &PARSE];
+
+const DATA: Structure = Structure::UserData;
+
+/// Where requests arrive.
+pub const REQUEST: u64 = 0x000;
+/// Where answers are put together.
+pub const REPLY: u64 = 0x200;
+/// First of the running sums.
+pub const SUMS: u64 = 0x400;
+/// Requests answered.
+pub const SERVED: u64 = 0x700;
+/// Bytes of a request with its header.
+const REQUEST_BYTES: u64 = header::BYTES + 256;
+
+const PAGE: u64 = address::USER_BUFFERS;
+const REQUEST_DATA: u64 = PAGE + REQUEST + header::BYTES;
+
+/// The first words of the buffer page of a host with the sensor.
+#[must_use]
+pub fn prepare_sensor(_: &Placement) -> Vec<(u64, u64)> {
+    Vec::new()
+}
+
+/// The first words of the buffer page of a host with the parser.
+#[must_use]
+pub fn prepare_parser(placement: &Placement) -> Vec<(u64, u64)> {
+    parser::prepare(placement)
+}
+
+/// Makes the first frame by hand: the process starts here without a call.
+fn enter(p: &mut Processor<'_>) -> Result<Flow, Trap> {
+    p.set_stack(address::USER_STACK_TOP - 64);
+    p.put(Reg::Rbp, address::USER_STACK_TOP - 16);
+    Ok(Flow::Next)
+}
+
+fn ask(p: &mut Processor<'_>) -> Result<Flow, Trap> {
+    p.put(Reg::Rax, service::HOST_WAIT);
+    p.pass([0, 0, 0, 0, PAGE + REQUEST, REQUEST_BYTES]);
+    Ok(Flow::Call)
+}
+
+/// Answers with what the driver left in rax: bytes of answer.
+fn answer(p: &mut Processor<'_>) -> Result<Flow, Trap> {
+    let bytes = p.result();
+    let served = p.load_at(PAGE + SERVED, DATA)?;
+    p.store_at(PAGE + SERVED, DATA, served.wrapping_add(1))?;
+    p.put(Reg::Rax, service::HOST_COMPLETE);
+    p.pass([status::SUCCESS, 0, PAGE + REPLY, bytes]);
+    Ok(Flow::Call)
+}
+
+fn leave(p: &mut Processor<'_>) -> Result<Flow, Trap> {
+    p.put(Reg::Rax, service::TERMINATE);
+    p.pass([status::DEVICE_REMOVED]);
+    Ok(Flow::Call)
+}
+
+/// Bytes of answer that a request takes, up to `most`.
+fn wanted(p: &mut Processor<'_>, most: u64) -> Result<u64, Trap> {
+    Ok(p.load_at(PAGE + REQUEST + header::LENGTH_OUT, DATA)?.min(most))
+}
+
+macro_rules! host_main {
+    ($(#[$meta:meta])* $NAME:ident = $text:literal, $driver:path) => {
+        routine! {
+            $(#[$meta])*
+            pub static $NAME = $text, frame 4;
+            enter => enter,
+            ask, call API_CALL => ask,
+            work, call $driver => |p| {
+                if p.result() != status::SUCCESS {
+                    return Ok(Flow::To(At::leave as u8));
+                }
+                Ok(Flow::Call)
+            },
+            answer, call API_CALL => answer,
+            again => |_| Ok(Flow::To(At::ask as u8)),
+            leave, call API_CALL => leave,
+            gone => |_| Ok(Flow::Stay),
+        }
+    };
+}
+
+host_main!(
+    /// The loop of a host with the sensor. Never returns.
+    SENSOR_HOST_MAIN = "sensor-host", SENSOR
+);
+host_main!(
+    /// The loop of a host with the parser. Never returns.
+    PARSER_HOST_MAIN = "parser-host", HOSTED_PARSER
+);
+
+/// Where the present request's requestor has its sum.
+fn sum_address(p: &mut Processor<'_>) -> Result<u64, Trap> {
+    let requestor = p.load_at(PAGE + REQUEST + header::REQUESTOR, DATA)? & 63;
+    Ok(PAGE + SUMS + requestor * 8)
+}
+
+routine! {
+    /// The sensor: works on the present request. Result: bytes of answer.
+    pub static SENSOR = "SensorProcess", frame 2;
+    // Locals: 0 word in hand; 1 words sent.
+    start => |p| {
+        let length = p.load_at(PAGE + REQUEST + header::LENGTH_IN, DATA)?;
+        p.set_local(0, 0)?;
+        p.set_local(1, (length / 8).min(32))?;
+        if length >= 8 {
+            return Ok(Flow::Next);
+        }
+        let at = sum_address(p)?;
+        let sum = p.load_at(at, DATA)?;
+        p.store_at(PAGE + REPLY, DATA, sum)?;
+        let bytes = wanted(p, 8)?;
+        Ok(p.give_back(bytes))
+    },
+    add => |p| {
+        let (number, words) = (p.local(0)?, p.local(1)?);
+        if number >= words {
+            return Ok(Flow::Next);
+        }
+        let at = sum_address(p)?;
+        let word = p.load_at(REQUEST_DATA + (number & 31) * 8, DATA)?;
+        let sum = p.load_at(at, DATA)?.wrapping_add(word);
+        p.store_at(at, DATA, sum)?;
+        p.store_at(PAGE + REPLY + (number & 31) * 8, DATA, word.wrapping_add(sum))?;
+        p.set_local(0, number + 1)?;
+        Ok(Flow::Stay)
+    },
+    done => |p| {
+        let words = p.local(1)?;
+        let bytes = wanted(p, words.wrapping_mul(8))?;
+        Ok(p.give_back(bytes))
+    },
+}
+
+routine! {
+    /// The parser in a host: works on the present request. Result: bytes of answer.
+    pub static HOSTED_PARSER = "HostedParserProcess", frame 0;
+    parse, call PARSE => |p| {
+        p.pass([PAGE, DATA as u64]);
+        Ok(Flow::Call)
+    },
+    put => |p| {
+        let result = p.result();
+        let sent = if p.load_at(PAGE + REQUEST + header::LENGTH_IN, DATA)? >= 8 {
+            p.load_at(REQUEST_DATA, DATA)?
+        } else {
+            0
+        };
+        p.store_at(PAGE + REPLY, DATA, sent.wrapping_add(result))?;
+        let bytes = wanted(p, 8)?;
+        Ok(p.give_back(bytes))
+    },
+}

@@ -1,0 +1,175 @@
+//! The reflector: the kernel-mode driver that stands for a user-mode driver in the device stack.
+//!
+//! It queues every request for the host and wakes it; what the host does with them goes through the
+//! kernel's host services, which reach this queue by the routines in the extension ("Detailed View of
+//! the UMDF Architecture"). Requests with `METHOD_NEITHER` are refused: user-mode drivers do not get
+//! them ("Managing Buffer Access Methods in UMDF Drivers").
+//!
+//! Its data page begins with the [`extension`], where the boot image's words are listed. A reflector
+//! has one device, and its own copy of this code.
+
+use crate::injection::{PointKind, Verdict};
+use crate::kernel::host::extension;
+use crate::kernel::layout::{address, device_object, kernel_data, request_packet, switches};
+use crate::kernel::loader::Dispatch;
+use crate::kernel::request::{IO_COMPLETE_REQUEST, is_neither};
+use crate::kernel::schedule::KI_WAKE;
+use crate::kernel::status;
+use crate::machine::{Flow, Processor, Routine, Trap, routine};
+use crate::world::driver::Placement;
+
+/// The driver's code.
+pub const ROUTINES: &[&Routine] = &[&REFLECT, &REFLECT_TAKE, &REFLECT_FINISH, &REFLECT_LOST];
+
+/// The driver's entry points.
+pub const DISPATCH: Dispatch = Dispatch {
+    read: Some(&REFLECT),
+    write: Some(&REFLECT),
+    control: Some(&REFLECT),
+    flush: Some(&REFLECT),
+    entry: None,
+    deferred: None,
+};
+
+/// Restarts of a host until its device is given up.
+pub const RESTARTS_MAX: u64 = 5;
+
+/// The first words of the data page; the addresses of routines and the pattern are added when the
+/// host is known.
+#[must_use]
+pub fn prepare(placement: &Placement) -> Vec<(u64, u64)> {
+    vec![(extension::HOST.offset, placement.host), (extension::RESTARTS_MAX.offset, RESTARTS_MAX)]
+}
+
+/// A device's extension.
+fn extension_of(p: &mut Processor<'_>, device: u64) -> Result<u64, Trap> {
+    p.load(device, device_object::EXTENSION)
+}
+
+/// Takes the first packet off the queue; 0 when there is none.
+fn dequeue(p: &mut Processor<'_>, data: u64) -> Result<u64, Trap> {
+    let packet = p.load(data, extension::HEAD)?;
+    if packet == 0 {
+        p.store(data, extension::SIGNAL, 0)?;
+        return Ok(0);
+    }
+    let behind = p.load(packet, request_packet::LINK)?;
+    p.store(data, extension::HEAD, behind)?;
+    if behind == 0 {
+        p.store(data, extension::TAIL, 0)?;
+        p.store(data, extension::SIGNAL, 0)?;
+    }
+    Ok(packet)
+}
+
+routine! {
+    /// Queues a request and wakes the host. Arguments: device object, packet. Result: the status.
+    pub static REFLECT = "ReflectorDispatch", frame 2;
+    sort, call IO_COMPLETE_REQUEST => |p| {
+        let (device, packet) = (p.argument(0), p.argument(1));
+        p.set_local(0, device)?;
+        p.set_local(1, packet)?;
+        if !is_neither(p, packet)? {
+            return Ok(Flow::To(At::queue as u8));
+        }
+        p.pass([packet, status::INVALID_DEVICE_REQUEST, 0]);
+        Ok(Flow::Call)
+    },
+    refused => |p| Ok(p.give_back(status::INVALID_DEVICE_REQUEST)),
+    queue, call KI_WAKE => |p| {
+        let (device, packet) = (p.local(0)?, p.local(1)?);
+        let data = extension_of(p, device)?;
+        p.store(packet, request_packet::LINK, 0)?;
+        let tail = p.load(data, extension::TAIL)?;
+        if tail == 0 {
+            p.store(data, extension::HEAD, packet)?;
+        } else {
+            p.store(tail, request_packet::LINK, packet)?;
+        }
+        p.store(data, extension::TAIL, packet)?;
+        p.store(data, extension::SIGNAL, 1)?;
+        let host = p.load(data, extension::HOST_THREAD)?;
+        p.pass([host]);
+        Ok(Flow::Call)
+    },
+    queued => |p| Ok(p.give_back(status::PENDING)),
+}
+
+routine! {
+    /// The host asks for its next request. Arguments: device object, the host's thread. Result: the
+    /// packet, the same as before when the host has not answered it, 0 when it must wait.
+    pub static REFLECT_TAKE = "ReflectorTake", frame 0;
+    take => |p| {
+        let (device, host) = (p.argument(0), p.argument(1));
+        let data = extension_of(p, device)?;
+        p.store(data, extension::HOST_THREAD, host)?;
+        let held = p.load(data, extension::TAKEN)?;
+        if held != 0 {
+            return Ok(p.give_back(held));
+        }
+        let packet = dequeue(p, data)?;
+        if packet == 0 {
+            return Ok(p.give_back(0));
+        }
+        let (operation, verdict) = p.pass_point(PointKind::Handover, packet, device)?;
+        if verdict == Verdict::Skip {
+            // Lost on the way to the host: nobody will ever complete it.
+            return Ok(Flow::Stay);
+        }
+        p.store(data, extension::TAKEN, operation.virt)?;
+        Ok(p.give_back(operation.virt))
+    },
+}
+
+routine! {
+    /// The host answers the request it has. Arguments: device object, status, bytes produced.
+    pub static REFLECT_FINISH = "ReflectorFinish", frame 0;
+    finish, call IO_COMPLETE_REQUEST => |p| {
+        let (device, outcome, bytes) = (p.argument(0), p.argument(1), p.argument(2));
+        let data = extension_of(p, device)?;
+        let packet = p.load(data, extension::TAKEN)?;
+        if packet == 0 {
+            return Ok(Flow::Return);
+        }
+        p.store(data, extension::TAKEN, 0)?;
+        p.pass([packet, outcome, bytes]);
+        Ok(Flow::Call)
+    },
+    done => |_| Ok(Flow::Return),
+}
+
+routine! {
+    /// The host has ended. Argument: device object. Result: how often that has happened. Every request
+    /// it had or that waits is completed, unless [`switches::REQUESTS_LOST`] is on.
+    pub static REFLECT_LOST = "ReflectorHostLost", frame 2;
+    // Locals: 0 the extension; 1 how often.
+    count => |p| {
+        let device = p.argument(0);
+        let data = extension_of(p, device)?;
+        p.set_local(0, data)?;
+        p.store(data, extension::HOST_THREAD, 0)?;
+        let failures = p.load(data, extension::RESTARTS)?.wrapping_add(1);
+        p.store(data, extension::RESTARTS, failures)?;
+        p.set_local(1, failures)?;
+        Ok(Flow::Next)
+    },
+    drain, call IO_COMPLETE_REQUEST => |p| {
+        let data = p.local(0)?;
+        let held = p.load(data, extension::TAKEN)?;
+        p.store(data, extension::TAKEN, 0)?;
+        let packet = if held == 0 { dequeue(p, data)? } else { held };
+        if packet == 0 {
+            return Ok(Flow::To(At::done as u8));
+        }
+        if p.load(address::KERNEL_DATA, kernel_data::SWITCHES)? & switches::REQUESTS_LOST != 0 {
+            return Ok(Flow::Stay);
+        }
+        p.pass([packet, status::DRIVER_PROCESS_TERMINATED, 0]);
+        Ok(Flow::Call)
+    },
+    again => |_| Ok(Flow::To(At::drain as u8)),
+    done => |p| {
+        let failures = p.local(1)?;
+        Ok(p.give_back(failures))
+    },
+}
