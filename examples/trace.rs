@@ -54,6 +54,16 @@ fn main() {
         actions,
         content: None,
     };
+    let driver = |name: &str, what: &str, home: Home, above: Option<&str>| Component {
+        name: name.into(),
+        home,
+        driver: Some(what.into()),
+        above: above.map(Into::into),
+        critical: false,
+        spawned: false,
+        actions: vec![],
+        content: None,
+    };
     let configuration = Configuration {
         steps_max: 20000,
         boots_max: 1,
@@ -95,6 +105,27 @@ fn main() {
                 ],
             ),
             Component { spawned: true, ..app("c", vec![]) },
+            app(
+                "d",
+                vec![
+                    Action::Open { device: "nic".into(), file: 0, access: 3, slot: 0 },
+                    Action::Control { slot: 0, code: 0, length: 32, value: 0x1111 },
+                    Action::Open { device: "filter".into(), file: 0, access: 3, slot: 1 },
+                    Action::Control { slot: 1, code: 0, length: 32, value: 0x2222 },
+                    Action::Open { device: "fs".into(), file: 2, access: 3, slot: 2 },
+                    Action::Write { slot: 2, offset: 0, length: 64, value: 0x3333 },
+                    Action::Read { slot: 2, offset: 0, length: 64 },
+                    Action::Flush { slot: 2 },
+                    Action::Open { device: "reflector".into(), file: 0, access: 3, slot: 3 },
+                    Action::Control { slot: 3, code: 0, length: 32, value: 0x4444 },
+                    Action::Close { slot: 0 },
+                ],
+            ),
+            driver("nic", "transfer", Home::KernelDriver, None),
+            driver("filter", "filter", Home::KernelDriver, Some("nic")),
+            driver("fs", "file-system", Home::FileSystem, None),
+            driver("reflector", "reflector", Home::KernelDriver, None),
+            driver("host", "sensor", Home::DriverHost, Some("reflector")),
         ],
         ..Configuration::default()
     };

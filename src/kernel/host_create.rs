@@ -15,7 +15,7 @@ use super::layout::{
     PROCESS_BYTES, THREAD_BYTES, address, kernel_data, object_type, process, thread, thread_state,
 };
 use super::object::{OB_CREATE_OBJECT, OB_DEREFERENCE};
-use super::paging::{ADDRESS, GLOBAL_RW, PRESENT, entry_address, map_window, window};
+use super::paging::{ADDRESS, PRESENT, SYSTEM_RW, entry_address, map_window, window};
 use super::pool::{EX_ALLOCATE_POOL, EX_FREE_POOL};
 use super::process_create::take_stack;
 use super::schedule::{KI_READY_THREAD, KI_THREAD_START};
@@ -75,7 +75,7 @@ routine! {
     copy_buffers, on_fault unreadable => |p| {
         let (frame, pattern) = (p.local(7)?, p.local(2)?);
         p.load_root(pattern)?;
-        map_window(p, frame << 12 | GLOBAL_RW)?;
+        map_window(p, frame << 12 | SYSTEM_RW)?;
         lend(p, EventKind::Lend, frame);
         let window = window(p);
         p.copy(window, Structure::UserData, address::USER_BUFFERS, Structure::UserData, 4096)?;

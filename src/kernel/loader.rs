@@ -10,6 +10,7 @@ use crate::machine::iommu;
 use crate::machine::{Machine, Program, Reg, Routine, Trap};
 
 use super::handle::{HANDLE_TABLE_BYTES, HANDLE_TABLE_TAG};
+use super::layout::switches::USER_BIT_IN_SYSTEM;
 use super::layout::{
     DEVICE_OBJECT_BYTES, POOL_HEADER_BYTES, address, control_block, device_object, driver_object,
     frame_entry, kernel_data, object_body, object_header, object_type, pool_header, process,
@@ -17,7 +18,7 @@ use super::layout::{
 };
 use super::object::OBJECT_TAG;
 use super::paging::{
-    ADDRESS, GLOBAL, PRESENT, SYSTEM_RW, USER_CODE_PAGE, USER_RW, USER_TABLE, WRITABLE,
+    ADDRESS, GLOBAL, PRESENT, SYSTEM_RW, USER, USER_CODE_PAGE, USER_RW, USER_TABLE, WRITABLE,
 };
 use super::{exception, interrupt, schedule, service, system_call, system_thread};
 
@@ -78,6 +79,7 @@ pub struct Loader<'m> {
     next_frame: u64,
     root: u64,
     self_map_slot: u64,
+    self_map_bits: u64,
     pool_next: u64,
     last_carved: u64,
     stacks_in_use: u64,
@@ -104,6 +106,12 @@ impl<'m> Loader<'m> {
             next_frame: 1,
             root: 0,
             self_map_slot,
+            // Weakness: the self-map entry of every root carries the user bit (CVE-2018-1038).
+            self_map_bits: if switches & USER_BIT_IN_SYSTEM != 0 {
+                SYSTEM_RW | USER
+            } else {
+                SYSTEM_RW
+            },
             pool_next: address::POOL,
             last_carved: 0,
             stacks_in_use: 0,
@@ -113,7 +121,7 @@ impl<'m> Loader<'m> {
         };
         let root = loader.take_frame(Structure::PageTable, Principal::KERNEL);
         loader.root = root << 12;
-        loader.write_physical(loader.root + self_map_slot * 8, loader.root | SYSTEM_RW);
+        loader.write_physical(loader.root + self_map_slot * 8, loader.root | loader.self_map_bits);
         for (at, pages, structure) in [
             (address::KERNEL_DATA, 1, Structure::KernelData),
             (address::IO_OBJECTS, 1, Structure::DriverObject),
@@ -312,7 +320,9 @@ impl<'m> Loader<'m> {
     /// When it was not linked.
     #[must_use]
     pub fn entry_in(&self, image: &str, routine: &'static Routine) -> u64 {
-        self.program.entry_near(routine, image).unwrap_or_else(|| panic!("{} is in no image", routine.name))
+        self.program
+            .entry_near(routine, image)
+            .unwrap_or_else(|| panic!("{} is in no image", routine.name))
     }
 
     /// Takes the next unused frame.
@@ -546,7 +556,7 @@ impl<'m> Loader<'m> {
             let entry = self.machine.memory.read(PhysAddr::truncated(self.root + slot * 8));
             self.write_physical(root + slot * 8, entry);
         }
-        self.write_physical(root + self.self_map_slot * 8, root | SYSTEM_RW);
+        self.write_physical(root + self.self_map_slot * 8, root | self.self_map_bits);
         for (image, base) in [(first.image, address::USER_CODE), ("windows-api", address::USER_API)]
         {
             for (page, frame) in self.load_user_image(image).into_iter().enumerate() {

@@ -77,7 +77,12 @@ fn buffer_words(p: &mut Processor<'_>, packet: u64) -> Result<u64, Trap> {
 }
 
 /// Announces that a driver may, or may no longer, write a packet and its buffer.
-fn announce_loan(p: &mut Processor<'_>, kind: EventKind, driver: u64, packet: u64) -> Result<Principal, Trap> {
+fn announce_loan(
+    p: &mut Processor<'_>,
+    kind: EventKind,
+    driver: u64,
+    packet: u64,
+) -> Result<Principal, Trap> {
     let number = p.load(driver, driver_object::PRINCIPAL)?;
     let borrower = Principal((number & 63) as u8);
     p.announce_range(kind, borrower, Structure::RequestPacket, packet, REQUEST_BYTES / 8);

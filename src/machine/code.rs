@@ -265,6 +265,13 @@ impl Program {
         self.entry_near(routine, "").map(VirtAddr)
     }
 
+    /// The address of a routine's first step, of the copy in `image` when there is one; `None` when it
+    /// was not linked.
+    #[must_use]
+    pub fn entry_in(&self, routine: &'static Routine, image: &str) -> Option<VirtAddr> {
+        self.entry_near(routine, image).map(VirtAddr)
+    }
+
     /// The step a code word names; `None` when there is none: an invalid opcode.
     #[inline(always)]
     #[must_use]

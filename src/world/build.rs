@@ -191,22 +191,17 @@ impl World {
                         content: component.content.unwrap_or(0),
                     };
                     let buffers = (definition.prepare)(&placement);
-                    let placed = loader.make_process(&FirstProcess {
+                    let image = components::host_image(definition);
+                    let host = FirstProcess {
                         principal,
-                        image: definition.name,
+                        image: &image,
                         critical: false,
                         hosted_device: device_objects[number],
                         actions: &[],
                         buffers: &buffers,
-                    });
-                    components::register_host(
-                        &mut loader,
-                        &placed,
-                        definition,
-                        number as u64,
-                        principal,
-                        &buffers,
-                    );
+                    };
+                    loader.make_process(&host);
+                    components::register_host(&mut loader, &host, number as u64, &devices[number]);
                 }
                 _ => {}
             }
@@ -277,6 +272,8 @@ fn place_drivers<'a>(
         let principal = roster.named(&component.name).expect("every component is in the roster");
         placed.push(Placed { component, definition, principal });
     }
+    // The interrupt's deferred routine belongs to the first device.
+    placed.sort_by_key(|driver: &Placed<'_>| driver.definition.dispatch.deferred.is_none());
     if placed.len() as u64 > address::DRIVERS_MAX {
         return Err(BuildError {
             component: None,
@@ -350,9 +347,10 @@ fn link(
     }
     for component in configuration.components.iter().filter(|c| c.home == Home::DriverHost) {
         let definition = hosted(component, drivers)?;
-        if !images.iter().any(|image| image.name == definition.name) {
+        let name = components::host_image(definition);
+        if !images.iter().any(|image| image.name == name) {
             images.push(Image {
-                name: definition.name.to_owned(),
+                name,
                 owner: None,
                 base: VirtAddr(address::USER_CODE),
                 routines: definition.routines.to_vec(),

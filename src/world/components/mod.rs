@@ -1,26 +1,107 @@
 //! The components of the picture: what runs in user mode, and the drivers that run in kernel mode.
+//!
+//! | module | box |
+//! |---|---|
+//! | [`application`] | applications |
+//! | [`windows_api`] | Windows API |
+//! | [`driver_host`] | user-mode drivers |
+//! | [`transfer_driver`], [`filter_driver`], [`reflector`], [`parser`] | other kernel-mode drivers |
+//! | [`file_system`] | file-system drivers |
 
 pub mod application;
+pub mod driver_host;
+pub mod file_system;
+pub mod filter_driver;
+pub mod parser;
+pub mod reflector;
+pub mod transfer_driver;
 pub mod windows_api;
 
-use crate::base::Principal;
-use crate::kernel::loader::{Loader, Placed};
+use crate::base::PrincipalKind;
+use crate::kernel::host::extension;
+use crate::kernel::layout::address;
+use crate::kernel::loader::{FirstProcess, Loader};
 
-use super::driver::{Drivers, HostDefinition};
+use super::driver::{DriverDefinition, Drivers, HostDefinition};
 
 /// The drivers this crate brings.
 #[must_use]
 pub fn drivers() -> Drivers {
-    Drivers::default()
+    let kind = PrincipalKind::KernelDriver;
+    Drivers {
+        kernel: vec![
+            DriverDefinition {
+                name: "transfer",
+                kind,
+                routines: transfer_driver::ROUTINES,
+                dispatch: transfer_driver::DISPATCH,
+                prepare: transfer_driver::prepare,
+            },
+            DriverDefinition {
+                name: "filter",
+                kind,
+                routines: filter_driver::ROUTINES,
+                dispatch: filter_driver::DISPATCH,
+                prepare: filter_driver::prepare,
+            },
+            DriverDefinition {
+                name: "reflector",
+                kind,
+                routines: reflector::ROUTINES,
+                dispatch: reflector::DISPATCH,
+                prepare: reflector::prepare,
+            },
+            DriverDefinition {
+                name: "parser",
+                kind,
+                routines: parser::ROUTINES,
+                dispatch: parser::DISPATCH,
+                prepare: parser::prepare,
+            },
+            DriverDefinition {
+                name: "file-system",
+                kind: PrincipalKind::FileSystem,
+                routines: file_system::ROUTINES,
+                dispatch: file_system::DISPATCH,
+                prepare: file_system::prepare,
+            },
+        ],
+        hosted: vec![
+            HostDefinition {
+                name: "sensor",
+                routines: driver_host::SENSOR_ROUTINES,
+                prepare: driver_host::prepare_sensor,
+            },
+            HostDefinition {
+                name: "parser",
+                routines: driver_host::PARSER_ROUTINES,
+                prepare: driver_host::prepare_parser,
+            },
+        ],
+    }
 }
 
-/// stub
-pub fn register_host(
-    _: &mut Loader<'_>,
-    _: &Placed,
-    _: &HostDefinition,
-    _: u64,
-    _: Principal,
-    _: &[(u64, u64)],
+/// Tells the reflector that is driver number `number`, whose image is `image`, of the host behind it:
+/// its own routines, and the pattern from which a lost host is made again.
+pub(super) fn register_host(
+    loader: &mut Loader<'_>,
+    host: &FirstProcess<'_>,
+    number: u64,
+    image: &str,
 ) {
+    let data = address::DRIVER_CODE + number * address::DRIVER_STRIDE + address::DRIVER_DATA_OFFSET;
+    let pattern = loader.make_pattern(host);
+    for (field, value) in [
+        (extension::TAKE, loader.entry_in(image, &reflector::REFLECT_TAKE)),
+        (extension::FINISH, loader.entry_in(image, &reflector::REFLECT_FINISH)),
+        (extension::LOST, loader.entry_in(image, &reflector::REFLECT_LOST)),
+        (extension::PATTERN, pattern),
+    ] {
+        loader.put(data, field, value);
+    }
+}
+
+/// The name of a host's image: one that no component's image has.
+pub(super) fn host_image(host: &HostDefinition) -> String {
+    format!("{} host", host.name)
 }

@@ -25,10 +25,12 @@
 
 use crate::base::{Field, Structure};
 use crate::kernel::hal::{
-    FROM_MEMORY, HAL_MAP_TRANSFER, HAL_START_TRANSFER, HAL_TRANSFER_STATUS, HAL_UNMAP_TRANSFER, TO_MEMORY,
-    TRANSFER_DEVICE,
+    FROM_MEMORY, HAL_MAP_TRANSFER, HAL_START_TRANSFER, HAL_TRANSFER_STATUS, HAL_UNMAP_TRANSFER,
+    TO_MEMORY, TRANSFER_DEVICE,
 };
-use crate::kernel::layout::{address, device_object, driver_object, kernel_data, request_packet, switches};
+use crate::kernel::layout::{
+    address, device_object, driver_object, kernel_data, request_packet, switches,
+};
 use crate::kernel::loader::Dispatch;
 use crate::kernel::request::{IO_COMPLETE_REQUEST, function, is_neither};
 use crate::kernel::status;

@@ -1,0 +1,218 @@
+//! What can be asked on the command line.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// The whole command line.
+#[derive(Parser, Debug)]
+#[command(
+    name = "ringfence",
+    version,
+    about = "Deterministic fault injection for the boundary between user mode and kernel mode",
+    long_about = "Deterministic fault injection for the boundary between user mode and kernel mode.\n\n\
+        Without a command it runs a campaign over generated worlds and prints what a fault can reach.",
+    after_help = EXAMPLES,
+    subcommand_required = false
+)]
+pub(crate) struct Arguments {
+    /// What to do; a campaign when nothing is said.
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+    /// Options of the campaign that runs when no command is given.
+    #[command(flatten)]
+    pub(crate) campaign: CampaignArguments,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  ringfence                                      a campaign over generated worlds, as a table
+  ringfence campaign standard --jobs 2 --json    the built-in world, one JSON object a line
+  ringfence run content-parser-kernel            one scenario, told as a story
+  ringfence replay case.toml                     a stored case, compared with what it expects
+  ringfence explain crash-5f3a                   a fuzz artefact as a readable case
+  ringfence list faults                          every kind of fault with its source
+
+Exit codes:
+  0    everything held
+  1    a guarantee was violated, or an expectation was missed
+  2    a mistake in the arguments or a file
+  130  interrupted; what was printed is marked partial";
+
+/// One command.
+#[derive(Subcommand, Debug)]
+pub(crate) enum Command {
+    /// Injects many faults and prints what they reach.
+    Campaign(CampaignArguments),
+    /// Runs one scenario and tells its story.
+    Run(RunArguments),
+    /// Runs a stored case again and compares with what it expects.
+    Replay(ReplayArguments),
+    /// Shows a case, or a fuzz artefact, in a form that can be read.
+    Explain(ExplainArguments),
+    /// Lists what there is.
+    List(ListArguments),
+    /// Flips every byte of the kernel's structures once and says which are ever looked at.
+    LiveBytes(LiveBytesArguments),
+}
+
+/// Options of `campaign`.
+#[derive(Args, Debug, Clone)]
+pub(crate) struct CampaignArguments {
+    /// A built-in scenario's name or a TOML file; generated worlds when left out.
+    pub(crate) scenario: Option<String>,
+    /// Seeds of the worlds to generate: FIRST..END (END excluded), or one number.
+    #[arg(long, value_name = "RANGE", default_value = "0..60", value_parser = seed_range)]
+    pub(crate) seeds: SeedRange,
+    /// Experiments in each world.
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) experiments: u32,
+    /// Worker threads; as many as there are processors when left out. The result is the same.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(crate) jobs: Option<u16>,
+    /// Only these kinds of fault (repeat, or separate with commas).
+    #[arg(long, value_name = "KIND", value_delimiter = ',')]
+    pub(crate) fault: Vec<String>,
+    /// Only the experiment with this number, in the world of the first seed: as in a replay line.
+    #[arg(long, value_name = "N")]
+    pub(crate) only: Option<u32>,
+    /// One JSON object a line instead of a table.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Writes violations as scenario files into this folder.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) save: Option<std::path::PathBuf>,
+}
+
+/// Options of `run`.
+#[derive(Args, Debug)]
+pub(crate) struct RunArguments {
+    /// A built-in scenario's name or a TOML file.
+    pub(crate) scenario: String,
+    /// One JSON object instead of a story.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Every event, not only the turning points.
+    #[arg(long)]
+    pub(crate) trace: bool,
+}
+
+/// Options of `replay`.
+#[derive(Args, Debug)]
+pub(crate) struct ReplayArguments {
+    /// A built-in scenario's name or a TOML file.
+    pub(crate) case: String,
+    /// One JSON object instead of a story.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Options of `explain`.
+#[derive(Args, Debug)]
+pub(crate) struct ExplainArguments {
+    /// A scenario, or the bytes a fuzz target stopped at.
+    pub(crate) case: String,
+    /// Which fuzz target the bytes are of; guessed from the file's folder when left out.
+    #[arg(long, value_enum)]
+    pub(crate) target: Option<FuzzTarget>,
+}
+
+/// Fuzz targets.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FuzzTarget {
+    /// The page walk against the walk by the book.
+    Translate,
+    /// Structured plans in a world.
+    World,
+    /// A scenario's text.
+    ScenarioText,
+}
+
+/// Options of `list`.
+#[derive(Args, Debug)]
+pub(crate) struct ListArguments {
+    /// What to list.
+    #[arg(value_enum)]
+    pub(crate) what: Listing,
+    /// One JSON object a line instead of a table.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What can be listed.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Listing {
+    /// Built-in scenarios.
+    Scenarios,
+    /// Kinds of fault.
+    Faults,
+    /// Invariants.
+    Invariants,
+    /// Weaknesses that can be planted.
+    Weaknesses,
+    /// Classes of outcome, in order of precedence.
+    Classes,
+}
+
+/// Options of `live-bytes`.
+#[derive(Args, Debug)]
+pub(crate) struct LiveBytesArguments {
+    /// A built-in scenario's name or a TOML file.
+    #[arg(default_value = "standard")]
+    pub(crate) scenario: String,
+    /// One JSON object a line instead of a table.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Seeds from the first to the one before the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SeedRange {
+    pub(crate) first: u64,
+    pub(crate) end: u64,
+}
+
+/// Reads `FIRST..END` or one number, decimal or `0x…`.
+fn seed_range(text: &str) -> Result<SeedRange, String> {
+    let number = |text: &str| {
+        let text = text.trim();
+        let parsed = match text.strip_prefix("0x") {
+            Some(digits) => u64::from_str_radix(digits, 16),
+            None => text.parse(),
+        };
+        parsed.map_err(|_| format!("{text:?} is not a seed; expected a number such as 7 or 0x1f"))
+    };
+    match text.split_once("..") {
+        None => {
+            let first = number(text)?;
+            let end = first.checked_add(1).ok_or("the largest seed has no successor; use FIRST..END")?;
+            Ok(SeedRange { first, end })
+        }
+        Some((first, end)) => {
+            let (first, end) = (number(first)?, number(end)?);
+            if end <= first {
+                let (low, high) = (end, first.saturating_add(1));
+                return Err(format!("no seed from {first} to before {end}; expected FIRST..END as in {low}..{high}"));
+            }
+            Ok(SeedRange { first, end })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_of_seeds_is_read_and_a_reversed_one_refused() {
+        assert_eq!(seed_range("0..10"), Ok(SeedRange { first: 0, end: 10 }));
+        assert_eq!(seed_range("0x10"), Ok(SeedRange { first: 16, end: 17 }));
+        assert!(seed_range("10..0").is_err_and(|message| message.contains("expected FIRST..END")));
+        assert!(seed_range("ten").is_err_and(|message| message.contains("expected a number")));
+        assert!(seed_range("18446744073709551615").is_err());
+    }
+
+    #[test]
+    fn the_command_line_is_sound() {
+        use clap::CommandFactory as _;
+        Arguments::command().debug_assert();
+    }
+}
