@@ -35,7 +35,7 @@ pub enum Verdict {
     Raise(u8),
     /// Continue at this address instead.
     Jump(u64),
-    /// Stay here for ever: the step is fetched again and again.
+    /// Stay here: the step is fetched again, a transfer is due again after its usual delay.
     Hang,
 }
 
@@ -58,6 +58,12 @@ pub trait Scene {
     fn memory_bytes(&self) -> u64;
     /// The page-map root of the current address space.
     fn root(&self) -> u64;
+    /// Makes the processor forget its cached translation of this page, as it may at any time.
+    fn evict(&mut self, virt: VirtAddr);
+    /// Makes the processor forget every cached translation, as it may at any time.
+    fn evict_all(&mut self);
+    /// Makes the interrupt with this vector pending on the processor.
+    fn pend(&mut self, vector: u8);
 }
 
 /// Something that goes wrong at an injection point.

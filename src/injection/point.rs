@@ -2,6 +2,9 @@
 
 use core::fmt;
 
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 use crate::base::Principal;
 
 macro_rules! point_kinds {
@@ -20,7 +23,15 @@ macro_rules! point_kinds {
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$name => $text,)* }
             }
+
+            /// The kind with this name.
+            #[must_use]
+            pub fn named(name: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|kind| kind.name() == name)
+            }
         }
+
+        const NAMES: &[&str] = &[$($text,)*];
     };
 }
 
@@ -61,6 +72,19 @@ impl fmt::Display for PointKind {
     }
 }
 
+impl Serialize for PointKind {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+impl<'de> Deserialize<'de> for PointKind {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        Self::named(&name).ok_or_else(|| D::Error::unknown_variant(&name, NAMES))
+    }
+}
+
 /// A set of kinds of injection point.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct PointKinds(u32);
@@ -82,6 +106,11 @@ impl PointKinds {
     #[must_use]
     pub const fn contains(self, kind: PointKind) -> bool {
         self.0 >> kind as u32 & 1 == 1
+    }
+
+    /// Its members, in order of their numbers.
+    pub fn iter(self) -> impl Iterator<Item = PointKind> {
+        PointKind::ALL.iter().copied().filter(move |&kind| self.contains(kind))
     }
 }
 

@@ -1,5 +1,7 @@
 //! When an armed fault strikes.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Fault, PointKind, PointRecord};
 use crate::base::Principal;
 
@@ -20,9 +22,11 @@ pub struct Trigger {
 }
 
 /// How often an armed fault strikes once its trigger is met.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Recurrence {
     /// At that point only.
+    #[default]
     Once,
     /// There and at every later matching point.
     Always,

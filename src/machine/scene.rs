@@ -6,6 +6,7 @@ use crate::injection::{Operation, PointRecord, Scene, Verdict};
 use super::Machine;
 use super::code::NO_ROUTINE;
 use super::registers::Reg;
+use super::tlb::Invalidation;
 
 /// The number that stands for a device where a processor's is expected.
 pub(super) const DEVICE_PROCESSOR: u8 = 0xff;
@@ -70,6 +71,20 @@ impl Scene for Stage<'_> {
 
     fn root(&self) -> u64 {
         self.machine.processors[self.processor].controls.cr3
+    }
+
+    // What the processor *may* hold is not narrowed by an eviction that nobody can rely on.
+    fn evict(&mut self, virt: VirtAddr) {
+        let state = &mut self.machine.processors[self.processor];
+        state.tlb.invalidate(Invalidation::page(&state.controls, virt));
+    }
+
+    fn evict_all(&mut self) {
+        self.machine.processors[self.processor].tlb.flush_all();
+    }
+
+    fn pend(&mut self, vector: u8) {
+        self.machine.raise_interrupt(self.processor, vector);
     }
 }
 

@@ -17,7 +17,12 @@ impl Machine {
                 continue;
             }
             self.devices[number].busy = None;
-            let refused = !self.transfer(number, command);
+            let Some(all_granted) = self.transfer(number, command) else {
+                let again = self.clock + self.transfer_delay.max(1);
+                self.devices[number].busy = Some((command, again));
+                continue;
+            };
+            let refused = !all_granted;
             let device = &mut self.devices[number];
             device.status = u64::from(refused);
             device.completions += 1;
@@ -33,7 +38,8 @@ impl Machine {
         self.devices.iter().any(|device| device.busy.is_some_and(|(_, due)| due <= self.clock))
     }
 
-    fn transfer(&mut self, number: usize, command: Command) -> bool {
+    /// Whether every word was granted; `None` when the transfer is put off.
+    fn transfer(&mut self, number: usize, command: Command) -> Option<bool> {
         let device = self.devices[number];
         let words = device.words.min(SECTOR_WORDS as u64);
         let mut operation = Operation {
@@ -43,11 +49,12 @@ impl Machine {
             value: words,
             mask: 0xff,
         };
-        if self.points.reach(PointKind::Dma)
-            && self.strike_if_due(None, &mut operation) == Verdict::Skip
-        {
-            self.struck = false;
-            return true;
+        if self.points.reach(PointKind::Dma) {
+            let verdict = self.strike_if_due(None, &mut operation);
+            if matches!(verdict, Verdict::Skip | Verdict::Hang) {
+                self.struck = false;
+                return (verdict == Verdict::Skip).then_some(true);
+            }
         }
         let words = operation.value.min(SECTOR_WORDS as u64);
         let mut all_granted = true;
@@ -56,7 +63,7 @@ impl Machine {
                 self.transfer_word(number, command, operation.virt.wrapping_add(word * 8), word);
         }
         self.struck = false;
-        all_granted
+        Some(all_granted)
     }
 
     #[allow(

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::base::{Principal, PrincipalKind, Roster, VirtAddr};
+use crate::base::{Principal, Roster, VirtAddr};
 use crate::kernel;
 use crate::kernel::layout::{address, switches};
 use crate::kernel::loader::{FirstProcess, Loader};
@@ -105,7 +105,7 @@ impl World {
                 options.self_map_slot
             )));
         }
-        let roster = roster(configuration);
+        let roster = configuration.roster();
         let placed = place_drivers(configuration, drivers, &roster)?;
         let program = Arc::new(link(configuration, drivers, &placed)?);
         let mut machine = machine(configuration, &roster, Arc::clone(&program));
@@ -226,25 +226,6 @@ impl World {
             started: false,
         })
     }
-}
-
-/// Numbers and kinds of all principals: kernel, HAL, the components in order, the devices.
-fn roster(configuration: &Configuration) -> Roster {
-    let mut roster = Roster::default();
-    roster.add("kernel", PrincipalKind::Kernel, false);
-    roster.add("hal", PrincipalKind::Hal, false);
-    for component in &configuration.components {
-        let kind = match component.home {
-            Home::Application => PrincipalKind::Application,
-            Home::DriverHost => PrincipalKind::DriverHost,
-            Home::KernelDriver => PrincipalKind::KernelDriver,
-            Home::FileSystem => PrincipalKind::FileSystem,
-        };
-        roster.add(&component.name, kind, component.critical);
-    }
-    roster.add("transfer-device", PrincipalKind::Device, false);
-    roster.add("disk-controller", PrincipalKind::Device, false);
-    roster
 }
 
 fn place_drivers<'a>(

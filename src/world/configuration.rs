@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::base::{PrincipalKind, Roster};
+
 use super::action::Action;
 
 /// Hardware and its switches.
@@ -130,6 +132,32 @@ impl Default for Configuration {
             weaknesses: Vec::new(),
             components: Vec::new(),
         }
+    }
+}
+
+impl Configuration {
+    /// Numbers and kinds of all principals: kernel, HAL, the components in order, the devices.
+    ///
+    /// # Panics
+    ///
+    /// When there are more components than a world can have principals.
+    #[must_use]
+    pub fn roster(&self) -> Roster {
+        let mut roster = Roster::default();
+        roster.add("kernel", PrincipalKind::Kernel, false);
+        roster.add("hal", PrincipalKind::Hal, false);
+        for component in &self.components {
+            let kind = match component.home {
+                Home::Application => PrincipalKind::Application,
+                Home::DriverHost => PrincipalKind::DriverHost,
+                Home::KernelDriver => PrincipalKind::KernelDriver,
+                Home::FileSystem => PrincipalKind::FileSystem,
+            };
+            roster.add(&component.name, kind, component.critical);
+        }
+        roster.add("transfer-device", PrincipalKind::Device, false);
+        roster.add("disk-controller", PrincipalKind::Device, false);
+        roster
     }
 }
 
