@@ -5,6 +5,8 @@
 //! comparison. When a trigger matches, the armed [`Fault`] may alter the operation, ask for it to be
 //! skipped or repeated, or change the machine through its [`Scene`].
 
+#[cfg(test)]
+pub(crate) mod fake;
 mod fault;
 mod point;
 mod trigger;

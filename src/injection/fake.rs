@@ -1,0 +1,110 @@
+//! A scene for tests: some frames, a mapping, registers, nothing behind it.
+
+use std::collections::BTreeMap;
+
+use super::{Operation, PointKind, Scene};
+use crate::base::{Principal, VirtAddr};
+
+/// A small memory whose first frames are mapped wherever a test says.
+pub(crate) struct FakeScene {
+    pub(crate) memory: Vec<u64>,
+    pub(crate) pages: BTreeMap<u64, u64>,
+    pub(crate) registers: [u64; 16],
+    pub(crate) rip: u64,
+    pub(crate) root: u64,
+    pub(crate) evicted: Vec<u64>,
+    pub(crate) pended: Vec<u8>,
+    pub(crate) pokes: Vec<(u64, u64)>,
+}
+
+impl FakeScene {
+    /// 32 zeroed frames, nothing mapped.
+    pub(crate) fn new() -> Self {
+        Self {
+            memory: vec![0; 32 * 512],
+            pages: BTreeMap::new(),
+            registers: [0; 16],
+            rip: 0,
+            root: 0,
+            evicted: Vec::new(),
+            pended: Vec::new(),
+            pokes: Vec::new(),
+        }
+    }
+
+    /// Maps the page of `virt` to a frame.
+    pub(crate) fn map(&mut self, virt: u64, frame: u64) -> &mut Self {
+        self.pages.insert(virt >> 12, frame);
+        self
+    }
+
+    /// Puts a word at a mapped address.
+    pub(crate) fn put(&mut self, virt: u64, value: u64) -> &mut Self {
+        let phys = self.translate(VirtAddr(virt)).expect("mapped");
+        self.memory[usize::try_from(phys / 8).expect("small")] = value;
+        self
+    }
+
+    /// The word at a mapped address.
+    pub(crate) fn get(&self, virt: u64) -> u64 {
+        self.peek(self.translate(VirtAddr(virt)).expect("mapped"))
+    }
+}
+
+impl Scene for FakeScene {
+    fn peek(&self, phys: u64) -> u64 {
+        let index = usize::try_from(phys / 8).unwrap_or(usize::MAX);
+        self.memory.get(index).copied().unwrap_or(u64::MAX)
+    }
+
+    fn poke(&mut self, phys: u64, value: u64) {
+        self.pokes.push((phys, value));
+        let index = usize::try_from(phys / 8).unwrap_or(usize::MAX);
+        if let Some(word) = self.memory.get_mut(index) {
+            *word = value;
+        }
+    }
+
+    fn translate(&self, virt: VirtAddr) -> Option<u64> {
+        self.pages.get(&(virt.0 >> 12)).map(|frame| frame << 12 | virt.0 % 4096)
+    }
+
+    fn register(&self, number: usize) -> u64 {
+        self.registers.get(number).copied().unwrap_or(0)
+    }
+
+    fn set_register(&mut self, number: usize, value: u64) {
+        if let Some(register) = self.registers.get_mut(number) {
+            *register = value;
+        }
+    }
+
+    fn instruction_pointer(&self) -> u64 {
+        self.rip
+    }
+
+    fn memory_bytes(&self) -> u64 {
+        self.memory.len() as u64 * 8
+    }
+
+    fn root(&self) -> u64 {
+        self.root
+    }
+
+    fn evict(&mut self, virt: VirtAddr) {
+        self.evicted.push(virt.0);
+    }
+
+    fn evict_all(&mut self) {
+        self.evicted.push(u64::MAX);
+    }
+
+    fn pend(&mut self, vector: u8) {
+        self.pended.push(vector);
+    }
+}
+
+/// An operation of the kernel's.
+pub(crate) const fn operation(kind: PointKind, virt: u64, value: u64) -> Operation {
+    Operation { kind, principal: Principal::KERNEL, virt, value, mask: 0xff }
+}

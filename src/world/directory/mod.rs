@@ -1,0 +1,355 @@
+//! Who has what where: symbolic targets resolved by reading memory.
+//!
+//! A target is resolved at the moment a fault strikes, through the kernel's own tables as they lie
+//! in memory then: a corrupted table leads somewhere else, or nowhere, as it would.
+
+mod target;
+
+use crate::base::{Principal, PrincipalKind, Roster, VirtAddr, nearest};
+use crate::injection::Scene;
+use crate::kernel::layout::{
+    POOL_HEADER_BYTES, address, device_object, driver_object, frame_entry, handle_entry,
+    kernel_data, object_header, pool_lists, process, ready_queue, request_packet, thread,
+};
+
+use super::action::place;
+use super::configuration::Configuration;
+
+pub use target::{Area, Part, Target};
+
+/// Bits of a page-table entry that hold a physical address.
+const FRAME_BITS: u64 = 0x000f_ffff_ffff_f000;
+/// Leaf pages that [`mapped_pages`] lists at most: more than a world maps.
+const PAGES_MAX: usize = 4096;
+
+/// The principals of a world, to find their things in memory.
+#[derive(Clone, Debug)]
+pub struct Directory {
+    roster: Roster,
+}
+
+/// A place in memory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Place {
+    /// Its physical address, a multiple of 8.
+    pub phys: u64,
+    /// Its linear address, when it has one in every address space.
+    pub virt: Option<u64>,
+}
+
+/// A block of the pool, as its header tells.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PoolBlock {
+    /// The linear address of its header.
+    pub header: u64,
+    /// Bytes with its header.
+    pub bytes: u64,
+    /// Whether it is in use.
+    pub in_use: bool,
+}
+
+impl Directory {
+    /// The directory of a world of this configuration.
+    #[must_use]
+    pub fn of(configuration: &Configuration) -> Self {
+        Self { roster: configuration.roster() }
+    }
+
+    /// The names behind it.
+    #[must_use]
+    pub fn roster(&self) -> &Roster {
+        &self.roster
+    }
+
+    /// Names of principals that have parts of this area.
+    pub fn owners(&self, area: Area) -> impl Iterator<Item = &str> {
+        self.roster.iter().filter(move |(_, entry)| has(entry.kind, area)).map(|(_, entry)| &*entry.name)
+    }
+
+    /// Whether there can be such a target here.
+    ///
+    /// # Errors
+    ///
+    /// What is not there, what is, and the nearest name.
+    pub fn check(&self, target: &Target) -> Result<(), String> {
+        let Target::Named { owner, part, .. } = target else { return Ok(()) };
+        let area = part.area();
+        if area == Area::Kernel || self.owners(area).any(|known| known == owner) {
+            return Ok(());
+        }
+        let sort = if area == Area::Process { "process" } else { "kernel-mode driver" };
+        let known: Vec<_> = self.owners(area).collect();
+        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        let hint = nearest(owner, self.owners(area))
+            .map_or(String::new(), |near| format!("; did you mean `{near}`?"));
+        Err(format!("there is no {sort} `{owner}`; there are {known}{hint}"))
+    }
+
+    /// One target of each part and owner, the number left at its first sensible value: what a
+    /// generator draws from.
+    #[must_use]
+    pub fn targets(&self) -> Vec<Target> {
+        let mut targets = Vec::new();
+        for &part in Part::ALL {
+            let number = match part {
+                Part::PageTableEntry => address::USER_BUFFERS >> 12,
+                Part::FrameDatabase => 40,
+                Part::InterruptGate => 14,
+                Part::KernelStack => 4,
+                Part::PageMapEntry => address::SYSTEM >> 39 & 511,
+                _ => 0,
+            };
+            match part.area() {
+                Area::Kernel => targets.push(Target::kernel(part, number)),
+                area => targets.extend(self.owners(area).map(|owner| Target::of(owner, part, number))),
+            }
+        }
+        targets
+    }
+
+    /// Where the target is now; `None` when memory does not lead there.
+    #[must_use]
+    pub fn locate(&self, target: &Target, scene: &dyn Scene) -> Option<Place> {
+        match target {
+            Target::Physical(phys) => {
+                (*phys < scene.memory_bytes()).then_some(Place { phys: phys & !7, virt: None })
+            }
+            Target::Named { owner, part, number } => match part.area() {
+                Area::Kernel => kernel_part(*part, *number, scene),
+                Area::Process => process_part(self.roster.named(owner)?, *part, *number, scene),
+                Area::Driver => driver_part(self.roster.named(owner)?, *part, *number, scene),
+            },
+        }
+    }
+}
+
+const fn has(kind: PrincipalKind, area: Area) -> bool {
+    match area {
+        Area::Kernel => matches!(kind, PrincipalKind::Kernel),
+        Area::Process => kind.is_process(),
+        Area::Driver => matches!(kind, PrincipalKind::KernelDriver | PrincipalKind::FileSystem),
+    }
+}
+
+/// A word that every address space shows.
+fn system(scene: &dyn Scene, virt: u64) -> Option<Place> {
+    let phys = scene.translate(VirtAddr(virt))? & !7;
+    Some(Place { phys, virt: Some(virt & !7) })
+}
+
+fn word(scene: &dyn Scene, virt: u64) -> Option<u64> {
+    Some(scene.peek(system(scene, virt)?.phys))
+}
+
+/// What is not there is zero.
+fn pointer(scene: &dyn Scene, virt: u64) -> Option<u64> {
+    word(scene, virt).filter(|&value| value != 0)
+}
+
+fn kernel_part(part: Part, number: u64, scene: &dyn Scene) -> Option<Place> {
+    let data = address::KERNEL_DATA;
+    system(scene, match part {
+        Part::ReadyQueue => data + ready_queue::HEAD.offset,
+        Part::FreeFrameList => data + kernel_data::FREE_FRAMES.offset,
+        Part::FrameDatabase => address::FRAME_DATABASE + number * 16 + frame_entry::COUNT.offset,
+        Part::PoolHeader => pool_blocks(scene).get(usize::try_from(number).ok()?)?.header,
+        Part::PoolFreeList => data + pool_lists::FREE_64.offset + number * 8,
+        Part::ServiceTable => address::SERVICE_TABLE + number * 8,
+        Part::InterruptGate => address::INTERRUPT_TABLE + number * 16,
+        Part::FileCache => address::FILE_CACHE + number * 8,
+        Part::DeviceTable => data + kernel_data::DEVICES.offset + number * 8,
+        Part::KernelVariable => data + number * 8,
+        Part::ProcessorBlock => address::PROCESSOR_BLOCKS + number * 8,
+        Part::TaskState => address::TASK_STATES + number * 8,
+        Part::IommuTable => address::IOMMU_TABLES + number * 8,
+        Part::DmaBuffer => address::DMA_BUFFERS + number * 8,
+        Part::KernelCode => address::KERNEL_CODE + number * 8,
+        Part::RequestPacket => request_packets(scene).get(usize::try_from(number).ok()?).copied()?,
+        Part::SelfMap => {
+            let slot = word(scene, data + kernel_data::SELF_MAP_SLOT.offset)?;
+            let phys = (scene.root() & FRAME_BITS) + (slot & 511) * 8;
+            return Some(Place { phys, virt: None });
+        }
+        _ => return None,
+    })
+}
+
+/// The linear address of a process object, through the process table.
+fn process_object(scene: &dyn Scene, principal: Principal) -> Option<u64> {
+    pointer(scene, address::KERNEL_DATA + kernel_data::PROCESSES.offset + u64::from(principal.0) * 8)
+}
+
+/// The page-map root of a process, as its block tells.
+#[must_use]
+pub fn process_root(scene: &dyn Scene, principal: Principal) -> Option<u64> {
+    pointer(scene, process_object(scene, principal)? + process::ROOT.offset)
+}
+
+fn process_part(owner: Principal, part: Part, number: u64, scene: &dyn Scene) -> Option<Place> {
+    let block = process_object(scene, owner)?;
+    let field = |offset: u64| pointer(scene, block.wrapping_add(offset));
+    let user = |virt: u64| {
+        let phys = walk(scene, field(process::ROOT.offset)?, virt)?;
+        Some(Place { phys: phys & !7, virt: None })
+    };
+    match part {
+        Part::Root => system(scene, block + process::ROOT.offset),
+        Part::PageTableEntry => {
+            let root = field(process::ROOT.offset)?;
+            Some(Place { phys: lowest_entry(scene, root, number << 12)?, virt: None })
+        }
+        Part::PageMapEntry => {
+            let root = field(process::ROOT.offset)?;
+            Some(Place { phys: (root & FRAME_BITS) + number * 8, virt: None })
+        }
+        Part::HandleTable | Part::HandleRights => {
+            let entry = if part == Part::HandleTable { handle_entry::OBJECT } else { handle_entry::ACCESS };
+            system(scene, field(process::HANDLES.offset)? + number * 16 + entry.offset)
+        }
+        Part::ObjectHeader => system(scene, block + object_header::POINTER_COUNT.offset),
+        Part::ProcessBlock => system(scene, block + number * 8),
+        Part::ThreadBlock => system(scene, field(process::THREAD.offset)? + number * 8),
+        Part::KernelStack => {
+            let top = pointer(scene, field(process::THREAD.offset)? + thread::STACK_TOP.offset)?;
+            system(scene, top.wrapping_sub(8 + number * 8))
+        }
+        Part::PrivateWord => user(address::USER_BUFFERS + place::PRIVATE + number * 8),
+        Part::ControlBlock => user(address::USER_DATA + number * 8),
+        Part::UserStack => user(address::USER_STACK_TOP - 8 - number * 8),
+        _ => None,
+    }
+}
+
+/// Device and driver object of a driver, through the device table.
+fn driver_objects(scene: &dyn Scene, owner: Principal) -> Option<(u64, u64)> {
+    let table = address::KERNEL_DATA + kernel_data::DEVICES.offset;
+    (0..16).find_map(|number| {
+        let device = pointer(scene, table + number * 8)?;
+        let driver = pointer(scene, device + device_object::DRIVER.offset)?;
+        let principal = word(scene, driver + driver_object::PRINCIPAL.offset)?;
+        (principal == u64::from(owner.0)).then_some((device, driver))
+    })
+}
+
+fn driver_part(owner: Principal, part: Part, number: u64, scene: &dyn Scene) -> Option<Place> {
+    let (device, driver) = driver_objects(scene, owner)?;
+    let data = || pointer(scene, driver + driver_object::DATA.offset);
+    system(scene, match part {
+        Part::ReadDispatch => driver + driver_object::READ.offset,
+        Part::WriteDispatch => driver + driver_object::WRITE.offset,
+        Part::ControlDispatch => driver + driver_object::CONTROL.offset,
+        Part::FlushDispatch => driver + driver_object::FLUSH.offset,
+        Part::DeferredRoutine => driver + driver_object::DEFERRED.offset,
+        Part::DeviceObject => device + number * 8,
+        Part::DriverData => data()? + number * 8,
+        Part::DriverCode => data()?.wrapping_sub(address::DRIVER_DATA_OFFSET) + number * 8,
+        _ => return None,
+    })
+}
+
+/// The blocks of the pool, page by page, as far as their headers make sense.
+#[must_use]
+pub fn pool_blocks(scene: &dyn Scene) -> Vec<PoolBlock> {
+    let mut blocks = Vec::new();
+    for page in 0..address::POOL_PAGES {
+        let start = address::POOL + page * 4096;
+        let mut at = start;
+        while at < start + 4096 {
+            let Some(sizes) = word(scene, at) else { break };
+            let bytes = sizes & 0xffff;
+            if !matches!(bytes, 64 | 128 | 256 | 512) {
+                break;
+            }
+            blocks.push(PoolBlock { header: at, bytes, in_use: sizes >> 32 & 1 == 1 });
+            at += bytes;
+        }
+    }
+    blocks
+}
+
+/// The first block of each of the pool's free lists, the bodies' addresses.
+#[must_use]
+pub fn free_pool_blocks(scene: &dyn Scene) -> Vec<u64> {
+    (0..4)
+        .filter_map(|class| {
+            pointer(scene, address::KERNEL_DATA + pool_lists::FREE_64.offset + class * 8)
+        })
+        .collect()
+}
+
+/// The first frame of the free list.
+#[must_use]
+pub fn first_free_frame(scene: &dyn Scene) -> Option<u64> {
+    pointer(scene, address::KERNEL_DATA + kernel_data::FREE_FRAMES.offset)
+}
+
+/// Blocks in use whose second word is a device object of the device table: request packets.
+fn request_packets(scene: &dyn Scene) -> Vec<u64> {
+    let table = address::KERNEL_DATA + kernel_data::DEVICES.offset;
+    let devices: Vec<u64> = (0..16).filter_map(|number| pointer(scene, table + number * 8)).collect();
+    pool_blocks(scene)
+        .into_iter()
+        .filter(|block| block.in_use)
+        .map(|block| block.header + POOL_HEADER_BYTES)
+        .filter(|&body| {
+            word(scene, body + request_packet::DEVICE.offset).is_some_and(|device| devices.contains(&device))
+        })
+        .collect()
+}
+
+/// The physical address of the entry that ends the walk for `virt`: present leaf, or the entry that
+/// is missing.
+fn lowest_entry(scene: &dyn Scene, root: u64, virt: u64) -> Option<u64> {
+    let mut table = root & FRAME_BITS;
+    for level in (0..4).rev() {
+        let at = table + (virt >> (12 + 9 * level) & 511) * 8;
+        if at >= scene.memory_bytes() {
+            return None;
+        }
+        let entry = scene.peek(at);
+        let is_leaf = level == 0 || level < 3 && entry >> 7 & 1 == 1;
+        if is_leaf || entry & 1 == 0 {
+            return Some(at);
+        }
+        table = entry & FRAME_BITS;
+    }
+    None
+}
+
+/// Where a root maps an address with a 4 KiB page, rights aside.
+#[must_use]
+pub fn walk(scene: &dyn Scene, root: u64, virt: u64) -> Option<u64> {
+    let entry = scene.peek(lowest_entry(scene, root, virt)?);
+    let phys = (entry & FRAME_BITS) + virt % 4096;
+    (entry & 1 == 1 && entry >> 7 & 1 == 0 && phys < scene.memory_bytes()).then_some(phys)
+}
+
+/// The pages that the current root maps, by their linear addresses, in order, at most 4096.
+#[must_use]
+pub fn mapped_pages(scene: &dyn Scene) -> Vec<u64> {
+    let mut pages = Vec::new();
+    collect(scene, scene.root() & FRAME_BITS, 3, 0, &mut pages);
+    pages
+}
+
+fn collect(scene: &dyn Scene, table: u64, level: u32, base: u64, pages: &mut Vec<u64>) {
+    for slot in 0..512 {
+        if pages.len() >= PAGES_MAX || table >= scene.memory_bytes() {
+            return;
+        }
+        let entry = scene.peek(table + slot * 8);
+        if entry & 1 == 0 {
+            continue;
+        }
+        let virt = base | slot << (12 + 9 * level);
+        if level == 0 || entry >> 7 & 1 == 1 {
+            // The sign bit of a 48-bit address fills the rest.
+            pages.push(if virt >> 47 & 1 == 1 { virt | 0xffff << 48 } else { virt });
+        } else {
+            collect(scene, entry & FRAME_BITS, level - 1, virt, pages);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
