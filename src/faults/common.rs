@@ -1,0 +1,123 @@
+//! What the files of faults share.
+
+pub(super) use super::{Family, Kind, Operator, Parameters};
+pub(super) use crate::base::{Stream, VirtAddr};
+pub(super) use crate::injection::{
+    Fault, Operation, PointKind, PointKinds, PointRecord, Recurrence, Scene, Verdict,
+};
+pub(super) use crate::machine::Reg;
+pub(super) use crate::world::directory::{Area, Directory, Part, Target};
+
+struct Struck<F> {
+    kind: &'static Kind,
+    strike: F,
+}
+
+impl<F> Fault for Struck<F>
+where
+    F: FnMut(&mut Operation, &mut dyn Scene) -> Option<Verdict> + Send,
+{
+    fn name(&self) -> &'static str {
+        self.kind.name
+    }
+
+    fn strike(&mut self, operation: &mut Operation, scene: &mut dyn Scene) -> Option<Verdict> {
+        if !self.kind.points.contains(operation.kind) {
+            return None;
+        }
+        (self.strike)(operation, scene)
+    }
+}
+
+/// A fault of this kind that strikes so, at the kind's points only.
+pub(super) fn fault<F>(kind: &'static Kind, strike: F) -> Result<Box<dyn Fault>, String>
+where
+    F: FnMut(&mut Operation, &mut dyn Scene) -> Option<Verdict> + Send + 'static,
+{
+    Ok(Box::new(Struck { kind, strike }))
+}
+
+/// Nothing to draw.
+pub(super) fn nothing(_: &mut Stream, _: &PointRecord, _: &Directory) -> Parameters {
+    Parameters::default()
+}
+
+/// A bit, each as likely.
+pub(super) fn any_bit(stream: &mut Stream, _: &PointRecord, _: &Directory) -> Parameters {
+    Parameters { bit: Some(bit(stream)), ..Parameters::default() }
+}
+
+/// A bit number.
+pub(super) fn bit(stream: &mut Stream) -> u8 {
+    u8::try_from(stream.below(64)).expect("below 64")
+}
+
+/// A number below a small bound.
+pub(super) fn index(stream: &mut Stream, bound: u16) -> u16 {
+    u16::try_from(stream.below(u64::from(bound))).expect("below a u16")
+}
+
+/// Changes the word at a linear address; `None` when nothing is mapped there or nothing changes.
+pub(super) fn change(scene: &mut dyn Scene, virt: u64, new: impl FnOnce(u64) -> u64) -> Option<()> {
+    let phys = scene.translate(VirtAddr(virt))? & !7;
+    change_physical(scene, phys, new)
+}
+
+/// Changes a physical word; `None` when nothing changes.
+pub(super) fn change_physical(scene: &mut dyn Scene, phys: u64, new: impl FnOnce(u64) -> u64) -> Option<()> {
+    let old = scene.peek(phys);
+    let new = new(old);
+    if new == old {
+        return None;
+    }
+    scene.poke(phys, new);
+    Some(())
+}
+
+/// What tests of faults need.
+#[cfg(test)]
+pub(super) mod testing {
+    pub(in crate::faults) use crate::base::VirtAddr;
+    pub(in crate::faults) use crate::faults::{Parameters, Registry};
+    pub(in crate::faults) use crate::injection::fake::{FakeScene, operation};
+    pub(in crate::faults) use crate::injection::{Operation, PointKind, Scene, Verdict};
+    pub(in crate::faults) use crate::kernel::layout::{address, kernel_data, pool_lists};
+    use crate::world::configuration::{Component, Configuration, Home};
+    use crate::world::directory::Directory;
+
+    /// A world of two applications, `editor` (2) and `shell` (3), and the driver `nic` (4).
+    pub(in crate::faults) fn directory() -> Directory {
+        let component = |name: &str, home| Component {
+            name: name.to_owned(),
+            home,
+            driver: None,
+            above: None,
+            critical: false,
+            spawned: false,
+            actions: Vec::new(),
+            content: None,
+        };
+        Directory::of(&Configuration {
+            components: vec![
+                component("editor", Home::Application),
+                component("shell", Home::Application),
+                component("nic", Home::KernelDriver),
+            ],
+            ..Configuration::default()
+        })
+    }
+
+    /// Lets the fault of this name, with parameters as TOML, strike.
+    pub(in crate::faults) fn strike(
+        name: &str,
+        parameters: &str,
+        operation: &mut Operation,
+        scene: &mut FakeScene,
+    ) -> Option<Verdict> {
+        let parameters: Parameters = toml::from_str(parameters).expect("parameters");
+        let mut fault =
+            Registry::default().build(name, &parameters, &directory()).expect("a fault");
+        assert_eq!(fault.name(), name);
+        fault.strike(operation, scene)
+    }
+}

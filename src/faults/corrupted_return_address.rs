@@ -1,0 +1,61 @@
+//! The return address of the running routine is overwritten.
+//!
+//! By a bit, or with a value: a buffer on the stack that was written past its end, or a stale
+//! pointer to a frame.
+//!
+//! Source: HackSys Extreme Vulnerable Driver, "BufferOverflowStack"; One, "Smashing the Stack for
+//! Fun and Profit", Phrack 49, 1996.
+//!
+//! Injection point: `step`.
+
+use super::common::*;
+
+/// The return address of the running routine is overwritten.
+pub(super) const KIND: Kind = Kind {
+    name: "corrupted-return-address",
+    family: Family::Defect,
+    points: PointKinds::of(&[PointKind::Step]),
+    recurrence: Recurrence::Once,
+    parameters: &["value", "bit"],
+    about: "the return address of the running routine is overwritten",
+    source: "HackSys Extreme Vulnerable Driver, \"BufferOverflowStack\"; One, \"Smashing the Stack for Fun and Profit\", Phrack 49, 1996",
+    build: |parameters, _| {
+        let bit = parameters.bit_or(4)?;
+        let value = parameters.value;
+        fault(&KIND, move |_, scene| {
+            let at = scene.register(Reg::Rbp as usize).wrapping_add(8);
+            change(scene, at, |old| value.unwrap_or(old ^ 1 << bit))?;
+            Some(Verdict::Proceed)
+        })
+    },
+    draw: |stream, at, directory| {
+        if stream.below(4) == 0 {
+            return Parameters { value: Some(0x4141_4141_4141_4141), ..Parameters::default() };
+        }
+        any_bit(stream, at, directory)
+    },
+};
+
+#[cfg(test)]
+mod tests {
+    use super::super::common::testing::*;
+
+    #[test]
+    fn the_word_above_the_frame_pointer_changes() {
+        let mut scene = FakeScene::new();
+        scene.map(0x5f_f000, 1).put(0x5f_f108, 0x40_0100);
+        scene.registers[5] = 0x5f_f100;
+        let mut step = operation(PointKind::Step, 0x40_0000, 0);
+
+        let verdict = strike("corrupted-return-address", "value = '0x41414141'", &mut step, &mut scene);
+
+        assert_eq!(verdict, Some(Verdict::Proceed));
+        assert_eq!(scene.get(0x5f_f108), 0x4141_4141);
+    }
+
+    #[test]
+    fn without_a_frame_there_is_no_return_address() {
+        let mut step = operation(PointKind::Step, 0x40_0000, 0);
+        assert_eq!(strike("corrupted-return-address", "", &mut step, &mut FakeScene::new()), None);
+    }
+}

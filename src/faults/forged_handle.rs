@@ -1,0 +1,66 @@
+//! A handle is made up.
+//!
+//! Any value at all: one that was never given out, a kernel address, a pseudo-handle. A table that
+//! is private to its process makes it nobody's.
+//!
+//! Source: Microsoft, "Failure to Validate Object Handles"; Koopman and DeVale, "The Exception
+//! Handling Effectiveness of POSIX Operating Systems", IEEE TSE 2000.
+//!
+//! Injection points: `handle-lookup`, `mode-switch`.
+
+use super::common::*;
+use crate::machine::registers::ARGUMENTS;
+
+/// A handle is made up.
+pub(super) const KIND: Kind = Kind {
+    name: "forged-handle",
+    family: Family::Defect,
+    points: PointKinds::of(&[PointKind::HandleLookup, PointKind::ModeSwitch]),
+    recurrence: Recurrence::Once,
+    parameters: &["value"],
+    about: "a handle is made up",
+    source: "Microsoft, \"Failure to Validate Object Handles\"; Koopman and DeVale, \"The Exception Handling Effectiveness of POSIX Operating Systems\", IEEE TSE 2000",
+    build: |parameters, _| {
+        let value = parameters.value.unwrap_or(u64::MAX);
+        fault(&KIND, move |operation, scene| {
+            if operation.kind == PointKind::HandleLookup {
+                operation.virt = value;
+                return Some(Verdict::Proceed);
+            }
+            if operation.virt >> 63 == 0 {
+                return None;
+            }
+            scene.set_register(ARGUMENTS[0] as usize, value);
+            Some(Verdict::Proceed)
+        })
+    },
+    draw: |stream, _, _| {
+        let value = match stream.below(4) {
+            0 => 4 * (1 + stream.below(16)),
+            1 => u64::MAX - stream.below(8),
+            2 => crate::kernel::layout::address::POOL + stream.below(4096),
+            _ => stream.word(),
+        };
+        Parameters { value: Some(value), ..Parameters::default() }
+    },
+};
+
+#[cfg(test)]
+mod tests {
+    use super::super::common::testing::*;
+
+    #[test]
+    fn the_look_up_is_made_with_what_was_made_up() {
+        let mut look_up = operation(PointKind::HandleLookup, 8, 1);
+
+        strike("forged-handle", "value = '0xdeadbeef'", &mut look_up, &mut FakeScene::new());
+
+        assert_eq!(look_up.virt, 0xdead_beef);
+    }
+
+    #[test]
+    fn the_way_out_of_the_kernel_has_no_arguments() {
+        let mut switch = operation(PointKind::ModeSwitch, 0x40_0000, 0);
+        assert_eq!(strike("forged-handle", "", &mut switch, &mut FakeScene::new()), None);
+    }
+}

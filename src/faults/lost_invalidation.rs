@@ -1,0 +1,48 @@
+//! A processor keeps a translation that it was told to drop.
+//!
+//! A missed shootdown: the tables are right, the cache is not, and a page that was taken away
+//! stays reachable.
+//!
+//! Source: Linux eb66ae030829, "mremap: properly flush TLB before releasing the page"
+//! (CVE-2018-18281).
+//!
+//! Injection point: `invalidate`.
+
+use super::common::*;
+
+/// A processor keeps a translation that it was told to drop.
+pub(super) const KIND: Kind = Kind {
+    name: "lost-invalidation",
+    family: Family::Defect,
+    points: PointKinds::of(&[PointKind::Invalidate]),
+    recurrence: Recurrence::Always,
+    parameters: &[],
+    about: "a processor keeps a translation that it was told to drop",
+    source: "Linux eb66ae030829, \"mremap: properly flush TLB before releasing the page\" (CVE-2018-18281)",
+    build: |_, _| {
+
+        fault(&KIND, |_, _| Some(Verdict::Skip))
+    },
+    draw: nothing,
+};
+
+#[cfg(test)]
+mod tests {
+    use super::super::common::testing::*;
+
+    #[test]
+    fn the_translation_is_kept() {
+        let mut operation = operation(PointKind::Invalidate, 0x1000, 8);
+        let verdict = strike("lost-invalidation", "", &mut operation, &mut FakeScene::new());
+        assert_eq!(verdict, Some(Verdict::Skip));
+    }
+
+
+    #[test]
+    fn another_point_is_none_of_its_business() {
+        let mut other = operation(PointKind::Store, 0x1000, 8);
+        let before = other;
+        assert_eq!(strike("lost-invalidation", "", &mut other, &mut FakeScene::new()), None);
+        assert_eq!(other, before);
+    }
+}

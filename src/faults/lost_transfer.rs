@@ -1,0 +1,47 @@
+//! A device says it is done and has transferred nothing.
+//!
+//! The buffer, or the disk, keeps what it held before, and nobody is told.
+//!
+//! Source: Prabhakaran et al., "IRON File Systems", SOSP 2005; Bairavasundaram et al., "An
+//! Analysis of Data Corruption in the Storage Stack", FAST 2008 (lost writes).
+//!
+//! Injection point: `dma`.
+
+use super::common::*;
+
+/// A device says it is done and has transferred nothing.
+pub(super) const KIND: Kind = Kind {
+    name: "lost-transfer",
+    family: Family::Defect,
+    points: PointKinds::of(&[PointKind::Dma]),
+    recurrence: Recurrence::Once,
+    parameters: &[],
+    about: "a device says it is done and has transferred nothing",
+    source: "Prabhakaran et al., \"IRON File Systems\", SOSP 2005; Bairavasundaram et al., \"An Analysis of Data Corruption in the Storage Stack\", FAST 2008 (lost writes)",
+    build: |_, _| {
+
+        fault(&KIND, |_, _| Some(Verdict::Skip))
+    },
+    draw: nothing,
+};
+
+#[cfg(test)]
+mod tests {
+    use super::super::common::testing::*;
+
+    #[test]
+    fn nothing_is_transferred() {
+        let mut operation = operation(PointKind::Dma, 0x1000, 8);
+        let verdict = strike("lost-transfer", "", &mut operation, &mut FakeScene::new());
+        assert_eq!(verdict, Some(Verdict::Skip));
+    }
+
+
+    #[test]
+    fn another_point_is_none_of_its_business() {
+        let mut other = operation(PointKind::Store, 0x1000, 8);
+        let before = other;
+        assert_eq!(strike("lost-transfer", "", &mut other, &mut FakeScene::new()), None);
+        assert_eq!(other, before);
+    }
+}

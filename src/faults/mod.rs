@@ -1,0 +1,203 @@
+//! What can go wrong? One file a fault.
+//!
+//! Each file says what goes wrong, which real defect it models and by whose word, and at which
+//! injection points it can strike. A fault knows the machine and the kernel's layout; it knows
+//! neither the rules nor the checks, so that it cannot aim at them.
+
+mod common;
+mod heavy_tail;
+mod parameters;
+mod wild;
+
+use crate::base::{Stream, nearest};
+use crate::injection::{Fault, PointKinds, PointRecord, Recurrence};
+use crate::world::directory::Directory;
+
+pub use heavy_tail::HeavyTail;
+pub use parameters::{Crash, Operator, Parameters};
+
+/// Whether a fault is legal disorder or a defect.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Family {
+    /// What a correct system must take: eviction, delay, reordering. It must raise no alarm.
+    Stress,
+    /// What must be contained, detected or reported.
+    Defect,
+}
+
+impl Family {
+    /// Its name in lists.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Stress => "stress",
+            Self::Defect => "defect",
+        }
+    }
+}
+
+/// Makes a fault of its parameters, or says what is wrong with them.
+pub type Build = fn(&Parameters, &Directory) -> Result<Box<dyn Fault>, String>;
+/// Draws parameters for a strike at a point that a run reached.
+pub type Draw = fn(&mut Stream, &PointRecord, &Directory) -> Parameters;
+
+/// A kind of fault. Make one for a fault of your own and [add](Registry::add) it.
+#[derive(Clone, Copy, Debug)]
+pub struct Kind {
+    /// Its name, unique in a registry.
+    pub name: &'static str,
+    /// Legal disorder, or a defect.
+    pub family: Family,
+    /// Where it can strike.
+    pub points: PointKinds,
+    /// How often it usually strikes.
+    pub recurrence: Recurrence,
+    /// The parameters it understands.
+    pub parameters: &'static [&'static str],
+    /// What goes wrong, in a sentence.
+    pub about: &'static str,
+    /// Where the real defect is described.
+    pub source: &'static str,
+    /// Makes one.
+    pub build: Build,
+    /// Draws parameters.
+    pub draw: Draw,
+}
+
+/// The kinds of fault that plans can name. Passed by value: add your own.
+#[derive(Clone, Debug)]
+pub struct Registry {
+    kinds: Vec<Kind>,
+}
+
+macro_rules! kinds {
+    ($($module:ident),* $(,)?) => {
+        $(mod $module;)*
+
+        /// Every kind this crate brings.
+        const STANDARD: &[Kind] = &[$($module::KIND),*];
+    };
+}
+
+kinds! {
+    wild_write,
+    wild_read,
+    use_after_free,
+    overrun,
+    crash,
+    hang,
+    dropped_step,
+    repeated_step,
+    replaced_step,
+    corrupted_register,
+    corrupted_code_byte,
+    corrupted_return_address,
+    corrupted_dispatch_entry,
+    stale_handle,
+    forged_handle,
+    kernel_address_as_argument,
+    wrong_length_as_argument,
+    skipped_probe,
+    double_free,
+    premature_free,
+    leak,
+    allocation_failure,
+    under_allocation,
+    lost_invalidation,
+    wrong_table_entry,
+    bit_flip,
+    lost_store,
+    torn_store,
+    lost_request,
+    dma_to_wrong_frame,
+    lost_transfer,
+    lost_interrupt,
+    repeated_interrupt,
+    evicted_translation,
+    evicted_translations,
+    excess_invalidation,
+    delayed_interrupt,
+    delayed_transfer,
+    spurious_interprocessor_interrupt,
+    preemption,
+}
+
+impl Default for Registry {
+    fn default() -> Self {
+        Self { kinds: STANDARD.to_vec() }
+    }
+}
+
+impl Registry {
+    /// No kinds at all.
+    #[must_use]
+    pub const fn empty() -> Self {
+        Self { kinds: Vec::new() }
+    }
+
+    /// Adds a kind; one of the same name is replaced.
+    pub fn add(&mut self, kind: Kind) {
+        self.kinds.retain(|known| known.name != kind.name);
+        self.kinds.push(kind);
+    }
+
+    /// All kinds, in order.
+    #[must_use]
+    pub fn kinds(&self) -> &[Kind] {
+        &self.kinds
+    }
+
+    /// The kind with this name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Kind> {
+        self.kinds.iter().find(|kind| kind.name == name)
+    }
+
+    /// A fault of the kind with this name.
+    ///
+    /// # Errors
+    ///
+    /// What is unknown or out of range, what was expected, and the nearest name.
+    pub fn build(&self, name: &str, parameters: &Parameters, directory: &Directory) -> Result<Box<dyn Fault>, String> {
+        let Some(kind) = self.get(name) else {
+            let hint = nearest(name, self.kinds.iter().map(|kind| kind.name))
+                .map_or(String::new(), |near| format!("; did you mean `{near}`?"));
+            return Err(format!("unknown fault `{name}`{hint}"));
+        };
+        kind.check(parameters, directory)?;
+        (kind.build)(parameters, directory)
+    }
+}
+
+impl Kind {
+    /// Whether it understands these parameters.
+    ///
+    /// # Errors
+    ///
+    /// The parameter that it does not take, or a name that is not there.
+    pub fn check(&self, parameters: &Parameters, directory: &Directory) -> Result<(), String> {
+        for given in parameters.given() {
+            if !self.parameters.contains(&given) {
+                let takes = match self.parameters {
+                    [] => "none".to_owned(),
+                    some => some.join(", "),
+                };
+                return Err(format!("{} takes no parameter `{given}`; it takes {takes}", self.name));
+            }
+        }
+        if let Some(target) = &parameters.target {
+            directory.check(target)?;
+        }
+        if let Some(name) = &parameters.process {
+            directory.check(&crate::world::directory::Target::of(
+                name,
+                crate::world::directory::Part::Root,
+                0,
+            ))?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

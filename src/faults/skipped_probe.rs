@@ -1,0 +1,47 @@
+//! A user buffer is not probed.
+//!
+//! The kernel takes the caller's word for it that the buffer is the caller's. With a right
+//! argument nothing happens; together with a wrong one, the kernel writes where the caller says.
+//!
+//! Source: Linux 96ca579a1ecc, "waitid(): Add missing access_ok() checks" (CVE-2017-5123).
+//!
+//! Injection point: `probe`.
+
+use super::common::*;
+
+/// A user buffer is not probed.
+pub(super) const KIND: Kind = Kind {
+    name: "skipped-probe",
+    family: Family::Defect,
+    points: PointKinds::of(&[PointKind::Probe]),
+    recurrence: Recurrence::Always,
+    parameters: &[],
+    about: "a user buffer is not probed",
+    source: "Linux 96ca579a1ecc, \"waitid(): Add missing access_ok() checks\" (CVE-2017-5123)",
+    build: |_, _| {
+
+        fault(&KIND, |_, _| Some(Verdict::Skip))
+    },
+    draw: nothing,
+};
+
+#[cfg(test)]
+mod tests {
+    use super::super::common::testing::*;
+
+    #[test]
+    fn the_probe_is_left_out() {
+        let mut operation = operation(PointKind::Probe, 0x1000, 8);
+        let verdict = strike("skipped-probe", "", &mut operation, &mut FakeScene::new());
+        assert_eq!(verdict, Some(Verdict::Skip));
+    }
+
+
+    #[test]
+    fn another_point_is_none_of_its_business() {
+        let mut other = operation(PointKind::Store, 0x1000, 8);
+        let before = other;
+        assert_eq!(strike("skipped-probe", "", &mut other, &mut FakeScene::new()), None);
+        assert_eq!(other, before);
+    }
+}

@@ -1,0 +1,62 @@
+//! A block of the pool is used after it was freed.
+//!
+//! The access goes to the first block of a free list, which is what a pointer kept too long leads
+//! to until the block is handed out again; there, to the link that the next allocation follows.
+//!
+//! Source: HackSys Extreme Vulnerable Driver, "UseAfterFreeNonPagedPool"; Microsoft, "Bug Check
+//! 0xD5: DRIVER_PAGE_FAULT_IN_FREED_SPECIAL_POOL".
+//!
+//! Injection points: `load`, `store`.
+
+use super::common::*;
+use crate::world::directory::free_pool_blocks;
+
+/// A block of the pool is used after it was freed.
+pub(super) const KIND: Kind = Kind {
+    name: "use-after-free",
+    family: Family::Defect,
+    points: PointKinds::of(&[PointKind::Load, PointKind::Store]),
+    recurrence: Recurrence::Once,
+    parameters: &["index", "offset"],
+    about: "an access goes to a pool block that was freed",
+    source: "HackSys Extreme Vulnerable Driver, \"UseAfterFreeNonPagedPool\"",
+    build: |parameters, _| {
+        let class = parameters.index_below(4)?.unwrap_or(0);
+        let offset = parameters.offset.unwrap_or(0);
+        fault(&KIND, move |operation, scene| {
+            let blocks = free_pool_blocks(scene);
+            let block = blocks.get(class % blocks.len().max(1))?;
+            operation.virt = block.wrapping_add_signed(offset);
+            Some(Verdict::Proceed)
+        })
+    },
+    draw: |stream, _, _| Parameters {
+        index: Some(index(stream, 4)),
+        offset: Some(i64::from(index(stream, 6)) * 8),
+        ..Parameters::default()
+    },
+};
+
+#[cfg(test)]
+mod tests {
+    use super::super::common::testing::*;
+
+    #[test]
+    fn the_access_goes_to_a_free_block() {
+        let mut scene = FakeScene::new();
+        scene.map(address::KERNEL_DATA, 1).put(address::KERNEL_DATA + pool_lists::FREE_128.offset, 0x8010);
+        let mut store = operation(PointKind::Store, 0x1000, 1);
+
+        let verdict = strike("use-after-free", "offset = '0x8'", &mut store, &mut scene);
+
+        assert_eq!((verdict, store.virt), (Some(Verdict::Proceed), 0x8018));
+    }
+
+    #[test]
+    fn while_nothing_is_free_nothing_is_used_after_free() {
+        let mut scene = FakeScene::new();
+        scene.map(address::KERNEL_DATA, 1);
+        let mut store = operation(PointKind::Store, 0x1000, 1);
+        assert_eq!(strike("use-after-free", "", &mut store, &mut scene), None);
+    }
+}

@@ -1,0 +1,126 @@
+//! Where a wild pointer leads: the operators that wild writes and wild reads share.
+
+use rand::distr::Distribution as _;
+
+use super::common::*;
+use super::heavy_tail::HeavyTail;
+use crate::world::directory::{free_pool_blocks, mapped_pages, process_root, walk};
+
+/// Where the access goes instead.
+pub(super) enum Redirection {
+    /// To this linear address.
+    Linear(u64),
+    /// To this physical address: another address space's.
+    Physical(u64),
+}
+
+pub(super) const PARAMETERS: &[&str] =
+    &["operator", "offset", "bit", "index", "value", "target", "process"];
+
+/// Registers that can hold a pointer: all but the stack pointer.
+const REGISTERS: [usize; 15] = [0, 1, 2, 3, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
+
+/// Checks what each operator needs.
+pub(super) fn check(parameters: &Parameters) -> Result<Operator, String> {
+    let operator = parameters.operator.unwrap_or(Operator::Offset);
+    parameters.bit_or(0)?;
+    match operator {
+        Operator::Target if parameters.target.is_none() => {
+            Err("operator `target` needs the parameter `target`".to_owned())
+        }
+        Operator::Offset if parameters.offset == Some(0) => {
+            Err("an offset of 0 is no miss; expected another".to_owned())
+        }
+        _ => Ok(operator),
+    }
+}
+
+/// Where the access goes instead; `None` when the operator has nothing to lead to here.
+pub(super) fn redirect(
+    operator: Operator,
+    parameters: &Parameters,
+    directory: &Directory,
+    operation: &Operation,
+    scene: &dyn Scene,
+) -> Option<Redirection> {
+    let virt = operation.virt;
+    let index = usize::from(parameters.index.unwrap_or(0));
+    let to = match operator {
+        Operator::Offset => virt.wrapping_add_signed(parameters.offset.unwrap_or(8)),
+        Operator::Bit => virt ^ 1 << parameters.bit.unwrap_or(3),
+        Operator::Stale => {
+            let blocks = free_pool_blocks(scene);
+            let block = blocks.get(index % blocks.len().max(1))?;
+            block + virt % 48 / 8 * 8
+        }
+        Operator::Base => {
+            let near = |&register: &usize| virt.wrapping_sub(scene.register(register)) < 4096;
+            let base = REGISTERS.iter().find(|register| near(register)).map_or(virt, |&r| scene.register(r));
+            let others: Vec<u64> = REGISTERS
+                .iter()
+                .map(|&register| scene.register(register))
+                .filter(|&value| value >> 12 != base >> 12 && scene.translate(VirtAddr(value)).is_some())
+                .collect();
+            others.get(index % others.len().max(1))?.wrapping_add(virt - base)
+        }
+        Operator::Context => {
+            let named = |name: &str| parameters.process.as_ref().is_none_or(|wanted| wanted == name);
+            let phys = directory
+                .roster()
+                .iter()
+                .filter(|(_, entry)| entry.kind.is_process() && named(&entry.name))
+                .filter_map(|(principal, _)| process_root(scene, principal))
+                .filter(|root| root >> 12 != scene.root() >> 12)
+                .find_map(|root| walk(scene, root, virt))?;
+            // The system half is the same in every process: nothing would be wrong there.
+            return (virt >> 63 == 0).then_some(Redirection::Physical(phys));
+        }
+        Operator::Uniform => {
+            let pages = mapped_pages(scene);
+            let draw = parameters.value.unwrap_or(0);
+            let page = pages.get(usize::try_from(draw / 512 % (pages.len() as u64).max(1)).ok()?)?;
+            page + draw % 512 * 8
+        }
+        Operator::Target => {
+            let place = directory.locate(parameters.target.as_ref()?, scene)?;
+            match place.virt {
+                Some(virt) => virt,
+                None => return Some(Redirection::Physical(place.phys)),
+            }
+        }
+    };
+    (to != virt).then_some(Redirection::Linear(to))
+}
+
+/// Draws an operator, near misses first, and what it needs.
+pub(super) fn draw(stream: &mut Stream, at: &PointRecord, directory: &Directory) -> Parameters {
+    let operator = *stream.weighted(&[
+        (8, Operator::Offset),
+        (4, Operator::Bit),
+        (2, Operator::Stale),
+        (2, Operator::Base),
+        (2, Operator::Context),
+        (2, Operator::Uniform),
+        (2, Operator::Target),
+    ]);
+    draw_for(operator, stream, at, directory)
+}
+
+/// Draws what an operator needs.
+pub(super) fn draw_for(
+    operator: Operator,
+    stream: &mut Stream,
+    _: &PointRecord,
+    directory: &Directory,
+) -> Parameters {
+    let mut parameters = Parameters { operator: Some(operator), ..Parameters::default() };
+    match operator {
+        Operator::Offset => parameters.offset = Some(HeavyTail.sample(stream)),
+        Operator::Bit => parameters.bit = Some(bit(stream)),
+        Operator::Stale | Operator::Base => parameters.index = Some(index(stream, 4)),
+        Operator::Context => {}
+        Operator::Uniform => parameters.value = Some(stream.below(1 << 24)),
+        Operator::Target => parameters.target = stream.pick(&directory.targets()).cloned(),
+    }
+    parameters
+}
