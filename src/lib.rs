@@ -1,6 +1,7 @@
 //! Deterministic fault injection for the boundary between user mode and kernel mode.
 
 pub mod base;
+pub mod faults;
 pub mod injection;
 pub mod kernel;
 pub mod machine;

@@ -7,6 +7,7 @@ pub mod action;
 mod build;
 pub mod components;
 pub mod configuration;
+pub mod directory;
 pub mod driver;
 mod schedule;
 
