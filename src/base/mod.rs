@@ -7,6 +7,7 @@
 mod access;
 mod address;
 mod digest;
+mod domain;
 mod event;
 mod layout;
 mod principal;
@@ -19,6 +20,7 @@ mod witness;
 pub use access::{Access, Ring};
 pub use address::{FRAME_BYTES, Frame, Page, PhysAddr, VirtAddr};
 pub use digest::{Digest, TraceHash};
+pub use domain::Domain;
 pub use event::{Event, EventKind};
 pub use layout::Field;
 pub use principal::{Principal, PrincipalKind, PrincipalSet};
