@@ -1,5 +1,6 @@
 //! Deterministic fault injection for the boundary between user mode and kernel mode.
 
+pub mod authority;
 pub mod base;
 pub mod faults;
 pub mod injection;

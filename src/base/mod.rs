@@ -7,6 +7,7 @@
 mod access;
 mod address;
 mod digest;
+mod domain;
 mod event;
 mod layout;
 mod nearest;
@@ -20,6 +21,7 @@ mod witness;
 pub use access::{Access, Ring};
 pub use address::{FRAME_BYTES, Frame, Page, PhysAddr, VirtAddr};
 pub use digest::{Digest, TraceHash};
+pub use domain::Domain;
 pub use event::{Event, EventKind};
 pub use layout::Field;
 pub use nearest::nearest;

@@ -63,7 +63,7 @@ impl Principal {
 }
 
 /// A set of principals.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash, Default)]
 pub struct PrincipalSet(pub u64);
 
 impl PrincipalSet {

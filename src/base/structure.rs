@@ -88,6 +88,14 @@ structures! {
     CrashBlock = "crash block",
 }
 
+impl Structure {
+    /// Whether it is what user mode itself keeps in memory.
+    #[must_use]
+    pub const fn is_user(self) -> bool {
+        matches!(self, Self::UserData | Self::UserStack | Self::SharedSection)
+    }
+}
+
 impl fmt::Display for Structure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())

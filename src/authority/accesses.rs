@@ -1,0 +1,318 @@
+//! Was this load, store or transfer granted?
+//!
+//! A store is granted when the actor may write the region *and* meant what is there: a kernel that
+//! writes a handle into a page table is wrong although both are its own. Bytes last written by a
+//! store that was not granted, or by one that a fault altered, are corrupt until a granted store
+//! replaces them or the memory is handed back.
+
+use crate::base::{Domain, Event, EventKind, Principal, PrincipalSet, Structure};
+
+use super::record::{Consumption, Corruption, Disclosure, TableStore, Trespass};
+use super::region::Region;
+use super::state::LastLoad;
+use super::{Authority, RECORDS_MAX, keep};
+
+impl Authority {
+    #[inline(always)]
+    pub(super) fn step(&mut self, event: &Event) {
+        if !self.state.is_ordinary() {
+            self.first_step(event);
+        }
+        let Some(word) = self.word_of(event.phys) else { return };
+        let rights = &self.regions.rights[usize::from(self.words[word])];
+        if !rights.readers.contains(event.actor) {
+            self.read_trespass(event, word, 2);
+        }
+        if self.state.corrupt_words != 0 {
+            self.consume_run(event, word, 2);
+        }
+    }
+
+    #[cold]
+    fn first_step(&mut self, event: &Event) {
+        if self.state.is_booting() && self.booted.is_none() {
+            self.booted = Some(self.undo.len());
+        }
+        self.state.runs(event.processor);
+    }
+
+    #[inline(always)]
+    pub(super) fn load(&mut self, event: &Event) {
+        let Some(word) = self.word_of(event.phys) else { return };
+        let rights = &self.regions.rights[usize::from(self.words[word])];
+        #[allow(clippy::cast_possible_truncation, reason = "a world has at most 2^29 words")]
+        let last = LastLoad { word: word as u32, mask: event.mask, value: event.value };
+        self.state.last_load = last;
+        if !rights.readers.contains(event.actor) {
+            self.read_trespass(event, word, 1);
+        }
+        if self.state.corrupt_words != 0 && self.corrupt[word] & event.mask != 0 {
+            self.consume(event, word);
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn store(&mut self, event: &Event) {
+        let Some(word) = self.word_of(event.phys) else { return };
+        let rights = &self.regions.rights[usize::from(self.words[word])];
+        let is_plain = rights.writers.contains(event.actor)
+            & (rights.structure as u8 == event.structure as u8)
+            & !rights.is_watched
+            & !event.struck;
+        if !is_plain || self.state.corrupt_words != 0 {
+            self.unusual_store(event, word);
+        }
+    }
+
+    /// Who acts: the processor for itself and the kernel while it delivers.
+    fn acting(&self, event: &Event) -> Principal {
+        if self.state.is_delivering(event.processor) { Principal::KERNEL } else { event.actor }
+    }
+
+    #[cold]
+    fn read_trespass(&mut self, event: &Event, word: usize, words: u64) {
+        if self.acting(event) != event.actor {
+            return;
+        }
+        self.trespass(event, word, words);
+    }
+
+    fn trespass(&mut self, event: &Event, word: usize, words: u64) {
+        let region = *self.regions.get(self.words[word]);
+        let domain = Domain::of(&self.roster, event.actor, region.owner, region.structure);
+        let trespass = Trespass {
+            event: *event,
+            ring: self.state.ring(event.processor),
+            owner: region.owner,
+            structure: region.structure,
+            domain,
+            ordinal: self.state.ordinal,
+            words,
+        };
+        keep(&mut self.trespasses, trespass);
+    }
+
+    fn consume_run(&mut self, event: &Event, first: usize, len: usize) {
+        for word in first..(first + len).min(self.words.len()) {
+            if self.corrupt[word] != 0 {
+                self.consume(event, word);
+            }
+        }
+    }
+
+    #[cold]
+    fn consume(&mut self, event: &Event, word: usize) {
+        self.state.consumed += 1;
+        let consumption = Consumption {
+            reader: event.actor,
+            context: event.context,
+            structure: self.regions.get(self.words[word]).structure,
+            phys: word as u64 * 8,
+            ordinal: self.state.ordinal,
+            corruption: usize::from(self.origins[word]),
+        };
+        keep(&mut self.consumptions, consumption);
+    }
+
+    /// Writes a corruption down and returns its number; beyond the bound, that of the last.
+    fn corruption(&mut self, event: &Event, region: &Region, phys: u64, words: u64) -> u16 {
+        let corruption = Corruption {
+            culprit: event.actor,
+            struck: event.struck,
+            owner: region.owner,
+            structure: region.structure,
+            domain: Domain::of(&self.roster, event.actor, region.owner, region.structure),
+            phys,
+            words,
+            ordinal: self.state.ordinal,
+        };
+        const { assert!(RECORDS_MAX <= u16::MAX as usize) };
+        keep(&mut self.corruptions, corruption);
+        u16::try_from(self.corruptions.len() - 1).expect("few corruptions are kept")
+    }
+
+    /// A store that is not plainly granted, or that may replace corrupt bytes.
+    #[inline(never)]
+    fn unusual_store(&mut self, event: &Event, word: usize) {
+        let number = self.words[word];
+        let region = *self.regions.get(number);
+        let actor = self.acting(event);
+        let may_write = self.regions.rights[usize::from(number)].writers.contains(actor);
+        let is_granted = may_write && region.is_meant(event.structure);
+        if region.structure == Structure::PageTable {
+            let phys = word as u64 * 8;
+            let store = TableStore { phys, words: 1, old: event.old, value: event.value };
+            keep(&mut self.table_stores, store);
+        }
+        if is_granted {
+            self.disclose(event, word, &region);
+        } else {
+            self.trespass(event, word, 1);
+        }
+        if is_granted && !event.struck {
+            if self.state.corrupt_words != 0 {
+                self.clear_corrupt(word, event.mask);
+            }
+        } else {
+            let origin = self.corruption(event, &region, word as u64 * 8, 1);
+            self.set_corrupt(word, self.corrupt[word] | event.mask, origin);
+        }
+        if region.residue.is_some() {
+            self.put(word, 1, number, Region { residue: None, ..region });
+        }
+    }
+
+    /// A store of kernel mode to a process's memory: if it is the other half of a copy, was the source
+    /// the process's to read?
+    fn disclose(&mut self, event: &Event, word: usize, region: &Region) {
+        if !region.structure.is_user() || region.owner == Some(event.actor) {
+            return;
+        }
+        let LastLoad { word: source, mask, value } = self.state.last_load;
+        let is_copy = mask == event.mask && (value ^ event.value) & bits_of(mask) == 0;
+        let from = *self.regions.get(self.words[source as usize]);
+        // What the kernel keeps in order to answer requests may be given out; other processes'
+        // memory, tables and headers may not.
+        let is_for_answers = matches!(
+            from.structure,
+            Structure::SystemBuffer
+                | Structure::RequestPacket
+                | Structure::ObjectBody
+                | Structure::FileCache
+                | Structure::DmaBuffer
+                | Structure::DriverData
+                | Structure::KernelStack
+        );
+        if !is_copy || is_for_answers || value & bits_of(mask) == 0 || source as usize == word {
+            return;
+        }
+        let readers = self.regions.rights[usize::from(self.words[source as usize])].readers;
+        let processes = region.owner.map_or(PrincipalSet::NOBODY, PrincipalSet::of);
+        let receivers = processes.union(region.shared_read).union(region.shared_write);
+        // A child that is being made gets a copy of its parent's data.
+        let unknowing = receivers.iter().find(|&receiver| {
+            self.state.alive.contains(receiver) && !readers.contains(receiver)
+        });
+        if let Some(receiver) = unknowing {
+            let disclosure = Disclosure {
+                actor: event.actor,
+                receiver,
+                owner: from.owner,
+                structure: from.structure,
+                source: u64::from(source) * 8,
+                target: word as u64 * 8,
+                ordinal: self.state.ordinal,
+            };
+            keep(&mut self.disclosures, disclosure);
+        }
+    }
+
+    pub(super) fn load_run(&mut self, event: &Event) {
+        let Some((first, len)) = self.range_within(event) else { return };
+        let mut runs = self.runs(first, len);
+        while let Some((first, len, number)) = runs.next(self) {
+            if !self.regions.rights[usize::from(number)].readers.contains(event.actor) {
+                self.read_trespass(event, first, len as u64);
+            }
+        }
+        if self.state.corrupt_words != 0 {
+            self.consume_run(event, first, len);
+        }
+    }
+
+    /// The words of a run as far as they are in memory.
+    fn range_within(&self, event: &Event) -> Option<(usize, usize)> {
+        let first = self.word_of(event.phys)?;
+        let len = usize::try_from(event.value).unwrap_or(usize::MAX);
+        Some((first, len.min(self.words.len() - first)))
+    }
+
+    pub(super) fn store_run(&mut self, event: &Event) {
+        let Some((first, len)) = self.range_within(event) else { return };
+        let actor = self.acting(event);
+        let mut runs = self.runs(first, len);
+        while let Some((first, len, number)) = runs.next(self) {
+            let region = *self.regions.get(number);
+            let (phys, words) = (first as u64 * 8, len as u64);
+            let is_granted = self.regions.rights[usize::from(number)].writers.contains(actor)
+                && region.is_meant(event.structure);
+            if region.structure == Structure::PageTable {
+                let store = TableStore { phys, words, old: 0, value: 0 };
+                keep(&mut self.table_stores, store);
+            }
+            if !is_granted {
+                self.trespass(event, first, words);
+            }
+            if is_granted && !event.struck {
+                self.clear_corrupt_run(first, len);
+            } else {
+                let origin = self.corruption(event, &region, phys, words);
+                for word in first..first + len {
+                    self.set_corrupt(word, 0xff, origin);
+                }
+            }
+            if region.residue.is_some() {
+                self.put(first, len, number, Region { residue: None, ..region });
+            }
+        }
+    }
+
+    pub(super) fn dma_write(&mut self, event: &Event) {
+        let Some(word) = self.word_of(event.phys) else { return };
+        let rights = &self.regions.rights[usize::from(self.words[word])];
+        if !rights.writers.contains(event.actor) || rights.is_watched || event.struck {
+            self.unusual_store(event, word);
+        } else if self.state.corrupt_words != 0 {
+            self.clear_corrupt(word, event.mask);
+        }
+    }
+
+    pub(super) fn dma_read(&mut self, event: &Event) {
+        let Some(word) = self.word_of(event.phys) else { return };
+        let rights = &self.regions.rights[usize::from(self.words[word])];
+        if !rights.readers.contains(event.actor) {
+            self.trespass(event, word, 1);
+        }
+        if self.corrupt[word] & event.mask != 0 {
+            self.consume(event, word);
+        }
+    }
+
+    /// The processor read an entry and set bits in it: whoever wrote it before is still its author.
+    pub(super) fn table_mark(&mut self, event: &Event) {
+        let Some(word) = self.word_of(event.phys) else { return };
+        if self.corrupt[word] != 0 {
+            self.consume(event, word);
+        }
+    }
+
+    pub(super) fn mode_switch(&mut self, event: &Event) {
+        self.state.switches(event.processor, event.value);
+        let is_return = event.value == 3 && event.old == Event::BY_SYSRET;
+        if !is_return || event.kind != EventKind::ModeSwitch {
+            return;
+        }
+        let process = usize::from(event.context.0 & 63);
+        let since = self.state.returned[process];
+        let newly = self.withdrawals.iter().rev().take_while(|withdrawal| withdrawal.ordinal > since);
+        let newly: Vec<_> = newly.filter(|withdrawal| withdrawal.context == event.context).collect();
+        for withdrawal in newly.into_iter().rev() {
+            keep(&mut self.bound, *withdrawal);
+        }
+        self.state.returned[process] = self.state.ordinal;
+        self.state.asking[process].is_open = false;
+    }
+}
+
+/// The bits of the bytes in a mask.
+const fn bits_of(mask: u8) -> u64 {
+    let mut bits = 0;
+    let mut byte = 0;
+    while byte < 8 {
+        if mask >> byte & 1 == 1 {
+            bits |= 0xff << (8 * byte);
+        }
+        byte += 1;
+    }
+    bits
+}

@@ -1,0 +1,139 @@
+//! Who may influence whom?
+//!
+//! Everything here follows from claims that were found true. What once was possible stays possible:
+//! an effect may show later than its cause.
+//!
+//! | what happened | who may influence whom directly |
+//! |---|---|
+//! | a section is mapped | whoever may write it → whoever may read it |
+//! | two processes have handles to one object | each the other |
+//! | a process has a handle to a process | the holder → the process |
+//! | a process is created by another | creator → created |
+//! | a request is handed to a driver host | requestor and host, each the other |
+//! | two processes make requests of one driver about one file | each the other |
+//! | a critical process | → everybody: the system stops with it |
+//! | kernel mode, or a device | → everybody |
+//!
+//! [`Authority::influences`] is the transitive closure through user mode. A third party that shares
+//! anything with anybody may also see another order of things, because whoever it shares with now
+//! runs at other times: [`Authority::has_shared_resources`].
+
+use crate::base::{Event, Principal, PrincipalKind, PrincipalSet};
+
+use super::books::Undo;
+use super::region::Region;
+use super::Authority;
+
+/// Something that processes use through one driver.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Resource {
+    driver: Principal,
+    file: u64,
+    pub(super) users: PrincipalSet,
+}
+
+impl Authority {
+    /// Everybody whose observations `principal` may change with leave, itself included.
+    #[must_use]
+    pub fn influences(&self, principal: Principal) -> PrincipalSet {
+        let mut reached = PrincipalSet::of(principal);
+        let mut done = PrincipalSet::NOBODY;
+        // Each turn finishes one principal, so there are at most as many turns as principals.
+        while let Some(next) = reached.iter().find(|&next| !done.contains(next)) {
+            done = done.with(next);
+            if !self.roster.kind(next).is_process() || self.state.critical.contains(next) {
+                return self.everybody();
+            }
+            reached = reached.union(self.state.direct[usize::from(next.0 & 63)]);
+        }
+        reached
+    }
+
+    /// Whether it shares anything that changes with somebody else.
+    #[must_use]
+    pub fn has_shared_resources(&self, principal: Principal) -> bool {
+        let direct = &self.state.direct;
+        !direct[usize::from(principal.0 & 63)].without(principal).is_empty()
+            || direct.iter().enumerate().any(|(other, influenced)| {
+                other != usize::from(principal.0) && influenced.contains(principal)
+            })
+            || self.resources.iter().any(|resource| resource.users.contains(principal))
+    }
+
+    fn everybody(&self) -> PrincipalSet {
+        self.roster.iter().fold(PrincipalSet::NOBODY, |set, (principal, _)| set.with(principal))
+    }
+
+    fn may_influence(&mut self, from: Principal, to: Principal) {
+        let is_process = |principal| self.roster.kind(principal).is_process();
+        if from != to && is_process(from) && is_process(to) {
+            let direct = &mut self.state.direct[usize::from(from.0 & 63)];
+            *direct = direct.with(to);
+        }
+    }
+
+    fn may_influence_each_other(&mut self, one: Principal, other: Principal) {
+        self.may_influence(one, other);
+        self.may_influence(other, one);
+    }
+
+    /// A section is now also mapped by `newcomer`.
+    pub(super) fn shared(&mut self, region: &Region, newcomer: Principal) {
+        for writer in region.shared_write.iter() {
+            self.may_influence(writer, newcomer);
+        }
+        if region.shared_write.contains(newcomer) {
+            for reader in region.shared_read.union(region.shared_write).iter() {
+                self.may_influence(newcomer, reader);
+            }
+        }
+    }
+
+    /// A process now has a handle to an object.
+    pub(super) fn held(&mut self, process: Principal, object: u64) {
+        let others = self.handles().filter(|(_, _, handle)| handle.object == object);
+        let others = others.fold(PrincipalSet::NOBODY, |set, (other, _, _)| set.with(other));
+        let is_a_process = self.state.objects.iter().position(|&known| known == object && object != 0);
+        if let Some(number) = is_a_process {
+            #[allow(clippy::cast_possible_truncation, reason = "64 principals")]
+            self.may_influence(process, Principal(number as u8));
+            return;
+        }
+        for other in others.iter() {
+            self.may_influence_each_other(process, other);
+        }
+    }
+
+    pub(super) fn created(&mut self, creator: Principal, process: Principal) {
+        self.may_influence(creator, process);
+    }
+
+    /// A request of the process in context was handed to a driver.
+    #[allow(clippy::cast_possible_truncation, reason = "few resources")]
+    pub(super) fn handover(&mut self, event: &Event) {
+        let (requestor, driver) = (event.context, event.subject);
+        if !self.roster.kind(requestor).is_process() {
+            return;
+        }
+        if self.roster.kind(driver) == PrincipalKind::DriverHost {
+            self.may_influence_each_other(requestor, driver);
+        }
+        let known = self
+            .resources
+            .iter()
+            .position(|resource| resource.driver == driver && resource.file == event.value);
+        let index = known.unwrap_or_else(|| {
+            let users = PrincipalSet::NOBODY;
+            self.resources.push(Resource { driver, file: event.value, users });
+            self.resources.len() - 1
+        });
+        let users = self.resources[index].users;
+        if !users.contains(requestor) {
+            self.undo.push(Undo::Users { index: index as u32, users: users.0 });
+            self.resources[index].users = users.with(requestor);
+            for other in users.iter() {
+                self.may_influence_each_other(requestor, other);
+            }
+        }
+    }
+}

@@ -1,0 +1,451 @@
+//! Who owns which bytes as what, who may influence whom?
+//!
+//! The specification of a world, fed with requests and with claims that it checks against its own
+//! books. It never reads memory, page tables, caches or faults, so nothing that goes wrong there can
+//! make it agree. Loads, stores and steps dominate what it is told; each costs a look-up or two in
+//! arrays.
+//!
+//! | module | answers |
+//! |---|---|
+//! | [`region`] | what do the books say of a word, and who may do what with it? |
+//! | `books` | which words, which corrupt bytes, and how to go back? |
+//! | `accesses` | was this load, store or transfer granted? |
+//! | `claims` | does this claim fit the request and the books? |
+//! | `handles` | which handle leads where, with which rights? |
+//! | `influence` | who may influence whom? |
+//! | [`observation`] | what did each principal see? |
+//! | [`record`] | what was found out? |
+
+mod accesses;
+mod books;
+mod claims;
+mod handles;
+mod influence;
+pub mod observation;
+pub mod record;
+pub mod region;
+mod state;
+
+use std::collections::BTreeMap;
+
+use crate::base::{Access, Event, EventKind, PhysAddr, Principal, PrincipalSet, Roster, Structure, Witness};
+
+pub use handles::Handle;
+pub use observation::{Observation, Observations, Seen};
+pub use record::{
+    Consumption, Corruption, Disclosure, FalseClaim, Falsehood, Marks, Residue, TableStore, Trespass,
+    Withdrawal,
+};
+pub use region::Region;
+
+use books::Undo;
+use handles::Use;
+use influence::Resource;
+use region::Regions;
+use state::State;
+
+/// Records of one sort that are kept; what comes after is counted where it matters and dropped.
+const RECORDS_MAX: usize = 4096;
+
+/// The books of one world.
+#[derive(Clone, Debug)]
+pub struct Authority {
+    roster: Roster,
+    regions: Regions,
+    /// Which region each word is in.
+    words: Vec<u16>,
+    /// Which bytes of each word are corrupt.
+    corrupt: Vec<u8>,
+    /// By which corruption.
+    origins: Vec<u16>,
+    state: State,
+    undo: Vec<Undo>,
+    handles: BTreeMap<(Principal, u64), Handle>,
+    uses: Vec<Use>,
+    resources: Vec<Resource>,
+    observations: Observations,
+    trespasses: Vec<Trespass>,
+    corruptions: Vec<Corruption>,
+    consumptions: Vec<Consumption>,
+    false_claims: Vec<FalseClaim>,
+    table_stores: Vec<TableStore>,
+    withdrawals: Vec<Withdrawal>,
+    bound: Vec<Withdrawal>,
+    disclosures: Vec<Disclosure>,
+    residues: Vec<Residue>,
+    /// How long the way back was when the first boot had announced everything.
+    booted: Option<usize>,
+}
+
+/// Everything needed to put the books back where they were.
+#[derive(Clone, Debug)]
+pub struct Checkpoint {
+    state: State,
+    undo: usize,
+    regions: usize,
+    uses: usize,
+    resources: usize,
+    trespasses: usize,
+    corruptions: usize,
+    consumptions: usize,
+    false_claims: usize,
+    table_stores: usize,
+    withdrawals: usize,
+    bound: usize,
+    disclosures: usize,
+    residues: usize,
+    booted: Option<usize>,
+}
+
+/// Takes in a record if there is room.
+fn keep<T>(records: &mut Vec<T>, record: T) {
+    if records.len() < RECORDS_MAX {
+        records.push(record);
+    }
+}
+
+impl Authority {
+    /// Empty books for a world with this much memory and these principals.
+    ///
+    /// # Panics
+    ///
+    /// When the roster does not begin with the kernel.
+    #[must_use]
+    pub fn new(memory_words: usize, roster: Roster) -> Self {
+        assert!(!roster.is_empty(), "a world has a kernel");
+        let regions = Regions::new(&roster);
+        let state = State::new(&roster);
+        let observations = Observations::new(roster.len());
+        Self {
+            roster,
+            regions,
+            words: vec![0; memory_words],
+            corrupt: vec![0; memory_words],
+            origins: vec![0; memory_words],
+            state,
+            undo: Vec::new(),
+            handles: BTreeMap::new(),
+            uses: Vec::new(),
+            resources: Vec::new(),
+            observations,
+            trespasses: Vec::new(),
+            corruptions: Vec::new(),
+            consumptions: Vec::new(),
+            false_claims: Vec::new(),
+            table_stores: Vec::new(),
+            withdrawals: Vec::new(),
+            bound: Vec::new(),
+            disclosures: Vec::new(),
+            residues: Vec::new(),
+            booted: None,
+        }
+    }
+
+    /// Who there is.
+    #[must_use]
+    pub fn roster(&self) -> &Roster {
+        &self.roster
+    }
+
+    /// Events seen so far.
+    #[must_use]
+    pub fn ordinal(&self) -> u64 {
+        self.state.ordinal
+    }
+
+    /// The entry of the word at an address; nobody's outside memory.
+    #[must_use]
+    pub fn region_at(&self, phys: PhysAddr) -> &Region {
+        let number = self.word_of(phys.raw()).map_or(0, |word| self.words[word]);
+        self.regions.get(number)
+    }
+
+    /// Whose the word at an address is.
+    #[must_use]
+    pub fn owner_of(&self, phys: PhysAddr) -> Option<Principal> {
+        self.region_at(phys).owner
+    }
+
+    /// What the word at an address is.
+    #[must_use]
+    pub fn structure_of(&self, phys: PhysAddr) -> Structure {
+        self.region_at(phys).structure
+    }
+
+    /// Whether a principal may read the word at an address.
+    #[must_use]
+    pub fn may_read(&self, principal: Principal, phys: PhysAddr) -> bool {
+        self.word_of(phys.raw()).is_some_and(|word| {
+            self.regions.rights[usize::from(self.words[word])].readers.contains(principal)
+        })
+    }
+
+    /// Whether a principal may write the word at an address, as the structure it is.
+    #[must_use]
+    pub fn may_write(&self, principal: Principal, phys: PhysAddr) -> bool {
+        self.word_of(phys.raw()).is_some_and(|word| {
+            self.regions.rights[usize::from(self.words[word])].writers.contains(principal)
+        })
+    }
+
+    /// Whether a process may have the word at an address within reach of its user mode, with this
+    /// kind of access.
+    #[must_use]
+    pub fn may_reach(&self, process: Principal, phys: PhysAddr, access: Access) -> bool {
+        match access {
+            Access::Write => self.may_write(process, phys),
+            Access::Read | Access::Execute => self.may_read(process, phys),
+        }
+    }
+
+    /// Words that a principal owns.
+    #[must_use]
+    pub fn words_owned(&self, principal: Principal) -> u64 {
+        u64::from(self.state.owned[usize::from(principal.0 & 63)])
+    }
+
+    /// Words that are nobody's within `words` words from `phys` on.
+    #[must_use]
+    pub fn words_free(&self, phys: PhysAddr, words: usize) -> usize {
+        let Some(first) = self.word_of(phys.raw()) else { return 0 };
+        let end = (first + words).min(self.words.len());
+        self.words[first..end]
+            .iter()
+            .filter(|&&number| self.regions.get(number).is_free())
+            .count()
+    }
+
+    /// Processes that exist.
+    #[must_use]
+    pub fn alive(&self) -> PrincipalSet {
+        self.state.alive
+    }
+
+    /// Processes that have ended and were not created again.
+    #[must_use]
+    pub fn ended(&self) -> PrincipalSet {
+        self.state.ended
+    }
+
+    /// Driver hosts that were restarted since the run began.
+    #[must_use]
+    pub fn restarted(&self) -> PrincipalSet {
+        self.state.restarted
+    }
+
+    /// Devices that were given up: bit n is device n.
+    #[must_use]
+    pub fn devices_disabled(&self) -> u64 {
+        self.state.disabled
+    }
+
+    /// Corrupt words there are now.
+    #[must_use]
+    pub fn corrupt_words(&self) -> u64 {
+        u64::from(self.state.corrupt_words)
+    }
+
+    /// Which bytes of the word at an address are corrupt.
+    #[must_use]
+    pub fn corrupt_bytes(&self, phys: PhysAddr) -> u8 {
+        self.word_of(phys.raw()).map_or(0, |word| self.corrupt[word])
+    }
+
+    /// The corrupt words there are now, with the corruption that made them. Reads all of the map
+    /// unless there are none.
+    pub fn corrupt_places(&self) -> impl Iterator<Item = (PhysAddr, &Corruption)> {
+        let all = if self.state.corrupt_words == 0 { &[][..] } else { &self.corrupt[..] };
+        all.iter().enumerate().filter(|(_, mask)| **mask != 0).filter_map(|(word, _)| {
+            let corruption = self.corruptions.get(usize::from(self.origins[word]))?;
+            Some((PhysAddr::truncated(word as u64 * 8), corruption))
+        })
+    }
+
+    /// Reads of corrupt bytes so far, those not recorded included.
+    #[must_use]
+    pub fn consumption_count(&self) -> u64 {
+        self.state.consumed
+    }
+
+    /// Stores, loads and transfers that were not granted.
+    #[must_use]
+    pub fn trespasses(&self) -> &[Trespass] {
+        &self.trespasses
+    }
+
+    /// What became corrupt, by which store.
+    #[must_use]
+    pub fn corruptions(&self) -> &[Corruption] {
+        &self.corruptions
+    }
+
+    /// The first reads of corrupt bytes.
+    #[must_use]
+    pub fn consumptions(&self) -> &[Consumption] {
+        &self.consumptions
+    }
+
+    /// Claims that were not true.
+    #[must_use]
+    pub fn false_claims(&self) -> &[FalseClaim] {
+        &self.false_claims
+    }
+
+    /// Stores to page tables.
+    #[must_use]
+    pub fn table_stores(&self) -> &[TableStore] {
+        &self.table_stores
+    }
+
+    /// What was taken from whoever could reach it in user mode.
+    #[must_use]
+    pub fn withdrawals(&self) -> &[Withdrawal] {
+        &self.withdrawals
+    }
+
+    /// Withdrawals whose operation has returned, in the order in which they became binding.
+    #[must_use]
+    pub fn bound(&self) -> &[Withdrawal] {
+        &self.bound
+    }
+
+    /// Copies into the memory of processes of what they may not read.
+    #[must_use]
+    pub fn disclosures(&self) -> &[Disclosure] {
+        &self.disclosures
+    }
+
+    /// Memory handed to a process before another's content was overwritten.
+    #[must_use]
+    pub fn residues(&self) -> &[Residue] {
+        &self.residues
+    }
+
+    /// What each principal saw.
+    #[must_use]
+    pub fn observations(&self) -> &Observations {
+        &self.observations
+    }
+
+    /// The present ends of the lists of records.
+    #[must_use]
+    pub fn marks(&self) -> Marks {
+        Marks {
+            trespasses: self.trespasses.len(),
+            false_claims: self.false_claims.len(),
+            table_stores: self.table_stores.len(),
+            bound: self.bound.len(),
+            disclosures: self.disclosures.len(),
+            residues: self.residues.len(),
+            consumptions: self.consumptions.len(),
+        }
+    }
+
+    /// Remembers the present state.
+    #[must_use]
+    pub fn checkpoint(&self) -> Checkpoint {
+        Checkpoint {
+            state: self.state,
+            undo: self.undo.len(),
+            regions: self.regions.len(),
+            uses: self.uses.len(),
+            resources: self.resources.len(),
+            trespasses: self.trespasses.len(),
+            corruptions: self.corruptions.len(),
+            consumptions: self.consumptions.len(),
+            false_claims: self.false_claims.len(),
+            table_stores: self.table_stores.len(),
+            withdrawals: self.withdrawals.len(),
+            bound: self.bound.len(),
+            disclosures: self.disclosures.len(),
+            residues: self.residues.len(),
+            booted: self.booted,
+        }
+    }
+
+    /// Goes back to a checkpoint; costs what was changed since.
+    ///
+    /// # Panics
+    ///
+    /// When the checkpoint lies ahead: it belongs to a state that was itself undone.
+    pub fn restore(&mut self, checkpoint: &Checkpoint) {
+        self.undo_to(checkpoint.undo);
+        if self.regions.len() > checkpoint.regions {
+            self.regions.truncate(checkpoint.regions);
+        }
+        self.state = checkpoint.state;
+        self.uses.truncate(checkpoint.uses);
+        self.resources.truncate(checkpoint.resources);
+        self.trespasses.truncate(checkpoint.trespasses);
+        self.corruptions.truncate(checkpoint.corruptions);
+        self.consumptions.truncate(checkpoint.consumptions);
+        self.false_claims.truncate(checkpoint.false_claims);
+        self.table_stores.truncate(checkpoint.table_stores);
+        self.withdrawals.truncate(checkpoint.withdrawals);
+        self.bound.truncate(checkpoint.bound);
+        self.disclosures.truncate(checkpoint.disclosures);
+        self.residues.truncate(checkpoint.residues);
+        self.booted = checkpoint.booted;
+    }
+}
+
+impl Witness for Authority {
+    #[inline]
+    fn event(&mut self, event: &Event) {
+        self.state.ordinal += 1;
+        match event.kind {
+            EventKind::Step => self.step(event),
+            EventKind::Load => self.load(event),
+            EventKind::Store => self.store(event),
+            EventKind::KernelPush => {}
+            _ => self.rarer(event),
+        }
+    }
+}
+
+impl Authority {
+    #[inline(never)]
+    fn rarer(&mut self, event: &Event) {
+        match event.kind {
+            EventKind::LoadRun => self.load_run(event),
+            EventKind::StoreRun => self.store_run(event),
+            EventKind::DmaWrite => self.dma_write(event),
+            EventKind::DmaRead => self.dma_read(event),
+            EventKind::TableMark => self.table_mark(event),
+            EventKind::Exception | EventKind::Interrupt => self.state.delivers(event.processor),
+            EventKind::ModeSwitch => self.mode_switch(event),
+            EventKind::Boot => self.boot(event),
+            EventKind::Request => self.request(event),
+            EventKind::Observe => self.observe(event),
+            EventKind::RequestHandover => self.handover(event),
+            EventKind::Grant
+            | EventKind::Release
+            | EventKind::Lend
+            | EventKind::Reclaim
+            | EventKind::Share
+            | EventKind::Unshare
+            | EventKind::DmaGrant
+            | EventKind::DmaRevoke
+            | EventKind::HandleOpened
+            | EventKind::HandleClosed
+            | EventKind::HandleUsed
+            | EventKind::ProcessCreated
+            | EventKind::ProcessEnded
+            | EventKind::HostRestarted
+            | EventKind::DeviceDisabled => self.claim(event),
+            EventKind::Step
+            | EventKind::Load
+            | EventKind::Store
+            | EventKind::KernelPush
+            | EventKind::DmaRefused
+            | EventKind::Invalidate
+            | EventKind::RootSwitch
+            | EventKind::BugCheck
+            | EventKind::Reset
+            | EventKind::Strike => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,107 @@
+//! What did each principal see?
+//!
+//! Each principal's own sequence of operation, status and bytes, without addresses, time or the
+//! order among principals: what a program could tell its user.
+
+use crate::base::{Digest, Event, Principal, TraceHash};
+
+use super::Authority;
+use super::books::Undo;
+
+/// Observations of one principal that are kept as they are, to name the first difference.
+const KEPT: usize = 64;
+
+/// What a principal could see of one finished operation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Observation {
+    /// Which operation.
+    pub operation: u64,
+    /// How it ended.
+    pub status: u64,
+    /// A hash of the bytes it got.
+    pub bytes: u64,
+}
+
+/// What one principal saw.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Seen {
+    hash: TraceHash,
+    count: u64,
+    first: Vec<Observation>,
+}
+
+impl Seen {
+    /// How many operations it saw the end of.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// The fingerprint of all of them.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        self.hash.digest()
+    }
+
+    /// The first of them.
+    #[must_use]
+    pub fn first(&self) -> &[Observation] {
+        &self.first
+    }
+
+    /// Whether it saw just what `golden` says. With `is_cut` the run was ended from outside, and as
+    /// much as was kept of a shorter sequence must be how `golden` begins.
+    #[must_use]
+    pub fn agrees(&self, golden: &Self, is_cut: bool) -> bool {
+        if self.count == golden.count {
+            return self.hash == golden.hash;
+        }
+        is_cut && self.count < golden.count && self.first_difference(golden).is_none()
+    }
+
+    /// The number of the first observation that differs, among those kept of both. A sequence that
+    /// merely ends earlier does not differ here.
+    #[must_use]
+    pub fn first_difference(&self, golden: &Self) -> Option<usize> {
+        self.first.iter().zip(&golden.first).position(|(one, other)| one != other)
+    }
+}
+
+/// What each principal saw, by number.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Observations(Vec<Seen>);
+
+impl Observations {
+    pub(super) fn new(principals: usize) -> Self {
+        Self(vec![Seen::default(); principals])
+    }
+
+    /// What one principal saw; `None` for a number nobody has.
+    #[must_use]
+    pub fn of(&self, principal: Principal) -> Option<&Seen> {
+        self.0.get(usize::from(principal.0))
+    }
+
+    pub(super) fn retract(&mut self, principal: Principal, hash: TraceHash) {
+        let seen = &mut self.0[usize::from(principal.0)];
+        seen.hash = hash;
+        seen.count -= 1;
+        if seen.count < KEPT as u64 {
+            seen.first.pop();
+        }
+    }
+}
+
+impl Authority {
+    pub(super) fn observe(&mut self, event: &Event) {
+        let Some(seen) = self.observations.0.get_mut(usize::from(event.actor.0)) else { return };
+        self.undo.push(Undo::Observed { principal: event.actor, hash: seen.hash });
+        seen.hash.absorb(event.value, event.old);
+        seen.hash.absorb(event.virt, seen.count);
+        seen.count += 1;
+        if seen.first.len() < KEPT {
+            let (operation, status, bytes) = (event.value, event.old, event.virt);
+            seen.first.push(Observation { operation, status, bytes });
+        }
+    }
+}

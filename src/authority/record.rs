@@ -1,0 +1,191 @@
+//! What the books found out, for whoever judges a run.
+
+use crate::base::{Domain, Event, Principal, Ring, Structure};
+
+/// A place in the lists of records: what came after it is new.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Marks {
+    /// Trespasses.
+    pub trespasses: usize,
+    /// False claims.
+    pub false_claims: usize,
+    /// Stores to page tables.
+    pub table_stores: usize,
+    /// Withdrawals that have become binding.
+    pub bound: usize,
+    /// Copies to processes.
+    pub disclosures: usize,
+    /// Words handed out with another's content.
+    pub residues: usize,
+    /// Uses of corrupt bytes.
+    pub consumptions: usize,
+}
+
+/// A store, load, fetch or transfer that the books do not grant.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Trespass {
+    /// What was done.
+    pub event: Event,
+    /// At which privilege, as far as the mode switches tell. A device has none.
+    pub ring: Option<Ring>,
+    /// Whose it was; `None` when it was nobody's.
+    pub owner: Option<Principal>,
+    /// As what.
+    pub structure: Structure,
+    /// The same, seen from the actor.
+    pub domain: Domain,
+    /// Number of the event in the run.
+    pub ordinal: u64,
+    /// Words it covers.
+    pub words: u64,
+}
+
+/// Bytes last written by a store that was not granted, or by one that a fault altered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Corruption {
+    /// Who wrote them.
+    pub culprit: Principal,
+    /// Whether a fault altered the store.
+    pub struck: bool,
+    /// Whose they were.
+    pub owner: Option<Principal>,
+    /// As what.
+    pub structure: Structure,
+    /// The same, seen from the culprit.
+    pub domain: Domain,
+    /// The first word's address.
+    pub phys: u64,
+    /// Words it covers.
+    pub words: u64,
+    /// Number of the event in the run.
+    pub ordinal: u64,
+}
+
+/// A read of corrupt bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Consumption {
+    /// Who read.
+    pub reader: Principal,
+    /// In whose address space.
+    pub context: Principal,
+    /// What was read, by the books.
+    pub structure: Structure,
+    /// Where.
+    pub phys: u64,
+    /// Number of the event in the run.
+    pub ordinal: u64,
+    /// Which corruption: an index into [`Authority::corruptions`](super::Authority::corruptions).
+    pub corruption: usize,
+}
+
+/// Why a claim is not true.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Falsehood {
+    /// Only the kernel and the HAL make claims.
+    NotTheirs,
+    /// There is no such memory.
+    OutsideMemory,
+    /// It was handed out although somebody has it.
+    NotFree,
+    /// It was taken back although nobody has it.
+    AlreadyFree,
+    /// A process's memory was lent beyond what the process asked for.
+    NotAskedFor,
+    /// It is nobody's, so it can't be lent.
+    NothingToLend,
+    /// It is private and was shared, or it is code and was shared to be written.
+    NotShareable,
+    /// It was not shared.
+    NotShared,
+    /// It is no DMA buffer.
+    NotADmaBuffer,
+    /// The process has no such handle.
+    UnknownHandle,
+    /// The handle leads to another object.
+    OtherObject,
+    /// The handle is in use.
+    HandleInUse,
+    /// More rights than were granted.
+    RightsExceeded,
+    /// A handle appeared that nothing gives.
+    HandleFromNowhere,
+    /// An object was freed while a handle leads to it.
+    FreedWhileHeld,
+    /// The process exists already, or does not.
+    NoSuchChange,
+}
+
+/// A claim that does not fit the request or the books.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FalseClaim {
+    /// The claim.
+    pub event: Event,
+    /// What is wrong with it.
+    pub falsehood: Falsehood,
+    /// Whom it does damage: who holds what was claimed.
+    pub holder: Option<Principal>,
+    /// Number of the event in the run.
+    pub ordinal: u64,
+}
+
+/// A store to a page table, by the books; accessed and dirty marks are left out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TableStore {
+    /// Where.
+    pub phys: u64,
+    /// How many words; more than one in a fill.
+    pub words: u64,
+    /// What was there; meaningless for a fill.
+    pub old: u64,
+    /// What is there now; meaningless for a fill.
+    pub value: u64,
+}
+
+/// Memory that was taken from whoever could reach it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Withdrawal {
+    /// The first word's address.
+    pub phys: u64,
+    /// Words.
+    pub words: u64,
+    /// Who could reach it in user mode.
+    pub from: Principal,
+    /// In whose address space the kernel did it.
+    pub context: Principal,
+    /// Number of the event in the run.
+    pub ordinal: u64,
+}
+
+/// Bytes of one region copied by kernel mode into the memory of a process that may not read it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Disclosure {
+    /// Who copied.
+    pub actor: Principal,
+    /// Who can read it now.
+    pub receiver: Principal,
+    /// Whose it was.
+    pub owner: Option<Principal>,
+    /// As what.
+    pub structure: Structure,
+    /// Where it came from.
+    pub source: u64,
+    /// Where it went.
+    pub target: u64,
+    /// Number of the event in the run.
+    pub ordinal: u64,
+}
+
+/// Memory handed to a process with another's content still in it, if it had any.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Residue {
+    /// The first word's address.
+    pub phys: u64,
+    /// Words.
+    pub words: u64,
+    /// Whose content.
+    pub from: Principal,
+    /// Who has it now.
+    pub to: Principal,
+    /// Number of the event in the run.
+    pub ordinal: u64,
+}

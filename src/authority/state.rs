@@ -1,0 +1,122 @@
+//! The small part of the books: plain data that a checkpoint copies.
+
+use crate::base::{Principal, PrincipalSet, Ring, Roster};
+
+/// Processors whose mode is followed.
+const PROCESSORS: usize = 8;
+
+/// What a process asks for at the moment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Asking {
+    /// Whether it asks for anything.
+    pub(super) is_open: bool,
+    /// Where the answer is to go.
+    pub(super) start: u64,
+    /// How many bytes of it.
+    pub(super) length: u64,
+    /// Handles used since.
+    pub(super) uses_from: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct State {
+    pub(super) ordinal: u64,
+    /// Bit n: processor n delivers an interrupt or exception; bit 31: the world is booting.
+    flags: u32,
+    user_mode: [bool; PROCESSORS],
+    pub(super) last_load: LastLoad,
+    pub(super) asking: [Asking; Principal::COUNT_MAX],
+    /// When the last operation of a process returned.
+    pub(super) returned: [u64; Principal::COUNT_MAX],
+    /// Whom each principal may influence directly.
+    pub(super) direct: [PrincipalSet; Principal::COUNT_MAX],
+    /// Where each process's object is.
+    pub(super) objects: [u64; Principal::COUNT_MAX],
+    pub(super) owned: [u32; Principal::COUNT_MAX],
+    pub(super) alive: PrincipalSet,
+    pub(super) ended: PrincipalSet,
+    pub(super) critical: PrincipalSet,
+    pub(super) restarted: PrincipalSet,
+    pub(super) disabled: u64,
+    pub(super) corrupt_words: u32,
+    pub(super) consumed: u64,
+}
+
+/// The last word that was read: half of a copy.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct LastLoad {
+    pub(super) word: u32,
+    pub(super) mask: u8,
+    pub(super) value: u64,
+}
+
+const BOOTING: u32 = 1 << 31;
+
+impl State {
+    pub(super) fn new(roster: &Roster) -> Self {
+        let critical = roster.iter().filter(|(_, entry)| entry.critical);
+        let critical =
+            critical.fold(PrincipalSet::NOBODY, |set, (principal, _)| set.with(principal));
+        Self {
+            ordinal: 0,
+            flags: BOOTING,
+            user_mode: [false; PROCESSORS],
+            last_load: LastLoad::default(),
+            asking: [Asking::default(); Principal::COUNT_MAX],
+            returned: [0; Principal::COUNT_MAX],
+            direct: [PrincipalSet::NOBODY; Principal::COUNT_MAX],
+            objects: [0; Principal::COUNT_MAX],
+            owned: [0; Principal::COUNT_MAX],
+            alive: PrincipalSet::NOBODY,
+            ended: PrincipalSet::NOBODY,
+            critical,
+            restarted: PrincipalSet::NOBODY,
+            disabled: 0,
+            corrupt_words: 0,
+            consumed: 0,
+        }
+    }
+
+    /// Whether anything but plain running goes on.
+    #[inline(always)]
+    pub(super) const fn is_ordinary(&self) -> bool {
+        self.flags == 0
+    }
+
+    pub(super) const fn is_booting(&self) -> bool {
+        self.flags & BOOTING != 0
+    }
+
+    pub(super) fn boots(&mut self) {
+        self.flags = BOOTING;
+        self.user_mode = [false; PROCESSORS];
+        self.asking = [Asking::default(); Principal::COUNT_MAX];
+    }
+
+    /// A processor begins to deliver: until it has, it reads the kernel's tables and pushes on the
+    /// kernel's stack by itself, whoever runs.
+    pub(super) const fn delivers(&mut self, processor: u8) {
+        self.flags |= 1 << (processor & 7);
+    }
+
+    /// Whether this access is part of a delivery.
+    pub(super) const fn is_delivering(&self, processor: u8) -> bool {
+        processor < 8 && self.flags >> processor & 1 == 1
+    }
+
+    /// A processor runs a step: whatever it delivered, it has.
+    pub(super) const fn runs(&mut self, processor: u8) {
+        self.flags &= !(1 << (processor & 7)) & !BOOTING;
+    }
+
+    pub(super) fn switches(&mut self, processor: u8, ring: u64) {
+        self.flags &= !(1 << (processor & 7));
+        self.user_mode[usize::from(processor & 7)] = ring == 3;
+    }
+
+    /// The privilege of a processor; `None` for a device.
+    pub(super) fn ring(&self, processor: u8) -> Option<Ring> {
+        let user_mode = self.user_mode.get(usize::from(processor))?;
+        Some(if *user_mode { Ring::User } else { Ring::Kernel })
+    }
+}
