@@ -64,7 +64,11 @@ pub(super) fn change(scene: &mut dyn Scene, virt: u64, new: impl FnOnce(u64) -> 
 }
 
 /// Changes a physical word; `None` when nothing changes.
-pub(super) fn change_physical(scene: &mut dyn Scene, phys: u64, new: impl FnOnce(u64) -> u64) -> Option<()> {
+pub(super) fn change_physical(
+    scene: &mut dyn Scene,
+    phys: u64,
+    new: impl FnOnce(u64) -> u64,
+) -> Option<()> {
     let old = scene.peek(phys);
     let new = new(old);
     if new == old {
@@ -77,10 +81,9 @@ pub(super) fn change_physical(scene: &mut dyn Scene, phys: u64, new: impl FnOnce
 /// What tests of faults need.
 #[cfg(test)]
 pub(super) mod testing {
-    pub(in crate::faults) use crate::base::VirtAddr;
     pub(in crate::faults) use crate::faults::{Parameters, Registry};
     pub(in crate::faults) use crate::injection::fake::{FakeScene, operation};
-    pub(in crate::faults) use crate::injection::{Operation, PointKind, Scene, Verdict};
+    pub(in crate::faults) use crate::injection::{Operation, PointKind, Verdict};
     pub(in crate::faults) use crate::kernel::layout::{address, kernel_data, pool_lists};
     use crate::world::configuration::{Component, Configuration, Home};
     use crate::world::directory::Directory;

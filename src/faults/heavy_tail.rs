@@ -33,7 +33,9 @@ mod tests {
         let mut stream = Seed(1).stream("heavy-tail", 0);
         let draws: Vec<i64> = (0..4000).map(|_| HeavyTail.sample(&mut stream)).collect();
 
-        let share = |bytes: i64| draws.iter().filter(|draw| draw.abs() <= bytes).count() * 100 / draws.len();
+        let share = |bytes: i64| {
+            draws.iter().filter(|draw| draw.abs() <= bytes).count() * 100 / draws.len()
+        };
         assert!(draws.iter().all(|&draw| draw != 0));
         assert!((60..75).contains(&share(8)), "{}", share(8));
         assert!(share(4096) < 100, "some leave the page");

@@ -158,7 +158,12 @@ impl Registry {
     /// # Errors
     ///
     /// What is unknown or out of range, what was expected, and the nearest name.
-    pub fn build(&self, name: &str, parameters: &Parameters, directory: &Directory) -> Result<Box<dyn Fault>, String> {
+    pub fn build(
+        &self,
+        name: &str,
+        parameters: &Parameters,
+        directory: &Directory,
+    ) -> Result<Box<dyn Fault>, String> {
         let Some(kind) = self.get(name) else {
             let hint = nearest(name, self.kinds.iter().map(|kind| kind.name))
                 .map_or(String::new(), |near| format!("; did you mean `{near}`?"));
@@ -182,7 +187,10 @@ impl Kind {
                     [] => "none".to_owned(),
                     some => some.join(", "),
                 };
-                return Err(format!("{} takes no parameter `{given}`; it takes {takes}", self.name));
+                return Err(format!(
+                    "{} takes no parameter `{given}`; it takes {takes}",
+                    self.name
+                ));
             }
         }
         if let Some(target) = &parameters.target {

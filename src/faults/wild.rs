@@ -55,16 +55,22 @@ pub(super) fn redirect(
         }
         Operator::Base => {
             let near = |&register: &usize| virt.wrapping_sub(scene.register(register)) < 4096;
-            let base = REGISTERS.iter().find(|register| near(register)).map_or(virt, |&r| scene.register(r));
+            let base = REGISTERS
+                .iter()
+                .find(|register| near(register))
+                .map_or(virt, |&r| scene.register(r));
             let others: Vec<u64> = REGISTERS
                 .iter()
                 .map(|&register| scene.register(register))
-                .filter(|&value| value >> 12 != base >> 12 && scene.translate(VirtAddr(value)).is_some())
+                .filter(|&value| {
+                    value >> 12 != base >> 12 && scene.translate(VirtAddr(value)).is_some()
+                })
                 .collect();
             others.get(index % others.len().max(1))?.wrapping_add(virt - base)
         }
         Operator::Context => {
-            let named = |name: &str| parameters.process.as_ref().is_none_or(|wanted| wanted == name);
+            let named =
+                |name: &str| parameters.process.as_ref().is_none_or(|wanted| wanted == name);
             let phys = directory
                 .roster()
                 .iter()
@@ -78,7 +84,8 @@ pub(super) fn redirect(
         Operator::Uniform => {
             let pages = mapped_pages(scene);
             let draw = parameters.value.unwrap_or(0);
-            let page = pages.get(usize::try_from(draw / 512 % (pages.len() as u64).max(1)).ok()?)?;
+            let page =
+                pages.get(usize::try_from(draw / 512 % (pages.len() as u64).max(1)).ok()?)?;
             page + draw % 512 * 8
         }
         Operator::Target => {

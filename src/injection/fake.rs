@@ -66,7 +66,7 @@ impl Scene for FakeScene {
     }
 
     fn translate(&self, virt: VirtAddr) -> Option<u64> {
-        self.pages.get(&(virt.0 >> 12)).map(|frame| frame << 12 | virt.0 % 4096)
+        self.pages.get(&(virt.0 >> 12)).map(|frame| (frame << 12) | (virt.0 % 4096))
     }
 
     fn register(&self, number: usize) -> u64 {

@@ -63,7 +63,10 @@ impl Directory {
 
     /// Names of principals that have parts of this area.
     pub fn owners(&self, area: Area) -> impl Iterator<Item = &str> {
-        self.roster.iter().filter(move |(_, entry)| has(entry.kind, area)).map(|(_, entry)| &*entry.name)
+        self.roster
+            .iter()
+            .filter(move |(_, entry)| has(entry.kind, area))
+            .map(|(_, entry)| &*entry.name)
     }
 
     /// Whether there can be such a target here.
@@ -101,7 +104,9 @@ impl Directory {
             };
             match part.area() {
                 Area::Kernel => targets.push(Target::kernel(part, number)),
-                area => targets.extend(self.owners(area).map(|owner| Target::of(owner, part, number))),
+                area => {
+                    targets.extend(self.owners(area).map(|owner| Target::of(owner, part, number)))
+                }
             }
         }
         targets
@@ -148,35 +153,45 @@ fn pointer(scene: &dyn Scene, virt: u64) -> Option<u64> {
 
 fn kernel_part(part: Part, number: u64, scene: &dyn Scene) -> Option<Place> {
     let data = address::KERNEL_DATA;
-    system(scene, match part {
-        Part::ReadyQueue => data + ready_queue::HEAD.offset,
-        Part::FreeFrameList => data + kernel_data::FREE_FRAMES.offset,
-        Part::FrameDatabase => address::FRAME_DATABASE + number * 16 + frame_entry::COUNT.offset,
-        Part::PoolHeader => pool_blocks(scene).get(usize::try_from(number).ok()?)?.header,
-        Part::PoolFreeList => data + pool_lists::FREE_64.offset + number * 8,
-        Part::ServiceTable => address::SERVICE_TABLE + number * 8,
-        Part::InterruptGate => address::INTERRUPT_TABLE + number * 16,
-        Part::FileCache => address::FILE_CACHE + number * 8,
-        Part::DeviceTable => data + kernel_data::DEVICES.offset + number * 8,
-        Part::KernelVariable => data + number * 8,
-        Part::ProcessorBlock => address::PROCESSOR_BLOCKS + number * 8,
-        Part::TaskState => address::TASK_STATES + number * 8,
-        Part::IommuTable => address::IOMMU_TABLES + number * 8,
-        Part::DmaBuffer => address::DMA_BUFFERS + number * 8,
-        Part::KernelCode => address::KERNEL_CODE + number * 8,
-        Part::RequestPacket => request_packets(scene).get(usize::try_from(number).ok()?).copied()?,
-        Part::SelfMap => {
-            let slot = word(scene, data + kernel_data::SELF_MAP_SLOT.offset)?;
-            let phys = (scene.root() & FRAME_BITS) + (slot & 511) * 8;
-            return Some(Place { phys, virt: None });
-        }
-        _ => return None,
-    })
+    system(
+        scene,
+        match part {
+            Part::ReadyQueue => data + ready_queue::HEAD.offset,
+            Part::FreeFrameList => data + kernel_data::FREE_FRAMES.offset,
+            Part::FrameDatabase => {
+                address::FRAME_DATABASE + number * 16 + frame_entry::COUNT.offset
+            }
+            Part::PoolHeader => pool_blocks(scene).get(usize::try_from(number).ok()?)?.header,
+            Part::PoolFreeList => data + pool_lists::FREE_64.offset + number * 8,
+            Part::ServiceTable => address::SERVICE_TABLE + number * 8,
+            Part::InterruptGate => address::INTERRUPT_TABLE + number * 16,
+            Part::FileCache => address::FILE_CACHE + number * 8,
+            Part::DeviceTable => data + kernel_data::DEVICES.offset + number * 8,
+            Part::KernelVariable => data + number * 8,
+            Part::ProcessorBlock => address::PROCESSOR_BLOCKS + number * 8,
+            Part::TaskState => address::TASK_STATES + number * 8,
+            Part::IommuTable => address::IOMMU_TABLES + number * 8,
+            Part::DmaBuffer => address::DMA_BUFFERS + number * 8,
+            Part::KernelCode => address::KERNEL_CODE + number * 8,
+            Part::RequestPacket => {
+                request_packets(scene).get(usize::try_from(number).ok()?).copied()?
+            }
+            Part::SelfMap => {
+                let slot = word(scene, data + kernel_data::SELF_MAP_SLOT.offset)?;
+                let phys = (scene.root() & FRAME_BITS) + (slot & 511) * 8;
+                return Some(Place { phys, virt: None });
+            }
+            _ => return None,
+        },
+    )
 }
 
 /// The linear address of a process object, through the process table.
 fn process_object(scene: &dyn Scene, principal: Principal) -> Option<u64> {
-    pointer(scene, address::KERNEL_DATA + kernel_data::PROCESSES.offset + u64::from(principal.0) * 8)
+    pointer(
+        scene,
+        address::KERNEL_DATA + kernel_data::PROCESSES.offset + u64::from(principal.0) * 8,
+    )
 }
 
 /// The page-map root of a process, as its block tells.
@@ -203,7 +218,8 @@ fn process_part(owner: Principal, part: Part, number: u64, scene: &dyn Scene) ->
             Some(Place { phys: (root & FRAME_BITS) + number * 8, virt: None })
         }
         Part::HandleTable | Part::HandleRights => {
-            let entry = if part == Part::HandleTable { handle_entry::OBJECT } else { handle_entry::ACCESS };
+            let entry =
+                if part == Part::HandleTable { handle_entry::OBJECT } else { handle_entry::ACCESS };
             system(scene, field(process::HANDLES.offset)? + number * 16 + entry.offset)
         }
         Part::ObjectHeader => system(scene, block + object_header::POINTER_COUNT.offset),
@@ -234,17 +250,20 @@ fn driver_objects(scene: &dyn Scene, owner: Principal) -> Option<(u64, u64)> {
 fn driver_part(owner: Principal, part: Part, number: u64, scene: &dyn Scene) -> Option<Place> {
     let (device, driver) = driver_objects(scene, owner)?;
     let data = || pointer(scene, driver + driver_object::DATA.offset);
-    system(scene, match part {
-        Part::ReadDispatch => driver + driver_object::READ.offset,
-        Part::WriteDispatch => driver + driver_object::WRITE.offset,
-        Part::ControlDispatch => driver + driver_object::CONTROL.offset,
-        Part::FlushDispatch => driver + driver_object::FLUSH.offset,
-        Part::DeferredRoutine => driver + driver_object::DEFERRED.offset,
-        Part::DeviceObject => device + number * 8,
-        Part::DriverData => data()? + number * 8,
-        Part::DriverCode => data()?.wrapping_sub(address::DRIVER_DATA_OFFSET) + number * 8,
-        _ => return None,
-    })
+    system(
+        scene,
+        match part {
+            Part::ReadDispatch => driver + driver_object::READ.offset,
+            Part::WriteDispatch => driver + driver_object::WRITE.offset,
+            Part::ControlDispatch => driver + driver_object::CONTROL.offset,
+            Part::FlushDispatch => driver + driver_object::FLUSH.offset,
+            Part::DeferredRoutine => driver + driver_object::DEFERRED.offset,
+            Part::DeviceObject => device + number * 8,
+            Part::DriverData => data()? + number * 8,
+            Part::DriverCode => data()?.wrapping_sub(address::DRIVER_DATA_OFFSET) + number * 8,
+            _ => return None,
+        },
+    )
 }
 
 /// The blocks of the pool, page by page, as far as their headers make sense.
@@ -286,13 +305,15 @@ pub fn first_free_frame(scene: &dyn Scene) -> Option<u64> {
 /// Blocks in use whose second word is a device object of the device table: request packets.
 fn request_packets(scene: &dyn Scene) -> Vec<u64> {
     let table = address::KERNEL_DATA + kernel_data::DEVICES.offset;
-    let devices: Vec<u64> = (0..16).filter_map(|number| pointer(scene, table + number * 8)).collect();
+    let devices: Vec<u64> =
+        (0..16).filter_map(|number| pointer(scene, table + number * 8)).collect();
     pool_blocks(scene)
         .into_iter()
         .filter(|block| block.in_use)
         .map(|block| block.header + POOL_HEADER_BYTES)
         .filter(|&body| {
-            word(scene, body + request_packet::DEVICE.offset).is_some_and(|device| devices.contains(&device))
+            word(scene, body + request_packet::DEVICE.offset)
+                .is_some_and(|device| devices.contains(&device))
         })
         .collect()
 }

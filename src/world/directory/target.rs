@@ -218,7 +218,9 @@ fn part(area: Area, text: &str) -> Result<(Part, u64), String> {
             Some(index) if index < bound => Ok((part, index)),
             _ => Err(format!("`{index}` is no number of a {name}; expected 0 to {}", bound - 1)),
         },
-        (bound, None) => Err(format!("which {name}? expected `{name}:N`, N from 0 to {}", bound - 1)),
+        (bound, None) => {
+            Err(format!("which {name}? expected `{name}:N`, N from 0 to {}", bound - 1))
+        }
     }
 }
 

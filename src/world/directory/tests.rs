@@ -17,7 +17,10 @@ fn component(name: &str, home: Home) -> Component {
 
 fn directory() -> Directory {
     Directory::of(&Configuration {
-        components: vec![component("editor", Home::Application), component("nic", Home::KernelDriver)],
+        components: vec![
+            component("editor", Home::Application),
+            component("nic", Home::KernelDriver),
+        ],
         ..Configuration::default()
     })
 }
