@@ -190,9 +190,9 @@ impl Authority {
         let processes = region.owner.map_or(PrincipalSet::NOBODY, PrincipalSet::of);
         let receivers = processes.union(region.shared_read).union(region.shared_write);
         // A child that is being made gets a copy of its parent's data.
-        let unknowing = receivers.iter().find(|&receiver| {
-            self.state.alive.contains(receiver) && !readers.contains(receiver)
-        });
+        let unknowing = receivers
+            .iter()
+            .find(|&receiver| self.state.alive.contains(receiver) && !readers.contains(receiver));
         if let Some(receiver) = unknowing {
             let disclosure = Disclosure {
                 actor: event.actor,
@@ -294,8 +294,10 @@ impl Authority {
         }
         let process = usize::from(event.context.0 & 63);
         let since = self.state.returned[process];
-        let newly = self.withdrawals.iter().rev().take_while(|withdrawal| withdrawal.ordinal > since);
-        let newly: Vec<_> = newly.filter(|withdrawal| withdrawal.context == event.context).collect();
+        let newly =
+            self.withdrawals.iter().rev().take_while(|withdrawal| withdrawal.ordinal > since);
+        let newly: Vec<_> =
+            newly.filter(|withdrawal| withdrawal.context == event.context).collect();
         for withdrawal in newly.into_iter().rev() {
             keep(&mut self.bound, *withdrawal);
         }

@@ -99,8 +99,7 @@ impl Authority {
             let Some(holder) = region.owner else { return true };
             // A loader lays out what it took, and a reboot repeats what was announced.
             let is_laid_out = is_booting && (holder == owner || holder == Principal::KERNEL);
-            let is_raw =
-                matches!(region.structure, Structure::PoolFreeList | Structure::PoolBlock);
+            let is_raw = matches!(region.structure, Structure::PoolFreeList | Structure::PoolBlock);
             let is_body = region.structure == Structure::ObjectHeader
                 && matches!(
                     structure,
@@ -122,7 +121,12 @@ impl Authority {
             if is_process {
                 self.residue(first, len, &region, owner);
             }
-            self.put(first, len, number, Region { residue: region.residue, ..Region::of(owner, structure) });
+            self.put(
+                first,
+                len,
+                number,
+                Region { residue: region.residue, ..Region::of(owner, structure) },
+            );
         }
         self.clear_corrupt_run(first, len);
     }
@@ -189,8 +193,7 @@ impl Authority {
             Some(_) if !region.structure.is_user() => true,
             Some(owner) => {
                 let is_theirs = owner == process || region.shared_write.contains(process);
-                let is_being_made =
-                    self.roster.kind(owner).is_process() && !alive.contains(owner);
+                let is_being_made = self.roster.kind(owner).is_process() && !alive.contains(owner);
                 is_theirs && is_asked_for || is_being_made
             }
         });
@@ -248,8 +251,7 @@ impl Authority {
     }
 
     fn dma_grant(&mut self, event: &Event, first: usize, len: usize) {
-        let wrong =
-            self.exception(first, len, |region| region.structure == Structure::DmaBuffer);
+        let wrong = self.exception(first, len, |region| region.structure == Structure::DmaBuffer);
         if let Some(region) = wrong {
             return self.false_claim(event, Falsehood::NotADmaBuffer, region.owner);
         }

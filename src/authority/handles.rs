@@ -102,8 +102,7 @@ impl Authority {
         if event.old & !handle.rights != 0 {
             self.false_claim(event, Falsehood::RightsExceeded, Some(event.subject));
         }
-        let used =
-            Use { context: event.context, object: handle.object, rights: handle.rights };
+        let used = Use { context: event.context, object: handle.object, rights: handle.rights };
         keep(&mut self.uses, used);
     }
 
@@ -113,9 +112,8 @@ impl Authority {
             return;
         }
         let end = event.virt.saturating_add(event.value * 8);
-        let holders = self.handles().filter(|(_, _, handle)| {
-            (event.virt..end).contains(&handle.object)
-        });
+        let holders =
+            self.handles().filter(|(_, _, handle)| (event.virt..end).contains(&handle.object));
         let holders: Vec<Principal> = holders.map(|(process, _, _)| process).collect();
         for holder in holders {
             self.false_claim(event, Falsehood::FreedWhileHeld, Some(holder));

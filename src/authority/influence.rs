@@ -22,7 +22,7 @@ use crate::base::{Event, Principal, PrincipalKind, PrincipalSet};
 
 use super::books::Undo;
 use super::region::Region;
-use super::Authority;
+use super::{Authority, keep};
 
 /// Something that processes use through one driver.
 #[derive(Clone, Copy, Debug)]
@@ -93,7 +93,8 @@ impl Authority {
     pub(super) fn held(&mut self, process: Principal, object: u64) {
         let others = self.handles().filter(|(_, _, handle)| handle.object == object);
         let others = others.fold(PrincipalSet::NOBODY, |set, (other, _, _)| set.with(other));
-        let is_a_process = self.state.objects.iter().position(|&known| known == object && object != 0);
+        let is_a_process =
+            self.state.objects.iter().position(|&known| known == object && object != 0);
         if let Some(number) = is_a_process {
             #[allow(clippy::cast_possible_truncation, reason = "64 principals")]
             self.may_influence(process, Principal(number as u8));
@@ -108,10 +109,18 @@ impl Authority {
         self.may_influence(creator, process);
     }
 
-    /// A request of the process in context was handed to a driver.
+    /// A request was handed to a driver, by the process that made it or to the host that takes it.
     #[allow(clippy::cast_possible_truncation, reason = "few resources")]
     pub(super) fn handover(&mut self, event: &Event) {
-        let (requestor, driver) = (event.context, event.subject);
+        let driver = event.subject;
+        let mut requestor = event.context;
+        if requestor == driver {
+            // A host takes a packet in its own context: it is for whoever handed it over before.
+            let packet = self.packets.iter().rev().find(|(phys, _)| *phys == event.phys);
+            requestor = packet.map_or(requestor, |(_, requestor)| *requestor);
+        } else {
+            keep(&mut self.packets, (event.phys, requestor));
+        }
         if !self.roster.kind(requestor).is_process() {
             return;
         }

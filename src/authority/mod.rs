@@ -13,6 +13,7 @@
 //! | `claims` | does this claim fit the request and the books? |
 //! | `handles` | which handle leads where, with which rights? |
 //! | `influence` | who may influence whom? |
+//! | `inquiry` | what do the books say? |
 //! | [`observation`] | what did each principal see? |
 //! | [`record`] | what was found out? |
 
@@ -21,6 +22,7 @@ mod books;
 mod claims;
 mod handles;
 mod influence;
+mod inquiry;
 pub mod observation;
 pub mod record;
 pub mod region;
@@ -28,13 +30,13 @@ mod state;
 
 use std::collections::BTreeMap;
 
-use crate::base::{Access, Event, EventKind, PhysAddr, Principal, PrincipalSet, Roster, Structure, Witness};
+use crate::base::{Event, EventKind, Principal, Roster, Witness};
 
 pub use handles::Handle;
 pub use observation::{Observation, Observations, Seen};
 pub use record::{
-    Consumption, Corruption, Disclosure, FalseClaim, Falsehood, Marks, Residue, TableStore, Trespass,
-    Withdrawal,
+    Consumption, Corruption, Disclosure, FalseClaim, Falsehood, Marks, Residue, TableStore,
+    Trespass, Withdrawal,
 };
 pub use region::Region;
 
@@ -63,6 +65,8 @@ pub struct Authority {
     handles: BTreeMap<(Principal, u64), Handle>,
     uses: Vec<Use>,
     resources: Vec<Resource>,
+    /// Where packets are and whose requests they carry.
+    packets: Vec<(u64, Principal)>,
     observations: Observations,
     trespasses: Vec<Trespass>,
     corruptions: Vec<Corruption>,
@@ -85,6 +89,7 @@ pub struct Checkpoint {
     regions: usize,
     uses: usize,
     resources: usize,
+    packets: usize,
     trespasses: usize,
     corruptions: usize,
     consumptions: usize,
@@ -127,6 +132,7 @@ impl Authority {
             handles: BTreeMap::new(),
             uses: Vec::new(),
             resources: Vec::new(),
+            packets: Vec::new(),
             observations,
             trespasses: Vec::new(),
             corruptions: Vec::new(),
@@ -141,206 +147,6 @@ impl Authority {
         }
     }
 
-    /// Who there is.
-    #[must_use]
-    pub fn roster(&self) -> &Roster {
-        &self.roster
-    }
-
-    /// Events seen so far.
-    #[must_use]
-    pub fn ordinal(&self) -> u64 {
-        self.state.ordinal
-    }
-
-    /// The entry of the word at an address; nobody's outside memory.
-    #[must_use]
-    pub fn region_at(&self, phys: PhysAddr) -> &Region {
-        let number = self.word_of(phys.raw()).map_or(0, |word| self.words[word]);
-        self.regions.get(number)
-    }
-
-    /// Whose the word at an address is.
-    #[must_use]
-    pub fn owner_of(&self, phys: PhysAddr) -> Option<Principal> {
-        self.region_at(phys).owner
-    }
-
-    /// What the word at an address is.
-    #[must_use]
-    pub fn structure_of(&self, phys: PhysAddr) -> Structure {
-        self.region_at(phys).structure
-    }
-
-    /// Whether a principal may read the word at an address.
-    #[must_use]
-    pub fn may_read(&self, principal: Principal, phys: PhysAddr) -> bool {
-        self.word_of(phys.raw()).is_some_and(|word| {
-            self.regions.rights[usize::from(self.words[word])].readers.contains(principal)
-        })
-    }
-
-    /// Whether a principal may write the word at an address, as the structure it is.
-    #[must_use]
-    pub fn may_write(&self, principal: Principal, phys: PhysAddr) -> bool {
-        self.word_of(phys.raw()).is_some_and(|word| {
-            self.regions.rights[usize::from(self.words[word])].writers.contains(principal)
-        })
-    }
-
-    /// Whether a process may have the word at an address within reach of its user mode, with this
-    /// kind of access.
-    #[must_use]
-    pub fn may_reach(&self, process: Principal, phys: PhysAddr, access: Access) -> bool {
-        match access {
-            Access::Write => self.may_write(process, phys),
-            Access::Read | Access::Execute => self.may_read(process, phys),
-        }
-    }
-
-    /// Words that a principal owns.
-    #[must_use]
-    pub fn words_owned(&self, principal: Principal) -> u64 {
-        u64::from(self.state.owned[usize::from(principal.0 & 63)])
-    }
-
-    /// Words that are nobody's within `words` words from `phys` on.
-    #[must_use]
-    pub fn words_free(&self, phys: PhysAddr, words: usize) -> usize {
-        let Some(first) = self.word_of(phys.raw()) else { return 0 };
-        let end = (first + words).min(self.words.len());
-        self.words[first..end]
-            .iter()
-            .filter(|&&number| self.regions.get(number).is_free())
-            .count()
-    }
-
-    /// Processes that exist.
-    #[must_use]
-    pub fn alive(&self) -> PrincipalSet {
-        self.state.alive
-    }
-
-    /// Processes that have ended and were not created again.
-    #[must_use]
-    pub fn ended(&self) -> PrincipalSet {
-        self.state.ended
-    }
-
-    /// Driver hosts that were restarted since the run began.
-    #[must_use]
-    pub fn restarted(&self) -> PrincipalSet {
-        self.state.restarted
-    }
-
-    /// Devices that were given up: bit n is device n.
-    #[must_use]
-    pub fn devices_disabled(&self) -> u64 {
-        self.state.disabled
-    }
-
-    /// Corrupt words there are now.
-    #[must_use]
-    pub fn corrupt_words(&self) -> u64 {
-        u64::from(self.state.corrupt_words)
-    }
-
-    /// Which bytes of the word at an address are corrupt.
-    #[must_use]
-    pub fn corrupt_bytes(&self, phys: PhysAddr) -> u8 {
-        self.word_of(phys.raw()).map_or(0, |word| self.corrupt[word])
-    }
-
-    /// The corrupt words there are now, with the corruption that made them. Reads all of the map
-    /// unless there are none.
-    pub fn corrupt_places(&self) -> impl Iterator<Item = (PhysAddr, &Corruption)> {
-        let all = if self.state.corrupt_words == 0 { &[][..] } else { &self.corrupt[..] };
-        all.iter().enumerate().filter(|(_, mask)| **mask != 0).filter_map(|(word, _)| {
-            let corruption = self.corruptions.get(usize::from(self.origins[word]))?;
-            Some((PhysAddr::truncated(word as u64 * 8), corruption))
-        })
-    }
-
-    /// Reads of corrupt bytes so far, those not recorded included.
-    #[must_use]
-    pub fn consumption_count(&self) -> u64 {
-        self.state.consumed
-    }
-
-    /// Stores, loads and transfers that were not granted.
-    #[must_use]
-    pub fn trespasses(&self) -> &[Trespass] {
-        &self.trespasses
-    }
-
-    /// What became corrupt, by which store.
-    #[must_use]
-    pub fn corruptions(&self) -> &[Corruption] {
-        &self.corruptions
-    }
-
-    /// The first reads of corrupt bytes.
-    #[must_use]
-    pub fn consumptions(&self) -> &[Consumption] {
-        &self.consumptions
-    }
-
-    /// Claims that were not true.
-    #[must_use]
-    pub fn false_claims(&self) -> &[FalseClaim] {
-        &self.false_claims
-    }
-
-    /// Stores to page tables.
-    #[must_use]
-    pub fn table_stores(&self) -> &[TableStore] {
-        &self.table_stores
-    }
-
-    /// What was taken from whoever could reach it in user mode.
-    #[must_use]
-    pub fn withdrawals(&self) -> &[Withdrawal] {
-        &self.withdrawals
-    }
-
-    /// Withdrawals whose operation has returned, in the order in which they became binding.
-    #[must_use]
-    pub fn bound(&self) -> &[Withdrawal] {
-        &self.bound
-    }
-
-    /// Copies into the memory of processes of what they may not read.
-    #[must_use]
-    pub fn disclosures(&self) -> &[Disclosure] {
-        &self.disclosures
-    }
-
-    /// Memory handed to a process before another's content was overwritten.
-    #[must_use]
-    pub fn residues(&self) -> &[Residue] {
-        &self.residues
-    }
-
-    /// What each principal saw.
-    #[must_use]
-    pub fn observations(&self) -> &Observations {
-        &self.observations
-    }
-
-    /// The present ends of the lists of records.
-    #[must_use]
-    pub fn marks(&self) -> Marks {
-        Marks {
-            trespasses: self.trespasses.len(),
-            false_claims: self.false_claims.len(),
-            table_stores: self.table_stores.len(),
-            bound: self.bound.len(),
-            disclosures: self.disclosures.len(),
-            residues: self.residues.len(),
-            consumptions: self.consumptions.len(),
-        }
-    }
-
     /// Remembers the present state.
     #[must_use]
     pub fn checkpoint(&self) -> Checkpoint {
@@ -350,6 +156,7 @@ impl Authority {
             regions: self.regions.len(),
             uses: self.uses.len(),
             resources: self.resources.len(),
+            packets: self.packets.len(),
             trespasses: self.trespasses.len(),
             corruptions: self.corruptions.len(),
             consumptions: self.consumptions.len(),
@@ -376,6 +183,7 @@ impl Authority {
         self.state = checkpoint.state;
         self.uses.truncate(checkpoint.uses);
         self.resources.truncate(checkpoint.resources);
+        self.packets.truncate(checkpoint.packets);
         self.trespasses.truncate(checkpoint.trespasses);
         self.corruptions.truncate(checkpoint.corruptions);
         self.consumptions.truncate(checkpoint.consumptions);

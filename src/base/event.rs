@@ -47,8 +47,8 @@ pub enum EventKind {
     Reset,
     /// The machine starts again: `value` is the number of the boot, from 0.
     Boot,
-    /// A process asks for something across the mode line: `value` is the service number, `old` and
-    /// `virt` its first two arguments.
+    /// A process asks for something across the mode line: `value` is the service number, `old` the
+    /// address of the buffer an answer goes to, `virt` its length in bytes.
     Request,
     /// What a principal can see of a finished operation: `value` the operation, `old` the status,
     /// `virt` a hash of the bytes it got.
@@ -86,7 +86,8 @@ pub enum EventKind {
     DmaGrant,
     /// Claim by the kernel: device `subject`'s leave for the `value` words at `phys` is taken back.
     DmaRevoke,
-    /// A request packet at `phys` was handed to `subject`.
+    /// A request packet at `phys` was handed to `subject`, for the device object at `value`: by the
+    /// process in context, whose request it is, or to the driver host in context, which takes it.
     RequestHandover,
     /// A fault that was planned struck here: `value` is its number in the plan.
     Strike,

@@ -143,6 +143,9 @@ routine! {
     again => |_| Ok(Flow::To(At::take as u8)),
     head, call COPY_TO_USER => |p| {
         let (packet, buffer, length) = (p.local(4)?, p.local(2)?, p.local(3)?);
+        let (device, host) = (p.local(0)?, p.context());
+        let phys = p.locate(packet).unwrap_or(0);
+        p.announce(EventKind::RequestHandover, host, Structure::RequestPacket, [phys, packet, device, 0]);
         let bytes = p.load(packet, request_packet::LENGTH_IN)?.min(length.wrapping_sub(header::BYTES));
         p.set_local(5, bytes)?;
         p.set_local(7, bytes)?;

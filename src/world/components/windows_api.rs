@@ -3,7 +3,7 @@
 //! In the picture of "User mode and kernel mode" applications and user-mode drivers reach the system
 //! only through it. It is mapped read-only into every process.
 
-use crate::machine::{Flow, Routine, routine};
+use crate::machine::{Flow, Reg, Routine, routine};
 
 /// The routines of the image.
 pub const ROUTINES: &[&Routine] = &[&API_CALL];
@@ -12,6 +12,10 @@ routine! {
     /// Asks for a system service: its number in rax, its arguments in their registers. Results: the
     /// status in rax, what else it gives in rdx.
     pub static API_CALL = "NtApiCall", frame 0;
-    enter => |_| Ok(Flow::Syscall),
+    enter => |p| {
+        // Said at ring 3, before the kernel knows of it: what is asked for, and where an answer goes.
+        p.request(p.get(Reg::Rax), p.get(Reg::R8), p.get(Reg::R9));
+        Ok(Flow::Syscall)
+    },
     done => |_| Ok(Flow::Return),
 }

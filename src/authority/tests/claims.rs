@@ -1,0 +1,212 @@
+//! Claims of memory and of handles.
+
+use super::*;
+
+#[test]
+fn what_somebody_has_is_not_handed_out_again() {
+    let books = after(&[grant(BOB, Structure::UserData, PAGE, 1)]);
+
+    assert_eq!(falsehoods(&books), [Falsehood::NotFree]);
+    assert_eq!(books.owner_of(PhysAddr::truncated(PAGE)), Some(ALICE));
+}
+
+#[test]
+fn nothing_is_taken_back_twice() {
+    let release = claim(EventKind::Release, KERNEL, Structure::Free, PAGE, 512);
+    assert_eq!(falsehoods(&after(&[release])), []);
+    assert_eq!(falsehoods(&after(&[release, release])), [Falsehood::AlreadyFree]);
+}
+
+#[test]
+fn claims_are_the_kernels_to_make() {
+    let books =
+        after(&[Event { actor: DRIVER, ..grant(DRIVER, Structure::DriverData, 0x3c00, 1) }]);
+    assert_eq!(falsehoods(&books), [Falsehood::NotTheirs]);
+}
+
+pub(super) fn asks(start: u64, length: u64) -> Event {
+    Event { old: start, virt: length, context: ALICE, ..blank(EventKind::Request, ALICE) }
+}
+
+#[test]
+fn a_users_buffer_is_lent_only_as_far_as_it_was_named() {
+    let lend =
+        Event { virt: 0x7000, ..claim(EventKind::Lend, KERNEL, Structure::UserData, PAGE, 2) };
+    assert_eq!(falsehoods(&after(&[asks(0x7000, 16), lend])), []);
+    assert_eq!(falsehoods(&after(&[asks(0x7000, 8), lend])), [Falsehood::NotAskedFor]);
+    assert_eq!(falsehoods(&after(&[lend])), [Falsehood::NotAskedFor]);
+    let returned =
+        Event { value: 3, old: Event::BY_SYSRET, ..blank(EventKind::ModeSwitch, KERNEL) };
+    assert_eq!(falsehoods(&after(&[asks(0x7000, 16), returned, lend])), [Falsehood::NotAskedFor]);
+    let others = Event { phys: OTHER, ..lend };
+    assert_eq!(falsehoods(&after(&[asks(0x7000, 16), others])), [Falsehood::NotAskedFor]);
+}
+
+#[test]
+fn a_loan_lets_the_kernel_write_until_it_is_taken_back() {
+    let lend =
+        Event { virt: 0x7000, ..claim(EventKind::Lend, KERNEL, Structure::UserData, PAGE, 2) };
+    let reclaim = Event { kind: EventKind::Reclaim, ..lend };
+    let write = store(KERNEL, Structure::UserData, PAGE, 1);
+
+    let mut books = after(&[asks(0x7000, 16), lend, write]);
+    assert!(books.trespasses().is_empty());
+    books.event(&reclaim);
+    books.event(&write);
+    assert_eq!(books.trespasses().len(), 1);
+}
+
+#[test]
+fn a_copy_of_anothers_memory_into_a_lent_buffer_is_a_disclosure() {
+    let lend =
+        Event { virt: 0x7000, ..claim(EventKind::Lend, KERNEL, Structure::UserData, PAGE, 2) };
+    let write = store(KERNEL, Structure::UserData, PAGE, 7);
+    let begin = [asks(0x7000, 16), lend];
+
+    let stolen = after(&[begin[0], begin[1], load(KERNEL, OTHER, 7), write]);
+    assert_eq!(stolen.disclosures().len(), 1);
+    assert_eq!(
+        (stolen.disclosures()[0].receiver, stolen.disclosures()[0].owner),
+        (ALICE, Some(BOB))
+    );
+
+    let answered = after(&[begin[0], begin[1], load(KERNEL, 0x3800, 7), write]);
+    assert!(answered.disclosures().is_empty(), "system buffers are there to be given out");
+    let unrelated = after(&[begin[0], begin[1], load(KERNEL, OTHER, 8), write]);
+    assert!(unrelated.disclosures().is_empty());
+}
+
+#[test]
+fn sections_are_shared_with_the_rights_announced_and_private_memory_never() {
+    let share = |subject, old| Event {
+        old,
+        ..claim(EventKind::Share, subject, Structure::SharedSection, 0x3000, 64)
+    };
+    let mut books = after(&[share(ALICE, 1), share(BOB, 0)]);
+    let at = PhysAddr::truncated(0x3000);
+    assert!(books.may_reach(ALICE, at, Access::Write));
+    assert!(books.may_reach(BOB, at, Access::Read) && !books.may_reach(BOB, at, Access::Write));
+    assert_eq!(books.influences(ALICE), PrincipalSet::of(ALICE).with(BOB));
+    assert_eq!(books.influences(BOB), PrincipalSet::of(BOB));
+
+    books.event(&Event { kind: EventKind::Unshare, ..share(BOB, 0) });
+    assert!(!books.may_reach(BOB, at, Access::Read));
+    assert_eq!(books.withdrawals().len(), 1);
+    assert!(falsehoods(&books).is_empty());
+
+    books.event(&Event { phys: OTHER, value: 512, ..share(ALICE, 1) });
+    books.event(&Event { kind: EventKind::Unshare, ..share(BOB, 0) });
+    assert_eq!(falsehoods(&books), [Falsehood::NotShareable, Falsehood::NotShared]);
+}
+
+#[test]
+fn a_withdrawal_binds_when_its_operation_returns() {
+    let free = claim(EventKind::Release, KERNEL, Structure::Free, PAGE, 512);
+    let returned =
+        Event { value: 3, old: Event::BY_SYSRET, ..blank(EventKind::ModeSwitch, KERNEL) };
+
+    let mut books = after(&[free]);
+    assert!(books.bound().is_empty());
+    books.event(&Event { context: BOB, ..returned });
+    assert!(books.bound().is_empty(), "another process's operation returned");
+    books.event(&returned);
+    assert_eq!(books.bound().len(), 1);
+    books.event(&returned);
+    assert_eq!(books.bound().len(), 1, "once");
+}
+
+#[test]
+fn devices_transfer_within_their_grants() {
+    let open =
+        Event { old: 1, ..claim(EventKind::DmaGrant, DEVICE, Structure::DmaBuffer, 0x3400, 64) };
+    let write = Event {
+        kind: EventKind::DmaWrite,
+        processor: 0xff,
+        ..store(DEVICE, Structure::DmaBuffer, 0x3400, 1)
+    };
+    let read = Event { kind: EventKind::DmaRead, ..write };
+    let revoke = Event { kind: EventKind::DmaRevoke, ..open };
+
+    assert!(after(&[open, write, read]).trespasses().is_empty());
+    assert_eq!(after(&[Event { old: 0, ..open }, write, read]).trespasses().len(), 1);
+    assert_eq!(after(&[open, revoke, write, read]).trespasses().len(), 2);
+    assert_eq!(
+        after(&[Event { phys: PAGE, ..open }]).false_claims()[0].falsehood,
+        Falsehood::NotADmaBuffer
+    );
+}
+
+pub(super) fn opened(
+    context: Principal,
+    subject: Principal,
+    value: u64,
+    object: u64,
+    rights: u64,
+) -> Event {
+    Event {
+        context,
+        virt: object,
+        old: rights,
+        ..claim(EventKind::HandleOpened, subject, Structure::HandleTable, 0, value)
+    }
+}
+
+fn used(subject: Principal, value: u64, object: u64, rights: u64) -> Event {
+    Event { kind: EventKind::HandleUsed, ..opened(subject, subject, value, object, rights) }
+}
+
+#[test]
+fn a_handle_is_used_as_it_was_granted() {
+    let begin = [asks(0, 0), opened(ALICE, ALICE, 4, 0x5000, 1)];
+    assert_eq!(falsehoods(&after(&[begin[0], begin[1], used(ALICE, 4, 0x5000, 1)])), []);
+    let cases = [
+        (used(ALICE, 4, 0x5000, 2), Falsehood::RightsExceeded),
+        (used(ALICE, 8, 0x5000, 1), Falsehood::UnknownHandle),
+        (used(BOB, 4, 0x5000, 1), Falsehood::UnknownHandle),
+        (used(ALICE, 4, 0x6000, 1), Falsehood::OtherObject),
+    ];
+    for (event, falsehood) in cases {
+        assert_eq!(falsehoods(&after(&[begin[0], begin[1], event])), [falsehood]);
+    }
+}
+
+#[test]
+fn a_duplicate_has_no_more_rights_than_its_source() {
+    let begin =
+        [asks(0, 0), opened(ALICE, ALICE, 4, 0x5000, 1), asks(0, 0), used(ALICE, 4, 0x5000, 0)];
+    let duplicate = |rights| {
+        let mut events = begin.to_vec();
+        events.push(opened(ALICE, BOB, 4, 0x5000, rights));
+        events.push(used(BOB, 4, 0x5000, rights));
+        after(&events)
+    };
+
+    assert_eq!(falsehoods(&duplicate(1)), []);
+    assert!(duplicate(1).influences(BOB).contains(ALICE));
+    assert_eq!(falsehoods(&duplicate(3)), [Falsehood::RightsExceeded; 2]);
+}
+
+#[test]
+fn a_handle_that_nothing_gives_is_a_false_claim() {
+    let books = after(&[asks(0, 0), opened(ALICE, BOB, 4, 0x5000, 1)]);
+    assert_eq!(falsehoods(&books), [Falsehood::HandleFromNowhere]);
+    let inherited = after(&[
+        asks(0, 0),
+        opened(ALICE, ALICE, 4, 0x5000, 1),
+        asks(0, 0),
+        opened(ALICE, BOB, 4, 0x5000, 1),
+    ]);
+    assert_eq!(falsehoods(&inherited), []);
+}
+
+#[test]
+fn an_object_is_not_freed_while_a_handle_leads_to_it() {
+    let open = opened(ALICE, ALICE, 4, 0x5000, 1);
+    let close = Event { kind: EventKind::HandleClosed, ..open };
+    let free =
+        Event { virt: 0x5000, ..claim(EventKind::Release, KERNEL, Structure::Free, 0x3800, 16) };
+
+    assert_eq!(falsehoods(&after(&[open, close, free])), []);
+    assert_eq!(falsehoods(&after(&[open, free])), [Falsehood::FreedWhileHeld]);
+    assert_eq!(falsehoods(&after(&[open, close, close])), [Falsehood::UnknownHandle]);
+}

@@ -1,0 +1,145 @@
+//! Influence, observations, and the way back.
+
+use super::claims::{asks, opened};
+use super::*;
+
+#[test]
+fn influence_follows_requests_to_hosts_and_shared_files() {
+    let handover = |requestor, driver, file| Event {
+        context: requestor,
+        subject: driver,
+        value: file,
+        ..blank(EventKind::RequestHandover, KERNEL)
+    };
+
+    let hosted = after(&[handover(ALICE, HOST, 1), handover(BOB, HOST, 2)]);
+    assert!(hosted.influences(ALICE).contains(BOB), "through the host");
+    assert!(!hosted.influences(ALICE).contains(CAROL));
+    assert!(hosted.has_shared_resources(ALICE) && !hosted.has_shared_resources(CAROL));
+
+    let filed = after(&[handover(ALICE, DRIVER, 1), handover(BOB, DRIVER, 1)]);
+    assert!(filed.influences(ALICE).contains(BOB) && !filed.influences(ALICE).contains(DRIVER));
+    let apart = after(&[handover(ALICE, DRIVER, 1), handover(BOB, DRIVER, 2)]);
+    assert!(!apart.influences(ALICE).contains(BOB));
+    assert!(apart.influences(DRIVER).contains(CAROL), "kernel mode reaches everybody");
+}
+
+#[test]
+fn a_critical_process_influences_everybody() {
+    let created = Event {
+        subject: CAROL,
+        value: 1,
+        context: KERNEL,
+        ..blank(EventKind::ProcessCreated, KERNEL)
+    };
+    assert!(after(&[created]).influences(CAROL).contains(ALICE));
+    assert!(!after(&[Event { value: 0, ..created }]).influences(CAROL).contains(ALICE));
+}
+
+#[test]
+fn observations_are_each_principals_own() {
+    let see = |actor, bytes| Event { value: 1, virt: bytes, ..blank(EventKind::Observe, actor) };
+    let one = after(&[see(ALICE, 1), see(BOB, 2), see(ALICE, 3)]);
+    let other = after(&[see(BOB, 2), see(ALICE, 1), see(ALICE, 4)]);
+
+    let seen = |books: &Authority, who| books.observations().of(who).cloned().expect("known");
+    assert!(seen(&one, BOB).agrees(&seen(&other, BOB), false));
+    assert!(!seen(&one, ALICE).agrees(&seen(&other, ALICE), false));
+    assert_eq!(seen(&one, ALICE).first_difference(&seen(&other, ALICE)), Some(1));
+    let short = after(&[see(ALICE, 1)]);
+    assert!(seen(&short, ALICE).agrees(&seen(&one, ALICE), true));
+    assert!(!seen(&short, ALICE).agrees(&seen(&one, ALICE), false));
+}
+
+#[test]
+fn the_processor_that_delivers_an_exception_acts_for_the_kernel() {
+    let raise = blank(EventKind::Exception, ALICE);
+    let push = store(ALICE, Structure::KernelStack, 0x800, 1);
+    let read = Event { structure: Structure::TaskState, ..load(ALICE, 0, 0) };
+
+    assert!(after(&[raise, read, push]).trespasses().is_empty());
+    assert_eq!(after(&[read, push]).trespasses().len(), 2);
+    let step = Event { phys: PAGE, ..blank(EventKind::Step, ALICE) };
+    assert_eq!(after(&[raise, step, push]).trespasses().len(), 1, "delivery is over");
+}
+
+fn busy() -> Vec<Event> {
+    vec![
+        store(ALICE, Structure::UserData, OTHER, 1),
+        load(BOB, OTHER, 1),
+        claim(EventKind::Release, KERNEL, Structure::Free, PAGE, 512),
+        grant(KERNEL, Structure::Process, PAGE, 8),
+        asks(1, 2),
+        opened(ALICE, ALICE, 4, 0x5000, 1),
+        Event { value: 1, ..blank(EventKind::Observe, ALICE) },
+        Event { value: 1, subject: HOST, ..blank(EventKind::RequestHandover, KERNEL) },
+        store(KERNEL, Structure::PageTable, 0x400, 5),
+    ]
+}
+
+fn digest(books: &Authority) -> String {
+    let words: Vec<Region> = books.words.iter().map(|number| *books.regions.get(*number)).collect();
+    format!(
+        "{:?} {:?} {:?} {:?} {:?} {:?} {:?}",
+        words.iter().map(|region| (region.owner, region.structure)).collect::<Vec<_>>(),
+        books.corrupt,
+        books.handles,
+        books.resources,
+        books.observations,
+        books.marks(),
+        books.state,
+    )
+}
+
+#[test]
+fn a_restore_brings_back_everything() {
+    let mut books = books();
+    let before = digest(&books);
+    let checkpoint = books.checkpoint();
+
+    for _ in 0..2 {
+        for event in busy() {
+            books.event(&event);
+        }
+        assert_ne!(digest(&books), before);
+        books.restore(&checkpoint);
+        assert_eq!(digest(&books), before);
+    }
+}
+
+#[test]
+fn a_reboot_finds_the_books_as_the_loader_left_them() {
+    let mut books = books();
+    let fresh: Vec<_> = books.words.iter().map(|number| *books.regions.get(*number)).collect();
+    let checkpoint = books.checkpoint();
+    for event in busy() {
+        books.event(&event);
+    }
+    let before = digest(&books);
+    let middle = books.checkpoint();
+
+    let marks = books.marks();
+    books.event(&Event { value: 1, ..blank(EventKind::Boot, KERNEL) });
+    books.event(&grant(ALICE, Structure::UserData, PAGE, 512));
+
+    let now: Vec<_> = books.words.iter().map(|number| *books.regions.get(*number)).collect();
+    assert_eq!(now, fresh);
+    assert_eq!((books.corrupt_words(), books.handles.len()), (0, 0));
+    assert_eq!(books.marks(), marks, "what is announced again is no news");
+    assert_eq!(books.words_owned(ALICE), 512);
+    books.restore(&middle);
+    assert_eq!(digest(&books), before);
+    books.restore(&checkpoint);
+}
+
+#[test]
+fn outside_memory_there_is_nothing_to_claim_and_nothing_to_corrupt() {
+    let books = after(&[
+        grant(ALICE, Structure::UserData, 0x4000, 1),
+        grant(ALICE, Structure::UserData, 0x3ff8, 2),
+        store(ALICE, Structure::UserData, u64::MAX & !7, 1),
+        load(ALICE, 0x4000, 1),
+        Event { phys: 0x3ff8, value: u64::MAX, ..blank(EventKind::StoreRun, KERNEL) },
+    ]);
+    assert_eq!(falsehoods(&books), [Falsehood::OutsideMemory; 2]);
+}
