@@ -157,6 +157,9 @@ impl World {
             for (offset, value) in (driver.definition.prepare)(&placement) {
                 loader.write(data + offset, value);
             }
+            for &(at, words, structure) in driver.definition.owns {
+                loader.claim(at, words, structure, driver.principal);
+            }
         }
         let names = Numbers { roster: &roster, devices: &devices };
         for (index, component) in configuration.components.iter().enumerate() {
@@ -200,6 +203,12 @@ impl World {
                         actions: &[],
                         buffers: &buffers,
                     };
+                    if !components::reflector::is_in(placed[number].definition.routines) {
+                        return Err(wrong(
+                            component,
+                            format!("is handed requests by {above:?}, which is no reflector"),
+                        ));
+                    }
                     loader.make_process(&host);
                     components::register_host(&mut loader, &host, number as u64, &devices[number]);
                 }

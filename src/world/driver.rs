@@ -1,6 +1,6 @@
 //! Drivers a world can be built from.
 
-use crate::base::PrincipalKind;
+use crate::base::{PrincipalKind, Structure};
 use crate::kernel::loader::Dispatch;
 use crate::machine::Routine;
 
@@ -32,6 +32,8 @@ pub struct DriverDefinition {
     pub dispatch: Dispatch,
     /// The first words of its data page: byte offset and value.
     pub prepare: fn(&Placement) -> Vec<(u64, u64)>,
+    /// System pages that are its own besides its data page: address, words, what they hold.
+    pub owns: &'static [(u64, u64, Structure)],
 }
 
 /// A user-mode driver: a host process's code and what its buffer page starts with.

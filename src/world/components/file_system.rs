@@ -74,6 +74,13 @@ pub const ENTRIES: u64 = 8;
 /// Bytes of a file.
 pub const FILE_BYTES: u64 = SECTOR_WORDS * 8;
 
+/// Pages of its own besides its data page.
+pub const OWNS: &[(u64, u64, Structure)] = &[
+    (address::FILE_CACHE, 512, Structure::FileCache),
+    (address::FILE_CACHE + 4096, 512, Structure::FileCache),
+    (DISK_BUFFER, 512, Structure::DmaBuffer),
+];
+
 /// The first words of the data page.
 #[must_use]
 pub fn prepare(_: &Placement) -> Vec<(u64, u64)> {

@@ -36,6 +36,7 @@ pub fn drivers() -> Drivers {
                 routines: transfer_driver::ROUTINES,
                 dispatch: transfer_driver::DISPATCH,
                 prepare: transfer_driver::prepare,
+                owns: transfer_driver::OWNS,
             },
             DriverDefinition {
                 name: "filter",
@@ -43,6 +44,7 @@ pub fn drivers() -> Drivers {
                 routines: filter_driver::ROUTINES,
                 dispatch: filter_driver::DISPATCH,
                 prepare: filter_driver::prepare,
+                owns: &[],
             },
             DriverDefinition {
                 name: "reflector",
@@ -50,6 +52,7 @@ pub fn drivers() -> Drivers {
                 routines: reflector::ROUTINES,
                 dispatch: reflector::DISPATCH,
                 prepare: reflector::prepare,
+                owns: &[],
             },
             DriverDefinition {
                 name: "parser",
@@ -57,6 +60,7 @@ pub fn drivers() -> Drivers {
                 routines: parser::ROUTINES,
                 dispatch: parser::DISPATCH,
                 prepare: parser::prepare,
+                owns: &[],
             },
             DriverDefinition {
                 name: "file-system",
@@ -64,6 +68,7 @@ pub fn drivers() -> Drivers {
                 routines: file_system::ROUTINES,
                 dispatch: file_system::DISPATCH,
                 prepare: file_system::prepare,
+                owns: file_system::OWNS,
             },
         ],
         hosted: vec![

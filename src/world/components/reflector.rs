@@ -41,6 +41,12 @@ pub fn prepare(placement: &Placement) -> Vec<(u64, u64)> {
     vec![(extension::HOST.offset, placement.host), (extension::RESTARTS_MAX.offset, RESTARTS_MAX)]
 }
 
+/// Whether this code is a reflector's.
+#[must_use]
+pub fn is_in(routines: &[&'static Routine]) -> bool {
+    routines.iter().any(|&routine| core::ptr::eq(routine, &REFLECT_TAKE))
+}
+
 /// A device's extension.
 fn extension_of(p: &mut Processor<'_>, device: u64) -> Result<u64, Trap> {
     p.load(device, device_object::EXTENSION)

@@ -87,6 +87,9 @@ pub const HARDWARE: Field = word(0x38, "transfer driver's hardware");
 /// First of 64 pairs, by requestor: requests completed, their bytes.
 pub const COUNTS: Field = word(0x100, "transfer driver's statistics");
 
+/// Pages of its own besides its data page.
+pub const OWNS: &[(u64, u64, Structure)] = &[(address::DMA_BUFFERS, 512, Structure::DmaBuffer)];
+
 /// The first words of the data page.
 #[must_use]
 pub fn prepare(_: &Placement) -> Vec<(u64, u64)> {
