@@ -78,12 +78,15 @@ routine! {
         map_window(p, frame << 12 | SYSTEM_RW)?;
         lend(p, EventKind::Lend, frame);
         let window = window(p);
+        p.allow_user_access(true)?;
         p.copy(window, Structure::UserData, address::USER_BUFFERS, Structure::UserData, 4096)?;
+        p.allow_user_access(false)?;
         lend(p, EventKind::Reclaim, frame);
         load_system_root(p)?;
         Ok(Flow::To(At::body as u8))
     },
     unreadable => |p| {
+        p.allow_user_access(false)?;
         let frame = p.local(7)?;
         lend(p, EventKind::Reclaim, frame);
         load_system_root(p)?;

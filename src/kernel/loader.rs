@@ -199,12 +199,13 @@ impl<'m> Loader<'m> {
         }
         // The IOMMU: a root page, then two pages a device.
         let root = self.physical(address::IOMMU_TABLES);
-        for device in 0..2 {
+        let domains: Vec<_> =
+            self.machine.devices.iter().map(|device| device.principal.0).collect();
+        for (device, domain) in (0..).zip(domains) {
             let table = self.physical(address::IOMMU_TABLES + 4096 * (1 + 2 * device));
-            let domain = u64::from(self.machine.devices[device as usize].principal.0);
             self.write(
                 address::IOMMU_TABLES + device * 8,
-                table | iommu::PRESENT | domain << super::hal::DOMAIN_SHIFT,
+                table | iommu::PRESENT | u64::from(domain) << super::hal::DOMAIN_SHIFT,
             );
         }
         self.machine.iommu.root = root;

@@ -160,7 +160,7 @@ impl Processor<'_> {
         let mut at = virt;
         let end = virt.wrapping_add(words * 8);
         while at < end {
-            let stop = end.min((at | 0xfff) + 1);
+            let stop = end.min((at | 0xfff).saturating_add(1));
             if let Some(phys) = self.locate(at) {
                 self.announce(kind, subject, structure, [phys, at, (stop - at) / 8, 0]);
             }

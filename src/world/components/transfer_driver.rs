@@ -221,10 +221,12 @@ routine! {
     report, on_fault failed => |p| {
         let (counts, target) = (p.local(0)?, p.local(2)?);
         let structure = if p.local(3)? == 1 { Structure::UserData } else { Structure::SystemBuffer };
+        p.allow_user_access(structure == Structure::UserData)?;
         for offset in [0, 8] {
             let count = p.load_at(counts.wrapping_add(offset), Structure::DriverData)?;
             p.store_at(target.wrapping_add(offset), structure, count)?;
         }
+        p.allow_user_access(false)?;
         Ok(Flow::Next)
     },
     complete, call IO_COMPLETE_REQUEST => |p| {
@@ -238,6 +240,7 @@ routine! {
         Ok(p.give_back(outcome))
     },
     failed => |p| {
+        p.allow_user_access(false)?;
         p.set_local(4, status::ACCESS_VIOLATION)?;
         Ok(Flow::To(At::complete as u8))
     },
