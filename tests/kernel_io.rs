@@ -307,7 +307,7 @@ fn hosted(extra: Vec<Action>) -> Vec<Component> {
     vec![
         application("app", actions),
         component("reflector", Home::KernelDriver, Some("reflector"), None),
-        component("sensor", Home::DriverHost, Some("sensor-host"), Some("reflector")),
+        component("sensor", Home::DriverHost, Some("sensor"), Some("reflector")),
     ]
 }
 
@@ -338,7 +338,7 @@ fn parsing(content: u64, in_kernel: bool, requests: usize) -> Vec<Component> {
         list.push(Component { content: Some(content), ..driver });
     } else {
         list.push(component("reflector", Home::KernelDriver, Some("reflector"), None));
-        let host = component("host", Home::DriverHost, Some("parser-host"), Some("reflector"));
+        let host = component("host", Home::DriverHost, Some("parser"), Some("reflector"));
         list.push(Component { content: Some(content), ..host });
     }
     list

@@ -154,12 +154,7 @@ impl World {
                 host,
                 content: driver.component.content.unwrap_or(0),
             };
-            for (offset, value) in (driver.definition.prepare)(&placement) {
-                loader.write(data + offset, value);
-            }
-            for &(at, words, structure) in driver.definition.owns {
-                loader.claim(at, words, structure, driver.principal);
-            }
+            driver.definition.lay_out(&mut loader, &placement, driver.principal);
         }
         let names = Numbers { roster: &roster, devices: &devices };
         for (index, component) in configuration.components.iter().enumerate() {
@@ -262,8 +257,6 @@ fn place_drivers<'a>(
         let principal = roster.named(&component.name).expect("every component is in the roster");
         placed.push(Placed { component, definition, principal });
     }
-    // The interrupt's deferred routine belongs to the first device.
-    placed.sort_by_key(|driver: &Placed<'_>| driver.definition.dispatch.deferred.is_none());
     if placed.len() as u64 > address::DRIVERS_MAX {
         return Err(BuildError {
             component: None,

@@ -1,7 +1,7 @@
 //! Drivers a world can be built from.
 
-use crate::base::{PrincipalKind, Structure};
-use crate::kernel::loader::Dispatch;
+use crate::base::{Principal, PrincipalKind, Structure};
+use crate::kernel::loader::{Dispatch, Loader};
 use crate::machine::Routine;
 
 /// What a driver's data page is prepared with.
@@ -34,6 +34,18 @@ pub struct DriverDefinition {
     pub prepare: fn(&Placement) -> Vec<(u64, u64)>,
     /// System pages that are its own besides its data page: address, words, what they hold.
     pub owns: &'static [(u64, u64, Structure)],
+}
+
+impl DriverDefinition {
+    /// Fills a driver's data page and announces what else is its own.
+    pub(super) fn lay_out(&self, loader: &mut Loader<'_>, placement: &Placement, owner: Principal) {
+        for (offset, value) in (self.prepare)(placement) {
+            loader.write(placement.data + offset, value);
+        }
+        for &(at, words, structure) in self.owns {
+            loader.claim(at, words, structure, owner);
+        }
+    }
 }
 
 /// A user-mode driver: a host process's code and what its buffer page starts with.
