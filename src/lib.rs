@@ -2,6 +2,7 @@
 
 pub mod authority;
 pub mod base;
+pub mod campaign;
 pub mod faults;
 pub mod injection;
 pub mod kernel;
@@ -10,4 +11,5 @@ pub mod minimise;
 pub mod oracles;
 pub mod outcome;
 pub mod report;
+pub mod scenario;
 pub mod world;

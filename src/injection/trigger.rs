@@ -106,6 +106,12 @@ impl Points {
         self.kinds = u32::MAX;
     }
 
+    /// Points written down so far.
+    #[must_use]
+    pub fn recorded(&self) -> usize {
+        self.record.as_ref().map_or(0, Vec::len)
+    }
+
     /// Stops, and returns what was written down.
     pub fn stop_recording(&mut self) -> Vec<PointRecord> {
         self.kinds = self.armed.iter().fold(0, |kinds, a| kinds | 1 << a.trigger.kind as u32);

@@ -45,7 +45,7 @@ classes! {
     Reset = "reset",
     /// The kernel stopped itself.
     BugCheck = "bug-check",
-    /// Somebody never finished.
+    /// Somebody other than the one in whom the fault struck never finished, or nobody could go on.
     Hang = "hang",
     /// Corrupt bytes reached the disk.
     Durable = "durable-damage",
@@ -63,6 +63,8 @@ classes! {
     HostLost = "host-lost",
     /// A process ended.
     ProcessLost = "process-lost",
+    /// The process in which the fault struck never finished.
+    ProcessHung = "process-hung",
     /// A request ended with another status.
     RequestFailed = "request-failed",
     /// Only the one in whom the fault struck has corrupt bytes or other results.
@@ -117,6 +119,7 @@ impl Class {
             Availability::DeviceDisabled => Self::DeviceDisabled,
             Availability::HostLost { .. } => Self::HostLost,
             Availability::ProcessLost { .. } => Self::ProcessLost,
+            Availability::ProcessHung => Self::ProcessHung,
             Availability::RequestFailed { .. } => Self::RequestFailed,
             _ => match outcome.integrity {
                 Integrity::Untouched => Self::NoEffect,

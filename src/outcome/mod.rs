@@ -72,6 +72,8 @@ pub enum Availability {
         /// The status.
         status: u64,
     },
+    /// The process in which the fault struck never finished; everybody else did.
+    ProcessHung,
     /// A process ended that did not, or not so.
     ProcessLost {
         /// Its last status.

@@ -27,6 +27,7 @@ fn each_class_is_reached_by_an_outcome_and_by_no_weaker_one() {
             Class::RequestFailed,
             Outcome { availability: Availability::RequestFailed { status: 5 }, ..struck() },
         ),
+        (Class::ProcessHung, Outcome { availability: Availability::ProcessHung, ..struck() }),
         (
             Class::ProcessLost,
             Outcome { availability: Availability::ProcessLost { status: 5 }, ..struck() },

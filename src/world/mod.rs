@@ -70,6 +70,11 @@ impl World {
         &self.configuration
     }
 
+    /// Changes the step budget.
+    pub fn set_steps_max(&mut self, steps_max: u64) {
+        self.configuration.steps_max = steps_max;
+    }
+
     /// How often it was booted so far, the first time included.
     #[must_use]
     pub fn boots(&self) -> u8 {

@@ -1,0 +1,322 @@
+//! One experiment: a plan in a world, from a checkpoint before its first strike to the end.
+
+use crate::base::{Domain, Principal, PrincipalKind, PrincipalSet};
+use crate::injection::{Armed, PointKind};
+use crate::kernel::layout::{address, crash_block};
+use crate::outcome::{Activation, Availability, Detection, Integrity, Outcome, Victim};
+use crate::world::{Rest, World};
+
+use super::golden::Golden;
+use super::judge::Judge;
+use super::watch::Watch;
+
+/// Steps a run may take beyond twice what the golden run took, before it counts as hung.
+const PATIENCE: u64 = 4_000;
+
+/// How a run is continued after a stop.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum AfterStop {
+    /// Boot again whenever the machine stopped, to see whether it stops again.
+    AlwaysBoot,
+    /// Boot again only where the next boot can differ from the golden run: the disk was changed by the
+    /// fault's doing, or the golden run itself stopped.
+    BootWhenChanged,
+}
+
+/// Runs a world with armed faults to its end and says what became of it. World, judge and watch stand
+/// where the golden run stood before the first strike, or at the beginning.
+pub fn conclude(
+    world: &mut World,
+    judge: &mut Judge,
+    watch: &mut Watch,
+    golden: &Golden,
+    armed: Vec<Armed>,
+    after_stop: AfterStop,
+) -> Outcome {
+    for fault in armed {
+        world.machine.points.arm(fault);
+    }
+    world.set_steps_max(world.machine.clock.max(golden.clock) + golden.clock + PATIENCE);
+    let first = run_to_rest(world, judge, watch);
+    let crash = crash_of(world, first);
+    let mut last = first;
+    let mut stops = u8::from(crash.is_some());
+    if crash.is_some() && wants_boot(world, judge, golden, after_stop) {
+        while crash_of(world, last).is_some() && stops < world.configuration().boots_max {
+            world.reboot();
+            world.set_steps_max(world.machine.clock + 2 * golden.clock + PATIENCE);
+            last = run_to_rest(world, judge, watch);
+            stops += u8::from(crash_of(world, last).is_some());
+        }
+    }
+    let loops = stops >= world.configuration().boots_max && world.configuration().boots_max > 1;
+    let faults = world.machine.points.disarm();
+    let strikes = faults.iter().map(|fault| fault.strikes).sum();
+    describe(world, judge, watch, golden, strikes, first, crash.filter(|_| true), loops)
+}
+
+fn run_to_rest(world: &mut World, judge: &mut Judge, watch: &mut Watch) -> Rest {
+    let rest = loop {
+        let rest = world.step(judge);
+        watch.after_step(world, judge);
+        if let Some(rest) = rest {
+            break rest;
+        }
+    };
+    watch.at_rest(world, judge);
+    rest
+}
+
+/// The crash a rest means, with the parameters the kernel left in memory.
+fn crash_of(world: &World, rest: Rest) -> Option<Availability> {
+    match rest {
+        Rest::BugCheck(code) => {
+            let word = |offset: u64| {
+                let at = world.machine.locate(0, crate::base::VirtAddr(address::KERNEL_DATA + offset));
+                at.map_or(0, |at| world.machine.memory.read(crate::base::PhysAddr::truncated(at)))
+            };
+            let parameters = [
+                word(crash_block::PARAMETER_1.offset),
+                word(crash_block::PARAMETER_2.offset),
+                word(crash_block::PARAMETER_3.offset),
+                word(crash_block::PARAMETER_4.offset),
+            ];
+            Some(Availability::BugCheck { code, parameters })
+        }
+        Rest::Reset => Some(Availability::Reset),
+        Rest::Quiescent | Rest::OutOfSteps | Rest::Paused => None,
+    }
+}
+
+fn wants_boot(world: &World, judge: &Judge, golden: &Golden, after_stop: AfterStop) -> bool {
+    match after_stop {
+        AfterStop::AlwaysBoot => true,
+        AfterStop::BootWhenChanged => {
+            golden.rest != Rest::Quiescent || reached_the_disk(world, judge)
+        }
+    }
+}
+
+/// Whether the disk's controller read corrupt bytes.
+fn reached_the_disk(world: &World, judge: &Judge) -> bool {
+    let disk = world.roster().named("disk-controller");
+    judge.authority.consumptions().iter().any(|consumption| Some(consumption.reader) == disk)
+}
+
+#[allow(clippy::too_many_arguments, reason = "the facts of one run, used once")]
+fn describe(
+    world: &World,
+    judge: &Judge,
+    watch: &Watch,
+    golden: &Golden,
+    strikes: u64,
+    first: Rest,
+    crash: Option<Availability>,
+    loops: bool,
+) -> Outcome {
+    let roster = world.roster();
+    let name = |principal: Principal| roster.name(principal).to_owned();
+    let struck = judge.struck();
+    let is_contained = is_contained(world, judge);
+    let differing = differing(world, judge, golden, first != Rest::Quiescent || crash.is_some());
+    let allowed = struck.iter().fold(struck, |set, one| {
+        if roster.kind(one).is_process() { set.union(judge.authority.influences(one)) } else { set }
+    });
+    let deviated: Vec<Principal> = if crash.is_some() {
+        Vec::new()
+    } else {
+        differing
+            .iter()
+            .filter(|&one| !struck.contains(one))
+            .filter(|&one| {
+                !is_contained || !allowed.contains(one) && !judge.authority.has_shared_resources(one)
+            })
+            .collect()
+    };
+
+    let (guarantees, exposures) = if is_contained {
+        (watch.names(golden), Vec::new())
+    } else {
+        (Vec::new(), watch.names(golden))
+    };
+    let mut guarantees = guarantees;
+    if is_contained && !struck.is_empty() {
+        if !deviated.is_empty() {
+            guarantees.push(CONTAINED.to_owned());
+        }
+        let critical = struck.iter().any(|one| roster.get(one).is_some_and(|entry| entry.critical));
+        if crash.is_some() && golden.rest == Rest::Quiescent && !critical {
+            guarantees.push(SURVIVES.to_owned());
+        }
+    }
+
+    let victims = victims(judge);
+    Outcome {
+        activation: Activation {
+            strikes,
+            first: judge.strike().map(|strike| strike.ordinal),
+            by: judge.strike().map(|strike| name(strike.by)),
+            routine: judge.strike().and_then(|strike| {
+                let (routine, _) = world.machine.program.locate(crate::base::VirtAddr(strike.rip))?;
+                (strike.point != PointKind::Dma).then(|| routine.routine.name.to_owned())
+            }),
+        },
+        integrity: integrity(world, judge, &victims, !deviated.is_empty()),
+        victims,
+        deviated: deviated.into_iter().map(name).collect(),
+        availability: availability(world, judge, golden, first, crash, loops, differing),
+        disclosed: judge.authority.disclosures().len() as u64,
+        detection: judge.alarm().zip(judge.strike()).map(|(alarm, strike)| Detection {
+            by: if alarm.is_bug_check {
+                format!("bug check {:#x}", alarm.number)
+            } else {
+                vector_name(alarm.number).to_owned()
+            },
+            steps: alarm.ordinal - strike.ordinal,
+            blamed: name(alarm.blamed),
+            did: name(strike.by),
+        }),
+        guarantees,
+        exposures,
+    }
+}
+
+/// The guarantee that a user-mode fault changes nobody else's results beyond the influence relation.
+pub const CONTAINED: &str = "user-mode-faults-are-contained";
+/// The guarantee that a user-mode fault does not stop the machine.
+pub const SURVIVES: &str = "the-system-survives-user-mode-faults";
+
+/// Whether the architecture promises to contain what struck: everything began in user mode, or with a
+/// device behind the IOMMU, or was legal disorder, and nothing was changed behind everybody's back.
+fn is_contained(world: &World, judge: &Judge) -> bool {
+    let roster = world.roster();
+    !judge.was_poked_elsewhere()
+        && judge.struck().iter().all(|one| match roster.kind(one) {
+            PrincipalKind::Application | PrincipalKind::DriverHost => true,
+            PrincipalKind::Device => world.configuration().machine.iommu,
+            _ => false,
+        })
+}
+
+/// Whose observations are not those of the golden run.
+fn differing(world: &World, judge: &Judge, golden: &Golden, is_cut: bool) -> PrincipalSet {
+    let mut set = PrincipalSet::NOBODY;
+    for (principal, _) in world.roster().iter() {
+        let seen = judge.authority.observations().of(principal);
+        if let (Some(seen), Some(before)) = (seen, golden.observations.of(principal))
+            && !seen.agrees(before, is_cut)
+        {
+            set = set.with(principal);
+        }
+    }
+    set
+}
+
+fn victims(judge: &Judge) -> Vec<Victim> {
+    let mut victims: Vec<Victim> = judge
+        .authority
+        .corruptions()
+        .iter()
+        .filter_map(|corruption| match corruption.domain {
+            Domain::Nobody => None,
+            Domain::Own => Some(Victim::OwnDomain),
+            Domain::Application | Domain::DriverHost => Some(Victim::AnotherProcess),
+            Domain::KernelDriver | Domain::FileSystem => Some(Victim::AnotherDriver),
+            Domain::Kernel => Some(Victim::Kernel),
+            Domain::PageTable => Some(Victim::PageTables),
+        })
+        .collect();
+    victims.sort_unstable();
+    victims.dedup();
+    victims
+}
+
+fn integrity(world: &World, judge: &Judge, victims: &[Victim], deviated: bool) -> Integrity {
+    if judge.authority.corruptions().is_empty() {
+        return Integrity::Untouched;
+    }
+    if reached_the_disk(world, judge) {
+        return Integrity::Durable;
+    }
+    if deviated && !victims.is_empty() {
+        return Integrity::Deviated;
+    }
+    if judge.authority.consumption_count() > 0 {
+        return Integrity::Consumed;
+    }
+    if judge.authority.corrupt_words() > 0 { Integrity::Dormant } else { Integrity::Overwritten }
+}
+
+fn availability(
+    world: &World,
+    judge: &Judge,
+    golden: &Golden,
+    first: Rest,
+    crash: Option<Availability>,
+    loops: bool,
+    differing: PrincipalSet,
+) -> Availability {
+    if let Some(crash) = crash {
+        let code = if let Availability::BugCheck { code, .. } = crash { code } else { 0 };
+        return if loops { Availability::BootLoop { code } } else { crash };
+    }
+    let roster = world.roster();
+    let unfinished: PrincipalSet = judge
+        .authority
+        .alive()
+        .iter()
+        .filter(|&one| !golden.alive.contains(one))
+        .fold(PrincipalSet::NOBODY, PrincipalSet::with);
+    let others = unfinished.iter().any(|one| !judge.struck().contains(one));
+    if others || first == Rest::OutOfSteps && golden.rest != Rest::OutOfSteps && unfinished.is_empty() {
+        return Availability::Hang;
+    }
+    if judge.authority.devices_disabled() != 0 {
+        return Availability::DeviceDisabled;
+    }
+    let mut worst = if unfinished.is_empty() { Availability::Unaffected } else { Availability::ProcessHung };
+    for (principal, entry) in roster.iter().filter(|(_, entry)| entry.kind.is_process()) {
+        let index = usize::from(principal.0);
+        let (ended, status) = judge.endings()[index];
+        if (ended, status) == golden.endings[index] {
+            continue;
+        }
+        let lost = match entry.kind {
+            PrincipalKind::DriverHost => {
+                Availability::HostLost { restarted: judge.authority.restarted().contains(principal) }
+            }
+            _ if ended > 0 => Availability::ProcessLost { status },
+            _ => Availability::Unaffected,
+        };
+        worst = worst.max(lost);
+    }
+    if worst == Availability::Unaffected {
+        for principal in differing.iter() {
+            let seen = judge.authority.observations().of(principal);
+            let before = golden.observations.of(principal);
+            if let (Some(seen), Some(before)) = (seen, before)
+                && let Some(index) = seen.first_difference(before)
+                && seen.first()[index].status != before.first()[index].status
+            {
+                return Availability::RequestFailed { status: seen.first()[index].status };
+            }
+        }
+    }
+    worst
+}
+
+/// What an exception's vector is called.
+#[must_use]
+pub fn vector_name(vector: u64) -> &'static str {
+    match vector {
+        0 => "divide error",
+        3 => "breakpoint",
+        6 => "invalid opcode",
+        8 => "double fault",
+        11 => "segment not present",
+        13 => "general protection",
+        14 => "page fault",
+        0x29 => "fast fail",
+        _ => "exception",
+    }
+}

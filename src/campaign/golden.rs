@@ -1,0 +1,66 @@
+//! The golden run: the same scenario with an empty plan, and what it reached.
+
+use crate::authority::Observations;
+use crate::base::{PrincipalSet, TraceHash};
+use crate::injection::PointRecord;
+use crate::world::{Rest, World};
+
+use super::judge::{Endings, Judge};
+
+/// What an undisturbed run came to, to compare others with.
+#[derive(Clone, Debug)]
+pub struct Golden {
+    /// Every injection point, in order.
+    pub points: Vec<PointRecord>,
+    /// For each point, during which turn of the world it was reached, from 0.
+    pub turns: Vec<u32>,
+    /// How it came to rest.
+    pub rest: Rest,
+    /// Steps.
+    pub clock: u64,
+    /// Events.
+    pub events: u64,
+    /// The trace.
+    pub trace: TraceHash,
+    /// What each principal saw.
+    pub observations: Observations,
+    /// How processes ended.
+    pub endings: Endings,
+    /// Processes alive at the end.
+    pub alive: PrincipalSet,
+    /// Violations found: names of invariants.
+    pub violations: Vec<String>,
+}
+
+impl Golden {
+    /// Runs a world to its rest, writing down the points it reaches. The world and the judge are left
+    /// at the end.
+    pub fn run(world: &mut World, judge: &mut Judge, watch: &mut super::watch::Watch) -> Self {
+        world.machine.points.start_recording();
+        let mut turns = Vec::new();
+        let mut turn = 0;
+        let rest = loop {
+            let rest = world.step(judge);
+            watch.after_step(world, judge);
+            turns.resize(world.machine.points.recorded(), turn);
+            turn += 1;
+            if let Some(rest) = rest {
+                break rest;
+            }
+        };
+        watch.at_rest(world, judge);
+        let points = world.machine.points.stop_recording();
+        Self {
+            points,
+            turns,
+            rest,
+            clock: world.machine.clock,
+            events: judge.events(),
+            trace: judge.trace(),
+            observations: judge.authority.observations().clone(),
+            endings: *judge.endings(),
+            alive: judge.authority.alive(),
+            violations: watch.violations().to_vec(),
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! Who watches a run: the books, the trace hash, and the few facts that outcomes need.
+
+use crate::authority::{self, Authority};
+use crate::base::{Event, EventKind, Principal, PrincipalSet, Roster, TraceHash, Witness};
+use crate::injection::PointKind;
+
+/// The processor number of what no processor did.
+const NO_PROCESSOR: u8 = 0xff;
+
+/// The first time a fault struck.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FirstStrike {
+    /// Number of the event.
+    pub ordinal: u64,
+    /// At whose injection point.
+    pub by: Principal,
+    /// Of which kind.
+    pub point: PointKind,
+    /// The step before which it struck: its address.
+    pub rip: u64,
+}
+
+/// The first thing that noticed something after a strike.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FirstAlarm {
+    /// Number of the event.
+    pub ordinal: u64,
+    /// The exception's vector, or the bug check's code.
+    pub number: u64,
+    /// Whether it is a bug check.
+    pub is_bug_check: bool,
+    /// Whose code ran.
+    pub blamed: Principal,
+}
+
+/// How a process ended: how often it did, and its last status.
+pub type Endings = [(u8, u64); Principal::COUNT_MAX];
+
+/// The plain part of what a judge remembers.
+#[derive(Clone, Copy, Debug)]
+struct Notes {
+    trace: TraceHash,
+    events: u64,
+    kinds: u64,
+    last_step: [u64; 8],
+    strike: Option<FirstStrike>,
+    struck: PrincipalSet,
+    poked_elsewhere: bool,
+    alarm: Option<FirstAlarm>,
+    endings: Endings,
+}
+
+/// Watches one run.
+pub struct Judge {
+    /// The books.
+    pub authority: Authority,
+    notes: Notes,
+}
+
+/// A place to go back to.
+pub struct Checkpoint {
+    authority: authority::Checkpoint,
+    notes: Notes,
+}
+
+impl Judge {
+    /// A judge of a world that has not begun.
+    #[must_use]
+    pub fn new(memory_words: usize, roster: Roster) -> Self {
+        let notes = Notes {
+            trace: TraceHash::default(),
+            events: 0,
+            kinds: 0,
+            last_step: [0; 8],
+            strike: None,
+            struck: PrincipalSet::NOBODY,
+            poked_elsewhere: false,
+            alarm: None,
+            endings: [(0, 0); Principal::COUNT_MAX],
+        };
+        Self { authority: Authority::new(memory_words, roster), notes }
+    }
+
+    /// The rolling hash over all events.
+    #[must_use]
+    pub fn trace(&self) -> TraceHash {
+        self.notes.trace
+    }
+
+    /// Events seen.
+    #[must_use]
+    pub fn events(&self) -> u64 {
+        self.notes.events
+    }
+
+    /// Which kinds of event were seen since this was asked last: bit n is kind n.
+    pub fn take_kinds(&mut self) -> u64 {
+        core::mem::take(&mut self.notes.kinds)
+    }
+
+    /// The first strike.
+    #[must_use]
+    pub fn strike(&self) -> Option<FirstStrike> {
+        self.notes.strike
+    }
+
+    /// At whose injection points faults struck.
+    #[must_use]
+    pub fn struck(&self) -> PrincipalSet {
+        self.notes.struck
+    }
+
+    /// Whether a fault changed memory behind everybody's back outside what the struck principal owns:
+    /// no architecture contains that.
+    #[must_use]
+    pub fn was_poked_elsewhere(&self) -> bool {
+        self.notes.poked_elsewhere
+    }
+
+    /// What noticed first.
+    #[must_use]
+    pub fn alarm(&self) -> Option<FirstAlarm> {
+        self.notes.alarm
+    }
+
+    /// How each process ended.
+    #[must_use]
+    pub fn endings(&self) -> &Endings {
+        &self.notes.endings
+    }
+
+    /// Remembers the present state.
+    #[must_use]
+    pub fn checkpoint(&self) -> Checkpoint {
+        Checkpoint { authority: self.authority.checkpoint(), notes: self.notes }
+    }
+
+    /// Goes back.
+    pub fn restore(&mut self, checkpoint: &Checkpoint) {
+        self.authority.restore(&checkpoint.authority);
+        self.notes = checkpoint.notes;
+    }
+
+    #[cold]
+    fn rare(&mut self, event: &Event) {
+        let notes = &mut self.notes;
+        match event.kind {
+            EventKind::Strike => {
+                notes.struck = notes.struck.with(event.actor);
+                if notes.strike.is_none() {
+                    let point = usize::try_from(event.old).ok().and_then(|n| PointKind::ALL.get(n));
+                    notes.strike = Some(FirstStrike {
+                        ordinal: notes.events,
+                        by: event.actor,
+                        point: point.copied().unwrap_or(PointKind::Step),
+                        rip: notes.last_step[usize::from(event.processor & 7)],
+                    });
+                }
+            }
+            EventKind::Exception | EventKind::BugCheck | EventKind::Reset
+                if notes.strike.is_some() && notes.alarm.is_none() =>
+            {
+                let is_bug_check = event.kind == EventKind::BugCheck;
+                notes.alarm = Some(FirstAlarm {
+                    ordinal: notes.events,
+                    number: if is_bug_check { event.value } else { event.value >> 32 },
+                    is_bug_check,
+                    blamed: event.actor,
+                });
+            }
+            EventKind::ProcessEnded => {
+                let ending = &mut notes.endings[usize::from(event.subject.0 & 63)];
+                *ending = (ending.0.saturating_add(1), event.value);
+            }
+            EventKind::Store if event.processor == NO_PROCESSOR && event.struck => {
+                let owner = self.authority.owner_of(crate::base::PhysAddr::truncated(event.phys));
+                notes.poked_elsewhere |= owner != Some(event.actor);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Kinds of event that need a closer look than the hash.
+const RARE: u64 = 1 << EventKind::Strike as u64
+    | 1 << EventKind::Exception as u64
+    | 1 << EventKind::BugCheck as u64
+    | 1 << EventKind::Reset as u64
+    | 1 << EventKind::ProcessEnded as u64;
+
+impl Witness for Judge {
+    #[inline]
+    fn event(&mut self, event: &Event) {
+        let [head, phys, virt, value, old] = event.words();
+        self.notes.trace.absorb(head ^ phys.rotate_left(20), virt);
+        self.notes.trace.absorb(value, old);
+        self.notes.events += 1;
+        self.notes.kinds |= 1 << event.kind as u64;
+        if event.kind == EventKind::Step {
+            self.notes.last_step[usize::from(event.processor & 7)] = event.virt;
+        }
+        if RARE >> event.kind as u64 & 1 == 1 || event.struck {
+            self.rare(event);
+        }
+        self.authority.event(event);
+    }
+}

@@ -1,0 +1,29 @@
+//! What did we find? Wires world, judge, plan and evidence together, many times.
+//!
+//! | module | answers |
+//! |---|---|
+//! | [`judge`] | who watches a run, and what do they write down? |
+//! | [`watch`] | which invariants are asked, and when? |
+//! | [`golden`] | what does the undisturbed run come to? |
+//! | [`experiment`] | what became of one plan? |
+//! | [`trial`] | how is a stored scenario run? |
+//! | [`series`] | how are many plans run in one world? |
+//! | [`tally`] | what do all outcomes come to? |
+//! | [`workers`] | how is that spread over threads without changing it? |
+
+pub mod experiment;
+pub mod golden;
+pub mod judge;
+pub mod series;
+pub mod tally;
+pub mod trial;
+pub mod watch;
+pub mod workers;
+
+pub use golden::Golden;
+pub use judge::Judge;
+pub use series::{Case, Series, SeriesError, SeriesOptions};
+pub use tally::{Origin, Tally};
+pub use trial::{Trial, TrialError};
+pub use watch::Watch;
+pub use workers::{Campaign, Progress, Report};

@@ -1,0 +1,181 @@
+//! Many plans in one world: the golden prefix is run once, each experiment forks before its strike.
+
+use crate::base::{Principal, PrincipalKind, Seed};
+use crate::injection::PointRecord;
+use crate::outcome::Outcome;
+use crate::faults::{Family, PlannedFault, Wanted};
+use crate::scenario::Scenario;
+
+use super::experiment::{AfterStop, conclude};
+use super::trial::{Registries, Trial, TrialError};
+
+/// How plans are drawn.
+#[derive(Clone, Debug)]
+pub struct SeriesOptions {
+    /// Experiments in the world.
+    pub experiments: u32,
+    /// The seed of the plans.
+    pub seed: Seed,
+    /// Only these kinds of fault; all defects when empty.
+    pub kinds: Vec<String>,
+    /// Only the experiment of this number.
+    pub only: Option<u32>,
+}
+
+/// One experiment of a series.
+#[derive(Clone, Debug)]
+pub struct Case {
+    /// Its number in the series.
+    pub number: u32,
+    /// What was planned.
+    pub plan: PlannedFault,
+    /// What sort of principal the plan names.
+    pub origin: PrincipalKind,
+    /// What became of it.
+    pub outcome: Outcome,
+}
+
+/// Why a series can't be run.
+pub type SeriesError = TrialError;
+
+/// A planned fault with the turn before which the world is to stand when it is armed.
+struct Drawn {
+    number: u32,
+    plan: PlannedFault,
+    origin: PrincipalKind,
+    turn: u32,
+}
+
+/// All plans of one world.
+pub struct Series {
+    trial: Trial,
+    drawn: Vec<Drawn>,
+}
+
+/// Kinds of principal a fault may start from, in the order they are drawn from.
+const ORIGINS: [PrincipalKind; 6] = [
+    PrincipalKind::Application,
+    PrincipalKind::DriverHost,
+    PrincipalKind::KernelDriver,
+    PrincipalKind::FileSystem,
+    PrincipalKind::Kernel,
+    PrincipalKind::Device,
+];
+
+impl Series {
+    /// Builds the world, makes the golden run and draws the plans.
+    ///
+    /// # Errors
+    ///
+    /// When the world can't be built.
+    pub fn new(scenario: &Scenario, options: &SeriesOptions, registries: &Registries) -> Result<Self, SeriesError> {
+        let trial = Trial::new(scenario, registries)?;
+        let mut drawn = draw(&trial, options, registries);
+        // In order of their strikes, so that the golden prefix is walked once.
+        drawn.sort_by_key(|drawn| (drawn.turn, drawn.number));
+        Ok(Self { trial, drawn })
+    }
+
+    /// The world and its golden run.
+    #[must_use]
+    pub fn trial(&self) -> &Trial {
+        &self.trial
+    }
+
+    /// Runs all of them, in order of their strikes.
+    ///
+    /// # Errors
+    ///
+    /// When a fault can't be made.
+    pub fn run(mut self, mut each: impl FnMut(&Trial, Case)) -> Result<(), SeriesError> {
+        let trial = &mut self.trial;
+        trial.rewind();
+        let mut turn = 0;
+        for drawn in self.drawn {
+            while turn < drawn.turn {
+                trial.world.step(&mut trial.judge);
+                trial.watch.after_step(&trial.world, &mut trial.judge);
+                turn += 1;
+            }
+            let fork = (trial.world.checkpoint(), trial.judge.checkpoint());
+            let mut armed = trial.arm(0, &drawn.plan)?;
+            armed.seen = seen_before(&trial.golden.points, &armed.trigger, trial.world.machine.points.reached);
+            let outcome = conclude(
+                &mut trial.world,
+                &mut trial.judge,
+                &mut trial.watch,
+                &trial.golden,
+                vec![armed],
+                AfterStop::BootWhenChanged,
+            );
+            let Drawn { number, plan, origin, .. } = drawn;
+            each(trial, Case { number, plan, origin, outcome });
+            trial.world.restore(&fork.0);
+            trial.judge.restore(&fork.1);
+            trial.watch.clear();
+        }
+        Ok(())
+    }
+}
+
+/// Matching points that the golden run reached before point number `reached`.
+fn seen_before(points: &[PointRecord], trigger: &crate::injection::Trigger, reached: u64) -> u64 {
+    let before = usize::try_from(reached).unwrap_or(usize::MAX).min(points.len());
+    points[..before]
+        .iter()
+        .filter(|point| {
+            trigger.kind == point.kind
+                && trigger.principal == point.principal
+                && trigger.routine.is_none_or(|routine| routine == point.routine)
+                && trigger.caller.is_none_or(|caller| caller == point.caller)
+        })
+        .count() as u64
+}
+
+fn draw(trial: &Trial, options: &SeriesOptions, registries: &Registries) -> Vec<Drawn> {
+    let program = &trial.world.machine.program;
+    let routine = |number: u16| {
+        program.routines().get(usize::from(number)).map(|linked| linked.routine.name.to_owned())
+    };
+    let mut kinds = registries.faults.clone();
+    if !options.kinds.is_empty() {
+        kinds.retain(|kind| options.kinds.iter().any(|name| name == kind.name));
+    }
+    let family = options.kinds.is_empty().then_some(Family::Defect);
+    let mut drawn = Vec::new();
+    for number in 0..options.experiments {
+        if options.only.is_some_and(|only| only != number) {
+            continue;
+        }
+        let mut stream = options.seed.stream("plan", u64::from(number));
+        let origin = ORIGINS[stream.index(ORIGINS.len())];
+        let wanted = Wanted { origin: Some(origin), family };
+        let points = &trial.golden.points;
+        let planned = crate::faults::plan_at(&mut stream, &kinds, &trial.directory, points, &routine, wanted);
+        let Some(plan) = planned else { continue };
+        let Some(principal) = trial.roster().named(&plan.who) else { continue };
+        let turn = turn_of(trial, &plan, principal);
+        drawn.push(Drawn { number, plan, origin, turn });
+    }
+    drawn
+}
+
+/// The turn of the golden run during which the plan's point is reached.
+fn turn_of(trial: &Trial, plan: &PlannedFault, principal: Principal) -> u32 {
+    let program = &trial.world.machine.program;
+    let number = |name: &Option<String>| name.as_ref().and_then(|name| program.routine_named(name));
+    let (routine, caller) = (number(&plan.at.routine), number(&plan.at.caller));
+    trial
+        .golden
+        .points
+        .iter()
+        .zip(&trial.golden.turns)
+        .filter(|(point, _)| {
+            point.kind == plan.at.point
+                && point.principal == principal
+                && routine.is_none_or(|routine| routine == point.routine)
+                && caller.is_none_or(|caller| caller == point.caller)
+        })
+        .nth(usize::try_from(plan.at.nth.saturating_sub(1)).unwrap_or(usize::MAX))
+        .map_or(0, |(_, &turn)| turn)
+}

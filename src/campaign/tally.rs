@@ -1,0 +1,85 @@
+//! What all outcomes come to: counts by where the fault started and what became of it.
+
+use std::collections::BTreeMap;
+
+use crate::base::{Digest, PrincipalKind, TraceHash};
+use crate::outcome::{Class, Integrity};
+use crate::report::interval::WorldCount;
+
+use super::series::Case;
+
+/// Where a fault starts, as tables show it.
+pub type Origin = PrincipalKind;
+
+/// The outcomes of one world, or of many.
+#[derive(Clone, Debug, Default)]
+pub struct Tally {
+    /// Experiments run.
+    pub experiments: u64,
+    /// Experiments in which a fault struck.
+    pub activated: u64,
+    /// Experiments in which corrupt bytes were read.
+    pub consumed: u64,
+    /// Experiments that violated a guarantee.
+    pub violations: u64,
+    /// Experiments by origin and class.
+    pub cells: BTreeMap<(Origin, Class), u64>,
+    /// Struck experiments by origin.
+    pub struck: BTreeMap<Origin, u64>,
+    /// Events watched.
+    pub events: u64,
+}
+
+impl Tally {
+    /// Takes in one case.
+    pub fn add(&mut self, case: &Case) {
+        self.experiments += 1;
+        let outcome = &case.outcome;
+        if outcome.activation.strikes > 0 {
+            self.activated += 1;
+            *self.struck.entry(case.origin).or_default() += 1;
+            if outcome.integrity >= Integrity::Consumed {
+                self.consumed += 1;
+            }
+        }
+        if !outcome.guarantees.is_empty() {
+            self.violations += 1;
+        }
+        *self.cells.entry((case.origin, outcome.class())).or_default() += 1;
+    }
+
+    /// Takes in another tally.
+    pub fn merge(&mut self, other: &Self) {
+        self.experiments += other.experiments;
+        self.activated += other.activated;
+        self.consumed += other.consumed;
+        self.violations += other.violations;
+        self.events += other.events;
+        for (&cell, count) in &other.cells {
+            *self.cells.entry(cell).or_default() += count;
+        }
+        for (&origin, count) in &other.struck {
+            *self.struck.entry(origin).or_default() += count;
+        }
+    }
+
+    /// One world's contribution to a cell's share of what struck.
+    #[must_use]
+    pub fn world_count(&self, origin: Origin, class: Class) -> WorldCount {
+        WorldCount {
+            events: self.cells.get(&(origin, class)).copied().unwrap_or(0),
+            experiments: self.struck.get(&origin).copied().unwrap_or(0),
+        }
+    }
+}
+
+/// The fingerprint of a case: its number, its plan and what became of it.
+#[must_use]
+pub fn digest_of(case: &Case) -> Digest {
+    let mut hash = TraceHash::default();
+    hash.absorb(u64::from(case.number), 0);
+    hash.absorb_bytes(format!("{:?}", case.plan).as_bytes());
+    let [high, low] = case.outcome.digest().words();
+    hash.absorb(high, low);
+    hash.digest()
+}
