@@ -464,8 +464,8 @@ fn the_weaknesses_show() {
     assert_eq!(read(vec!["stale-output".into()]), [(0, stale)]);
 }
 
-#[test]
-fn drivers_and_hosts_keep_nothing_outside_the_machine() {
+/// Two applications, every sort of driver.
+fn everything() -> Vec<Component> {
     let mut components = hosted(vec![]);
     components.extend([
         component("nic", Home::KernelDriver, Some("transfer"), None),
@@ -482,7 +482,38 @@ fn drivers_and_hosts_keep_nothing_outside_the_machine() {
             ],
         ),
     ]);
-    let configuration = Configuration { components, ..Configuration::default() };
+    components
+}
+
+#[test]
+fn what_an_application_sees_does_not_depend_on_the_schedule() {
+    let seen = |schedule, processors| {
+        let (rest, notes, _) = run(everything(), |configuration| {
+            configuration.schedule = schedule;
+            configuration.machine.processors = processors;
+            configuration.machine.clock_interval = 150;
+        });
+        assert_eq!(rest, Rest::Quiescent);
+        let of = |principal| {
+            notes
+                .seen
+                .iter()
+                .copied()
+                .filter(move |&(who, ..)| who == principal)
+                .collect::<Vec<_>>()
+        };
+        (of(2), of(8))
+    };
+    let expected = seen(0, 1);
+    assert_eq!((expected.0.len(), expected.1.len()), (4, 5));
+    for schedule in 0..64 {
+        assert_eq!(seen(schedule, 1 + (schedule % 4) as u8), expected, "schedule {schedule}");
+    }
+}
+
+#[test]
+fn drivers_and_hosts_keep_nothing_outside_the_machine() {
+    let configuration = Configuration { components: everything(), ..Configuration::default() };
     let drivers = ringfence::world::components::drivers();
     let mut kept = World::build(&configuration).expect("a sound configuration");
     let mut forgetful = World::build(&configuration).expect("a sound configuration");

@@ -154,3 +154,62 @@ const DRIVERS: &str = r#"
     driver = "sensor"
     above = "reflect"
 "#;
+
+#[test]
+fn a_host_that_is_lost_and_started_again_is_within_its_books() {
+    let books = run(LOSSES, 200_000);
+
+    assert_nothing_is_wrong(&books);
+    let statuses = |name: &str| -> Vec<_> {
+        let process = books.roster().named(name).expect("a process");
+        let seen = books.observations().of(process).expect("it did something");
+        seen.first().iter().map(|observation| observation.status).collect()
+    };
+    assert_eq!(statuses("one")[1], crate::kernel::status::DRIVER_PROCESS_TERMINATED);
+    assert!(statuses("two").contains(&crate::kernel::status::DEVICE_REMOVED));
+}
+
+const LOSSES: &str = r#"
+    [machine]
+    iommu = true
+    [[components]]
+    name = "one"
+    home = "application"
+    actions = [
+        { do = "open", device = "reflect", access = 3, slot = 1 },
+        { do = "control", slot = 1, code = "0x0", length = 16, value = "0x55" },
+        { do = "control", slot = 1, code = "0x0", length = 16, value = "0x55" },
+        { do = "control", slot = 1, code = "0x0", length = 16, value = "0x55" },
+        { do = "open", device = "nic", access = 3, slot = 2 },
+        { do = "control", slot = 2, code = "0x0", length = 100, value = "0x66" },
+        { do = "control", slot = 2, code = "0x0", length = 100, value = "0x66" },
+    ]
+    [[components]]
+    name = "two"
+    home = "application"
+    actions = [
+        { do = "open", device = "reflect", access = 3, slot = 1 },
+        { do = "open", device = "nic", access = 3, slot = 2 },
+        { do = "control", slot = 1, code = "0x0", length = 16, value = "0x55" },
+        { do = "control", slot = 2, code = "0x0", length = 100, value = "0x66" },
+        { do = "control", slot = 1, code = "0x0", length = 16, value = "0x55" },
+        { do = "control", slot = 1, code = "0x0", length = 16, value = "0x55" },
+        { do = "control", slot = 1, code = "0x0", length = 16, value = "0x55" },
+        { do = "control", slot = 1, code = "0x0", length = 16, value = "0x55" },
+        { do = "control", slot = 1, code = "0x0", length = 16, value = "0x55" },
+    ]
+    [[components]]
+    name = "reflect"
+    home = "kernel-driver"
+    driver = "reflector"
+    [[components]]
+    name = "nic"
+    home = "kernel-driver"
+    driver = "transfer"
+    [[components]]
+    name = "host"
+    home = "driver-host"
+    driver = "parser"
+    above = "reflect"
+    content = 20
+"#;
