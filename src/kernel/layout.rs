@@ -119,6 +119,8 @@ fields! {
         SWITCHES = 0x48 "kernel switches",
         /// Number of device objects in the device table.
         DEVICE_COUNT = 0x50 "device count",
+        /// Stays 0: whoever waits for it waits for good.
+        NEVER = 0x58 "word that never becomes nonzero",
         /// First of 16 device object pointers.
         DEVICES = 0x80 "device table",
         /// First of 64 process object pointers, by the process's principal number.

@@ -423,6 +423,10 @@ impl<'m> Loader<'m> {
         let next = self.pool_next;
         let start = if next % 4096 + size > 4096 { (next | 0xfff) + 1 } else { next };
         let before = if start % 4096 == 0 { 0 } else { self.last_carved };
+        if start != next {
+            self.claim(next, 2, Structure::PoolHeader, Principal::KERNEL);
+            self.put(next, pool_header::SIZES, (start - next) | self.last_carved << 16);
+        }
         self.pool_next = start + size;
         self.last_carved = size;
         self.claim(start, 2, Structure::PoolHeader, Principal::KERNEL);

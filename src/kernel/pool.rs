@@ -57,7 +57,14 @@ routine! {
         if start + size > address::POOL + address::POOL_PAGES * 4096 {
             return Ok(p.give_back(0));
         }
-        let before = if start % 4096 == 0 { 0 } else { p.load(address::KERNEL_DATA, LAST_CARVED)? };
+        let last = p.load(address::KERNEL_DATA, LAST_CARVED)?;
+        let before = if start % 4096 == 0 { 0 } else { last };
+        if start != next {
+            // What is left of the page is a block that is never handed out, so that the last block's
+            // neighbour has a header to compare with.
+            p.announce_range(EventKind::Grant, Principal::KERNEL, Structure::PoolHeader, next, 2);
+            p.store(next, pool_header::SIZES, (start - next) | last << 16)?;
+        }
         p.store(address::KERNEL_DATA, kernel_data::POOL_NEXT, start + size)?;
         p.store(address::KERNEL_DATA, LAST_CARVED, size)?;
         p.announce_range(EventKind::Grant, Principal::KERNEL, Structure::PoolHeader, start, 2);

@@ -5,7 +5,7 @@ use crate::machine::interrupt::TSS_RSP0;
 use crate::machine::registers::{FLAGS_FIXED, INTERRUPT_FLAG};
 use crate::machine::{Flow, Processor, Reg, Trap, routine};
 
-use super::layout::{address, process, processor_block, ready_queue, thread, thread_state};
+use super::layout::{address, kernel_data, process, processor_block, ready_queue, thread, thread_state};
 
 /// Takes the first ready thread off the queue into rbx, or the idle thread when none is ready.
 fn choose(p: &mut Processor<'_>) -> Result<Flow, Trap> {
@@ -134,6 +134,16 @@ routine! {
         Ok(Flow::Call)
     },
     again => |_| Ok(Flow::To(At::check as u8)),
+}
+
+routine! {
+    /// Service: waits for good, as a service process does that has nothing to do.
+    pub static NT_DELAY_EXECUTION = "NtDelayExecution", frame 0;
+    wait, call KI_WAIT => |p| {
+        p.pass([address::KERNEL_DATA + kernel_data::NEVER.offset, 0]);
+        Ok(Flow::Call)
+    },
+    woken => |p| Ok(super::service::answer(p, super::status::SUCCESS, 0)),
 }
 
 /// Which structure a thread waits on, by the number that [`KI_WAIT`] takes.

@@ -62,6 +62,8 @@ services! {
     HOST_WAIT = 19 => super::host::NT_HOST_WAIT,
     /// A driver host answers its request: status; data in rdx and r10.
     HOST_COMPLETE = 20 => super::host::NT_HOST_COMPLETE,
+    /// Waits for good.
+    WAIT = 21 => super::schedule::NT_DELAY_EXECUTION,
 }
 
 /// Ends a service: its status in rax, what else it gives (a handle, an address, or 0) in rdx.

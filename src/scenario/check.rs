@@ -445,6 +445,7 @@ fn slots_of(action: &Action) -> Vec<(&'static str, u8)> {
         | Action::Load { .. }
         | Action::Access { .. }
         | Action::Yield
+        | Action::Wait
         | Action::Exit { .. }
         | Action::Crash { .. }
         | Action::Spin

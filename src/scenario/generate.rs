@@ -32,8 +32,8 @@ pub struct Bias {
 impl Default for Bias {
     fn default() -> Self {
         Self {
-            applications: (2, 5),
-            actions: (16, 36),
+            applications: (2, 4),
+            actions: (6, 16),
             invalid: Ratio::new(1, 20),
             crash: Ratio::new(1, 10),
             faults: 0,
@@ -57,8 +57,13 @@ impl Scenario {
         for number in 0..configuration.components.len() {
             if configuration.components[number].home == Home::Application {
                 let mut stream = seed.stream("actions", number as u64);
-                configuration.components[number].actions =
-                    actions(&mut stream, &configuration, number, bias);
+                let mut actions = actions(&mut stream, &configuration, number, bias);
+                if configuration.components[number].critical {
+                    // The system stops with a critical process, so it never ends by itself.
+                    actions.retain(|action| !ends_or_may_end(action));
+                    actions.push(Action::Wait);
+                }
+                configuration.components[number].actions = actions;
             }
         }
         configuration.schedule = seed.stream("schedule", 0).word();
@@ -71,6 +76,18 @@ impl Scenario {
         }
         scenario
     }
+}
+
+/// Whether an action ends its process, or does so where something before it failed.
+const fn ends_or_may_end(action: &Action) -> bool {
+    matches!(
+        action,
+        Action::Crash { .. }
+            | Action::Exit { .. }
+            | Action::Access { .. }
+            | Action::StoreThrough { .. }
+            | Action::LoadThrough { .. }
+    )
 }
 
 fn topology(seed: Seed, bias: &Bias) -> Configuration {

@@ -221,6 +221,8 @@ pub enum Action {
     },
     /// Lets others run.
     Yield,
+    /// Waits for good, as a service does that has nothing to do.
+    Wait,
     /// Ends with a status.
     Exit {
         /// The status.
@@ -363,6 +365,7 @@ impl Action {
                 call(service::CLOSE, first, n, [slot(at), 0, 0, 0, 0, 0], 0)
             }
             Self::Yield => call(service::YIELD, 0, n, [0; 6], 0),
+            Self::Wait => call(service::WAIT, 0, n, [0; 6], 0),
             Self::Exit { status } => {
                 call(service::TERMINATE, 0, n, [u64::from(status), 0, 0, 0, 0, 0], 0)
             }
