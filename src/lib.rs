@@ -10,4 +10,5 @@ pub mod minimise;
 pub mod oracles;
 pub mod outcome;
 pub mod report;
+pub mod scenario;
 pub mod world;

@@ -8,7 +8,9 @@
 //!
 //! Injection point: `allocate`.
 
-use super::common::*;
+use super::{Family, Kind};
+use super::common::{fault, nothing};
+use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
 /// An allocation fails.
 pub(super) const KIND: Kind = Kind {

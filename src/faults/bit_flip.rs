@@ -8,7 +8,9 @@
 //!
 //! Injection point: `step`.
 
-use super::common::*;
+use super::{Family, Kind, Parameters};
+use super::common::{bit, change_physical, fault};
+use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
 /// A bit of memory flips.
 pub(super) const KIND: Kind = Kind {

@@ -1,12 +1,9 @@
 //! What the files of faults share.
 
-pub(super) use super::{Family, Kind, Operator, Parameters};
-pub(super) use crate::base::{Stream, VirtAddr};
-pub(super) use crate::injection::{
-    Fault, Operation, PointKind, PointKinds, PointRecord, Recurrence, Scene, Verdict,
-};
-pub(super) use crate::machine::Reg;
-pub(super) use crate::world::directory::{Area, Directory, Part, Target};
+use super::{Kind, Parameters};
+use crate::base::{Stream, VirtAddr};
+use crate::injection::{Fault, Operation, PointRecord, Scene, Verdict};
+use crate::world::directory::Directory;
 
 struct Struck<F> {
     kind: &'static Kind,

@@ -8,7 +8,9 @@
 //!
 //! Injection point: `step`.
 
-use super::common::*;
+use super::{Family, Kind, Parameters};
+use super::common::{bit, change, fault};
+use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
 /// A bit of the code about to run is wrong.
 pub(super) const KIND: Kind = Kind {

@@ -8,7 +8,10 @@
 //!
 //! Injection point: `step`.
 
-use super::common::*;
+use super::{Family, Kind, Parameters};
+use super::common::{bit, change_physical, fault};
+use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
+use crate::world::directory::{Part, Target};
 
 /// A pointer to code that the kernel calls through is overwritten.
 pub(super) const KIND: Kind = Kind {

@@ -9,7 +9,10 @@
 //!
 //! Injection point: `step`.
 
-use super::common::*;
+use super::{Family, Kind, Parameters};
+use super::common::{bit, fault, index};
+use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
+use crate::machine::Reg;
 
 /// A bit of a register is wrong.
 pub(super) const KIND: Kind = Kind {

@@ -8,7 +8,10 @@
 //!
 //! Injection point: `step`.
 
-use super::common::*;
+use super::{Family, Kind, Parameters};
+use super::common::{any_bit, change, fault};
+use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
+use crate::machine::Reg;
 
 /// The return address of the running routine is overwritten.
 pub(super) const KIND: Kind = Kind {

@@ -9,9 +9,10 @@
 //!
 //! Injection points: `step`, `load`, `store`.
 
-use super::common::*;
-use super::Crash;
-use crate::machine::Trap;
+use super::{Crash, Family, Kind, Parameters};
+use super::common::fault;
+use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
+use crate::machine::{Reg, Trap};
 
 /// The address of a field of a structure at null.
 const NULL_FIELD: u64 = 0x10;

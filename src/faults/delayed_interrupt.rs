@@ -8,7 +8,9 @@
 //!
 //! Injection point: `interrupt`.
 
-use super::common::*;
+use super::{Family, Kind, Parameters};
+use super::common::{fault, index};
+use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
 /// An interrupt is delivered later.
 pub(super) const KIND: Kind = Kind {

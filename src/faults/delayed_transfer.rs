@@ -6,7 +6,9 @@
 //!
 //! Injection point: `dma`.
 
-use super::common::*;
+use super::{Family, Kind, Parameters};
+use super::common::{fault, index};
+use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
 /// A transfer takes longer.
 pub(super) const KIND: Kind = Kind {

@@ -8,7 +8,9 @@
 //!
 //! Injection point: `dma`.
 
-use super::common::*;
+use super::{Family, Kind, Parameters};
+use super::common::{fault, index};
+use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
 /// A device transfers to or from a wrong address.
 pub(super) const KIND: Kind = Kind {

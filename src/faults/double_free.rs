@@ -7,7 +7,9 @@
 //!
 //! Injection point: `free`.
 
-use super::common::*;
+use super::{Family, Kind, Parameters};
+use super::common::{fault, index};
+use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 use crate::world::directory::{first_free_frame, free_pool_blocks};
 
 /// Something is freed that is free already.

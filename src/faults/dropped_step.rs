@@ -9,7 +9,9 @@
 //!
 //! Injection point: `step`.
 
-use super::common::*;
+use super::{Family, Kind};
+use super::common::{fault, nothing};
+use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
 /// A step is left out.
 pub(super) const KIND: Kind = Kind {

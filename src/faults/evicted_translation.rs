@@ -7,7 +7,10 @@
 //!
 //! Injection points: `step`, `load`, `store`.
 
-use super::common::*;
+use super::{Family, Kind};
+use super::common::{fault, nothing};
+use crate::base::VirtAddr;
+use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
 /// A processor forgets one cached translation.
 pub(super) const KIND: Kind = Kind {

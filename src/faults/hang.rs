@@ -8,7 +8,9 @@
 //!
 //! Injection point: `step`.
 
-use super::common::*;
+use super::{Family, Kind};
+use super::common::{fault, nothing};
+use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
 /// A component runs for ever.
 pub(super) const KIND: Kind = Kind {

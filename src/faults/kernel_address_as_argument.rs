@@ -7,7 +7,11 @@
 //!
 //! Injection point: `mode-switch`.
 
-use super::common::*;
+use super::{Family, Kind, Parameters};
+use super::common::fault;
+use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
+use crate::machine::Reg;
+use crate::world::directory::{Area, Part, Target};
 use crate::kernel::layout::address;
 use crate::machine::registers::ARGUMENTS;
 

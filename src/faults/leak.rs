@@ -7,7 +7,9 @@
 //!
 //! Injection point: `free`.
 
-use super::common::*;
+use super::{Family, Kind};
+use super::common::{fault, nothing};
+use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
 /// Something is never freed.
 pub(super) const KIND: Kind = Kind {

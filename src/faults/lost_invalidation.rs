@@ -8,7 +8,9 @@
 //!
 //! Injection point: `invalidate`.
 
-use super::common::*;
+use super::{Family, Kind};
+use super::common::{fault, nothing};
+use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
 /// A processor keeps a translation that it was told to drop.
 pub(super) const KIND: Kind = Kind {

@@ -7,7 +7,9 @@
 //!
 //! Injection point: `handover`.
 
-use super::common::*;
+use super::{Family, Kind};
+use super::common::{fault, nothing};
+use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
 /// A request packet is lost on its way.
 pub(super) const KIND: Kind = Kind {

@@ -7,7 +7,9 @@
 //!
 //! Injection points: `store`, `table-store`.
 
-use super::common::*;
+use super::{Family, Kind};
+use super::common::{fault, nothing};
+use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
 /// A store is lost.
 pub(super) const KIND: Kind = Kind {

@@ -7,7 +7,9 @@
 //!
 //! Injection point: `dma`.
 
-use super::common::*;
+use super::{Family, Kind};
+use super::common::{fault, nothing};
+use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
 /// A device says it is done and has transferred nothing.
 pub(super) const KIND: Kind = Kind {

@@ -7,6 +7,7 @@
 mod common;
 mod heavy_tail;
 mod parameters;
+mod plan;
 mod wild;
 
 use crate::base::{Stream, nearest};
@@ -15,6 +16,7 @@ use crate::world::directory::Directory;
 
 pub use heavy_tail::HeavyTail;
 pub use parameters::{Crash, Operator, Parameters};
+pub use plan::{At, PlannedFault, Wanted, blind, is_point, plan as plan_at, planned_at};
 
 /// Whether a fault is legal disorder or a defect.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]

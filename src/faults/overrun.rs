@@ -9,7 +9,9 @@
 //!
 //! Injection points: `copy`, `store`.
 
-use super::common::*;
+use super::{Family, Kind, Parameters};
+use super::common::{change, fault, index};
+use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
 /// More is written than there is room for.
 pub(super) const KIND: Kind = Kind {

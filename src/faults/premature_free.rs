@@ -8,9 +8,11 @@
 //!
 //! Injection point: `free`.
 
-use super::common::*;
-use crate::kernel::layout::POOL_HEADER_BYTES;
+use super::{Family, Kind, Parameters};
+use super::common::{fault, index};
+use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 use crate::world::directory::pool_blocks;
+use crate::kernel::layout::POOL_HEADER_BYTES;
 
 /// Something is freed that is still in use.
 pub(super) const KIND: Kind = Kind {

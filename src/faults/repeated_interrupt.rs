@@ -7,7 +7,9 @@
 //!
 //! Injection point: `interrupt`.
 
-use super::common::*;
+use super::{Family, Kind};
+use super::common::{fault, nothing};
+use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
 /// An interrupt arrives twice.
 pub(super) const KIND: Kind = Kind {

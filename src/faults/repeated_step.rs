@@ -7,7 +7,9 @@
 //!
 //! Injection point: `step`.
 
-use super::common::*;
+use super::{Family, Kind};
+use super::common::{fault, nothing};
+use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
 /// A step is run twice.
 pub(super) const KIND: Kind = Kind {

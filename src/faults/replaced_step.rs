@@ -8,7 +8,9 @@
 //!
 //! Injection point: `step`.
 
-use super::common::*;
+use super::{Family, Kind, Parameters};
+use super::common::{fault, index};
+use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 use crate::machine::code::STEP_BYTES;
 
 /// Another step is run in place of the right one.

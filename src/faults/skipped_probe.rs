@@ -7,7 +7,9 @@
 //!
 //! Injection point: `probe`.
 
-use super::common::*;
+use super::{Family, Kind};
+use super::common::{fault, nothing};
+use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
 /// A user buffer is not probed.
 pub(super) const KIND: Kind = Kind {

@@ -6,7 +6,9 @@
 //!
 //! Injection point: `step`.
 
-use super::common::*;
+use super::{Family, Kind};
+use super::common::{fault, nothing};
+use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 use crate::machine::Trap;
 
 /// Another processor interrupts for no reason.

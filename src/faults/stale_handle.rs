@@ -8,7 +8,9 @@
 //!
 //! Injection points: `handle-lookup`, `mode-switch`.
 
-use super::common::*;
+use super::{Family, Kind, Parameters};
+use super::common::{fault, index};
+use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 use crate::kernel::layout::HANDLES_MAX;
 use crate::machine::registers::ARGUMENTS;
 

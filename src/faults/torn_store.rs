@@ -7,7 +7,9 @@
 //!
 //! Injection points: `store`, `table-store`.
 
-use super::common::*;
+use super::{Family, Kind, Parameters};
+use super::common::{fault, index};
+use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
 /// A store is written in part.
 pub(super) const KIND: Kind = Kind {

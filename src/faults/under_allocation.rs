@@ -8,7 +8,9 @@
 //!
 //! Injection point: `allocate`.
 
-use super::common::*;
+use super::{Family, Kind, Parameters};
+use super::common::{fault, index};
+use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
 /// Less is allocated than was asked for.
 pub(super) const KIND: Kind = Kind {

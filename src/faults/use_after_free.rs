@@ -8,7 +8,9 @@
 //!
 //! Injection points: `load`, `store`.
 
-use super::common::*;
+use super::{Family, Kind, Parameters};
+use super::common::{fault, index};
+use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 use crate::world::directory::free_pool_blocks;
 
 /// A block of the pool is used after it was freed.

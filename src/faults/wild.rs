@@ -2,9 +2,12 @@
 
 use rand::distr::Distribution as _;
 
-use super::common::*;
+use super::common::{bit, index};
 use super::heavy_tail::HeavyTail;
-use crate::world::directory::{free_pool_blocks, mapped_pages, process_root, walk};
+use super::{Operator, Parameters};
+use crate::base::{Stream, VirtAddr};
+use crate::injection::{Operation, PointRecord, Scene};
+use crate::world::directory::{Directory, free_pool_blocks, mapped_pages, process_root, walk};
 
 /// Where the access goes instead.
 pub(super) enum Redirection {

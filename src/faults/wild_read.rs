@@ -8,7 +8,9 @@
 //!
 //! Injection point: `load`.
 
-use super::common::*;
+use super::{Family, Kind, Operator};
+use super::common::fault;
+use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 use super::wild::{self, Redirection};
 
 /// A load comes from a wrong address.

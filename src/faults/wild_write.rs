@@ -13,7 +13,9 @@
 //! that its rights decide; only the operator `context`, and a target without a linear address, write
 //! physical memory, as a store under another page-map root does.
 
-use super::common::*;
+use super::{Family, Kind};
+use super::common::fault;
+use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 use super::wild::{self, Redirection};
 
 /// A store goes to a wrong address.

@@ -8,7 +8,10 @@
 //!
 //! Injection point: `mode-switch`.
 
-use super::common::*;
+use super::{Family, Kind, Parameters};
+use super::common::fault;
+use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
+use crate::machine::Reg;
 use crate::kernel::layout::address;
 
 /// A system call is handed a wrong length.

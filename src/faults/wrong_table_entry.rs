@@ -7,7 +7,9 @@
 //!
 //! Injection point: `table-store`.
 
-use super::common::*;
+use super::{Family, Kind, Parameters};
+use super::common::{bit, fault};
+use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
 /// A page-table entry is written wrongly.
 pub(super) const KIND: Kind = Kind {

@@ -1,0 +1,220 @@
+//! Which fault strikes whom, where: plain data, stored in scenarios.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Family, Kind, Parameters, Registry};
+use crate::base::{Principal, PrincipalKind, Roster, Stream};
+use crate::injection::{PointKind, PointRecord, Recurrence};
+use crate::world::directory::Directory;
+
+/// A fault of a plan: kind, who, trigger, parameters.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct PlannedFault {
+    /// Its kind, by its name in the registry.
+    pub kind: String,
+    /// The principal at whose injection point it strikes: a component, `kernel`, `hal`,
+    /// `transfer-device` or `disk-controller`.
+    pub who: String,
+    /// Where it strikes.
+    pub at: At,
+    /// How often.
+    #[serde(default)]
+    pub recurrence: Recurrence,
+    /// What it is told.
+    #[serde(default)]
+    pub parameters: Parameters,
+}
+
+/// An injection point by what is about to happen, where, and the how-manieth it is.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct At {
+    /// What is about to happen.
+    pub point: PointKind,
+    /// In the routine of this name; in any when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub routine: Option<String>,
+    /// Called by the routine of this name; by any when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caller: Option<String>,
+    /// The how-manieth such point, from 1.
+    #[serde(default = "one")]
+    pub nth: u64,
+}
+
+const fn one() -> u64 {
+    1
+}
+
+impl PlannedFault {
+    /// Why it can never strike, when what it waits for never happens: only devices transfer, and
+    /// they do nothing else. With what was expected.
+    #[must_use]
+    pub fn is_never_reached(&self, roster: &Roster) -> Option<(String, String)> {
+        let who = roster.named(&self.who)?;
+        let is_device = roster.kind(who) == PrincipalKind::Device;
+        (is_device != (self.at.point == PointKind::Dma)).then(|| {
+            (
+                format!("`{}` never reaches a point `{}`", self.who, self.at.point),
+                "`dma` for a device, any other for whatever runs code".to_owned(),
+            )
+        })
+    }
+
+    /// Why its kind can't strike at such a point, with the points where it can.
+    #[must_use]
+    pub fn is_out_of_place(&self, registry: &Registry) -> Option<(String, String)> {
+        let kind = registry.get(&self.kind)?;
+        (!kind.points.contains(self.at.point)).then(|| {
+            let can: Vec<_> = kind.points.iter().map(PointKind::name).collect();
+            (
+                format!("`{}` can't strike at a point `{}`", self.kind, self.at.point),
+                can.join(" or "),
+            )
+        })
+    }
+
+    /// Whether it strikes again and again.
+    #[must_use]
+    pub fn recurs(&self) -> bool {
+        self.recurrence == Recurrence::Always
+    }
+}
+
+/// Whether there is an injection point of this name.
+#[must_use]
+pub fn is_point(name: &str) -> bool {
+    PointKind::named(name).is_some()
+}
+
+/// Which faults a plan is drawn from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Wanted {
+    /// Where they start; anywhere when `None`.
+    pub origin: Option<PrincipalKind>,
+    /// Of which family; of both when `None`.
+    pub family: Option<Family>,
+}
+
+impl Wanted {
+    fn fits(self, kind: &Kind) -> bool {
+        self.family.is_none_or(|family| family == kind.family)
+    }
+}
+
+/// A fault planned without knowing what the run reaches; it may not strike.
+#[must_use]
+pub fn blind(
+    stream: &mut Stream,
+    registry: &Registry,
+    directory: &Directory,
+    wanted: Wanted,
+) -> Option<PlannedFault> {
+    let roster = directory.roster();
+    let who: Vec<Principal> = roster
+        .iter()
+        .filter(|(_, entry)| wanted.origin.is_none_or(|origin| origin == entry.kind))
+        .map(|(principal, _)| principal)
+        .collect();
+    let &principal = stream.pick(&who)?;
+    let is_device = roster.kind(principal) == PrincipalKind::Device;
+    let fitting: Vec<_> = registry
+        .kinds()
+        .iter()
+        .filter(|kind| wanted.fits(kind))
+        .flat_map(|kind| kind.points.iter().map(move |point| (kind, point)))
+        .filter(|(_, point)| is_device == (*point == PointKind::Dma))
+        .collect();
+    let &(kind, point) = stream.pick(&fitting)?;
+    let nth = 1 + if is_device { stream.below(3) } else { stream.below(60) };
+    let reached = PointRecord {
+        kind: point,
+        principal,
+        routine: 0,
+        caller: 0,
+        number: 0,
+        clock: 0,
+        argument: 0,
+    };
+    let parameters = (kind.draw)(stream, &reached, directory);
+    Some(PlannedFault {
+        kind: kind.name.to_owned(),
+        who: roster.name(principal).to_owned(),
+        at: At { point, routine: None, caller: None, nth },
+        recurrence: kind.recurrence,
+        parameters,
+    })
+}
+
+/// A fault planned at a point that the golden run reached, so that it strikes. `records` are the
+/// points reached, `routine` names a routine by its number in the linked program. `None` when no
+/// fault that the bias allows fits any point.
+///
+/// The point is drawn by principal, then by kind of fault, then by place: whoever does much is not
+/// struck more often for it, and neither is what is done often.
+#[must_use]
+pub fn plan(
+    stream: &mut Stream,
+    registry: &Registry,
+    directory: &Directory,
+    records: &[PointRecord],
+    routine: &dyn Fn(u16) -> Option<String>,
+    wanted: Wanted,
+) -> Option<PlannedFault> {
+    let roster = directory.roster();
+    let allowed =
+        |principal: Principal| wanted.origin.is_none_or(|origin| origin == roster.kind(principal));
+    let mut reached: Vec<_> = records
+        .iter()
+        .filter(|record| allowed(record.principal))
+        .map(|record| (record.principal, record.kind))
+        .collect();
+    reached.sort_unstable();
+    reached.dedup();
+    let mut principals: Vec<_> = reached.iter().map(|(principal, _)| *principal).collect();
+    principals.dedup();
+    let &principal = stream.pick(&principals)?;
+    let kinds: Vec<_> = registry
+        .kinds()
+        .iter()
+        .filter(|kind| wanted.fits(kind))
+        .filter(|kind| kind.points.iter().any(|point| reached.contains(&(principal, point))))
+        .collect();
+    let &kind = stream.pick(&kinds)?;
+    let candidates: Vec<_> = records
+        .iter()
+        .filter(|record| record.principal == principal && kind.points.contains(record.kind))
+        .collect();
+    let &at = stream.pick(&candidates)?;
+    Some(planned_at(stream, kind, at, records, directory, routine))
+}
+
+/// A fault of this kind at a point that a run reached: named by who, where and the how-manieth there.
+#[must_use]
+pub fn planned_at(
+    stream: &mut Stream,
+    kind: &Kind,
+    at: &PointRecord,
+    records: &[PointRecord],
+    directory: &Directory,
+    routine: &dyn Fn(u16) -> Option<String>,
+) -> PlannedFault {
+    let (named, caller) = (routine(at.routine), routine(at.caller));
+    let same = |record: &&PointRecord| {
+        record.kind == at.kind
+            && record.principal == at.principal
+            && (named.is_none() || record.routine == at.routine)
+            && (caller.is_none() || record.caller == at.caller)
+    };
+    let nth = records.iter().filter(same).take_while(|record| record.number < at.number).count()
+        as u64
+        + 1;
+    PlannedFault {
+        kind: kind.name.to_owned(),
+        who: directory.roster().name(at.principal).to_owned(),
+        at: At { point: at.kind, routine: named, caller, nth },
+        recurrence: kind.recurrence,
+        parameters: (kind.draw)(stream, at, directory),
+    }
+}

@@ -1,0 +1,453 @@
+//! What a scenario's fields mean taken together.
+
+use core::fmt::Display;
+
+use super::{Scenario, Vocabulary};
+use crate::base::nearest;
+use crate::kernel::layout::{ACTIONS_MAX, address};
+use crate::kernel::loader::{SECTIONS, STACKS};
+use crate::world::action::{Action, LENGTH_MAX, PRIVATE_WORDS, SLOTS_MAX};
+use crate::world::configuration::{Component, Home};
+use crate::world::directory::Directory;
+
+/// One step on the way to a place in a scenario.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Step {
+    /// The field of this name in the text form.
+    Field(String),
+    /// The item of this number.
+    Item(usize),
+}
+
+impl From<&str> for Step {
+    fn from(name: &str) -> Self {
+        Self::Field(name.to_owned())
+    }
+}
+
+impl From<usize> for Step {
+    fn from(index: usize) -> Self {
+        Self::Item(index)
+    }
+}
+
+/// Something that is wrong with a scenario.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Problem {
+    /// Where.
+    pub path: Vec<Step>,
+    /// What is wrong.
+    pub what: String,
+    /// What was expected, where that can be said.
+    pub expected: Option<String>,
+    /// What to do about it.
+    pub remedy: Option<String>,
+}
+
+impl Display for Problem {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        for (number, step) in self.path.iter().enumerate() {
+            match step {
+                Step::Field(name) if number == 0 => f.write_str(name)?,
+                Step::Field(name) => write!(f, ".{name}")?,
+                Step::Item(index) => write!(f, "[{index}]")?,
+            }
+        }
+        write!(f, ": {}", self.what)?;
+        if let Some(expected) = &self.expected {
+            write!(f, "; expected {expected}")?;
+        }
+        if let Some(remedy) = &self.remedy {
+            write!(f, " ({remedy})")?;
+        }
+        Ok(())
+    }
+}
+
+/// Steps of a run at most: minutes, not hours.
+const STEPS_MAX: u64 = 10_000_000;
+/// Boots at most.
+const BOOTS_MAX: u64 = 16;
+/// Characters of a name at most.
+const NAME_MAX: usize = 40;
+/// Words of a page.
+const PAGE_WORDS: u64 = 512;
+/// The highest number a fault's trigger counts to.
+const NTH_MAX: u64 = 1_000_000_000;
+/// Content that a parser can be given at most: TOML's integers are signed.
+const CONTENT_MAX: u64 = i64::MAX as u64;
+/// Kernel stacks that are not for processes: idle threads and the system's own.
+const SYSTEM_STACKS: u64 = 5;
+
+/// Whether a name is in no list.
+pub(super) fn unknown(name: &str, known: &[String]) -> bool {
+    !known.iter().any(|other| other == name)
+}
+
+macro_rules! path {
+    ($($step:expr),+ $(,)?) => { vec![$(Step::from($step)),+] };
+}
+
+#[derive(Default)]
+struct Problems(Vec<Problem>);
+
+impl Problems {
+    fn add(&mut self, path: Vec<Step>, what: impl Into<String>) -> &mut Problem {
+        self.0.push(Problem { path, what: what.into(), expected: None, remedy: None });
+        self.0.last_mut().expect("just added")
+    }
+
+    fn range(&mut self, path: Vec<Step>, value: u64, least: u64, most: u64) {
+        if !(least..=most).contains(&value) {
+            let name = path.iter().rev().find_map(|step| match step {
+                Step::Field(name) => Some(name.clone()),
+                Step::Item(_) => None,
+            });
+            let what = format!("{} {value} is out of range", name.unwrap_or_default());
+            self.add(path, what).expected = Some(format!("{least} to {most}"));
+        }
+    }
+
+    fn known<'a>(
+        &mut self,
+        path: Vec<Step>,
+        sort: &str,
+        name: &str,
+        known: impl IntoIterator<Item = &'a str> + Clone,
+    ) -> bool {
+        if known.clone().into_iter().any(|other| other == name) {
+            return true;
+        }
+        let names: Vec<_> = known.clone().into_iter().collect();
+        let problem = self.add(path, format!("unknown {sort} `{name}`"));
+        problem.expected = Some(if names.is_empty() {
+            format!("there is no {sort} here")
+        } else {
+            format!("one of {}", names.join(", "))
+        });
+        problem.remedy = nearest(name, known).map(|near| format!("did you mean `{near}`?"));
+        false
+    }
+}
+
+fn is_name(text: &str) -> bool {
+    let mut bytes = text.bytes();
+    text.len() <= NAME_MAX
+        && bytes.next().is_some_and(|first| first.is_ascii_lowercase())
+        && bytes.all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+}
+
+const fn is_kernel_driver(home: Home) -> bool {
+    matches!(home, Home::KernelDriver | Home::FileSystem)
+}
+
+impl Scenario {
+    /// Everything that is wrong with it; nothing when a world can be built and its plan armed.
+    #[must_use]
+    pub fn check(&self, vocabulary: &Vocabulary) -> Vec<Problem> {
+        let mut problems = Problems::default();
+        self.check_machine(vocabulary, &mut problems);
+        let components = &self.configuration.components;
+        if components.is_empty() {
+            problems.add(path!["name"], "a scenario needs at least one component").remedy =
+                Some("add a `[[component]]`".to_owned());
+        }
+        self.check_counts(&mut problems);
+        for (number, component) in components.iter().enumerate() {
+            self.check_component(number, component, vocabulary, &mut problems);
+        }
+        // Faults are looked at in a world that can be: a roster has room for so many.
+        if components.len() <= crate::base::Principal::COUNT_MAX - 4 {
+            self.check_plan(vocabulary, &mut problems);
+        }
+        problems.0
+    }
+
+    fn check_machine(&self, vocabulary: &Vocabulary, problems: &mut Problems) {
+        let world = &self.configuration;
+        let machine = &world.machine;
+        let at = |name: &str| path!["machine", name];
+        problems.range(at("processors"), machine.processors.into(), 1, 4);
+        problems.range(at("frames"), machine.frames.into(), 384, 1024);
+        problems.range(at("self-map-slot"), machine.self_map_slot.into(), 256, 511);
+        let taken = [address::SYSTEM, address::POOL].map(|virt| virt >> 39 & 511);
+        if taken.contains(&machine.self_map_slot.into()) {
+            let what = format!("self-map slot {} is the system's own", machine.self_map_slot);
+            problems.add(at("self-map-slot"), what).expected =
+                Some(format!("any but {} and {}", taken[0], taken[1]));
+        }
+        problems.range(at("transfer-delay"), machine.transfer_delay.into(), 1, u64::from(u16::MAX));
+        if machine.clock_interval != 0 {
+            problems.range(
+                at("clock-interval"),
+                machine.clock_interval.into(),
+                50,
+                u64::from(u32::MAX),
+            );
+        }
+        problems.range(path!["steps-max"], world.steps_max, 1, STEPS_MAX);
+        problems.range(path!["boots-max"], world.boots_max.into(), 1, BOOTS_MAX);
+        let known = || vocabulary.weaknesses.iter().map(String::as_str);
+        for (number, name) in world.weaknesses.iter().enumerate() {
+            let here = path!["weaknesses", number];
+            if problems.known(here.clone(), "weakness", name, known().collect::<Vec<_>>())
+                && world.weaknesses[..number].contains(name)
+            {
+                problems.add(here, format!("weakness `{name}` is planted already"));
+            }
+        }
+    }
+
+    fn check_counts(&self, problems: &mut Problems) {
+        let components = &self.configuration.components;
+        let mut limit = |is: fn(&Component) -> bool, most: u64, sort: &str| {
+            let mut of_sort = components.iter().enumerate().filter(|(_, component)| is(component));
+            let excess = of_sort.nth(usize::try_from(most).unwrap_or(usize::MAX));
+            if let Some((number, _)) = excess {
+                let count = components.iter().filter(|component| is(component)).count();
+                problems
+                    .add(path!["component", number], format!("{count} {sort} are too many"))
+                    .expected = Some(format!("at most {most}"));
+            }
+        };
+        let most = STACKS - SYSTEM_STACKS;
+        limit(|c| !is_kernel_driver(c.home), most, "processes");
+        limit(|c| is_kernel_driver(c.home), address::DRIVERS_MAX, "kernel-mode drivers");
+        // Each stands for a piece of hardware or of the disk of which there is one.
+        limit(|c| c.driver.as_deref() == Some("transfer"), 1, "drivers of the one transfer device");
+        limit(|c| c.home == Home::FileSystem, 1, "file systems on the one disk");
+        limit(|c| c.content.is_some(), 1, "parsers of the disk's one content");
+    }
+
+    fn check_component(
+        &self,
+        number: usize,
+        component: &Component,
+        vocabulary: &Vocabulary,
+        problems: &mut Problems,
+    ) {
+        let all = &self.configuration.components;
+        let at = |field: &str| path!["component", number, field];
+        let name = &component.name;
+        if !is_name(name) {
+            problems.add(at("name"), format!("`{name}` is no name for a component")).expected =
+                Some(
+                    "lower-case letters, digits and hyphens, a letter first, at most 40".to_owned(),
+                );
+        }
+        let reserved = ["kernel", "hal", "transfer-device", "disk-controller", "nobody"];
+        let images = ["nt", "windows-api", "application"];
+        if reserved.contains(&&**name) || images.contains(&&**name) {
+            problems
+                .add(at("name"), format!("`{name}` is the name of a part of every world"))
+                .remedy = Some("choose another name".to_owned());
+        }
+        if all[..number].iter().any(|other| other.name == *name) {
+            problems.add(at("name"), format!("there are two components named `{name}`")).remedy =
+                Some("give each a name of its own".to_owned());
+        }
+        let is_application = component.home == Home::Application;
+        let mut only = |given: bool, field: &str, whom: &str| {
+            if given {
+                problems.add(at(field), format!("only {whom} has `{field}`")).remedy =
+                    Some(format!("leave it out, or change the home of `{name}`"));
+            }
+        };
+        only(is_application && component.driver.is_some(), "driver", "a driver or driver host");
+        only(is_application && component.above.is_some(), "above", "a driver or driver host");
+        only(is_application && component.content.is_some(), "content", "a content parser");
+        only(!is_application && component.critical, "critical", "an application");
+        only(!is_application && component.spawned, "spawned", "an application");
+        only(!is_application && !component.actions.is_empty(), "actions", "an application");
+        if is_application {
+            self.check_actions(number, component, problems);
+            return;
+        }
+        let known = if component.home == Home::DriverHost {
+            &vocabulary.hosted_drivers
+        } else {
+            &vocabulary.kernel_drivers
+        };
+        let known: Vec<&str> = known.iter().map(String::as_str).collect();
+        match component.driver.as_deref() {
+            Some(driver) => {
+                problems.known(at("driver"), "driver", driver, known);
+            }
+            None => {
+                problems.add(at("name"), format!("which driver is `{name}`?")).expected =
+                    Some(format!("`driver`, one of {}", known.join(", ")));
+            }
+        }
+        if component.content.is_some() && component.driver.as_deref() != Some("parser") {
+            problems.add(at("content"), "only the driver `parser` has content");
+        }
+        if let Some(content) = component.content {
+            problems.range(at("content"), content, 0, CONTENT_MAX);
+        }
+        self.check_above(number, component, problems);
+    }
+
+    fn check_above(&self, number: usize, component: &Component, problems: &mut Problems) {
+        let all = &self.configuration.components;
+        let at = |field: &str| path!["component", number, field];
+        let name = &component.name;
+        let is_host = component.home == Home::DriverHost;
+        let drivers: Vec<&str> = all
+            .iter()
+            .filter(|other| is_kernel_driver(other.home) && other.name != *name)
+            .map(|other| &*other.name)
+            .collect();
+        let Some(above) = component.above.as_deref() else {
+            if is_host || component.driver.as_deref() == Some("filter") {
+                let what = if is_host { "hands requests to" } else { "is below" };
+                problems.add(at("name"), format!("which driver {what} `{name}`?")).expected =
+                    Some(format!("`above`, one of {}", drivers.join(", ")));
+            }
+            return;
+        };
+        if !problems.known(at("above"), "kernel-mode driver", above, drivers) {
+            return;
+        }
+        let below = all.iter().position(|other| other.name == above).unwrap_or(number);
+        if is_host && all[below].driver.as_deref() != Some("reflector") {
+            problems
+                .add(at("above"), format!("`{above}` is no reflector and hands requests to nobody"))
+                .remedy = Some("put the host above a driver `reflector`".to_owned());
+        }
+        if is_host
+            && all[..number]
+                .iter()
+                .any(|c| c.home == Home::DriverHost && c.above.as_deref() == Some(above))
+        {
+            problems.add(at("above"), format!("`{above}` has a host already"));
+        }
+        if !is_host && below > number {
+            problems.add(at("above"), format!("`{above}` is listed after `{name}`")).remedy =
+                Some("list the lower driver first: it is loaded first".to_owned());
+        }
+    }
+
+    fn check_actions(&self, number: usize, component: &Component, problems: &mut Problems) {
+        let all = &self.configuration.components;
+        let actions = &component.actions;
+        if actions.len() as u64 > ACTIONS_MAX {
+            problems
+                .add(
+                    path!["component", number, "actions"],
+                    format!("{} actions are too many", actions.len()),
+                )
+                .expected = Some(format!("at most {ACTIONS_MAX}"));
+        }
+        if component.spawned && !actions.is_empty() {
+            problems
+                .add(
+                    path!["component", number, "actions"],
+                    "a spawned process runs its creator's list",
+                )
+                .remedy = Some("leave the actions out, or the mark `spawned`".to_owned());
+        }
+        let devices: Vec<&str> =
+            all.iter().filter(|c| is_kernel_driver(c.home)).map(|c| &*c.name).collect();
+        let processes: Vec<&str> =
+            all.iter().filter(|c| !is_kernel_driver(c.home)).map(|c| &*c.name).collect();
+        let spawned: Vec<&str> = all.iter().filter(|c| c.spawned).map(|c| &*c.name).collect();
+        for (index, action) in actions.iter().enumerate() {
+            let at = |field: &str| path!["component", number, "actions", index, field];
+            for (field, slot) in slots_of(action) {
+                problems.range(at(field), slot.into(), 0, u64::from(SLOTS_MAX) - 1);
+            }
+            match action {
+                Action::Store { word, .. } | Action::Load { word } => {
+                    problems.range(at("word"), u64::from(*word), 0, u64::from(PRIVATE_WORDS) - 1);
+                }
+                Action::StoreThrough { word, .. } | Action::LoadThrough { word, .. } => {
+                    problems.range(at("word"), u64::from(*word), 0, PAGE_WORDS - 1);
+                }
+                Action::Read { length, .. }
+                | Action::Write { length, .. }
+                | Action::Control { length, .. } => {
+                    problems.range(at("length"), u64::from(*length), 0, u64::from(LENGTH_MAX));
+                }
+                Action::Open { device, .. } => {
+                    problems.known(at("device"), "device", device, devices.clone());
+                }
+                Action::OpenSection { section, .. } => {
+                    problems.range(at("section"), u64::from(*section), 0, SECTIONS - 1);
+                }
+                Action::OpenProcess { process, .. } => {
+                    problems.known(at("process"), "process", process, processes.clone());
+                }
+                Action::CreateProcess { process, first, .. } => {
+                    if problems.known(at("process"), "spawned process", process, spawned.clone()) {
+                        problems.range(at("first"), u64::from(*first), 0, actions.len() as u64 - 1);
+                    }
+                }
+                Action::SystemCall { arguments, .. } if arguments.len() > 6 => {
+                    problems
+                        .add(at("arguments"), format!("{} arguments are too many", arguments.len()))
+                        .expected = Some("at most 6".to_owned());
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn check_plan(&self, vocabulary: &Vocabulary, problems: &mut Problems) {
+        let directory = Directory::of(&self.configuration);
+        let roster = directory.roster();
+        let kinds: Vec<&str> = vocabulary.faults.kinds().iter().map(|kind| kind.name).collect();
+        let names: Vec<&str> = roster.iter().map(|(_, entry)| &*entry.name).collect();
+        for (number, fault) in self.plan.iter().enumerate() {
+            let at = |field: &str| path!["fault", number, field];
+            problems.range(path!["fault", number, "at", "nth"], fault.at.nth, 1, NTH_MAX);
+            let point = || path!["fault", number, "at", "point"];
+            if problems.known(at("who"), "principal", &fault.who, names.clone())
+                && let Some((what, expected)) = fault.is_never_reached(roster)
+            {
+                problems.add(point(), what).expected = Some(expected);
+            }
+            if !problems.known(at("kind"), "fault", &fault.kind, kinds.clone()) {
+                continue;
+            }
+            if let Some((what, expected)) = fault.is_out_of_place(&vocabulary.faults) {
+                problems.add(point(), what).expected = Some(expected);
+            }
+            if let Err(what) = vocabulary.faults.build(&fault.kind, &fault.parameters, &directory) {
+                problems.add(at("parameters"), what);
+            }
+        }
+    }
+}
+
+/// The slots an action names, with the names of their fields.
+fn slots_of(action: &Action) -> Vec<(&'static str, u8)> {
+    match *action {
+        Action::Allocate { slot }
+        | Action::Free { slot }
+        | Action::StoreThrough { slot, .. }
+        | Action::LoadThrough { slot, .. }
+        | Action::Open { slot, .. }
+        | Action::Read { slot, .. }
+        | Action::Write { slot, .. }
+        | Action::Control { slot, .. }
+        | Action::Flush { slot }
+        | Action::CreateEvent { slot }
+        | Action::SetEvent { slot }
+        | Action::QueryEvent { slot }
+        | Action::OpenSection { slot, .. }
+        | Action::OpenProcess { slot, .. }
+        | Action::CreateProcess { slot, .. }
+        | Action::Close { slot } => vec![("slot", slot)],
+        Action::MapView { slot, view } => vec![("slot", slot), ("view", view)],
+        Action::UnmapView { view } => vec![("view", view)],
+        Action::Duplicate { slot, process, .. } => vec![("slot", slot), ("process", process)],
+        Action::Store { .. }
+        | Action::Load { .. }
+        | Action::Access { .. }
+        | Action::Yield
+        | Action::Exit { .. }
+        | Action::Crash { .. }
+        | Action::Spin
+        | Action::SystemCall { .. } => Vec::new(),
+    }
+}

@@ -1,0 +1,349 @@
+//! Worlds from a seed.
+//!
+//! Each purpose has its own stream (topology, actions of component i, schedule, fault plan), so that
+//! one draw more in one place moves nothing in another. Actions are plausible: what is read was
+//! opened before, nearly always; requests are sent while others are under way; some slots are wrong.
+
+use super::Scenario;
+use crate::base::{Ratio, Seed, Stream};
+use crate::faults::{Registry, Wanted, blind};
+use crate::kernel::request::control_code;
+use crate::world::action::{Action, CrashKind, SLOTS_MAX};
+use crate::world::configuration::{Component, Configuration, Home, MachineConfiguration};
+use crate::world::directory::Directory;
+
+/// What is more likely.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Bias {
+    /// Applications, at least and at most.
+    pub applications: (u64, u64),
+    /// Actions of an application, at least and at most.
+    pub actions: (u64, u64),
+    /// How often an action is meant to fail: a wrong slot, a closed handle.
+    pub invalid: Ratio,
+    /// How often an application ends itself by a crash.
+    pub crash: Ratio,
+    /// Faults in the plan.
+    pub faults: u64,
+    /// Which faults the plan is drawn from.
+    pub wanted: Wanted,
+}
+
+impl Default for Bias {
+    fn default() -> Self {
+        Self {
+            applications: (2, 5),
+            actions: (16, 36),
+            invalid: Ratio::new(1, 20),
+            crash: Ratio::new(1, 10),
+            faults: 0,
+            wanted: Wanted::default(),
+        }
+    }
+}
+
+impl Scenario {
+    /// The scenario of a seed, with the faults this crate brings.
+    #[must_use]
+    pub fn generate(seed: Seed, bias: &Bias) -> Self {
+        Self::generate_with(seed, bias, &Registry::default())
+    }
+
+    /// The scenario of a seed, with these faults. A plan made so, without having run the world, may
+    /// not strike; see [`crate::faults::plan_at`] for one that does.
+    #[must_use]
+    pub fn generate_with(seed: Seed, bias: &Bias, registry: &Registry) -> Self {
+        let mut configuration = topology(seed, bias);
+        for number in 0..configuration.components.len() {
+            if configuration.components[number].home == Home::Application {
+                let mut stream = seed.stream("actions", number as u64);
+                configuration.components[number].actions =
+                    actions(&mut stream, &configuration, number, bias);
+            }
+        }
+        configuration.schedule = seed.stream("schedule", 0).word();
+        let mut scenario =
+            Self { name: format!("seed-{:#x}", seed.0), configuration, ..Self::default() };
+        let directory = Directory::of(&scenario.configuration);
+        for number in 0..bias.faults {
+            let mut stream = seed.stream("plan", number);
+            scenario.plan.extend(blind(&mut stream, registry, &directory, bias.wanted));
+        }
+        scenario
+    }
+}
+
+fn topology(seed: Seed, bias: &Bias) -> Configuration {
+    let mut stream = seed.stream("topology", 0);
+    let half = Ratio::new(1, 2);
+    let mut components = Vec::new();
+    let mut add = |name: String, home: Home, driver: Option<&str>, above: Option<&str>| {
+        components.push(Component {
+            name,
+            home,
+            driver: driver.map(str::to_owned),
+            above: above.map(str::to_owned),
+            critical: false,
+            spawned: false,
+            actions: Vec::new(),
+            content: None,
+        });
+    };
+    let (least, most) = bias.applications;
+    for number in 0..least + stream.below(most.saturating_sub(least) + 1) {
+        add(format!("application-{}", number + 1), Home::Application, None, None);
+    }
+    add("nic".to_owned(), Home::KernelDriver, Some("transfer"), None);
+    if stream.chance(half) {
+        add("filter".to_owned(), Home::KernelDriver, Some("filter"), Some("nic"));
+    }
+    add("files".to_owned(), Home::FileSystem, Some("file-system"), None);
+    let hosts = 1 + stream.below(2);
+    for number in 1..=hosts {
+        let reflector = format!("reflector-{number}");
+        add(reflector.clone(), Home::KernelDriver, Some("reflector"), None);
+        add(format!("host-{number}"), Home::DriverHost, Some("sensor"), Some(&reflector));
+    }
+    let critical = stream.chance(half);
+    components[0].critical = critical;
+    let machine = MachineConfiguration {
+        processors: 1 + u8::try_from(stream.below(3)).expect("below 3"),
+        smap: stream.chance(half),
+        iommu: stream.chance(half),
+        pool_checks: stream.chance(Ratio::new(3, 4)),
+        transfer_delay: 4 + u16::try_from(stream.below(40)).expect("below 40"),
+        clock_interval: 200 + u32::try_from(stream.below(600)).expect("below 600"),
+        ..MachineConfiguration::default()
+    };
+    Configuration { machine, components, ..Configuration::default() }
+}
+
+/// What a slot holds as far as one list of actions goes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Holds {
+    Nothing,
+    Page,
+    Device(usize),
+    Event,
+    Section,
+    View,
+    Process,
+}
+
+struct Author<'a> {
+    stream: &'a mut Stream,
+    slots: [Holds; SLOTS_MAX as usize],
+    invalid: Ratio,
+    /// The next handle slot never used: each is used once, so that a handle is not overwritten.
+    fresh: u8,
+}
+
+impl Author<'_> {
+    /// A slot that holds such a thing, sometimes another; `None` when there is none.
+    fn slot(&mut self, wanted: impl Fn(Holds) -> bool) -> Option<u8> {
+        if self.stream.chance(self.invalid) {
+            return Some(self.small(u64::from(SLOTS_MAX)));
+        }
+        let fitting: Vec<u8> =
+            (0..SLOTS_MAX).filter(|&slot| wanted(self.slots[usize::from(slot)])).collect();
+        self.stream.pick(&fitting).copied()
+    }
+
+    /// An empty slot, now holding this.
+    fn keep(&mut self, what: Holds) -> u8 {
+        let empty = (0..SLOTS_MAX)
+            .map(|turn| (self.fresh + turn) % SLOTS_MAX)
+            .find(|&slot| self.slots[usize::from(slot)] == Holds::Nothing);
+        let slot = empty.unwrap_or(self.fresh % SLOTS_MAX);
+        self.fresh = (slot + 1) % SLOTS_MAX;
+        self.slots[usize::from(slot)] = what;
+        slot
+    }
+
+    fn drop(&mut self, slot: u8) {
+        self.slots[usize::from(slot)] = Holds::Nothing;
+    }
+
+    fn small(&mut self, bound: u64) -> u8 {
+        u8::try_from(self.stream.below(bound)).expect("a small bound")
+    }
+
+    fn length(&mut self) -> u16 {
+        8 * (1 + u16::from(self.small(16)))
+    }
+
+    /// A pattern that is not zero: zero leaves the buffer as it is.
+    fn value(&mut self) -> u64 {
+        self.stream.word() | 1
+    }
+}
+
+fn actions(stream: &mut Stream, world: &Configuration, own: usize, bias: &Bias) -> Vec<Action> {
+    let (least, most) = bias.actions;
+    let count = least + stream.below(most.saturating_sub(least) + 1);
+    let crashes = stream.chance(bias.crash);
+    let mut author = Author {
+        stream,
+        slots: [Holds::Nothing; SLOTS_MAX as usize],
+        invalid: bias.invalid,
+        fresh: 0,
+    };
+    let devices: Vec<usize> = (0..world.components.len())
+        .filter(|&number| {
+            matches!(world.components[number].home, Home::KernelDriver | Home::FileSystem)
+        })
+        .collect();
+    let others: Vec<&str> = world
+        .components
+        .iter()
+        .enumerate()
+        .filter(|&(number, component)| number != own && component.home == Home::Application)
+        .map(|(_, component)| &*component.name)
+        .collect();
+    let mut actions = Vec::new();
+    // First of all something to work with.
+    let first = author.stream.pick(&devices).copied();
+    actions.extend(first.map(|device| open(&mut author, world, device)));
+    while (actions.len() as u64) < count {
+        let choice = *author.stream.weighted(&[
+            (12, 0),
+            (10, 1),
+            (5, 2),
+            (9, 3),
+            (7, 4),
+            (4, 5),
+            (5, 6),
+            (4, 7),
+            (3, 8),
+            (2, 9),
+        ]);
+        match choice {
+            0 => actions.extend(transfer(&mut author, world)),
+            1 => {
+                let device = author.stream.pick(&devices).copied();
+                actions.extend(device.map(|device| open(&mut author, world, device)));
+                actions.extend(transfer(&mut author, world));
+            }
+            2 => actions
+                .push(Action::Store { word: author.small(128).into(), value: author.value() }),
+            3 => actions.push(Action::Load { word: author.small(128).into() }),
+            4 => actions.extend(page(&mut author)),
+            5 => actions.extend(event(&mut author)),
+            6 => actions.extend(section(&mut author)),
+            7 => actions.extend(share(&mut author, &others)),
+            8 => {
+                if let Some(slot) = author
+                    .slot(|held| matches!(held, Holds::Event | Holds::Device(_) | Holds::Process))
+                {
+                    author.drop(slot);
+                    actions.push(Action::Close { slot });
+                }
+            }
+            _ => actions.push(Action::Yield),
+        }
+    }
+    // What was written is read again at the end, so that damage is seen.
+    for word in [0, 1, 64, 127] {
+        actions.push(Action::Load { word });
+    }
+    if crashes {
+        let ways = [
+            CrashKind::NullDereference,
+            CrashKind::IllegalInstruction,
+            CrashKind::DivideByZero,
+            CrashKind::StackOverflow,
+            CrashKind::Abort,
+            CrashKind::PrivilegedInstruction,
+        ];
+        actions.extend(author.stream.pick(&ways).map(|&how| Action::Crash { how }));
+    }
+    actions.truncate(usize::try_from(crate::kernel::layout::ACTIONS_MAX).expect("few"));
+    actions
+}
+
+fn open(author: &mut Author<'_>, world: &Configuration, device: usize) -> Action {
+    let name = world.components[device].name.clone();
+    let file = author.small(4);
+    let slot = author.keep(Holds::Device(device));
+    Action::Open { device: name, file, access: 3, slot }
+}
+
+fn transfer(author: &mut Author<'_>, world: &Configuration) -> Option<Action> {
+    let slot = author.slot(|held| matches!(held, Holds::Device(_)))?;
+    let length = author.length();
+    let offset = 8 * u16::from(author.small(24));
+    let is_files = match author.slots[usize::from(slot)] {
+        Holds::Device(device) => world.components[device].home == Home::FileSystem,
+        _ => author.stream.chance(Ratio::new(1, 2)),
+    };
+    let value = author.value();
+    Some(match (author.small(6), is_files) {
+        (0 | 1, _) => Action::Write { slot, offset, length, value },
+        (2, _) | (3, true) => Action::Read { slot, offset, length },
+        (_, true) => Action::Flush { slot },
+        (..) => {
+            let function = u64::from(author.small(4));
+            Action::Control { slot, code: control_code(function, 0, 0), length, value }
+        }
+    })
+}
+
+fn page(author: &mut Author<'_>) -> Option<Action> {
+    let word = u16::from(author.small(64)) * 8;
+    Some(match author.small(5) {
+        0 => Action::Allocate { slot: author.keep(Holds::Page) },
+        1 => {
+            let slot = author.slot(|held| held == Holds::Page)?;
+            author.drop(slot);
+            Action::Free { slot }
+        }
+        2 | 3 => {
+            let slot = author.slot(|held| matches!(held, Holds::Page | Holds::View))?;
+            Action::StoreThrough { slot, word, value: author.value() }
+        }
+        _ => {
+            let slot = author.slot(|held| matches!(held, Holds::Page | Holds::View))?;
+            Action::LoadThrough { slot, word }
+        }
+    })
+}
+
+fn event(author: &mut Author<'_>) -> Option<Action> {
+    Some(match author.small(3) {
+        0 => Action::CreateEvent { slot: author.keep(Holds::Event) },
+        1 => Action::SetEvent { slot: author.slot(|held| held == Holds::Event)? },
+        _ => Action::QueryEvent { slot: author.slot(|held| held == Holds::Event)? },
+    })
+}
+
+fn section(author: &mut Author<'_>) -> Option<Action> {
+    Some(match author.small(4) {
+        0 => {
+            let (section, access) = (author.small(2), 1 + 2 * author.small(2));
+            Action::OpenSection { section, access, slot: author.keep(Holds::Section) }
+        }
+        1 => {
+            let slot = author.slot(|held| held == Holds::Section)?;
+            Action::MapView { slot, view: author.keep(Holds::View) }
+        }
+        2 => {
+            let slot = author.slot(|held| held == Holds::View)?;
+            Action::LoadThrough { slot, word: u16::from(author.small(64)) }
+        }
+        _ => {
+            let view = author.slot(|held| held == Holds::View)?;
+            author.drop(view);
+            Action::UnmapView { view }
+        }
+    })
+}
+
+fn share(author: &mut Author<'_>, others: &[&str]) -> Option<Action> {
+    if author.small(2) == 0 {
+        let process = (*author.stream.pick(others)?).to_owned();
+        return Some(Action::OpenProcess { process, access: 8, slot: author.keep(Holds::Process) });
+    }
+    let process = author.slot(|held| held == Holds::Process)?;
+    let slot = author.slot(|held| held == Holds::Event)?;
+    Some(Action::Duplicate { slot, process, access: 0 })
+}

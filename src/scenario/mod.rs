@@ -1,0 +1,94 @@
+//! What shall we try? Plain data, generation, text form.
+//!
+//! A scenario is what is stored, shrunk and replayed: a world's configuration, a plan of faults,
+//! and what is expected of it. A seed only generates one. Its text form is TOML, read with a
+//! position for every mistake and written in one canonical way; see [`library`] for those built in.
+
+mod check;
+mod error;
+pub mod generate;
+pub mod library;
+mod read;
+#[cfg(any(test, feature = "proptest"))]
+pub mod strategies;
+mod vocabulary;
+mod write;
+
+use serde::{Deserialize, Serialize};
+
+use crate::faults::PlannedFault;
+use crate::world::configuration::{Configuration, hex};
+
+pub use check::{Problem, Step};
+pub use error::{ScenarioError, ScenarioErrors};
+pub use generate::Bias;
+pub use vocabulary::Vocabulary;
+
+/// The number of the text form that this version reads and writes.
+pub const FORMAT: i64 = 1;
+
+/// One thing to try.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Scenario {
+    /// Its name.
+    pub name: String,
+    /// What it shows.
+    pub about: String,
+    /// Where the real case is described, by title.
+    pub sources: Vec<String>,
+    /// What became of the real case, by published account.
+    pub published: Option<String>,
+    /// The world.
+    pub configuration: Configuration,
+    /// The faults; none for a golden run.
+    pub plan: Vec<PlannedFault>,
+    /// What should become of it.
+    pub expect: Option<Expectation>,
+}
+
+/// Whether every guarantee should hold.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Guarantees {
+    /// Every guarantee holds.
+    Held,
+    /// At least one is violated: a weakness is planted.
+    Violated,
+}
+
+/// What should become of a scenario; what is left out is not compared.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Expectation {
+    /// The outcome's class, by its name in tables.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class: Option<String>,
+    /// The code of the bug check.
+    #[serde(default, with = "optional_hex", skip_serializing_if = "Option::is_none")]
+    pub bug_check: Option<u64>,
+    /// Whether guarantees hold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guarantees: Option<Guarantees>,
+    /// Invariants that are violated, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub violated: Vec<String>,
+}
+
+mod optional_hex {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Serialize, Deserialize)]
+    struct Hex(#[serde(with = "super::hex")] u64);
+
+    #[allow(clippy::ref_option, reason = "the signature serde wants")]
+    pub(super) fn serialize<S: Serializer>(value: &Option<u64>, to: S) -> Result<S::Ok, S::Error> {
+        value.map(Hex).serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
+        Ok(Option::<Hex>::deserialize(from)?.map(|Hex(value)| value))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,37 @@
+//! The names a scenario may use.
+
+use crate::faults::Registry;
+use crate::world::driver::Drivers;
+use crate::world::{WEAKNESSES, components};
+
+/// The names a scenario may use. Passed by value: bring the faults and drivers of your own.
+#[derive(Clone, Debug)]
+pub struct Vocabulary {
+    /// Kinds of fault.
+    pub faults: Registry,
+    /// Kernel-mode drivers, file systems among them.
+    pub kernel_drivers: Vec<String>,
+    /// User-mode drivers.
+    pub hosted_drivers: Vec<String>,
+    /// Weaknesses.
+    pub weaknesses: Vec<String>,
+}
+
+impl Default for Vocabulary {
+    fn default() -> Self {
+        Self::new(Registry::default(), &components::drivers())
+    }
+}
+
+impl Vocabulary {
+    /// The names of these faults and drivers, and of every weakness.
+    #[must_use]
+    pub fn new(faults: Registry, drivers: &Drivers) -> Self {
+        Self {
+            faults,
+            kernel_drivers: drivers.kernel.iter().map(|driver| driver.name.to_owned()).collect(),
+            hosted_drivers: drivers.hosted.iter().map(|driver| driver.name.to_owned()).collect(),
+            weaknesses: WEAKNESSES.iter().map(|(name, ..)| (*name).to_owned()).collect(),
+        }
+    }
+}
