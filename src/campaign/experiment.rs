@@ -1,6 +1,6 @@
 //! One experiment: a plan in a world, from a checkpoint before its first strike to the end.
 
-use crate::base::{Domain, Principal, PrincipalKind, PrincipalSet};
+use crate::base::{Domain, Principal, PrincipalKind, PrincipalSet, Structure};
 use crate::injection::{Armed, PointKind};
 use crate::kernel::layout::{address, crash_block};
 use crate::outcome::{Activation, Availability, Detection, Integrity, Outcome, Victim};
@@ -12,6 +12,8 @@ use super::watch::Watch;
 
 /// Steps a run may take beyond twice what the golden run took, before it counts as hung.
 const PATIENCE: u64 = 4_000;
+/// Turns of the clock that are granted besides, so that others finish beside a process that spins.
+const TURNS: u64 = 60;
 
 /// How a run is continued after a stop.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -36,7 +38,8 @@ pub fn conclude(
     for fault in armed {
         world.machine.points.arm(fault);
     }
-    world.set_steps_max(world.machine.clock.max(golden.clock) + golden.clock + PATIENCE);
+    let patience = PATIENCE + TURNS * u64::from(world.configuration().machine.clock_interval);
+    world.set_steps_max(world.machine.clock.max(golden.clock) + golden.clock + patience);
     let first = run_to_rest(world, judge, watch);
     let crash = crash_of(world, first);
     let mut last = first;
@@ -44,7 +47,7 @@ pub fn conclude(
     if crash.is_some() && wants_boot(world, judge, golden, after_stop) {
         while crash_of(world, last).is_some() && stops < world.configuration().boots_max {
             world.reboot();
-            world.set_steps_max(world.machine.clock + 2 * golden.clock + PATIENCE);
+            world.set_steps_max(world.machine.clock + 2 * golden.clock + patience);
             last = run_to_rest(world, judge, watch);
             stops += u8::from(crash_of(world, last).is_some());
         }
@@ -72,7 +75,8 @@ fn crash_of(world: &World, rest: Rest) -> Option<Availability> {
     match rest {
         Rest::BugCheck(code) => {
             let word = |offset: u64| {
-                let at = world.machine.locate(0, crate::base::VirtAddr(address::KERNEL_DATA + offset));
+                let at =
+                    world.machine.locate(0, crate::base::VirtAddr(address::KERNEL_DATA + offset));
                 at.map_or(0, |at| world.machine.memory.read(crate::base::PhysAddr::truncated(at)))
             };
             let parameters = [
@@ -129,7 +133,8 @@ fn describe(
             .iter()
             .filter(|&one| !struck.contains(one))
             .filter(|&one| {
-                !is_contained || !allowed.contains(one) && !judge.authority.has_shared_resources(one)
+                !is_contained
+                    || !allowed.contains(one) && !judge.authority.has_shared_resources(one)
             })
             .collect()
     };
@@ -141,7 +146,10 @@ fn describe(
     };
     let mut guarantees = guarantees;
     if is_contained && !struck.is_empty() {
-        if !deviated.is_empty() {
+        let waits = unfinished(judge, golden)
+            .iter()
+            .any(|one| !allowed.contains(one) && !judge.authority.has_shared_resources(one));
+        if !deviated.is_empty() || waits && crash.is_none() {
             guarantees.push(CONTAINED.to_owned());
         }
         let critical = struck.iter().any(|one| roster.get(one).is_some_and(|entry| entry.critical));
@@ -157,7 +165,8 @@ fn describe(
             first: judge.strike().map(|strike| strike.ordinal),
             by: judge.strike().map(|strike| name(strike.by)),
             routine: judge.strike().and_then(|strike| {
-                let (routine, _) = world.machine.program.locate(crate::base::VirtAddr(strike.rip))?;
+                let (routine, _) =
+                    world.machine.program.locate(crate::base::VirtAddr(strike.rip))?;
                 (strike.point != PointKind::Dma).then(|| routine.routine.name.to_owned())
             }),
         },
@@ -186,14 +195,13 @@ pub const CONTAINED: &str = "user-mode-faults-are-contained";
 /// The guarantee that a user-mode fault does not stop the machine.
 pub const SURVIVES: &str = "the-system-survives-user-mode-faults";
 
-/// Whether the architecture promises to contain what struck: everything began in user mode, or with a
-/// device behind the IOMMU, or was legal disorder, and nothing was changed behind everybody's back.
+/// Whether the architecture promises to contain what struck: everything began in user mode, and
+/// nothing was changed behind everybody's back.
 fn is_contained(world: &World, judge: &Judge) -> bool {
     let roster = world.roster();
     !judge.was_poked_elsewhere()
         && judge.struck().iter().all(|one| match roster.kind(one) {
             PrincipalKind::Application | PrincipalKind::DriverHost => true,
-            PrincipalKind::Device => world.configuration().machine.iommu,
             _ => false,
         })
 }
@@ -212,12 +220,23 @@ fn differing(world: &World, judge: &Judge, golden: &Golden, is_cut: bool) -> Pri
     set
 }
 
+/// Processes that are still there although the golden run saw their end.
+fn unfinished(judge: &Judge, golden: &Golden) -> PrincipalSet {
+    let alive = judge.authority.alive();
+    alive
+        .iter()
+        .filter(|&one| !golden.alive.contains(one))
+        .fold(PrincipalSet::NOBODY, PrincipalSet::with)
+}
+
 fn victims(judge: &Judge) -> Vec<Victim> {
     let mut victims: Vec<Victim> = judge
         .authority
         .corruptions()
         .iter()
         .filter_map(|corruption| match corruption.domain {
+            // A section is written with leave, whoever it belongs to.
+            _ if corruption.structure == Structure::SharedSection => Some(Victim::OwnDomain),
             Domain::Nobody => None,
             Domain::Own => Some(Victim::OwnDomain),
             Domain::Application | Domain::DriverHost => Some(Victim::AnotherProcess),
@@ -261,20 +280,21 @@ fn availability(
         return if loops { Availability::BootLoop { code } } else { crash };
     }
     let roster = world.roster();
-    let unfinished: PrincipalSet = judge
-        .authority
-        .alive()
-        .iter()
-        .filter(|&one| !golden.alive.contains(one))
-        .fold(PrincipalSet::NOBODY, PrincipalSet::with);
+    let unfinished = unfinished(judge, golden);
     let others = unfinished.iter().any(|one| !judge.struck().contains(one));
-    if others || first == Rest::OutOfSteps && golden.rest != Rest::OutOfSteps && unfinished.is_empty() {
+    let by_processes = judge.struck().iter().all(|one| roster.kind(one).is_process());
+    let cut = first == Rest::OutOfSteps && golden.rest != Rest::OutOfSteps;
+    if others || cut && unfinished.is_empty() && !by_processes {
         return Availability::Hang;
     }
     if judge.authority.devices_disabled() != 0 {
         return Availability::DeviceDisabled;
     }
-    let mut worst = if unfinished.is_empty() { Availability::Unaffected } else { Availability::ProcessHung };
+    let mut worst = if unfinished.is_empty() && !cut {
+        Availability::Unaffected
+    } else {
+        Availability::ProcessHung
+    };
     for (principal, entry) in roster.iter().filter(|(_, entry)| entry.kind.is_process()) {
         let index = usize::from(principal.0);
         let (ended, status) = judge.endings()[index];
@@ -282,9 +302,9 @@ fn availability(
             continue;
         }
         let lost = match entry.kind {
-            PrincipalKind::DriverHost => {
-                Availability::HostLost { restarted: judge.authority.restarted().contains(principal) }
-            }
+            PrincipalKind::DriverHost => Availability::HostLost {
+                restarted: judge.authority.restarted().contains(principal),
+            },
             _ if ended > 0 => Availability::ProcessLost { status },
             _ => Availability::Unaffected,
         };

@@ -1,12 +1,13 @@
 //! Many plans in one world: the golden prefix is run once, each experiment forks before its strike.
 
 use crate::base::{Principal, PrincipalKind, Seed};
+use crate::faults::{Family, PlannedFault, Wanted};
 use crate::injection::PointRecord;
 use crate::outcome::Outcome;
-use crate::faults::{Family, PlannedFault, Wanted};
 use crate::scenario::Scenario;
 
 use super::experiment::{AfterStop, conclude};
+use super::tally::Origin;
 use super::trial::{Registries, Trial, TrialError};
 
 /// How plans are drawn.
@@ -29,8 +30,8 @@ pub struct Case {
     pub number: u32,
     /// What was planned.
     pub plan: PlannedFault,
-    /// What sort of principal the plan names.
-    pub origin: PrincipalKind,
+    /// Where the fault started: with the principal that the plan names, or below everybody.
+    pub origin: Origin,
     /// What became of it.
     pub outcome: Outcome,
 }
@@ -68,7 +69,11 @@ impl Series {
     /// # Errors
     ///
     /// When the world can't be built.
-    pub fn new(scenario: &Scenario, options: &SeriesOptions, registries: &Registries) -> Result<Self, SeriesError> {
+    pub fn new(
+        scenario: &Scenario,
+        options: &SeriesOptions,
+        registries: &Registries,
+    ) -> Result<Self, SeriesError> {
         let trial = Trial::new(scenario, registries)?;
         let mut drawn = draw(&trial, options, registries);
         // In order of their strikes, so that the golden prefix is walked once.
@@ -99,7 +104,11 @@ impl Series {
             }
             let fork = (trial.world.checkpoint(), trial.judge.checkpoint());
             let mut armed = trial.arm(0, &drawn.plan)?;
-            armed.seen = seen_before(&trial.golden.points, &armed.trigger, trial.world.machine.points.reached);
+            armed.seen = seen_before(
+                &trial.golden.points,
+                &armed.trigger,
+                trial.world.machine.points.reached,
+            );
             let outcome = conclude(
                 &mut trial.world,
                 &mut trial.judge,
@@ -109,6 +118,8 @@ impl Series {
                 AfterStop::BootWhenChanged,
             );
             let Drawn { number, plan, origin, .. } = drawn;
+            let below = trial.judge.was_poked_elsewhere();
+            let origin = if below { Origin::Hardware } else { Origin::of(origin) };
             each(trial, Case { number, plan, origin, outcome });
             trial.world.restore(&fork.0);
             trial.judge.restore(&fork.1);
@@ -151,7 +162,8 @@ fn draw(trial: &Trial, options: &SeriesOptions, registries: &Registries) -> Vec<
         let origin = ORIGINS[stream.index(ORIGINS.len())];
         let wanted = Wanted { origin: Some(origin), family };
         let points = &trial.golden.points;
-        let planned = crate::faults::plan_at(&mut stream, &kinds, &trial.directory, points, &routine, wanted);
+        let planned =
+            crate::faults::plan_at(&mut stream, &kinds, &trial.directory, points, &routine, wanted);
         let Some(plan) = planned else { continue };
         let Some(principal) = trial.roster().named(&plan.who) else { continue };
         let turn = turn_of(trial, &plan, principal);

@@ -9,7 +9,69 @@ use crate::report::interval::WorldCount;
 use super::series::Case;
 
 /// Where a fault starts, as tables show it.
-pub type Origin = PrincipalKind;
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
+pub enum Origin {
+    /// In an application.
+    Application,
+    /// In a user-mode driver.
+    UserModeDriver,
+    /// In a kernel-mode driver.
+    KernelModeDriver,
+    /// In a file-system driver.
+    FileSystemDriver,
+    /// In the kernel or the hardware abstraction layer.
+    Kernel,
+    /// In a device's transfer or interrupt.
+    Device,
+    /// In the hardware below everybody: memory changed by nobody's access.
+    Hardware,
+}
+
+impl Origin {
+    /// All of them, in the order of tables.
+    pub const ALL: [Self; 7] = [
+        Self::Application,
+        Self::UserModeDriver,
+        Self::KernelModeDriver,
+        Self::FileSystemDriver,
+        Self::Kernel,
+        Self::Device,
+        Self::Hardware,
+    ];
+
+    /// Its name in tables.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Application => "application",
+            Self::UserModeDriver => "user-mode driver",
+            Self::KernelModeDriver => "kernel-mode driver",
+            Self::FileSystemDriver => "file-system driver",
+            Self::Kernel => "kernel",
+            Self::Device => "device DMA",
+            Self::Hardware => "memory itself",
+        }
+    }
+
+    /// Where a fault in a principal of this kind starts.
+    #[must_use]
+    pub const fn of(kind: PrincipalKind) -> Self {
+        match kind {
+            PrincipalKind::Kernel | PrincipalKind::Hal => Self::Kernel,
+            PrincipalKind::KernelDriver => Self::KernelModeDriver,
+            PrincipalKind::FileSystem => Self::FileSystemDriver,
+            PrincipalKind::Application => Self::Application,
+            PrincipalKind::DriverHost => Self::UserModeDriver,
+            PrincipalKind::Device => Self::Device,
+        }
+    }
+}
+
+impl core::fmt::Display for Origin {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.pad(self.name())
+    }
+}
 
 /// The outcomes of one world, or of many.
 #[derive(Clone, Debug, Default)]

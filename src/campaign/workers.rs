@@ -116,7 +116,11 @@ impl Campaign {
     /// # Errors
     ///
     /// When a world can't be built or a fault can't be made; with the seed.
-    pub fn run(&self, stop: &AtomicBool, mut progress: impl FnMut(Progress)) -> Result<Report, (u64, SeriesError)> {
+    pub fn run(
+        &self,
+        stop: &AtomicBool,
+        mut progress: impl FnMut(Progress),
+    ) -> Result<Report, (u64, SeriesError)> {
         let next = AtomicU64::new(self.seeds.start);
         let worlds_total = self.seeds.end.saturating_sub(self.seeds.start);
         let (sender, receiver) = mpsc::channel();
@@ -191,9 +195,14 @@ impl Campaign {
             result.tally.events += trial.judge.events();
             result.tally.add(&case);
             if !case.outcome.guarantees.is_empty() && result.violations.len() < EXAMPLES_MAX {
-                result.violations.push(Example { seed, scenario: scenario.clone(), case: case.clone() });
+                result.violations.push(Example {
+                    seed,
+                    scenario: scenario.clone(),
+                    case: case.clone(),
+                });
             }
-            let first = result.examples.entry((case.origin, case.outcome.class())).or_insert(case.number);
+            let first =
+                result.examples.entry((case.origin, case.outcome.class())).or_insert(case.number);
             *first = (*first).min(case.number);
             cases.push((case.number, digest_of(&case)));
         })?;

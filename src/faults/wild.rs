@@ -71,6 +71,8 @@ pub(super) fn redirect(
                 .collect();
             others.get(index % others.len().max(1))?.wrapping_add(virt - base)
         }
+        // User-mode code can't be in another process's context: the processor is in its own.
+        Operator::Context if scene.instruction_pointer() >> 63 == 0 => return None,
         Operator::Context => {
             let named =
                 |name: &str| parameters.process.as_ref().is_none_or(|wanted| wanted == name);
@@ -95,6 +97,8 @@ pub(super) fn redirect(
             let place = directory.locate(parameters.target.as_ref()?, scene)?;
             match place.virt {
                 Some(virt) => virt,
+                // What is mapped nowhere can't be reached by user-mode code.
+                None if scene.instruction_pointer() >> 63 == 0 => return None,
                 None => return Some(Redirection::Physical(place.phys)),
             }
         }

@@ -37,7 +37,7 @@ const SAVED_BYTES: u64 = 8 * SAVED.len() as u64;
 const DEVICE_LEVEL: u64 = 5;
 const DISPATCH_LEVEL: u64 = 2;
 /// Clock interrupts until a thread must give way.
-const QUANTUM: u64 = 2;
+const QUANTUM: u64 = 1;
 
 fn enter(p: &mut Processor<'_>) -> Result<Flow, Trap> {
     let stack = p.get(Reg::Rsp);

@@ -5,7 +5,9 @@ use crate::machine::interrupt::TSS_RSP0;
 use crate::machine::registers::{FLAGS_FIXED, INTERRUPT_FLAG};
 use crate::machine::{Flow, Processor, Reg, Trap, routine};
 
-use super::layout::{address, kernel_data, process, processor_block, ready_queue, thread, thread_state};
+use super::layout::{
+    address, kernel_data, process, processor_block, ready_queue, thread, thread_state,
+};
 
 /// Takes the first ready thread off the queue into rbx, or the idle thread when none is ready.
 fn choose(p: &mut Processor<'_>) -> Result<Flow, Trap> {

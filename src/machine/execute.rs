@@ -25,6 +25,8 @@ impl Machine {
         }
         let mut processor = Processor { machine: self, number };
         if let Err(trap) = processor.fetch_and_run() {
+            // What the processor pushes to deliver the exception is no longer the struck operation.
+            processor.machine.struck = false;
             processor.raise(trap);
         }
         self.struck = false;

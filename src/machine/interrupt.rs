@@ -4,8 +4,8 @@
 //! wild write there has the consequence it has on hardware (Intel SDM volume 3A, "Interrupt and
 //! Exception Handling": gate format, stack switching, double fault, shutdown).
 
-use crate::base::{Access, Event, EventKind, Ring, Structure};
-use crate::injection::{PointKind, Verdict};
+use crate::base::{Access, Event, EventKind, Principal, Ring, Structure};
+use crate::injection::{Operation, PointKind, Verdict};
 
 use super::Machine;
 use super::processor::Processor;
@@ -68,6 +68,8 @@ impl Processor<'_> {
             if from_user { (USER_CODE, USER_STACK) } else { (KERNEL_CODE, KERNEL_STACK) };
 
         self.registers_mut().ring = Ring::Kernel;
+        // The frame is pushed on the kernel's behalf, whoever was interrupted.
+        self.registers_mut().actor = Principal::KERNEL;
         self.put(Reg::Rsp, stack & !0xf);
         let words = [ss, before.get(Reg::Rsp), before.flags, cs, before.rip, u64::from(trap.code)];
         for word in words {
@@ -167,10 +169,19 @@ impl Processor<'_> {
         let vector = 0x20 + number as u8;
         self.registers_mut().pending &= !(1 << number);
         self.registers_mut().halted = false;
-        let verdict = match self.pass_point(PointKind::Interrupt, u64::from(vector), 0) {
-            Ok((_, verdict)) => verdict,
-            Err(trap) => return self.raise(trap),
+        // The point is that of whoever interrupts, not of whoever happens to run.
+        let mut operation = Operation {
+            kind: PointKind::Interrupt,
+            principal: self.machine.interrupter(vector),
+            virt: u64::from(vector),
+            value: 0,
+            mask: 0xff,
         };
+        let verdict = self.point(PointKind::Interrupt, &mut operation);
+        self.machine.struck = false;
+        if let Verdict::Raise(vector) = verdict {
+            return self.raise(Trap::plain(vector));
+        }
         if verdict == Verdict::Skip {
             return;
         }
@@ -277,6 +288,12 @@ impl Processor<'_> {
 }
 
 impl Machine {
+    /// Who raises an interrupt: the device with that vector, else the HAL for clock and processors.
+    fn interrupter(&self, vector: u8) -> Principal {
+        let device = self.devices.iter().find(|device| device.vector == vector);
+        device.map_or(Principal::HAL, |device| device.principal)
+    }
+
     /// Makes an interrupt pending on a processor.
     pub fn raise_interrupt(&mut self, processor: usize, vector: u8) {
         if let Some(state) = self.processors.get_mut(processor) {

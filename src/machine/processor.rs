@@ -265,6 +265,8 @@ impl Processor<'_> {
     #[inline]
     pub fn load_at(&mut self, virt: u64, structure: Structure) -> Result<u64, Trap> {
         let mut virt = virt;
+        // A strike at this access marks this access only; one at the step marks all of the step.
+        let step_is_struck = self.machine.struck;
         if self.machine.points.reach(PointKind::Load) {
             let mut operation = self.operation(PointKind::Load, virt, 0, WHOLE);
             match self.point_watched(&mut operation) {
@@ -273,10 +275,13 @@ impl Processor<'_> {
                 _ => virt = operation.virt,
             }
         }
-        if virt % 8 != 0 {
-            return self.load_unaligned(virt, structure);
-        }
-        self.load_word(virt, structure, WHOLE)
+        let result = if virt % 8 == 0 {
+            self.load_word(virt, structure, WHOLE)
+        } else {
+            self.load_unaligned(virt, structure)
+        };
+        self.machine.struck = step_is_struck;
+        result
     }
 
     #[inline(always)]
@@ -344,6 +349,7 @@ impl Processor<'_> {
             PointKind::Store
         };
         let (mut virt, mut value, mut mask) = (virt, value, mask);
+        let step_is_struck = self.machine.struck;
         if self.machine.points.reach(kind) {
             let mut operation = self.operation(kind, virt, value, mask);
             match self.point_watched(&mut operation) {
@@ -352,6 +358,19 @@ impl Processor<'_> {
                 _ => (virt, value, mask) = (operation.virt, operation.value, operation.mask),
             }
         }
+        let result = self.store_at_any(virt, structure, value, mask);
+        self.machine.struck = step_is_struck;
+        result
+    }
+
+    #[inline(always)]
+    fn store_at_any(
+        &mut self,
+        virt: u64,
+        structure: Structure,
+        value: u64,
+        mask: u8,
+    ) -> Result<(), Trap> {
         let shift = virt % 8;
         if shift == 0 {
             return self.store_word(virt, structure, value, mask);

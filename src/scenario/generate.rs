@@ -129,7 +129,7 @@ fn topology(seed: Seed, bias: &Bias) -> Configuration {
         iommu: stream.chance(half),
         pool_checks: stream.chance(Ratio::new(3, 4)),
         transfer_delay: 4 + u16::try_from(stream.below(40)).expect("below 40"),
-        clock_interval: 200 + u32::try_from(stream.below(600)).expect("below 600"),
+        clock_interval: 120 + u32::try_from(stream.below(200)).expect("below 200"),
         ..MachineConfiguration::default()
     };
     Configuration { machine, components, ..Configuration::default() }

@@ -46,7 +46,7 @@ impl Default for MachineConfiguration {
             self_map_slot: 0x1ed,
             sysret_faults_in_kernel: true,
             transfer_delay: 12,
-            clock_interval: 400,
+            clock_interval: 200,
             pool_checks: true,
         }
     }
