@@ -2,6 +2,7 @@
 
 use crate::base::{Domain, Principal, PrincipalKind, PrincipalSet, Structure};
 use crate::injection::{Armed, PointKind};
+use crate::invariants::Scope;
 use crate::kernel::layout::{address, crash_block};
 use crate::outcome::{Activation, Availability, Detection, Integrity, Outcome, Victim};
 use crate::world::{Rest, World};
@@ -40,7 +41,7 @@ pub fn conclude(
     }
     let patience = PATIENCE + TURNS * u64::from(world.configuration().machine.clock_interval);
     world.set_steps_max(world.machine.clock.max(golden.clock) + golden.clock + patience);
-    let first = run_to_rest(world, judge, watch);
+    let first = run_to_rest(world, judge, watch, golden);
     let crash = crash_of(world, first);
     let mut last = first;
     let mut stops = u8::from(crash.is_some());
@@ -48,7 +49,7 @@ pub fn conclude(
         while crash_of(world, last).is_some() && stops < world.configuration().boots_max {
             world.reboot();
             world.set_steps_max(world.machine.clock + 2 * golden.clock + patience);
-            last = run_to_rest(world, judge, watch);
+            last = run_to_rest(world, judge, watch, golden);
             stops += u8::from(crash_of(world, last).is_some());
         }
     }
@@ -58,7 +59,7 @@ pub fn conclude(
     describe(world, judge, watch, golden, strikes, first, crash.filter(|_| true), loops)
 }
 
-fn run_to_rest(world: &mut World, judge: &mut Judge, watch: &mut Watch) -> Rest {
+fn run_to_rest(world: &mut World, judge: &mut Judge, watch: &mut Watch, golden: &Golden) -> Rest {
     let rest = loop {
         let rest = world.step(judge);
         watch.after_step(world, judge);
@@ -66,7 +67,7 @@ fn run_to_rest(world: &mut World, judge: &mut Judge, watch: &mut Watch) -> Rest 
             break rest;
         }
     };
-    watch.at_rest(world, judge);
+    watch.at_rest(world, judge, rest, Some(golden));
     rest
 }
 
@@ -139,12 +140,9 @@ fn describe(
             .collect()
     };
 
-    let (guarantees, exposures) = if is_contained {
-        (watch.names(golden), Vec::new())
-    } else {
-        (Vec::new(), watch.names(golden))
-    };
-    let mut guarantees = guarantees;
+    let promised = |scope: Scope| is_contained || scope == Scope::Always;
+    let mut guarantees = watch.names(promised);
+    let exposures = watch.names(|scope| !promised(scope));
     if is_contained && !struck.is_empty() {
         let waits = unfinished(judge, golden)
             .iter()

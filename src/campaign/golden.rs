@@ -3,6 +3,7 @@
 use crate::authority::Observations;
 use crate::base::{PrincipalSet, TraceHash};
 use crate::injection::PointRecord;
+use crate::invariants::Violation;
 use crate::world::{Rest, World};
 
 use super::judge::{Endings, Judge};
@@ -28,8 +29,8 @@ pub struct Golden {
     pub endings: Endings,
     /// Processes alive at the end.
     pub alive: PrincipalSet,
-    /// Violations found: names of invariants.
-    pub violations: Vec<String>,
+    /// What the invariants found.
+    pub violations: Vec<Violation>,
 }
 
 impl Golden {
@@ -48,7 +49,7 @@ impl Golden {
                 break rest;
             }
         };
-        watch.at_rest(world, judge);
+        watch.at_rest(world, judge, rest, None);
         let points = world.machine.points.stop_recording();
         Self {
             points,

@@ -3,6 +3,7 @@
 use crate::authority::{self, Authority};
 use crate::base::{Event, EventKind, Principal, PrincipalSet, Roster, TraceHash, Witness};
 use crate::injection::PointKind;
+use crate::invariants::{Record, RecordState};
 
 /// The processor number of what no processor did.
 const NO_PROCESSOR: u8 = 0xff;
@@ -41,7 +42,6 @@ pub type Endings = [(u8, u64); Principal::COUNT_MAX];
 struct Notes {
     trace: TraceHash,
     events: u64,
-    kinds: u64,
     last_step: [u64; 8],
     strike: Option<FirstStrike>,
     struck: PrincipalSet,
@@ -54,12 +54,15 @@ struct Notes {
 pub struct Judge {
     /// The books.
     pub authority: Authority,
+    /// What the invariants look at.
+    pub record: Record,
     notes: Notes,
 }
 
 /// A place to go back to.
 pub struct Checkpoint {
     authority: authority::Checkpoint,
+    record: RecordState,
     notes: Notes,
 }
 
@@ -70,7 +73,6 @@ impl Judge {
         let notes = Notes {
             trace: TraceHash::default(),
             events: 0,
-            kinds: 0,
             last_step: [0; 8],
             strike: None,
             struck: PrincipalSet::NOBODY,
@@ -78,7 +80,7 @@ impl Judge {
             alarm: None,
             endings: [(0, 0); Principal::COUNT_MAX],
         };
-        Self { authority: Authority::new(memory_words, roster), notes }
+        Self { authority: Authority::new(memory_words, roster), record: Record::new(), notes }
     }
 
     /// The rolling hash over all events.
@@ -91,11 +93,6 @@ impl Judge {
     #[must_use]
     pub fn events(&self) -> u64 {
         self.notes.events
-    }
-
-    /// Which kinds of event were seen since this was asked last: bit n is kind n.
-    pub fn take_kinds(&mut self) -> u64 {
-        core::mem::take(&mut self.notes.kinds)
     }
 
     /// The first strike.
@@ -132,12 +129,17 @@ impl Judge {
     /// Remembers the present state.
     #[must_use]
     pub fn checkpoint(&self) -> Checkpoint {
-        Checkpoint { authority: self.authority.checkpoint(), notes: self.notes }
+        Checkpoint {
+            authority: self.authority.checkpoint(),
+            record: self.record.checkpoint(),
+            notes: self.notes,
+        }
     }
 
     /// Goes back.
     pub fn restore(&mut self, checkpoint: &Checkpoint) {
         self.authority.restore(&checkpoint.authority);
+        self.record.restore(&checkpoint.record);
         self.notes = checkpoint.notes;
     }
 
@@ -195,7 +197,6 @@ impl Witness for Judge {
         self.notes.trace.absorb(head ^ phys.rotate_left(20), virt);
         self.notes.trace.absorb(value, old);
         self.notes.events += 1;
-        self.notes.kinds |= 1 << event.kind as u64;
         if event.kind == EventKind::Step {
             self.notes.last_step[usize::from(event.processor & 7)] = event.virt;
         }
@@ -203,5 +204,6 @@ impl Witness for Judge {
             self.rare(event);
         }
         self.authority.event(event);
+        self.record.event(event);
     }
 }

@@ -1,8 +1,11 @@
 //! A stored scenario, run: golden run first, then its plan.
 
+use std::sync::Arc;
+
 use crate::base::Roster;
 use crate::faults::{self, PlannedFault};
 use crate::injection::{Armed, Trigger};
+use crate::invariants;
 use crate::outcome::Outcome;
 use crate::scenario::Scenario;
 use crate::world::directory::Directory;
@@ -49,6 +52,8 @@ impl From<BuildError> for TrialError {
 pub struct Registries {
     /// Kinds of fault.
     pub faults: faults::Registry,
+    /// Invariants.
+    pub invariants: Arc<invariants::Registry>,
     /// Drivers; those this crate brings when `None`.
     pub drivers: Option<Drivers>,
 }
@@ -84,7 +89,7 @@ impl Trial {
     pub fn new(scenario: &Scenario, registries: &Registries) -> Result<Self, TrialError> {
         let mut world = World::build_with(&scenario.configuration, &registries.drivers())?;
         let mut judge = Judge::new(world.machine.memory.words().len(), world.roster().clone());
-        let mut watch = Watch::default();
+        let mut watch = Watch::new(Arc::clone(&registries.invariants), &world);
         let start = (world.checkpoint(), judge.checkpoint());
         let golden = Golden::run(&mut world, &mut judge, &mut watch);
         let directory = Directory::of(&scenario.configuration);

@@ -1,40 +1,76 @@
 //! The invariants at work: asked after each step that could have changed their answer, and at rest.
 
-use crate::world::World;
+use std::sync::Arc;
+
+use crate::base::KernelMap;
+use crate::invariants::{End, Evidence, Findings, Registry, RestKind, Scope, Violation};
+use crate::world::{Rest, World};
 
 use super::golden::Golden;
 use super::judge::Judge;
 
 /// Asks the invariants during one run and keeps what they answer.
-#[derive(Default)]
 pub struct Watch {
-    violations: Vec<String>,
+    registry: Arc<Registry>,
+    map: KernelMap,
+    findings: Findings,
 }
 
 impl Watch {
+    /// Watches a world that has not begun.
+    #[must_use]
+    pub fn new(registry: Arc<Registry>, world: &World) -> Self {
+        Self { registry, map: world.kernel_map(), findings: Findings::new() }
+    }
+
     /// Asks those that what just happened may concern.
     #[inline]
-    pub fn after_step(&mut self, _world: &World, judge: &mut Judge) {
-        let _kinds = judge.take_kinds();
+    pub fn after_step(&mut self, world: &World, judge: &mut Judge) {
+        let Judge { authority, record, .. } = judge;
+        self.registry.after_step(record, &world.machine, authority, &self.map, &mut self.findings);
     }
 
-    /// Asks everybody.
-    pub fn at_rest(&mut self, _world: &World, _judge: &mut Judge) {}
-
-    /// What was violated.
-    #[must_use]
-    pub fn violations(&self) -> &[String] {
-        &self.violations
+    /// Asks everybody, at the end of a run.
+    pub fn at_rest(&mut self, world: &World, judge: &Judge, rest: Rest, golden: Option<&Golden>) {
+        let evidence = Evidence::new(&world.machine, &judge.authority, &self.map, &judge.record);
+        let rest = match rest {
+            Rest::Quiescent => RestKind::Quiescent,
+            Rest::BugCheck(_) | Rest::Reset => RestKind::Stopped,
+            Rest::OutOfSteps | Rest::Paused => RestKind::Cut,
+        };
+        let end = End {
+            rest,
+            golden: golden.map(|golden| &golden.observations),
+            origins: judge.struck(),
+        };
+        self.registry.at_rest(&evidence, &end, &mut self.findings);
     }
 
-    /// Names of invariants violated, each once, in order.
+    /// A full scan of the present state, whatever is new.
+    pub fn scan(&mut self, world: &World, judge: &Judge) {
+        let evidence = Evidence::new(&world.machine, &judge.authority, &self.map, &judge.record);
+        self.registry.scan(&evidence, &mut self.findings);
+    }
+
+    /// What was violated, in order.
     #[must_use]
-    pub fn names(&self, _golden: &Golden) -> Vec<String> {
-        Vec::new()
+    pub fn violations(&self) -> &[Violation] {
+        self.findings.violations()
+    }
+
+    /// Names of the invariants violated, each once, in order; only those promised for every plan with
+    /// `always_only`.
+    #[must_use]
+    pub fn names(&self, keeps: impl Fn(Scope) -> bool) -> Vec<String> {
+        let kept = self.violations().iter().filter(|violation| keeps(violation.scope));
+        let mut names: Vec<String> = kept.map(|violation| violation.invariant.to_owned()).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
     }
 
     /// Forgets what was found.
     pub fn clear(&mut self) {
-        self.violations.clear();
+        self.findings.truncate(0);
     }
 }

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc;
 
 use crate::base::{Digest, Seed, TraceHash};
+use crate::invariants::Violation;
 use crate::scenario::{Bias, Scenario};
 
 use super::series::{Case, Series, SeriesError, SeriesOptions};
@@ -76,7 +77,7 @@ pub struct Report {
     /// The first case of each origin and class.
     pub examples: BTreeMap<(super::Origin, crate::outcome::Class), (u64, u32)>,
     /// Golden runs that violated an invariant by themselves: seed, what.
-    pub golden_violations: Vec<(u64, String)>,
+    pub golden_violations: Vec<(u64, Violation)>,
     /// The fingerprint of every case in order.
     pub digest: Digest,
     /// Whether it was interrupted: the report is of the first worlds only.
@@ -101,7 +102,7 @@ struct WorldResult {
     digest: TraceHash,
     violations: Vec<Example>,
     examples: BTreeMap<(super::Origin, crate::outcome::Class), u32>,
-    golden: Vec<String>,
+    golden: Vec<Violation>,
 }
 
 impl Campaign {
