@@ -11,6 +11,7 @@
 use super::{Family, Kind, Parameters};
 use super::common::{bit, change_physical, fault};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
+use crate::kernel::service::COUNT;
 use crate::world::directory::{Part, Target};
 
 /// A pointer to code that the kernel calls through is overwritten.
@@ -50,7 +51,7 @@ pub(super) const KIND: Kind = Kind {
         let targets: Vec<_> = directory.targets().into_iter().filter(is_code).collect();
         let target = stream.pick(&targets).cloned().map(|target| match target {
             Target::Named { owner, part: Part::ServiceTable, .. } => {
-                Target::Named { owner, part: Part::ServiceTable, number: stream.below(21) }
+                Target::Named { owner, part: Part::ServiceTable, number: stream.below(COUNT) }
             }
             other => other,
         });
