@@ -8,8 +8,8 @@
 //!
 //! Injection point: `step`.
 
-use super::{Family, Kind, Parameters};
 use super::common::{bit, change_physical, fault};
+use super::{Family, Kind, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 use crate::kernel::service::COUNT;
 use crate::world::directory::{Part, Target};
@@ -80,6 +80,9 @@ mod tests {
     fn a_driver_that_memory_does_not_lead_to_keeps_its_entries() {
         let mut step = operation(PointKind::Step, 0x40_0000, 0);
         let parameters = "target = 'driver:nic/read-dispatch'";
-        assert_eq!(strike("corrupted-dispatch-entry", parameters, &mut step, &mut FakeScene::new()), None);
+        assert_eq!(
+            strike("corrupted-dispatch-entry", parameters, &mut step, &mut FakeScene::new()),
+            None
+        );
     }
 }

@@ -110,7 +110,7 @@ impl Wanted {
 
 /// A fault planned without knowing what the run reaches; it may not strike.
 #[must_use]
-pub fn blind(
+pub fn plan_blindly(
     stream: &mut Stream,
     registry: &Registry,
     directory: &Directory,
@@ -159,7 +159,7 @@ pub fn blind(
 /// The point is drawn by principal, then by kind of fault, then by place: whoever does much is not
 /// struck more often for it, and neither is what is done often.
 #[must_use]
-pub fn plan(
+pub fn plan_from(
     stream: &mut Stream,
     registry: &Registry,
     directory: &Directory,
@@ -196,12 +196,12 @@ pub fn plan(
         })
         .collect();
     let &at = stream.pick(&candidates)?;
-    Some(planned_at(stream, kind, at, records, directory, routine))
+    Some(plan_at(stream, kind, at, records, directory, routine))
 }
 
 /// A fault of this kind at a point that a run reached: named by who, where and the how-manieth there.
 #[must_use]
-pub fn planned_at(
+pub fn plan_at(
     stream: &mut Stream,
     kind: &Kind,
     at: &PointRecord,

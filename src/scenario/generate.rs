@@ -6,7 +6,7 @@
 
 use super::Scenario;
 use crate::base::{Ratio, Seed, Stream};
-use crate::faults::{Registry, Wanted, blind};
+use crate::faults::{Registry, Wanted, plan_blindly};
 use crate::kernel::request::control_code;
 use crate::world::action::{Action, CrashKind, SLOTS_MAX};
 use crate::world::configuration::{Component, Configuration, Home, MachineConfiguration};
@@ -50,7 +50,7 @@ impl Scenario {
     }
 
     /// The scenario of a seed, with these faults. A plan made so, without having run the world, may
-    /// not strike; see [`crate::faults::plan_at`] for one that does.
+    /// not strike; see [`crate::faults::plan_from`] for one that does.
     #[must_use]
     pub fn generate_with(seed: Seed, bias: &Bias, registry: &Registry) -> Self {
         let mut configuration = topology(seed, bias);
@@ -73,7 +73,7 @@ impl Scenario {
         let directory = Directory::of(&scenario.configuration);
         for number in 0..bias.faults {
             let mut stream = seed.stream("plan", number);
-            scenario.plan.extend(blind(&mut stream, registry, &directory, bias.wanted));
+            scenario.plan.extend(plan_blindly(&mut stream, registry, &directory, bias.wanted));
         }
         scenario
     }
@@ -350,7 +350,7 @@ fn page(author: &mut Author<'_>) -> Option<Action> {
             Action::Free { slot }
         }
         2 | 3 => {
-            let slot = author.slot(|held| can_store(held))?;
+            let slot = author.slot(can_store)?;
             Action::StoreThrough { slot, word, value: author.value() }
         }
         _ => {

@@ -4,7 +4,7 @@ use super::*;
 use crate::base::Seed;
 use crate::injection::{PointKind, PointRecord};
 use crate::world::directory::Directory;
-use crate::world::{Action, World};
+use crate::world::{Action, Rest, World};
 
 fn read(text: &str) -> Result<Scenario, ScenarioErrors> {
     Scenario::from_toml("a.toml", text, &Vocabulary::default())
@@ -187,7 +187,7 @@ fn every_generated_world_is_built_and_comes_to_rest_without_a_bug_check() {
         let mut world = World::build(&scenario.configuration)
             .unwrap_or_else(|error| panic!("seed {seed}: {error}"));
         let rest = world.run(&mut (), u64::MAX);
-        assert_eq!(rest, crate::world::Rest::Quiescent, "seed {seed}");
+        assert_eq!(rest, Rest::Quiescent, "seed {seed}");
     }
 }
 
@@ -200,11 +200,11 @@ fn the_scenarios_built_in_end_as_published() {
         world.run(&mut (), u64::MAX)
     };
 
-    assert_eq!(rest("content-parser-kernel"), crate::world::Rest::BugCheck(0x50));
+    assert_eq!(rest("content-parser-kernel"), Rest::BugCheck(0x50));
     for quiet in
         ["standard", "content-parser-host", "self-map-user-bit", "system-call-without-probe"]
     {
-        assert_eq!(rest(quiet), crate::world::Rest::Quiescent, "{quiet}");
+        assert_eq!(rest(quiet), Rest::Quiescent, "{quiet}");
     }
 }
 
@@ -227,7 +227,7 @@ fn a_fault_planned_at_a_recorded_point_counts_the_points_before_it() {
     let kind = registry.get("wild-write").expect("a kind");
     let name = |routine| Some(format!("routine-{routine}"));
 
-    let planned = crate::faults::planned_at(
+    let planned = crate::faults::plan_at(
         &mut Seed(1).stream("plan", 0),
         kind,
         &records[3],

@@ -125,8 +125,7 @@ routine! {
         let status = p.local(2)?;
         let buffer = p.load_at(record + 40, DATA)?;
         let bytes = p.load_at(record + 48, DATA)?;
-        let returns_bytes = head >> 8 & 0xff != service::CREATE_PROCESS
-            && (1..address::USER_LIMIT).contains(&buffer);
+        let returns_bytes = head >> 8 & 0xff != service::CREATE_PROCESS && buffer != 0;
         let seen = if status == 0 && returns_bytes { p.inspect(buffer, DATA, bytes.min(256))? } else { 0 };
         p.observe(head & 0xffff, status, seen);
         Ok(Flow::To(At::fetch as u8))
