@@ -110,7 +110,7 @@ impl Wanted {
 
 /// A fault planned without knowing what the run reaches; it may not strike.
 #[must_use]
-pub fn plan_blindly(
+pub fn blind(
     stream: &mut Stream,
     registry: &Registry,
     directory: &Directory,
@@ -159,7 +159,7 @@ pub fn plan_blindly(
 /// The point is drawn by principal, then by kind of fault, then by place: whoever does much is not
 /// struck more often for it, and neither is what is done often.
 #[must_use]
-pub fn plan_from(
+pub fn plan_at(
     stream: &mut Stream,
     registry: &Registry,
     directory: &Directory,
@@ -196,12 +196,12 @@ pub fn plan_from(
         })
         .collect();
     let &at = stream.pick(&candidates)?;
-    Some(plan_at(stream, kind, at, records, directory, routine))
+    Some(planned_at(stream, kind, at, records, directory, routine))
 }
 
 /// A fault of this kind at a point that a run reached: named by who, where and the how-manieth there.
 #[must_use]
-pub fn plan_at(
+pub fn planned_at(
     stream: &mut Stream,
     kind: &Kind,
     at: &PointRecord,

@@ -6,7 +6,7 @@
 
 use super::Scenario;
 use crate::base::{Ratio, Seed, Stream};
-use crate::faults::{Registry, Wanted, plan_blindly};
+use crate::faults::{Registry, Wanted, blind};
 use crate::kernel::request::control_code;
 use crate::world::action::{Action, CrashKind, SLOTS_MAX};
 use crate::world::configuration::{Component, Configuration, Home, MachineConfiguration};
@@ -50,7 +50,7 @@ impl Scenario {
     }
 
     /// The scenario of a seed, with these faults. A plan made so, without having run the world, may
-    /// not strike; see [`crate::faults::plan_from`] for one that does.
+    /// not strike; see [`crate::faults::plan_at`] for one that does.
     #[must_use]
     pub fn generate_with(seed: Seed, bias: &Bias, registry: &Registry) -> Self {
         let mut configuration = topology(seed, bias);
@@ -58,13 +58,8 @@ impl Scenario {
             let component = &configuration.components[number];
             if component.home == Home::Application && !component.spawned {
                 let mut stream = seed.stream("actions", number as u64);
-                let mut actions = actions(&mut stream, &configuration, number, bias);
-                if configuration.components[number].critical {
-                    // The system stops with a critical process, so it never ends by itself.
-                    actions.retain(|action| !ends_or_may_end(action));
-                    actions.push(Action::Wait);
-                }
-                configuration.components[number].actions = actions;
+                configuration.components[number].actions =
+                    actions(&mut stream, &configuration, number, bias);
             }
         }
         configuration.schedule = seed.stream("schedule", 0).word();
@@ -73,22 +68,10 @@ impl Scenario {
         let directory = Directory::of(&scenario.configuration);
         for number in 0..bias.faults {
             let mut stream = seed.stream("plan", number);
-            scenario.plan.extend(plan_blindly(&mut stream, registry, &directory, bias.wanted));
+            scenario.plan.extend(blind(&mut stream, registry, &directory, bias.wanted));
         }
         scenario
     }
-}
-
-/// Whether an action ends its process, or does so where something before it failed.
-const fn ends_or_may_end(action: &Action) -> bool {
-    matches!(
-        action,
-        Action::Crash { .. }
-            | Action::Exit { .. }
-            | Action::Access { .. }
-            | Action::StoreThrough { .. }
-            | Action::LoadThrough { .. }
-    )
 }
 
 fn topology(seed: Seed, bias: &Bias) -> Configuration {
@@ -257,6 +240,8 @@ fn actions(stream: &mut Stream, world: &Configuration, own: usize, bias: &Bias) 
             (2, 9),
         ]);
         match choice {
+            // Memory that was not to be had would end it.
+            4 | 6 if critical => actions.push(Action::Load { word: author.small(128).into() }),
             0 => actions.extend(transfer(&mut author, world)),
             1 => {
                 let device = author.stream.pick(&devices).copied();

@@ -227,7 +227,7 @@ fn a_fault_planned_at_a_recorded_point_counts_the_points_before_it() {
     let kind = registry.get("wild-write").expect("a kind");
     let name = |routine| Some(format!("routine-{routine}"));
 
-    let planned = crate::faults::plan_at(
+    let planned = crate::faults::planned_at(
         &mut Seed(1).stream("plan", 0),
         kind,
         &records[3],
