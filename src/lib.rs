@@ -5,6 +5,7 @@ pub mod base;
 pub mod campaign;
 pub mod faults;
 pub mod injection;
+pub mod invariants;
 pub mod kernel;
 pub mod machine;
 pub mod minimise;

@@ -190,6 +190,7 @@ impl Authority {
         let alive = self.state.alive;
         let wrong = self.exception(first, len, |region| match region.owner {
             None => false,
+            Some(_) if region.structure.is_user() != event.structure.is_user() => false,
             Some(_) if !region.structure.is_user() => true,
             Some(owner) => {
                 let is_theirs = owner == process || region.shared_write.contains(process);

@@ -9,6 +9,7 @@ pub mod components;
 pub mod configuration;
 pub mod directory;
 pub mod driver;
+mod map;
 mod schedule;
 
 use crate::base::{Event, EventKind, Principal, Roster, Structure, Witness};

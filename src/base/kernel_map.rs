@@ -1,0 +1,47 @@
+//! Where a kernel's structures lie and how they are laid out, as plain data.
+//!
+//! Whoever checks a world decodes its memory with code of its own; what it has in common with the
+//! kernel are these numbers.
+
+/// Addresses and offsets of one world's kernel. All addresses are linear unless they say otherwise.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct KernelMap {
+    /// The physical address of the system process's page-map root.
+    pub system_root: u64,
+    /// The page-map slot through which tables show themselves.
+    pub self_map_slot: u64,
+    /// Where `syscall` leads.
+    pub syscall_entry: u64,
+    /// The frame database: an entry a frame.
+    pub frame_database: u64,
+    /// Bytes of one entry.
+    pub frame_entry_bytes: u64,
+    /// Offset of the reference count in an entry.
+    pub frame_count: u64,
+    /// Offset of the link to the next free frame in an entry.
+    pub frame_next: u64,
+    /// The variable with the first free frame.
+    pub free_frames: u64,
+    /// The variable with the number of free frames.
+    pub free_frame_count: u64,
+    /// The table of process objects, by principal number.
+    pub processes: u64,
+    /// Entries of that table.
+    pub processes_max: u64,
+    /// Offset of the handle table in a process object.
+    pub process_handles: u64,
+    /// Bytes of a handle table's entry.
+    pub handle_bytes: u64,
+    /// Entries of a handle table.
+    pub handles_max: u64,
+    /// Offset of the object in a handle table's entry.
+    pub handle_object: u64,
+    /// Offset of the access mask in a handle table's entry.
+    pub handle_access: u64,
+    /// The bits of an access mask that are rights.
+    pub handle_rights: u64,
+    /// Offset of the count of pointers in an object.
+    pub object_pointers: u64,
+    /// Offset of the count of handles in an object.
+    pub object_handles: u64,
+}

@@ -1,0 +1,67 @@
+//! Memory is handed out once, and lent only as asked.
+//!
+//! The kernel announces what it gives to whom. Memory that somebody has is not given again, what
+//! nobody has is not taken back, a process's memory is lent only as far as it asked, private memory
+//! is never shared, and devices get DMA buffers only.
+//!
+//! Not checked here: whether the kernel announces everything it does; what it does without an
+//! announcement is a store or a mapping that the books do not grant.
+//!
+//! Source: Microsoft Learn, "Bug Check 0xC2: BAD_POOL_CALLER", "Bug Check 0x4E: PFN_LIST_CORRUPT".
+
+use crate::authority::Falsehood;
+
+use super::{Evidence, Findings, Invariant, Kinds};
+
+pub(super) struct Claims;
+
+impl Invariant for Claims {
+    fn name(&self) -> &'static str {
+        "memory-is-handed-out-once"
+    }
+
+    fn sentence(&self) -> &'static str {
+        "What the kernel says it hands out, lends, shares and takes back fits what was asked for and who has what."
+    }
+
+    fn source(&self) -> &'static str {
+        "Microsoft Learn, \"Memory Allocation for Windows Drivers\""
+    }
+
+    fn kinds(&self) -> Kinds {
+        Kinds::FALSE_CLAIM
+    }
+
+    fn check(&self, evidence: &Evidence<'_>, findings: &mut Findings) {
+        let roster = evidence.authority.roster();
+        for claim in evidence.false_claims() {
+            if !matches!(
+                claim.falsehood,
+                Falsehood::NotTheirs
+                    | Falsehood::OutsideMemory
+                    | Falsehood::NotFree
+                    | Falsehood::AlreadyFree
+                    | Falsehood::NotAskedFor
+                    | Falsehood::NothingToLend
+                    | Falsehood::NotShareable
+                    | Falsehood::NotShared
+                    | Falsehood::NotADmaBuffer
+                    | Falsehood::NoSuchChange
+            ) {
+                continue;
+            }
+            let event = &claim.event;
+            findings.add(Some(event.subject), claim.holder, event.phys, event.virt, || {
+                format!(
+                    "{:?} of {} words at {:#x} for {} as {}: {:?}",
+                    event.kind,
+                    event.value,
+                    event.phys,
+                    roster.name(event.subject),
+                    event.structure,
+                    claim.falsehood,
+                )
+            });
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! Raw bytes read by our own rules: tables and structures of the kernel, without its code.
+//!
+//! Only 4-level paging with 4 KiB, 2 MiB and 1 GiB pages (Intel SDM volume 3A, "4-Level Paging"); what
+//! reserved bits forbid is not looked at, so that more is taken for mapped than is.
+
+use crate::base::{KernelMap, PhysAddr};
+use crate::machine::memory::Memory;
+
+const PRESENT: u64 = 1;
+const WRITABLE: u64 = 2;
+const USER: u64 = 4;
+const LARGE: u64 = 1 << 7;
+const NO_EXECUTE: u64 = 1 << 63;
+const ADDRESS: u64 = 0x000f_ffff_ffff_f000;
+
+/// Entries of a table.
+pub const ENTRIES: u64 = 512;
+/// The accessed bit, which processors set by themselves.
+pub const ACCESSED: u64 = 1 << 5;
+/// The dirty bit, which processors set by themselves.
+pub const DIRTY: u64 = 1 << 6;
+
+/// A page that a root maps.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Leaf {
+    /// Its first linear address.
+    pub virt: u64,
+    /// Where it leads.
+    pub phys: u64,
+    /// Its size.
+    pub bytes: u64,
+    /// Whether every entry on the way lets writes through.
+    pub is_writable: bool,
+    /// Whether every entry on the way lets fetches through.
+    pub is_executable: bool,
+}
+
+/// Whether an entry lets user mode through.
+#[must_use]
+pub const fn is_for_user(entry: u64) -> bool {
+    entry & (PRESENT | USER) == PRESENT | USER
+}
+
+fn word(memory: &Memory, at: u64) -> u64 {
+    memory.read(PhysAddr::truncated(at))
+}
+
+const fn canonical(virt: u64) -> u64 {
+    if virt >> 47 & 1 == 1 { virt | 0xffff_0000_0000_0000 } else { virt }
+}
+
+/// Tables that are read at most: more ways than any sane root has, bounded for those that name
+/// themselves.
+const TABLES_MAX: usize = 4096;
+
+/// Every page that user mode may reach through a root. The second value is whether all was seen.
+#[must_use]
+pub fn user_leaves(memory: &Memory, root: u64) -> (Vec<Leaf>, bool) {
+    let mut found = Vec::new();
+    let mut left = TABLES_MAX;
+    let is_complete = descend(memory, root & ADDRESS, 4, 0, (true, true), &mut left, &mut found);
+    (found, is_complete)
+}
+
+fn descend(
+    memory: &Memory,
+    table: u64,
+    level: u32,
+    base: u64,
+    rights: (bool, bool),
+    left: &mut usize,
+    found: &mut Vec<Leaf>,
+) -> bool {
+    if *left == 0 {
+        return false;
+    }
+    *left -= 1;
+    let shift = 12 + 9 * (level - 1);
+    for index in 0..ENTRIES {
+        let entry = word(memory, table + index * 8);
+        if !is_for_user(entry) {
+            continue;
+        }
+        let virt = base | index << shift;
+        let rights = (rights.0 && entry & WRITABLE != 0, rights.1 && entry & NO_EXECUTE == 0);
+        if level == 1 || level < 4 && entry & LARGE != 0 {
+            let bytes = 1 << shift;
+            found.push(Leaf {
+                virt: canonical(virt),
+                phys: entry & ADDRESS & !(bytes - 1),
+                bytes,
+                is_writable: rights.0,
+                is_executable: rights.1,
+            });
+        } else if !descend(memory, entry & ADDRESS, level - 1, virt, rights, left, found) {
+            return false;
+        }
+    }
+    true
+}
+
+/// Where a root leads from a linear address, rights aside.
+#[must_use]
+pub fn locate(memory: &Memory, root: u64, virt: u64) -> Option<u64> {
+    let mut table = root & ADDRESS;
+    let mut level = 4;
+    loop {
+        let shift = 12 + 9 * (level - 1);
+        let entry = word(memory, table + (virt >> shift & 511) * 8);
+        if entry & PRESENT == 0 {
+            return None;
+        }
+        if level == 1 || level < 4 && entry & LARGE != 0 {
+            let inside = (1 << shift) - 1;
+            return Some(entry & ADDRESS & !inside | virt & inside);
+        }
+        table = entry & ADDRESS;
+        level -= 1;
+    }
+}
+
+/// A word of the kernel's, by its linear address.
+#[must_use]
+pub fn kernel_word(memory: &Memory, map: &KernelMap, virt: u64) -> Option<u64> {
+    locate(memory, map.system_root, virt).map(|at| word(memory, at & !7))
+}
+
+/// The entry of a root's table.
+#[must_use]
+pub fn root_entry(memory: &Memory, root: u64, slot: u64) -> u64 {
+    word(memory, (root & ADDRESS) + (slot % ENTRIES) * 8)
+}
+
+/// The reference count of a frame.
+#[must_use]
+pub fn frame_count(memory: &Memory, map: &KernelMap, frame: u64) -> Option<u64> {
+    let entry = map.frame_database.wrapping_add(frame.wrapping_mul(map.frame_entry_bytes));
+    kernel_word(memory, map, entry.wrapping_add(map.frame_count))
+}
+
+/// The free-frame list in order; the second value is whether it ends as a list should.
+#[must_use]
+pub fn free_frames(memory: &Memory, map: &KernelMap) -> (Vec<u64>, bool) {
+    let mut frames = Vec::new();
+    let mut next = kernel_word(memory, map, map.free_frames).unwrap_or(0);
+    while next != 0 {
+        if next >= memory.frame_count() || frames.len() as u64 >= memory.frame_count() {
+            return (frames, false);
+        }
+        frames.push(next);
+        let entry = map.frame_database.wrapping_add(next.wrapping_mul(map.frame_entry_bytes));
+        next = kernel_word(memory, map, entry.wrapping_add(map.frame_next)).unwrap_or(0);
+    }
+    (frames, true)
+}
+
+/// An entry of a process's handle table that is in use.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RawHandle {
+    /// The principal whose table it is in.
+    pub process: u8,
+    /// The handle's value.
+    pub value: u64,
+    /// Where it leads.
+    pub object: u64,
+    /// Its rights.
+    pub rights: u64,
+}
+
+/// Every handle-table entry that is in use.
+#[must_use]
+pub fn handles(memory: &Memory, map: &KernelMap) -> Vec<RawHandle> {
+    let mut found = Vec::new();
+    for process in 0..u8::try_from(map.processes_max.min(64)).unwrap_or(64) {
+        let object = kernel_word(memory, map, map.processes + u64::from(process) * 8).unwrap_or(0);
+        if object == 0 {
+            continue;
+        }
+        let table = object.wrapping_add(map.process_handles);
+        let table = kernel_word(memory, map, table).unwrap_or(0);
+        if table == 0 {
+            continue;
+        }
+        for index in 0..map.handles_max {
+            let entry = table.wrapping_add(index * map.handle_bytes);
+            let field = |offset: u64| kernel_word(memory, map, entry.wrapping_add(offset));
+            let object = field(map.handle_object).unwrap_or(0);
+            if object != 0 {
+                let rights = field(map.handle_access).unwrap_or(0) & map.handle_rights;
+                found.push(RawHandle { process, value: 4 * (index + 1), object, rights });
+            }
+        }
+    }
+    found
+}

@@ -1,0 +1,82 @@
+//! Nobody reads what it may not.
+//!
+//! Three ways are watched: a load or fetch at ring 3 of a word that is not the process's, shared with
+//! it, or code it may run; a copy by kernel mode into a process's memory of bytes that the process
+//! may not read; and memory handed to a process with another's content still in it.
+//!
+//! Not checked here: what can be learnt from timing, and bytes that kernel mode keeps in order to
+//! answer requests, which may be stale (the books know them only as system buffers).
+//!
+//! Source: Microsoft Learn, "Virtual address spaces"; for stale content, "Failure to Initialize
+//! Output Buffers".
+
+use crate::base::{EventKind, PhysAddr, Ring};
+
+use super::{Evidence, Findings, Invariant, Kinds};
+
+pub(super) struct Disclosures;
+
+impl Invariant for Disclosures {
+    fn name(&self) -> &'static str {
+        "nobody-reads-what-it-may-not"
+    }
+
+    fn sentence(&self) -> &'static str {
+        "No byte reaches a process that may not read it."
+    }
+
+    fn source(&self) -> &'static str {
+        "Microsoft Learn, \"Virtual address spaces\""
+    }
+
+    fn kinds(&self) -> Kinds {
+        Kinds::TRESPASS.with(Kinds::DISCLOSURE).with(Kinds::RESIDUE)
+    }
+
+    fn check(&self, evidence: &Evidence<'_>, findings: &mut Findings) {
+        let roster = evidence.authority.roster();
+        for trespass in evidence.trespasses() {
+            let event = &trespass.event;
+            let is_read =
+                matches!(event.kind, EventKind::Step | EventKind::Load | EventKind::LoadRun);
+            if is_read && trespass.ring == Some(Ring::User) {
+                findings.add(Some(event.actor), trespass.owner, event.phys, event.virt, || {
+                    format!(
+                        "{} read {} of {} through {:#x}",
+                        roster.name(event.actor),
+                        trespass.structure,
+                        trespass.owner.map_or("nobody", |owner| roster.name(owner)),
+                        event.virt,
+                    )
+                });
+            }
+        }
+        for disclosure in evidence.disclosures() {
+            let (actor, receiver) = (disclosure.actor, disclosure.receiver);
+            findings.add(Some(actor), disclosure.owner, disclosure.source, 0, || {
+                format!(
+                    "{} copied {} at {:#x} to {}",
+                    roster.name(actor),
+                    disclosure.structure,
+                    disclosure.source,
+                    roster.name(receiver),
+                )
+            });
+        }
+        for residue in evidence.residues() {
+            let words = (0..residue.words).map(|word| residue.phys + word * 8);
+            let left =
+                words.filter(|at| evidence.machine.memory.read(PhysAddr::truncated(*at)) != 0);
+            let left = left.count();
+            if left > 0 {
+                findings.add(None, Some(residue.from), residue.phys, 0, || {
+                    format!(
+                        "{} was given {left} words with the content of {}",
+                        roster.name(residue.to),
+                        roster.name(residue.from),
+                    )
+                });
+            }
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! A crashed user-mode driver changes nobody's observations but its clients'.
+//!
+//! As for applications, with one difference: who had a request at the host may see it fail. Who had
+//! none sees what it saw in the golden run.
+//!
+//! Not checked here: faults that struck in kernel mode or in a device, which promise nothing; who
+//! shares a changing resource with anybody, since that one may run at other times now.
+//!
+//! Source: Microsoft Learn, "User mode and kernel mode"; "Advantages of UMDF": "if a user-mode driver
+//! crashes, the system is not affected".
+
+use crate::base::{PrincipalKind, PrincipalSet};
+
+use super::{End, Evidence, Findings, Invariant, Kinds, RestKind};
+
+pub(super) struct DriverHostContained;
+
+impl Invariant for DriverHostContained {
+    fn name(&self) -> &'static str {
+        "a-driver-host-crash-is-contained"
+    }
+
+    fn sentence(&self) -> &'static str {
+        "A fault in a user-mode driver changes the observations of nobody but its clients, beyond the influence relation."
+    }
+
+    fn source(&self) -> &'static str {
+        "Microsoft Learn, \"User mode and kernel mode\""
+    }
+
+    fn kinds(&self) -> Kinds {
+        Kinds::NONE
+    }
+
+    fn check(&self, _: &Evidence<'_>, _: &mut Findings) {}
+
+    fn check_at_rest(&self, evidence: &Evidence<'_>, end: &End<'_>, findings: &mut Findings) {
+        let (authority, roster) = (evidence.authority, evidence.authority.roster());
+        let Some(golden) = end.golden else { return };
+        let is_user_mode = end.origins.iter().all(|origin| roster.kind(origin).is_process());
+        let is_ours =
+            end.origins.iter().any(|origin| roster.kind(origin) == PrincipalKind::DriverHost);
+        if !is_user_mode || !is_ours {
+            return;
+        }
+        let allowed = end
+            .origins
+            .iter()
+            .fold(PrincipalSet::NOBODY, |set, origin| set.union(authority.influences(origin)));
+        for (principal, entry) in roster.iter() {
+            let is_exempt =
+                allowed.contains(principal) || authority.has_shared_resources(principal);
+            if entry.kind != PrincipalKind::Application || is_exempt {
+                continue;
+            }
+            let (seen, before) = (authority.observations().of(principal), golden.of(principal));
+            let (Some(seen), Some(before)) = (seen, before) else { continue };
+            if !seen.agrees(before, end.rest == RestKind::Cut) {
+                findings.add(end.origins.iter().next(), Some(principal), 0, 0, || {
+                    match seen.first_difference(before) {
+                        Some(number) => format!(
+                            "{} saw {:x?} as its observation {number}, and without the fault {:x?}",
+                            entry.name,
+                            seen.first()[number],
+                            before.first()[number],
+                        ),
+                        None => format!(
+                            "{} made {} observations, and without the fault {}",
+                            entry.name,
+                            seen.count(),
+                            before.count(),
+                        ),
+                    }
+                });
+            }
+        }
+    }
+}

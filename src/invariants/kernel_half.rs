@@ -1,0 +1,83 @@
+//! Every root shows the same kernel half.
+//!
+//! All processes share one system space, so slots 256 to 511 of every root hold what the system's
+//! root holds, but for what processors mark by themselves. One slot is exempt and checked by itself:
+//! the self-map, which shows each root's own tables and must lead to that root, for kernel mode only.
+//!
+//! Not checked here: shadow roots (kernel page-table isolation), which this model does not have.
+//!
+//! Source: Microsoft Learn, "Virtual address spaces": "all code that runs in kernel mode shares a
+//! single virtual address space called system space".
+
+use crate::base::{EventKind, FRAME_BYTES, Principal};
+
+use super::decode::{ACCESSED, DIRTY, ENTRIES, is_for_user, root_entry};
+use super::{Evidence, Findings, Invariant, Kinds, Root};
+
+pub(super) struct KernelHalf;
+
+const ADDRESS: u64 = 0x000f_ffff_ffff_f000;
+
+fn look(evidence: &Evidence<'_>, root: Root, findings: &mut Findings) {
+    let (memory, map) = (&evidence.machine.memory, evidence.map);
+    for slot in ENTRIES / 2..ENTRIES {
+        let entry = root_entry(memory, root.at, slot);
+        let is_right = if slot == map.self_map_slot {
+            entry & ADDRESS == root.at & ADDRESS && !is_for_user(entry)
+        } else {
+            (entry ^ root_entry(memory, map.system_root, slot)) & !(ACCESSED | DIRTY) == 0
+        };
+        if !is_right {
+            findings.add(Some(Principal::KERNEL), Some(root.owner), root.at + slot * 8, 0, || {
+                format!(
+                    "slot {slot:#x} of the root of {} holds {entry:#x}",
+                    evidence.authority.roster().name(root.owner),
+                )
+            });
+        }
+    }
+}
+
+impl Invariant for KernelHalf {
+    fn name(&self) -> &'static str {
+        "kernel-half-is-one"
+    }
+
+    fn sentence(&self) -> &'static str {
+        "Every root maps the same kernel half, but for its self-map, which leads to itself."
+    }
+
+    fn source(&self) -> &'static str {
+        "Microsoft Learn, \"Virtual address spaces\""
+    }
+
+    fn kinds(&self) -> Kinds {
+        Kinds::of(&[EventKind::ProcessCreated]).with(Kinds::TABLE_STORE)
+    }
+
+    fn check(&self, evidence: &Evidence<'_>, findings: &mut Findings) {
+        let is_new =
+            evidence.record.events().iter().any(|event| event.kind == EventKind::ProcessCreated);
+        let roots = evidence.roots();
+        for root in &roots {
+            let upper = root.at + FRAME_BYTES / 2..root.at + FRAME_BYTES;
+            let is_written = |at: u64, words: u64| at < upper.end && at + words * 8 > upper.start;
+            let changed = evidence
+                .table_stores()
+                .iter()
+                .any(|store| is_written(store.phys, store.words) && store.old != store.value);
+            if root.at == evidence.map.system_root && changed {
+                return self.scan(evidence, findings);
+            }
+            if is_new || changed {
+                look(evidence, *root, findings);
+            }
+        }
+    }
+
+    fn scan(&self, evidence: &Evidence<'_>, findings: &mut Findings) {
+        for root in evidence.roots() {
+            look(evidence, root, findings);
+        }
+    }
+}

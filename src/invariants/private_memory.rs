@@ -1,0 +1,55 @@
+//! Nobody but its process writes a process's private memory.
+//!
+//! Not implied by the tables being right: kernel mode can write anywhere, on behalf of the wrong
+//! process or with the wrong address. Held against the books, store by store: a store into memory of
+//! a process by anybody else needs a loan that the process asked for.
+//!
+//! Not checked here: what a process does to its own memory, and stores by devices.
+//!
+//! Source: Microsoft Learn, "Virtual address spaces": "it's not possible for one process to
+//! inadvertently overwrite a page of another".
+
+use crate::base::EventKind;
+
+use super::{Evidence, Findings, Invariant, Kinds};
+
+pub(super) struct PrivateMemory;
+
+impl Invariant for PrivateMemory {
+    fn name(&self) -> &'static str {
+        "private-memory-is-private"
+    }
+
+    fn sentence(&self) -> &'static str {
+        "Nobody but its process writes a process's private memory, unless the process asked for it."
+    }
+
+    fn source(&self) -> &'static str {
+        "Microsoft Learn, \"Virtual address spaces\""
+    }
+
+    fn kinds(&self) -> Kinds {
+        Kinds::TRESPASS
+    }
+
+    fn check(&self, evidence: &Evidence<'_>, findings: &mut Findings) {
+        let roster = evidence.authority.roster();
+        for trespass in evidence.trespasses() {
+            let event = &trespass.event;
+            let Some(owner) = trespass.owner else { continue };
+            let is_store = matches!(event.kind, EventKind::Store | EventKind::StoreRun);
+            if is_store && owner != event.actor && roster.kind(owner).is_process() {
+                findings.add(Some(event.actor), Some(owner), event.phys, event.virt, || {
+                    format!(
+                        "{} wrote {:#x} to {} of {}, meaning {}",
+                        roster.name(event.actor),
+                        event.value,
+                        trespass.structure,
+                        roster.name(owner),
+                        event.structure,
+                    )
+                });
+            }
+        }
+    }
+}

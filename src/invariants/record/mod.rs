@@ -1,0 +1,242 @@
+//! What happened since the invariants were asked last, as far as one of them may want it.
+//!
+//! Loads, stores and steps come by the million and are kept only where one is out of place by
+//! itself; what the books found of them is in the books.
+
+use crate::authority::{Authority, Marks};
+use crate::base::{Event, EventKind, Principal, Ring, VirtAddr, Witness};
+use crate::machine::Machine;
+
+use super::decode;
+use super::kinds::Kinds;
+
+const PROCESSORS: usize = 8;
+
+/// The plain part: a checkpoint copies it.
+#[derive(Clone, Copy, Debug)]
+pub struct RecordState {
+    user_mode: [bool; PROCESSORS],
+    delivering: [bool; PROCESSORS],
+    is_stopped: bool,
+    marks: Marks,
+    /// How often user mappings, or what may be mapped, have changed.
+    epoch: u64,
+    /// At which of these changes each process went back to user mode last.
+    seen: [u64; Principal::COUNT_MAX],
+}
+
+/// A witness that keeps what the invariants look at.
+#[derive(Clone, Debug)]
+pub struct Record {
+    state: RecordState,
+    kinds: Kinds,
+    events: Vec<Event>,
+    suspects: Vec<Event>,
+    returning: Vec<usize>,
+    news: Marks,
+}
+
+impl Default for Record {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Record {
+    /// Nothing happened yet.
+    #[must_use]
+    pub fn new() -> Self {
+        let state = RecordState {
+            user_mode: [false; PROCESSORS],
+            delivering: [false; PROCESSORS],
+            is_stopped: false,
+            marks: Marks::default(),
+            epoch: 1,
+            seen: [0; Principal::COUNT_MAX],
+        };
+        Self {
+            state,
+            kinds: Kinds::NONE,
+            events: Vec::with_capacity(64),
+            suspects: Vec::new(),
+            returning: Vec::new(),
+            news: Marks::default(),
+        }
+    }
+
+    /// The rarer events, in order.
+    #[must_use]
+    pub fn events(&self) -> &[Event] {
+        &self.events
+    }
+
+    /// Steps, loads, stores and pushes that are out of place by themselves: at ring 3 beyond the user
+    /// half, at ring 0 on a stack in the user half, or after the machine stopped.
+    #[must_use]
+    pub fn suspects(&self) -> &[Event] {
+        &self.suspects
+    }
+
+    /// Processors that went back to user mode while mappings, or the books about them, had changed.
+    #[must_use]
+    pub fn returning(&self) -> &[usize] {
+        &self.returning
+    }
+
+    /// Where the records of the books began that are new.
+    #[must_use]
+    pub fn marks(&self) -> Marks {
+        self.state.marks
+    }
+
+    /// Whether the machine has stopped and not booted again.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.state.is_stopped
+    }
+
+    /// The privilege of a processor as the mode switches tell it.
+    #[must_use]
+    pub fn ring(&self, processor: usize) -> Ring {
+        let user_mode = self.state.user_mode.get(processor).copied().unwrap_or(false);
+        if user_mode { Ring::User } else { Ring::Kernel }
+    }
+
+    /// The state to go back to. To be asked between steps, after the invariants.
+    #[must_use]
+    pub fn checkpoint(&self) -> RecordState {
+        self.state
+    }
+
+    /// Goes back.
+    pub fn restore(&mut self, state: &RecordState) {
+        self.state = *state;
+        self.kinds = Kinds::NONE;
+        self.events.clear();
+        self.suspects.clear();
+    }
+
+    /// Takes stock after a step: which kinds of news there are.
+    #[inline]
+    pub(super) fn settle(&mut self, machine: &Machine, authority: &Authority) -> Kinds {
+        self.news = authority.marks();
+        if self.news != self.state.marks {
+            self.books_news(authority);
+        }
+        for (processor, state) in machine.processors.iter().enumerate() {
+            let user_mode = state.registers.ring == Ring::User;
+            if self.state.user_mode.get(processor) != Some(&user_mode) {
+                self.kinds = self.kinds.with(Kinds::MODE_MISMATCH);
+            }
+        }
+        if self.kinds.meets(Kinds::of(&[EventKind::ModeSwitch])) {
+            self.returns(machine);
+        }
+        self.kinds
+    }
+
+    #[cold]
+    fn books_news(&mut self, authority: &Authority) {
+        let (old, new) = (self.state.marks, self.news);
+        let lists = [
+            (old.trespasses != new.trespasses, Kinds::TRESPASS),
+            (old.false_claims != new.false_claims, Kinds::FALSE_CLAIM),
+            (old.table_stores != new.table_stores, Kinds::TABLE_STORE),
+            (old.bound != new.bound, Kinds::BOUND),
+            (old.disclosures != new.disclosures, Kinds::DISCLOSURE),
+            (old.residues != new.residues, Kinds::RESIDUE),
+        ];
+        for (is_new, kind) in lists {
+            if is_new {
+                self.kinds = self.kinds.with(kind);
+            }
+        }
+        let stores = authority.table_stores().get(old.table_stores..).unwrap_or_default();
+        let is_for_user = stores.iter().any(|store| {
+            store.words > 1 || decode::is_for_user(store.old) || decode::is_for_user(store.value)
+        });
+        if is_for_user || old.bound != new.bound {
+            self.state.epoch += 1;
+        }
+    }
+
+    fn returns(&mut self, machine: &Machine) {
+        for event in &self.events {
+            if event.kind != EventKind::ModeSwitch || event.value != 3 {
+                continue;
+            }
+            let processor = usize::from(event.processor);
+            let Some(state) = machine.processors.get(processor) else { continue };
+            let seen = &mut self.state.seen[usize::from(state.registers.context.0 & 63)];
+            if *seen != self.state.epoch {
+                *seen = self.state.epoch;
+                self.returning.push(processor);
+                self.kinds = self.kinds.with(Kinds::RETURNING);
+            }
+        }
+    }
+
+    /// Everything up to now was looked at.
+    pub(super) fn advance(&mut self) {
+        self.state.marks = self.news;
+        self.kinds = Kinds::NONE;
+        self.events.clear();
+        self.suspects.clear();
+        self.returning.clear();
+    }
+
+    #[cold]
+    fn suspect(&mut self, event: &Event) {
+        self.suspects.push(*event);
+        self.kinds = self.kinds.with(Kinds::SUSPECT);
+    }
+
+    fn rarer(&mut self, event: &Event) {
+        let processor = usize::from(event.processor) % PROCESSORS;
+        match event.kind {
+            EventKind::ModeSwitch => {
+                self.state.user_mode[processor] = event.value == 3;
+                self.state.delivering[processor] = false;
+            }
+            EventKind::Exception | EventKind::Interrupt => {
+                self.state.delivering[processor] = true;
+            }
+            EventKind::BugCheck | EventKind::Reset => self.state.is_stopped = true,
+            EventKind::Boot => {
+                self.state.is_stopped = false;
+                self.state.user_mode = [false; PROCESSORS];
+                self.state.delivering = [false; PROCESSORS];
+            }
+            _ => {}
+        }
+        self.kinds = self.kinds.with(Kinds::of(&[event.kind]));
+        self.events.push(*event);
+    }
+}
+
+impl Witness for Record {
+    #[inline]
+    fn event(&mut self, event: &Event) {
+        let processor = usize::from(event.processor) % PROCESSORS;
+        let is_system = VirtAddr(event.virt).is_system();
+        match event.kind {
+            EventKind::Step | EventKind::Load | EventKind::Store => {
+                if event.kind == EventKind::Step {
+                    self.state.delivering[processor] = false;
+                }
+                let is_beyond = is_system
+                    && self.state.user_mode[processor]
+                    && !self.state.delivering[processor];
+                if is_beyond || self.state.is_stopped {
+                    self.suspect(event);
+                }
+            }
+            EventKind::KernelPush => {
+                if !is_system || self.state.is_stopped {
+                    self.suspect(event);
+                }
+            }
+            _ => self.rarer(event),
+        }
+    }
+}

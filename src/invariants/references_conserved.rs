@@ -1,0 +1,92 @@
+//! References are conserved.
+//!
+//! When nothing is half done, the count of handles in each object is the number of entries that lead
+//! to it, and its count of pointers is no less; the tables in memory hold what the books hold, entry
+//! by entry; and who has ended has no handles any more.
+//!
+//! Not checked here: pointers without a handle, which only their holders know; while operations are
+//! under way, and after a stop.
+//!
+//! Source: Microsoft Learn, "Life Cycle of an Object", "Bug Check 0x18: REFERENCE_BY_POINTER".
+
+use std::collections::BTreeMap;
+
+use crate::base::Principal;
+
+use super::decode::{RawHandle, handles, kernel_word};
+use super::{End, Evidence, Findings, Invariant, Kinds, RestKind};
+
+pub(super) struct ReferencesConserved;
+
+impl Invariant for ReferencesConserved {
+    fn name(&self) -> &'static str {
+        "references-are-conserved"
+    }
+
+    fn sentence(&self) -> &'static str {
+        "At rest every object counts the handles that lead to it, and tables hold what was granted."
+    }
+
+    fn source(&self) -> &'static str {
+        "Microsoft Learn, \"Life Cycle of an Object\""
+    }
+
+    fn kinds(&self) -> Kinds {
+        Kinds::NONE
+    }
+
+    fn check(&self, _: &Evidence<'_>, _: &mut Findings) {}
+
+    fn check_at_rest(&self, evidence: &Evidence<'_>, end: &End<'_>, findings: &mut Findings) {
+        if end.rest == RestKind::Quiescent {
+            self.scan(evidence, findings);
+        }
+    }
+
+    fn scan(&self, evidence: &Evidence<'_>, findings: &mut Findings) {
+        let (memory, map, authority) = (&evidence.machine.memory, evidence.map, evidence.authority);
+        let roster = authority.roster();
+        let raw = handles(memory, map);
+        let mut counts: BTreeMap<u64, u64> = BTreeMap::new();
+        for handle in &raw {
+            *counts.entry(handle.object).or_default() += 1;
+        }
+        for (object, entries) in counts {
+            let word = |offset| kernel_word(memory, map, object + offset).unwrap_or(0);
+            let (said, pointers) = (word(map.object_handles), word(map.object_pointers));
+            if said != entries || pointers < said {
+                findings.add(Some(Principal::KERNEL), None, 0, object, || {
+                    format!(
+                        "{entries} handles lead to object {object:#x}, which counts {said}, and \
+                         {pointers} pointers"
+                    )
+                });
+            }
+        }
+        let granted: Vec<RawHandle> = authority
+            .handles()
+            .map(|(process, value, handle)| RawHandle {
+                process: process.0,
+                value,
+                object: handle.object,
+                rights: handle.rights,
+            })
+            .collect();
+        let only_in_memory = raw.iter().filter(|handle| !granted.contains(handle));
+        let only_granted = granted.iter().filter(|handle| !raw.contains(handle));
+        for (handle, where_to) in only_in_memory
+            .map(|handle| (handle, "the table"))
+            .chain(only_granted.map(|handle| (handle, "the books")))
+        {
+            let process = Principal(handle.process);
+            findings.add(Some(Principal::KERNEL), Some(process), 0, handle.object, || {
+                format!(
+                    "only {where_to} of {} has handle {:#x} with rights {:#x}",
+                    roster.name(process),
+                    handle.value,
+                    handle.rights,
+                )
+            });
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! Each invariant is seen to fail, and to be silent beside it.
+
+mod planted;
+mod worlds;
+
+use crate::authority::{Authority, Observations};
+use crate::base::{Event, KernelMap, Principal, PrincipalSet};
+use crate::invariants::{End, Evidence, Findings, Record, Registry, RestKind, Violation};
+use crate::world::{Configuration, Rest, World};
+
+/// A world with everything that watches it.
+struct Trial {
+    world: World,
+    map: KernelMap,
+    authority: Authority,
+    record: Record,
+    findings: Findings,
+    registry: Registry,
+}
+
+impl Trial {
+    fn new(text: &str, weakness: Option<&str>) -> Self {
+        let mut configuration: Configuration = toml::from_str(text).expect("a configuration");
+        configuration.weaknesses.extend(weakness.map(str::to_owned));
+        let world = World::build(&configuration).expect("a world");
+        let map = world.kernel_map();
+        let words = world.machine.memory.words().len();
+        let authority = Authority::new(words, world.roster().clone());
+        let (record, findings) = (Record::new(), Findings::new());
+        Self { world, map, authority, record, findings, registry: Registry::all() }
+    }
+
+    /// Runs a step and asks the invariants.
+    fn step(&mut self) -> Option<Rest> {
+        let rest = self.world.step(&mut (&mut self.authority, &mut self.record));
+        self.ask();
+        rest
+    }
+
+    fn ask(&mut self) {
+        self.registry.after_step(
+            &mut self.record,
+            &self.world.machine,
+            &self.authority,
+            &self.map,
+            &mut self.findings,
+        );
+    }
+
+    fn run(&mut self) -> Rest {
+        loop {
+            if let Some(rest) = self.step() {
+                return rest;
+            }
+        }
+    }
+
+    /// As if this had happened in a step.
+    fn happens(&mut self, event: &Event) {
+        use crate::base::Witness as _;
+        self.authority.event(event);
+        self.record.event(event);
+    }
+
+    fn rests(&mut self, golden: Option<&Observations>, origins: PrincipalSet, rest: Rest) {
+        let rest = match rest {
+            Rest::Quiescent => RestKind::Quiescent,
+            Rest::BugCheck(_) | Rest::Reset => RestKind::Stopped,
+            Rest::OutOfSteps | Rest::Paused => RestKind::Cut,
+        };
+        let evidence = Evidence::new(&self.world.machine, &self.authority, &self.map, &self.record);
+        self.registry.at_rest(&evidence, &End { rest, golden, origins }, &mut self.findings);
+    }
+
+    /// What a full scan of the present state finds.
+    fn scanned(&self) -> Vec<&'static str> {
+        let mut findings = Findings::new();
+        let evidence = Evidence::new(&self.world.machine, &self.authority, &self.map, &self.record);
+        self.registry.scan(&evidence, &mut findings);
+        names(findings.violations())
+    }
+
+    fn principal(&self, name: &str) -> Principal {
+        self.world.roster().named(name).expect("a principal of this world")
+    }
+
+    fn found(&self) -> Vec<&'static str> {
+        names(self.findings.violations())
+    }
+}
+
+fn names(violations: &[Violation]) -> Vec<&'static str> {
+    let mut names: Vec<&str> = violations.iter().map(|violation| violation.invariant).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}

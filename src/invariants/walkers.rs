@@ -1,0 +1,75 @@
+//! The two walkers agree.
+//!
+//! The machine's translation is fast and shared by everything; a second one was written from the
+//! sentences of the manual. Whenever a processor walks its tables and marks an entry, or raises a page
+//! fault, both are asked about that address and must say the same, to the last bit of the error code.
+//!
+//! Not checked here: walks that set no mark and fault nowhere.
+//!
+//! Source: Intel SDM volume 3A, chapter "Paging"; AMD64 Architecture Programmer's Manual volume 2,
+//! "Long-Mode Page Translation".
+
+use crate::base::{Access, EventKind, Ring, VirtAddr};
+use crate::machine::memory::Memory;
+use crate::machine::paging::x86_64::{Controls, Request};
+use crate::machine::trap::Trap;
+use crate::oracles::{self, by_the_book::Answer};
+
+use super::{Evidence, Findings, Invariant, Kinds, Scope};
+
+/// Asks two walkers about one access.
+pub(super) type Compare =
+    fn(&Memory, &Controls, &Request) -> Result<Answer, Box<oracles::Disagreement>>;
+
+pub(super) struct Walkers {
+    pub(super) compare: Compare,
+}
+
+impl Walkers {
+    /// The machine's against the manual's.
+    pub(super) const NEW: Self = Self { compare: oracles::compare };
+}
+
+impl Invariant for Walkers {
+    fn name(&self) -> &'static str {
+        "the-two-walkers-agree"
+    }
+
+    fn sentence(&self) -> &'static str {
+        "The machine translates as the manual's words say."
+    }
+
+    fn source(&self) -> &'static str {
+        "Intel SDM volume 3A, chapter \"Paging\""
+    }
+
+    fn scope(&self) -> Scope {
+        Scope::Always
+    }
+
+    fn kinds(&self) -> Kinds {
+        Kinds::of(&[EventKind::TableMark, EventKind::Exception])
+    }
+
+    fn check(&self, evidence: &Evidence<'_>, findings: &mut Findings) {
+        for event in evidence.record.events() {
+            let is_page_fault = event.kind == EventKind::Exception
+                && event.value >> 32 == u64::from(Trap::PAGE_FAULT);
+            if event.kind != EventKind::TableMark && !is_page_fault {
+                continue;
+            }
+            let processor = usize::from(event.processor);
+            let Some(state) = evidence.machine.processors.get(processor) else { continue };
+            for ring in [Ring::Kernel, Ring::User] {
+                for access in [Access::Read, Access::Write, Access::Execute] {
+                    let request = Request::new(VirtAddr(event.virt), access, ring);
+                    let answers =
+                        (self.compare)(&evidence.machine.memory, &state.controls, &request);
+                    if let Err(disagreement) = answers {
+                        findings.add(None, None, 0, event.virt, || disagreement.to_string());
+                    }
+                }
+            }
+        }
+    }
+}
