@@ -8,8 +8,8 @@
 //!
 //! Injection point: `allocate`.
 
-use super::{Family, Kind};
 use super::common::{fault, nothing};
+use super::{Family, Kind};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
 /// An allocation fails.
@@ -21,10 +21,7 @@ pub(super) const KIND: Kind = Kind {
     parameters: &[],
     about: "an allocation fails",
     source: "Microsoft, \"Driver Verifier: Low Resources Simulation\"; Linux, \"Fault injection capabilities infrastructure\" (failslab)",
-    build: |_, _| {
-
-        fault(&KIND, |_, _| Some(Verdict::Skip))
-    },
+    build: |_, _| fault(&KIND, |_, _| Some(Verdict::Skip)),
     draw: nothing,
 };
 
@@ -38,7 +35,6 @@ mod tests {
         let verdict = strike("allocation-failure", "", &mut operation, &mut FakeScene::new());
         assert_eq!(verdict, Some(Verdict::Skip));
     }
-
 
     #[test]
     fn another_point_is_none_of_its_business() {

@@ -8,8 +8,8 @@
 //!
 //! Injection point: `step`.
 
-use super::{Family, Kind, Parameters};
 use super::common::{bit, change_physical, fault};
+use super::{Family, Kind, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
 /// A bit of memory flips.
@@ -47,7 +47,8 @@ mod tests {
         let mut scene = FakeScene::new();
         let mut step = operation(PointKind::Step, 0, 0);
 
-        let verdict = strike("bit-flip", "target = 'physical:0x18'\nbit = 5", &mut step, &mut scene);
+        let verdict =
+            strike("bit-flip", "target = 'physical:0x18'\nbit = 5", &mut step, &mut scene);
 
         assert_eq!(verdict, Some(Verdict::Proceed));
         assert_eq!(scene.pokes, [(0x18, 0x20)]);

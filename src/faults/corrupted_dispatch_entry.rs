@@ -8,9 +8,10 @@
 //!
 //! Injection point: `step`.
 
-use super::{Family, Kind, Parameters};
 use super::common::{bit, change_physical, fault};
+use super::{Family, Kind, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
+use crate::kernel::service::COUNT;
 use crate::world::directory::{Part, Target};
 
 /// A pointer to code that the kernel calls through is overwritten.
@@ -50,7 +51,7 @@ pub(super) const KIND: Kind = Kind {
         let targets: Vec<_> = directory.targets().into_iter().filter(is_code).collect();
         let target = stream.pick(&targets).cloned().map(|target| match target {
             Target::Named { owner, part: Part::ServiceTable, .. } => {
-                Target::Named { owner, part: Part::ServiceTable, number: stream.below(21) }
+                Target::Named { owner, part: Part::ServiceTable, number: stream.below(COUNT) }
             }
             other => other,
         });
@@ -79,6 +80,9 @@ mod tests {
     fn a_driver_that_memory_does_not_lead_to_keeps_its_entries() {
         let mut step = operation(PointKind::Step, 0x40_0000, 0);
         let parameters = "target = 'driver:nic/read-dispatch'";
-        assert_eq!(strike("corrupted-dispatch-entry", parameters, &mut step, &mut FakeScene::new()), None);
+        assert_eq!(
+            strike("corrupted-dispatch-entry", parameters, &mut step, &mut FakeScene::new()),
+            None
+        );
     }
 }

@@ -9,8 +9,8 @@
 //!
 //! Injection point: `step`.
 
-use super::{Family, Kind, Parameters};
 use super::common::{bit, fault, index};
+use super::{Family, Kind, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 use crate::machine::Reg;
 
@@ -53,7 +53,6 @@ mod tests {
         assert_eq!(scene.registers[7], 0x10);
         assert_eq!(scene.registers.iter().filter(|&&value| value != 0).count(), 1);
     }
-
 
     #[test]
     fn another_point_is_none_of_its_business() {

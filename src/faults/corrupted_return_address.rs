@@ -8,8 +8,8 @@
 //!
 //! Injection point: `step`.
 
-use super::{Family, Kind, Parameters};
 use super::common::{any_bit, change, fault};
+use super::{Family, Kind, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 use crate::machine::Reg;
 
@@ -50,7 +50,8 @@ mod tests {
         scene.registers[5] = 0x5f_f100;
         let mut step = operation(PointKind::Step, 0x40_0000, 0);
 
-        let verdict = strike("corrupted-return-address", "value = '0x41414141'", &mut step, &mut scene);
+        let verdict =
+            strike("corrupted-return-address", "value = '0x41414141'", &mut step, &mut scene);
 
         assert_eq!(verdict, Some(Verdict::Proceed));
         assert_eq!(scene.get(0x5f_f108), 0x4141_4141);

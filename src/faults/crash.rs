@@ -9,8 +9,8 @@
 //!
 //! Injection points: `step`, `load`, `store`.
 
-use super::{Crash, Family, Kind, Parameters};
 use super::common::fault;
+use super::{Crash, Family, Kind, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 use crate::machine::{Reg, Trap};
 

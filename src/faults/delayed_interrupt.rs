@@ -8,8 +8,8 @@
 //!
 //! Injection point: `interrupt`.
 
-use super::{Family, Kind, Parameters};
 use super::common::{fault, index};
+use super::{Family, Kind, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
 /// An interrupt is delivered later.
@@ -60,7 +60,6 @@ mod tests {
 
         assert_eq!([once(), once(), once()], [Some(Verdict::Skip), Some(Verdict::Skip), None]);
     }
-
 
     #[test]
     fn another_point_is_none_of_its_business() {

@@ -6,8 +6,8 @@
 //!
 //! Injection point: `dma`.
 
-use super::{Family, Kind, Parameters};
 use super::common::{fault, index};
+use super::{Family, Kind, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
 /// A transfer takes longer.
@@ -53,7 +53,6 @@ mod tests {
 
         assert_eq!([once(), once()], [Some(Verdict::Hang), None]);
     }
-
 
     #[test]
     fn another_point_is_none_of_its_business() {

@@ -8,8 +8,8 @@
 //!
 //! Injection point: `dma`.
 
-use super::{Family, Kind, Parameters};
 use super::common::{fault, index};
+use super::{Family, Kind, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
 /// A device transfers to or from a wrong address.
@@ -41,7 +41,10 @@ pub(super) const KIND: Kind = Kind {
     },
     draw: |stream, _, directory| {
         if stream.below(3) == 0 {
-            return Parameters { target: stream.pick(&directory.targets()).cloned(), ..Parameters::default() };
+            return Parameters {
+                target: stream.pick(&directory.targets()).cloned(),
+                ..Parameters::default()
+            };
         }
         let frames = 1 + i64::from(index(stream, 256));
         let frames = if stream.word() & 1 == 0 { frames } else { -frames };
@@ -58,7 +61,10 @@ mod tests {
         let mut scene = FakeScene::new();
         let mut transfer = operation(PointKind::Dma, 0x3000, 8);
 
-        assert_eq!(strike("dma-to-wrong-frame", "", &mut transfer, &mut scene), Some(Verdict::Proceed));
+        assert_eq!(
+            strike("dma-to-wrong-frame", "", &mut transfer, &mut scene),
+            Some(Verdict::Proceed)
+        );
         assert_eq!(transfer.virt, 0x4000);
 
         strike("dma-to-wrong-frame", "target = 'physical:0x5008'", &mut transfer, &mut scene);
@@ -69,6 +75,9 @@ mod tests {
     fn without_a_place_to_go_to_it_goes_where_it_should() {
         let mut transfer = operation(PointKind::Dma, 0x3000, 8);
         let parameters = "target = 'process:shell/private-word:0'";
-        assert_eq!(strike("dma-to-wrong-frame", parameters, &mut transfer, &mut FakeScene::new()), None);
+        assert_eq!(
+            strike("dma-to-wrong-frame", parameters, &mut transfer, &mut FakeScene::new()),
+            None
+        );
     }
 }

@@ -7,8 +7,8 @@
 //!
 //! Injection point: `free`.
 
-use super::{Family, Kind, Parameters};
 use super::common::{fault, index};
+use super::{Family, Kind, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 use crate::world::directory::{first_free_frame, free_pool_blocks};
 

@@ -7,8 +7,8 @@
 //!
 //! Injection points: `step`, `load`, `store`.
 
-use super::{Family, Kind};
 use super::common::{fault, nothing};
+use super::{Family, Kind};
 use crate::base::VirtAddr;
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
@@ -22,7 +22,6 @@ pub(super) const KIND: Kind = Kind {
     about: "a processor forgets one cached translation",
     source: "Intel, \"Software Developer's Manual\", volume 3A, \"Caching Translation Information\"",
     build: |_, _| {
-
         fault(&KIND, |operation, scene| {
             scene.evict(VirtAddr(operation.virt));
             Some(Verdict::Proceed)
@@ -40,11 +39,13 @@ mod tests {
         let mut scene = FakeScene::new();
         let mut load = operation(PointKind::Load, 0x1008, 0);
 
-        assert_eq!(strike("evicted-translation", "", &mut load, &mut scene), Some(Verdict::Proceed));
+        assert_eq!(
+            strike("evicted-translation", "", &mut load, &mut scene),
+            Some(Verdict::Proceed)
+        );
 
         assert_eq!((load.virt, scene.evicted), (0x1008, vec![0x1008]));
     }
-
 
     #[test]
     fn another_point_is_none_of_its_business() {

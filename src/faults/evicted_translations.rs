@@ -6,8 +6,8 @@
 //!
 //! Injection point: `step`.
 
-use super::{Family, Kind};
 use super::common::{fault, nothing};
+use super::{Family, Kind};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
 /// A processor forgets every cached translation.
@@ -20,7 +20,6 @@ pub(super) const KIND: Kind = Kind {
     about: "a processor forgets every cached translation",
     source: "Intel, \"Software Developer's Manual\", volume 3A, \"Caching Translation Information\"",
     build: |_, _| {
-
         fault(&KIND, |_, scene| {
             scene.evict_all();
             Some(Verdict::Proceed)
@@ -38,11 +37,13 @@ mod tests {
         let mut scene = FakeScene::new();
         let mut step = operation(PointKind::Step, 0x1000, 0);
 
-        assert_eq!(strike("evicted-translations", "", &mut step, &mut scene), Some(Verdict::Proceed));
+        assert_eq!(
+            strike("evicted-translations", "", &mut step, &mut scene),
+            Some(Verdict::Proceed)
+        );
 
         assert_eq!(scene.evicted, [u64::MAX]);
     }
-
 
     #[test]
     fn another_point_is_none_of_its_business() {

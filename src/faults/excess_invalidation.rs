@@ -8,8 +8,8 @@
 //!
 //! Injection point: `invalidate`.
 
-use super::{Family, Kind};
 use super::common::{fault, nothing};
+use super::{Family, Kind};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
 /// An invalidation drops more than it must.
@@ -22,7 +22,6 @@ pub(super) const KIND: Kind = Kind {
     about: "an invalidation drops more than it must",
     source: "Intel, \"Software Developer's Manual\", volume 3A, \"Operations that Invalidate TLBs and Paging-Structure Caches\"",
     build: |_, _| {
-
         fault(&KIND, |_, scene| {
             scene.evict_all();
             Some(Verdict::Proceed)
@@ -44,7 +43,6 @@ mod tests {
 
         assert_eq!((verdict, scene.evicted), (Some(Verdict::Proceed), vec![u64::MAX]));
     }
-
 
     #[test]
     fn another_point_is_none_of_its_business() {

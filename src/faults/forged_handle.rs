@@ -8,8 +8,8 @@
 //!
 //! Injection points: `handle-lookup`, `mode-switch`.
 
-use super::{Family, Kind, Parameters};
 use super::common::fault;
+use super::{Family, Kind, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 use crate::machine::registers::ARGUMENTS;
 

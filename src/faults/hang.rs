@@ -8,8 +8,8 @@
 //!
 //! Injection point: `step`.
 
-use super::{Family, Kind};
 use super::common::{fault, nothing};
+use super::{Family, Kind};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
 /// A component runs for ever.
@@ -48,7 +48,6 @@ mod tests {
         assert_eq!(at(0x1000), Some(Verdict::Hang));
         assert_eq!(at(0x2000), None);
     }
-
 
     #[test]
     fn another_point_is_none_of_its_business() {

@@ -7,13 +7,13 @@
 //!
 //! Injection point: `mode-switch`.
 
-use super::{Family, Kind, Parameters};
 use super::common::fault;
+use super::{Family, Kind, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
-use crate::machine::Reg;
-use crate::world::directory::{Area, Part, Target};
 use crate::kernel::layout::address;
+use crate::machine::Reg;
 use crate::machine::registers::ARGUMENTS;
+use crate::world::directory::{Area, Part, Target};
 
 /// A system call is handed a kernel address.
 pub(super) const KIND: Kind = Kind {

@@ -7,8 +7,8 @@
 //!
 //! Injection point: `free`.
 
-use super::{Family, Kind};
 use super::common::{fault, nothing};
+use super::{Family, Kind};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
 /// Something is never freed.
@@ -20,10 +20,7 @@ pub(super) const KIND: Kind = Kind {
     parameters: &[],
     about: "something is never freed",
     source: "Swift, Bershad and Levy, \"Improving the Reliability of Commodity Operating Systems\", SOSP 2003 (memory leak); MITRE, \"CWE-401: Missing Release of Memory after Effective Lifetime\"",
-    build: |_, _| {
-
-        fault(&KIND, |_, _| Some(Verdict::Skip))
-    },
+    build: |_, _| fault(&KIND, |_, _| Some(Verdict::Skip)),
     draw: nothing,
 };
 
@@ -37,7 +34,6 @@ mod tests {
         let verdict = strike("leak", "", &mut operation, &mut FakeScene::new());
         assert_eq!(verdict, Some(Verdict::Skip));
     }
-
 
     #[test]
     fn another_point_is_none_of_its_business() {

@@ -7,8 +7,8 @@
 //!
 //! Injection point: `interrupt`.
 
-use super::{Family, Kind};
 use super::common::{fault, nothing};
+use super::{Family, Kind};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
 /// An interrupt is lost.
@@ -20,10 +20,7 @@ pub(super) const KIND: Kind = Kind {
     parameters: &[],
     about: "an interrupt is lost",
     source: "Microsoft, \"Bug Check 0x133: DPC_WATCHDOG_VIOLATION\"; Intel, \"Software Developer's Manual\", volume 3A, \"Interrupt Acceptance for Fixed Interrupts\"",
-    build: |_, _| {
-
-        fault(&KIND, |_, _| Some(Verdict::Skip))
-    },
+    build: |_, _| fault(&KIND, |_, _| Some(Verdict::Skip)),
     draw: nothing,
 };
 
@@ -37,7 +34,6 @@ mod tests {
         let verdict = strike("lost-interrupt", "", &mut operation, &mut FakeScene::new());
         assert_eq!(verdict, Some(Verdict::Skip));
     }
-
 
     #[test]
     fn another_point_is_none_of_its_business() {

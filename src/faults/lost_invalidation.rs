@@ -8,8 +8,8 @@
 //!
 //! Injection point: `invalidate`.
 
-use super::{Family, Kind};
 use super::common::{fault, nothing};
+use super::{Family, Kind};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
 /// A processor keeps a translation that it was told to drop.
@@ -17,14 +17,11 @@ pub(super) const KIND: Kind = Kind {
     name: "lost-invalidation",
     family: Family::Defect,
     points: PointKinds::of(&[PointKind::Invalidate]),
-    recurrence: Recurrence::Always,
+    recurrence: Recurrence::Once,
     parameters: &[],
     about: "a processor keeps a translation that it was told to drop",
     source: "Linux eb66ae030829, \"mremap: properly flush TLB before releasing the page\" (CVE-2018-18281)",
-    build: |_, _| {
-
-        fault(&KIND, |_, _| Some(Verdict::Skip))
-    },
+    build: |_, _| fault(&KIND, |_, _| Some(Verdict::Skip)),
     draw: nothing,
 };
 
@@ -38,7 +35,6 @@ mod tests {
         let verdict = strike("lost-invalidation", "", &mut operation, &mut FakeScene::new());
         assert_eq!(verdict, Some(Verdict::Skip));
     }
-
 
     #[test]
     fn another_point_is_none_of_its_business() {

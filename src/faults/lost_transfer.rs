@@ -7,8 +7,8 @@
 //!
 //! Injection point: `dma`.
 
-use super::{Family, Kind};
 use super::common::{fault, nothing};
+use super::{Family, Kind};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
 /// A device says it is done and has transferred nothing.
@@ -20,10 +20,7 @@ pub(super) const KIND: Kind = Kind {
     parameters: &[],
     about: "a device says it is done and has transferred nothing",
     source: "Prabhakaran et al., \"IRON File Systems\", SOSP 2005; Bairavasundaram et al., \"An Analysis of Data Corruption in the Storage Stack\", FAST 2008 (lost writes)",
-    build: |_, _| {
-
-        fault(&KIND, |_, _| Some(Verdict::Skip))
-    },
+    build: |_, _| fault(&KIND, |_, _| Some(Verdict::Skip)),
     draw: nothing,
 };
 
@@ -37,7 +34,6 @@ mod tests {
         let verdict = strike("lost-transfer", "", &mut operation, &mut FakeScene::new());
         assert_eq!(verdict, Some(Verdict::Skip));
     }
-
 
     #[test]
     fn another_point_is_none_of_its_business() {

@@ -12,11 +12,11 @@ mod wild;
 
 use crate::base::{Stream, nearest};
 use crate::injection::{Fault, PointKinds, PointRecord, Recurrence};
-use crate::world::directory::Directory;
+use crate::world::directory::{Directory, Part, Target};
 
 pub use heavy_tail::HeavyTail;
 pub use parameters::{Crash, Operator, Parameters};
-pub use plan::{At, PlannedFault, Wanted, blind, is_point, plan as plan_at, planned_at};
+pub use plan::{At, PlannedFault, Wanted, blind, is_point, plan_at, planned_at};
 
 /// Whether a fault is legal disorder or a defect.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -204,11 +204,7 @@ impl Kind {
             directory.check(target)?;
         }
         if let Some(name) = &parameters.process {
-            directory.check(&crate::world::directory::Target::of(
-                name,
-                crate::world::directory::Part::Root,
-                0,
-            ))?;
+            directory.check(&Target::of(name, Part::Root, 0))?;
         }
         Ok(())
     }

@@ -9,8 +9,8 @@
 //!
 //! Injection points: `copy`, `store`.
 
-use super::{Family, Kind, Parameters};
 use super::common::{change, fault, index};
+use super::{Family, Kind, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
 /// More is written than there is room for.
@@ -35,7 +35,8 @@ pub(super) const KIND: Kind = Kind {
             // Rights are those of the page the store itself goes to: it may be refused, and then so
             // would the rest have been. Only what the page still holds is spilled over.
             let next = (operation.virt & !7) + 8;
-            let end = next.saturating_add(bytes.next_multiple_of(8)).min((operation.virt | 0xfff) + 1);
+            let end =
+                next.saturating_add(bytes.next_multiple_of(8)).min((operation.virt | 0xfff) + 1);
             let mut spilled = None;
             for virt in (next..end).step_by(8) {
                 spilled = change(scene, virt, |_| operation.value).or(spilled);

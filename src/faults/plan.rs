@@ -88,6 +88,11 @@ pub fn is_point(name: &str) -> bool {
     PointKind::named(name).is_some()
 }
 
+/// Whether a fault can do something here: of mode switches, those into the kernel carry arguments.
+fn is_worth_it(record: &PointRecord) -> bool {
+    record.kind != PointKind::ModeSwitch || record.argument >> 63 == 1
+}
+
 /// Which faults a plan is drawn from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Wanted {
@@ -154,7 +159,7 @@ pub fn blind(
 /// The point is drawn by principal, then by kind of fault, then by place: whoever does much is not
 /// struck more often for it, and neither is what is done often.
 #[must_use]
-pub fn plan(
+pub fn plan_at(
     stream: &mut Stream,
     registry: &Registry,
     directory: &Directory,
@@ -167,7 +172,7 @@ pub fn plan(
         |principal: Principal| wanted.origin.is_none_or(|origin| origin == roster.kind(principal));
     let mut reached: Vec<_> = records
         .iter()
-        .filter(|record| allowed(record.principal))
+        .filter(|record| allowed(record.principal) && is_worth_it(record))
         .map(|record| (record.principal, record.kind))
         .collect();
     reached.sort_unstable();
@@ -184,7 +189,11 @@ pub fn plan(
     let &kind = stream.pick(&kinds)?;
     let candidates: Vec<_> = records
         .iter()
-        .filter(|record| record.principal == principal && kind.points.contains(record.kind))
+        .filter(|record| {
+            record.principal == principal
+                && kind.points.contains(record.kind)
+                && is_worth_it(record)
+        })
         .collect();
     let &at = stream.pick(&candidates)?;
     Some(planned_at(stream, kind, at, records, directory, routine))

@@ -6,8 +6,8 @@
 //!
 //! Injection point: `step`.
 
-use super::{Family, Kind};
 use super::common::{fault, nothing};
+use super::{Family, Kind};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 use crate::machine::Trap;
 
@@ -21,7 +21,6 @@ pub(super) const KIND: Kind = Kind {
     about: "the clock interrupts now",
     source: "Intel, \"Software Developer's Manual\", volume 3A, \"Local APIC Timer\"",
     build: |_, _| {
-
         fault(&KIND, |_, scene| {
             scene.pend(Trap::CLOCK);
             Some(Verdict::Proceed)
@@ -43,7 +42,6 @@ mod tests {
 
         assert_eq!(scene.pended, [0x20]);
     }
-
 
     #[test]
     fn another_point_is_none_of_its_business() {

@@ -8,11 +8,11 @@
 //!
 //! Injection point: `free`.
 
-use super::{Family, Kind, Parameters};
 use super::common::{fault, index};
+use super::{Family, Kind, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
-use crate::world::directory::pool_blocks;
 use crate::kernel::layout::POOL_HEADER_BYTES;
+use crate::world::directory::pool_blocks;
 
 /// Something is freed that is still in use.
 pub(super) const KIND: Kind = Kind {

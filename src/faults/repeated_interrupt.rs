@@ -7,8 +7,8 @@
 //!
 //! Injection point: `interrupt`.
 
-use super::{Family, Kind};
 use super::common::{fault, nothing};
+use super::{Family, Kind};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
 /// An interrupt arrives twice.
@@ -20,10 +20,7 @@ pub(super) const KIND: Kind = Kind {
     parameters: &[],
     about: "an interrupt arrives twice",
     source: "Linux, \"kernel/irq/spurious.c\"; Intel, \"Software Developer's Manual\", volume 3A, \"Spurious Interrupt\"",
-    build: |_, _| {
-
-        fault(&KIND, |_, _| Some(Verdict::Repeat))
-    },
+    build: |_, _| fault(&KIND, |_, _| Some(Verdict::Repeat)),
     draw: nothing,
 };
 
@@ -37,7 +34,6 @@ mod tests {
         let verdict = strike("repeated-interrupt", "", &mut operation, &mut FakeScene::new());
         assert_eq!(verdict, Some(Verdict::Repeat));
     }
-
 
     #[test]
     fn another_point_is_none_of_its_business() {

@@ -7,8 +7,8 @@
 //!
 //! Injection point: `step`.
 
-use super::{Family, Kind};
 use super::common::{fault, nothing};
+use super::{Family, Kind};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
 /// A step is run twice.
@@ -20,10 +20,7 @@ pub(super) const KIND: Kind = Kind {
     parameters: &[],
     about: "a step is run twice",
     source: "Swift, Bershad and Levy, \"Improving the Reliability of Commodity Operating Systems\", SOSP 2003 (loop faults)",
-    build: |_, _| {
-
-        fault(&KIND, |_, _| Some(Verdict::Repeat))
-    },
+    build: |_, _| fault(&KIND, |_, _| Some(Verdict::Repeat)),
     draw: nothing,
 };
 
@@ -37,7 +34,6 @@ mod tests {
         let verdict = strike("repeated-step", "", &mut operation, &mut FakeScene::new());
         assert_eq!(verdict, Some(Verdict::Repeat));
     }
-
 
     #[test]
     fn another_point_is_none_of_its_business() {

@@ -8,8 +8,8 @@
 //!
 //! Injection point: `step`.
 
-use super::{Family, Kind, Parameters};
 use super::common::{fault, index};
+use super::{Family, Kind, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 use crate::machine::code::STEP_BYTES;
 
@@ -25,10 +25,14 @@ pub(super) const KIND: Kind = Kind {
     build: |parameters, _| {
         let steps = parameters.offset.unwrap_or(2);
         if steps == 0 {
-            return Err("a step is not replaced by itself; expected an offset other than 0".to_owned());
+            return Err(
+                "a step is not replaced by itself; expected an offset other than 0".to_owned()
+            );
         }
         fault(&KIND, move |operation, _| {
-            Some(Verdict::Jump(operation.virt.wrapping_add_signed(steps.wrapping_mul(STEP_BYTES as i64))))
+            Some(Verdict::Jump(
+                operation.virt.wrapping_add_signed(steps.wrapping_mul(STEP_BYTES as i64)),
+            ))
         })
     },
     draw: |stream, _, _| {
@@ -48,7 +52,6 @@ mod tests {
         let verdict = strike("replaced-step", "offset = '-0x2'", &mut step, &mut FakeScene::new());
         assert_eq!(verdict, Some(Verdict::Jump(0xfe0)));
     }
-
 
     #[test]
     fn another_point_is_none_of_its_business() {

@@ -7,8 +7,8 @@
 //!
 //! Injection point: `probe`.
 
-use super::{Family, Kind};
 use super::common::{fault, nothing};
+use super::{Family, Kind};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
 /// A user buffer is not probed.
@@ -20,10 +20,7 @@ pub(super) const KIND: Kind = Kind {
     parameters: &[],
     about: "a user buffer is not probed",
     source: "Linux 96ca579a1ecc, \"waitid(): Add missing access_ok() checks\" (CVE-2017-5123)",
-    build: |_, _| {
-
-        fault(&KIND, |_, _| Some(Verdict::Skip))
-    },
+    build: |_, _| fault(&KIND, |_, _| Some(Verdict::Skip)),
     draw: nothing,
 };
 
@@ -37,7 +34,6 @@ mod tests {
         let verdict = strike("skipped-probe", "", &mut operation, &mut FakeScene::new());
         assert_eq!(verdict, Some(Verdict::Skip));
     }
-
 
     #[test]
     fn another_point_is_none_of_its_business() {

@@ -6,8 +6,8 @@
 //!
 //! Injection point: `step`.
 
-use super::{Family, Kind};
 use super::common::{fault, nothing};
+use super::{Family, Kind};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 use crate::machine::Trap;
 
@@ -21,7 +21,6 @@ pub(super) const KIND: Kind = Kind {
     about: "another processor interrupts for no reason",
     source: "Intel, \"Software Developer's Manual\", volume 3A, \"Issuing Interprocessor Interrupts\"",
     build: |_, _| {
-
         fault(&KIND, |_, scene| {
             scene.pend(Trap::INTERPROCESSOR);
             Some(Verdict::Proceed)
@@ -39,17 +38,22 @@ mod tests {
         let mut scene = FakeScene::new();
         let mut step = operation(PointKind::Step, 0x1000, 0);
 
-        assert_eq!(strike("spurious-interprocessor-interrupt", "", &mut step, &mut scene), Some(Verdict::Proceed));
+        assert_eq!(
+            strike("spurious-interprocessor-interrupt", "", &mut step, &mut scene),
+            Some(Verdict::Proceed)
+        );
 
         assert_eq!(scene.pended, [0x23]);
     }
-
 
     #[test]
     fn another_point_is_none_of_its_business() {
         let mut other = operation(PointKind::Load, 0x1000, 8);
         let before = other;
-        assert_eq!(strike("spurious-interprocessor-interrupt", "", &mut other, &mut FakeScene::new()), None);
+        assert_eq!(
+            strike("spurious-interprocessor-interrupt", "", &mut other, &mut FakeScene::new()),
+            None
+        );
         assert_eq!(other, before);
     }
 }

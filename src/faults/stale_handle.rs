@@ -8,8 +8,8 @@
 //!
 //! Injection points: `handle-lookup`, `mode-switch`.
 
-use super::{Family, Kind, Parameters};
 use super::common::{fault, index};
+use super::{Family, Kind, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 use crate::kernel::layout::HANDLES_MAX;
 use crate::machine::registers::ARGUMENTS;
@@ -35,7 +35,11 @@ pub(super) const KIND: Kind = Kind {
             }
             let handle = scene.register(ARGUMENTS[0] as usize);
             // Entering the kernel with what can be a handle: handles are small multiples of four.
-            if operation.virt >> 63 == 0 || handle == 0 || handle % 4 != 0 || handle > 4 * HANDLES_MAX {
+            if operation.virt >> 63 == 0
+                || handle == 0
+                || handle % 4 != 0
+                || handle > 4 * HANDLES_MAX
+            {
                 return None;
             }
             scene.set_register(ARGUMENTS[0] as usize, handle.wrapping_add_signed(distance));
@@ -57,7 +61,8 @@ mod tests {
     fn the_look_up_is_made_with_a_neighbour() {
         let mut look_up = operation(PointKind::HandleLookup, 8, 1);
 
-        let verdict = strike("stale-handle", "offset = '-0x4'", &mut look_up, &mut FakeScene::new());
+        let verdict =
+            strike("stale-handle", "offset = '-0x4'", &mut look_up, &mut FakeScene::new());
 
         assert_eq!((verdict, look_up.virt), (Some(Verdict::Proceed), 4));
     }

@@ -7,8 +7,8 @@
 //!
 //! Injection points: `store`, `table-store`.
 
-use super::{Family, Kind, Parameters};
 use super::common::{fault, index};
+use super::{Family, Kind, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
 /// A store is written in part.

@@ -8,8 +8,8 @@
 //!
 //! Injection point: `allocate`.
 
-use super::{Family, Kind, Parameters};
 use super::common::{fault, index};
+use super::{Family, Kind, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
 /// Less is allocated than was asked for.

@@ -8,8 +8,8 @@
 //!
 //! Injection points: `load`, `store`.
 
-use super::{Family, Kind, Parameters};
 use super::common::{fault, index};
+use super::{Family, Kind, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 use crate::world::directory::free_pool_blocks;
 
@@ -46,7 +46,9 @@ mod tests {
     #[test]
     fn the_access_goes_to_a_free_block() {
         let mut scene = FakeScene::new();
-        scene.map(address::KERNEL_DATA, 1).put(address::KERNEL_DATA + pool_lists::FREE_128.offset, 0x8010);
+        scene
+            .map(address::KERNEL_DATA, 1)
+            .put(address::KERNEL_DATA + pool_lists::FREE_128.offset, 0x8010);
         let mut store = operation(PointKind::Store, 0x1000, 1);
 
         let verdict = strike("use-after-free", "offset = '0x8'", &mut store, &mut scene);

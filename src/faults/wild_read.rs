@@ -8,10 +8,10 @@
 //!
 //! Injection point: `load`.
 
-use super::{Family, Kind, Operator};
 use super::common::fault;
-use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 use super::wild::{self, Redirection};
+use super::{Family, Kind, Operator};
+use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
 /// A load comes from a wrong address.
 pub(super) const KIND: Kind = Kind {
@@ -25,7 +25,9 @@ pub(super) const KIND: Kind = Kind {
     build: |parameters, directory| {
         let operator = wild::check(parameters)?;
         if operator == Operator::Context {
-            return Err("a load under another root is not modelled; expected another operator".to_owned());
+            return Err(
+                "a load under another root is not modelled; expected another operator".to_owned()
+            );
         }
         let (parameters, directory) = (parameters.clone(), directory.clone());
         fault(&KIND, move |operation, scene| {

@@ -13,10 +13,10 @@
 //! that its rights decide; only the operator `context`, and a target without a linear address, write
 //! physical memory, as a store under another page-map root does.
 
-use super::{Family, Kind};
 use super::common::fault;
-use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 use super::wild::{self, Redirection};
+use super::{Family, Kind};
+use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
 /// A store goes to a wrong address.
 pub(super) const KIND: Kind = Kind {
@@ -76,7 +76,10 @@ mod tests {
 
         assert_eq!(leads_to("operator = 'offset'\noffset = '-0x10'", &mut scene), Some(0x50_1000));
         assert_eq!(leads_to("operator = 'bit'\nbit = 63", &mut scene), Some(0x50_1010 | 1 << 63));
-        assert_eq!(leads_to("operator = 'stale'", &mut scene), Some(address::POOL + 16 + 0x50_1010 % 48));
+        assert_eq!(
+            leads_to("operator = 'stale'", &mut scene),
+            Some(address::POOL + 16 + 0x50_1010 % 48)
+        );
         assert_eq!(leads_to("operator = 'base'", &mut scene), Some(0x9010));
         assert_eq!(leads_to("operator = 'uniform'\nvalue = '0x3'", &mut scene), Some(0x20_0018));
         let target = "operator = 'target'\ntarget = 'kernel/ready-queue'";
@@ -94,7 +97,8 @@ mod tests {
             scene.memory[table * 512 + slot] = next << 12 | 7;
         }
 
-        let verdict = strike("wild-write", "operator = 'context'", &mut store(0x50_1010), &mut scene);
+        let verdict =
+            strike("wild-write", "operator = 'context'", &mut store(0x50_1010), &mut scene);
 
         assert_eq!(verdict, Some(Verdict::Skip));
         assert_eq!(scene.pokes, [(0x8010, 0x77)]);

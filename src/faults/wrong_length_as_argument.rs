@@ -8,11 +8,11 @@
 //!
 //! Injection point: `mode-switch`.
 
-use super::{Family, Kind, Parameters};
 use super::common::fault;
+use super::{Family, Kind, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
-use crate::machine::Reg;
 use crate::kernel::layout::address;
+use crate::machine::Reg;
 
 /// A system call is handed a wrong length.
 pub(super) const KIND: Kind = Kind {
@@ -56,7 +56,8 @@ mod tests {
         scene.registers[9] = 16;
         let mut switch = operation(PointKind::ModeSwitch, address::KERNEL_CODE, 9);
 
-        let verdict = strike("wrong-length-as-argument", "value = '0x7ff0'", &mut switch, &mut scene);
+        let verdict =
+            strike("wrong-length-as-argument", "value = '0x7ff0'", &mut switch, &mut scene);
 
         assert_eq!((verdict, scene.registers[9]), (Some(Verdict::Proceed), 0x7ff0));
     }
@@ -64,6 +65,9 @@ mod tests {
     #[test]
     fn without_a_buffer_there_is_no_length() {
         let mut switch = operation(PointKind::ModeSwitch, address::KERNEL_CODE, 9);
-        assert_eq!(strike("wrong-length-as-argument", "", &mut switch, &mut FakeScene::new()), None);
+        assert_eq!(
+            strike("wrong-length-as-argument", "", &mut switch, &mut FakeScene::new()),
+            None
+        );
     }
 }

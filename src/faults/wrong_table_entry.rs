@@ -7,8 +7,8 @@
 //!
 //! Injection point: `table-store`.
 
-use super::{Family, Kind, Parameters};
 use super::common::{bit, fault};
+use super::{Family, Kind, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
 /// A page-table entry is written wrongly.
@@ -48,7 +48,6 @@ mod tests {
 
         assert_eq!((verdict, store.value), (Some(Verdict::Proceed), 0x3007));
     }
-
 
     #[test]
     fn another_point_is_none_of_its_business() {

@@ -55,15 +55,11 @@ impl Scenario {
     pub fn generate_with(seed: Seed, bias: &Bias, registry: &Registry) -> Self {
         let mut configuration = topology(seed, bias);
         for number in 0..configuration.components.len() {
-            if configuration.components[number].home == Home::Application {
+            let component = &configuration.components[number];
+            if component.home == Home::Application && !component.spawned {
                 let mut stream = seed.stream("actions", number as u64);
-                let mut actions = actions(&mut stream, &configuration, number, bias);
-                if configuration.components[number].critical {
-                    // The system stops with a critical process, so it never ends by itself.
-                    actions.retain(|action| !ends_or_may_end(action));
-                    actions.push(Action::Wait);
-                }
-                configuration.components[number].actions = actions;
+                configuration.components[number].actions =
+                    actions(&mut stream, &configuration, number, bias);
             }
         }
         configuration.schedule = seed.stream("schedule", 0).word();
@@ -76,18 +72,6 @@ impl Scenario {
         }
         scenario
     }
-}
-
-/// Whether an action ends its process, or does so where something before it failed.
-const fn ends_or_may_end(action: &Action) -> bool {
-    matches!(
-        action,
-        Action::Crash { .. }
-            | Action::Exit { .. }
-            | Action::Access { .. }
-            | Action::StoreThrough { .. }
-            | Action::LoadThrough { .. }
-    )
 }
 
 fn topology(seed: Seed, bias: &Bias) -> Configuration {
@@ -121,8 +105,14 @@ fn topology(seed: Seed, bias: &Bias) -> Configuration {
         add(reflector.clone(), Home::KernelDriver, Some("reflector"), None);
         add(format!("host-{number}"), Home::DriverHost, Some("sensor"), Some(&reflector));
     }
+    if stream.chance(half) {
+        add("child".to_owned(), Home::Application, None, None);
+    }
     let critical = stream.chance(half);
     components[0].critical = critical;
+    if let Some(child) = components.iter_mut().find(|component| component.name == "child") {
+        child.spawned = true;
+    }
     let machine = MachineConfiguration {
         processors: 1 + u8::try_from(stream.below(3)).expect("below 3"),
         smap: stream.chance(half),
@@ -142,8 +132,8 @@ enum Holds {
     Page,
     Device(usize),
     Event,
-    Section,
-    View,
+    Section { writable: bool },
+    View { writable: bool },
     Process,
 }
 
@@ -198,13 +188,12 @@ impl Author<'_> {
 fn actions(stream: &mut Stream, world: &Configuration, own: usize, bias: &Bias) -> Vec<Action> {
     let (least, most) = bias.actions;
     let count = least + stream.below(most.saturating_sub(least) + 1);
-    let crashes = stream.chance(bias.crash);
-    let mut author = Author {
-        stream,
-        slots: [Holds::Nothing; SLOTS_MAX as usize],
-        invalid: bias.invalid,
-        fresh: 0,
-    };
+    // Whoever the system cannot do without makes no mistakes: its end would be the system's.
+    let critical = world.components[own].critical;
+    let crashes = stream.chance(bias.crash) && !critical;
+    let invalid = if critical { Ratio::new(0, 1) } else { bias.invalid };
+    let mut author =
+        Author { stream, slots: [Holds::Nothing; SLOTS_MAX as usize], invalid, fresh: 0 };
     let devices: Vec<usize> = (0..world.components.len())
         .filter(|&number| {
             matches!(world.components[number].home, Home::KernelDriver | Home::FileSystem)
@@ -213,15 +202,31 @@ fn actions(stream: &mut Stream, world: &Configuration, own: usize, bias: &Bias) 
     let others: Vec<&str> = world
         .components
         .iter()
-        .enumerate()
-        .filter(|&(number, component)| number != own && component.home == Home::Application)
-        .map(|(_, component)| &*component.name)
+        .filter(|component| component.home == Home::Application)
+        .map(|component| &*component.name)
         .collect();
     let mut actions = Vec::new();
     // First of all something to work with.
     let first = author.stream.pick(&devices).copied();
     actions.extend(first.map(|device| open(&mut author, world, device)));
+    // The first application creates the child, a third of its way in.
+    let child = world.components.iter().find(|component| own == 0 && component.spawned);
+    let mut creation = None;
     while (actions.len() as u64) < count {
+        if let Some(child) = child
+            && creation.is_none()
+            && actions.len() as u64 >= count / 3
+        {
+            creation = Some(actions.len());
+            let inherit = author.small(2) == 1;
+            let slot = author.keep(Holds::Process);
+            actions.push(Action::CreateProcess {
+                process: child.name.clone(),
+                first: 0,
+                inherit,
+                slot,
+            });
+        }
         let choice = *author.stream.weighted(&[
             (12, 0),
             (10, 1),
@@ -235,6 +240,8 @@ fn actions(stream: &mut Stream, world: &Configuration, own: usize, bias: &Bias) 
             (2, 9),
         ]);
         match choice {
+            // Memory that was not to be had would end it.
+            4 | 6 if critical => actions.push(Action::Load { word: author.small(128).into() }),
             0 => actions.extend(transfer(&mut author, world)),
             1 => {
                 let device = author.stream.pick(&devices).copied();
@@ -247,7 +254,7 @@ fn actions(stream: &mut Stream, world: &Configuration, own: usize, bias: &Bias) 
             4 => actions.extend(page(&mut author)),
             5 => actions.extend(event(&mut author)),
             6 => actions.extend(section(&mut author)),
-            7 => actions.extend(share(&mut author, &others)),
+            7 => actions.extend(share(&mut author, &world.components[own].name, &others)),
             8 => {
                 if let Some(slot) = author
                     .slot(|held| matches!(held, Holds::Event | Holds::Device(_) | Holds::Process))
@@ -274,6 +281,15 @@ fn actions(stream: &mut Stream, world: &Configuration, own: usize, bias: &Bias) 
         ];
         actions.extend(author.stream.pick(&ways).map(|&how| Action::Crash { how }));
     }
+    if critical {
+        actions.push(Action::Wait);
+    }
+    // The child does what comes in the last third, with no handles but those it inherits.
+    let last_third = u8::try_from(actions.len() * 2 / 3).expect("few actions");
+    if let Some(Action::CreateProcess { first, .. }) = creation.and_then(|at| actions.get_mut(at)) {
+        *first = last_third;
+    }
+    debug_assert!(actions.len() as u64 <= crate::kernel::layout::ACTIONS_MAX);
     actions.truncate(usize::try_from(crate::kernel::layout::ACTIONS_MAX).expect("few"));
     actions
 }
@@ -305,6 +321,10 @@ fn transfer(author: &mut Author<'_>, world: &Configuration) -> Option<Action> {
     })
 }
 
+const fn can_store(held: Holds) -> bool {
+    matches!(held, Holds::Page | Holds::View { writable: true })
+}
+
 fn page(author: &mut Author<'_>) -> Option<Action> {
     let word = u16::from(author.small(64)) * 8;
     Some(match author.small(5) {
@@ -315,11 +335,11 @@ fn page(author: &mut Author<'_>) -> Option<Action> {
             Action::Free { slot }
         }
         2 | 3 => {
-            let slot = author.slot(|held| matches!(held, Holds::Page | Holds::View))?;
+            let slot = author.slot(can_store)?;
             Action::StoreThrough { slot, word, value: author.value() }
         }
         _ => {
-            let slot = author.slot(|held| matches!(held, Holds::Page | Holds::View))?;
+            let slot = author.slot(|held| matches!(held, Holds::Page | Holds::View { .. }))?;
             Action::LoadThrough { slot, word }
         }
     })
@@ -336,28 +356,32 @@ fn event(author: &mut Author<'_>) -> Option<Action> {
 fn section(author: &mut Author<'_>) -> Option<Action> {
     Some(match author.small(4) {
         0 => {
-            let (section, access) = (author.small(2), 1 + 2 * author.small(2));
-            Action::OpenSection { section, access, slot: author.keep(Holds::Section) }
+            let (section, writable) = (author.small(2), author.small(2) == 1);
+            let slot = author.keep(Holds::Section { writable });
+            Action::OpenSection { section, access: if writable { 3 } else { 1 }, slot }
         }
         1 => {
-            let slot = author.slot(|held| held == Holds::Section)?;
-            Action::MapView { slot, view: author.keep(Holds::View) }
+            let slot = author.slot(|held| matches!(held, Holds::Section { .. }))?;
+            let writable = author.slots[usize::from(slot)] == Holds::Section { writable: true };
+            Action::MapView { slot, view: author.keep(Holds::View { writable }) }
         }
         2 => {
-            let slot = author.slot(|held| held == Holds::View)?;
+            let slot = author.slot(|held| matches!(held, Holds::View { .. }))?;
             Action::LoadThrough { slot, word: u16::from(author.small(64)) }
         }
         _ => {
-            let view = author.slot(|held| held == Holds::View)?;
+            let view = author.slot(|held| matches!(held, Holds::View { .. }))?;
             author.drop(view);
             Action::UnmapView { view }
         }
     })
 }
 
-fn share(author: &mut Author<'_>, others: &[&str]) -> Option<Action> {
+fn share(author: &mut Author<'_>, own: &str, others: &[&str]) -> Option<Action> {
     if author.small(2) == 0 {
-        let process = (*author.stream.pick(others)?).to_owned();
+        // Policy refuses all but the own process and children.
+        let other = (*author.stream.pick(others)?).to_owned();
+        let process = if author.small(2) == 0 { own.to_owned() } else { other };
         return Some(Action::OpenProcess { process, access: 8, slot: author.keep(Holds::Process) });
     }
     let process = author.slot(|held| held == Holds::Process)?;

@@ -8,6 +8,7 @@ mod check;
 mod error;
 pub mod generate;
 pub mod library;
+mod problem;
 mod read;
 #[cfg(any(test, feature = "proptest"))]
 pub mod strategies;
@@ -19,9 +20,9 @@ use serde::{Deserialize, Serialize};
 use crate::faults::PlannedFault;
 use crate::world::configuration::{Configuration, hex};
 
-pub use check::{Problem, Step};
 pub use error::{ScenarioError, ScenarioErrors};
 pub use generate::Bias;
+pub use problem::{Problem, Step};
 pub use vocabulary::Vocabulary;
 
 /// The number of the text form that this version reads and writes.

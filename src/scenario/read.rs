@@ -9,7 +9,8 @@ use core::ops::Range;
 use serde::Deserialize;
 use toml::de::{DeTable, DeValue};
 
-use super::check::{Step, unknown};
+use super::check::unknown;
+use super::problem::Step;
 use super::{Expectation, FORMAT, Scenario, ScenarioError, ScenarioErrors, Vocabulary};
 use crate::base::nearest;
 use crate::faults::{PlannedFault, is_point};
