@@ -32,7 +32,42 @@ pub(super) struct Resource {
     pub(super) users: PrincipalSet,
 }
 
+/// The influence relation of a whole run, to be set beside another run of the same world: what a fault
+/// prevents (a process is never created, a section never mapped) leaves no trace of its own.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Influence {
+    reached: Vec<PrincipalSet>,
+    sharing: PrincipalSet,
+}
+
 impl Authority {
+    /// The influence relation as it stands.
+    #[must_use]
+    pub fn influence(&self) -> Influence {
+        let all = || self.roster.iter().map(|(principal, _)| principal);
+        let sharing = all().filter(|&one| self.has_shared_resources(one));
+        Influence {
+            sharing: sharing.fold(PrincipalSet::NOBODY, PrincipalSet::with),
+            reached: all().map(|one| self.influences(one)).collect(),
+        }
+    }
+
+    /// Everybody whose observations may differ, with leave, from those of the golden run when faults
+    /// strike in `origins`: whom these influence in either run, and whoever shares anything that
+    /// changes with anybody.
+    #[must_use]
+    pub fn may_differ(&self, origins: PrincipalSet, golden: Option<&Influence>) -> PrincipalSet {
+        let now = self.influence();
+        let both = core::iter::once(&now).chain(golden);
+        both.fold(origins, |set, influence| {
+            let reached = origins
+                .iter()
+                .filter_map(|one| influence.reached.get(usize::from(one.0)))
+                .fold(influence.sharing, |set, one| set.union(*one));
+            set.union(reached)
+        })
+    }
+
     /// Everybody whose observations `principal` may change with leave, itself included.
     #[must_use]
     pub fn influences(&self, principal: Principal) -> PrincipalSet {

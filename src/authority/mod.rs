@@ -42,6 +42,7 @@ pub use region::Region;
 
 use books::Undo;
 use handles::Use;
+pub use influence::Influence;
 use influence::Resource;
 use region::Regions;
 use state::State;

@@ -124,9 +124,7 @@ fn describe(
     let struck = judge.struck();
     let is_contained = is_contained(world, judge);
     let differing = differing(world, judge, golden, first != Rest::Quiescent || crash.is_some());
-    let allowed = struck.iter().fold(struck, |set, one| {
-        if roster.kind(one).is_process() { set.union(judge.authority.influences(one)) } else { set }
-    });
+    let allowed = judge.authority.may_differ(struck, Some(&golden.influence));
     let deviated: Vec<Principal> = if crash.is_some() {
         Vec::new()
     } else {
@@ -134,8 +132,7 @@ fn describe(
             .iter()
             .filter(|&one| !struck.contains(one))
             .filter(|&one| {
-                !is_contained
-                    || !allowed.contains(one) && !judge.authority.has_shared_resources(one)
+                !is_contained || !allowed.contains(one)
             })
             .collect()
     };
@@ -146,7 +143,7 @@ fn describe(
     if is_contained && !struck.is_empty() {
         let waits = unfinished(judge, golden)
             .iter()
-            .any(|one| !allowed.contains(one) && !judge.authority.has_shared_resources(one));
+            .any(|one| !allowed.contains(one));
         if !deviated.is_empty() || waits && crash.is_none() {
             guarantees.push(CONTAINED.to_owned());
         }

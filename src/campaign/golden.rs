@@ -1,6 +1,6 @@
 //! The golden run: the same scenario with an empty plan, and what it reached.
 
-use crate::authority::Observations;
+use crate::authority::{Influence, Observations};
 use crate::base::{PrincipalSet, TraceHash};
 use crate::injection::PointRecord;
 use crate::invariants::Violation;
@@ -25,6 +25,8 @@ pub struct Golden {
     pub trace: TraceHash,
     /// What each principal saw.
     pub observations: Observations,
+    /// Who could influence whom.
+    pub influence: Influence,
     /// How processes ended.
     pub endings: Endings,
     /// Processes alive at the end.
@@ -59,6 +61,7 @@ impl Golden {
             events: judge.events(),
             trace: judge.trace(),
             observations: judge.authority.observations().clone(),
+            influence: judge.authority.influence(),
             endings: *judge.endings(),
             alive: judge.authority.alive(),
             violations: watch.violations().to_vec(),

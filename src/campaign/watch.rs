@@ -41,6 +41,7 @@ impl Watch {
         let end = End {
             rest,
             golden: golden.map(|golden| &golden.observations),
+            golden_influence: golden.map(|golden| &golden.influence),
             origins: judge.struck(),
         };
         self.registry.at_rest(&evidence, &end, &mut self.findings);

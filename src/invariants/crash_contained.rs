@@ -9,7 +9,7 @@
 //! Source: Microsoft Learn, "User mode and kernel mode": "if an application crashes, the crash is limited
 //! to that one application".
 
-use crate::base::{PrincipalKind, PrincipalSet};
+use crate::base::PrincipalKind;
 
 use super::{End, Evidence, Findings, Invariant, Kinds, RestKind};
 
@@ -43,13 +43,9 @@ impl Invariant for CrashContained {
         if !is_user_mode || !is_ours {
             return;
         }
-        let allowed = end
-            .origins
-            .iter()
-            .fold(PrincipalSet::NOBODY, |set, origin| set.union(authority.influences(origin)));
+        let allowed = authority.may_differ(end.origins, end.golden_influence);
         for (principal, entry) in roster.iter() {
-            let is_exempt =
-                allowed.contains(principal) || authority.has_shared_resources(principal);
+            let is_exempt = allowed.contains(principal);
             if entry.kind != PrincipalKind::Application || is_exempt {
                 continue;
             }

@@ -121,6 +121,8 @@ fields! {
         DEVICE_COUNT = 0x50 "device count",
         /// Stays 0: whoever waits for it waits for good.
         NEVER = 0x58 "word that never becomes nonzero",
+        /// Bit set of the principal numbers that new processes may take.
+        SPAWNABLE = 0x60 "numbers for new processes",
         /// First of 16 device object pointers.
         DEVICES = 0x80 "device table",
         /// First of 64 process object pointers, by the process's principal number.

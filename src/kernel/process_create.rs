@@ -46,7 +46,10 @@ routine! {
         if number >= PROCESSES_MAX || number <= u64::from(Principal::HAL.0) {
             return Ok(answer(p, status::INVALID_PARAMETER, 0));
         }
-        if p.load(address::KERNEL_DATA + number * 8, kernel_data::PROCESSES)? != 0 {
+        let spawnable = p.load(address::KERNEL_DATA, kernel_data::SPAWNABLE)?;
+        if spawnable >> number & 1 == 0
+            || p.load(address::KERNEL_DATA + number * 8, kernel_data::PROCESSES)? != 0
+        {
             return Ok(answer(p, status::INVALID_PARAMETER, 0));
         }
         p.set_local(0, number)?;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::base::{Principal, Roster, VirtAddr};
 use crate::kernel;
-use crate::kernel::layout::{address, switches};
+use crate::kernel::layout::{address, kernel_data, switches};
 use crate::kernel::loader::{FirstProcess, Loader};
 use crate::machine::device::{Device, DeviceKind};
 use crate::machine::paging::x86_64::{ControlFlags, Controls};
@@ -210,6 +210,9 @@ impl World {
                 _ => {}
             }
         }
+        let spawned = configuration.components.iter().enumerate().filter(|(_, component)| component.spawned);
+        let numbers = spawned.fold(0, |bits, (index, _)| bits | 1 << (index + 2));
+        loader.put(address::KERNEL_DATA, kernel_data::SPAWNABLE, numbers);
         loader.finish();
 
         for component in configuration.components.iter().filter(|c| c.content.is_some()) {

@@ -3,7 +3,7 @@
 use core::cell::RefCell;
 
 use crate::authority::{
-    Authority, Disclosure, FalseClaim, Observations, Residue, TableStore, Trespass, Withdrawal,
+    Authority, Disclosure, FalseClaim, Influence, Observations, Residue, TableStore, Trespass, Withdrawal,
 };
 use crate::base::{KernelMap, Principal, PrincipalSet};
 use crate::machine::Machine;
@@ -29,6 +29,8 @@ pub struct End<'a> {
     pub rest: RestKind,
     /// What everybody saw in the golden run; `None` when this is the golden run.
     pub golden: Option<&'a Observations>,
+    /// Who could influence whom in the golden run; `None` when this is the golden run.
+    pub golden_influence: Option<&'a Influence>,
     /// In whom faults struck.
     pub origins: PrincipalSet,
 }
