@@ -131,9 +131,7 @@ fn describe(
         differing
             .iter()
             .filter(|&one| !struck.contains(one))
-            .filter(|&one| {
-                !is_contained || !allowed.contains(one)
-            })
+            .filter(|&one| !is_contained || !allowed.contains(one))
             .collect()
     };
 
@@ -141,9 +139,7 @@ fn describe(
     let mut guarantees = watch.names(promised);
     let exposures = watch.names(|scope| !promised(scope));
     if is_contained && !struck.is_empty() {
-        let waits = unfinished(judge, golden)
-            .iter()
-            .any(|one| !allowed.contains(one));
+        let waits = unfinished(judge, golden).iter().any(|one| !allowed.contains(one));
         if !deviated.is_empty() || waits && crash.is_none() {
             guarantees.push(CONTAINED.to_owned());
         }

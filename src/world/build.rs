@@ -210,7 +210,8 @@ impl World {
                 _ => {}
             }
         }
-        let spawned = configuration.components.iter().enumerate().filter(|(_, component)| component.spawned);
+        let spawned =
+            configuration.components.iter().enumerate().filter(|(_, component)| component.spawned);
         let numbers = spawned.fold(0, |bits, (index, _)| bits | 1 << (index + 2));
         loader.put(address::KERNEL_DATA, kernel_data::SPAWNABLE, numbers);
         loader.finish();

@@ -3,7 +3,8 @@
 use core::cell::RefCell;
 
 use crate::authority::{
-    Authority, Disclosure, FalseClaim, Influence, Observations, Residue, TableStore, Trespass, Withdrawal,
+    Authority, Disclosure, FalseClaim, Influence, Observations, Residue, TableStore, Trespass,
+    Withdrawal,
 };
 use crate::base::{KernelMap, Principal, PrincipalSet};
 use crate::machine::Machine;
