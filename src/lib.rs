@@ -3,6 +3,9 @@
 pub mod authority;
 pub mod base;
 pub mod campaign;
+#[cfg(feature = "cli")]
+pub mod cli;
+pub mod counterexample;
 pub mod faults;
 pub mod injection;
 pub mod invariants;
