@@ -10,11 +10,13 @@
 //! | [`series`] | how are many plans run in one world? |
 //! | [`verdict`] | is that what was expected? |
 //! | [`tally`] | what do all outcomes come to? |
+//! | [`sentence`] | how is a campaign said in a test? |
 //! | [`workers`] | how is that spread over threads without changing it? |
 
 pub mod experiment;
 pub mod golden;
 pub mod judge;
+pub mod sentence;
 pub mod series;
 pub mod tally;
 pub mod trial;
@@ -24,6 +26,7 @@ pub mod workers;
 
 pub use golden::Golden;
 pub use judge::Judge;
+pub use sentence::Findings;
 pub use series::{Case, Series, SeriesError, SeriesOptions};
 pub use tally::{Origin, Tally};
 pub use trial::{Registries, Trial, TrialError};
