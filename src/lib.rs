@@ -10,6 +10,7 @@
 //! | [`kernel`] | what does the operating system do when asked? |
 //! | [`world`] | what happens when one acts in the other? |
 //! | [`faults`] | what can go wrong? |
+//! | [`invariants`] | what must stay true? |
 //! | [`scenario`] | what shall we try? |
 //! | [`outcome`] | what became of it? |
 //! | [`minimise`] | what is the least that still shows it? |
