@@ -25,7 +25,7 @@
 //! use ringfence::campaign::Campaign;
 //!
 //! Campaign::on_builtin("standard")
-//!     .with_faults(["wild-write", "crash"])
+//!     .with_faults(["wild-write"])
 //!     .experiments(20)
 //!     .run_all()
 //!     .assert_guarantees_hold();

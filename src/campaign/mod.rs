@@ -26,7 +26,7 @@ pub mod workers;
 
 pub use golden::Golden;
 pub use judge::Judge;
-pub use sentence::Findings;
+pub use sentence::Results;
 pub use series::{Case, Series, SeriesError, SeriesOptions};
 pub use tally::{Origin, Tally};
 pub use trial::{Registries, Trial, TrialError};

@@ -15,15 +15,17 @@
 use core::fmt::Write as _;
 use core::ops::Range;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use crate::base::PrincipalKind;
 use crate::faults::Kind;
+use crate::invariants;
 use crate::outcome::Class;
 use crate::scenario::{Scenario, library};
 use crate::world::Drivers;
 use crate::world::components;
 
+use super::tally::Origin;
 use super::workers::{Campaign, Example, Report};
 
 /// The environment variable that restricts a campaign to the world of one seed.
@@ -78,6 +80,13 @@ impl Campaign {
         self
     }
 
+    /// Held to these invariants: `Registry::all().with(mine)` are all there are and one of yours.
+    #[must_use]
+    pub fn held_to(mut self, invariants: invariants::Registry) -> Self {
+        self.registries.invariants = Arc::new(invariants);
+        self
+    }
+
     /// With these drivers beside those that come with the crate, for scenarios to name.
     #[must_use]
     pub fn with_my_drivers(mut self, mine: Drivers) -> Self {
@@ -117,7 +126,7 @@ impl Campaign {
     /// When a world can't be built or a fault can't be made, which is a mistake in the test; or when
     /// the variable holds no number.
     #[must_use]
-    pub fn run_all(mut self) -> Findings {
+    pub fn run_all(mut self) -> Results {
         if let Some(seed) = seed_from_environment() {
             self.seeds = seed..seed.saturating_add(1);
         }
@@ -131,7 +140,7 @@ impl Campaign {
             }
         }
         match self.run(&AtomicBool::new(false), |_| {}) {
-            Ok(report) => Findings { report, campaign: self },
+            Ok(report) => Results { report, campaign: self },
             Err((seed, error)) => panic!("the world of seed {seed} can't be run: {error}"),
         }
     }
@@ -147,13 +156,13 @@ fn seed_from_environment() -> Option<u64> {
 }
 
 /// What a campaign found, to be held to something.
-pub struct Findings {
+pub struct Results {
     /// The numbers.
     pub report: Report,
     campaign: Campaign,
 }
 
-impl Findings {
+impl Results {
     /// Holds the code under test to its guarantees.
     ///
     /// # Panics
@@ -180,8 +189,11 @@ impl Findings {
             report.total.violations, report.total.experiments
         );
         for (seed, what) in report.golden_violations.iter().take(TOLD_MAX) {
-            let _ =
-                writeln!(text, "violated   {what}, without any fault, in the world of seed {seed}");
+            let _ = writeln!(
+                text,
+                "violated   {}, without any fault, in the world of seed {seed}",
+                what.invariant
+            );
         }
         for example in report.violations.iter().take(TOLD_MAX) {
             self.tell(&mut text, example);
@@ -244,7 +256,7 @@ impl Findings {
 }
 
 impl Report {
-    /// As [`Findings::cells_text`].
+    /// As [`Results::cells_text`].
     #[must_use]
     pub fn cells_text(&self) -> String {
         let mut text = String::new();
@@ -258,10 +270,10 @@ impl Report {
 }
 
 /// What a cell says about the architecture. The class alone does not say whether a case was within a
-/// guarantee: a flipped bit in the kernel, drawn for an application, is not, and what an application
-/// shares with another it may change. Such cells say that nothing was promised that did not hold.
-fn standing(origin: PrincipalKind, class: Class) -> &'static str {
-    let is_user_mode = matches!(origin, PrincipalKind::Application | PrincipalKind::DriverHost);
+/// guarantee: what an application shares with another it may change, and a critical process may stop
+/// the machine. Such cells say that nothing was promised that did not hold.
+fn standing(origin: Origin, class: Class) -> &'static str {
+    let is_user_mode = matches!(origin, Origin::Application | Origin::UserModeDriver);
     match class {
         Class::GuaranteeViolated => "guarantee violated",
         Class::NotActivated => "nothing tried",
