@@ -32,3 +32,13 @@ fn the_corpus_of_translate_holds_and_reaches_every_kind_of_outcome() {
     let codes = outcomes.iter().filter(|outcome| outcome.starts_with("page fault")).count();
     assert!(codes >= 10, "{outcomes:?}");
 }
+
+#[test]
+fn the_corpus_of_world_holds() {
+    replay("world", ringfence_fuzz::world::run);
+}
+
+#[test]
+fn the_corpus_of_scenario_text_holds() {
+    replay("scenario_text", ringfence_fuzz::scenario_text::run);
+}

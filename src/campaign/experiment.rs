@@ -12,9 +12,9 @@ use super::judge::Judge;
 use super::watch::Watch;
 
 /// Steps a run may take beyond twice what the golden run took, before it counts as hung.
-const PATIENCE: u64 = 4_000;
+pub(crate) const PATIENCE: u64 = 4_000;
 /// Turns of the clock that are granted besides, so that others finish beside a process that spins.
-const TURNS: u64 = 60;
+pub(crate) const TURNS: u64 = 60;
 
 /// How a run is continued after a stop.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

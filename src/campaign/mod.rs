@@ -8,22 +8,28 @@
 //! | [`experiment`] | what became of one plan? |
 //! | [`trial`] | how is a stored scenario run? |
 //! | [`series`] | how are many plans run in one world? |
+//! | [`verdict`] | is that what was expected? |
 //! | [`tally`] | what do all outcomes come to? |
+//! | [`sentence`] | how is a campaign said in a test? |
 //! | [`workers`] | how is that spread over threads without changing it? |
 
 pub mod experiment;
 pub mod golden;
 pub mod judge;
+pub mod sentence;
 pub mod series;
 pub mod tally;
 pub mod trial;
+pub mod verdict;
 pub mod watch;
 pub mod workers;
 
 pub use golden::Golden;
 pub use judge::Judge;
+pub use sentence::Results;
 pub use series::{Case, Series, SeriesError, SeriesOptions};
 pub use tally::{Origin, Tally};
-pub use trial::{Trial, TrialError};
+pub use trial::{Registries, Trial, TrialError};
+pub use verdict::{class_of, missed};
 pub use watch::Watch;
 pub use workers::{Campaign, Progress, Report};

@@ -3,7 +3,7 @@
 use crate::base::{Principal, PrincipalKind, Seed};
 use crate::faults::{Family, PlannedFault, Wanted};
 use crate::injection::PointRecord;
-use crate::outcome::Outcome;
+use crate::outcome::{Class, Outcome};
 use crate::scenario::Scenario;
 
 use super::experiment::{AfterStop, conclude};
@@ -34,6 +34,18 @@ pub struct Case {
     pub origin: Origin,
     /// What became of it.
     pub outcome: Outcome,
+}
+
+impl Case {
+    /// The class tables count it in: what came of a fault, so nothing when none struck, whatever
+    /// the world does by itself.
+    #[must_use]
+    pub fn class(&self) -> Class {
+        if self.outcome.activation.strikes == 0 && self.outcome.guarantees.is_empty() {
+            return Class::NotActivated;
+        }
+        self.outcome.class()
+    }
 }
 
 /// Why a series can't be run.

@@ -107,7 +107,7 @@ impl Tally {
         if !outcome.guarantees.is_empty() {
             self.violations += 1;
         }
-        *self.cells.entry((case.origin, outcome.class())).or_default() += 1;
+        *self.cells.entry((case.origin, case.class())).or_default() += 1;
     }
 
     /// Takes in another tally.
@@ -128,10 +128,10 @@ impl Tally {
     /// One world's contribution to a cell's share of what struck.
     #[must_use]
     pub fn world_count(&self, origin: Origin, class: Class) -> WorldCount {
-        WorldCount {
-            events: self.cells.get(&(origin, class)).copied().unwrap_or(0),
-            experiments: self.struck.get(&origin).copied().unwrap_or(0),
-        }
+        let experiments = self.struck.get(&origin).copied().unwrap_or(0);
+        let events = self.cells.get(&(origin, class)).copied().unwrap_or(0);
+        // A guarantee can be violated in a run that no fault struck.
+        WorldCount { events: events.min(experiments), experiments }
     }
 }
 

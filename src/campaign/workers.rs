@@ -131,8 +131,13 @@ impl Campaign {
                 let next = &next;
                 scope.spawn(move || {
                     loop {
-                        let seed = next.fetch_add(1, Ordering::Relaxed);
-                        if seed >= self.seeds.end || stop.load(Ordering::Relaxed) {
+                        // The last seed has no successor to count to.
+                        let taken =
+                            next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |seed| {
+                                (seed < self.seeds.end).then(|| seed + 1)
+                            });
+                        let Ok(seed) = taken else { break };
+                        if stop.load(Ordering::Relaxed) {
                             break;
                         }
                         let result = self.run_world(seed);
@@ -202,8 +207,7 @@ impl Campaign {
                     case: case.clone(),
                 });
             }
-            let first =
-                result.examples.entry((case.origin, case.outcome.class())).or_insert(case.number);
+            let first = result.examples.entry((case.origin, case.class())).or_insert(case.number);
             *first = (*first).min(case.number);
             cases.push((case.number, digest_of(&case)));
         })?;

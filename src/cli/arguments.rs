@@ -11,7 +11,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
     long_about = "Deterministic fault injection for the boundary between user mode and kernel mode.\n\n\
         Without a command it runs a campaign over generated worlds and prints what a fault can reach.",
     after_help = EXAMPLES,
-    subcommand_required = false
+    subcommand_required = false,
+    args_conflicts_with_subcommands = true
 )]
 pub(crate) struct Arguments {
     /// What to do; a campaign when nothing is said.
@@ -37,6 +38,9 @@ Exit codes:
   2    a mistake in the arguments or a file
   130  interrupted; what was printed is marked partial";
 
+/// Experiments in each world when nothing is said.
+pub(crate) const EXPERIMENTS: u32 = 200;
+
 /// One command.
 #[derive(Subcommand, Debug)]
 pub(crate) enum Command {
@@ -50,8 +54,6 @@ pub(crate) enum Command {
     Explain(ExplainArguments),
     /// Lists what there is.
     List(ListArguments),
-    /// Flips every byte of the kernel's structures once and says which are ever looked at.
-    LiveBytes(LiveBytesArguments),
 }
 
 /// Options of `campaign`.
@@ -63,7 +65,7 @@ pub(crate) struct CampaignArguments {
     #[arg(long, value_name = "RANGE", default_value = "0..60", value_parser = seed_range)]
     pub(crate) seeds: SeedRange,
     /// Experiments in each world.
-    #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = EXPERIMENTS, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) experiments: u32,
     /// Worker threads; as many as there are processors when left out. The result is the same.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
@@ -152,17 +154,6 @@ pub(crate) enum Listing {
     Classes,
 }
 
-/// Options of `live-bytes`.
-#[derive(Args, Debug)]
-pub(crate) struct LiveBytesArguments {
-    /// A built-in scenario's name or a TOML file.
-    #[arg(default_value = "standard")]
-    pub(crate) scenario: String,
-    /// One JSON object a line instead of a table.
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
 /// Seeds from the first to the one before the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SeedRange {
@@ -183,14 +174,17 @@ fn seed_range(text: &str) -> Result<SeedRange, String> {
     match text.split_once("..") {
         None => {
             let first = number(text)?;
-            let end = first.checked_add(1).ok_or("the largest seed has no successor; use FIRST..END")?;
+            let end =
+                first.checked_add(1).ok_or("the largest seed has no successor; use FIRST..END")?;
             Ok(SeedRange { first, end })
         }
         Some((first, end)) => {
             let (first, end) = (number(first)?, number(end)?);
             if end <= first {
                 let (low, high) = (end, first.saturating_add(1));
-                return Err(format!("no seed from {first} to before {end}; expected FIRST..END as in {low}..{high}"));
+                return Err(format!(
+                    "no seed from {first} to before {end}; expected FIRST..END as in {low}..{high}"
+                ));
             }
             Ok(SeedRange { first, end })
         }

@@ -545,7 +545,7 @@ impl Processor<'_> {
     /// As [`load_at`](Self::load_at).
     #[inline]
     pub fn local(&mut self, number: u64) -> Result<u64, Trap> {
-        let at = self.get(Reg::Rsp).wrapping_add(number * 8);
+        let at = self.get(Reg::Rsp).wrapping_add(number.wrapping_mul(8));
         self.load_at(at, self.stack_structure())
     }
 
@@ -556,14 +556,14 @@ impl Processor<'_> {
     /// As [`store_at`](Self::store_at).
     #[inline]
     pub fn set_local(&mut self, number: u64, value: u64) -> Result<(), Trap> {
-        let at = self.get(Reg::Rsp).wrapping_add(number * 8);
+        let at = self.get(Reg::Rsp).wrapping_add(number.wrapping_mul(8));
         self.store_at(at, self.stack_structure(), value)
     }
 
     /// The address of a local, to hand to a callee.
     #[must_use]
     pub fn local_address(&self, number: u64) -> u64 {
-        self.get(Reg::Rsp).wrapping_add(number * 8)
+        self.get(Reg::Rsp).wrapping_add(number.wrapping_mul(8))
     }
 
     /// Pushes a word.

@@ -6,6 +6,7 @@
 
 mod check;
 mod error;
+pub mod fuzz_input;
 pub mod generate;
 pub mod library;
 mod problem;

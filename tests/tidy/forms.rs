@@ -119,7 +119,8 @@ pub(crate) fn headless(sources: &Sources) -> Vec<String> {
     let mut breaches = Vec::new();
     for (path, text) in sources {
         let is_one = path.starts_with("src/faults/") || path.starts_with("src/invariants/");
-        let is_other = path.ends_with("/mod.rs") || path.ends_with("/tests.rs");
+        let is_other =
+            path.ends_with("/mod.rs") || path.ends_with("/tests.rs") || path.contains("/tests/");
         if !is_one || is_other || SUPPORT.iter().any(|(support, _)| support == path) {
             continue;
         }

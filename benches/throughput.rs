@@ -1,0 +1,157 @@
+//! How fast is it? Checked events and classified experiments per second on one core.
+//!
+//!     cargo bench --bench throughput
+//!
+//! Nothing is asserted. Each row is the least, the median and the most of several repetitions.
+
+use std::time::Duration;
+use std::time::Instant;
+
+use ringfence::base::{Event, EventKind, Seed, Witness};
+use ringfence::campaign::trial::Registries;
+use ringfence::campaign::{Judge, Series, SeriesOptions, Trial};
+use ringfence::scenario::{Scenario, library};
+use ringfence::world::World;
+
+const REPETITIONS: usize = 5;
+const EXPERIMENTS: u32 = 1000;
+
+/// Counts what a run consists of.
+#[derive(Default)]
+struct Counts {
+    events: u64,
+    calls: u64,
+    requests: u64,
+}
+
+impl Witness for Counts {
+    fn event(&mut self, event: &Event) {
+        self.events += 1;
+        self.calls += u64::from(event.kind == EventKind::Request);
+        self.requests += u64::from(event.kind == EventKind::RequestHandover);
+    }
+}
+
+#[allow(clippy::disallowed_methods, reason = "a benchmark measures the host's time")]
+fn timed<R>(work: impl FnOnce() -> R) -> (Duration, R) {
+    let start = Instant::now();
+    let result = work();
+    (start.elapsed(), result)
+}
+
+fn row(name: &str, mut values: Vec<f64>) {
+    values.sort_by(f64::total_cmp);
+    let (least, most) = (values[0], values[values.len() - 1]);
+    let median = values[values.len() / 2];
+    println!("{name:<52} {least:>12.0} {median:>12.0} {most:>12.0}");
+}
+
+fn standard() -> Scenario {
+    let builtin = library::find("standard").expect("it is built in");
+    Scenario::from_bytes(builtin.text.as_bytes()).expect("it is sound")
+}
+
+fn main() {
+    let scenario = standard();
+    let mut world =
+        World::build_with(&scenario.configuration, &ringfence::world::components::drivers())
+            .expect("it builds");
+    let fresh = world.checkpoint();
+    let mut counts = Counts::default();
+    world.run(&mut counts, u64::MAX);
+    world.restore(&fresh);
+    println!(
+        "the world `standard`, one run: {} events, {} system calls, {} requests handed over\n",
+        counts.events, counts.calls, counts.requests
+    );
+
+    println!("{:<52} {:>12} {:>12} {:>12}", "on one core, per second", "least", "median", "most");
+    let mut bare = Vec::new();
+    let mut checked = Vec::new();
+    let mut judge = Judge::new(world.machine.memory.words().len(), world.roster().clone());
+    let start = judge.checkpoint();
+    for _ in 0..REPETITIONS {
+        const RUNS: u32 = 200;
+        let (time, events) = timed(|| {
+            let mut counts = Counts::default();
+            for _ in 0..RUNS {
+                world.run(&mut counts, u64::MAX);
+                world.restore(&fresh);
+            }
+            counts.events
+        });
+        bare.push(events as f64 / time.as_secs_f64());
+        let (time, events) = timed(|| {
+            let mut events = 0;
+            for _ in 0..RUNS {
+                world.run(&mut judge, u64::MAX);
+                events += judge.events();
+                world.restore(&fresh);
+                judge.restore(&start);
+            }
+            events
+        });
+        checked.push(events as f64 / time.as_secs_f64());
+    }
+    row("events, counted only", bare);
+    row("events, with books and trace hash", checked);
+
+    // Whole runs: every experiment from the first step to the end.
+    let registries = Registries::default();
+    let options =
+        SeriesOptions { experiments: EXPERIMENTS, seed: Seed(1), kinds: Vec::new(), only: None };
+    let mut plans = Vec::new();
+    let series = Series::new(&scenario, &options, &registries).expect("it builds");
+    series.run(|_, case| plans.push(case.plan)).expect("the faults are made");
+    let mut trial = Trial::new(&scenario, &registries).expect("it builds");
+    let (mut whole, mut whole_events) = (Vec::new(), Vec::new());
+    for _ in 0..REPETITIONS {
+        let (time, events) = timed(|| {
+            let mut events = 0;
+            for plan in &plans {
+                let outcome = trial.run(std::slice::from_ref(plan)).expect("the fault is made");
+                std::hint::black_box(outcome.class());
+                events += trial.judge.events();
+            }
+            events
+        });
+        whole.push(plans.len() as f64 / time.as_secs_f64());
+        whole_events.push(events as f64 / time.as_secs_f64());
+    }
+    row("experiments, whole runs", whole);
+    row("events in them", whole_events);
+
+    // Forked: the golden prefix is walked once, each experiment starts before its strike.
+    let (mut forked, mut forked_events, mut normal) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut crashes, mut cases, mut after_fork) = (0u64, 0u64, 0u64);
+    for _ in 0..REPETITIONS {
+        (crashes, cases, after_fork) = (0, 0, 0);
+        let series = Series::new(&scenario, &options, &registries).expect("it builds");
+        let mut walked = 0;
+        let (time, ()) = timed(|| {
+            series
+                .run(|trial, case| {
+                    let before = case.outcome.activation.first.unwrap_or(0);
+                    after_fork += trial.judge.events().saturating_sub(before);
+                    walked = walked.max(before);
+                    cases += 1;
+                    crashes += u64::from(case.outcome.detection.is_some());
+                    std::hint::black_box(case.outcome.class());
+                })
+                .expect("the faults are made");
+        });
+        let seconds = time.as_secs_f64();
+        let events = (after_fork + walked) as f64;
+        forked.push(cases as f64 / seconds);
+        forked_events.push(events / seconds);
+        normal.push(events / 200.0 / seconds);
+    }
+    row("experiments, forked before the strike", forked);
+    row("events after the strikes", forked_events);
+    row("the same as experiments of 200 events", normal);
+    println!(
+        "\n{cases} experiments; {} events each after the strike; an exception, bug check or reset in {crashes}",
+        after_fork / cases.max(1)
+    );
+    println!("caption: both kinds are classified; \"forked\" reuses the run up to the strike");
+}

@@ -1,0 +1,127 @@
+//! `ringfence list`: what there is.
+
+use std::io::Write;
+
+use serde_json::{Value, json};
+
+use crate::faults::Registry;
+use crate::invariants::Scope;
+use crate::outcome::Class;
+use crate::report::table::{Column, table};
+use crate::scenario::{Scenario, Vocabulary, library};
+use crate::world::WEAKNESSES;
+
+use super::arguments::{ListArguments, Listing};
+use super::{Ended, Failure};
+
+/// Lists what was asked for, one a line.
+pub(super) fn list(arguments: &ListArguments, out: &mut impl Write) -> Result<Ended, Failure> {
+    let (titles, rows) = match arguments.what {
+        Listing::Scenarios => scenarios()?,
+        Listing::Faults => faults(),
+        Listing::Invariants => invariants(),
+        Listing::Weaknesses => (
+            vec!["name", "about"],
+            WEAKNESSES.iter().map(|(name, _, about)| texts([name, about])).collect(),
+        ),
+        Listing::Classes => (
+            vec!["name", "meaning"],
+            Class::ALL.iter().map(|class| texts([class.name(), class.meaning()])).collect(),
+        ),
+    };
+    if arguments.json {
+        for row in &rows {
+            let fields =
+                titles.iter().zip(row).map(|(title, cell)| ((*title).to_owned(), cell.clone()));
+            writeln!(out, "{}", Value::Object(fields.collect()))?;
+        }
+        return Ok(Ended::Held);
+    }
+    // Sources are long and have their own line.
+    let shown: Vec<usize> = (0..titles.len()).filter(|&index| titles[index] != "source").collect();
+    let columns: Vec<Column> = shown.iter().map(|&index| Column::text(titles[index])).collect();
+    let cells: Vec<Vec<String>> =
+        rows.iter().map(|row| shown.iter().map(|&index| cell(&row[index])).collect()).collect();
+    write!(out, "{}", table(&columns, &cells))?;
+    if titles.contains(&"source") {
+        writeln!(
+            out,
+            "\nEach with its parameters and source: `ringfence list {} --json`",
+            plural(arguments.what)
+        )?;
+    }
+    Ok(Ended::Held)
+}
+
+const fn plural(what: Listing) -> &'static str {
+    match what {
+        Listing::Scenarios => "scenarios",
+        Listing::Faults => "faults",
+        Listing::Invariants => "invariants",
+        Listing::Weaknesses => "weaknesses",
+        Listing::Classes => "classes",
+    }
+}
+
+type Rows = (Vec<&'static str>, Vec<Vec<Value>>);
+
+fn texts<const N: usize>(cells: [&str; N]) -> Vec<Value> {
+    cells.iter().map(|cell| Value::from(*cell)).collect()
+}
+
+fn cell(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(items) => items.iter().map(cell).collect::<Vec<_>>().join(", "),
+        other => other.to_string(),
+    }
+}
+
+fn scenarios() -> Result<Rows, Failure> {
+    let vocabulary = Vocabulary::default();
+    let mut rows = Vec::new();
+    for builtin in library::ALL {
+        let scenario = Scenario::from_toml(builtin.name, builtin.text, &vocabulary)
+            .map_err(|errors| Failure::Mistake(errors.to_string()))?;
+        rows.push(texts([builtin.name, &scenario.about]));
+    }
+    Ok((vec!["name", "about"], rows))
+}
+
+fn faults() -> Rows {
+    let rows = Registry::default()
+        .kinds()
+        .iter()
+        .map(|kind| {
+            let points: Vec<&str> = kind.points.iter().map(|point| point.name()).collect();
+            vec![
+                json!(kind.name),
+                json!(kind.family.name()),
+                json!(kind.about),
+                json!({ "points": points, "parameters": kind.parameters, "from": kind.source }),
+            ]
+        })
+        .collect();
+    (vec!["name", "family", "about", "source"], rows)
+}
+
+/// What is asked of every run: of each state and step, and of the run as a whole.
+fn invariants() -> Rows {
+    use crate::campaign::experiment::{CONTAINED, SURVIVES};
+    let registry = crate::invariants::Registry::all();
+    let invariants = registry.iter().map(|invariant| {
+        let promised = match invariant.scope() {
+            Scope::Always => "always",
+            Scope::UserModePlans => "user-mode faults",
+        };
+        texts([invariant.name(), promised, invariant.sentence(), invariant.source()])
+    });
+    let own = "this crate's design: comparison with the golden run";
+    let contained = "Nobody else's results change beyond the influence relation.";
+    let of_whole_runs = [
+        texts([CONTAINED, "user-mode faults", contained, own]),
+        texts([SURVIVES, "user-mode faults", "The machine does not stop.", own]),
+    ];
+    let rows = invariants.chain(of_whole_runs).collect();
+    (vec!["name", "promised", "about", "source"], rows)
+}

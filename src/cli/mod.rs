@@ -1,0 +1,126 @@
+//! How is it asked? The command `ringfence`.
+//!
+//! One file per command. A command writes to the one writer it is given and returns what its exit
+//! code says; whatever keeps it from doing so is a [`Failure`], told in one place, here.
+
+mod arguments;
+mod campaign;
+mod explain;
+mod list;
+mod load;
+mod replay;
+mod run;
+mod save;
+mod table;
+
+use std::io::{self, BufWriter, Write};
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use arguments::{Arguments, Command};
+
+/// How a command ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Ended {
+    /// Everything held.
+    Held,
+    /// A guarantee was violated, or an expectation missed.
+    Violated,
+    /// Ctrl-C.
+    Interrupted,
+}
+
+/// Why a command could not be carried out.
+#[derive(Debug)]
+enum Failure {
+    /// Somebody's mistake, with its remedy: the whole message.
+    Mistake(String),
+    /// Nobody reads what is written any more.
+    ClosedPipe,
+}
+
+impl From<io::Error> for Failure {
+    /// What went wrong in writing to standard output.
+    fn from(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            return Self::ClosedPipe;
+        }
+        Self::Mistake(format!(
+            "error: can't write to standard output: {error}\n  = help: write it where there is room"
+        ))
+    }
+}
+
+impl Failure {
+    /// A mistake and what to do about it.
+    fn mistake(what: impl core::fmt::Display, remedy: impl core::fmt::Display) -> Self {
+        Self::Mistake(format!("error: {what}\n  = help: {remedy}"))
+    }
+}
+
+/// The program: arguments in, exit code out.
+#[must_use]
+pub fn main() -> ExitCode {
+    say_whose_bug_a_panic_is();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return told_by_clap(&error),
+    };
+    let mut out = BufWriter::new(io::stdout().lock());
+    let ended = carry_out(arguments, &mut out).and_then(|ended| {
+        out.flush()?;
+        Ok(ended)
+    });
+    match ended {
+        Ok(Ended::Held) | Err(Failure::ClosedPipe) => ExitCode::SUCCESS,
+        Ok(Ended::Violated) => ExitCode::from(1),
+        Ok(Ended::Interrupted) => ExitCode::from(130),
+        Err(Failure::Mistake(message)) => {
+            // What was found before the mistake is worth printing; where it can't be, the message
+            // says why.
+            let _ = out.flush();
+            let _ = writeln!(io::stderr(), "{message}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn carry_out(arguments: Arguments, out: &mut impl Write) -> Result<Ended, Failure> {
+    match arguments.command {
+        None => campaign::campaign(&arguments.campaign, out),
+        Some(Command::Campaign(arguments)) => campaign::campaign(&arguments, out),
+        Some(Command::Run(arguments)) => run::run(&arguments, out),
+        Some(Command::Replay(arguments)) => replay::replay(&arguments, out),
+        Some(Command::Explain(arguments)) => explain::explain(&arguments, out),
+        Some(Command::List(arguments)) => list::list(&arguments, out),
+    }
+}
+
+/// Help and version are asked for and go to standard output; everything else is a mistake.
+fn told_by_clap(error: &clap::Error) -> ExitCode {
+    let printed = error.print().and_then(|()| io::stdout().flush());
+    match printed.map_err(Failure::from) {
+        Err(Failure::Mistake(message)) => {
+            let _ = writeln!(io::stderr(), "{message}");
+            ExitCode::from(2)
+        }
+        _ if error.use_stderr() => ExitCode::from(2),
+        _ => ExitCode::SUCCESS,
+    }
+}
+
+/// A panic is never the user's mistake.
+fn say_whose_bug_a_panic_is() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        usual(panic);
+        let asked: Vec<String> =
+            std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
+        let _ = writeln!(
+            io::stderr(),
+            "this is a bug in ringfence; please report it with the lines above and the command:\n  {}",
+            asked.join(" ")
+        );
+    }));
+}

@@ -1,0 +1,202 @@
+//! A campaign's report as text and as JSON.
+
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+
+use crate::campaign::{Campaign, Origin, Report};
+use crate::outcome::Class;
+use crate::report::interval::{CAPTION, Estimate, Sample};
+
+use super::arguments::EXPERIMENTS;
+
+/// Columns of a bar that stands for all experiments that struck.
+const BAR: u64 = 40;
+
+/// What is told of a campaign beside its report.
+pub(super) struct Told<'a> {
+    pub(super) campaign: &'a Campaign,
+    /// The scenario as it was named, when one was.
+    pub(super) scenario: Option<&'a str>,
+    pub(super) report: &'a Report,
+}
+
+impl Told<'_> {
+    /// The command that runs one experiment again.
+    pub(super) fn replay(&self, seed: u64, number: u32) -> String {
+        let mut line = "ringfence campaign".to_owned();
+        if let Some(name) = self.scenario {
+            write!(line, " {name}").expect("a string takes everything");
+        }
+        write!(line, " --seeds {seed}").expect("a string takes everything");
+        if !self.campaign.kinds.is_empty() {
+            write!(line, " --fault {}", self.campaign.kinds.join(","))
+                .expect("a string takes everything");
+        }
+        if self.campaign.experiments != EXPERIMENTS {
+            write!(line, " --experiments {}", self.campaign.experiments)
+                .expect("a string takes everything");
+        }
+        write!(line, " --only {number}").expect("a string takes everything");
+        line
+    }
+
+    fn is_generated(&self) -> bool {
+        self.campaign.scenario.is_none()
+    }
+
+    /// The share of a cell in what struck, over generated worlds; of a fixed world the exact one.
+    fn estimate(&self, origin: Origin, class: Class) -> Estimate {
+        let counts = self.report.worlds.iter().map(|world| world.world_count(origin, class));
+        if self.is_generated() {
+            return counts.collect::<Sample>().estimate();
+        }
+        let all = self.report.total.world_count(origin, class);
+        core::iter::once(all).collect::<Sample>().estimate()
+    }
+
+    /// Cells of one origin in the classes' order, those not struck left out.
+    fn cells(&self, origin: Origin) -> Vec<(Class, u64)> {
+        let of = |class: Class| self.report.total.cells.get(&(origin, class)).copied().unwrap_or(0);
+        let struck = Class::ALL.iter().copied().filter(|class| *class != Class::NotActivated);
+        struck.map(|class| (class, of(class))).filter(|(_, count)| *count > 0).collect()
+    }
+
+    /// The whole report, lines of at most 100 columns.
+    pub(super) fn text(&self) -> String {
+        let mut text = String::new();
+        self.write_text(&mut text).expect("a string takes everything");
+        text
+    }
+
+    fn write_text(&self, to: &mut String) -> core::fmt::Result {
+        let Report { total, worlds, digest, is_partial, .. } = self.report;
+        let worlds_told = match self.scenario {
+            None => format!("{} generated worlds", worlds.len()),
+            Some(name) => format!("{name}, {} seeds", worlds.len()),
+        };
+        let partial = if *is_partial { "  PARTIAL: interrupted" } else { "" };
+        writeln!(
+            to,
+            "What one fault can reach: {} experiments on {worlds_told}{partial}",
+            total.experiments
+        )?;
+        for origin in Origin::ALL {
+            let cells = self.cells(origin);
+            let struck = total.struck.get(&origin).copied().unwrap_or(0);
+            let missed = total.cells.get(&(origin, Class::NotActivated)).copied().unwrap_or(0);
+            if struck + missed == 0 {
+                continue;
+            }
+            writeln!(to, "\n{} · struck {struck} of {}", origin.name(), struck + missed)?;
+            for (class, count) in cells {
+                let share = self.estimate(origin, class).to_string();
+                let eighths = count.saturating_mul(BAR * 2).checked_div(struck).unwrap_or(0);
+                let full = usize::try_from(eighths / 2).unwrap_or(0);
+                let mut bar = "█".repeat(full);
+                if eighths % 2 == 1 || full == 0 {
+                    bar.push('▌');
+                }
+                writeln!(
+                    to,
+                    "{}",
+                    format!("  {class:<18} {count:>7}  {share:<26} {bar}").trim_end()
+                )?;
+            }
+        }
+        writeln!(to)?;
+        if self.is_generated() && worlds.len() > 1 {
+            writeln!(to, "Shares of what struck; {CAPTION}.")?;
+        } else {
+            writeln!(to, "Shares of what struck, counted exactly on this world.")?;
+        }
+        self.write_replays(to)?;
+        writeln!(to, "\nexperiments          {:>12}", total.experiments)?;
+        writeln!(to, "struck               {:>12}", total.activated)?;
+        writeln!(to, "corrupt bytes read   {:>12}", total.consumed)?;
+        writeln!(to, "guarantees violated  {:>12}", total.violations)?;
+        writeln!(to, "digest               {digest}{partial}")?;
+        Ok(())
+    }
+
+    fn write_replays(&self, to: &mut String) -> core::fmt::Result {
+        let Report { examples, violations, golden_violations, .. } = self.report;
+        writeln!(to, "\nOne of each, as a story:")?;
+        for class in Class::ALL.iter().filter(|class| **class != Class::NotActivated) {
+            // The example that needs the fewest words: of the first origin of the table.
+            let found = Origin::ALL.iter().find_map(|origin| examples.get(&(*origin, *class)));
+            if let Some((seed, number)) = found {
+                writeln!(to, "  {class:<18} {}", self.replay(*seed, *number))?;
+            }
+        }
+        for (seed, found) in golden_violations {
+            let what = format!("{}: {}", found.invariant, found.detail);
+            writeln!(to, "\nviolated without any fault, seed {seed}: {what}")?;
+        }
+        if !violations.is_empty() {
+            writeln!(to, "\nGuarantees violated:")?;
+        }
+        for example in violations {
+            let (seed, case) = (example.seed, &example.case);
+            writeln!(
+                to,
+                "  {} by {} in {}",
+                case.outcome.guarantees.join(", "),
+                case.plan.kind,
+                case.plan.who
+            )?;
+            writeln!(to, "    {}", self.replay(seed, case.number))?;
+        }
+        Ok(())
+    }
+
+    /// One object a cell, then one a violation, then the summary.
+    pub(super) fn json(&self) -> Vec<Value> {
+        let Report { total, worlds, violations, golden_violations, digest, is_partial, .. } =
+            self.report;
+        let mut lines = Vec::new();
+        for (&(origin, class), &count) in &total.cells {
+            let estimate = self.estimate(origin, class);
+            let (share, low, high) = match estimate {
+                _ if class == Class::NotActivated => (None, None, None),
+                Estimate::Between { share, low, high, .. } => (Some(share), Some(low), Some(high)),
+                Estimate::Exact { share } => (Some(share), None, None),
+                Estimate::Always { .. } => (Some(1.0), None, None),
+                Estimate::Never { .. } | Estimate::Nothing => (None, None, None),
+            };
+            let replay = self.report.examples.get(&(origin, class));
+            lines.push(json!({
+                "origin": origin.name(),
+                "class": class.name(),
+                "count": count,
+                "struck": total.struck.get(&origin).copied().unwrap_or(0),
+                "share": share,
+                "low": low,
+                "high": high,
+                "replay": replay.map(|&(seed, number)| self.replay(seed, number)),
+            }));
+        }
+        for example in violations {
+            lines.push(json!({
+                "violation": example.case.outcome.guarantees,
+                "seed": example.seed,
+                "number": example.case.number,
+                "kind": example.case.plan.kind,
+                "who": example.case.plan.who,
+                "replay": self.replay(example.seed, example.case.number),
+            }));
+        }
+        lines.push(json!({ "summary": {
+            "experiments": total.experiments,
+            "activated": total.activated,
+            "consumed": total.consumed,
+            "violations": total.violations,
+            "golden_violations": golden_violations.len(),
+            "digest": digest.to_string(),
+            "partial": is_partial,
+            "worlds": worlds.len(),
+            "events": total.events,
+        }}));
+        lines
+    }
+}

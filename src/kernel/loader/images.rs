@@ -1,0 +1,124 @@
+//! Code, and the tables that lead to it.
+
+use crate::base::{Principal, Structure};
+use crate::kernel::layout::{
+    DEVICE_OBJECT_BYTES, address, device_object, driver_object, kernel_data,
+};
+use crate::kernel::paging::{PRESENT, SYSTEM_RW};
+use crate::kernel::{exception, hal, interrupt, service};
+use crate::machine::interrupt::gate;
+use crate::machine::{Trap, iommu};
+
+use super::{Dispatch, Loader};
+
+impl Loader<'_> {
+    pub(super) fn make_tables(&mut self) {
+        self.map_pages(address::SERVICE_TABLE, 1, Structure::ServiceTable, PRESENT);
+        for (number, routine) in service::TABLE.iter().enumerate() {
+            let target = self.entry(routine);
+            self.write(address::SERVICE_TABLE + number as u64 * 8, target);
+        }
+        for (vector, routine, ist, user) in [
+            (Trap::DIVIDE, &exception::KI_DIVIDE_ERROR, 0, false),
+            (Trap::BREAKPOINT, &exception::KI_BREAKPOINT, 0, true),
+            (Trap::INVALID_OPCODE, &exception::KI_INVALID_OPCODE, 0, false),
+            (Trap::DOUBLE_FAULT, &exception::KI_DOUBLE_FAULT, 1, false),
+            (Trap::NOT_PRESENT, &exception::KI_GENERAL_PROTECTION, 0, false),
+            (Trap::GENERAL_PROTECTION, &exception::KI_GENERAL_PROTECTION, 0, false),
+            (Trap::PAGE_FAULT, &exception::KI_PAGE_FAULT, 0, false),
+            (Trap::CLOCK, &interrupt::KI_CLOCK_INTERRUPT, 0, false),
+            (Trap::TRANSFER, &interrupt::KI_TRANSFER_INTERRUPT, 0, false),
+            (Trap::DISK, &interrupt::KI_DISK_INTERRUPT, 0, false),
+            (Trap::INTERPROCESSOR, &interrupt::KI_INTERPROCESSOR_INTERRUPT, 0, false),
+            (Trap::FAST_FAIL, &exception::KI_FAST_FAIL, 0, true),
+        ] {
+            let target = self.entry(routine);
+            let at = address::INTERRUPT_TABLE + u64::from(vector) * 16;
+            let [low, high] = gate(target, ist, user);
+            self.write(at, low);
+            self.write(at + 8, high);
+        }
+        // The IOMMU: a root page, then two pages a device.
+        let root = self.physical(address::IOMMU_TABLES);
+        let domains: Vec<_> =
+            self.machine.devices.iter().map(|device| device.principal.0).collect();
+        for (device, domain) in (0..).zip(domains) {
+            let table = self.physical(address::IOMMU_TABLES + 4096 * (1 + 2 * device));
+            self.write(
+                address::IOMMU_TABLES + device * 8,
+                table | iommu::PRESENT | u64::from(domain) << hal::DOMAIN_SHIFT,
+            );
+        }
+        self.machine.iommu.root = root;
+    }
+
+    /// Maps a component's code at the image's base, read-only.
+    pub fn load_kernel_image(&mut self, name: &str, base: u64) {
+        let words = self.program.code_words(name);
+        let pages = (words.len() as u64 * 8).div_ceil(4096);
+        self.map_pages(base, pages, Structure::Code, PRESENT);
+        for (index, word) in words.into_iter().enumerate() {
+            self.write(base + index as u64 * 8, word);
+        }
+    }
+
+    /// Puts a user-mode image into frames that every process with this image shares.
+    pub fn load_user_image(&mut self, name: &str) -> Vec<u64> {
+        if let Some((_, frames)) = self.images.iter().find(|(known, _)| known == name) {
+            return frames.clone();
+        }
+        let words = self.program.code_words(name);
+        let mut frames = Vec::new();
+        for page in words.chunks(512) {
+            let frame = self.take_frame(Structure::Code, Principal::KERNEL);
+            for (index, word) in page.iter().enumerate() {
+                self.write_physical((frame << 12) + index as u64 * 8, *word);
+            }
+            // The image itself holds a reference, so that its frames outlive its processes.
+            self.count_frame(frame);
+            frames.push(frame);
+        }
+        self.images.push((name.to_owned(), frames.clone()));
+        frames
+    }
+
+    /// Places a driver: code, data page, driver and device object. Returns the device object.
+    pub fn load_driver(
+        &mut self,
+        number: u64,
+        principal: Principal,
+        image: &str,
+        dispatch: &Dispatch,
+        lower: u64,
+    ) -> u64 {
+        let base = address::DRIVER_CODE + number * address::DRIVER_STRIDE;
+        self.load_kernel_image(image, base);
+        let data = base + address::DRIVER_DATA_OFFSET;
+        self.map_pages(data, 1, Structure::Free, SYSTEM_RW);
+        self.claim(data, 512, Structure::DriverData, principal);
+        let driver = address::IO_OBJECTS + number * 0x80;
+        let device = driver + 0x40;
+        self.claim(device, DEVICE_OBJECT_BYTES / 8, Structure::DeviceObject, Principal::KERNEL);
+        for (field, routine) in [
+            (driver_object::READ, dispatch.read),
+            (driver_object::WRITE, dispatch.write),
+            (driver_object::CONTROL, dispatch.control),
+            (driver_object::FLUSH, dispatch.flush),
+            (driver_object::ENTRY, dispatch.entry),
+            (driver_object::DEFERRED, dispatch.deferred),
+        ] {
+            let target = routine.map_or(0, |routine| self.entry_in(image, routine));
+            self.put(driver, field, target);
+        }
+        self.put(driver, driver_object::DATA, data);
+        self.put(driver, driver_object::PRINCIPAL, u64::from(principal.0));
+        self.put(device, device_object::DRIVER, driver);
+        self.put(device, device_object::LOWER, lower);
+        self.put(device, device_object::NUMBER, number);
+        self.put(device, device_object::EXTENSION, data);
+        self.put(address::KERNEL_DATA + number * 8, kernel_data::DEVICES, device);
+        let count = self.get(address::KERNEL_DATA, kernel_data::DEVICE_COUNT);
+        self.put(address::KERNEL_DATA, kernel_data::DEVICE_COUNT, count.max(number + 1));
+        device
+    }
+}

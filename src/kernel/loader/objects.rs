@@ -1,0 +1,154 @@
+//! Pool blocks and the objects in them; threads and processors are among them.
+
+use crate::base::{EventKind, PhysAddr, Principal, Structure};
+use crate::kernel::layout::{
+    POOL_HEADER_BYTES, PROCESS_BYTES, SMALL_OBJECT_BYTES, THREAD_BYTES, address, kernel_data,
+    object_body, object_header, object_type, pool_header, process, processor_block, thread,
+    thread_state,
+};
+use crate::kernel::object::OBJECT_TAG;
+use crate::kernel::{schedule, system_call, system_thread};
+use crate::machine::Reg;
+use crate::machine::interrupt::{TSS_IST1, TSS_RSP0};
+
+use super::{Loader, SECTIONS, STACKS};
+
+/// Sizes of pool blocks with their headers.
+const CLASSES: [u64; 4] = [64, 128, 256, 512];
+const IN_USE: u64 = 1 << 32;
+
+impl Loader<'_> {
+    /// Carves a pool block.
+    ///
+    /// # Panics
+    ///
+    /// When it is too large for the pool.
+    pub fn pool_block(&mut self, bytes: u64, tag: u64) -> u64 {
+        let size = *CLASSES
+            .iter()
+            .find(|&&size| bytes + POOL_HEADER_BYTES <= size)
+            .expect("boot objects fit a pool block");
+        let next = self.pool_next;
+        let start = if next % 4096 + size > 4096 { (next | 0xfff) + 1 } else { next };
+        let before = if start % 4096 == 0 { 0 } else { self.last_carved };
+        if start != next {
+            self.claim(next, 2, Structure::PoolHeader, Principal::KERNEL);
+            self.put(next, pool_header::SIZES, (start - next) | self.last_carved << 16);
+        }
+        self.pool_next = start + size;
+        self.last_carved = size;
+        self.claim(start, 2, Structure::PoolHeader, Principal::KERNEL);
+        self.put(start, pool_header::SIZES, size | before << 16 | IN_USE);
+        self.put(start, pool_header::TAG, tag);
+        start + POOL_HEADER_BYTES
+    }
+
+    /// Makes an object in the pool: header, body.
+    pub fn object(&mut self, kind: u64, bytes: u64, structure: Structure) -> u64 {
+        let object = self.pool_block(bytes, OBJECT_TAG);
+        let size =
+            *CLASSES.iter().find(|&&size| bytes + POOL_HEADER_BYTES <= size).expect("as above");
+        self.claim(object, 4, Structure::ObjectHeader, Principal::KERNEL);
+        self.claim(object + 0x20, (size - POOL_HEADER_BYTES) / 8 - 4, structure, Principal::KERNEL);
+        self.put(object, object_header::POINTER_COUNT, 1);
+        self.put(object, object_header::TYPE, kind);
+        object
+    }
+
+    pub(super) fn take_stack(&mut self) -> (u64, u64) {
+        let number = u64::from(self.stacks_in_use.trailing_ones());
+        assert!(number < STACKS, "too many threads to boot");
+        self.stacks_in_use |= 1 << number;
+        let top = address::KERNEL_STACKS + number * address::KERNEL_STACK_STRIDE + 4096;
+        (number, top)
+    }
+
+    /// A thread that begins at `start` with an empty stack.
+    pub(super) fn make_thread(&mut self, owner: u64, start: u64) -> u64 {
+        let (number, top) = self.take_stack();
+        let object = self.object(object_type::THREAD, THREAD_BYTES, Structure::Thread);
+        self.put(object, thread::STACK_TOP, top);
+        self.put(object, thread::STACK, top - 16);
+        self.put(object, thread::FRAME_POINTER, top - 16);
+        self.put(object, thread::PROCESS, owner);
+        self.put(object, thread::STACK_NUMBER, number);
+        self.put(object, thread::STATE, thread_state::READY);
+        self.write(top - 16, 0);
+        self.write(top - 8, start);
+        object
+    }
+
+    pub(super) fn make_system_process(&mut self) -> u64 {
+        let object = self.object(object_type::PROCESS, PROCESS_BYTES, Structure::Process);
+        self.put(object, process::ROOT, self.root);
+        self.put(object, process::ALIVE, 1);
+        self.put(address::KERNEL_DATA, kernel_data::SYSTEM_PROCESS, object);
+        self.put(address::KERNEL_DATA, kernel_data::PROCESSES, object);
+        let start = self.entry(&system_thread::PHASE_1_INITIALIZATION);
+        let worker = self.make_thread(object, start);
+        self.put(object, process::THREAD, worker);
+        self.ready.push(worker);
+        self.say(
+            EventKind::ProcessCreated,
+            Principal::KERNEL,
+            Structure::Process,
+            [self.root, object, 0, 0],
+        );
+        for number in 0..self.machine.processors.len() {
+            self.make_processor(number, object);
+        }
+        object
+    }
+
+    pub(super) fn make_processor(&mut self, number: usize, system_process: u64) {
+        let start = self.entry(&schedule::KI_IDLE_LOOP);
+        let idle = self.make_thread(system_process, start);
+        self.put(idle, thread::STATE, thread_state::RUNNING);
+        let top = self.get(idle, thread::STACK_TOP);
+        let (_, emergency_top) = self.take_stack();
+        let block = address::PROCESSOR_BLOCKS + number as u64 * 4096;
+        let task_state = address::TASK_STATES + number as u64 * 256;
+        self.put(block, processor_block::CURRENT_THREAD, idle);
+        self.put(block, processor_block::IDLE_THREAD, idle);
+        self.put(block, processor_block::NUMBER, number as u64);
+        self.put(block, processor_block::KERNEL_STACK, top);
+        self.put(block, processor_block::TASK_STATE, task_state);
+        self.write_unaligned(task_state + TSS_RSP0, top);
+        self.write_unaligned(task_state + TSS_IST1, emergency_top);
+        let entry = self.entry(&system_call::KI_SYSTEM_CALL);
+        let registers = &mut self.machine.processors[number].registers;
+        registers.gs_base = block;
+        registers.idt_base = address::INTERRUPT_TABLE;
+        registers.tss_base = task_state;
+        registers.syscall_target = entry;
+        registers.rip = start;
+        registers.put(Reg::Rsp, top - 16);
+        registers.put(Reg::Rbp, top - 16);
+        self.machine.preset_root(number, self.root, Principal::KERNEL);
+    }
+
+    pub(super) fn write_unaligned(&mut self, virt: u64, value: u64) {
+        let shift = virt % 8 * 8;
+        let low = self.physical(virt & !7);
+        let high = self.physical((virt & !7) + 8);
+        let read = |loader: &Self, at| loader.machine.memory.read(PhysAddr::truncated(at));
+        let mask = u64::MAX << shift;
+        let (old_low, old_high) = (read(self, low), read(self, high));
+        self.write_physical(low, old_low & !mask | value << shift);
+        if shift > 0 {
+            self.write_physical(high, old_high & mask | value >> (64 - shift));
+        }
+    }
+
+    /// Sections that processes can open by number.
+    pub fn make_sections(&mut self) {
+        for number in 0..SECTIONS {
+            let frame = self.take_frame(Structure::SharedSection, Principal::KERNEL);
+            let object =
+                self.object(object_type::SECTION, SMALL_OBJECT_BYTES, Structure::ObjectBody);
+            self.put(object, object_body::FIRST, frame);
+            self.put(object, object_body::SECOND, 1);
+            self.put(address::KERNEL_DATA + number * 8, kernel_data::SECTIONS, object);
+        }
+    }
+}
