@@ -2,20 +2,26 @@
 //!
 //! The machine's translation is fast and shared by everything; a second one was written from the
 //! sentences of the manual. Whenever a processor walks its tables and marks an entry, or raises a page
-//! fault, both are asked about that address and must say the same, to the last bit of the error code.
+//! fault, both are asked about that access and must say the same, to the last bit of the error code.
 //!
 //! Not checked here: walks that set no mark and fault nowhere.
 //!
 //! Source: Intel SDM volume 3A, chapter "Paging"; AMD64 Architecture Programmer's Manual volume 2,
 //! "Long-Mode Page Translation".
 
-use crate::base::{Access, EventKind, Ring, VirtAddr};
+use crate::base::{Access, Event, EventKind, Ring, VirtAddr};
 use crate::machine::memory::Memory;
 use crate::machine::paging::x86_64::{Controls, Request};
 use crate::machine::trap::Trap;
 use crate::oracles::{self, by_the_book::Answer};
 
+use super::decode::DIRTY;
 use super::{Evidence, Findings, Invariant, Kinds, Scope};
+
+/// Bits of a page fault's error code.
+const WRITE: u64 = 2;
+const USER: u64 = 4;
+const FETCH: u64 = 16;
 
 /// Asks two walkers about one access.
 pub(super) type Compare =
@@ -28,6 +34,23 @@ pub(super) struct Walkers {
 impl Walkers {
     /// The machine's against the manual's.
     pub(super) const NEW: Self = Self { compare: oracles::compare };
+}
+
+/// The access that marked an entry or raised a page fault, as far as the event tells it.
+fn request(evidence: &Evidence<'_>, event: &Event) -> Request {
+    let virt = VirtAddr(event.virt);
+    if event.kind == EventKind::TableMark {
+        let dirtied = event.value & !event.old & DIRTY != 0;
+        let access = if dirtied { Access::Write } else { Access::Read };
+        return Request::new(virt, access, evidence.record.ring(usize::from(event.processor)));
+    }
+    let access = match event.value {
+        code if code & FETCH != 0 => Access::Execute,
+        code if code & WRITE != 0 => Access::Write,
+        _ => Access::Read,
+    };
+    let ring = if event.value & USER != 0 { Ring::User } else { Ring::Kernel };
+    Request::new(virt, access, ring)
 }
 
 impl Invariant for Walkers {
@@ -60,15 +83,10 @@ impl Invariant for Walkers {
             }
             let processor = usize::from(event.processor);
             let Some(state) = evidence.machine.processors.get(processor) else { continue };
-            for ring in [Ring::Kernel, Ring::User] {
-                for access in [Access::Read, Access::Write, Access::Execute] {
-                    let request = Request::new(VirtAddr(event.virt), access, ring);
-                    let answers =
-                        (self.compare)(&evidence.machine.memory, &state.controls, &request);
-                    if let Err(disagreement) = answers {
-                        findings.add(None, None, 0, event.virt, || disagreement.to_string());
-                    }
-                }
+            let request = request(evidence, event);
+            let answers = (self.compare)(&evidence.machine.memory, &state.controls, &request);
+            if let Err(disagreement) = answers {
+                findings.add(None, None, 0, event.virt, || disagreement.to_string());
             }
         }
     }

@@ -139,6 +139,15 @@ impl Registry {
         self
     }
 
+    /// Of these only those with one of these names.
+    #[must_use]
+    pub fn only(mut self, names: &[&str]) -> Self {
+        self.invariants.retain(|invariant| names.contains(&invariant.name()));
+        let kinds = self.invariants.iter().map(|invariant| invariant.kinds());
+        self.kinds = kinds.fold(Kinds::NONE, Kinds::with);
+        self
+    }
+
     /// The invariants, in order.
     pub fn iter(&self) -> impl Iterator<Item = &dyn Invariant> {
         self.invariants.iter().map(AsRef::as_ref)
