@@ -11,12 +11,16 @@
 //! | [`verdict`] | is that what was expected? |
 //! | [`tally`] | what do all outcomes come to? |
 //! | [`sentence`] | how is a campaign said in a test? |
+//! | [`difference`] | where do two runs part? |
+//! | [`live_bytes`] | which bytes of the kernel does anybody look at? |
 //! | [`workers`] | how is that spread over threads without changing it? |
 
+pub mod difference;
 pub mod experiment;
 pub mod golden;
 pub mod judge;
 pub mod sentence;
+pub mod live_bytes;
 pub mod series;
 pub mod tally;
 pub mod trial;
@@ -24,9 +28,11 @@ pub mod verdict;
 pub mod watch;
 pub mod workers;
 
+pub use difference::{Difference, first_difference};
 pub use golden::Golden;
 pub use judge::Judge;
 pub use sentence::Results;
+pub use live_bytes::{LiveBytes, LiveBytesOptions, Share, live_bytes};
 pub use series::{Case, Series, SeriesError, SeriesOptions};
 pub use tally::{Origin, Tally};
 pub use trial::{Registries, Trial, TrialError};
