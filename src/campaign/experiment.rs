@@ -190,11 +190,7 @@ pub const SURVIVES: &str = "the-system-survives-user-mode-faults";
 /// nothing was changed behind everybody's back.
 fn is_contained(world: &World, judge: &Judge) -> bool {
     let roster = world.roster();
-    !judge.was_poked_elsewhere()
-        && judge.struck().iter().all(|one| match roster.kind(one) {
-            PrincipalKind::Application | PrincipalKind::DriverHost => true,
-            _ => false,
-        })
+    !judge.was_poked_elsewhere() && judge.struck().iter().all(|one| roster.kind(one).is_process())
 }
 
 /// Whose observations are not those of the golden run.

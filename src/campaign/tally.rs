@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use crate::base::{Digest, PrincipalKind, TraceHash};
 use crate::outcome::{Class, Integrity};
-use crate::report::interval::WorldCount;
 
 use super::series::Case;
 
@@ -127,11 +126,11 @@ impl Tally {
 
     /// One world's contribution to a cell's share of what struck.
     #[must_use]
-    pub fn world_count(&self, origin: Origin, class: Class) -> WorldCount {
+    pub fn world_count(&self, origin: Origin, class: Class) -> (u64, u64) {
         let experiments = self.struck.get(&origin).copied().unwrap_or(0);
         let events = self.cells.get(&(origin, class)).copied().unwrap_or(0);
         // A guarantee can be violated in a run that no fault struck.
-        WorldCount { events: events.min(experiments), experiments }
+        (events.min(experiments), experiments)
     }
 }
 

@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use crate::campaign::{Campaign, Origin, Report};
+use crate::campaign::{Campaign, Origin, Report, Tally};
 use crate::outcome::Class;
-use crate::report::interval::{CAPTION, Estimate, Sample};
+use crate::report::interval::{CAPTION, Estimate, Sample, WorldCount};
 
 use super::arguments::EXPERIMENTS;
 
@@ -47,12 +47,14 @@ impl Told<'_> {
 
     /// The share of a cell in what struck, over generated worlds; of a fixed world the exact one.
     fn estimate(&self, origin: Origin, class: Class) -> Estimate {
-        let counts = self.report.worlds.iter().map(|world| world.world_count(origin, class));
+        let count = |tally: &Tally| {
+            let (events, experiments) = tally.world_count(origin, class);
+            WorldCount { events, experiments }
+        };
         if self.is_generated() {
-            return counts.collect::<Sample>().estimate();
+            return self.report.worlds.iter().map(count).collect::<Sample>().estimate();
         }
-        let all = self.report.total.world_count(origin, class);
-        core::iter::once(all).collect::<Sample>().estimate()
+        core::iter::once(count(&self.report.total)).collect::<Sample>().estimate()
     }
 
     /// Cells of one origin in the classes' order, those not struck left out.

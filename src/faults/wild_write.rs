@@ -89,6 +89,8 @@ mod tests {
     #[test]
     fn the_wrong_context_is_another_process_at_the_same_address() {
         let mut scene = FakeScene::new();
+        // Only kernel-mode code can be in the wrong context.
+        scene.rip = address::KERNEL_CODE;
         scene.map(DATA, 1).map(address::POOL, 3);
         scene.put(DATA + kernel_data::PROCESSES.offset + 24, address::POOL);
         scene.put(address::POOL + 0x20, 4 << 12);

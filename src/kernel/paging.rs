@@ -87,8 +87,8 @@ routine! {
             return Ok(Flow::To(At::done as u8));
         }
         p.set_local(2, number + 1)?;
-        if number as usize != p.number() {
-            p.invalidate_on(number as usize, virt)?;
+        if number != p.number() as u64 {
+            p.invalidate_on(usize::try_from(number).unwrap_or(usize::MAX), virt)?;
         }
         Ok(Flow::Stay)
     },

@@ -157,11 +157,11 @@ routine! {
         let block = p.local(0)?;
         let header = block.wrapping_sub(POOL_HEADER_BYTES);
         let size = p.load(header, pool_header::SIZES)? & 0xffff;
-        let class = CLASSES.iter().position(|&known| known == size).unwrap_or(0) as u64;
-        let words = (CLASSES[class as usize] - POOL_HEADER_BYTES) / 8;
+        let class = CLASSES.iter().position(|&known| known == size).unwrap_or(0);
+        let words = (CLASSES[class] - POOL_HEADER_BYTES) / 8;
         p.announce_range(EventKind::Release, Principal::KERNEL, Structure::PoolFreeList, block, words);
         p.announce_range(EventKind::Grant, Principal::KERNEL, Structure::PoolFreeList, block, 1);
-        let list = address::KERNEL_DATA + class * 8;
+        let list = address::KERNEL_DATA + class as u64 * 8;
         let first = p.load(list, pool_lists::FREE_64)?;
         p.store_at(block, Structure::PoolFreeList, first)?;
         p.store(list, pool_lists::FREE_64, block)?;

@@ -10,11 +10,15 @@ macro_rules! services {
     ($($(#[doc = $doc:literal])* $NAME:ident = $number:literal => $routine:path,)*) => {
         $($(#[doc = $doc])* pub const $NAME: u64 = $number;)*
         /// Number of services.
-        pub const COUNT: u64 = [$($number),*].len() as u64;
+        pub const COUNT: u64 = ENTRIES as u64;
+        const ENTRIES: usize = {
+            const NUMBERS: &[u64] = &[$($number),*];
+            NUMBERS.len()
+        };
         /// The routine of each service, by number.
-        pub const TABLE: [&Routine; COUNT as usize] = [$(&$routine),*];
+        pub const TABLE: [&Routine; ENTRIES] = [$(&$routine),*];
         /// The name of each service, by number.
-        pub const NAMES: [&str; COUNT as usize] = [$(stringify!($NAME)),*];
+        pub const NAMES: [&str; ENTRIES] = [$(stringify!($NAME)),*];
     };
 }
 

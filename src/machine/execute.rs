@@ -38,7 +38,7 @@ impl Processor<'_> {
     fn fetch_and_run(&mut self) -> Result<(), Trap> {
         let rip = self.registers().rip;
         let phys = self.translate(rip, Access::Execute)?;
-        if rip % 8 != 0 || rip % 4096 > 4096 - STEP_BYTES {
+        if !rip.is_multiple_of(8) || rip % 4096 > 4096 - STEP_BYTES {
             return Err(Trap::plain(Trap::INVALID_OPCODE));
         }
         let word = self.machine.memory.read(phys);

@@ -275,7 +275,7 @@ impl Processor<'_> {
                 _ => virt = operation.virt,
             }
         }
-        let result = if virt % 8 == 0 {
+        let result = if virt.is_multiple_of(8) {
             self.load_word(virt, structure, WHOLE)
         } else {
             self.load_unaligned(virt, structure)
@@ -598,7 +598,7 @@ impl Processor<'_> {
 /// The mask of the low `bytes` bytes.
 #[inline(always)]
 const fn mask_of(bytes: u64) -> u8 {
-    if bytes >= 8 { WHOLE } else { ((1u16 << bytes) - 1) as u8 }
+    if bytes >= 8 { WHOLE } else { !(WHOLE << bytes) }
 }
 
 /// The bits of the bytes in a mask.

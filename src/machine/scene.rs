@@ -1,7 +1,7 @@
 //! Letting a due fault strike: the machine as its scene.
 
 use crate::base::{Event, EventKind, PhysAddr, Principal, Structure, VirtAddr};
-use crate::injection::{Operation, PointRecord, Scene, Verdict};
+use crate::injection::{Operation, PointKind, PointRecord, Scene, Verdict};
 
 use super::Machine;
 use super::code::NO_ROUTINE;
@@ -15,6 +15,8 @@ struct Stage<'m> {
     machine: &'m mut Machine,
     processor: usize,
     principal: Principal,
+    /// Whether memory or a register was changed.
+    changed: bool,
 }
 
 impl Scene for Stage<'_> {
@@ -23,6 +25,7 @@ impl Scene for Stage<'_> {
     }
 
     fn poke(&mut self, phys: u64, value: u64) {
+        self.changed = true;
         let at = PhysAddr::truncated(phys & !7);
         let old = self.machine.write_physical(at, value);
         let differing = old ^ value;
@@ -54,6 +57,7 @@ impl Scene for Stage<'_> {
     }
 
     fn set_register(&mut self, number: usize, value: u64) {
+        self.changed = true;
         if let Some(register) =
             self.machine.processors[self.processor].registers.general.get_mut(number)
         {
@@ -112,11 +116,16 @@ impl Machine {
         let processor = processor.unwrap_or(0);
         let principal = operation.principal;
         let first = self.events.len();
-        let mut stage = Stage { machine: self, processor, principal };
+        let mut stage = Stage { machine: self, processor, principal, changed: false };
+        let before = *operation;
         let verdict = armed.fault.strike(operation, &mut stage);
+        let changed = stage.changed || *operation != before;
         self.points.put_back(index, armed, verdict.is_some());
         let Some(verdict) = verdict else { return Verdict::Proceed };
-        self.struck = true;
+        // Legal disorder changes nothing of what is done; then the step's stores are its own.
+        self.struck = changed
+            || verdict == Verdict::Repeat
+            || verdict == Verdict::Skip && operation.kind == PointKind::Load;
         let context = self.processors[processor].registers.context;
         let event = Event {
             kind: EventKind::Strike,

@@ -104,7 +104,7 @@ pub(crate) fn fault(
 
 /// Runs one fault.
 pub(crate) fn struck(trial: &mut Trial, fault: PlannedFault) -> Outcome {
-    let outcome = trial.run(&[fault.clone()]).expect("a fault that can be made");
+    let outcome = trial.run(std::slice::from_ref(&fault)).expect("a fault that can be made");
     assert!(outcome.activation.strikes > 0, "it never struck: {fault:?}");
     outcome
 }

@@ -137,7 +137,7 @@ fn outside_memory_there_is_nothing_to_claim_and_nothing_to_corrupt() {
     let books = after(&[
         grant(ALICE, Structure::UserData, 0x4000, 1),
         grant(ALICE, Structure::UserData, 0x3ff8, 2),
-        store(ALICE, Structure::UserData, u64::MAX & !7, 1),
+        store(ALICE, Structure::UserData, !7, 1),
         load(ALICE, 0x4000, 1),
         Event { phys: 0x3ff8, value: u64::MAX, ..blank(EventKind::StoreRun, KERNEL) },
     ]);

@@ -69,7 +69,11 @@ impl Trial {
             Rest::OutOfSteps | Rest::Paused => RestKind::Cut,
         };
         let evidence = Evidence::new(&self.world.machine, &self.authority, &self.map, &self.record);
-        self.registry.at_rest(&evidence, &End { rest, golden, golden_influence: None, origins }, &mut self.findings);
+        self.registry.at_rest(
+            &evidence,
+            &End { rest, golden, golden_influence: None, origins },
+            &mut self.findings,
+        );
     }
 
     /// What a full scan of the present state finds.
