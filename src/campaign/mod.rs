@@ -12,7 +12,7 @@
 //! | [`tally`] | what do all outcomes come to? |
 //! | [`sentence`] | how is a campaign said in a test? |
 //! | [`difference`] | where do two runs part? |
-//! | [`live_bytes`] | which bytes of the kernel does anybody look at? |
+//! | [`live_bytes`](mod@live_bytes) | which bytes of the kernel does anybody look at? |
 //! | [`workers`] | how is that spread over threads without changing it? |
 
 pub mod difference;

@@ -1,7 +1,7 @@
 //! How is it asked? The command `ringfence`.
 //!
 //! One file per command. A command writes to the one writer it is given and returns what its exit
-//! code says; whatever keeps it from doing so is a [`Failure`], told in one place, here.
+//! code says; whatever keeps it from doing so is a `Failure`, told in one place, here.
 
 mod arguments;
 mod campaign;

@@ -10,6 +10,7 @@
 
 pub mod bug_check;
 pub mod case;
+mod ending;
 pub mod recorder;
 pub mod story;
 pub mod test_text;

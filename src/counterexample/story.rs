@@ -10,11 +10,12 @@ use crate::campaign::experiment::{PATIENCE, TURNS, vector_name};
 use crate::campaign::{Registries, Trial, TrialError, class_of, missed};
 use crate::faults::PlannedFault;
 use crate::injection::PointKind;
-use crate::outcome::{Availability, Class, Outcome};
+use crate::outcome::{Class, Outcome};
 use crate::scenario::Scenario;
 use crate::world::Rest;
 
 use super::bug_check;
+use super::ending::{availability, kebab};
 use super::recorder::{Recorder, Turn, place};
 
 /// Columns a line of a story may take.
@@ -399,46 +400,6 @@ fn conclude(lines: &mut Vec<String>, outcome: &Outcome, class: Class, meaning: &
     }
     if !outcome.exposures.is_empty() {
         push(lines, "exposures", &outcome.exposures.join(", "));
-    }
-}
-
-fn kebab(value: &impl serde::Serialize) -> String {
-    match toml::Value::try_from(value) {
-        Ok(toml::Value::String(name)) => name.replace('-', " "),
-        _ => String::new(),
-    }
-}
-
-/// What became of service, in words.
-#[must_use]
-pub fn availability(availability: Availability) -> String {
-    match availability {
-        Availability::Unaffected => "unaffected".to_owned(),
-        Availability::RequestFailed { status } => {
-            format!("a request failed with status {status:#x}")
-        }
-        Availability::ProcessHung => "the process struck never finished".to_owned(),
-        Availability::ProcessLost { status } => {
-            format!("a process was lost with status {status:#x}")
-        }
-        Availability::HostLost { restarted: true } => {
-            "a user-mode driver's host was lost and started again".to_owned()
-        }
-        Availability::HostLost { restarted: false } => {
-            "a user-mode driver's host was lost".to_owned()
-        }
-        Availability::DeviceDisabled => "a device was given up".to_owned(),
-        Availability::Hang => "somebody else never finished".to_owned(),
-        Availability::BugCheck { code, parameters } => format!(
-            "bug check {code:#x} {}: {}",
-            bug_check::name(code),
-            bug_check::parameters(code, parameters)
-        ),
-        Availability::Reset => "the machine was reset without a dump".to_owned(),
-        Availability::BootLoop { code: 0 } => "boot loop: reset at every boot".to_owned(),
-        Availability::BootLoop { code } => {
-            format!("boot loop: bug check {code:#x} {} at every boot", bug_check::name(code))
-        }
     }
 }
 

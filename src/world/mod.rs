@@ -11,15 +11,17 @@ pub mod directory;
 pub mod driver;
 mod map;
 mod schedule;
+mod weakness;
 
 use crate::base::{Event, EventKind, Principal, Roster, Structure, Witness};
 use crate::machine::{self, Machine, Trap};
 
 pub use action::{Action, CrashKind};
-pub use build::{BuildError, CONTENT_SECTOR, WEAKNESSES};
+pub use build::{BuildError, CONTENT_SECTOR};
 pub use configuration::{Component, Configuration, Home, MachineConfiguration};
 pub use driver::{DriverDefinition, Drivers, HostDefinition, Placement};
 use schedule::Schedule;
+pub use weakness::WEAKNESSES;
 
 /// Why a run came to rest.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
