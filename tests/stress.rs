@@ -1,0 +1,73 @@
+//! Legal disorder raises no alarm: whatever is evicted, delayed, repeated or preempted, every
+//! guarantee holds and nobody but the one it happened to can tell.
+
+use ringfence::base::Seed;
+use ringfence::campaign::trial::Registries;
+use ringfence::campaign::{Series, SeriesOptions};
+use ringfence::faults::{Family, Registry};
+use ringfence::outcome::Class;
+use ringfence::scenario::{Bias, Scenario};
+
+/// Worlds, and experiments in each with every kind.
+const WORLDS: u64 = 12;
+const EXPERIMENTS: u32 = 12;
+
+fn kinds() -> Vec<&'static str> {
+    let all = Registry::default();
+    let stress = all.kinds().iter().filter(|kind| kind.family == Family::Stress);
+    stress.map(|kind| kind.name).collect()
+}
+
+/// What is wrong with stress of one kind in one world, and how often it struck.
+fn alarms(seed: u64, kind: &str) -> (Vec<String>, u64) {
+    let scenario = Scenario::generate(Seed(seed), &Bias::default());
+    let options = SeriesOptions {
+        experiments: EXPERIMENTS,
+        seed: Seed(seed),
+        kinds: vec![kind.to_owned()],
+        only: None,
+    };
+    let series = Series::new(&scenario, &options, &Registries::default()).expect("a sound world");
+    let (mut alarms, mut strikes) = (Vec::new(), 0);
+    series
+        .run(|_, case| {
+            let outcome = &case.outcome;
+            strikes += outcome.activation.strikes;
+            let is_quiet = outcome.guarantees.is_empty()
+                && outcome.exposures.is_empty()
+                && outcome.deviated.is_empty()
+                && matches!(outcome.class(), Class::NoEffect | Class::NotActivated);
+            if !is_quiet {
+                alarms.push(format!(
+                    "seed {seed}, experiment {}: {} {:?}\n    {:?}\n    {outcome:?}",
+                    case.number,
+                    outcome.class(),
+                    outcome.availability,
+                    case.plan
+                ));
+            }
+        })
+        .expect("faults that can be made");
+    (alarms, strikes)
+}
+
+#[test]
+fn stress_of_every_kind_raises_no_alarm_in_any_world() {
+    let mut found = Vec::new();
+    for kind in kinds() {
+        let mut strikes = 0;
+        for seed in 0..WORLDS {
+            let (alarms, struck) = alarms(seed, kind);
+            found.extend(alarms);
+            strikes += struck;
+        }
+        assert!(strikes > 0, "{kind} never struck, so its silence shows nothing");
+    }
+    assert!(found.is_empty(), "{} alarms:\n{}", found.len(), found.join("\n"));
+}
+
+#[test]
+fn a_defect_in_the_same_worlds_does_raise_one() {
+    let heard = (0..WORLDS).any(|seed| !alarms(seed, "crash").0.is_empty());
+    assert!(heard);
+}
