@@ -304,11 +304,12 @@ impl Authority {
     /// The first boot finds empty books; a later one finds them as they were when the first had
     /// announced everything. What was seen, and who may have influenced whom, stays.
     pub(super) fn boot(&mut self, _: &Event) {
-        let Some(booted) = self.booted else {
+        if self.booted.is_none() {
             self.state.boots();
             return;
-        };
-        self.rewind_to(booted);
+        }
+        // The loader announces everything again, the way from hand to hand included.
+        self.rewind_to(0);
         self.state.alive = PrincipalSet::NOBODY;
         self.state.ended = PrincipalSet::NOBODY;
         self.state.disabled = 0;

@@ -169,7 +169,7 @@ impl Trial {
             &mut self.watch,
             &self.golden,
             armed,
-            AfterStop::BootWhenChanged,
+            AfterStop::AlwaysBoot,
         ))
     }
 }
