@@ -16,7 +16,7 @@ impl Authority {
     #[inline(always)]
     pub(super) fn step(&mut self, event: &Event) {
         if !self.state.is_ordinary() {
-            self.first_step(event);
+            self.state.runs(event.processor);
         }
         let Some(word) = self.word_of(event.phys) else { return };
         let rights = &self.regions.rights[usize::from(self.words[word])];
@@ -26,14 +26,6 @@ impl Authority {
         if self.state.corrupt_words != 0 {
             self.consume_run(event, word, 2);
         }
-    }
-
-    #[cold]
-    fn first_step(&mut self, event: &Event) {
-        if self.state.is_booting() && self.booted.is_none() {
-            self.booted = Some(self.undo.len());
-        }
-        self.state.runs(event.processor);
     }
 
     #[inline(always)]

@@ -136,10 +136,10 @@ impl Authority {
         }
     }
 
-    /// Puts words, corrupt bytes and handles back to what they were when there were `len` changes, as
-    /// new changes: a reboot, which can itself be undone.
-    pub(super) fn rewind_to(&mut self, len: usize) {
-        for index in (len..self.undo.len()).rev() {
+    /// Puts words, corrupt bytes and handles back to what they were at first, as new changes: a
+    /// reboot, which can itself be undone.
+    pub(super) fn rewind(&mut self) {
+        for index in (0..self.undo.len()).rev() {
             match self.undo[index] {
                 Undo::Run { first, len, number } => {
                     let (first, len) = (first as usize, len as usize);

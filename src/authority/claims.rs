@@ -301,15 +301,10 @@ impl Authority {
         self.state.asking[usize::from(event.context.0 & 63)] = asking;
     }
 
-    /// The first boot finds empty books; a later one finds them as they were when the first had
-    /// announced everything. What was seen, and who may have influenced whom, stays.
+    /// Every boot finds empty books: the loader announces everything again, the way from hand to hand
+    /// included. What was seen, and who may have influenced whom, stays.
     pub(super) fn boot(&mut self, _: &Event) {
-        if self.booted.is_none() {
-            self.state.boots();
-            return;
-        }
-        // The loader announces everything again, the way from hand to hand included.
-        self.rewind_to(0);
+        self.rewind();
         self.state.alive = PrincipalSet::NOBODY;
         self.state.ended = PrincipalSet::NOBODY;
         self.state.disabled = 0;

@@ -78,8 +78,6 @@ pub struct Authority {
     bound: Vec<Withdrawal>,
     disclosures: Vec<Disclosure>,
     residues: Vec<Residue>,
-    /// How long the way back was when the first boot had announced everything.
-    booted: Option<usize>,
 }
 
 /// Everything needed to put the books back where they were.
@@ -100,7 +98,6 @@ pub struct Checkpoint {
     bound: usize,
     disclosures: usize,
     residues: usize,
-    booted: Option<usize>,
 }
 
 /// Takes in a record if there is room.
@@ -144,7 +141,6 @@ impl Authority {
             bound: Vec::new(),
             disclosures: Vec::new(),
             residues: Vec::new(),
-            booted: None,
         }
     }
 
@@ -167,7 +163,6 @@ impl Authority {
             bound: self.bound.len(),
             disclosures: self.disclosures.len(),
             residues: self.residues.len(),
-            booted: self.booted,
         }
     }
 
@@ -194,7 +189,6 @@ impl Authority {
         self.bound.truncate(checkpoint.bound);
         self.disclosures.truncate(checkpoint.disclosures);
         self.residues.truncate(checkpoint.residues);
-        self.booted = checkpoint.booted;
     }
 }
 

@@ -119,8 +119,9 @@ fn a_reboot_finds_the_books_as_the_loader_left_them() {
     let middle = books.checkpoint();
 
     let marks = books.marks();
-    books.event(&Event { value: 1, ..blank(EventKind::Boot, KERNEL) });
-    books.event(&grant(ALICE, Structure::UserData, PAGE, 512));
+    for event in announced() {
+        books.event(&event);
+    }
 
     let now: Vec<_> = books.words.iter().map(|number| *books.regions.get(*number)).collect();
     assert_eq!(now, fresh);
