@@ -5,5 +5,6 @@
 
 pub mod by_the_book;
 mod comparison;
+pub mod recorded;
 
 pub use comparison::{Disagreement, compare};

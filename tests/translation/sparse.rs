@@ -1,25 +1,8 @@
 //! Table memory that holds a few entries and answers 0 elsewhere.
 
-use std::collections::BTreeMap;
-
 use ringfence::base::{PhysAddr, VirtAddr};
+use ringfence::machine::paging::TableMemory;
 use ringfence::machine::paging::x86_64::{Controls, Level};
-use ringfence::machine::paging::{MarkMemory, TableMemory};
-
-#[derive(Clone, Default)]
-pub(crate) struct Sparse(pub(crate) BTreeMap<PhysAddr, u64>);
-
-impl TableMemory for Sparse {
-    fn entry(&self, at: PhysAddr) -> u64 {
-        self.0.get(&at).copied().unwrap_or(0)
-    }
-}
-
-impl MarkMemory for Sparse {
-    fn set_bits(&mut self, at: PhysAddr, bits: u64) {
-        *self.0.entry(at).or_default() |= bits;
-    }
-}
 
 /// A handful of entries, for tests that ask millions of times.
 pub(crate) struct Chain {
