@@ -2,6 +2,8 @@
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::translate::arguments::TranslateArguments;
+
 /// The whole command line.
 #[derive(Parser, Debug)]
 #[command(
@@ -31,6 +33,7 @@ Examples:
   ringfence replay case.toml                     a stored case, compared with what it expects
   ringfence explain crash-5f3a                   a fuzz artefact as a readable case
   ringfence list faults                          every kind of fault with its source
+  ringfence translate --expect cases.csv         recorded translation cases against this machine
 
 Exit codes:
   0    everything held
@@ -54,6 +57,8 @@ pub(crate) enum Command {
     Explain(ExplainArguments),
     /// Lists what there is.
     List(ListArguments),
+    /// Answers or compares address-translation cases, CSV in, CSV out.
+    Translate(TranslateArguments),
 }
 
 /// Options of `campaign`.

@@ -13,7 +13,7 @@ use super::Failure;
 const BYTES_MAX: u64 = 16 << 20;
 
 /// Words that may have been meant where a scenario's name stands.
-const COMMANDS: [&str; 5] = ["campaign", "run", "replay", "explain", "list"];
+const COMMANDS: [&str; 6] = ["campaign", "run", "replay", "explain", "list", "translate"];
 
 /// The scenario built in under this name, or in this file.
 pub(super) fn scenario(name: &str) -> Result<Scenario, Failure> {

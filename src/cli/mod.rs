@@ -12,6 +12,7 @@ mod replay;
 mod run;
 mod save;
 mod table;
+mod translate;
 
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
@@ -94,6 +95,7 @@ fn carry_out(arguments: Arguments, out: &mut impl Write) -> Result<Ended, Failur
         Some(Command::Replay(arguments)) => replay::replay(&arguments, out),
         Some(Command::Explain(arguments)) => explain::explain(&arguments, out),
         Some(Command::List(arguments)) => list::list(&arguments, out),
+        Some(Command::Translate(arguments)) => translate::translate(&arguments, out),
     }
 }
 

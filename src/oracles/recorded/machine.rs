@@ -95,14 +95,14 @@ impl RecordedMachine {
     pub fn memory(&self, case: &TranslationCase) -> CaseMemory<'_> {
         let controls = self.controls(case);
         let mut memory = CaseMemory { machine: self, places: [NOWHERE; 5], entries: case.entries };
-        let placed_by = low_bits(self.decode_bits.min(PLACED_BY_BITS));
+        let placed_by = low_bits(PLACED_BY_BITS);
         let mut level = Level::top(&controls);
         let mut table = controls.root().raw();
         loop {
             let slot = level as usize - 1;
             memory.places[slot] = self.decoded(table + 8 * level.index(case.virt));
             table = case.entries[slot] & Entry::ADDRESS & placed_by;
-            if level == Level::Pt || !self.tables.contains(&table) {
+            if level == Level::Pt || self.offset_in(&self.tables, table).is_none() {
                 return memory;
             }
             level = level.below();
@@ -158,8 +158,16 @@ impl RecordedMachine {
         answer
     }
 
+    #[inline(always)]
     const fn decoded(&self, at: u64) -> u64 {
         at & low_bits(self.decode_bits)
+    }
+
+    /// How far into a range of memory an address leads, as far as memory tells addresses apart.
+    #[inline(always)]
+    fn offset_in(&self, range: &Range<u64>, at: u64) -> Option<u64> {
+        let offset = self.decoded(at.wrapping_sub(range.start));
+        (offset < range.end - range.start).then_some(offset)
     }
 }
 
@@ -275,9 +283,11 @@ impl TableMemory for CaseMemory<'_> {
                 return *entry;
             }
         }
-        if self.machine.data.iter().any(|data| data.contains(&at)) {
-            // b8 imm32: mov eax, imm32; ff e6: jmp rsi; 90: nop.
-            return (at & 0xffff_ffff) << 8 | 0x90e6_ff00_0000_00b8;
+        for data in &self.machine.data {
+            if let Some(offset) = self.machine.offset_in(data, at) {
+                // b8 imm32: mov eax, imm32; ff e6: jmp rsi; 90: nop.
+                return ((data.start + offset) & 0xffff_ffff) << 8 | 0x90e6_ff00_0000_00b8;
+            }
         }
         0
     }

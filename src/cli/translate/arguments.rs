@@ -1,0 +1,163 @@
+//! What can be asked of `ringfence translate`.
+
+use core::ops::Range;
+
+use clap::{Args, ValueEnum};
+
+use crate::machine::paging::x86_64 as paging;
+use crate::oracles::recorded::{self, RecordedMachine};
+
+/// Options of `translate`.
+#[derive(Args, Debug)]
+#[command(after_help = COLUMNS)]
+pub(crate) struct TranslateArguments {
+    /// A CSV file of cases; standard input when left out or `-`.
+    pub(crate) file: Option<String>,
+    /// Compares with the columns out, err, addr, aset and dset, and explains what disagrees.
+    #[arg(long)]
+    pub(crate) expect: bool,
+    /// One JSON object a line instead of CSV or text.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// MAXPHYADDR of rows without a column `mpa`.
+    #[arg(long, value_name = "BITS", default_value_t = 40, value_parser = clap::value_parser!(u8).range(36..=52))]
+    pub(crate) maxphyaddr: u8,
+    /// Whose reading of bit 8 of PML4 and PML5 entries: ignored (intel) or reserved (amd).
+    #[arg(long, value_enum, default_value_t = VendorName::Intel)]
+    pub(crate) vendor: VendorName,
+    /// Which accessed bits a fault leaves set: none (Bochs, KVM), or those of the entries that
+    /// named a table on the way (QEMU, Unicorn). The manuals leave it open.
+    #[arg(long, value_enum, default_value_t = AccessedName::Unset)]
+    pub(crate) accessed_on_fault: AccessedName,
+    /// CR3 with 4 levels.
+    #[arg(long, value_name = "HEX", default_value = "600000", value_parser = address)]
+    pub(crate) cr3: u64,
+    /// CR3 with 5 levels (mode bit 8).
+    #[arg(long, value_name = "HEX", default_value = "610000", value_parser = address)]
+    pub(crate) cr3_la57: u64,
+    /// Where lower tables may lie: FIRST..END in hexadecimal, END excluded.
+    #[arg(long, value_name = "RANGE", default_value = "601000..610000", value_parser = frames)]
+    pub(crate) tables: Range<u64>,
+    /// Where data lie (repeat, or separate with commas).
+    #[arg(long, value_name = "RANGE", default_value = "1000000..1800000,41000000..41800000",
+        value_delimiter = ',', value_parser = frames)]
+    pub(crate) data: Vec<Range<u64>>,
+    /// How many low bits of a physical address memory decodes; `addr` is then modulo 2^BITS.
+    #[arg(long, value_name = "BITS", default_value_t = 52, value_parser = clap::value_parser!(u8).range(12..=52))]
+    pub(crate) decode_bits: u8,
+}
+
+const COLUMNS: &str = "\
+Columns, in any order, others beside them; hexadecimal without prefix except id, acc, cpl, mpa:
+  id             a number, handed through
+  mode           bit 0 CR0.WP, 1 CR4.SMEP, 2 CR4.SMAP, 3 EFLAGS.AC, 4 EFER.NXE, 5 CR4.PKE,
+                 6 CR4.PGE, 7 CR4.PCIDE, 8 CR4.LA57, 9 CR4.PKS
+  va             the linear address
+  acc            0 read, 1 write, 2 fetch, 3 read-modify-write, 4 read and then write
+  cpl            0 or 3
+  pkru           PKRU
+  e5 e4 e3 e2 e1 PML5E, PML4E, PDPTE, PDE, PTE before the access
+  mpa            optional: MAXPHYADDR of the row
+  pkrs           optional: IA32_PKRS
+
+The top entry lies at its place in the table CR3 names; a lower one where the entry above it names
+a frame of --tables in bits 39:12, present or not. Data at P are P << 8 | 90e6ff00000000b8 in each
+8 bytes, everything else is 0.
+
+The answer is CSV id,out,err,addr,aset,dset: ok, pf or gp; the error code; the physical address or
+CR2; whose accessed and dirty bits went from 0 to 1 (bit 0 is e1).
+
+With --expect one difference is no disagreement: after a fault any of the entries that named a table may
+have its accessed bit set. Exit code 1 when something disagrees.";
+
+/// Processor vendors.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum VendorName {
+    /// Intel.
+    Intel,
+    /// AMD.
+    Amd,
+}
+
+/// What a fault leaves set.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AccessedName {
+    /// No accessed bit.
+    Unset,
+    /// Those of the entries passed.
+    Passed,
+}
+
+impl TranslateArguments {
+    /// The machine they describe.
+    pub(super) fn machine(&self) -> RecordedMachine {
+        RecordedMachine {
+            cr3: self.cr3,
+            cr3_la57: self.cr3_la57,
+            tables: self.tables.clone(),
+            data: self.data.clone(),
+            maxphyaddr: self.maxphyaddr,
+            vendor: match self.vendor {
+                VendorName::Intel => paging::Vendor::Intel,
+                VendorName::Amd => paging::Vendor::Amd,
+            },
+            decode_bits: self.decode_bits,
+            accessed_on_fault: match self.accessed_on_fault {
+                AccessedName::Unset => recorded::AccessedOnFault::Unset,
+                AccessedName::Passed => recorded::AccessedOnFault::Passed,
+            },
+        }
+    }
+}
+
+/// Reads a physical address, hexadecimal.
+fn address(text: &str) -> Result<u64, String> {
+    let digits = text.strip_prefix("0x").unwrap_or(text);
+    match u64::from_str_radix(digits, 16) {
+        Ok(address) if address >> 52 == 0 => Ok(address),
+        _ => Err("expected a physical address in hexadecimal, below 2^52".to_owned()),
+    }
+}
+
+/// Reads `FIRST..END`, frames from and to.
+fn frames(text: &str) -> Result<Range<u64>, String> {
+    let (first, end) = text.split_once("..").ok_or("expected FIRST..END in hexadecimal")?;
+    let (first, end) = (address(first)?, address(end)?);
+    if first % 4096 != 0 || end % 4096 != 0 {
+        return Err("expected multiples of 1000 (hexadecimal)".to_owned());
+    }
+    if first >= end {
+        return Err(format!("nothing from {first:x} to before {end:x}; expected FIRST..END"));
+    }
+    Ok(first..end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        arguments: TranslateArguments,
+    }
+
+    #[test]
+    fn without_options_it_is_the_machine_of_the_fixture() {
+        use clap::Parser as _;
+
+        let line = Line::try_parse_from(["translate"]).expect("no option is required");
+
+        assert_eq!(line.arguments.machine(), RecordedMachine::default());
+    }
+
+    #[test]
+    fn ranges_are_whole_frames() {
+        assert_eq!(frames("601000..610000"), Ok(0x60_1000..0x61_0000));
+        assert_eq!(frames("0x0..0x1000"), Ok(0..0x1000));
+        for wrong in ["601000", "610000..601000", "601001..610000", "x..y", "0..10000000000000000"]
+        {
+            assert!(frames(wrong).is_err(), "{wrong}");
+        }
+    }
+}

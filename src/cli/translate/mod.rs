@@ -1,0 +1,127 @@
+//! `ringfence translate`: cases in, what becomes of them out.
+
+mod answers;
+pub(super) mod arguments;
+mod comparison;
+mod disagreement;
+mod input;
+mod mistake;
+
+use std::io::Write;
+
+use crate::oracles::recorded::{Columns, RecordedMachine, Wanted};
+
+use self::answers::Answers;
+use self::arguments::TranslateArguments;
+use self::comparison::Comparison;
+use self::input::Input;
+use super::{Ended, Failure};
+
+/// Answers each case, or compares with what somebody saw.
+pub(super) fn translate(
+    arguments: &TranslateArguments,
+    out: &mut impl Write,
+) -> Result<Ended, Failure> {
+    let machine = arguments.machine();
+    let mut input = Input::open(arguments.file.as_deref())?;
+    let wanted = if arguments.expect { Wanted::Expectations } else { Wanted::Cases };
+    let columns = header(&mut input, wanted)?;
+    if arguments.expect {
+        return compared(&machine, &columns, &mut input, arguments.json, out);
+    }
+    let mut answers = Answers::new(arguments.json);
+    let end = loop {
+        match input.advance() {
+            Ok(true) => {}
+            Ok(false) => break Ok(()),
+            Err(failure) => break Err(failure),
+        }
+        match columns.row(input.bytes(), input.fields()) {
+            Ok(row) => {
+                let id = &input.bytes()[row.id.clone()];
+                answers.push(id, &machine.answer(&row.case));
+            }
+            Err(mistake) => break Err(input.told(&mistake)),
+        }
+        if answers.is_full() {
+            answers.flush(out)?;
+        }
+        // Whoever asks through a pipe may wait for this answer before asking on.
+        if input.is_drained() {
+            answers.flush(out)?;
+            out.flush()?;
+        }
+    };
+    answers.flush(out)?;
+    input.finish();
+    match end {
+        Ok(()) => Ok(Ended::Held),
+        Err(failure) => Err(incomplete(failure, "answered", answers.count)),
+    }
+}
+
+fn compared(
+    machine: &RecordedMachine,
+    columns: &Columns,
+    input: &mut Input,
+    json: bool,
+    out: &mut impl Write,
+) -> Result<Ended, Failure> {
+    let mut comparison = Comparison::new(machine, json);
+    let end = loop {
+        match input.advance() {
+            Ok(true) => {}
+            Ok(false) => break Ok(()),
+            Err(failure) => break Err(failure),
+        }
+        match columns.row(input.bytes(), input.fields()) {
+            Ok(row) => comparison.take(&row, input, out)?,
+            Err(mistake) => break Err(input.told(&mistake)),
+        }
+    };
+    input.finish();
+    let total = comparison.total();
+    match end {
+        Ok(()) if total.cases == 0 => Err(Failure::mistake(
+            format!("{} has no case: nothing was compared", input.name()),
+            "give a file with at least one row below the header line",
+        )),
+        Ok(()) => {
+            comparison.sum_up(input.name(), out)?;
+            Ok(if total.disagree() == 0 { Ended::Held } else { Ended::Violated })
+        }
+        Err(failure) => {
+            let failure = incomplete(failure, "compared", total.cases);
+            Err(match (failure, total.disagree()) {
+                (Failure::Mistake(text), disagree @ 1..) => {
+                    Failure::Mistake(format!("{text}; {disagree} of them disagree"))
+                }
+                (failure, _) => failure,
+            })
+        }
+    }
+}
+
+fn header(input: &mut Input, wanted: Wanted) -> Result<Columns, Failure> {
+    if !input.advance()? {
+        return Err(Failure::mistake(
+            format!("{} is empty", input.name()),
+            "its first line must name the columns: id,mode,va,acc,cpl,pkru,e5,e4,e3,e2,e1",
+        ));
+    }
+    Columns::from_header(input.bytes(), input.fields(), wanted)
+        .map_err(|mistake| input.told(&mistake))
+}
+
+/// What was done before a mistake is not the whole, and says so.
+fn incomplete(failure: Failure, done: &str, count: u64) -> Failure {
+    match failure {
+        Failure::Mistake(text) => {
+            let cases = if count == 1 { "1 case".to_owned() } else { format!("{count} cases") };
+            Failure::Mistake(format!(
+                "{text}\n  = note: incomplete: {done} {cases} before it, none after it"
+            ))
+        }
+        Failure::ClosedPipe => Failure::ClosedPipe,
+    }
+}
