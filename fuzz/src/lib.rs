@@ -2,5 +2,7 @@
 //! be replayed without a fuzzer. A body panics when what it states does not hold.
 
 pub mod scenario_text;
+pub mod tlb;
 pub mod translate;
+pub mod translate_csv;
 pub mod world;

@@ -42,3 +42,28 @@ fn the_corpus_of_world_holds() {
 fn the_corpus_of_scenario_text_holds() {
     replay("scenario_text", ringfence_fuzz::scenario_text::run);
 }
+
+#[test]
+fn the_corpus_of_translate_csv_holds_and_reaches_every_kind_of_outcome() {
+    let mut outcomes = BTreeSet::new();
+
+    replay("translate_csv", |data| outcomes.extend(ringfence_fuzz::translate_csv::outcome(data)));
+
+    for wanted in ["ok", "gp 0", "pf 4", "pf 7", "no column", "can't be read", "Unclosed", "fields"]
+    {
+        assert!(outcomes.iter().any(|outcome| outcome.contains(wanted)), "{wanted}: {outcomes:?}");
+    }
+}
+
+#[test]
+fn the_corpus_of_tlb_holds_and_something_is_still_held_and_answered() {
+    let (mut held, mut hits) = (0, 0);
+
+    replay("tlb", |data| {
+        let outcome = ringfence_fuzz::tlb::outcome(data);
+        held += outcome.0;
+        hits += outcome.1;
+    });
+
+    assert!(held >= 5 && hits >= 3, "{held} translations held, {hits} answers of the cache");
+}

@@ -127,6 +127,8 @@ pub(crate) struct ExplainArguments {
 pub(crate) enum FuzzTarget {
     /// The page walk against the walk by the book.
     Translate,
+    /// Cached translations against a record of everything mapped.
+    Tlb,
     /// Structured plans in a world.
     World,
     /// A scenario's text.

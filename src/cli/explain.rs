@@ -27,6 +27,12 @@ pub(super) fn explain(
             }
             Ok(Ended::Held)
         }
+        Some(FuzzTarget::Tlb) => {
+            for line in fuzz_input::tlb::tlb_sequence_in_words(&bytes) {
+                writeln!(out, "{line}")?;
+            }
+            Ok(Ended::Held)
+        }
         Some(FuzzTarget::ScenarioText) => {
             match Scenario::from_bytes_of(name, &bytes, &Vocabulary::default()) {
                 Ok(scenario) => shown(&scenario, out),
@@ -45,6 +51,7 @@ fn of_folder(path: &Path) -> Option<FuzzTarget> {
     let folder = path.parent()?.file_name()?.to_str()?;
     match folder {
         "translate" => Some(FuzzTarget::Translate),
+        "tlb" => Some(FuzzTarget::Tlb),
         "world" => Some(FuzzTarget::World),
         "scenario_text" => Some(FuzzTarget::ScenarioText),
         _ => None,

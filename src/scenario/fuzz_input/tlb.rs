@@ -1,0 +1,153 @@
+//! A sequence of stores to tables, invalidations, root loads and accesses.
+
+use core::fmt;
+
+use super::Bytes;
+use crate::base::{Access, PhysAddr, Ring, VirtAddr};
+use crate::machine::paging::x86_64::{ControlFlags, Controls, Entry, Request};
+use crate::machine::tlb::{Invalidation, RootLoad};
+
+/// Steps of a sequence at most.
+pub const STEPS_MAX: usize = 64;
+
+/// Frames 1 to this hold tables; the frames above are pages.
+pub const TABLES: u64 = 4;
+
+/// Process-context identifiers in use.
+const PCIDS: u64 = 3;
+
+/// One step of a sequence.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TlbStep {
+    /// An 8-byte entry is stored.
+    Store {
+        /// Where.
+        at: PhysAddr,
+        /// What.
+        entry: u64,
+    },
+    /// An instruction that invalidates.
+    Invalidate(Invalidation),
+    /// MOV to CR3.
+    LoadRoot {
+        /// The operand without bit 63.
+        cr3: u64,
+        /// Bit 63 of the operand.
+        load: RootLoad,
+    },
+    /// An access.
+    Access(Request),
+}
+
+/// Registers and steps.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TlbSequence {
+    /// The registers at the start: the root is in frame 1.
+    pub controls: Controls,
+    /// What happens.
+    pub steps: Vec<TlbStep>,
+}
+
+/// Every address that some entry in use translates: two indices at each level.
+#[must_use]
+pub fn addresses() -> [VirtAddr; 16] {
+    core::array::from_fn(|number| {
+        let index = |level: usize, high: u64| u64::from(number >> level & 1 == 1) * high;
+        let low = index(0, 1) << 12 | index(1, 1) << 21 | index(2, 1) << 30;
+        VirtAddr(if number >> 3 & 1 == 1 { 0xffff_ff80_0000_0000 | low } else { low })
+    })
+}
+
+/// A sequence. Input: flags (1 byte), then for each step its kind (1) and what it needs (at most 3).
+#[must_use]
+pub fn tlb_sequence(data: &[u8]) -> TlbSequence {
+    let mut bytes = Bytes(data);
+    let chosen = bytes.u8();
+    let of = |bit: u8, flag| if chosen >> bit & 1 == 1 { flag } else { ControlFlags::NONE };
+    let flags = of(0, ControlFlags::PGE)
+        | of(1, ControlFlags::PCIDE)
+        | of(2, ControlFlags::NXE)
+        | of(3, ControlFlags::WP);
+    let mut controls = Controls { cr3: 0x1000, flags, ..Controls::default() };
+    let start = controls;
+    let mut steps = Vec::new();
+    while !bytes.0.is_empty() && steps.len() < STEPS_MAX {
+        let step = step(&mut bytes, &controls);
+        if let TlbStep::LoadRoot { cr3, .. } = step {
+            controls.cr3 = cr3;
+        }
+        steps.push(step);
+    }
+    TlbSequence { controls: start, steps }
+}
+
+fn step(bytes: &mut Bytes<'_>, controls: &Controls) -> TlbStep {
+    let kind = bytes.u8();
+    let [place, what, rights] = bytes.take();
+    let virt = addresses()[usize::from(place & 15)];
+    let pcid = u64::from(what) % PCIDS;
+    match kind % 8 {
+        0..=3 => {
+            let table = 1 + u64::from(place >> 4) % TABLES;
+            let index = [0, 1, 511, 0][usize::from(place & 3)];
+            let at = PhysAddr::truncated(table * 4096 + 8 * index);
+            TlbStep::Store { at, entry: entry(what, rights) }
+        }
+        4 => TlbStep::Invalidate(Invalidation::page(controls, virt)),
+        5 => TlbStep::Invalidate(match rights % 4 {
+            0 => Invalidation::PageOfPcid { virt, pcid },
+            1 => Invalidation::Pcid { pcid },
+            2 => Invalidation::All,
+            _ => Invalidation::AllExceptGlobal,
+        }),
+        6 => {
+            let root = 1 + u64::from(place) % TABLES;
+            // Without CR4.PCIDE the low bits are other things and stay 0.
+            let pcid = if controls.flags.has(ControlFlags::PCIDE) { pcid } else { 0 };
+            let load = if rights & 1 == 0 { RootLoad::Flush } else { RootLoad::Keep };
+            TlbStep::LoadRoot { cr3: root << 12 | pcid, load }
+        }
+        _ => {
+            let access = [Access::Read, Access::Write, Access::Execute, Access::Write];
+            let ring = if what & 4 == 0 { Ring::Kernel } else { Ring::User };
+            TlbStep::Access(Request::new(virt, access[usize::from(what & 3)], ring))
+        }
+    }
+}
+
+/// An entry that names a table, a page or nothing.
+fn entry(what: u8, rights: u8) -> u64 {
+    let of = |bit: u8, flag| if rights >> bit & 1 == 1 { flag } else { 0 };
+    let flags = of(0, Entry::P)
+        | of(1, Entry::RW)
+        | of(2, Entry::US)
+        | of(3, Entry::G)
+        | of(4, Entry::XD)
+        | of(5, Entry::PS)
+        | of(6, Entry::D)
+        | of(7, Entry::A);
+    let frame = u64::from(what & 15);
+    if flags & Entry::PS == 0 { frame << 12 | flags } else { (frame & 1) << 21 | flags }
+}
+
+impl fmt::Display for TlbStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Store { at, entry } => write!(f, "store     {entry:#x} at {:#x}", at.raw()),
+            Self::Invalidate(what) => write!(f, "forget    {what:x?}"),
+            Self::LoadRoot { cr3, load } => write!(f, "root      {cr3:#x}, {load:?}"),
+            Self::Access(request) => {
+                write!(f, "access    {:?} {:?} {}", request.ring, request.access, request.virt)
+            }
+        }
+    }
+}
+
+/// A sequence in words, one line a step.
+#[must_use]
+pub fn tlb_sequence_in_words(data: &[u8]) -> Vec<String> {
+    let sequence = tlb_sequence(data);
+    let mut lines = vec![format!("controls  {:x?}", sequence.controls)];
+    lines.extend(sequence.steps.iter().map(ToString::to_string));
+    lines
+}
