@@ -163,8 +163,8 @@ impl Authority {
         let LastLoad { word: source, mask, value } = self.state.last_load;
         let is_copy = mask == event.mask && (value ^ event.value) & bits_of(mask) == 0;
         let from = *self.regions.get(self.words[source as usize]);
-        // What the kernel keeps in order to answer requests may be given out; other processes'
-        // memory, tables and headers may not.
+        // What the kernel keeps in order to answer requests may be given out, once it was written
+        // for that; other processes' memory, tables and headers may not.
         let is_for_answers = matches!(
             from.structure,
             Structure::SystemBuffer
@@ -174,7 +174,7 @@ impl Authority {
                 | Structure::DmaBuffer
                 | Structure::DriverData
                 | Structure::KernelStack
-        );
+        ) && from.residue.is_none();
         if !is_copy || is_for_answers || value & bits_of(mask) == 0 || source as usize == word {
             return;
         }

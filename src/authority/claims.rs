@@ -145,6 +145,7 @@ impl Authority {
             self.false_claim(event, Falsehood::AlreadyFree, region.owner);
         }
         self.object_freed(event);
+        self.packet_freed(first);
         let mut runs = self.runs(first, len);
         while let Some((first, len, number)) = runs.next(self) {
             let region = *self.regions.get(number);
@@ -288,6 +289,7 @@ impl Authority {
         }
         self.state.alive = self.state.alive.without(process);
         self.state.ended = self.state.ended.with(process);
+        self.holder_ended(process);
         self.state.asking[usize::from(process.0 & 63)] = Asking::default();
     }
 
@@ -308,6 +310,7 @@ impl Authority {
         self.state.alive = PrincipalSet::NOBODY;
         self.state.ended = PrincipalSet::NOBODY;
         self.state.disabled = 0;
+        self.state.requests_from = self.passages.len();
         self.state.returned = [self.state.ordinal; Principal::COUNT_MAX];
         self.state.boots();
     }

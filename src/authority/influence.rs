@@ -20,9 +20,9 @@
 
 use crate::base::{Event, Principal, PrincipalKind, PrincipalSet};
 
+use super::Authority;
 use super::books::Undo;
 use super::region::Region;
-use super::{Authority, keep};
 
 /// Something that processes use through one driver.
 #[derive(Clone, Copy, Debug)]
@@ -151,11 +151,10 @@ impl Authority {
         let mut requestor = event.context;
         if requestor == driver {
             // A host takes a packet in its own context: it is for whoever handed it over before.
-            let packet = self.packets.iter().rev().find(|(phys, _)| *phys == event.phys);
-            requestor = packet.map_or(requestor, |(_, requestor)| *requestor);
-        } else {
-            keep(&mut self.packets, (event.phys, requestor));
+            let before = self.passages.iter().rev().find(|passage| passage.phys == event.phys);
+            requestor = before.map_or(requestor, |passage| passage.requestor);
         }
+        self.passed_on(event, requestor);
         if !self.roster.kind(requestor).is_process() {
             return;
         }

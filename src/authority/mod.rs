@@ -13,6 +13,7 @@
 //! | `claims` | does this claim fit the request and the books? |
 //! | `handles` | which handle leads where, with which rights? |
 //! | `influence` | who may influence whom? |
+//! | [`requests`] | which requests are open, and who has them? |
 //! | `inquiry` | what do the books say? |
 //! | [`observation`] | what did each principal see? |
 //! | [`record`] | what was found out? |
@@ -26,6 +27,7 @@ mod inquiry;
 pub mod observation;
 pub mod record;
 pub mod region;
+pub mod requests;
 mod state;
 
 use std::collections::BTreeMap;
@@ -39,12 +41,14 @@ pub use record::{
     Trespass, Withdrawal,
 };
 pub use region::Region;
+pub use requests::Orphan;
 
 use books::Undo;
 use handles::Use;
 pub use influence::Influence;
 use influence::Resource;
 use region::Regions;
+use requests::Passage;
 use state::State;
 
 /// Records of one sort that are kept; what comes after is counted where it matters and dropped.
@@ -66,8 +70,8 @@ pub struct Authority {
     handles: BTreeMap<(Principal, u64), Handle>,
     uses: Vec<Use>,
     resources: Vec<Resource>,
-    /// Where packets are and whose requests they carry.
-    packets: Vec<(u64, Principal)>,
+    /// What happened to requests, in order.
+    passages: Vec<Passage>,
     observations: Observations,
     trespasses: Vec<Trespass>,
     corruptions: Vec<Corruption>,
@@ -88,7 +92,7 @@ pub struct Checkpoint {
     regions: usize,
     uses: usize,
     resources: usize,
-    packets: usize,
+    passages: usize,
     trespasses: usize,
     corruptions: usize,
     consumptions: usize,
@@ -130,7 +134,7 @@ impl Authority {
             handles: BTreeMap::new(),
             uses: Vec::new(),
             resources: Vec::new(),
-            packets: Vec::new(),
+            passages: Vec::new(),
             observations,
             trespasses: Vec::new(),
             corruptions: Vec::new(),
@@ -153,7 +157,7 @@ impl Authority {
             regions: self.regions.len(),
             uses: self.uses.len(),
             resources: self.resources.len(),
-            packets: self.packets.len(),
+            passages: self.passages.len(),
             trespasses: self.trespasses.len(),
             corruptions: self.corruptions.len(),
             consumptions: self.consumptions.len(),
@@ -179,7 +183,7 @@ impl Authority {
         self.state = checkpoint.state;
         self.uses.truncate(checkpoint.uses);
         self.resources.truncate(checkpoint.resources);
-        self.packets.truncate(checkpoint.packets);
+        self.passages.truncate(checkpoint.passages);
         self.trespasses.truncate(checkpoint.trespasses);
         self.corruptions.truncate(checkpoint.corruptions);
         self.consumptions.truncate(checkpoint.consumptions);

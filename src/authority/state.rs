@@ -38,6 +38,8 @@ pub(super) struct State {
     pub(super) critical: PrincipalSet,
     pub(super) restarted: PrincipalSet,
     pub(super) disabled: u64,
+    /// Where the requests of this boot begin.
+    pub(super) requests_from: usize,
     pub(super) corrupt_words: u32,
     pub(super) consumed: u64,
 }
@@ -72,6 +74,7 @@ impl State {
             critical,
             restarted: PrincipalSet::NOBODY,
             disabled: 0,
+            requests_from: 0,
             corrupt_words: 0,
             consumed: 0,
         }

@@ -37,10 +37,7 @@ impl Invariant for AfterBugCheck {
     }
 
     fn check(&self, evidence: &Evidence<'_>, findings: &mut Findings) {
-        if !evidence.record.is_stopped() {
-            return;
-        }
-        for event in evidence.record.suspects() {
+        for event in evidence.record.after_stop() {
             if event.processor != NO_PROCESSOR {
                 // One place for all of it: whoever runs on does so at many addresses.
                 findings.add(Some(event.actor), None, 0, 0, || {

@@ -5,14 +5,17 @@
 //! run's cache has it. A withdrawal binds when its operation returns or when the memory is handed to
 //! somebody else, whichever is first.
 //!
-//! Not checked here: processors that tag translations with identifiers; kernel-mode translations.
+//! Where translations are tagged, the tag is the number of the process, and what a process left
+//! behind on a processor counts although another one runs there now.
+//!
+//! Not checked here: kernel-mode translations.
 //!
 //! Source: Linux eb66ae030829, "mremap: properly flush TLB before releasing the page"
 //! (CVE-2018-18281); Intel SDM volume 3A, "Details of TLB Use".
 
-use crate::base::{Access, EventKind, Frame, PhysAddr, Structure};
+use crate::base::{Access, EventKind, Frame, PhysAddr, Principal, Structure};
 use crate::machine::ProcessorState;
-use crate::machine::paging::x86_64::Rights;
+use crate::machine::paging::x86_64::{ControlFlags, Rights};
 use crate::machine::tlb::{Withdrawn, WithdrawnKind};
 
 use super::{Evidence, Findings, Invariant, Kinds};
@@ -22,12 +25,20 @@ const FRAME_WORDS: u64 = 512;
 
 pub(super) struct CachedTranslations;
 
+/// Whose translation it is: by its tag, or of whoever runs.
+fn holder(state: &ProcessorState, member: &Withdrawn) -> Principal {
+    if state.controls.flags.has(ControlFlags::PCIDE) {
+        return Principal((member.pcid & 63) as u8);
+    }
+    state.registers.context
+}
+
 /// The first frame that a member permits user mode to reach and the books do not.
 fn excess(evidence: &Evidence<'_>, state: &ProcessorState, member: &Withdrawn) -> Option<PhysAddr> {
     if !member.rights.has(Rights::USER) {
         return None;
     }
-    let process = state.registers.context;
+    let process = holder(state, member);
     if let WithdrawnKind::Table(_) = member.kind {
         let at = member.frame.start();
         return (evidence.authority.structure_of(at) != Structure::PageTable).then_some(at);
@@ -46,7 +57,7 @@ fn look(evidence: &Evidence<'_>, concerns: impl Fn(Frame) -> bool, findings: &mu
             if !concerns(phys.frame()) {
                 continue;
             }
-            let (authority, context) = (evidence.authority, state.registers.context);
+            let (authority, context) = (evidence.authority, holder(state, member));
             let victim = authority.owner_of(phys);
             findings.add(Some(context), victim, phys.raw(), member.first.start().0, || {
                 format!(

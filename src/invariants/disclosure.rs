@@ -2,10 +2,10 @@
 //!
 //! Three ways are watched: a load or fetch at ring 3 of a word that is not the process's, shared with
 //! it, or code it may run; a copy by kernel mode into a process's memory of bytes that the process
-//! may not read; and memory handed to a process with another's content still in it.
+//! may not read, among them what a buffer held before it was handed out; and memory handed to a
+//! process with another's content still in it.
 //!
-//! Not checked here: what can be learnt from timing, and bytes that kernel mode keeps in order to
-//! answer requests, which may be stale (the books know them only as system buffers).
+//! Not checked here: what can be learnt from timing, and what drivers write into buffers.
 //!
 //! Source: Microsoft Learn, "Virtual address spaces"; for stale content, "Failure to Initialize
 //! Output Buffers".

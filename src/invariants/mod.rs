@@ -27,6 +27,7 @@ mod kernel_half;
 mod kernel_stack;
 mod private_memory;
 mod references_conserved;
+mod requests_conserved;
 mod rights;
 mod stores_meant;
 mod system_space;

@@ -2,7 +2,7 @@
 
 use crate::machine::{Flow, routine};
 
-use super::layout::{address, crash_block};
+use super::layout::{address, crash_block, kernel_data, switches};
 
 /// Bug check codes, by the names of the Windows debugger documentation ("Bug Check Code
 /// Reference").
@@ -58,6 +58,10 @@ routine! {
     },
     stop => |p| {
         let code = p.load(address::KERNEL_DATA, crash_block::CODE)?;
+        if p.load(address::KERNEL_DATA, kernel_data::SWITCHES)? & switches::RUNS_ON != 0 {
+            p.stop_processor(code)?;
+            return Ok(Flow::Stay);
+        }
         p.stop_machine(code)?;
         Ok(Flow::Stay)
     },

@@ -15,7 +15,9 @@ use super::layout::{
     PROCESS_BYTES, THREAD_BYTES, address, kernel_data, object_type, process, thread, thread_state,
 };
 use super::object::{OB_CREATE_OBJECT, OB_DEREFERENCE};
-use super::paging::{ADDRESS, PRESENT, SYSTEM_RW, entry_address, map_window, window};
+use super::paging::{
+    ADDRESS, PRESENT, SYSTEM_RW, context_number, entry_address, map_window, window,
+};
 use super::pool::{EX_ALLOCATE_POOL, EX_FREE_POOL};
 use super::process_create::take_stack;
 use super::schedule::{KI_READY_THREAD, KI_THREAD_START};
@@ -122,8 +124,9 @@ routine! {
         p.set_local(6, table)?;
         let (number, device, root) = (p.local(0)?, p.local(1)?, p.local(3)?);
         let (object, its_thread) = (p.local(4)?, p.local(5)?);
+        let context = context_number(p, number)?;
         for (field, value) in [
-            (process::ROOT, root),
+            (process::ROOT, root | context),
             (process::HANDLES, table),
             (process::THREAD, its_thread),
             (process::PRINCIPAL, number),

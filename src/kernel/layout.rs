@@ -230,7 +230,7 @@ pub mod object_type {
 fields! {
     /// The body of a process object (offsets from the header).
     process of Process {
-        /// The page-map root.
+        /// The page-map root, as CR3 takes it: with CR4.PCIDE the process's number in the low bits.
         ROOT = 0x20 "page-map root",
         /// The handle table.
         HANDLES = 0x28 "handle table",
@@ -484,6 +484,12 @@ pub mod switches {
     pub const KERNEL_HALF_DIFFERS: u64 = 1 << 16;
     /// Weakness: system services run on the caller's stack.
     pub const ON_USER_STACK: u64 = 1 << 17;
+    /// Weakness: user mode runs with the I/O privilege.
+    pub const IO_PORTS_OPEN: u64 = 1 << 18;
+    /// Weakness: user mode may use drivers' data pages.
+    pub const DRIVER_DATA_OPEN: u64 = 1 << 19;
+    /// Translations are tagged with the process's number (CR4.PCIDE).
+    pub const CONTEXTS: u64 = 1 << 33;
     /// The pool detects a damaged header (legacy pool: bug check 0x19).
     pub const POOL_CHECKS: u64 = 1 << 32;
 }

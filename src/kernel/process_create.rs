@@ -18,6 +18,7 @@ use super::layout::{
 };
 use super::loader::STACKS;
 use super::object::{OB_CREATE_OBJECT, OB_DEREFERENCE, OB_REFERENCE, current_process};
+use super::paging::context_number;
 use super::pool::{EX_ALLOCATE_POOL, EX_FREE_POOL};
 use super::schedule::{KI_READY_THREAD, KI_THREAD_START};
 use super::service::answer;
@@ -99,7 +100,8 @@ routine! {
         p.set_local(6, table)?;
         let (number, root) = (p.local(0)?, p.local(3)?);
         let (object, its_thread) = (p.local(4)?, p.local(5)?);
-        p.store(object, process::ROOT, root)?;
+        let context = context_number(p, number)?;
+        p.store(object, process::ROOT, root | context)?;
         p.store(object, process::HANDLES, table)?;
         p.store(object, process::THREAD, its_thread)?;
         p.store(object, process::PRINCIPAL, number)?;

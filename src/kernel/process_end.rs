@@ -17,6 +17,7 @@ use super::layout::{
     address, kernel_data, process, processor_block, switches, thread, thread_state,
 };
 use super::object::{OB_DEREFERENCE, current_process, principal_of};
+use super::paging::PCID;
 use super::pool::EX_FREE_POOL;
 use super::schedule::{KI_EXIT_THREAD, KI_READY_THREAD, KI_SWAP_CONTEXT};
 use super::service::answer;
@@ -53,7 +54,7 @@ routine! {
         Ok(Flow::Call)
     },
     // From here on the processor acts for the system: the dead thread is not saved, and no processor
-    // has the dead address space loaded.
+    // has the dead address space loaded, or remembers anything of it.
     leave_space => |p| {
         let block = p.gs();
         let idle = p.load(block, processor_block::IDLE_THREAD)?;
@@ -61,6 +62,12 @@ routine! {
         let system = p.load(address::KERNEL_DATA, kernel_data::SYSTEM_PROCESS)?;
         let root = p.load(system, process::ROOT)?;
         p.load_root(root)?;
+        let context = p.local(2)? & PCID;
+        if context != 0 {
+            for number in 0..p.processor_count() {
+                p.invalidate_context_on(number, context)?;
+            }
+        }
         Ok(Flow::Next)
     },
     memory, call MM_DELETE_ADDRESS_SPACE => |p| {

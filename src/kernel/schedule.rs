@@ -2,12 +2,13 @@
 
 use crate::base::Structure;
 use crate::machine::interrupt::TSS_RSP0;
-use crate::machine::registers::{FLAGS_FIXED, INTERRUPT_FLAG};
-use crate::machine::{Flow, Processor, Reg, Trap, routine};
+use crate::machine::registers::{FLAGS_FIXED, INTERRUPT_FLAG, IO_PRIVILEGE};
+use crate::machine::{Flow, KEEP_TRANSLATIONS, Processor, Reg, Trap, routine};
 
 use super::layout::{
-    address, kernel_data, process, processor_block, ready_queue, thread, thread_state,
+    address, kernel_data, process, processor_block, ready_queue, switches, thread, thread_state,
 };
+use super::paging::PCID;
 
 /// Takes the first ready thread off the queue into rbx, or the idle thread when none is ready.
 fn choose(p: &mut Processor<'_>) -> Result<Flow, Trap> {
@@ -45,7 +46,9 @@ fn change_space(p: &mut Processor<'_>) -> Result<Flow, Trap> {
     let owner = p.load(next, thread::PROCESS)?;
     let root = p.load(owner, process::ROOT)?;
     if p.root()? != root {
-        p.load_root(root)?;
+        // The system's translations are few and not tagged.
+        let keep = if root & PCID == 0 { 0 } else { KEEP_TRANSLATIONS };
+        p.load_root(root | keep)?;
     }
     Ok(Flow::Next)
 }
@@ -177,7 +180,9 @@ routine! {
     release => |p| super::lock::release(p),
     leave => |p| {
         p.put(Reg::Rcx, address::USER_CODE);
-        p.put(Reg::R11, FLAGS_FIXED | INTERRUPT_FLAG);
+        let switches = p.load(address::KERNEL_DATA, kernel_data::SWITCHES)?;
+        let ports = if switches & switches::IO_PORTS_OPEN == 0 { 0 } else { IO_PRIVILEGE };
+        p.put(Reg::R11, FLAGS_FIXED | INTERRUPT_FLAG | ports);
         p.put(Reg::Rbp, 0);
         p.set_stack(address::USER_STACK_TOP);
         p.swap_gs()?;

@@ -272,9 +272,12 @@ impl Processor<'_> {
         if !canonical && self.machine.sysret_faults_in_kernel {
             return Err(Trap::general_protection());
         }
+        let is_lowered = !self.machine.flaws.keeps_privilege;
         let registers = self.registers_mut();
         registers.rip = target;
-        registers.ring = Ring::User;
+        if is_lowered {
+            registers.ring = Ring::User;
+        }
         registers.flags = registers.get(Reg::R11) | FLAGS_FIXED;
         let event = Event {
             value: 3,

@@ -8,6 +8,7 @@ pub mod code;
 pub mod device;
 pub mod disk;
 mod execute;
+pub mod flaws;
 pub mod interrupt;
 pub mod iommu;
 pub mod memory;
@@ -37,11 +38,16 @@ pub use trap::Trap;
 
 use device::Device;
 use disk::Disk;
+use flaws::Flaws;
 use iommu::Iommu;
 use memory::Memory;
 use paging::x86_64::Controls;
 use table_frames::TableFrames;
 use tlb::{Invalidation, MayHold, RootLoad, Tlb};
+
+/// The bit of CR3's operand that keeps what is remembered under the number it loads. Without
+/// CR4.PCIDE it means nothing here; hardware refuses it (Intel SDM volume 3A, "MOV to CR3").
+pub const KEEP_TRANSLATIONS: u64 = 1 << 63;
 
 /// One processor's state: registers, paging controls, cached translations.
 #[derive(Clone)]
@@ -58,9 +64,24 @@ pub struct ProcessorState {
 
 impl ProcessorState {
     /// Drops what is remembered of a page, as `invlpg` does.
-    fn forget_page(&mut self, virt: VirtAddr) {
+    fn forget_page(&mut self, virt: VirtAddr, flaws: Flaws) {
         let invalidation = Invalidation::page(&self.controls, virt);
-        self.tlb.invalidate(invalidation);
+        if !flaws.keeps_invalidated {
+            self.tlb.invalidate(invalidation);
+        }
+        self.may_hold.invalidate(invalidation);
+    }
+
+    /// Drops what is remembered of a page under an identifier: all that an interprocessor request
+    /// asks for, whatever runs here.
+    fn forget_page_of(&mut self, virt: VirtAddr, pcid: u64, flaws: Flaws) {
+        if self.controls.pcid() == pcid {
+            return self.forget_page(virt, flaws);
+        }
+        let invalidation = Invalidation::PageOfPcid { virt, pcid };
+        if !flaws.keeps_invalidated {
+            self.tlb.invalidate(invalidation);
+        }
         self.may_hold.invalidate(invalidation);
     }
 }
@@ -92,6 +113,8 @@ pub struct Machine {
     /// Whether `sysret` to a non-canonical address raises general protection at ring 0 (Intel) or
     /// ring 3 (AMD).
     pub sysret_faults_in_kernel: bool,
+    /// Bugs of this hardware.
+    pub flaws: Flaws,
     struck: bool,
     roots: BTreeMap<u64, Principal>,
     tables: TableFrames,
@@ -139,6 +162,7 @@ impl Machine {
             program,
             transfer_delay: 40,
             sysret_faults_in_kernel: true,
+            flaws: Flaws::default(),
             struck: false,
             roots: BTreeMap::new(),
             tables: TableFrames::new(frames),
@@ -163,15 +187,19 @@ impl Machine {
         }
     }
 
-    fn switch_root(&mut self, number: usize, root: u64) -> u64 {
+    fn switch_root(&mut self, number: usize, operand: u64) -> u64 {
+        let root = operand & !KEEP_TRANSLATIONS;
+        let load = if operand == root { RootLoad::Flush } else { RootLoad::Keep };
         self.tables.add_root(&self.memory, root);
         let state = &mut self.processors[number];
         let before = state.controls;
         state.controls.cr3 = root;
-        if let Some(invalidation) = Invalidation::root_load(&state.controls, RootLoad::Flush) {
+        if let Some(invalidation) = Invalidation::root_load(&state.controls, load)
+            && !self.flaws.keeps_other_spaces
+        {
             state.tlb.invalidate(invalidation);
         }
-        state.may_hold.load_root(&self.memory, &before, &state.controls, RootLoad::Flush);
+        state.may_hold.load_root(&self.memory, &before, &state.controls, load);
         before.cr3
     }
 

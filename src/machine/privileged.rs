@@ -3,9 +3,11 @@
 use crate::base::{Event, EventKind, Ring, VirtAddr};
 use crate::injection::{Operation, PointKind, Verdict};
 
+use super::KEEP_TRANSLATIONS;
 use super::device::{self, Command};
 use super::processor::Processor;
-use super::registers::{ALIGNMENT_CHECK, INTERRUPT_FLAG, Reg};
+use super::registers::{ALIGNMENT_CHECK, INTERRUPT_FLAG, IO_PRIVILEGE, Reg};
+use super::tlb::Invalidation;
 use super::trap::Trap;
 
 impl Processor<'_> {
@@ -20,17 +22,29 @@ impl Processor<'_> {
         }
     }
 
-    /// Loads another page-map root (`mov cr3`).
+    /// # Errors
+    ///
+    /// General protection at ring 3, unless the flags give user mode the I/O privilege.
+    fn require_io_privilege(&self) -> Result<(), Trap> {
+        match self.registers().flags & IO_PRIVILEGE {
+            IO_PRIVILEGE => Ok(()),
+            _ => self.require_ring_0(),
+        }
+    }
+
+    /// Loads another page-map root (`mov cr3`); with
+    /// [`KEEP_TRANSLATIONS`](super::KEEP_TRANSLATIONS) what is remembered under its number stays.
     ///
     /// # Errors
     ///
     /// General protection at ring 3.
     pub fn load_root(&mut self, root: u64) -> Result<(), Trap> {
         self.require_ring_0()?;
-        let context = self.machine.context_of_root(root);
+        let context = self.machine.context_of_root(root & !KEEP_TRANSLATIONS);
         let old = self.machine.switch_root(self.number, root);
         self.registers_mut().context = context;
-        let event = Event { value: root, old, ..self.blank(EventKind::RootSwitch) };
+        let value = root & !KEEP_TRANSLATIONS;
+        let event = Event { value, old, ..self.blank(EventKind::RootSwitch) };
         self.say(event);
         Ok(())
     }
@@ -56,14 +70,17 @@ impl Processor<'_> {
         if verdict == Verdict::Skip {
             return Ok(());
         }
-        self.machine.processors[self.number].forget_page(VirtAddr(operation.virt));
+        let flaws = self.machine.flaws;
+        self.machine.processors[self.number].forget_page(VirtAddr(operation.virt), flaws);
         let event = Event { virt: operation.virt, ..self.blank(EventKind::Invalidate) };
         self.say(event);
         Ok(())
     }
 
-    /// Makes another processor drop a page: the sender's part of a shootdown, folded with the
-    /// receiver's into one event, as if the interprocessor interrupt were answered at once.
+    /// Makes another processor drop a page of the address space that is loaded here: the sender's
+    /// part of a shootdown, folded with the receiver's into one event, as if the interprocessor
+    /// interrupt were answered at once. Where translations are tagged, the receiver drops those of
+    /// this space, whichever it has loaded (INVPCID).
     ///
     /// # Errors
     ///
@@ -75,14 +92,39 @@ impl Processor<'_> {
         if verdict == Verdict::Skip {
             return Ok(());
         }
+        let flaws = self.machine.flaws;
+        let pcid = self.machine.processors[self.number].controls.pcid();
         let Some(state) = self.machine.processors.get_mut(processor) else { return Ok(()) };
-        state.forget_page(VirtAddr(operation.virt));
+        state.forget_page_of(VirtAddr(operation.virt), pcid, flaws);
         #[allow(clippy::cast_possible_truncation, reason = "few processors")]
         let event = Event {
             virt: operation.virt,
             processor: processor as u8,
             ..self.blank(EventKind::Invalidate)
         };
+        self.say(event);
+        Ok(())
+    }
+
+    /// Makes a processor, this one or another, drop all that it remembers under an identifier
+    /// (INVPCID, single context).
+    ///
+    /// # Errors
+    ///
+    /// General protection at ring 3.
+    pub fn invalidate_context_on(&mut self, processor: usize, pcid: u64) -> Result<(), Trap> {
+        self.require_ring_0()?;
+        let (_, verdict) = self.pass_point(PointKind::Invalidate, 0, processor as u64)?;
+        if verdict == Verdict::Skip {
+            return Ok(());
+        }
+        let Some(state) = self.machine.processors.get_mut(processor) else { return Ok(()) };
+        let invalidation = Invalidation::Pcid { pcid };
+        state.tlb.invalidate(invalidation);
+        state.may_hold.invalidate(invalidation);
+        #[allow(clippy::cast_possible_truncation, reason = "few processors")]
+        let event =
+            Event { value: 1, processor: processor as u8, ..self.blank(EventKind::Invalidate) };
         self.say(event);
         Ok(())
     }
@@ -186,9 +228,9 @@ impl Processor<'_> {
     ///
     /// # Errors
     ///
-    /// General protection at ring 3.
+    /// General protection at ring 3, unless the flags give user mode the I/O privilege.
     pub fn port_out(&mut self, port: u16, value: u64) -> Result<(), Trap> {
-        self.require_ring_0()?;
+        self.require_io_privilege()?;
         let clock = self.machine.clock;
         let delay = self.machine.transfer_delay;
         let Some(device) = self.machine.devices.get_mut(usize::from(port / device::port::COUNT))
@@ -212,9 +254,9 @@ impl Processor<'_> {
     ///
     /// # Errors
     ///
-    /// General protection at ring 3.
+    /// General protection at ring 3, unless the flags give user mode the I/O privilege.
     pub fn port_in(&mut self, port: u16) -> Result<u64, Trap> {
-        self.require_ring_0()?;
+        self.require_io_privilege()?;
         let Some(device) = self.machine.devices.get(usize::from(port / device::port::COUNT)) else {
             return Ok(u64::MAX);
         };
@@ -234,6 +276,21 @@ impl Processor<'_> {
     pub fn stop_machine(&mut self, code: u64) -> Result<(), Trap> {
         self.require_ring_0()?;
         self.machine.stopped = true;
+        let event = Event { value: code, ..self.blank(EventKind::BugCheck) };
+        self.say(event);
+        Ok(())
+    }
+
+    /// As [`stop_machine`](Self::stop_machine), but only this processor halts, with interrupts off:
+    /// nobody told the others.
+    ///
+    /// # Errors
+    ///
+    /// General protection at ring 3.
+    pub fn stop_processor(&mut self, code: u64) -> Result<(), Trap> {
+        self.require_ring_0()?;
+        self.set_interrupts(false)?;
+        self.registers_mut().halted = true;
         let event = Event { value: code, ..self.blank(EventKind::BugCheck) };
         self.say(event);
         Ok(())

@@ -29,6 +29,9 @@ pub const ARGUMENTS: [Reg; 6] = [Reg::Rdi, Reg::Rsi, Reg::Rdx, Reg::R10, Reg::R8
 
 /// RFLAGS: interrupts are delivered.
 pub const INTERRUPT_FLAG: u64 = 1 << 9;
+/// RFLAGS: the I/O privilege level, the lowest privilege that may use ports (Intel SDM volume 1, "I/O
+/// Privilege Level"). No I/O permission bitmap opens single ports here.
+pub const IO_PRIVILEGE: u64 = 3 << 12;
 /// RFLAGS: alignment check; overrides SMAP for explicit supervisor accesses.
 pub const ALIGNMENT_CHECK: u64 = 1 << 18;
 /// RFLAGS: always one.

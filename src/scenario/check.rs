@@ -345,6 +345,8 @@ fn slots_of(action: &Action) -> Vec<(&'static str, u8)> {
         Action::Store { .. }
         | Action::Load { .. }
         | Action::Access { .. }
+        | Action::PortIn { .. }
+        | Action::PortOut { .. }
         | Action::Yield
         | Action::Wait
         | Action::Exit { .. }

@@ -149,6 +149,19 @@ pub enum Action {
         /// The handle's slot.
         slot: u8,
     },
+    /// Reads a device's register with an instruction of its own (`in`).
+    PortIn {
+        /// The port.
+        port: u16,
+    },
+    /// Writes a device's register with an instruction of its own (`out`).
+    PortOut {
+        /// The port.
+        port: u16,
+        /// What.
+        #[serde(with = "hex")]
+        value: u64,
+    },
     /// Creates an event.
     CreateEvent {
         /// Where the handle goes.
@@ -259,6 +272,10 @@ pub mod kind {
     pub const CRASH: u64 = 5;
     /// Run for ever.
     pub const SPIN: u64 = 6;
+    /// Read a device's register.
+    pub const PORT_IN: u64 = 7;
+    /// Write a device's register.
+    pub const PORT_OUT: u64 = 8;
 }
 
 /// No slot.
@@ -370,6 +387,10 @@ impl Action {
                 call(service::TERMINATE, 0, n, [u64::from(status), 0, 0, 0, 0, 0], 0)
             }
             Self::Crash { how } => [kind::CRASH, how as u64, 0, 0, 0, 0, 0, 0],
+            Self::PortIn { port } => [kind::PORT_IN, u64::from(port), 0, 0, 0, 0, 0, 0],
+            Self::PortOut { port, value } => {
+                [kind::PORT_OUT, u64::from(port), value, 0, 0, 0, 0, 0]
+            }
             Self::Spin => [kind::SPIN, 0, 0, 0, 0, 0, 0, 0],
             Self::SystemCall { service, ref arguments } => {
                 let mut six = [0; 6];

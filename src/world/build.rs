@@ -15,7 +15,7 @@ use super::components;
 use super::configuration::{Component, Configuration, Home};
 use super::driver::{Drivers, Placement};
 use super::schedule::Schedule;
-use super::weakness::switch_bits;
+use super::weakness::planted;
 use super::{World, driver};
 
 /// Sectors of the disk.
@@ -110,7 +110,8 @@ impl World {
         let placed = place_drivers(configuration, drivers, &roster)?;
         let program = Arc::new(link(configuration, drivers, &placed)?);
         let mut machine = machine(configuration, &roster, Arc::clone(&program));
-        let switches = switch_bits(configuration)?;
+        let (switches, flaws) = planted(configuration)?;
+        machine.flaws = flaws;
         let slot = u64::from(options.self_map_slot);
 
         let mut loader = Loader::new(&mut machine, &program, slot, switches);
@@ -355,6 +356,7 @@ fn machine(configuration: &Configuration, roster: &Roster, program: Arc<Program>
         (options.write_protect, ControlFlags::WP),
         (options.smep, ControlFlags::SMEP),
         (options.smap, ControlFlags::SMAP),
+        (options.pcid, ControlFlags::PCIDE),
     ] {
         if on {
             flags = flags.with(flag);

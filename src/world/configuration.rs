@@ -22,6 +22,10 @@ pub struct MachineConfiguration {
     pub write_protect: bool,
     /// Whether device transfers go through the IOMMU.
     pub iommu: bool,
+    /// CR4.PCIDE: translations carry the number of their process and outlive a change of the address
+    /// space.
+    #[serde(skip_serializing_if = "is_false")]
+    pub pcid: bool,
     /// The page-map slot of the self-map, 256 to 511 except those the system uses.
     pub self_map_slot: u16,
     /// Whether `sysret` to a non-canonical address faults in ring 0 (Intel) or ring 3 (AMD).
@@ -43,6 +47,7 @@ impl Default for MachineConfiguration {
             smap: false,
             write_protect: true,
             iommu: false,
+            pcid: false,
             self_map_slot: 0x1ed,
             sysret_faults_in_kernel: true,
             transfer_delay: 12,

@@ -214,7 +214,10 @@ impl World {
         for event in &self.machine.events {
             witness.event(event);
             match event.kind {
-                EventKind::BugCheck => self.rest = Some(Rest::BugCheck(event.value)),
+                // The world goes on while a processor does.
+                EventKind::BugCheck if self.machine.stopped => {
+                    self.rest = Some(Rest::BugCheck(event.value));
+                }
                 EventKind::Reset => self.rest = Some(Rest::Reset),
                 _ => {}
             }

@@ -1,9 +1,19 @@
-//! Weaknesses: bugs that can be planted in the kernel by name, to show that a check can fail.
+//! Weaknesses: bugs that can be planted in kernel and machine by name, to show that a check can
+//! fail.
 
 use crate::kernel::layout::switches;
+use crate::machine::flaws::Flaws;
 
 use super::build::BuildError;
 use super::configuration::Configuration;
+
+/// Bits of the hardware's flaws, above those that the kernel reads.
+mod flaw {
+    pub(super) const STALE_TRANSLATIONS: u64 = 1 << 48;
+    pub(super) const FOREIGN_TRANSLATIONS: u64 = 1 << 49;
+    pub(super) const PRIVILEGE_KEPT: u64 = 1 << 50;
+    pub(super) const ALL: u64 = 0xffff << 48;
+}
 
 /// Weaknesses by name, with their bits and what they are.
 pub const WEAKNESSES: &[(&str, u64, &str)] = &[
@@ -41,16 +51,38 @@ pub const WEAKNESSES: &[(&str, u64, &str)] = &[
     ("requests-lost", switches::REQUESTS_LOST, "a lost host's requests are never completed"),
     ("kernel-half-differs", switches::KERNEL_HALF_DIFFERS, "a new process lacks a kernel entry"),
     ("on-user-stack", switches::ON_USER_STACK, "system services run on the caller's stack"),
+    ("driver-data-open", switches::DRIVER_DATA_OPEN, "drivers' data pages carry the user bit"),
+    ("io-ports-open", switches::IO_PORTS_OPEN, "user mode runs with the I/O privilege"),
+    (
+        "stale-translations",
+        flaw::STALE_TRANSLATIONS,
+        "an invalidated translation stays in the processor's cache",
+    ),
+    (
+        "foreign-translations",
+        flaw::FOREIGN_TRANSLATIONS,
+        "translations stay in the cache when another address space is loaded",
+    ),
+    ("privilege-kept", flaw::PRIVILEGE_KEPT, "`sysret` leaves the processor in kernel mode"),
 ];
 
-/// The kernel's switches that a configuration asks for.
-pub(super) fn switch_bits(configuration: &Configuration) -> Result<u64, BuildError> {
-    let mut bits = if configuration.machine.pool_checks { switches::POOL_CHECKS } else { 0 };
+/// The kernel's switches and the hardware's flaws that a configuration asks for.
+pub(super) fn planted(configuration: &Configuration) -> Result<(u64, Flaws), BuildError> {
+    let machine = &configuration.machine;
+    let mut bits = if machine.pool_checks { switches::POOL_CHECKS } else { 0 };
+    if machine.pcid {
+        bits |= switches::CONTEXTS;
+    }
     for name in &configuration.weaknesses {
         let (_, bit, _) = WEAKNESSES.iter().find(|(known, ..)| known == name).ok_or_else(|| {
             BuildError { component: None, what: format!("there is no weakness {name:?}") }
         })?;
         bits |= bit;
     }
-    Ok(bits)
+    let flaws = Flaws {
+        keeps_invalidated: bits & flaw::STALE_TRANSLATIONS != 0,
+        keeps_other_spaces: bits & flaw::FOREIGN_TRANSLATIONS != 0,
+        keeps_privilege: bits & flaw::PRIVILEGE_KEPT != 0,
+    };
+    Ok((bits & !flaw::ALL, flaws))
 }

@@ -32,6 +32,8 @@ pub struct Record {
     kinds: Kinds,
     events: Vec<Event>,
     suspects: Vec<Event>,
+    /// How many of them came before the machine stopped.
+    before_stop: usize,
     returning: Vec<usize>,
     news: Marks,
 }
@@ -59,6 +61,7 @@ impl Record {
             kinds: Kinds::NONE,
             events: Vec::with_capacity(64),
             suspects: Vec::new(),
+            before_stop: 0,
             returning: Vec::new(),
             news: Marks::default(),
         }
@@ -75,6 +78,12 @@ impl Record {
     #[must_use]
     pub fn suspects(&self) -> &[Event] {
         &self.suspects
+    }
+
+    /// Those of the suspects that came after the machine had stopped.
+    #[must_use]
+    pub fn after_stop(&self) -> &[Event] {
+        if self.state.is_stopped { &self.suspects[self.before_stop..] } else { &[] }
     }
 
     /// Processors that went back to user mode while mappings, or the books about them, had changed.
@@ -114,6 +123,7 @@ impl Record {
         self.kinds = Kinds::NONE;
         self.events.clear();
         self.suspects.clear();
+        self.before_stop = 0;
     }
 
     /// Takes stock after a step: which kinds of news there are.
@@ -182,6 +192,7 @@ impl Record {
         self.kinds = Kinds::NONE;
         self.events.clear();
         self.suspects.clear();
+        self.before_stop = 0;
         self.returning.clear();
     }
 
@@ -201,7 +212,10 @@ impl Record {
             EventKind::Exception | EventKind::Interrupt => {
                 self.state.delivering[processor] = true;
             }
-            EventKind::BugCheck | EventKind::Reset => self.state.is_stopped = true,
+            EventKind::BugCheck | EventKind::Reset if !self.state.is_stopped => {
+                self.state.is_stopped = true;
+                self.before_stop = self.suspects.len();
+            }
             EventKind::Boot => {
                 self.state.is_stopped = false;
                 self.state.user_mode = [false; PROCESSORS];

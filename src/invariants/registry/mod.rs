@@ -8,8 +8,8 @@ use super::{
     End, Evidence, Invariant, Kinds, Record, Scope, Violation, after_bug_check,
     cached_translations, claims, crash_contained, disclosure, dma, driver_host_contained,
     frames_conserved, freed_frames, freed_objects, gates, handles_private, kernel_half,
-    kernel_stack, private_memory, references_conserved, rights, stores_meant, system_space,
-    table_reach, user_mappings, walkers,
+    kernel_stack, private_memory, references_conserved, requests_conserved, rights, stores_meant,
+    system_space, table_reach, user_mappings, walkers,
 };
 
 /// Violations of one invariant that are kept of one run: the first tell the story.
@@ -125,6 +125,7 @@ impl Registry {
             .with(freed_objects::FreedObjects)
             .with(frames_conserved::FramesConserved)
             .with(references_conserved::ReferencesConserved)
+            .with(requests_conserved::RequestsConserved)
             .with(gates::Gates)
             .with(kernel_stack::KernelStack)
             .with(dma::Dma)

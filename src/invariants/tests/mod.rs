@@ -1,11 +1,14 @@
 //! Each invariant is seen to fail, and to be silent beside it.
 
+mod matrix;
 mod planted;
 mod worlds;
 
 use crate::authority::{Authority, Observations};
 use crate::base::{Event, KernelMap, Principal, PrincipalSet};
-use crate::invariants::{End, Evidence, Findings, Record, Registry, RestKind, Violation};
+use crate::invariants::{
+    End, Evidence, Findings, Invariant, Record, Registry, RestKind, Violation,
+};
 use crate::world::{Configuration, Rest, World};
 
 /// A world with everything that watches it.

@@ -4,7 +4,7 @@ use crate::base::{Principal, Structure};
 use crate::kernel::layout::{
     DEVICE_OBJECT_BYTES, address, device_object, driver_object, kernel_data,
 };
-use crate::kernel::paging::{PRESENT, SYSTEM_RW};
+use crate::kernel::paging::PRESENT;
 use crate::kernel::{exception, hal, interrupt, service};
 use crate::machine::interrupt::gate;
 use crate::machine::{Trap, iommu};
@@ -94,7 +94,7 @@ impl Loader<'_> {
         let base = address::DRIVER_CODE + number * address::DRIVER_STRIDE;
         self.load_kernel_image(image, base);
         let data = base + address::DRIVER_DATA_OFFSET;
-        self.map_pages(data, 1, Structure::Free, SYSTEM_RW);
+        self.map_pages(data, 1, Structure::Free, self.driver_bits);
         self.claim(data, 512, Structure::DriverData, principal);
         let driver = address::IO_OBJECTS + number * 0x80;
         let device = driver + 0x40;

@@ -17,7 +17,7 @@ mod spaces;
 use crate::base::{Event, EventKind, Field, Frame, PhysAddr, Principal, Structure, VirtAddr};
 use crate::machine::{Machine, Program, Routine};
 
-use super::layout::switches::USER_BIT_IN_SYSTEM;
+use super::layout::switches::{DRIVER_DATA_OPEN, USER_BIT_IN_SYSTEM};
 use super::layout::{address, frame_entry, kernel_data, ready_queue, thread};
 use super::paging::{ADDRESS, GLOBAL, PRESENT, SYSTEM_RW, USER, WRITABLE};
 
@@ -76,6 +76,7 @@ pub struct Loader<'m> {
     root: u64,
     self_map_slot: u64,
     self_map_bits: u64,
+    driver_bits: u64,
     pool_next: u64,
     last_carved: u64,
     stacks_in_use: u64,
@@ -104,6 +105,12 @@ impl<'m> Loader<'m> {
             self_map_slot,
             // Weakness: the self-map entry of every root carries the user bit (CVE-2018-1038).
             self_map_bits: if switches & USER_BIT_IN_SYSTEM != 0 {
+                SYSTEM_RW | USER
+            } else {
+                SYSTEM_RW
+            },
+            // Weakness: drivers' data pages carry the user bit, and so do the tables on the way.
+            driver_bits: if switches & DRIVER_DATA_OPEN != 0 {
                 SYSTEM_RW | USER
             } else {
                 SYSTEM_RW
@@ -233,7 +240,8 @@ impl<'m> Loader<'m> {
             let frame = self.take_frame(structure, Principal::KERNEL);
             // Every address space has the same system half, so its entries are global.
             let entry = frame << 12 | bits | GLOBAL;
-            self.map(self.root, virt + page * 4096, entry, PRESENT | WRITABLE);
+            let table_bits = PRESENT | WRITABLE | self.driver_bits & USER;
+            self.map(self.root, virt + page * 4096, entry, table_bits);
         }
     }
 

@@ -3,7 +3,7 @@
 use crate::base::{EventKind, PhysAddr, Principal, Structure};
 use crate::kernel::handle::{HANDLE_TABLE_BYTES, HANDLE_TABLE_TAG};
 use crate::kernel::layout::{
-    PROCESS_BYTES, address, control_block, frame_entry, kernel_data, object_type, process,
+    PROCESS_BYTES, address, control_block, frame_entry, kernel_data, object_type, process, switches,
 };
 use crate::kernel::paging::{USER_CODE_PAGE, USER_RW, USER_TABLE};
 use crate::kernel::schedule;
@@ -57,10 +57,12 @@ impl Loader<'_> {
         let object = self.object(object_type::PROCESS, PROCESS_BYTES, Structure::Process);
         let handles = self.pool_block(HANDLE_TABLE_BYTES, HANDLE_TABLE_TAG);
         self.claim(handles, 32, Structure::HandleTable, Principal::KERNEL);
+        let switches = self.get(address::KERNEL_DATA, kernel_data::SWITCHES);
+        let context = if switches & switches::CONTEXTS == 0 { 0 } else { u64::from(owner.0) };
         let start = self.entry(&schedule::KI_THREAD_START);
         let worker = self.make_thread(object, start);
         for (field, value) in [
-            (process::ROOT, root),
+            (process::ROOT, root | context),
             (process::HANDLES, handles),
             (process::THREAD, worker),
             (process::PRINCIPAL, u64::from(owner.0)),

@@ -59,6 +59,8 @@ routine! {
             kind::EXECUTE => Flow::To(At::execute as u8),
             kind::CRASH => Flow::To(At::crash as u8),
             kind::SPIN => Flow::To(At::spin as u8),
+            kind::PORT_IN => Flow::To(At::port_in as u8),
+            kind::PORT_OUT => Flow::To(At::port_out as u8),
             _ => Flow::To(At::fetch as u8),
         })
     },
@@ -155,6 +157,21 @@ routine! {
         Ok(Flow::Call)
     },
     finished => |_| Ok(Flow::Stay),
+    port_in => |p| {
+        let record = p.local(0)?;
+        let port = p.load_at(record + 8, DATA)?;
+        let value = p.port_in((port & 0xffff) as u16)?;
+        p.observe(kind::PORT_IN, 0, value);
+        Ok(Flow::To(At::fetch as u8))
+    },
+    port_out => |p| {
+        let record = p.local(0)?;
+        let port = p.load_at(record + 8, DATA)?;
+        let value = p.load_at(record + 16, DATA)?;
+        p.port_out((port & 0xffff) as u16, value)?;
+        p.observe(kind::PORT_OUT, 0, 0);
+        Ok(Flow::To(At::fetch as u8))
+    },
 }
 
 routine! {

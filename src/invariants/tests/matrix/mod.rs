@@ -1,0 +1,200 @@
+//! Every weakness is caught by the invariants it should be, and by no other.
+
+mod worlds;
+
+use core::fmt::Write as _;
+use std::collections::{BTreeMap, BTreeSet};
+
+use self::worlds::{
+    APART, BUSY, CLIENT, MIGRANT, NEIGHBOURS, OPEN, PORTS, PRINTER, REUSED, STOPPED, TURNS,
+};
+use super::worlds::{APPS, DRIVERS, HEIR};
+use super::*;
+use crate::world::WEAKNESSES;
+
+/// A weakness in a world, and the invariants that must catch it there.
+struct Case {
+    weakness: &'static str,
+    world: &'static str,
+    /// Who goes wrong in it, with what its actions, or its content, are otherwise.
+    crash: Option<(&'static str, &'static str, &'static str)>,
+    caught: &'static [&'static str],
+}
+
+const fn case(
+    weakness: &'static str,
+    world: &'static str,
+    caught: &'static [&'static str],
+) -> Case {
+    Case { weakness, world, crash: None, caught }
+}
+
+/// What each weakness breaks, from what it is: not from what was found.
+const CASES: &[Case] = &[
+    case("no-probe", APPS, &["kernel-mode-writes-what-it-means", "memory-is-handed-out-once"]),
+    case("no-shootdown", MIGRANT, &["cached-translations-are-granted"]),
+    case("no-zeroing", HEIR, &["freed-frames-are-forgotten", "nobody-reads-what-it-may-not"]),
+    Case {
+        weakness: "no-zeroing",
+        world: NEIGHBOURS,
+        crash: Some(("editor", r#"{ do = "crash", how = "abort" }"#, r#"{ do = "wait" }"#)),
+        caught: &[
+            "a-crash-is-contained",
+            "freed-frames-are-forgotten",
+            "nobody-reads-what-it-may-not",
+        ],
+    },
+    Case {
+        weakness: "no-zeroing",
+        world: CLIENT,
+        crash: Some(("parser", "content = 20", "content = 19")),
+        caught: &[
+            "a-driver-host-crash-is-contained",
+            "freed-frames-are-forgotten",
+            "nobody-reads-what-it-may-not",
+        ],
+    },
+    case("no-access-check", APPS, &["rights-never-exceed-the-grant"]),
+    case("handles-leak", APPS, &["references-are-conserved"]),
+    case("frames-leak", APPS, &["frames-are-conserved"]),
+    case("duplicate-widens", APPS, &["rights-never-exceed-the-grant"]),
+    case("wrong-table", APPS, &["handles-are-private"]),
+    case(
+        "user-bit-in-system",
+        APPS,
+        &[
+            "kernel-half-is-one",
+            "tables-are-out-of-user-reach",
+            "user-mode-never-reaches-system-space",
+        ],
+    ),
+    case(
+        "shared-private-page",
+        APPS,
+        &["nobody-reads-what-it-may-not", "private-memory-is-private", "user-mappings-are-granted"],
+    ),
+    case("dma-stays", DRIVERS, &["dma-stays-within-grants"]),
+    case("early-free", APPS, &["freed-objects-are-forgotten", "kernel-mode-writes-what-it-means"]),
+    case("kernel-half-differs", APART, &["kernel-half-is-one"]),
+    case(
+        "on-user-stack",
+        APPS,
+        &["kernel-mode-never-runs-on-a-user-stack", "private-memory-is-private"],
+    ),
+    case("stale-output", PRINTER, &["nobody-reads-what-it-may-not"]),
+    case("wrong-context", BUSY, &["private-memory-is-private"]),
+    case("runs-on", STOPPED, &["nothing-runs-after-a-bug-check"]),
+    case("requests-lost", CLIENT, &["requests-are-conserved"]),
+    case(
+        "driver-data-open",
+        OPEN,
+        &["nobody-reads-what-it-may-not", "user-mode-never-reaches-system-space"],
+    ),
+    case("io-ports-open", PORTS, &["dma-stays-within-grants"]),
+    // The kernel's own window is stale as well: what it clears and fills is another frame.
+    case(
+        "stale-translations",
+        REUSED,
+        &[
+            "freed-frames-are-forgotten",
+            "kernel-mode-writes-what-it-means",
+            "nobody-reads-what-it-may-not",
+            "private-memory-is-private",
+        ],
+    ),
+    case(
+        "foreign-translations",
+        TURNS,
+        &["nobody-reads-what-it-may-not", "private-memory-is-private"],
+    ),
+    // Where user mode has ring 0, an exception is pushed on the user's own stack, and its handler
+    // runs in what everybody was told is user mode.
+    case(
+        "privilege-kept",
+        APART,
+        &[
+            "kernel-mode-never-runs-on-a-user-stack",
+            "mode-changes-only-at-gates",
+            "private-memory-is-private",
+            "user-mode-never-reaches-system-space",
+        ],
+    ),
+];
+
+/// Invariants that no weakness breaks: a case for each is planted by hand in [`super::planted`].
+const BY_HAND: &[&str] = &["the-two-walkers-agree"];
+
+fn run(case: &Case, weakness: Option<&str>) -> Trial {
+    let golden = case.crash.map(|(_, wrong, right)| {
+        assert!(case.world.contains(wrong), "{wrong} is in the world");
+        let mut golden = Trial::new(&case.world.replace(wrong, right), weakness);
+        golden.run();
+        golden.authority.observations().clone()
+    });
+    let mut trial = Trial::new(case.world, weakness);
+    let rest = trial.run();
+    let origins = match case.crash {
+        Some((who, ..)) => PrincipalSet::of(trial.principal(who)),
+        None => PrincipalSet::NOBODY,
+    };
+    trial.rests(golden.as_ref(), origins, rest);
+    trial
+}
+
+#[test]
+fn every_weakness_is_caught_by_the_invariants_it_should_be_and_by_no_other() {
+    let mut caught: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for case in CASES {
+        let trial = run(case, Some(case.weakness));
+        let found = trial.found();
+        assert_eq!(found, case.caught, "{}: {:#?}", case.weakness, trial.findings.violations());
+        caught.entry(case.weakness).or_default().extend(found);
+    }
+
+    let known: Vec<&str> = WEAKNESSES.iter().map(|(name, ..)| *name).collect();
+    assert!(known.iter().all(|name| caught.contains_key(name)), "each has a case");
+    let all: Vec<&str> = Registry::all().iter().map(Invariant::name).collect();
+    let found: BTreeSet<&str> = caught.values().flatten().copied().collect();
+    let uncaught: Vec<&str> = all.iter().copied().filter(|name| !found.contains(name)).collect();
+    assert_eq!(uncaught, BY_HAND, "every other invariant is seen to fail by a weakness");
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path(concat!(env!("CARGO_MANIFEST_DIR"), "/snapshots"));
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| insta::assert_snapshot!("detection_matrix", table(&known, &all, &caught)));
+}
+
+#[test]
+fn the_same_worlds_without_a_weakness_raise_nothing() {
+    for case in CASES {
+        let trial = run(case, None);
+        let violations = trial.findings.violations();
+        assert!(violations.is_empty(), "the world of {}: {violations:#?}", case.weakness);
+    }
+}
+
+/// A line for each weakness, a column for each invariant.
+fn table(
+    weaknesses: &[&str],
+    invariants: &[&str],
+    caught: &BTreeMap<&str, BTreeSet<&str>>,
+) -> String {
+    let mut text = format!("{:22}", "");
+    for number in 1..=invariants.len() {
+        write!(text, "{number:>3}").expect("a string takes it");
+    }
+    for weakness in weaknesses {
+        write!(text, "\n{weakness:22}").expect("a string takes it");
+        for invariant in invariants {
+            let mark = if caught[weakness].contains(invariant) { "x" } else { "." };
+            write!(text, "{mark:>3}").expect("a string takes it");
+        }
+    }
+    text.push('\n');
+    for (index, invariant) in invariants.iter().enumerate() {
+        let by = caught.values().filter(|found| found.contains(invariant)).count();
+        let by = if by == 0 { "by hand only".to_owned() } else { format!("by {by}") };
+        write!(text, "\n{:>3} {invariant:42}{by}", index + 1).expect("a string takes it");
+    }
+    text
+}

@@ -1,0 +1,12 @@
+//! Bugs that can be planted in the hardware, to show that a check can fail.
+
+/// Which bugs there are; none in a sound machine.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Flaws {
+    /// INVLPG, here and on another processor's behalf, drops nothing from the cache.
+    pub keeps_invalidated: bool,
+    /// A load of CR3 drops nothing from the cache.
+    pub keeps_other_spaces: bool,
+    /// `sysret` goes back without giving up ring 0.
+    pub keeps_privilege: bool,
+}
