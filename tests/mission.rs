@@ -1,5 +1,7 @@
-//! Every sentence of the mission, and every link across the mode line that is not there.
+//! Every sentence of the mission, and every link across the mode line that is not there; beside each
+//! the alarm when its protection is weakened.
 
+mod weakened;
 mod worlds;
 
 use std::collections::BTreeMap;
@@ -7,8 +9,13 @@ use std::collections::BTreeMap;
 use ringfence::base::{Access, Event, EventKind, PhysAddr, Principal, Witness};
 use ringfence::campaign::Trial;
 use ringfence::injection::PointKind;
+use ringfence::kernel::bug_check::KE_BUG_CHECK;
 use ringfence::kernel::layout::address;
+use ringfence::kernel::pool::EX_ALLOCATE_POOL;
+use ringfence::kernel::request::IO_CALL_DRIVER;
 use ringfence::kernel::status;
+use ringfence::kernel::system_call::KI_SYSTEM_CALL;
+use ringfence::machine::Routine;
 use ringfence::outcome::{Availability, Victim};
 use ringfence::world::action::{CrashKind, place};
 use ringfence::world::{Action, World};
@@ -23,6 +30,10 @@ const SYSTEM_WORD: u64 = address::KERNEL_DATA + 0x28;
 /// Code of the first driver, `nic`, and of the last, `files`.
 const NIC_CODE: u64 = address::DRIVER_CODE;
 const FILES_CODE: u64 = address::DRIVER_CODE + 3 * address::DRIVER_STRIDE;
+
+/// Routines that drivers call: support around the operating-system kernel.
+const EXPORTED: [&Routine; 4] =
+    [&IO_CALL_DRIVER, &EX_ALLOCATE_POOL, &KE_BUG_CHECK, &KI_SYSTEM_CALL];
 
 /// What a run shows of who is where.
 #[derive(Default)]
@@ -302,11 +313,47 @@ fn there_is_no_link_from_an_application_to_driver_code() {
 }
 
 #[test]
+fn there_is_no_link_from_an_application_to_a_drivers_memory() {
+    for code in [NIC_CODE, FILES_CODE] {
+        for how in [Access::Read, Access::Write, Access::Execute] {
+            refused(access(code + address::DRIVER_DATA_OFFSET, how), status::ACCESS_VIOLATION);
+        }
+    }
+}
+
+#[test]
+fn there_is_no_link_from_an_application_to_exported_routines() {
+    let world = World::build(&neighbours().configuration).expect("a sound configuration");
+    for routine in EXPORTED {
+        let entry = world.machine.program.entry(routine).expect("it is in the kernel").0;
+
+        refused(access(entry, Access::Execute), status::ACCESS_VIOLATION);
+    }
+}
+
+#[test]
+fn there_is_no_link_from_a_user_mode_driver_to_exported_routines() {
+    let world = World::build(&neighbours().configuration).expect("a sound configuration");
+    let entries = EXPORTED.map(|routine| world.machine.program.entry(routine).expect("there").0);
+    refused_to_the_host(&entries, &[]);
+}
+
+#[test]
+fn there_is_no_link_from_a_user_mode_driver_to_another_driver_but_by_requests() {
+    let data = ["driver:nic/data:0", "driver:nic/read-dispatch", "driver:filter/data:0"];
+    refused_to_the_host(&[NIC_CODE, NIC_CODE + address::DRIVER_STRIDE], &data);
+}
+
+#[test]
 fn there_is_no_link_from_an_application_to_the_hardware() {
-    refused(
+    // Ports are refused by the I/O privilege level (Intel SDM volume 1, "I/O Privilege Level").
+    for action in [
         Action::Crash { how: CrashKind::PrivilegedInstruction },
-        status::PRIVILEGED_INSTRUCTION,
-    );
+        Action::PortIn { port: 4 },
+        Action::PortOut { port: 3, value: 1 },
+    ] {
+        refused(action, status::PRIVILEGED_INSTRUCTION);
+    }
     for place in
         [address::HAL_CODE, address::IOMMU_TABLES, address::DMA_BUFFERS, address::TASK_STATES]
     {
