@@ -143,7 +143,7 @@ routine! {
             return Ok(Flow::To(At::leave as u8));
         }
         let block = p.gs();
-        let quantum = p.load(block, processor_block::QUANTUM)? + 1;
+        let quantum = p.load(block, processor_block::QUANTUM)?.wrapping_add(1);
         p.store(block, processor_block::QUANTUM, quantum)?;
         if quantum < QUANTUM {
             return Ok(Flow::To(At::leave as u8));
