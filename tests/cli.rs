@@ -87,14 +87,20 @@ fn a_broken_scenario_names_file_line_and_column() {
 
 #[test]
 fn a_case_of_another_format_says_what_no_longer_resolves() {
-    let text = b"format = 99\nname = \"old\"\n[[fault]]\nkind = \"cosmic-ray\"\n";
-    let path = file("old.toml", text);
+    let text = "format = 99\nname = \"old\"\n[[component]]\nname = \"a\"\nhome = \"application\"\n\
+        actions = [{ do = \"load\", word = 0 }]\n[[fault]]\nkind = \"cosmic-ray\"\nwho = \"b\"\n\
+        at = { point = \"store\", routine = \"MiLost\", nth = 1 }\n\
+        [[fault]]\nkind = \"bit-flip\"\nwho = \"a\"\nat = { point = \"step\", nth = 1 }\n\
+        parameters = { target = \"process:gone/root\", bit = 3 }\n";
+    let path = file("old.toml", text.as_bytes());
 
     let output = ringfence(&["replay", path.to_str().expect("a plain path")]);
 
     assert_eq!(code(&output), Some(2));
     assert!(stderr(&output).contains("format 99"), "{}", stderr(&output));
-    assert!(stderr(&output).contains("no fault `cosmic-ray`"), "{}", stderr(&output));
+    for lost in ["fault `cosmic-ray`", "principal `b`", "routine `MiLost`", "gone"] {
+        assert!(stderr(&output).contains(lost), "{lost}: {}", stderr(&output));
+    }
 }
 
 #[test]
@@ -169,11 +175,28 @@ fn any_bytes_are_explained_as_an_artefact_of_a_target() {
     let path = file("artefact", &[7, 1, 2, 3, 255, 254]);
     let path = path.to_str().expect("a plain path");
 
-    for target in ["world", "translate", "scenario-text"] {
-        let output = ringfence(&["explain", path, "--target", target]);
+    for target in ["world", "translate"] {
+        for more in [&[][..], &["--json"]] {
+            let output = ringfence(&[&["explain", path, "--target", target], more].concat());
 
-        assert_eq!(code(&output), Some(0), "{}", stderr(&output));
-        assert!(!output.stdout.is_empty(), "{target}");
+            assert_eq!(code(&output), Some(0), "{}", stderr(&output));
+            assert!(!output.stdout.is_empty(), "{target}");
+        }
+    }
+}
+
+#[test]
+fn bytes_that_are_no_scenario_are_refused_where_they_stop_to_be_one() {
+    let path = file("noise", &[b'a', b'=', 0xff, 0xfe]);
+    let path = path.to_str().expect("a plain path");
+
+    for more in [&[][..], &["--target", "scenario-text"]] {
+        let output = ringfence(&[&["explain", path], more].concat());
+
+        assert_eq!(code(&output), Some(2));
+        assert!(output.stdout.is_empty());
+        assert!(stderr(&output).contains("noise:1:3"), "{}", stderr(&output));
+        assert!(stderr(&output).contains("not UTF-8"), "{}", stderr(&output));
     }
 }
 
@@ -187,6 +210,129 @@ fn an_expectation_that_is_missed_ends_with_1() {
 
     assert_eq!(code(&output), Some(1), "{}", stderr(&output));
     assert!(stdout(&output).contains("expected the class boot-loop"), "{}", stdout(&output));
+}
+
+const HOPEFUL: &str = "format = 1\nname = \"hopeful\"\n[[component]]\nname = \"a\"\n\
+    home = \"application\"\nactions = [{ do = \"load\", word = 0 }]\n";
+
+#[test]
+fn a_fault_that_no_longer_strikes_is_not_reproduced() {
+    let text = format!(
+        "{HOPEFUL}[[fault]]\nkind = \"crash\"\nwho = \"a\"\nat = {{ point = \"step\", nth = 999999 }}\n\
+         parameters = {{ how = \"abort\" }}\n[expect]\nclass = \"not-activated\"\n"
+    );
+    let path = file("late.toml", text.as_bytes());
+    let path = path.to_str().expect("a plain path");
+
+    let run = ringfence(&["run", path]);
+    let replay = ringfence(&["replay", path]);
+
+    assert_eq!(code(&run), Some(0), "{}", stderr(&run));
+    assert_eq!(code(&replay), Some(1), "{}", stderr(&replay));
+    assert!(stdout(&replay).contains("NOT reproduced: the fault never struck"));
+}
+
+#[test]
+fn a_case_that_still_shows_what_it_shows_is_reproduced() {
+    let output = ringfence(&["replay", "system-call-without-probe"]);
+
+    assert_eq!(code(&output), Some(0), "{}", stderr(&output));
+    assert!(stdout(&output).ends_with("replay     reproduced\n"), "{}", stdout(&output));
+}
+
+#[test]
+fn unknown_names_in_a_file_suggest_the_nearest() {
+    let fault =
+        |at: &str| format!("{HOPEFUL}[[fault]]\nkind = \"crash\"\nwho = \"a\"\nat = {at}\n");
+    for (text, wanted) in [
+        (fault("{ point = \"step\", routine = \"NtApiCal\", nth = 1 }"), "`NtApiCall`"),
+        (fault("{ point = \"setp\", nth = 1 }"), "`step`"),
+        (format!("{HOPEFUL}[expect]\nclass = \"hnag\"\n"), "`hang`"),
+        (
+            format!("{HOPEFUL}[expect]\nviolated = [\"privat-memory-is-private\"]\n"),
+            "`private-memory-is-private`",
+        ),
+        (HOPEFUL.replace("\"load\"", "\"laod\""), "`load`"),
+        (HOPEFUL.replace("home = ", "weaknesess = 1\nhome = "), "unknown field"),
+        (format!("weaknesses = [\"no-prob\"]\n{HOPEFUL}"), "`no-probe`"),
+    ] {
+        let path = file("misspelt.toml", text.as_bytes());
+
+        let output = ringfence(&["run", path.to_str().expect("a plain path")]);
+
+        assert_eq!(code(&output), Some(2), "{text}");
+        assert!(output.stdout.is_empty(), "{text}");
+        assert!(stderr(&output).contains(wanted), "{wanted}: {}", stderr(&output));
+    }
+}
+
+#[test]
+fn every_command_has_examples_and_exit_codes() {
+    for command in ["campaign", "run", "replay", "explain", "list", "live-bytes"] {
+        let output = ringfence(&[command, "--help"]);
+
+        assert_eq!(code(&output), Some(0), "{command}");
+        let help = stdout(&output);
+        assert!(help.contains("Examples:\n  ringfence ") && help.contains("Exit codes:"), "{help}");
+    }
+}
+
+#[test]
+fn live_bytes_are_printed_as_a_table_and_as_objects() {
+    let path = file("tiny.toml", HOPEFUL.as_bytes());
+    let path = path.to_str().expect("a plain path");
+    let options = ["live-bytes", path, "--every", "97", "--moments", "1"];
+
+    let text = ringfence(&[&options[..], &["--all"]].concat());
+    let json = ringfence(&[&options[..], &["--json"]].concat());
+
+    assert_eq!(code(&text), Some(0), "{}", stderr(&text));
+    assert!(stdout(&text).contains("crash block: bug check parameter 4"), "{}", stdout(&text));
+    assert!(stdout(&text).lines().all(|line| line.chars().count() <= 100), "{}", stdout(&text));
+    let last = stdout(&json).lines().last().expect("a summary").to_owned();
+    let last: serde_json::Value = serde_json::from_str(&last).expect("an object");
+    assert!(last["summary"]["used"]["live"].as_u64().is_some_and(|live| live > 0), "{last}");
+}
+
+/// Waits until a process catches SIGINT: before that the signal would end it.
+#[cfg(target_os = "linux")]
+fn catches_interrupts(process: u32) -> bool {
+    (0..600).any(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap_or("0");
+        u64::from_str_radix(caught.trim(), 16).is_ok_and(|caught| caught & 2 != 0)
+    })
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn an_interrupted_campaign_prints_what_it_has_up_to_a_world() {
+    let options = ["campaign", "--experiments", "8", "--json", "--seeds"];
+    let child = Command::new(env!("CARGO_BIN_EXE_ringfence"))
+        .args([&options[..], &["0..1000000", "--jobs", "2"]].concat())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    assert!(catches_interrupts(child.id()));
+    // Time for some worlds; a world that has begun is finished in any case.
+    std::thread::sleep(std::time::Duration::from_millis(500));
+
+    let sent = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    let output = child.wait_with_output().expect("it ends");
+
+    assert!(sent.is_ok_and(|status| status.success()));
+    assert_eq!(code(&output), Some(130));
+    let last = stdout(&output).lines().last().expect("a summary").to_owned();
+    let partial: serde_json::Value = serde_json::from_str(&last).expect("an object");
+    let partial = &partial["summary"];
+    assert_eq!(partial["partial"], true, "{partial}");
+    let worlds = partial["worlds"].as_u64().expect("a number");
+    assert!(worlds > 0 && worlds < 1_000_000, "{partial}");
+    let whole = summary(&["--experiments", "8", "--seeds", &format!("0..{worlds}")]);
+    assert_eq!(whole["digest"], partial["digest"]);
+    assert_eq!(whole["experiments"], partial["experiments"]);
+    assert_eq!(whole["partial"], false);
 }
 
 #[test]

@@ -6,10 +6,15 @@
 //! and it is *live* when anything else than its own value then differed: another event, another
 //! state. A field that nobody reads is decoration, and is listed.
 //!
-//! Not counted: code, and memory that is nobody's or a process's own. A byte that is overwritten
-//! before it is read is neither read nor live here; another moment may show otherwise.
+//! How bytes are counted. Not at all: code, and memory that is nobody's or a process's own. As *in
+//! use*: every byte of a word that is not zero at that moment, and of a word whose layout names a
+//! field, zero or not. What is left is room: empty table entries, stack that was never reached, padding.
+//! It is flipped like the rest (a walk does read an empty entry) but reported apart, so that room
+//! neither hides nor makes dead bytes. A byte that is overwritten before it is read is neither read nor
+//! live; another moment may show otherwise, so there are several.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::authority::Authority;
 use crate::base::{Event, EventKind, Field, PhysAddr, Structure, TraceHash, VirtAddr, Witness};
@@ -31,26 +36,26 @@ const PAGE: u64 = 4096;
 pub struct LiveBytesOptions {
     /// Every how-manieth byte is flipped; 1: each.
     pub every: usize,
-    /// Threads.
+    /// Threads; the map is the same.
     pub workers: usize,
-    /// At which step of the run; halfway when `None`.
-    pub at: Option<u64>,
+    /// Moments of the run, evenly spaced: one is halfway.
+    pub moments: u16,
 }
 
 impl Default for LiveBytesOptions {
     fn default() -> Self {
-        Self { every: 61, workers: 1, at: None }
+        Self { every: 61, workers: 1, moments: 1 }
     }
 }
 
-/// Bytes of one sort.
+/// Flips of one sort: bytes of a structure, or words of a field.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Share {
-    /// Bytes flipped.
+    /// Flipped.
     pub total: u64,
-    /// Of those, bytes that were read.
+    /// Of those, read.
     pub read: u64,
-    /// Of those, bytes that made a difference.
+    /// Of those, what made a difference.
     pub live: u64,
 }
 
@@ -68,30 +73,75 @@ impl Share {
     }
 }
 
+/// What was found of a structure.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Shares {
+    /// Bytes in use.
+    pub used: Share,
+    /// Room: bytes of zero words that no layout names.
+    pub room: Share,
+}
+
+impl Shares {
+    fn merge(&mut self, other: Self) {
+        self.used.merge(other.used);
+        self.room.merge(other.room);
+    }
+}
+
+/// How far a map is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Flips {
+    /// Runs made.
+    pub done: u64,
+    /// Runs in all.
+    pub total: u64,
+}
+
 /// The map.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct LiveBytes {
-    /// The step before which bytes were flipped.
-    pub at: u64,
-    /// What was found of each structure.
-    pub structures: BTreeMap<Structure, Share>,
-    /// What was found of each field, by structure and name.
+    /// The steps before which bytes were flipped.
+    pub moments: Vec<u64>,
+    /// What was found of the sampled bytes of each structure.
+    pub structures: BTreeMap<Structure, Shares>,
+    /// What was found of each field, by structure and name: every word of it is flipped as a whole,
+    /// sampled or not.
     pub fields: BTreeMap<(Structure, &'static str), Share>,
 }
 
 impl LiveBytes {
     /// All structures together.
     #[must_use]
-    pub fn total(&self) -> Share {
-        self.structures.values().fold(Share::default(), |mut sum, share| {
-            sum.merge(*share);
+    pub fn total(&self) -> Shares {
+        self.structures.values().fold(Shares::default(), |mut sum, shares| {
+            sum.merge(*shares);
             sum
         })
     }
 
-    /// Fields of which bytes were flipped and none was read.
+    /// Fields of which no word was read at any of the moments.
     pub fn never_read(&self) -> impl Iterator<Item = (Structure, &'static str)> {
         self.fields.iter().filter(|(_, share)| share.read == 0).map(|(&field, _)| field)
+    }
+
+    fn merge(&mut self, other: Self) {
+        for (structure, shares) in other.structures {
+            self.structures.entry(structure).or_default().merge(shares);
+        }
+        for (field, share) in other.fields {
+            self.fields.entry(field).or_default().merge(share);
+        }
+    }
+
+    fn add(&mut self, flip: &Flip, found: Found) {
+        match flip.what {
+            What::Used => self.structures.entry(flip.structure).or_default().used.add(found),
+            What::Room => self.structures.entry(flip.structure).or_default().room.add(found),
+            What::Field(name) => {
+                self.fields.entry((flip.structure, name)).or_default().add(found);
+            }
+        }
     }
 }
 
@@ -102,13 +152,24 @@ struct Found {
     live: bool,
 }
 
-/// A byte to flip.
+/// Bytes of one word to flip.
 #[derive(Clone, Copy)]
-struct Byte {
+struct Flip {
     word: PhysAddr,
-    lane: u32,
+    bits: u64,
     structure: Structure,
-    field: Option<&'static str>,
+    what: What,
+}
+
+/// What is flipped.
+#[derive(Clone, Copy)]
+enum What {
+    /// A byte in use.
+    Used,
+    /// A byte of room.
+    Room,
+    /// A whole word, which is this field.
+    Field(&'static str),
 }
 
 /// Two hashes of a run: one with what loads returned, one without. Neither has what a store
@@ -146,15 +207,18 @@ impl Witness for Hashes {
     }
 }
 
-/// The run that others are compared with, from the checkpoint on.
+/// The run that others are compared with, from a moment on.
 struct Continuation {
+    at: u64,
+    flips: Vec<Flip>,
     /// The hashes after each turn.
     turns: Vec<Hashes>,
     state: TraceHash,
     memory: Vec<u64>,
 }
 
-/// Flips bytes of the kernel of this scenario's world, each in a run of its own.
+/// Flips bytes of the kernel of this scenario's world, each in a run of its own. `progress` is told
+/// after each, by whichever thread made it.
 ///
 /// # Errors
 ///
@@ -163,48 +227,59 @@ pub fn live_bytes(
     scenario: &Scenario,
     registries: &Registries,
     options: &LiveBytesOptions,
+    progress: &(dyn Fn(Flips) + Sync),
 ) -> Result<LiveBytes, TrialError> {
     let mut trial = Trial::new(scenario, registries)?;
-    let at = options.at.unwrap_or(trial.golden.clock / 2);
-    trial.world.run(&mut trial.judge, at);
-    let bytes = bytes_of(&trial.judge.authority, &trial.world);
-    let sample: Vec<Byte> = bytes.into_iter().step_by(options.every.max(1)).collect();
-    let continuation = continuation(&mut trial.world);
+    let moments = u64::from(options.moments.max(1));
+    let continuations: Vec<Continuation> = (0..moments)
+        .map(|moment| {
+            let at = trial.golden.clock * (2 * moment + 1) / (2 * moments);
+            trial.rewind();
+            trial.world.run(&mut trial.judge, at);
+            let flips = flips(&trial.judge.authority, &trial.world, options.every.max(1));
+            continuation(&mut trial.world, at, flips)
+        })
+        .collect();
     drop(trial);
 
+    let total = continuations.iter().map(|one| one.flips.len() as u64).sum();
+    let done = AtomicU64::new(0);
+    let count = || {
+        let done = done.fetch_add(1, Ordering::Relaxed) + 1;
+        progress(Flips { done, total });
+    };
     let workers = options.workers.max(1);
-    let parts: Vec<Result<LiveBytes, TrialError>> = std::thread::scope(|scope| {
-        let (sample, continuation) = (&sample, &continuation);
-        let spawned: Vec<_> = (0..workers)
-            .map(|worker| {
-                scope.spawn(move || {
-                    let drivers = registries.drivers();
-                    let mut world = World::build_with(&scenario.configuration, &drivers)?;
-                    world.run(&mut (), at);
-                    let mine = sample.iter().skip(worker).step_by(workers);
-                    Ok(flip_each(&mut world, mine, continuation))
+    let mut map = LiveBytes {
+        moments: continuations.iter().map(|one| one.at).collect(),
+        ..LiveBytes::default()
+    };
+    for continuation in &continuations {
+        let parts: Vec<Result<LiveBytes, TrialError>> = std::thread::scope(|scope| {
+            let count = &count;
+            let spawned: Vec<_> = (0..workers)
+                .map(|worker| {
+                    scope.spawn(move || {
+                        let drivers = registries.drivers();
+                        let mut world = World::build_with(&scenario.configuration, &drivers)?;
+                        world.run(&mut (), continuation.at);
+                        let mine = continuation.flips.iter().skip(worker).step_by(workers);
+                        Ok(flip_each(&mut world, mine, continuation, count))
+                    })
                 })
-            })
-            .collect();
-        spawned
-            .into_iter()
-            .map(|part| part.join().expect("a worker has no reason to panic"))
-            .collect()
-    });
-    let mut map = LiveBytes { at, ..LiveBytes::default() };
-    for part in parts {
-        let part = part?;
-        for (structure, share) in part.structures {
-            map.structures.entry(structure).or_default().merge(share);
-        }
-        for (field, share) in part.fields {
-            map.fields.entry(field).or_default().merge(share);
+                .collect();
+            spawned
+                .into_iter()
+                .map(|part| part.join().expect("a worker has no reason to panic"))
+                .collect()
+        });
+        for part in parts {
+            map.merge(part?);
         }
     }
     Ok(map)
 }
 
-fn continuation(world: &mut World) -> Continuation {
+fn continuation(world: &mut World, at: u64, flips: Vec<Flip>) -> Continuation {
     let mut hashes = Hashes::default();
     let mut turns = Vec::new();
     loop {
@@ -215,32 +290,30 @@ fn continuation(world: &mut World) -> Continuation {
         }
     }
     let (state, memory) = (world.machine.state_hash(), world.machine.memory.words().to_vec());
-    Continuation { turns, state, memory }
+    Continuation { at, flips, turns, state, memory }
 }
 
 fn flip_each<'a>(
     world: &mut World,
-    bytes: impl Iterator<Item = &'a Byte>,
+    flips: impl Iterator<Item = &'a Flip>,
     continuation: &Continuation,
+    count: impl Fn(),
 ) -> LiveBytes {
     let checkpoint = world.checkpoint();
     let mut map = LiveBytes::default();
-    for byte in bytes {
-        let found = flip(world, byte, continuation);
+    for one in flips {
+        let found = flip(world, one, continuation);
         world.restore(&checkpoint);
-        map.structures.entry(byte.structure).or_default().add(found);
-        if let Some(name) = byte.field {
-            map.fields.entry((byte.structure, name)).or_default().add(found);
-        }
+        map.add(one, found);
+        count();
     }
     map
 }
 
-fn flip(world: &mut World, byte: &Byte, continuation: &Continuation) -> Found {
-    let flipped = 0xff_u64 << (byte.lane * 8);
+fn flip(world: &mut World, flip: &Flip, continuation: &Continuation) -> Found {
     let memory = &mut world.machine.memory;
-    let before = memory.read(byte.word);
-    memory.write(byte.word, before ^ flipped);
+    let before = memory.read(flip.word);
+    memory.write(flip.word, before ^ flip.bits);
     let mut hashes = Hashes::default();
     let mut read = false;
     for golden in &continuation.turns {
@@ -252,9 +325,12 @@ fn flip(world: &mut World, byte: &Byte, continuation: &Continuation) -> Found {
     }
     // Left alone, or overwritten: everything else must be as it was.
     let memory = &mut world.machine.memory;
-    let (now, golden) = (memory.read(byte.word), continuation.memory[word_number(byte.word)]);
-    let is_itself = now == golden || now == golden ^ flipped;
-    memory.write(byte.word, golden);
+    let (now, golden) = (memory.read(flip.word), continuation.memory[word_number(flip.word)]);
+    // A store may have replaced some of the bytes that were flipped.
+    let apart = (now ^ golden).to_le_bytes();
+    let is_itself =
+        (now ^ golden) & !flip.bits == 0 && apart.iter().all(|&byte| byte == 0 || byte == 0xff);
+    memory.write(flip.word, golden);
     let live = !is_itself || world.machine.state_hash() != continuation.state;
     Found { read: read || live, live }
 }
@@ -263,12 +339,14 @@ fn word_number(word: PhysAddr) -> usize {
     usize::try_from(word.raw() / 8).expect("memory is small")
 }
 
-/// Every byte of what kernel mode keeps, in order of addresses.
-fn bytes_of(authority: &Authority, world: &World) -> Vec<Byte> {
+/// What is flipped of all that kernel mode keeps, in order of addresses: every how-manieth byte, and
+/// every word of a field.
+fn flips(authority: &Authority, world: &World, every: usize) -> Vec<Flip> {
     let frame_of = |virt: u64| world.machine.locate(0, VirtAddr(virt)).map(|phys| phys / PAGE);
     let variables = frame_of(address::KERNEL_DATA);
-    let mut bytes = Vec::new();
+    let mut flips = Vec::new();
     let mut run = (None, 0);
+    let mut bytes = 0;
     for number in 0..world.machine.memory.words().len() as u64 {
         let word = PhysAddr::truncated(number * 8);
         let region = *authority.region_at(word);
@@ -281,11 +359,22 @@ fn bytes_of(authority: &Authority, world: &World) -> Vec<Byte> {
         if !is_kernel_mode || is_other || region.structure.is_user() {
             continue;
         }
+        let structure = region.structure;
         let is_variable = variables == Some(number * 8 / PAGE);
-        let field = field_at(region.structure, number * 8, run.1, is_variable);
-        bytes.extend((0..8).map(|lane| Byte { word, lane, structure: region.structure, field }));
+        let field = field_at(structure, number * 8, run.1, is_variable);
+        let is_used = field.is_some() || world.machine.memory.read(word) != 0;
+        let what = if is_used { What::Used } else { What::Room };
+        for lane in 0..8 {
+            if bytes % every == 0 {
+                flips.push(Flip { word, bits: 0xff << (lane * 8), structure, what });
+            }
+            bytes += 1;
+        }
+        if let Some(name) = field {
+            flips.push(Flip { word, bits: u64::MAX, structure, what: What::Field(name) });
+        }
     }
-    bytes
+    flips
 }
 
 /// The field that begins at a physical address within a run of one structure.

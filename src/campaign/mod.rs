@@ -10,6 +10,7 @@
 //! | [`series`] | how are many plans run in one world? |
 //! | [`verdict`] | is that what was expected? |
 //! | [`tally`] | what do all outcomes come to? |
+//! | [`replay`] | which command runs one experiment again? |
 //! | [`sentence`] | how is a campaign said in a test? |
 //! | [`difference`] | where do two runs part? |
 //! | [`live_bytes`](mod@live_bytes) | which bytes of the kernel does anybody look at? |
@@ -20,10 +21,12 @@ pub mod experiment;
 pub mod golden;
 pub mod judge;
 pub mod live_bytes;
+pub mod replay;
 pub mod sentence;
 pub mod series;
 pub mod tally;
 pub mod trial;
+mod under_way;
 pub mod verdict;
 pub mod watch;
 pub mod workers;
@@ -31,11 +34,10 @@ pub mod workers;
 pub use difference::{Difference, first_difference};
 pub use golden::Golden;
 pub use judge::Judge;
-pub use live_bytes::{LiveBytes, LiveBytesOptions, Share, live_bytes};
-pub use sentence::Results;
+pub use live_bytes::{Flips, LiveBytes, LiveBytesOptions, Share, Shares, live_bytes};
 pub use series::{Case, Series, SeriesError, SeriesOptions};
 pub use tally::{Origin, Tally};
 pub use trial::{Registries, Trial, TrialError};
-pub use verdict::{class_of, missed};
+pub use verdict::{Judged, missed};
 pub use watch::Watch;
 pub use workers::{Campaign, Progress, Report};

@@ -1,5 +1,7 @@
 //! Many plans in one world: the golden prefix is run once, each experiment forks before its strike.
 
+use core::ops::Range;
+
 use crate::base::{Principal, PrincipalKind, Seed};
 use crate::faults::{Family, PlannedFault, Wanted};
 use crate::injection::PointRecord;
@@ -19,8 +21,8 @@ pub struct SeriesOptions {
     pub seed: Seed,
     /// Only these kinds of fault; all defects when empty.
     pub kinds: Vec<String>,
-    /// Only the experiment of this number.
-    pub only: Option<u32>,
+    /// Only the experiments of these numbers: each is what it is among all of them.
+    pub only: Option<Range<u32>>,
 }
 
 /// One experiment of a series.
@@ -104,11 +106,21 @@ impl Series {
     /// # Errors
     ///
     /// When a fault can't be made.
-    pub fn run(mut self, mut each: impl FnMut(&Trial, Case)) -> Result<(), SeriesError> {
+    pub fn run(self, each: impl FnMut(&Trial, Case)) -> Result<(), SeriesError> {
+        self.run_telling(|_| {}, each)
+    }
+
+    /// As [`run`](Self::run), and tells the number of each experiment before it runs.
+    pub(super) fn run_telling(
+        mut self,
+        begins: impl Fn(u32),
+        mut each: impl FnMut(&Trial, Case),
+    ) -> Result<(), SeriesError> {
         let trial = &mut self.trial;
         trial.rewind();
         let mut turn = 0;
         for drawn in self.drawn {
+            begins(drawn.number);
             while turn < drawn.turn {
                 trial.world.step(&mut trial.judge);
                 trial.watch.after_step(&trial.world, &mut trial.judge);
@@ -166,10 +178,7 @@ fn draw(trial: &Trial, options: &SeriesOptions, registries: &Registries) -> Vec<
     }
     let family = options.kinds.is_empty().then_some(Family::Defect);
     let mut drawn = Vec::new();
-    for number in 0..options.experiments {
-        if options.only.is_some_and(|only| only != number) {
-            continue;
-        }
+    for number in options.only.clone().unwrap_or(0..options.experiments) {
         let mut stream = options.seed.stream("plan", u64::from(number));
         let origin = ORIGINS[stream.index(ORIGINS.len())];
         let wanted = Wanted { origin: Some(origin), family };

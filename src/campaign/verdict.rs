@@ -4,21 +4,64 @@ use crate::base::PrincipalKind;
 use crate::outcome::{Availability, Class, Outcome};
 use crate::scenario::{Expectation, Guarantees, Scenario};
 
-use super::trial::Trial;
+use super::trial::{Trial, TrialError};
 
-/// The class of what became of a scenario. Without a plan there is nothing to have struck: what the
-/// world does by itself is classed, and a lost driver host is lost although the golden run lost it too.
-#[must_use]
-pub fn class_of(scenario: &Scenario, trial: &Trial, outcome: &Outcome) -> Class {
-    let class = outcome.class();
-    if !scenario.plan.is_empty() || class != Class::NotActivated {
-        return class;
+/// What became of a scenario, as it is told, kept and compared.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Judged {
+    /// What became of it.
+    pub outcome: Outcome,
+    /// The class of that.
+    pub class: Class,
+    /// What of the scenario's expectation was missed, one sentence each.
+    pub missed: Vec<String>,
+}
+
+impl Judged {
+    /// Runs a scenario with its plan, or by itself when it has none. The world is left at the end.
+    ///
+    /// Without a plan the golden run is the run: there is nothing to have struck and nothing to differ
+    /// from. What the world does by itself is then classed as if it had struck, and a process is lost
+    /// although the golden run lost it too.
+    ///
+    /// # Errors
+    ///
+    /// When a fault of the plan can't be made.
+    pub fn of(scenario: &Scenario, trial: &mut Trial) -> Result<Self, TrialError> {
+        let mut outcome = trial.run(&scenario.plan)?;
+        let class = if scenario.plan.is_empty() {
+            outcome.availability = outcome.availability.max(lost_by_itself(trial));
+            let mut as_if_struck = outcome.clone();
+            as_if_struck.activation.strikes = 1;
+            as_if_struck.class()
+        } else {
+            outcome.class()
+        };
+        let missed = scenario
+            .expect
+            .as_ref()
+            .map_or_else(Vec::new, |wanted| missed(wanted, class, &outcome));
+        Ok(Self { outcome, class, missed })
     }
-    let is_host_lost = trial.roster().iter().any(|(principal, entry)| {
-        entry.kind == PrincipalKind::DriverHost
-            && trial.golden.endings[usize::from(principal.0)].0 > 0
+}
+
+/// The first status that means an error: severity 3 (MS-ERREF, "NTSTATUS").
+const ERRORS: u64 = 0xc000_0000;
+
+/// The worst end of a process in the golden run: a host at all, an application with an error.
+fn lost_by_itself(trial: &Trial) -> Availability {
+    let ends = trial.roster().iter().map(|(principal, entry)| {
+        match (entry.kind, trial.golden.endings[usize::from(principal.0)]) {
+            (PrincipalKind::DriverHost, (1.., _)) => Availability::HostLost {
+                restarted: trial.judge.authority.restarted().contains(principal),
+            },
+            (PrincipalKind::Application, (1.., status)) if status >= ERRORS => {
+                Availability::ProcessLost { status }
+            }
+            _ => Availability::Unaffected,
+        }
     });
-    if is_host_lost { Class::HostLost } else { Class::NoEffect }
+    ends.max().unwrap_or_default()
 }
 
 /// What of an expectation was missed, one sentence each.

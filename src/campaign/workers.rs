@@ -1,11 +1,14 @@
 //! Many worlds on many threads, with the result of one thread.
 //!
-//! A world is the unit of work. Results are taken in the order of the worlds, whatever the order in
-//! which they arrive, so that every number and the digest are the same for any number of workers.
+//! The unit of work is a block of one world's experiments. Results are taken in the order of worlds and
+//! numbers, whatever the order in which they arrive, so that every number and the digest are the same
+//! for any number of workers; and when a campaign is stopped, what is reported is what it would have
+//! found up to there, without a gap.
 
+use core::ops::Range;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, mpsc};
 
 use crate::base::{Digest, Seed, TraceHash};
 use crate::invariants::Violation;
@@ -14,17 +17,24 @@ use crate::scenario::{Bias, Scenario};
 use super::series::{Case, Series, SeriesError, SeriesOptions};
 use super::tally::{Tally, digest_of};
 use super::trial::Registries;
+use super::under_way::UnderWay;
 
 /// Cases kept as examples, each with the seed of its world.
 const EXAMPLES_MAX: usize = 32;
+
+/// Experiments of one world that are run together: enough to make up for the world that is built for
+/// them, few enough that a stopped campaign ends within a second.
+const BLOCK: u32 = 256;
 
 /// What to do.
 #[derive(Clone)]
 pub struct Campaign {
     /// The world; generated worlds when `None`.
     pub scenario: Option<Scenario>,
+    /// The file it was read from, for replay lines.
+    pub file: Option<String>,
     /// Seeds: of generated worlds and their plans, or only of plans.
-    pub seeds: core::ops::Range<u64>,
+    pub seeds: Range<u64>,
     /// Experiments in each world.
     pub experiments: u32,
     /// Only these kinds of fault; all defects when empty.
@@ -43,6 +53,7 @@ impl Default for Campaign {
     fn default() -> Self {
         Self {
             scenario: None,
+            file: None,
             seeds: 0..10,
             experiments: 100,
             kinds: Vec::new(),
@@ -80,7 +91,7 @@ pub struct Report {
     pub golden_violations: Vec<(u64, Violation)>,
     /// The fingerprint of every case in order.
     pub digest: Digest,
-    /// Whether it was interrupted: the report is of the first worlds only.
+    /// Whether it was interrupted: the report is of the first experiments only.
     pub is_partial: bool,
 }
 
@@ -91,15 +102,20 @@ pub struct Progress {
     pub worlds: u64,
     /// Worlds in all.
     pub worlds_total: u64,
-    /// Experiments done.
+    /// Experiments done; fewer than were asked for where a world has no fault to draw.
     pub experiments: u64,
+    /// Blocks of experiments done.
+    pub blocks: u64,
+    /// Blocks of experiments in all.
+    pub blocks_total: u64,
     /// Guarantees violated so far.
     pub violations: u64,
 }
 
-struct WorldResult {
+struct BlockResult {
     tally: Tally,
-    digest: TraceHash,
+    /// Numbers of the experiments, in order, with their fingerprints.
+    digests: Vec<(u32, Digest)>,
     violations: Vec<Example>,
     examples: BTreeMap<(super::Origin, crate::outcome::Class), u32>,
     golden: Vec<Violation>,
@@ -112,7 +128,7 @@ impl Campaign {
         self.scenario.clone().unwrap_or_else(|| Scenario::generate(Seed(seed), &self.bias))
     }
 
-    /// Runs it. `stop` ends it after the worlds under way; `progress` is told of each world done.
+    /// Runs it. `stop` ends it after the blocks under way; `progress` is told of each block done.
     ///
     /// # Errors
     ///
@@ -122,26 +138,26 @@ impl Campaign {
         stop: &AtomicBool,
         mut progress: impl FnMut(Progress),
     ) -> Result<Report, (u64, SeriesError)> {
-        let next = AtomicU64::new(self.seeds.start);
-        let worlds_total = self.seeds.end.saturating_sub(self.seeds.start);
+        let blocks = Blocks::of(self);
+        let next = Mutex::new(blocks.first());
         let (sender, receiver) = mpsc::channel();
         std::thread::scope(|scope| {
             for _ in 0..self.workers.max(1) {
-                let sender = sender.clone();
-                let next = &next;
+                let (sender, next, blocks) = (sender.clone(), &next, &blocks);
                 scope.spawn(move || {
                     loop {
-                        // The last seed has no successor to count to.
-                        let taken =
-                            next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |seed| {
-                                (seed < self.seeds.end).then(|| seed + 1)
-                            });
-                        let Ok(seed) = taken else { break };
+                        let taken = {
+                            let mut next = next.lock().expect("nobody panics while holding it");
+                            let taken = *next;
+                            *next = taken.and_then(|block| blocks.after(block));
+                            taken
+                        };
+                        let Some(block) = taken else { break };
                         if stop.load(Ordering::Relaxed) {
                             break;
                         }
-                        let result = self.run_world(seed);
-                        if sender.send((seed, result)).is_err() {
+                        let result = self.run_block(block, blocks.numbers(block));
+                        if sender.send((block, result)).is_err() {
                             break;
                         }
                     }
@@ -149,95 +165,177 @@ impl Campaign {
             }
             drop(sender);
             let mut waiting = BTreeMap::new();
-            let mut expected = self.seeds.start;
-            let mut report = Report::default();
-            let mut digest = TraceHash::default();
+            let mut expected = blocks.first();
+            let mut taken = Taken::default();
+            let mut done = 0;
             let mut failed = None;
-            for (seed, result) in receiver {
-                waiting.insert(seed, result);
-                while let Some(result) = waiting.remove(&expected) {
+            for (block, result) in receiver {
+                waiting.insert(block, result);
+                while let Some(block) = expected
+                    && let Some(result) = waiting.remove(&block)
+                {
                     match result {
-                        Ok(world) => take_in(&mut report, &mut digest, expected, world),
+                        Ok(found) if failed.is_none() => taken.take_in(block, found),
                         Err(error) if failed.is_none() => {
-                            failed = Some((expected, error));
-                            next.store(self.seeds.end, Ordering::Relaxed);
+                            failed = Some((block.seed, error));
+                            *next.lock().expect("nobody panics while holding it") = None;
                         }
-                        Err(_) => {}
+                        _ => {}
                     }
-                    expected += 1;
+                    expected = blocks.after(block);
+                    done += 1;
+                    let worlds =
+                        expected.map_or(blocks.worlds(), |next| next.seed - self.seeds.start);
                     progress(Progress {
-                        worlds: expected - self.seeds.start,
-                        worlds_total,
-                        experiments: report.total.experiments,
-                        violations: report.total.violations,
+                        worlds,
+                        worlds_total: blocks.worlds(),
+                        experiments: taken.report.total.experiments,
+                        blocks: done,
+                        blocks_total: blocks.count(),
+                        violations: taken.report.total.violations,
                     });
                 }
             }
-            report.digest = digest.digest();
-            report.is_partial = expected < self.seeds.end;
-            failed.map_or(Ok(report), Err)
+            failed.map_or_else(|| Ok(taken.report(expected.is_some())), Err)
         })
     }
 
-    fn run_world(&self, seed: u64) -> Result<WorldResult, SeriesError> {
-        let scenario = self.world_of(seed);
+    fn run_block(&self, block: Block, numbers: Range<u32>) -> Result<BlockResult, SeriesError> {
+        let under_way = UnderWay::new(self, block.seed);
+        let scenario = self.world_of(block.seed);
         let options = SeriesOptions {
             experiments: self.experiments,
-            seed: Seed(seed),
+            seed: Seed(block.seed),
             kinds: self.kinds.clone(),
-            only: self.only,
+            only: Some(numbers),
         };
         let series = Series::new(&scenario, &options, &self.registries)?;
         let golden = series.trial().golden.violations.clone();
-        let mut cases = Vec::new();
-        let mut result = WorldResult {
+        let mut result = BlockResult {
             tally: Tally::default(),
-            digest: TraceHash::default(),
+            digests: Vec::new(),
             violations: Vec::new(),
             examples: BTreeMap::new(),
             golden,
         };
-        series.run(|trial, case| {
-            result.tally.events += trial.judge.events();
-            result.tally.add(&case);
-            if !case.outcome.guarantees.is_empty() && result.violations.len() < EXAMPLES_MAX {
-                result.violations.push(Example {
-                    seed,
-                    scenario: scenario.clone(),
-                    case: case.clone(),
-                });
-            }
-            let first = result.examples.entry((case.origin, case.class())).or_insert(case.number);
-            *first = (*first).min(case.number);
-            cases.push((case.number, digest_of(&case)));
-        })?;
-        cases.sort_unstable();
-        for (number, digest) in cases {
-            let [high, low] = digest.words();
-            result.digest.absorb(u64::from(number), high);
-            result.digest.absorb(low, seed);
-        }
+        series.run_telling(
+            |number| under_way.at(number),
+            |trial, case| {
+                result.tally.events += trial.judge.events();
+                result.tally.add(&case);
+                let first =
+                    result.examples.entry((case.origin, case.class())).or_insert(case.number);
+                *first = (*first).min(case.number);
+                result.digests.push((case.number, digest_of(&case)));
+                if !case.outcome.guarantees.is_empty() {
+                    let scenario = scenario.clone();
+                    result.violations.push(Example { seed: block.seed, scenario, case });
+                }
+            },
+        )?;
+        result.digests.sort_unstable();
         result.violations.sort_by_key(|example| example.case.number);
+        result.violations.truncate(EXAMPLES_MAX);
         Ok(result)
     }
 }
 
-fn take_in(report: &mut Report, digest: &mut TraceHash, seed: u64, world: WorldResult) {
-    let [high, low] = world.digest.digest().words();
-    digest.absorb(high, low);
-    report.total.merge(&world.tally);
-    report.worlds.push(world.tally);
-    for example in world.violations {
-        if report.violations.len() < EXAMPLES_MAX {
-            report.violations.push(example);
+/// Some of one world's experiments.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Block {
+    seed: u64,
+    first: u32,
+}
+
+/// All blocks of a campaign, in order.
+struct Blocks {
+    seeds: Range<u64>,
+    /// Numbers of the experiments of each world.
+    numbers: Range<u32>,
+}
+
+impl Blocks {
+    fn of(campaign: &Campaign) -> Self {
+        let numbers = match campaign.only {
+            Some(number) => number..number.saturating_add(1).min(campaign.experiments),
+            None => 0..campaign.experiments,
+        };
+        Self { seeds: campaign.seeds.clone(), numbers }
+    }
+
+    fn first(&self) -> Option<Block> {
+        let first = self.numbers.start;
+        (!self.seeds.is_empty()).then_some(Block { seed: self.seeds.start, first })
+    }
+
+    fn after(&self, block: Block) -> Option<Block> {
+        let first = block.first.saturating_add(BLOCK);
+        if first < self.numbers.end {
+            return Some(Block { first, ..block });
+        }
+        let seed = block.seed + 1;
+        (seed < self.seeds.end).then_some(Block { seed, first: self.numbers.start })
+    }
+
+    fn numbers(&self, block: Block) -> Range<u32> {
+        block.first..block.first.saturating_add(BLOCK).min(self.numbers.end)
+    }
+
+    fn worlds(&self) -> u64 {
+        self.seeds.end.saturating_sub(self.seeds.start)
+    }
+
+    fn count(&self) -> u64 {
+        let each = self.numbers.len().div_ceil(BLOCK as usize).max(1);
+        self.worlds().saturating_mul(each as u64)
+    }
+}
+
+/// What was taken in so far, in order.
+#[derive(Default)]
+struct Taken {
+    report: Report,
+    digest: TraceHash,
+    /// The seed of the world whose blocks are being taken in, with the fingerprint of those so far.
+    world: Option<(u64, TraceHash)>,
+}
+
+impl Taken {
+    fn take_in(&mut self, block: Block, found: BlockResult) {
+        let seed = block.seed;
+        if self.world.is_none_or(|(open, _)| open != seed) {
+            self.close_world();
+            self.world = Some((seed, TraceHash::default()));
+            self.report.worlds.push(Tally::default());
+            let room = EXAMPLES_MAX - self.report.golden_violations.len();
+            let golden = found.golden.into_iter().take(room).map(|what| (seed, what));
+            self.report.golden_violations.extend(golden);
+        }
+        if let Some((_, hash)) = &mut self.world {
+            for (number, digest) in found.digests {
+                let [high, low] = digest.words();
+                hash.absorb(u64::from(number), high);
+                hash.absorb(low, seed);
+            }
+        }
+        self.report.total.merge(&found.tally);
+        self.report.worlds.last_mut().expect("a world is open").merge(&found.tally);
+        let room = EXAMPLES_MAX - self.report.violations.len();
+        self.report.violations.extend(found.violations.into_iter().take(room));
+        for (cell, number) in found.examples {
+            self.report.examples.entry(cell).or_insert((seed, number));
         }
     }
-    for (cell, number) in world.examples {
-        report.examples.entry(cell).or_insert((seed, number));
-    }
-    for what in world.golden {
-        if report.golden_violations.len() < EXAMPLES_MAX {
-            report.golden_violations.push((seed, what));
+
+    fn close_world(&mut self) {
+        if let Some((_, hash)) = self.world.take() {
+            let [high, low] = hash.digest().words();
+            self.digest.absorb(high, low);
         }
+    }
+
+    fn report(mut self, is_partial: bool) -> Report {
+        self.close_world();
+        Report { digest: self.digest.digest(), is_partial, ..self.report }
     }
 }

@@ -2,6 +2,9 @@
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::campaign::replay::EXPERIMENTS;
+
+use super::examples;
 use super::translate::arguments::TranslateArguments;
 
 /// The whole command line.
@@ -12,7 +15,7 @@ use super::translate::arguments::TranslateArguments;
     about = "Deterministic fault injection for the boundary between user mode and kernel mode",
     long_about = "Deterministic fault injection for the boundary between user mode and kernel mode.\n\n\
         Without a command it runs a campaign over generated worlds and prints what a fault can reach.",
-    after_help = EXAMPLES,
+    after_help = examples::ALL,
     subcommand_required = false,
     args_conflicts_with_subcommands = true
 )]
@@ -25,40 +28,29 @@ pub(crate) struct Arguments {
     pub(crate) campaign: CampaignArguments,
 }
 
-const EXAMPLES: &str = "\
-Examples:
-  ringfence                                      a campaign over generated worlds, as a table
-  ringfence campaign standard --jobs 2 --json    the built-in world, one JSON object a line
-  ringfence run content-parser-kernel            one scenario, told as a story
-  ringfence replay case.toml                     a stored case, compared with what it expects
-  ringfence explain crash-5f3a                   a fuzz artefact as a readable case
-  ringfence list faults                          every kind of fault with its source
-  ringfence translate --expect cases.csv         recorded translation cases against this machine
-
-Exit codes:
-  0    everything held
-  1    a guarantee was violated, or an expectation was missed
-  2    a mistake in the arguments or a file
-  130  interrupted; what was printed is marked partial";
-
-/// Experiments in each world when nothing is said.
-pub(crate) const EXPERIMENTS: u32 = 200;
-
 /// One command.
 #[derive(Subcommand, Debug)]
 pub(crate) enum Command {
     /// Injects many faults and prints what they reach.
+    #[command(after_help = examples::CAMPAIGN)]
     Campaign(CampaignArguments),
     /// Runs one scenario and tells its story.
+    #[command(after_help = examples::RUN)]
     Run(RunArguments),
     /// Runs a stored case again and compares with what it expects.
+    #[command(after_help = examples::REPLAY)]
     Replay(ReplayArguments),
     /// Shows a case, or a fuzz artefact, in a form that can be read.
+    #[command(after_help = examples::EXPLAIN)]
     Explain(ExplainArguments),
     /// Lists what there is.
+    #[command(after_help = examples::LIST)]
     List(ListArguments),
     /// Answers or compares address-translation cases, CSV in, CSV out.
     Translate(TranslateArguments),
+    /// Flips each byte of the kernel once and prints which of them anybody looks at.
+    #[command(after_help = examples::LIVE_BYTES)]
+    LiveBytes(LiveBytesArguments),
 }
 
 /// Options of `campaign`.
@@ -94,7 +86,7 @@ pub(crate) struct CampaignArguments {
 pub(crate) struct RunArguments {
     /// A built-in scenario's name or a TOML file.
     pub(crate) scenario: String,
-    /// One JSON object instead of a story.
+    /// One JSON object instead of a story; with --trace one for each event before it.
     #[arg(long)]
     pub(crate) json: bool,
     /// Every event, not only the turning points.
@@ -120,6 +112,9 @@ pub(crate) struct ExplainArguments {
     /// Which fuzz target the bytes are of; guessed from the file's folder when left out.
     #[arg(long, value_enum)]
     pub(crate) target: Option<FuzzTarget>,
+    /// One JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// Fuzz targets.
@@ -159,6 +154,37 @@ pub(crate) enum Listing {
     Weaknesses,
     /// Classes of outcome, in order of precedence.
     Classes,
+}
+
+/// Options of `live-bytes`.
+#[derive(Args, Debug)]
+pub(crate) struct LiveBytesArguments {
+    /// A built-in scenario's name or a TOML file.
+    #[arg(default_value = "standard")]
+    pub(crate) scenario: String,
+    /// Every how-manieth byte is flipped; 1: each of them.
+    #[arg(long, value_name = "N", default_value_t = 211, value_parser = positive)]
+    pub(crate) every: usize,
+    /// At so many moments of the run, evenly spaced.
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub(crate) moments: u16,
+    /// Worker threads; as many as there are processors when left out. The result is the same.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(crate) jobs: Option<u16>,
+    /// Names the fields that nobody read.
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// One JSON object a line instead of a table.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Reads a number that is not 0.
+fn positive(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) | Err(_) => Err(format!("{text:?} is not a number above 0")),
+        Ok(number) => Ok(number),
+    }
 }
 
 /// Seeds from the first to the one before the end.

@@ -1,10 +1,8 @@
 //! `ringfence campaign`: many faults, and what they reach.
 
-use std::io::{IsTerminal as _, Write};
+use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::base::nearest;
 use crate::campaign::{Campaign, Registries, Report, Series, SeriesOptions};
@@ -15,7 +13,7 @@ use crate::scenario::Scenario;
 use super::arguments::CampaignArguments;
 use super::save::Folder;
 use super::table::Told;
-use super::{Ended, Failure, load, run};
+use super::{Ended, Failure, load, progress, run};
 
 /// Runs a campaign and prints its report.
 pub(super) fn campaign(
@@ -28,13 +26,15 @@ pub(super) fn campaign(
     }
     let folder = arguments.save.as_deref().map(Folder::prepare).transpose()?;
     let stop = stopped_by_ctrl_c()?;
-    let bar = progress_bar(arguments.seeds.end - arguments.seeds.first);
+    let bar = progress::bar(0, "blocks");
     let report = campaign.run(&stop, |progress| {
+        let stopping = if stop.load(Ordering::Relaxed) { ", stopping" } else { "" };
         bar.set_message(format!(
-            "{} experiments, {} violations",
-            progress.experiments, progress.violations
+            "{} worlds, {} experiments, {} violations{stopping}",
+            progress.worlds, progress.experiments, progress.violations
         ));
-        bar.set_position(progress.worlds);
+        bar.set_length(progress.blocks_total);
+        bar.set_position(progress.blocks);
     });
     bar.finish_and_clear();
     let report = report.map_err(|(seed, error)| {
@@ -87,12 +87,10 @@ fn planned(arguments: &CampaignArguments) -> Result<Campaign, Failure> {
             format!("give --only a number below {}", arguments.experiments),
         ));
     }
-    let workers = match arguments.jobs {
-        Some(jobs) => usize::from(jobs),
-        None => std::thread::available_parallelism().map_or(1, usize::from),
-    };
+    let workers = load::workers(arguments.jobs);
     Ok(Campaign {
         scenario: arguments.scenario.as_deref().map(load::scenario).transpose()?,
+        file: arguments.scenario.clone(),
         seeds: arguments.seeds.first..arguments.seeds.end,
         experiments: arguments.experiments,
         kinds: arguments.fault.clone(),
@@ -116,7 +114,7 @@ fn one(
         experiments: campaign.experiments,
         seed: crate::base::Seed(seed),
         kinds: campaign.kinds.clone(),
-        only: Some(number),
+        only: Some(number..number.saturating_add(1)),
     };
     let wrong = |error| Failure::mistake(format!("seed {seed}: {error}"), "correct the scenario");
     let mut cases = Vec::new();
@@ -138,7 +136,7 @@ fn one(
         published: None,
         ..world
     };
-    run::told(&scenario, json, false, out)
+    run::told(&scenario, json, out)
 }
 
 /// Set when Ctrl-C is pressed; pressed again it ends the program at once.
@@ -152,19 +150,6 @@ fn stopped_by_ctrl_c() -> Result<Arc<AtomicBool>, Failure> {
     })
     .map_err(|error| Failure::mistake(format!("can't listen for Ctrl-C: {error}"), "try again"))?;
     Ok(stop)
-}
-
-/// A bar on a terminal, nothing elsewhere.
-fn progress_bar(worlds: u64) -> ProgressBar {
-    let is_seen = std::io::stderr().is_terminal();
-    let target = if is_seen { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-    let bar = ProgressBar::with_draw_target(Some(worlds), target);
-    if let Ok(style) =
-        ProgressStyle::with_template("{bar:40} {pos}/{len} worlds  {msg}  {eta} left")
-    {
-        bar.set_style(style);
-    }
-    bar
 }
 
 /// Writes each violation, minimised, as a scenario file, with the line that replays it.

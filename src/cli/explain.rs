@@ -3,8 +3,10 @@
 use std::io::Write;
 use std::path::Path;
 
+use serde_json::json;
+
 use crate::counterexample::{story, test_text};
-use crate::scenario::{Scenario, Vocabulary, fuzz_input, library};
+use crate::scenario::{Scenario, fuzz_input, library};
 
 use super::arguments::{ExplainArguments, FuzzTarget};
 use super::{Ended, Failure, load};
@@ -16,34 +18,36 @@ pub(super) fn explain(
 ) -> Result<Ended, Failure> {
     let name = &arguments.case;
     if library::find(name).is_some() {
-        return shown(&load::scenario(name)?, out);
+        return shown(&load::scenario(name)?, arguments.json, out);
     }
     let bytes = load::bytes(name)?;
     match arguments.target.or_else(|| of_folder(Path::new(name))) {
-        Some(FuzzTarget::World) => shown(&fuzz_input::scenario(&bytes), out),
+        Some(FuzzTarget::World) => shown(&fuzz_input::scenario(&bytes), arguments.json, out),
         Some(FuzzTarget::Translate) => {
-            for line in fuzz_input::translation_in_words(&bytes) {
-                writeln!(out, "{line}")?;
-            }
-            Ok(Ended::Held)
+            lines("translate", &fuzz_input::translation_in_words(&bytes), arguments.json, out)
         }
         Some(FuzzTarget::Tlb) => {
-            for line in fuzz_input::tlb::tlb_sequence_in_words(&bytes) {
-                writeln!(out, "{line}")?;
-            }
-            Ok(Ended::Held)
+            lines("tlb", &fuzz_input::tlb::tlb_sequence_in_words(&bytes), arguments.json, out)
         }
-        Some(FuzzTarget::ScenarioText) => {
-            match Scenario::from_bytes_of(name, &bytes, &Vocabulary::default()) {
-                Ok(scenario) => shown(&scenario, out),
-                Err(errors) => {
-                    writeln!(out, "{errors}")?;
-                    Ok(Ended::Held)
-                }
-            }
-        }
-        None => shown(&load::scenario(name)?, out),
+        None | Some(FuzzTarget::ScenarioText) => shown(&load::scenario(name)?, arguments.json, out),
     }
+}
+
+/// What bytes mean to a target, one line each.
+fn lines(
+    target: &str,
+    lines: &[String],
+    json: bool,
+    out: &mut impl Write,
+) -> Result<Ended, Failure> {
+    if json {
+        writeln!(out, "{}", json!({ "target": target, "lines": lines }))?;
+    } else {
+        for line in lines {
+            writeln!(out, "{line}")?;
+        }
+    }
+    Ok(Ended::Held)
 }
 
 /// The target whose corpus or artefacts a file is among.
@@ -59,10 +63,21 @@ fn of_folder(path: &Path) -> Option<FuzzTarget> {
 }
 
 /// A scenario: its plan in words, its text, and the test it makes.
-fn shown(scenario: &Scenario, out: &mut impl Write) -> Result<Ended, Failure> {
+fn shown(scenario: &Scenario, json: bool, out: &mut impl Write) -> Result<Ended, Failure> {
+    let planned: Vec<String> = scenario.plan.iter().map(story::plan_in_words).collect();
+    if json {
+        let line = json!({
+            "name": scenario.name,
+            "planned": planned,
+            "scenario": scenario.to_toml(),
+            "test": test_text::test(scenario),
+        });
+        writeln!(out, "{line}")?;
+        return Ok(Ended::Held);
+    }
     writeln!(out, "# {}", scenario.name)?;
-    for planned in &scenario.plan {
-        writeln!(out, "# planned: {}", story::plan_in_words(planned))?;
+    for planned in planned {
+        writeln!(out, "# planned: {planned}")?;
     }
     writeln!(out, "{}", scenario.to_toml())?;
     writeln!(out, "# As a test:")?;

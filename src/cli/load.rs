@@ -4,6 +4,8 @@ use std::io::Read as _;
 use std::path::Path;
 
 use crate::base::nearest;
+use crate::campaign::experiment::{CONTAINED, SURVIVES};
+use crate::invariants;
 use crate::outcome::Class;
 use crate::scenario::{Scenario, Vocabulary, library};
 
@@ -13,7 +15,8 @@ use super::Failure;
 const BYTES_MAX: u64 = 16 << 20;
 
 /// Words that may have been meant where a scenario's name stands.
-const COMMANDS: [&str; 6] = ["campaign", "run", "replay", "explain", "list", "translate"];
+const COMMANDS: [&str; 7] =
+    ["campaign", "run", "replay", "explain", "list", "live-bytes", "translate"];
 
 /// The scenario built in under this name, or in this file.
 pub(super) fn scenario(name: &str) -> Result<Scenario, Failure> {
@@ -24,17 +27,44 @@ pub(super) fn scenario(name: &str) -> Result<Scenario, Failure> {
         Scenario::from_bytes_of(name, &bytes(name)?, &vocabulary)
     };
     let scenario = read.map_err(|errors| Failure::Mistake(errors.to_string()))?;
-    if let Some(class) = scenario.expect.as_ref().and_then(|expect| expect.class.as_deref())
-        && !Class::ALL.iter().any(|known| known.name() == class)
-    {
-        let remedy = nearest(class, Class::ALL.iter().map(|known| known.name()))
-            .map_or("`ringfence list classes` names all of them".to_owned(), |near| {
-                format!("did you mean `{near}`?")
-            });
-        let what = format!("{name}: it expects the unknown class `{class}`");
-        return Err(Failure::mistake(what, remedy));
+    let expect = scenario.expect.as_ref();
+    if let Some(class) = expect.and_then(|expect| expect.class.as_deref()) {
+        let known: Vec<&str> = Class::ALL.iter().map(|known| known.name()).collect();
+        is_known(name, "class", "classes", class, &known)?;
+    }
+    let invariants = invariants::Registry::all();
+    let known = invariants.iter().map(|invariant| invariant.name());
+    let known: Vec<&str> = known.chain([CONTAINED, SURVIVES]).collect();
+    for violated in expect.map_or(&[][..], |expect| &expect.violated) {
+        is_known(name, "guarantee", "invariants", violated, &known)?;
     }
     Ok(scenario)
+}
+
+/// Refuses an expectation that names what there is not.
+fn is_known(
+    file: &str,
+    sort: &str,
+    listing: &str,
+    name: &str,
+    known: &[&str],
+) -> Result<(), Failure> {
+    if known.contains(&name) {
+        return Ok(());
+    }
+    let remedy = match nearest(name, known.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("`ringfence list {listing}` names all of them"),
+    };
+    Err(Failure::mistake(format!("{file}: it expects the unknown {sort} `{name}`"), remedy))
+}
+
+/// Threads: as many as were asked for, or as there are processors.
+pub(super) fn workers(jobs: Option<u16>) -> usize {
+    match jobs {
+        Some(jobs) => usize::from(jobs),
+        None => std::thread::available_parallelism().map_or(1, usize::from),
+    }
 }
 
 /// What is in a file.
@@ -52,10 +82,17 @@ pub(super) fn bytes(name: &str) -> Result<Vec<u8>, Failure> {
     };
     match read {
         Ok(_) => Ok(bytes),
-        Err(error) => Err(Failure::mistake(
-            format!("can't read {name}: {error}"),
-            "name a file that can be read, or a scenario of `ringfence list scenarios`",
-        )),
+        Err(error) => {
+            // `standrad.toml` is probably neither a file nor `standard.toml`.
+            let stem = name.strip_suffix(".toml").unwrap_or(name);
+            let known = library::ALL.iter().map(|builtin| builtin.name);
+            let remedy = match nearest(stem, known).filter(|_| !path.exists()) {
+                Some(near) => format!("name a file that can be read; did you mean `{near}`?"),
+                None => "name a file that can be read, or a scenario of `ringfence list scenarios`"
+                    .to_owned(),
+            };
+            Err(Failure::mistake(format!("can't read {name}: {error}"), remedy))
+        }
     }
 }
 

@@ -5,9 +5,12 @@
 
 mod arguments;
 mod campaign;
+mod examples;
 mod explain;
 mod list;
+mod live_bytes;
 mod load;
+mod progress;
 mod replay;
 mod run;
 mod save;
@@ -18,6 +21,8 @@ use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 
 use clap::Parser as _;
+
+use crate::campaign::replay::quoted;
 
 use arguments::{Arguments, Command};
 
@@ -95,6 +100,7 @@ fn carry_out(arguments: Arguments, out: &mut impl Write) -> Result<Ended, Failur
         Some(Command::Replay(arguments)) => replay::replay(&arguments, out),
         Some(Command::Explain(arguments)) => explain::explain(&arguments, out),
         Some(Command::List(arguments)) => list::list(&arguments, out),
+        Some(Command::LiveBytes(arguments)) => live_bytes::told(&arguments, out),
         Some(Command::Translate(arguments)) => translate::translate(&arguments, out),
     }
 }
@@ -121,8 +127,9 @@ fn say_whose_bug_a_panic_is() {
             std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
         let _ = writeln!(
             io::stderr(),
-            "this is a bug in ringfence; please report it with the lines above and the command:\n  {}",
-            asked.join(" ")
+            "this is a bug in ringfence and not your mistake; please report it with these lines and \
+             the command:\n  {}",
+            asked.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
         );
     }));
 }

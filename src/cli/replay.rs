@@ -1,13 +1,44 @@
-//! `ringfence replay`: a stored case again, compared with what it expects.
+//! `ringfence replay`: does a stored case still show what it was stored for?
 
 use std::io::Write;
+
+use serde_json::json;
+
+use crate::campaign::Registries;
+use crate::counterexample::Story;
 
 use super::arguments::ReplayArguments;
 use super::{Ended, Failure, load, run};
 
-/// Runs a stored case. What no longer resolves is a mistake that says so; a fault that no longer
-/// strikes is said and counts as missed, for then nothing was replayed.
+/// Runs a stored case and compares. What no longer resolves is a mistake that says so; a fault that no
+/// longer strikes is missed whatever was expected, for then nothing was replayed.
 pub(super) fn replay(arguments: &ReplayArguments, out: &mut impl Write) -> Result<Ended, Failure> {
     let scenario = load::scenario(&arguments.case)?;
-    run::told(&scenario, arguments.json, false, out)
+    let story = Story::of(&scenario, &Registries::default())
+        .map_err(|error| run::unresolved(&scenario, &error))?;
+    let mut missed = story.missed.clone();
+    if !scenario.plan.is_empty() && story.outcome.activation.strikes == 0 {
+        missed.insert(0, "the fault never struck: nothing was replayed".to_owned());
+    }
+    if scenario.expect.is_none() && !story.outcome.guarantees.is_empty() {
+        let violated = story.outcome.guarantees.join(", ");
+        missed.push(format!("nothing was expected, and violated: {violated}"));
+    }
+    let is_reproduced = missed.is_empty();
+    if arguments.json {
+        let mut line = run::object(&scenario, &story);
+        line["missed"] = json!(missed);
+        line["reproduced"] = json!(is_reproduced && scenario.expect.is_some());
+        line["held"] = json!(is_reproduced);
+        writeln!(out, "{line}")?;
+    } else {
+        write!(out, "{story}")?;
+        let told = match (is_reproduced, &scenario.expect) {
+            (true, Some(_)) => "reproduced".to_owned(),
+            (true, None) => "nothing to compare: the file has no [expect]".to_owned(),
+            (false, _) => format!("NOT reproduced: {}", missed.join("; ")),
+        };
+        writeln!(out, "replay     {told}")?;
+    }
+    Ok(if is_reproduced { Ended::Held } else { Ended::Violated })
 }

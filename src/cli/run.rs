@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::campaign::{Registries, Trial, TrialError};
 use crate::counterexample::{Story, recorder, story};
@@ -14,56 +14,68 @@ use super::{Ended, Failure, load};
 /// Runs a scenario with its plan, or by itself when it has none.
 pub(super) fn run(arguments: &RunArguments, out: &mut impl Write) -> Result<Ended, Failure> {
     let scenario = load::scenario(&arguments.scenario)?;
-    told(&scenario, arguments.json, arguments.trace, out)
+    if arguments.trace {
+        trace(&scenario, arguments.json, out)?;
+    }
+    told(&scenario, arguments.json, out)
 }
 
 /// Runs a scenario and tells what happened.
 pub(super) fn told(
     scenario: &Scenario,
     json: bool,
-    every: bool,
     out: &mut impl Write,
 ) -> Result<Ended, Failure> {
-    let registries = Registries::default();
-    if every {
-        trace(scenario, &registries, out)?;
-    }
-    let story = Story::of(scenario, &registries).map_err(|error| unresolved(scenario, &error))?;
+    let story = Story::of(scenario, &Registries::default())
+        .map_err(|error| unresolved(scenario, &error))?;
     if json {
-        let held = story.missed.is_empty();
-        let line = json!({
-            "name": scenario.name,
-            "class": story.class.name(),
-            "outcome": story.outcome,
-            "missed": story.missed,
-            "held": held,
-        });
-        writeln!(out, "{line}")?;
+        writeln!(out, "{}", object(scenario, &story))?;
     } else {
         write!(out, "{story}")?;
     }
-    // A violation that is expected shows that a check works.
-    let is_expected = scenario.expect.is_some() && story.missed.is_empty();
-    Ok(if is_expected || story.missed.is_empty() && story.outcome.guarantees.is_empty() {
-        Ended::Held
-    } else {
-        Ended::Violated
+    Ok(if holds(scenario, &story) { Ended::Held } else { Ended::Violated })
+}
+
+/// Whether nothing is amiss. A violation that is expected shows that a check works.
+fn holds(scenario: &Scenario, story: &Story) -> bool {
+    story.missed.is_empty() && (scenario.expect.is_some() || story.outcome.guarantees.is_empty())
+}
+
+/// What became of a scenario as an object.
+pub(super) fn object(scenario: &Scenario, story: &Story) -> Value {
+    json!({
+        "name": scenario.name,
+        "class": story.class.name(),
+        "outcome": story.outcome,
+        "missed": story.missed,
+        "held": holds(scenario, story),
     })
 }
 
 /// Every event of the first boot, one a line.
-fn trace(
-    scenario: &Scenario,
-    registries: &Registries,
-    out: &mut impl Write,
-) -> Result<(), Failure> {
+fn trace(scenario: &Scenario, json: bool, out: &mut impl Write) -> Result<(), Failure> {
     let wrong = |error| unresolved(scenario, &error);
-    let mut trial = Trial::new(scenario, registries).map_err(wrong)?;
+    let mut trial = Trial::new(scenario, &Registries::default()).map_err(wrong)?;
     let (turns, _) = story::trace(&mut trial, &scenario.plan, true).map_err(wrong)?;
     for turn in &turns {
-        writeln!(out, "{}", recorder::trace_line(&trial.world, turn))?;
+        let line = recorder::trace_line(&trial.world, turn);
+        if json {
+            let event = json!({
+                "event": turn.ordinal,
+                "step": turn.step,
+                "kind": format!("{:?}", turn.event.kind),
+                "actor": trial.roster().name(turn.event.actor),
+                "struck": turn.event.struck,
+                "text": line.trim_start(),
+            });
+            writeln!(out, "{event}")?;
+        } else {
+            writeln!(out, "{line}")?;
+        }
     }
-    writeln!(out)?;
+    if !json {
+        writeln!(out)?;
+    }
     Ok(())
 }
 

@@ -8,8 +8,6 @@ use crate::campaign::{Campaign, Origin, Report, Tally};
 use crate::outcome::Class;
 use crate::report::interval::{CAPTION, Estimate, Sample, WorldCount};
 
-use super::arguments::EXPERIMENTS;
-
 /// Columns of a bar that stands for all experiments that struck.
 const BAR: u64 = 40;
 
@@ -22,23 +20,9 @@ pub(super) struct Told<'a> {
 }
 
 impl Told<'_> {
-    /// The command that runs one experiment again.
-    pub(super) fn replay(&self, seed: u64, number: u32) -> String {
-        let mut line = "ringfence campaign".to_owned();
-        if let Some(name) = self.scenario {
-            write!(line, " {name}").expect("a string takes everything");
-        }
-        write!(line, " --seeds {seed}").expect("a string takes everything");
-        if !self.campaign.kinds.is_empty() {
-            write!(line, " --fault {}", self.campaign.kinds.join(","))
-                .expect("a string takes everything");
-        }
-        if self.campaign.experiments != EXPERIMENTS {
-            write!(line, " --experiments {}", self.campaign.experiments)
-                .expect("a string takes everything");
-        }
-        write!(line, " --only {number}").expect("a string takes everything");
-        line
+    /// The command that runs one experiment again: there is one, for the world was named or generated.
+    fn replay(&self, seed: u64, number: u32) -> String {
+        self.campaign.replay_line(seed, number).unwrap_or_default()
     }
 
     fn is_generated(&self) -> bool {

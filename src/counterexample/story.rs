@@ -7,7 +7,7 @@
 use crate::authority::{Consumption, Corruption, Disclosure, Trespass};
 use crate::base::{EventKind, Principal, PrincipalKind, Structure};
 use crate::campaign::experiment::{PATIENCE, TURNS, vector_name};
-use crate::campaign::{Registries, Trial, TrialError, class_of, missed};
+use crate::campaign::{Judged, Registries, Trial, TrialError};
 use crate::faults::PlannedFault;
 use crate::injection::PointKind;
 use crate::outcome::{Class, Outcome};
@@ -62,12 +62,7 @@ impl Story {
     /// When its world can't be built or a fault of its plan can't be made.
     pub fn of(scenario: &Scenario, registries: &Registries) -> Result<Self, TrialError> {
         let mut trial = Trial::new(scenario, registries)?;
-        let outcome = trial.run(&scenario.plan)?;
-        let class = class_of(scenario, &trial, &outcome);
-        let missed = scenario
-            .expect
-            .as_ref()
-            .map_or_else(Vec::new, |expect| missed(expect, class, &outcome));
+        let Judged { outcome, class, missed } = Judged::of(scenario, &mut trial)?;
         let found = Found {
             trespasses: trial.judge.authority.trespasses().to_vec(),
             corruptions: trial.judge.authority.corruptions().to_vec(),

@@ -1,5 +1,6 @@
 //! A case as it is kept: a file, a test, a command line.
 
+use crate::campaign::replay::quoted;
 use crate::scenario::Scenario;
 
 /// The name of a file or a function made of a scenario's name: lower case letters, digits and `_`.
@@ -44,6 +45,5 @@ pub fn test(scenario: &Scenario) -> String {
 /// The command that runs a stored case again.
 #[must_use]
 pub fn replay_line(file: &str) -> String {
-    let is_plain = file.chars().all(|c| c.is_alphanumeric() || "._-/".contains(c));
-    if is_plain { format!("ringfence replay {file}") } else { format!("ringfence replay {file:?}") }
+    format!("ringfence replay {}", quoted(file))
 }

@@ -1,4 +1,5 @@
 //! How is it told? One format, one file.
 
 pub mod interval;
+pub mod results;
 pub mod table;

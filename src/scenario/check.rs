@@ -298,9 +298,20 @@ impl Scenario {
         let roster = directory.roster();
         let kinds: Vec<&str> = vocabulary.faults.kinds().iter().map(|kind| kind.name).collect();
         let names: Vec<&str> = roster.iter().map(|(_, entry)| &*entry.name).collect();
+        let components = &self.configuration.components;
+        let is_here = |driver: &Option<String>| {
+            driver.is_none() || components.iter().any(|component| component.driver == *driver)
+        };
+        let routines = vocabulary.routines.iter().filter(|(driver, _)| is_here(driver));
+        let routines: Vec<&str> = routines.map(|(_, routine)| &**routine).collect();
         for (number, fault) in self.plan.iter().enumerate() {
             let at = |field: &str| path!["fault", number, field];
             problems.range(path!["fault", number, "at", "nth"], fault.at.nth, 1, NTH_MAX);
+            for (field, name) in [("routine", &fault.at.routine), ("caller", &fault.at.caller)] {
+                if let Some(name) = name {
+                    problems.near(path!["fault", number, "at", field], "routine", name, &routines);
+                }
+            }
             let point = || path!["fault", number, "at", "point"];
             if problems.known(at("who"), "principal", &fault.who, names.clone())
                 && let Some((what, expected)) = fault.is_never_reached(roster)

@@ -99,4 +99,18 @@ impl Problems {
         problem.remedy = nearest(name, known).map(|near| format!("did you mean `{near}`?"));
         false
     }
+
+    /// As [`known`](Self::known), where there are too many to name.
+    pub(super) fn near(&mut self, path: Vec<Step>, sort: &str, name: &str, known: &[&str]) {
+        if known.contains(&name) {
+            return;
+        }
+        let problem = self.add(path, format!("unknown {sort} `{name}`"));
+        problem.remedy = Some(match nearest(name, known.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => {
+                format!("this world has no such {sort}: was it renamed, or is its driver gone?")
+            }
+        });
+    }
 }

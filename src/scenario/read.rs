@@ -227,20 +227,47 @@ fn check_format(
     };
     let mut error = ScenarioError::new(file, text, value.span(), what);
     error.expected = Some(format!("format = {FORMAT}"));
-    let lost = unresolved(document, vocabulary);
+    let mut lost = unresolved(document, vocabulary);
+    if found.is_some() {
+        lost.extend(also_unresolved(file, text, value.span(), vocabulary, &lost));
+    }
     error.remedy = Some(if lost.is_empty() {
         format!("every name in it is known here: change the number to {FORMAT} to try it")
     } else {
-        format!("replay it with the version that wrote it; here there is no {}", lost.join(", no "))
+        format!("replay it with the version that wrote it; here {}", lost.join(", "))
     });
     Err(Box::new(error))
+}
+
+/// Mistakes told of a text of another format.
+const ALSO_MAX: usize = 8;
+
+/// What else is wrong with a text of another format, read as if it were of this one: actions, targets
+/// and routines that are not known here. Names in `lost` are not told again.
+fn also_unresolved(
+    file: &str,
+    text: &str,
+    format: Range<usize>,
+    vocabulary: &Vocabulary,
+    lost: &[String],
+) -> Vec<String> {
+    let mut as_ours = text.to_owned();
+    as_ours.replace_range(format, &FORMAT.to_string());
+    let Err(errors) = Scenario::from_toml(file, &as_ours, vocabulary) else { return Vec::new() };
+    let is_told = |what: &str| {
+        what.split('`')
+            .nth(1)
+            .is_some_and(|name| lost.iter().any(|known| known.contains(&format!("`{name}`"))))
+    };
+    let rest = errors.0.into_iter().filter(|error| !is_told(&error.what));
+    rest.take(ALSO_MAX).map(|error| format!("{} (line {})", error.what, error.line)).collect()
 }
 
 /// What a text of another format names that is not known here.
 fn unresolved(document: &DeTable<'_>, vocabulary: &Vocabulary) -> Vec<String> {
     let mut lost = Vec::new();
     for key in document.keys().filter(|key| !FIELDS.contains(&&**key.get_ref())) {
-        lost.push(format!("field `{}`", key.get_ref()));
+        lost.push(format!("there is no field `{}`", key.get_ref()));
     }
     let of_tables = |table: &str, field: &str| -> Vec<String> {
         let Some(DeValue::Array(tables)) = document.get(table).map(toml::Spanned::get_ref) else {
@@ -260,18 +287,18 @@ fn unresolved(document: &DeTable<'_>, vocabulary: &Vocabulary) -> Vec<String> {
         of_tables("component", "driver")
             .into_iter()
             .filter(|name| !drivers(name))
-            .map(|name| format!("driver `{name}`")),
+            .map(|name| format!("there is no driver `{name}`")),
     );
     lost.extend(
         of_tables("fault", "kind")
             .into_iter()
             .filter(|name| vocabulary.faults.get(name).is_none())
-            .map(|name| format!("fault `{name}`")),
+            .map(|name| format!("there is no fault `{name}`")),
     );
     if let Some(DeValue::Array(names)) = document.get("weaknesses").map(toml::Spanned::get_ref) {
         for name in names.iter().filter_map(|name| name.get_ref().as_str()) {
             if unknown(name, &vocabulary.weaknesses) {
-                lost.push(format!("weakness `{name}`"));
+                lost.push(format!("there is no weakness `{name}`"));
             }
         }
     }
@@ -288,7 +315,7 @@ fn unresolved(document: &DeTable<'_>, vocabulary: &Vocabulary) -> Vec<String> {
                 .as_str()
         });
         for point in points.filter(|point| !is_point(point)) {
-            lost.push(format!("injection point `{point}`"));
+            lost.push(format!("there is no injection point `{point}`"));
         }
     }
     lost

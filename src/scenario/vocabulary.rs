@@ -15,6 +15,8 @@ pub struct Vocabulary {
     pub hosted_drivers: Vec<String>,
     /// Weaknesses.
     pub weaknesses: Vec<String>,
+    /// Routines, each with the driver whose code it is in, if any.
+    pub routines: Vec<(Option<String>, String)>,
 }
 
 impl Default for Vocabulary {
@@ -24,7 +26,7 @@ impl Default for Vocabulary {
 }
 
 impl Vocabulary {
-    /// The names of these faults and drivers, and of every weakness.
+    /// The names of these faults and drivers, of every weakness and of every routine.
     #[must_use]
     pub fn new(faults: Registry, drivers: &Drivers) -> Self {
         Self {
@@ -32,6 +34,11 @@ impl Vocabulary {
             kernel_drivers: drivers.kernel.iter().map(|driver| driver.name.to_owned()).collect(),
             hosted_drivers: drivers.hosted.iter().map(|driver| driver.name.to_owned()).collect(),
             weaknesses: WEAKNESSES.iter().map(|(name, ..)| (*name).to_owned()).collect(),
+            routines: drivers
+                .routines()
+                .into_iter()
+                .map(|(driver, routine)| (driver.map(str::to_owned), routine.to_owned()))
+                .collect(),
         }
     }
 }

@@ -1,8 +1,11 @@
 //! Drivers a world can be built from.
 
 use crate::base::{Principal, PrincipalKind, Structure};
+use crate::kernel;
 use crate::kernel::loader::{Dispatch, Loader};
 use crate::machine::Routine;
+
+use super::components::{application, windows_api};
 
 /// What a driver's data page is prepared with.
 #[derive(Clone, Copy, Debug)]
@@ -66,4 +69,28 @@ pub struct Drivers {
     pub kernel: Vec<DriverDefinition>,
     /// User-mode drivers.
     pub hosted: Vec<HostDefinition>,
+}
+
+impl Drivers {
+    /// Every routine there can be in a world: its name, and the driver whose code it is in, if any. A
+    /// world has those of the drivers it names.
+    #[must_use]
+    pub fn routines(&self) -> Vec<(Option<&'static str>, &'static str)> {
+        let kernel = self.kernel.iter().map(|driver| (driver.name, driver.routines));
+        let hosted = self.hosted.iter().map(|driver| (driver.name, driver.routines));
+        let drivers: Vec<_> = kernel.chain(hosted).collect();
+        let mut elsewhere = windows_api::ROUTINES.to_vec();
+        elsewhere.extend(application::ROUTINES);
+        elsewhere.extend(kernel::hal::ROUTINES);
+        elsewhere.extend(drivers.iter().flat_map(|(_, routines)| *routines));
+        let mut system = kernel::image::routines(&elsewhere);
+        system.extend(windows_api::ROUTINES);
+        system.extend(application::ROUTINES);
+        system.extend(kernel::hal::ROUTINES);
+        let system = system.into_iter().map(|routine| (None, routine.name));
+        let of_drivers = drivers.iter().flat_map(|&(name, routines)| {
+            routines.iter().map(move |routine| (Some(name), routine.name))
+        });
+        system.chain(of_drivers).collect()
+    }
 }

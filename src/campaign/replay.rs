@@ -1,0 +1,92 @@
+//! The command that runs one experiment of a campaign again.
+
+use core::fmt::Write as _;
+
+use crate::scenario::{Scenario, library};
+
+use super::workers::Campaign;
+
+/// Experiments in each world when the command line says nothing.
+pub const EXPERIMENTS: u32 = 200;
+
+impl Campaign {
+    /// The command that runs one experiment again and tells its story; `None` when the command cannot
+    /// know the world, because it was made in a test.
+    #[must_use]
+    pub fn replay_line(&self, seed: u64, number: u32) -> Option<String> {
+        let mut line = "ringfence campaign".to_owned();
+        let mut add = |what: core::fmt::Arguments<'_>| {
+            line.write_fmt(what).expect("a string takes everything");
+        };
+        match (&self.file, &self.scenario) {
+            (Some(file), _) => add(format_args!(" {}", quoted(file))),
+            (None, Some(scenario)) if is_built_in(scenario) => {
+                add(format_args!(" {}", scenario.name));
+            }
+            (None, Some(_)) => return None,
+            (None, None) => {}
+        }
+        add(format_args!(" --seeds {seed}"));
+        if self.experiments != EXPERIMENTS {
+            add(format_args!(" --experiments {}", self.experiments));
+        }
+        if !self.kinds.is_empty() {
+            add(format_args!(" --fault {}", self.kinds.join(",")));
+        }
+        add(format_args!(" --only {number}"));
+        Some(line)
+    }
+}
+
+/// Whether it is, as a whole, what is built in under its name.
+fn is_built_in(scenario: &Scenario) -> bool {
+    let read = library::find(&scenario.name).map(|file| Scenario::from_bytes(file.text.as_bytes()));
+    read.is_some_and(|read| read.as_ref() == Ok(scenario))
+}
+
+/// A word as a shell takes it: quoted where it has to be.
+#[must_use]
+pub fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-/,:+=@%".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_is_quoted_where_a_shell_would_take_it_apart() {
+        assert_eq!(quoted("cases/a-1.toml"), "cases/a-1.toml");
+        assert_eq!(quoted("my case.toml"), "'my case.toml'");
+        assert_eq!(quoted("it's"), "'it'\\''s'");
+        assert_eq!(quoted(""), "''");
+    }
+
+    #[test]
+    fn a_line_says_only_what_differs_from_what_the_command_assumes() {
+        let campaign = Campaign { experiments: EXPERIMENTS, ..Campaign::default() };
+        let file = Some("my case.toml".to_owned());
+        let of_file = Campaign { file, experiments: 5, ..Campaign::on_builtin("standard") };
+
+        let line = |campaign: &Campaign, seed, number| campaign.replay_line(seed, number);
+        assert_eq!(line(&campaign, 3, 7).as_deref(), Some("ringfence campaign --seeds 3 --only 7"));
+        assert_eq!(
+            line(&of_file, 0, 1).as_deref(),
+            Some("ringfence campaign 'my case.toml' --seeds 0 --experiments 5 --only 1")
+        );
+    }
+
+    #[test]
+    fn a_world_that_only_has_the_name_of_one_built_in_has_no_line() {
+        let campaign = Campaign::on_builtin("standard");
+        let mut changed = campaign.clone();
+        changed.scenario.as_mut().expect("it has one").configuration.schedule += 1;
+
+        assert!(campaign.replay_line(0, 0).is_some());
+        assert_eq!(changed.replay_line(0, 0), None);
+    }
+}

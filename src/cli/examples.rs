@@ -1,0 +1,91 @@
+//! Examples and exit codes below each command's help.
+
+/// Of the program.
+pub(super) const ALL: &str = "\
+Examples:
+  ringfence                                      a campaign over generated worlds, as a table
+  ringfence campaign standard --jobs 2 --json    the built-in world, one JSON object a line
+  ringfence run content-parser-kernel            one scenario, told as a story
+  ringfence replay case.toml                     a stored case: does it still show what it shows?
+  ringfence explain crash-5f3a                   a fuzz artefact as a readable case
+  ringfence list faults                          every kind of fault with its source
+  ringfence live-bytes                           which bytes of the kernel anybody looks at
+  ringfence translate --expect cases.csv         recorded translation cases against this machine
+
+Exit codes:
+  0    everything held
+  1    a guarantee was violated, or an expectation was missed
+  2    a mistake in the arguments or a file
+  130  interrupted; what was printed is marked partial";
+
+/// Of `campaign`.
+pub(super) const CAMPAIGN: &str = "\
+Examples:
+  ringfence campaign --seeds 0..10000 --jobs 2            many generated worlds
+  ringfence campaign standard --fault wild-write,crash    two kinds of fault in the built-in world
+  ringfence campaign --seeds 7 --only 12                  one experiment of it, as a story
+  ringfence campaign --save cases                         violations, minimised, as files
+  ringfence campaign --json | tail -n 1                   the summary
+
+Exit codes:
+  0    every guarantee held
+  1    a guarantee was violated; a replay line names the experiment
+  2    a mistake in the arguments or a file, or no room for the output
+  130  Ctrl-C: what was found up to there is printed and marked partial; a second one ends at once";
+
+/// Of `run`.
+pub(super) const RUN: &str = "\
+Examples:
+  ringfence run standard                   the built-in world by itself
+  ringfence run content-parser-kernel      the boot loop of July 2024
+  ringfence run case.toml --trace          every event, then the story
+
+Exit codes:
+  0  what the file expects came true; without an expectation, every guarantee held
+  1  an expectation was missed, or a guarantee violated that nobody expected
+  2  a mistake in the arguments or the file";
+
+/// Of `replay`.
+pub(super) const REPLAY: &str = "\
+Examples:
+  ringfence replay cases/violation-7-12.toml           does the fault still do what the file says?
+  ringfence replay cases/violation-7-12.toml --json    the same as an object
+
+`run` tells what happens; `replay` answers whether a stored case is reproduced: its fault strikes and
+its expectation, such as the violation that it was stored for, comes true.
+
+Exit codes:
+  0  reproduced
+  1  not reproduced: the fault no longer strikes, or an expectation was missed
+  2  a mistake in the arguments or the file; a file of another format, with what no longer resolves";
+
+/// Of `explain`.
+pub(super) const EXPLAIN: &str = "\
+Examples:
+  ringfence explain fuzz/artifacts/world/crash-5f3a    bytes that a fuzz target stopped at
+  ringfence explain bytes.bin --target translate       the same where the folder does not tell
+  ringfence explain case.toml                          a case in words and as a test
+
+Exit codes:
+  0  it was explained
+  2  it is no case that can be read, with the place where it stops to be one";
+
+/// Of `list`.
+pub(super) const LIST: &str = "\
+Examples:
+  ringfence list scenarios             what `run` and `campaign` take by name
+  ringfence list invariants --json     each with what it promises and its source
+
+Exit codes:
+  0  listed
+  2  a mistake in the arguments";
+
+/// Of `live-bytes`.
+pub(super) const LIVE_BYTES: &str = "\
+Examples:
+  ringfence live-bytes                                 a sample of the built-in world's kernel
+  ringfence live-bytes --every 1 --moments 1 --all     every byte once, in mid-run, and dead fields
+
+Exit codes:
+  0  measured
+  2  a mistake in the arguments or the file";
