@@ -1,0 +1,89 @@
+//! Stories of minimal cases: what a person reads when a guarantee is violated, reviewed as snapshots.
+//!
+//! Each plants a weakness in a small world, lets a campaign find a violation, and tells the least
+//! case that still shows it. What the kernel does, how cases are minimised and how they are told meet
+//! here: whoever changes one of them looks at the text.
+
+mod worlds;
+
+use ringfence::campaign::{Campaign, Registries};
+use ringfence::counterexample::{Story, minimised};
+use ringfence::scenario::{Guarantees, Scenario};
+use ringfence::world::Action;
+
+/// Runs that making one case smaller may take.
+const TRIALS_MAX: u32 = 300;
+
+fn snapshots() -> insta::internals::SettingsBindDropGuard {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path(concat!(env!("CARGO_MANIFEST_DIR"), "/snapshots"));
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind_to_scope()
+}
+
+/// A small world with a weakness, in which the editor does this.
+fn weak(weakness: &str, name: &str, actions: Vec<Action>) -> Scenario {
+    let mut world = worlds::with_editor(actions);
+    world.configuration.weaknesses = vec![weakness.to_owned()];
+    world.name = name.to_owned();
+    world
+}
+
+/// The world with the fault of the first violation that faults of one kind show.
+fn first_violation(world: Scenario, kind: &str) -> Scenario {
+    let found = Campaign::on(world).with_faults([kind]).experiments(400).run_all().report;
+    let example = found.violations.first().expect("the weakness shows").clone();
+    Scenario { plan: vec![example.case.plan], ..example.scenario }
+}
+
+/// The least case that still shows what a scenario shows.
+fn least(scenario: &Scenario) -> Scenario {
+    let least = minimised(scenario, &Registries::default(), TRIALS_MAX).expect("it is violated");
+    let expected = least.scenario.expect.as_ref().expect("what it shows is written down");
+    assert_eq!(expected.guarantees, Some(Guarantees::Violated));
+    least.scenario
+}
+
+/// The story, and below it the case as it is kept.
+fn told(least: &Scenario) -> String {
+    let story = Story::of(least, &Registries::default()).expect("it runs");
+    assert_eq!(story.missed, Vec::<String>::new());
+    format!("{story}\n{}", least.to_toml())
+}
+
+#[test]
+fn a_kernel_address_as_argument_where_nothing_is_probed() {
+    let _settings = snapshots();
+    let world = weak("no-probe", "kernel-address-without-probe", worlds::work(0x1000));
+
+    let least = least(&first_violation(world, "kernel-address-as-argument"));
+
+    insta::assert_snapshot!("story-no-probe", told(&least));
+}
+
+#[test]
+fn a_handle_table_that_outlives_a_crashed_application() {
+    let _settings = snapshots();
+    let world = weak("handles-leak", "crash-that-leaves-handles-open", worlds::work(0x1000));
+
+    let least = least(&first_violation(world, "crash"));
+
+    insta::assert_snapshot!("story-handles-leak", told(&least));
+}
+
+#[test]
+fn a_page_handed_on_with_what_was_in_it() {
+    let _settings = snapshots();
+    let actions = vec![
+        Action::Allocate { slot: 0 },
+        Action::StoreThrough { slot: 0, word: 5, value: 7 },
+        Action::Free { slot: 0 },
+        Action::Load { word: 0 },
+    ];
+
+    // No fault is needed: the kernel by itself is wrong.
+    let least = least(&weak("no-zeroing", "page-handed-on", actions));
+
+    insta::assert_snapshot!("story-no-zeroing", told(&least));
+}
