@@ -15,6 +15,7 @@
 //! | [`outcome`] | what became of it? |
 //! | [`minimise`] | what is the least that still shows it? |
 //! | [`campaign`] | what did we find? |
+//! | [`conformance`] | does *your* page-table code hold? |
 //! | [`report`] | how is it told? |
 //!
 //! A row uses rows above it and none below; which ones, `CONTRIBUTING.md` says, and a test holds it.
@@ -39,6 +40,7 @@ pub mod base;
 pub mod campaign;
 #[cfg(feature = "cli")]
 pub mod cli;
+pub mod conformance;
 pub mod counterexample;
 pub mod faults;
 pub mod injection;

@@ -1,0 +1,100 @@
+//! That something does not hold, before it is minimised and told.
+
+use core::fmt;
+
+use crate::base::VirtAddr;
+
+/// What is checked.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Check {
+    /// 1. Software translation is the architecture's, for every address and any table bytes.
+    Translation,
+    /// 2. Pages outside the request are unchanged, and no right ever grows.
+    Isolation,
+    /// What an operation reports as done is done, and what it refuses it refuses for a true reason.
+    Request,
+    /// 3. Stores and loads go only to frames owned as tables.
+    Stores,
+    /// 4. Every frame is freed once, and never while reachable.
+    Frames,
+    /// 5. Nothing that was withdrawn may still be remembered.
+    Invalidation,
+    /// 6. Entries are well formed, and change only in the orders the architecture allows.
+    Entries,
+    /// 6. What hardware writes to an entry is not lost.
+    Marks,
+    /// 7. No panic, no endless loop.
+    Totality,
+    /// 8. A range is its pages, and map then unmap leaves everything else as it was.
+    Equivalence,
+}
+
+impl Check {
+    /// All of them, in the order of a matrix.
+    pub const ALL: [Self; 10] = [
+        Self::Translation,
+        Self::Isolation,
+        Self::Request,
+        Self::Stores,
+        Self::Frames,
+        Self::Invalidation,
+        Self::Entries,
+        Self::Marks,
+        Self::Totality,
+        Self::Equivalence,
+    ];
+
+    /// Its name, as in a report.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Translation => "translation",
+            Self::Isolation => "isolation",
+            Self::Request => "request",
+            Self::Stores => "stores",
+            Self::Frames => "frames",
+            Self::Invalidation => "invalidation",
+            Self::Entries => "entries",
+            Self::Marks => "marks",
+            Self::Totality => "totality",
+            Self::Equivalence => "equivalence",
+        }
+    }
+}
+
+impl fmt::Display for Check {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Something that does not hold.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Breach {
+    pub(crate) check: Check,
+    /// What kind of breach of that check: two breaches with the same check and kind count as one.
+    pub(crate) kind: String,
+    /// The sentence that tells it.
+    pub(crate) what: String,
+    /// The address that is now wrong.
+    pub(crate) virt: Option<VirtAddr>,
+    /// Whose rule it is.
+    pub(crate) rule: &'static str,
+}
+
+/// What makes two breaches the same finding.
+pub(crate) type Key = (Check, String);
+
+impl Breach {
+    pub(crate) fn key(&self) -> Key {
+        (self.check, self.kind.clone())
+    }
+
+    /// Whether what comes after it in the same run proves nothing.
+    pub(crate) const fn is_final(&self) -> bool {
+        matches!(self.check, Check::Stores | Check::Frames | Check::Totality)
+    }
+}
+
+/// The rule of an interface: what any user of a mapper relies on, whatever the architecture.
+pub(crate) const INTERFACE: &str = "the interface: an operation does what it reports and no more";

@@ -1,0 +1,277 @@
+//! Cases drawn at random, near the places where implementations go wrong.
+
+use super::Case;
+use crate::base::{FRAME_BYTES, PhysAddr, VirtAddr};
+use crate::conformance::draw::Draw;
+use crate::conformance::fault::{Fault, FaultKind};
+use crate::conformance::format::Format;
+use crate::conformance::memory::Memory;
+use crate::conformance::operation::{Call, Disturbance};
+use crate::conformance::rights::Rights;
+use crate::conformance::subject::{Capabilities, Capability};
+use crate::machine::paging::PageSize;
+
+/// Physical addresses without memory: what is mapped there must not be touched.
+pub(super) const ELSEWHERE: u64 = 0x20_0000_0000;
+
+/// Calls in a case at most. Most bugs need fewer than five; the rest of the room is for coming about.
+const CALLS_MAX: u64 = 28;
+
+/// Distances in pages from an edge: its neighbours, and those of the next tables.
+const DISTANCES: [u64; 10] = [0, 1, 2, 3, 4, 7, 510, 511, 512, 513];
+
+/// The kinds of calls that a case is made of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Map,
+    Unmap,
+    Protect,
+    Query,
+    MapRange,
+    UnmapRange,
+    ProtectRange,
+    CleanUp,
+    Mark,
+    Decorate,
+    Hide,
+    Flip,
+}
+
+struct Generator<'a, 'b> {
+    draw: &'a mut Draw<'b>,
+    format: &'static dyn Format,
+    sizes: Vec<PageSize>,
+    edges: Vec<u64>,
+    /// What was asked to be mapped: later calls aim there.
+    mapped: Vec<(VirtAddr, PageSize)>,
+}
+
+/// Draws a case for an implementation with these capabilities.
+pub(crate) fn generate(
+    draw: &mut Draw<'_>,
+    format: &'static dyn Format,
+    capabilities: Capabilities,
+) -> Case {
+    let has = |capability| capabilities.has(capability);
+    let is_lower = |edge: &u64| edge >> 63 == 0 || has(Capability::UpperHalf);
+    let mut edges: Vec<u64> = format.edges().iter().copied().filter(is_lower).collect();
+    // Two or three places a case: calls must meet.
+    while edges.len() > 3 {
+        let index = usize::try_from(draw.below(edges.len() as u64)).unwrap_or(0);
+        edges.remove(index);
+    }
+    let mut sizes = vec![PageSize::Kib4];
+    if has(Capability::Pages2M) {
+        sizes.push(PageSize::Mib2);
+    }
+    if has(Capability::Pages1G) {
+        sizes.push(PageSize::Gib1);
+    }
+    let kinds = kinds(draw, capabilities);
+    let fault = fault(draw, capabilities);
+    let mut generator = Generator { draw, format, sizes, edges, mapped: Vec::new() };
+    let mut calls = Vec::new();
+    let length = 4 + generator.draw.below(CALLS_MAX - 3);
+    while (calls.len() as u64) < length && !generator.draw.is_spent() {
+        let Some(kind) = generator.draw.pick(&kinds) else { break };
+        calls.push(generator.call(kind));
+    }
+    Case { calls, fault }
+}
+
+/// Which kinds take part: never all of them, so that rare ones meet often.
+fn kinds(draw: &mut Draw<'_>, capabilities: Capabilities) -> Vec<Kind> {
+    let has = |capability| capabilities.has(capability);
+    let mut kinds = vec![Kind::Map, Kind::Map, Kind::Map, Kind::Unmap, Kind::Unmap];
+    let mut sometimes = |draw: &mut Draw<'_>, is_able: bool, kind: &[Kind]| {
+        if is_able && !draw.one_in(3) {
+            kinds.extend(kind);
+        }
+    };
+    let (ranges, protects) = (has(Capability::Ranges), has(Capability::Protect));
+    sometimes(draw, protects, &[Kind::Protect, Kind::Protect]);
+    sometimes(draw, has(Capability::Query), &[Kind::Query]);
+    sometimes(draw, ranges, &[Kind::MapRange, Kind::UnmapRange]);
+    sometimes(draw, ranges && protects, &[Kind::ProtectRange]);
+    sometimes(draw, has(Capability::CleanUp), &[Kind::CleanUp]);
+    let is_foreign = has(Capability::ForeignEntries);
+    sometimes(draw, is_foreign || has(Capability::HardwareMarks), &[Kind::Mark]);
+    if is_foreign && draw.one_in(3) {
+        kinds.extend([Kind::Decorate, Kind::Hide]);
+    }
+    if has(Capability::AlteredTables) && draw.one_in(4) {
+        kinds.extend([Kind::Flip]);
+    }
+    kinds
+}
+
+fn fault(draw: &mut Draw<'_>, capabilities: Capabilities) -> Option<Fault> {
+    if !draw.one_in(3) {
+        return None;
+    }
+    let needs = |kind| match kind {
+        FaultKind::AllocationFails => Capability::AllocationFailure,
+        FaultKind::HardwareWalk => Capability::HardwareMarks,
+        FaultKind::Abandoned => Capability::Abandonment,
+        FaultKind::LostInvalidation => Capability::Invalidates,
+    };
+    let kinds: Vec<FaultKind> =
+        FaultKind::ALL.into_iter().filter(|&kind| capabilities.has(needs(kind))).collect();
+    let kind = draw.pick(&kinds)?;
+    let occasions = match kind {
+        FaultKind::AllocationFails | FaultKind::LostInvalidation => 12,
+        FaultKind::HardwareWalk => 16,
+        FaultKind::Abandoned => 40,
+    };
+    let nth = 1 + u32::try_from(draw.below(occasions)).unwrap_or(0);
+    Some(Fault { kind, nth })
+}
+
+impl Generator<'_, '_> {
+    fn call(&mut self, kind: Kind) -> Call {
+        match kind {
+            Kind::Map => {
+                let size = self.size();
+                let page = self.place(size);
+                let (to, rights) = (self.target(size), self.rights());
+                self.mapped.push((page, size));
+                Call::Map { page, to, size, rights }
+            }
+            Kind::Unmap => {
+                let (page, size) = self.aim();
+                Call::Unmap { page, size }
+            }
+            Kind::Protect => {
+                let (page, size) = self.aim();
+                Call::Protect { page, size, rights: self.rights() }
+            }
+            Kind::Query => {
+                let (page, size) = self.aim();
+                Call::Query { virt: page.plus(self.draw.below(size.bytes())) }
+            }
+            Kind::MapRange => {
+                let (first, bytes) = self.range();
+                let to = if bytes <= 16 * FRAME_BYTES && !self.draw.one_in(3) {
+                    Memory::data_frame(0)
+                } else {
+                    let skew = if self.draw.one_in(3) { FRAME_BYTES } else { 0 };
+                    PhysAddr::truncated(ELSEWHERE + skew + first.0 % PageSize::Mib2.bytes())
+                };
+                for page in 0..(bytes / FRAME_BYTES).min(4) {
+                    self.mapped.push((first.plus(page * FRAME_BYTES), PageSize::Kib4));
+                }
+                if first.0.is_multiple_of(PageSize::Mib2.bytes())
+                    && bytes >= PageSize::Mib2.bytes()
+                    && self.sizes.contains(&PageSize::Mib2)
+                {
+                    self.mapped.push((first, PageSize::Mib2));
+                }
+                Call::MapRange { first, to, bytes, rights: self.rights() }
+            }
+            Kind::UnmapRange => {
+                let (first, bytes) = self.range();
+                Call::UnmapRange { first, bytes }
+            }
+            Kind::ProtectRange => {
+                let (first, bytes) = self.range();
+                Call::ProtectRange { first, bytes, rights: self.rights() }
+            }
+            Kind::CleanUp => Call::CleanUp,
+            Kind::Mark => self.disturb(Disturbance::Mark),
+            Kind::Hide => self.disturb(Disturbance::Hide),
+            Kind::Decorate => {
+                let bits = self.draw.below(u64::MAX) | 1 << self.draw.below(64);
+                self.disturb(Disturbance::Decorate(bits))
+            }
+            Kind::Flip => {
+                let bits = 1 << self.draw.below(64);
+                self.disturb(Disturbance::Flip(bits))
+            }
+        }
+    }
+
+    fn disturb(&mut self, how: Disturbance) -> Call {
+        Call::Disturb { which: self.draw.below(1 << 16), how }
+    }
+
+    fn size(&mut self) -> PageSize {
+        if self.draw.one_in(3) {
+            self.draw.pick(&self.sizes).unwrap_or_default()
+        } else {
+            PageSize::Kib4
+        }
+    }
+
+    fn rights(&mut self) -> Rights {
+        Rights::from_bits(u8::try_from(self.draw.below(8)).unwrap_or(0))
+    }
+
+    fn target(&mut self, size: PageSize) -> PhysAddr {
+        let number = self.draw.below(16);
+        match size {
+            PageSize::Kib4 => Memory::data_frame(number),
+            _ => PhysAddr::truncated(ELSEWHERE + number % 4 * size.bytes()),
+        }
+    }
+
+    /// A page near one of the case's places.
+    fn place(&mut self, size: PageSize) -> VirtAddr {
+        let edge = self.draw.pick(&self.edges).unwrap_or(0);
+        let distance = self.draw.pick(&DISTANCES).unwrap_or(0);
+        let distance = distance * if self.draw.one_in(4) { size.bytes() } else { FRAME_BYTES };
+        let aligned = |virt: u64| virt & !(size.bytes() - 1);
+        let after = VirtAddr(aligned(edge.wrapping_add(distance)));
+        if self.is_translated(after) && after.is_system() == VirtAddr(edge).is_system() {
+            after
+        } else {
+            VirtAddr(aligned(edge.wrapping_sub(distance)))
+        }
+    }
+
+    fn is_translated(&self, virt: VirtAddr) -> bool {
+        self.format.first_of(1, virt, 0) == virt
+    }
+
+    /// Mostly a page that was asked for before.
+    fn aim(&mut self) -> (VirtAddr, PageSize) {
+        if !self.draw.one_in(4)
+            && let Some((page, size)) = self.draw.pick(&self.mapped)
+        {
+            if self.draw.one_in(8) {
+                let size = self.size();
+                return (VirtAddr(page.0 & !(size.bytes() - 1)), size);
+            }
+            return (page, size);
+        }
+        let size = self.size();
+        (self.place(size), size)
+    }
+
+    /// A range that ends inside its half.
+    fn range(&mut self) -> (VirtAddr, u64) {
+        let is_long = self.draw.one_in(10);
+        let pages = if is_long {
+            self.draw.pick(&[511, 512, 513, 600]).unwrap_or(512)
+        } else {
+            self.draw.pick(&[1, 2, 3, 4, 6, 16]).unwrap_or(1)
+        };
+        let mut first = match self.draw.pick(&self.mapped) {
+            Some((page, _)) if !self.draw.one_in(3) => page,
+            _ => self.place(PageSize::Kib4),
+        };
+        if is_long && !self.draw.one_in(3) {
+            first = VirtAddr(first.0 & !(PageSize::Mib2.bytes() - 1));
+        }
+        let mut bytes = pages * FRAME_BYTES;
+        let last = |bytes: u64| first.plus(bytes - 1);
+        let fits = |last: VirtAddr| {
+            last.0 >= first.0
+                && self.is_translated(VirtAddr(last.0 & !(FRAME_BYTES - 1)))
+                && last.is_system() == first.is_system()
+        };
+        while bytes > FRAME_BYTES && !fits(last(bytes)) {
+            bytes -= FRAME_BYTES;
+        }
+        (first, bytes)
+    }
+}

@@ -1,0 +1,123 @@
+//! What is tried: calls, and at most one fault.
+
+mod generate;
+
+use super::fault::Fault;
+use super::operation::{Call, Disturbance};
+use super::rights::Rights;
+use crate::base::{FRAME_BYTES, PhysAddr, VirtAddr};
+use crate::machine::paging::PageSize;
+use crate::minimise::{Shrink, towards};
+
+pub(crate) use generate::generate;
+
+/// One sequence of calls on a fresh instance, ended by its drop.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Case {
+    /// The calls, in order.
+    pub calls: Vec<Call>,
+    /// What goes wrong around them.
+    pub fault: Option<Fault>,
+}
+
+impl Shrink for Case {
+    fn lengths(&self) -> Vec<usize> {
+        vec![self.calls.len()]
+    }
+
+    fn keeping(&self, _: usize, kept: &[usize]) -> Self {
+        let calls = kept.iter().filter_map(|&index| self.calls.get(index).copied()).collect();
+        Self { calls, fault: self.fault }
+    }
+
+    fn simpler(&self) -> impl Iterator<Item = Self> {
+        let without = self.fault.map(|_| Self { fault: None, ..self.clone() });
+        let earlier = self.fault.into_iter().flat_map(move |fault| {
+            towards(u64::from(fault.nth), 1).into_iter().map(move |nth| {
+                let nth = u32::try_from(nth).unwrap_or(1);
+                Self { fault: Some(Fault { nth, ..fault }), ..self.clone() }
+            })
+        });
+        let calls = self.calls.iter().enumerate().flat_map(move |(index, call)| {
+            simpler_calls(call).into_iter().map(move |call| {
+                let mut form = self.clone();
+                if let Some(slot) = form.calls.get_mut(index) {
+                    *slot = call;
+                }
+                form
+            })
+        });
+        without.into_iter().chain(earlier).chain(calls)
+    }
+}
+
+/// The order in which parameters count as simple: the address nearer to the edge it was drawn from
+/// stays as it is (it may be the point), so only lengths, rights, targets and bits are simplified.
+fn simpler_calls(call: &Call) -> Vec<Call> {
+    let mut forms = Vec::new();
+    let plain = Rights::WRITE.and(Rights::USER);
+    match *call {
+        Call::Map { page, to, size, rights } => {
+            if rights != plain {
+                forms.push(Call::Map { page, to, size, rights: plain });
+            }
+            let target = simplest_target(size);
+            if to != target {
+                forms.push(Call::Map { page, to: target, size, rights });
+            }
+        }
+        Call::MapRange { first, to, bytes, rights } => {
+            forms.extend(fewer(bytes).map(|bytes| Call::MapRange { first, to, bytes, rights }));
+            if rights != plain {
+                forms.push(Call::MapRange { first, to, bytes, rights: plain });
+            }
+        }
+        Call::UnmapRange { first, bytes } => {
+            forms.extend(fewer(bytes).map(|bytes| Call::UnmapRange { first, bytes }));
+        }
+        Call::ProtectRange { first, bytes, rights } => {
+            forms.extend(fewer(bytes).map(|bytes| Call::ProtectRange { first, bytes, rights }));
+        }
+        Call::Disturb { which, how } => {
+            forms.extend(
+                towards(which, 0).into_iter().take(4).map(|which| Call::Disturb { which, how }),
+            );
+            let single = |bits: u64| (0..64).map(|bit| 1 << bit).filter(move |bit| bits & bit != 0);
+            let many = |bits: u64| bits.count_ones() > 1;
+            match how {
+                Disturbance::Decorate(bits) if many(bits) => forms.extend(
+                    single(bits)
+                        .map(|bit| Call::Disturb { which, how: Disturbance::Decorate(bit) }),
+                ),
+                Disturbance::Flip(bits) if many(bits) => forms.extend(
+                    single(bits).map(|bit| Call::Disturb { which, how: Disturbance::Flip(bit) }),
+                ),
+                _ => {}
+            }
+        }
+        Call::Unmap { .. } | Call::Protect { .. } | Call::Query { .. } | Call::CleanUp => {}
+    }
+    forms
+}
+
+fn fewer(bytes: u64) -> impl Iterator<Item = u64> {
+    towards(bytes / FRAME_BYTES, 1).into_iter().map(|pages| pages * FRAME_BYTES)
+}
+
+/// Where a page of this size leads in the simplest case.
+fn simplest_target(size: PageSize) -> PhysAddr {
+    match size {
+        PageSize::Kib4 => super::memory::Memory::data_frame(0),
+        PageSize::Mib2 | PageSize::Gib1 => PhysAddr::truncated(generate::ELSEWHERE),
+    }
+}
+
+/// The last byte of a region, for questions about its edges.
+pub(crate) fn edge_addresses(first: VirtAddr, bytes: u64) -> [VirtAddr; 4] {
+    [
+        first.plus(u64::MAX),
+        VirtAddr(first.0 | 0x123),
+        first.plus(bytes.wrapping_sub(1)),
+        first.plus(bytes),
+    ]
+}

@@ -1,0 +1,117 @@
+//! A range is its pages, and map then unmap leaves everything else as it was.
+//!
+//! The model shows that a range which is done leads where its pages were to lead. What it does not
+//! show: that the same pages one by one are accepted too and lead to the same, and that the entries of
+//! others have the same bits after something was mapped and unmapped again.
+//!
+//! Not checked here: tables that stay behind empty.
+
+use std::collections::BTreeMap;
+
+use crate::base::{FRAME_BYTES, PhysAddr};
+use crate::conformance::breach::{Breach, Check, INTERFACE};
+use crate::conformance::case::Case;
+use crate::conformance::flat::Flat;
+use crate::conformance::operation::{Call, Region};
+use crate::conformance::scene::Scene;
+use crate::machine::paging::PageSize;
+
+/// Pages of a range at most that are tried one by one.
+const PAGES_MAX: u64 = 16;
+
+/// The case with each range as single pages; `None` when there is none, or something else decides
+/// too.
+pub(crate) fn in_singles(case: &Case) -> Option<Case> {
+    let is_plain = |call: &Call| !matches!(call, Call::Disturb { .. });
+    if case.fault.is_some()
+        || !case.calls.iter().all(is_plain)
+        || !case.calls.iter().any(Call::is_range)
+    {
+        return None;
+    }
+    let mut calls = Vec::new();
+    for call in &case.calls {
+        let pages = call.region().pages;
+        if call.is_range() && pages > PAGES_MAX {
+            return None;
+        }
+        let each = (0..pages).map(|page| page * FRAME_BYTES);
+        let size = PageSize::Kib4;
+        match *call {
+            Call::MapRange { first, to, rights, .. } => calls.extend(each.map(|distance| {
+                let (page, to) = (first.plus(distance), to.plus(distance));
+                Call::Map { page, to, size, rights }
+            })),
+            Call::UnmapRange { first, .. } => {
+                calls.extend(each.map(|distance| Call::Unmap { page: first.plus(distance), size }))
+            }
+            Call::ProtectRange { first, rights, .. } => {
+                calls.extend(each.map(|distance| Call::Protect {
+                    page: first.plus(distance),
+                    size,
+                    rights,
+                }))
+            }
+            other => calls.push(other),
+        }
+    }
+    Some(Case { calls, fault: None })
+}
+
+/// Compares what the two led to.
+pub(crate) fn differs(ranges: &Flat, singles: &Flat) -> Option<Breach> {
+    let page = ranges.difference(singles)?;
+    let what = format!(
+        "{} leads {} after ranges and {} after the same pages one by one, and no call was refused",
+        page.start(),
+        super::isolation::told(ranges.get(page)),
+        super::isolation::told(singles.get(page))
+    );
+    let kind = "a range is not its pages".to_owned();
+    let virt = Some(page.start());
+    Some(Breach { check: Check::Equivalence, kind, what, virt, rule: INTERFACE })
+}
+
+/// The entries of all leaves, without what hardware sets.
+pub(crate) fn entries(scene: &Scene) -> BTreeMap<PhysAddr, u64> {
+    let leaves = scene.listing.leaves.iter();
+    leaves
+        .map(|leaf| {
+            let level = crate::conformance::tables::level_of(leaf.size);
+            (leaf.at, scene.format.marked(level, scene.word(leaf.at), true))
+        })
+        .collect()
+}
+
+/// What was mapped last, to be compared when it is unmapped next.
+pub(crate) struct RoundTrip {
+    pub(crate) region: Region,
+    pub(crate) flat: Flat,
+    pub(crate) entries: BTreeMap<PhysAddr, u64>,
+}
+
+pub(crate) fn restored(scene: &Scene, trip: &RoundTrip) -> Option<Breach> {
+    if let Some(page) = trip.flat.difference(&scene.flat) {
+        let what = format!(
+            "{} led {} before it was mapped and unmapped, and leads {} now",
+            page.start(),
+            super::isolation::told(trip.flat.get(page)),
+            super::isolation::told(scene.flat.get(page))
+        );
+        return Some(scene.breach(
+            Check::Equivalence,
+            "map then unmap changes a page",
+            what,
+            INTERFACE,
+        ));
+    }
+    let now = entries(scene);
+    let (at, was) = trip.entries.iter().find(|(at, was)| now.get(at) != Some(was))?;
+    let what = format!(
+        "the entry at {:#x} was {was:#x} before something else was mapped and unmapped, and is {}",
+        at.raw(),
+        now.get(at).map_or("no leaf any more".to_owned(), |now| format!("{now:#x}"))
+    );
+    let kind = "map then unmap changes an entry";
+    Some(scene.breach(Check::Equivalence, kind, what, INTERFACE))
+}

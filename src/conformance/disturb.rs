@@ -1,0 +1,72 @@
+//! What somebody else does to one entry between two calls.
+
+use super::format::Decoded;
+use super::operation::Disturbance;
+use super::scene::Scene;
+use super::tables::level_of;
+use crate::base::PhysAddr;
+
+/// One entry that changes.
+pub(crate) struct Change {
+    pub(crate) at: PhysAddr,
+    pub(crate) old: u64,
+    pub(crate) new: u64,
+    pub(crate) level: u8,
+}
+
+/// Chooses the entry. `None` when there is nothing to choose from or nothing would change.
+pub(crate) fn choose(
+    scene: &Scene,
+    which: u64,
+    how: Disturbance,
+    has_pointers: bool,
+) -> Option<Change> {
+    let format = scene.format;
+    let change = match how {
+        Disturbance::Flip(bits) => {
+            let mut entries = Vec::new();
+            for table in &scene.listing.tables {
+                for index in 0..512 {
+                    let at = table.frame.start().plus(8 * index);
+                    if scene.word(at) != 0 {
+                        entries.push((at, table.level));
+                    }
+                }
+            }
+            let (at, level) = pick(&entries, which)?;
+            let old = scene.word(at);
+            Change { at, old, new: old ^ bits, level }
+        }
+        Disturbance::Mark | Disturbance::Decorate(_) | Disturbance::Hide => {
+            let leaf = pick(&scene.listing.leaves, which)?;
+            let level = level_of(leaf.size);
+            let old = scene.word(leaf.at);
+            let new = match how {
+                Disturbance::Mark => format.marked(level, old, true),
+                Disturbance::Decorate(bits) => old | bits & format.decorations(level),
+                _ => old & !format.valid_bit(),
+            };
+            Change { at: leaf.at, old, new, level }
+        }
+    };
+    if change.new == change.old || (has_pointers && leads_away(scene, &change)) {
+        return None;
+    }
+    Some(change)
+}
+
+fn pick<T: Copy>(choices: &[T], which: u64) -> Option<T> {
+    let index = which.checked_rem(choices.len() as u64)?;
+    choices.get(usize::try_from(index).ok()?).copied()
+}
+
+/// Whether code with raw pointers would follow the altered entry out of memory: that crashes the
+/// process and shows nothing.
+fn leads_away(scene: &Scene, change: &Change) -> bool {
+    const ADDRESS: u64 = ((1 << 52) - 1) & !0xfff;
+    let may_be_table = change.level > 1;
+    let address = |bits| {
+        (bits & ADDRESS, matches!(scene.format.decode(change.level, bits), Decoded::Leaf { .. }))
+    };
+    may_be_table && address(change.old) != address(change.new)
+}

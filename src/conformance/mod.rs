@@ -1,0 +1,74 @@
+//! Does *your* page-table code hold? A suite that it plugs into.
+//!
+//! ```
+//! use ringfence::base::{PhysAddr, VirtAddr};
+//! use ringfence::conformance::{self, Mapper, Memory, Refusal, Rights};
+//! use ringfence::machine::paging::PageSize;
+//!
+//! /// Code under test: here it maps nothing at all, and says so.
+//! struct MyTables {
+//!     memory: Memory,
+//!     root: PhysAddr,
+//! }
+//!
+//! impl Mapper for MyTables {
+//!     fn root(&self) -> PhysAddr {
+//!         self.root
+//!     }
+//!     fn map(&mut self, _: VirtAddr, _: PhysAddr, _: PageSize, _: Rights) -> Result<(), Refusal> {
+//!         Err(Refusal::Declined("not written yet"))
+//!     }
+//!     fn unmap(&mut self, _: VirtAddr, _: PageSize) -> Result<Option<PhysAddr>, Refusal> {
+//!         Err(Refusal::NotMapped)
+//!     }
+//! }
+//!
+//! // In a `#[test]`:
+//! conformance::mapper(|memory| {
+//!     let root = memory.allocate_zeroed().expect("the first frame is free");
+//!     MyTables { memory, root }
+//! })
+//! .check();
+//! ```
+//!
+//! | module | answers |
+//! |---|---|
+//! | [`mod@format`] | what is particular to one table format? |
+//!
+//! The suite draws sequences of calls near the places where implementations go wrong, runs each on a
+//! fresh instance, and judges every store, allocation, invalidation and answer against walkers by the
+//! book and a flat model of pages. What it finds is minimised, told with every entry decoded, and
+//! replayed from its seed. A capability that is not declared is skipped and listed.
+
+mod breach;
+mod case;
+mod checks;
+mod disturb;
+mod draw;
+mod fault;
+mod finding;
+mod flat;
+pub mod format;
+mod may_hold;
+mod memory;
+mod operation;
+mod report;
+mod rights;
+mod run;
+mod scene;
+mod stop;
+mod story;
+mod subject;
+mod suite;
+mod tables;
+
+pub use breach::Check;
+pub use case::Case;
+pub use fault::{Fault, FaultKind};
+pub use finding::Finding;
+pub use memory::{Invalidation, Memory, current};
+pub use operation::{Call, Disturbance};
+pub use report::Report;
+pub use rights::Rights;
+pub use subject::{Attempt, Capabilities, Capability, Mapper, Mapping, Refusal, Walker};
+pub use suite::{Suite, fuzz, mapper};

@@ -1,0 +1,125 @@
+//! What a run of the suite came to.
+
+use core::fmt;
+
+use super::breach::Check;
+use super::fault::FaultKind;
+use super::finding::Finding;
+use super::run::Tally;
+use super::subject::{Capabilities, Capability};
+use crate::base::Digest;
+
+/// What a run of the suite came to: findings, what was skipped, how much was tried.
+#[derive(Clone, Debug)]
+pub struct Report {
+    pub(super) findings: Vec<Finding>,
+    pub(super) capabilities: Capabilities,
+    pub(super) cases: u64,
+    pub(super) seed: u64,
+    pub(super) tally: Tally,
+    pub(super) digest: Digest,
+    pub(super) walker: bool,
+}
+
+impl Report {
+    /// The findings, each kind once, in the order in which they were found.
+    #[must_use]
+    pub fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+
+    /// Whether a check found something.
+    #[must_use]
+    pub fn has(&self, check: Check) -> bool {
+        self.findings.iter().any(|finding| finding.check() == check)
+    }
+
+    /// A fingerprint of all outcomes: the same in every profile, unless arithmetic wraps in one.
+    #[must_use]
+    pub const fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// How many cases were run.
+    #[must_use]
+    pub const fn cases(&self) -> u64 {
+        self.cases
+    }
+
+    /// How often a fault struck.
+    #[must_use]
+    pub fn strikes(&self, kind: FaultKind) -> u64 {
+        self.tally.strikes.get(kind as usize).copied().unwrap_or(0)
+    }
+
+    /// What was not tried, each with the reason.
+    #[must_use]
+    pub fn skipped(&self) -> Vec<String> {
+        if self.walker {
+            return Vec::new();
+        }
+        let mut skipped = Vec::new();
+        for capability in Capabilities::EVERY {
+            if !self.capabilities.has(capability) {
+                skipped.push(format!("{}: not declared", consequence(capability)));
+            }
+        }
+        if self.tally.has_pointers {
+            let text = "the order of stores between two hooks: the code has raw pointers";
+            skipped.push(text.to_owned());
+        }
+        for name in self.tally.tried.difference(&self.tally.done) {
+            skipped.push(format!("{name}: never done, always refused"));
+        }
+        skipped
+    }
+}
+
+const fn consequence(capability: Capability) -> &'static str {
+    match capability {
+        Capability::Protect => "protect",
+        Capability::Query => "software translation",
+        Capability::Pages2M => "pages of 2 MiB",
+        Capability::Pages1G => "pages of 1 GiB",
+        Capability::Ranges => "ranges",
+        Capability::CleanUp => "clean-up",
+        Capability::FreesOnDrop => "frames left on drop",
+        Capability::Invalidates => "invalidations",
+        Capability::AllocationFailure => "failing allocations",
+        Capability::HardwareMarks => "accessed and dirty flags set meanwhile",
+        Capability::ForeignEntries => "entries that others wrote to",
+        Capability::AlteredTables => "flipped bits of tables",
+        Capability::Abandonment => "abandoned operations",
+        Capability::UpperHalf => "the upper half",
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for finding in &self.findings {
+            writeln!(f, "{finding}\n")?;
+        }
+        let Tally { calls, refused, stores, .. } = &self.tally;
+        writeln!(f, "cases      {}, from seed {}", self.cases, self.seed)?;
+        if self.walker {
+            writeln!(f, "addresses  {calls}")?;
+        } else {
+            writeln!(f, "calls      {calls}, refused {refused}, stores {stores}")?;
+            for kind in FaultKind::ALL {
+                let strikes = self.strikes(kind);
+                if strikes > 0 {
+                    writeln!(f, "struck     {} {strikes} times", kind.name())?;
+                }
+            }
+            if self.strikes(FaultKind::LostInvalidation) > 0 {
+                let noticed = self.tally.lost_noticed;
+                writeln!(f, "           lost invalidations that a page depended on: {noticed}")?;
+            }
+        }
+        for skipped in self.skipped() {
+            writeln!(f, "skipped    {skipped}")?;
+        }
+        writeln!(f, "digest     {}", self.digest)?;
+        write!(f, "findings   {}", self.findings.len())
+    }
+}

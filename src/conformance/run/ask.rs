@@ -1,0 +1,74 @@
+//! Questions about addresses after each call, against the walk by the book.
+
+use super::{ACCESSES_MAX, Run};
+use crate::base::{FRAME_BYTES, PhysAddr, VirtAddr};
+use crate::conformance::breach::{Breach, Check, INTERFACE};
+use crate::conformance::case::edge_addresses;
+use crate::conformance::checks::request::Answer;
+use crate::conformance::checks::{totality, translation};
+use crate::conformance::operation::Call;
+use crate::conformance::stop::caught;
+use crate::conformance::subject::{Capability, Mapper, Mapping, Refusal};
+
+impl<M: Mapper> Run<'_, M> {
+    /// Asks about the edges of the request and about some pages that are mapped.
+    pub(super) fn ask(&mut self, mapper: &mut M, call: &Call) {
+        if !self.capabilities.has(Capability::Query) || self.is_over() {
+            return;
+        }
+        let region = call.region();
+        let edges = edge_addresses(region.first.start(), region.pages * FRAME_BYTES);
+        let leaves = &self.scene.listing.leaves;
+        let some = leaves.iter().step_by(leaves.len() / 3 + 1);
+        let asked: Vec<VirtAddr> =
+            edges.into_iter().chain(some.map(|leaf| leaf.first.plus(0xabc))).collect();
+        for virt in asked {
+            if self.is_over() {
+                return;
+            }
+            self.question(mapper, virt);
+        }
+    }
+
+    fn question(&mut self, mapper: &mut M, virt: VirtAddr) {
+        self.memory.begin(ACCESSES_MAX);
+        let told = caught(|| mapper.query(virt));
+        self.memory.compare_all();
+        let events = self.memory.take_journal();
+        for breach in self.scene.follow(&events) {
+            self.report(Some(breach));
+        }
+        let call = Call::Query { virt };
+        match told {
+            Err(stop) => self.report(totality::stopped(&stop, "query", ACCESSES_MAX)),
+            Ok(Err(Refusal::Unsupported)) => self.report(Some(Breach {
+                check: Check::Request,
+                kind: "query: declared and not supported".to_owned(),
+                what: "declares that it can query, and refuses it as unsupported".to_owned(),
+                virt: None,
+                rule: INTERFACE,
+            })),
+            Ok(Err(_)) => {}
+            Ok(Ok(told)) => {
+                let breach = self.against_the_book(virt, told.as_ref());
+                if breach.is_some() && self.setting.tells && !self.is_over() {
+                    let outcome = Ok(Ok(Answer::Mapping(told)));
+                    let listing = self.scene.listing.clone();
+                    self.trial.story.call(&self.scene, &call, &outcome, &[], &listing);
+                }
+                self.report(breach);
+            }
+        }
+    }
+
+    pub(super) fn against_the_book(
+        &self,
+        virt: VirtAddr,
+        told: Option<&Mapping>,
+    ) -> Option<Breach> {
+        let (format, root) = (self.scene.format, self.scene.root);
+        let entry_at = |at: PhysAddr| self.memory.peek(at);
+        let book = format.translate(&entry_at, root, virt);
+        translation::judge(format, &entry_at, root, virt, told, book)
+    }
+}

@@ -1,0 +1,49 @@
+//! The drop of an instance.
+
+use super::{ACCESSES_MAX, Run};
+use crate::conformance::breach::Breach;
+use crate::conformance::checks::{frames, totality};
+use crate::conformance::fault::FaultKind;
+use crate::conformance::scene::Relaxed;
+use crate::conformance::stop::{Stop, caught};
+use crate::conformance::subject::{Capability, Mapper};
+
+impl<M: Mapper> Run<'_, M> {
+    pub(super) fn drop(&mut self, mapper: M) {
+        self.memory.begin(ACCESSES_MAX);
+        let is_over = self.is_over();
+        self.scene.relaxed = Relaxed { dropping: true, ..self.scene.relaxed };
+        let dropped = caught(|| drop(mapper));
+        self.memory.compare_all();
+        let events = self.memory.take_journal();
+        if is_over {
+            return;
+        }
+        let breaches = self.scene.follow(&events);
+        if self.setting.tells {
+            self.trial.story.drop(&self.scene, &events);
+        }
+        // Entries that bits were flipped in can name their own table: all ways below are 512^4.
+        let is_excused = dropped == Err(Stop::Endless) && self.scene.relaxed.altered;
+        if let Err(stop) = dropped
+            && !is_excused
+        {
+            self.report(totality::stopped(&stop, "drop", ACCESSES_MAX));
+        }
+        if self.scene.relaxed.altered {
+            return;
+        }
+        for breach in breaches {
+            let kind = format!("drop: {}", breach.kind);
+            self.report(Some(Breach { kind, ..breach }));
+        }
+        let is_abandoned = self
+            .case
+            .fault
+            .is_some_and(|fault| fault.kind == FaultKind::Abandoned && self.memory.strikes() > 0);
+        if self.capabilities.has(Capability::FreesOnDrop) && !is_abandoned {
+            let leaked = frames::leaked(&self.scene);
+            self.report(leaked);
+        }
+    }
+}

@@ -1,0 +1,408 @@
+//! One case on a fresh instance, judged call by call.
+
+mod ask;
+mod end;
+
+use std::collections::BTreeSet;
+
+use super::breach::{Breach, Check, INTERFACE, Key};
+use super::case::Case;
+use super::checks::equivalence::{self, RoundTrip};
+use super::checks::request::{self, Answer, Before};
+use super::checks::{frames, invalidation, isolation, totality};
+use super::disturb;
+use super::fault::{Fault, FaultKind};
+use super::flat::Flat;
+use super::format::Format;
+use super::memory::{Event, Memory, enter, leave};
+use super::operation::{Call, Disturbance};
+use super::scene::Scene;
+use super::stop::{Stop, caught};
+use super::story::Story;
+use super::subject::{Capabilities, Capability, Mapper, Refusal};
+use crate::base::{Digest, FRAME_BYTES, TraceHash};
+
+/// Accesses to memory within one call at most. The longest call that is ever made zeroes a few tables
+/// and writes a thousand entries.
+const ACCESSES_MAX: u32 = 200_000;
+
+/// What a case came to.
+#[derive(Default)]
+pub(crate) struct Trial {
+    pub(crate) breach: Option<Breach>,
+    /// Calls made until then.
+    pub(crate) calls: usize,
+    pub(crate) tally: Tally,
+    pub(crate) digest: Digest,
+    pub(crate) story: Story,
+    flat: Flat,
+    refused: u32,
+}
+
+/// What was seen, for the report.
+#[derive(Clone, Default, Debug)]
+pub(crate) struct Tally {
+    pub(crate) calls: u64,
+    pub(crate) refused: u64,
+    pub(crate) stores: u64,
+    pub(crate) strikes: [u64; 4],
+    /// Lost invalidations that a check noticed.
+    pub(crate) lost_noticed: u64,
+    /// Names of calls that were done at least once.
+    pub(crate) done: BTreeSet<&'static str>,
+    pub(crate) tried: BTreeSet<&'static str>,
+    pub(crate) has_pointers: bool,
+}
+
+/// How a case is run.
+pub(crate) struct Setting<'a, M> {
+    pub(crate) format: &'static dyn Format,
+    pub(crate) factory: &'a dyn Fn(Memory) -> M,
+    /// Findings that are known already: a run goes on over them where that proves anything.
+    pub(crate) known: &'a BTreeSet<Key>,
+    pub(crate) tells: bool,
+}
+
+struct Run<'a, M> {
+    setting: &'a Setting<'a, M>,
+    case: &'a Case,
+    memory: Memory,
+    scene: Scene,
+    capabilities: Capabilities,
+    trial: Trial,
+    hash: TraceHash,
+    has_hidden: bool,
+    trip: Option<RoundTrip>,
+    /// A known breach after which nothing can be proved.
+    is_spoilt: bool,
+}
+
+impl<M: Mapper> Setting<'_, M> {
+    /// What the implementation declares; asked on an instance of its own.
+    pub(crate) fn capabilities(&self) -> Result<Capabilities, Stop> {
+        let memory = Memory::new(self.format, None);
+        enter(&memory);
+        memory.begin(ACCESSES_MAX);
+        let result = caught(|| (self.factory)(memory.clone()).capabilities());
+        leave();
+        result
+    }
+
+    /// Runs a case; with ranges, also the same case page by page.
+    pub(crate) fn run(&self, case: &Case, capabilities: Capabilities) -> Trial {
+        let mut trial = self.run_once(case, capabilities);
+        if trial.breach.is_none()
+            && trial.refused == 0
+            && let Some(singles) = equivalence::in_singles(case)
+        {
+            let other = self.run_once(&singles, capabilities);
+            if other.breach.is_none() && other.refused == 0 {
+                let breach = equivalence::differs(&trial.flat, &other.flat);
+                trial.breach = breach.filter(|breach| !self.known.contains(&breach.key()));
+            }
+        }
+        trial
+    }
+
+    fn run_once(&self, case: &Case, capabilities: Capabilities) -> Trial {
+        let memory = Memory::new(self.format, case.fault);
+        enter(&memory);
+        let mut run = Run {
+            setting: self,
+            case,
+            memory: memory.clone(),
+            scene: Scene::new(self.format),
+            capabilities,
+            trial: Trial::default(),
+            hash: TraceHash::default(),
+            has_hidden: false,
+            trip: None,
+            is_spoilt: false,
+        };
+        run.scene.relaxed.uninvalidated = !capabilities.has(Capability::Invalidates);
+        run.all();
+        leave();
+        let mut trial = run.trial;
+        trial.digest = run.hash.digest();
+        trial.flat = run.scene.flat;
+        if let Some(fault) = case.fault
+            && let Some(count) = trial.tally.strikes.get_mut(fault.kind as usize)
+        {
+            *count += u64::from(memory.strikes());
+        }
+        trial.tally.has_pointers = memory.has_pointers();
+        trial
+    }
+}
+
+impl<M: Mapper> Run<'_, M> {
+    fn all(&mut self) {
+        self.memory.begin(ACCESSES_MAX);
+        let made = caught(|| {
+            let mapper = (self.setting.factory)(self.memory.clone());
+            let root = mapper.root();
+            (mapper, root)
+        });
+        let (mut mapper, root) = match made {
+            Ok(made) => made,
+            Err(Stop::Panicked(..)) if self.memory.strikes() > 0 => return,
+            Err(stop) => {
+                self.report(totality::stopped(&stop, "making it", ACCESSES_MAX));
+                return;
+            }
+        };
+        if !root.raw().is_multiple_of(FRAME_BYTES) || Memory::number(root.frame()).is_none() {
+            self.report(Some(Breach {
+                check: Check::Stores,
+                kind: "its root is outside of memory".to_owned(),
+                what: format!("says that its root is at {:#x}", root.raw()),
+                virt: None,
+                rule: INTERFACE,
+            }));
+            return;
+        }
+        self.scene.root = root;
+        self.memory.set_root(root);
+        self.memory.compare_all();
+        let events = self.memory.take_journal();
+        let breaches = self.scene.follow(&events);
+        self.scene.relist();
+        self.scene.may_hold.clear();
+        breaches.into_iter().for_each(|breach| self.report(Some(breach)));
+        for call in &self.case.calls {
+            if self.is_over() {
+                break;
+            }
+            self.trial.calls += 1;
+            let goes_on = self.call(&mut mapper, call);
+            if !goes_on {
+                break;
+            }
+        }
+        self.drop(mapper);
+    }
+
+    fn is_over(&self) -> bool {
+        self.is_spoilt || self.trial.breach.is_some()
+    }
+
+    /// Takes in a breach: the first one that is not known ends the run.
+    fn report(&mut self, breach: Option<Breach>) {
+        let Some(breach) = breach.filter(|_| !self.is_over()) else { return };
+        let is_lost = |fault: Fault| fault.kind == FaultKind::LostInvalidation;
+        if breach.check == Check::Invalidation
+            && self.case.fault.is_some_and(is_lost)
+            && self.memory.strikes() > 0
+        {
+            // The fault's doing and not the code's: counted, not told.
+            self.trial.tally.lost_noticed += 1;
+            self.is_spoilt = true;
+            return;
+        }
+        if self.setting.known.contains(&breach.key()) {
+            self.is_spoilt |= breach.is_final();
+        } else {
+            self.trial.breach = Some(breach);
+        }
+    }
+
+    /// One call. `false` when the instance can't be used any more.
+    fn call(&mut self, mapper: &mut M, call: &Call) -> bool {
+        if let Call::Disturb { which, how } = *call {
+            self.disturb(which, how);
+            return true;
+        }
+        let scene = &mut self.scene;
+        scene.before = scene.flat.clone();
+        scene.requested = request::requested(&scene.before, call);
+        scene.region = call.region();
+        scene.had_no_frame = false;
+        let listing = scene.listing.clone();
+        let round_trip = equivalence_start(scene, call);
+
+        self.memory.begin(ACCESSES_MAX);
+        let outcome = caught(|| perform(mapper, call));
+        self.memory.compare_all();
+        let events = self.memory.take_journal();
+        self.trial.tally.calls += 1;
+        self.trial.tally.tried.insert(call.name());
+        self.trial.tally.stores +=
+            events.iter().filter(|event| matches!(event, Event::Store { .. })).count() as u64;
+        self.hash_outcome(&outcome);
+
+        let breaches = self.scene.follow(&events);
+        if self.setting.tells {
+            self.trial.story.call(&self.scene, call, &outcome, &events, &listing);
+        }
+        for breach in breaches {
+            self.report(Some(breach));
+        }
+        let outcome = match outcome {
+            Ok(outcome) => outcome,
+            Err(stop) => {
+                let is_excused =
+                    stop == Stop::Endless && self.scene.relaxed.altered && *call == Call::CleanUp;
+                if !is_excused {
+                    self.report(totality::stopped(&stop, call.name(), ACCESSES_MAX));
+                }
+                if stop == Stop::Abandoned {
+                    self.judge_abandoned();
+                }
+                return false;
+            }
+        };
+        if outcome.is_ok() {
+            self.trial.tally.done.insert(call.name());
+        } else {
+            self.trial.tally.refused += 1;
+            self.trial.refused += 1;
+        }
+        if outcome == Err(Refusal::Unsupported) {
+            self.report(Some(Breach {
+                check: Check::Request,
+                kind: format!("{}: declared and not supported", call.name()),
+                what: format!(
+                    "declares that it can {}, and refuses it as unsupported",
+                    call.name()
+                ),
+                virt: None,
+                rule: INTERFACE,
+            }));
+        }
+        self.judge_returned(
+            call,
+            &outcome,
+            &Before { listing: &listing, has_hidden: self.has_hidden },
+            &events,
+        );
+        if let (Call::Query { virt }, Ok(Answer::Mapping(told))) = (call, &outcome) {
+            let breach = self.against_the_book(*virt, told.as_ref());
+            self.report(breach);
+        }
+        self.judge_round_trip(call, &outcome, round_trip);
+        self.ask(mapper, call);
+        self.scene.flat.fold(|a, b| self.hash.absorb(a, b));
+        true
+    }
+
+    fn hash_outcome(&mut self, outcome: &Result<Result<Answer, Refusal>, Stop>) {
+        let text = match outcome {
+            // Where a panic happened is not the same on every machine.
+            Err(Stop::Panicked(..)) => "panicked".to_owned(),
+            other => format!("{other:?}"),
+        };
+        self.hash.absorb_bytes(text.as_bytes());
+    }
+
+    fn judge_returned(
+        &mut self,
+        call: &Call,
+        outcome: &Result<Answer, Refusal>,
+        before: &Before<'_>,
+        events: &[Event],
+    ) {
+        if self.scene.relaxed.altered {
+            self.scene.may_hold.clear();
+            return;
+        }
+        let scene = &mut self.scene;
+        let stale = invalidation::returned(scene);
+        let breaches = [
+            isolation::returned(scene),
+            isolation::rewritten(scene, events),
+            request::judge(scene, call, outcome, before),
+            frames::reachable(scene),
+            stale.clone(),
+        ];
+        if stale.is_some() {
+            scene.may_hold.clear();
+        }
+        let listing = scene.listing.clone();
+        scene.may_hold.settle(&listing);
+        for breach in breaches {
+            self.report(breach);
+        }
+    }
+
+    /// What must hold of a call that ended half-way: neighbours untouched, tables its own.
+    fn judge_abandoned(&mut self) {
+        if self.scene.relaxed.altered {
+            return;
+        }
+        let scene = &self.scene;
+        let breaches = [isolation::returned(scene), frames::reachable(scene)];
+        for breach in breaches.into_iter().flatten() {
+            let kind = format!("abandoned: {}", breach.kind);
+            // A page that was broken to be made anew is lost with the operation.
+            if breach.kind != "a page outside is lost" {
+                self.report(Some(Breach { kind, ..breach }));
+            }
+        }
+    }
+
+    fn judge_round_trip(
+        &mut self,
+        call: &Call,
+        outcome: &Result<Answer, Refusal>,
+        started: Option<RoundTrip>,
+    ) {
+        let trip = core::mem::replace(&mut self.trip, started.filter(|_| outcome.is_ok()));
+        if let (Call::Unmap { .. } | Call::UnmapRange { .. }, Ok(_), Some(trip)) =
+            (call, outcome, trip)
+            && trip.region == call.region()
+            && !self.scene.relaxed.altered
+        {
+            let breach = equivalence::restored(&self.scene, &trip);
+            self.report(breach);
+        }
+    }
+
+    fn disturb(&mut self, which: u64, how: Disturbance) {
+        let has_pointers = self.memory.has_pointers();
+        let Some(change) = disturb::choose(&self.scene, which, how, has_pointers) else { return };
+        self.memory.poke(change.at, change.new);
+        self.scene.set(change.at, change.new);
+        self.scene.relist();
+        self.trip = None;
+        match how {
+            Disturbance::Flip(_) => {
+                self.scene.relaxed.altered = true;
+                self.memory.alter();
+            }
+            Disturbance::Hide => self.has_hidden = true,
+            Disturbance::Mark | Disturbance::Decorate(_) => {}
+        }
+        if self.setting.tells {
+            self.trial.story.disturbance(&self.scene, how, &change);
+        }
+    }
+}
+
+/// What to compare with if the next call unmaps what this one maps.
+fn equivalence_start(scene: &Scene, call: &Call) -> Option<RoundTrip> {
+    let region = call.region();
+    let is_map = matches!(call, Call::Map { .. } | Call::MapRange { .. });
+    if !is_map || scene.flat.is_any_mapped(region.first, region.pages) {
+        return None;
+    }
+    Some(RoundTrip { region, flat: scene.flat.clone(), entries: equivalence::entries(scene) })
+}
+
+fn perform<M: Mapper>(mapper: &mut M, call: &Call) -> Result<Answer, Refusal> {
+    let done = |()| Answer::Done;
+    match *call {
+        Call::Map { page, to, size, rights } => mapper.map(page, to, size, rights).map(done),
+        Call::Unmap { page, size } => mapper.unmap(page, size).map(Answer::Unmapped),
+        Call::Protect { page, size, rights } => mapper.protect(page, size, rights).map(done),
+        Call::Query { virt } => mapper.query(virt).map(Answer::Mapping),
+        Call::MapRange { first, to, bytes, rights } => {
+            mapper.map_range(first, to, bytes, rights).map(done)
+        }
+        Call::UnmapRange { first, bytes } => mapper.unmap_range(first, bytes).map(done),
+        Call::ProtectRange { first, bytes, rights } => {
+            mapper.protect_range(first, bytes, rights).map(done)
+        }
+        Call::CleanUp => mapper.clean_up().map(done),
+        Call::Disturb { .. } => Ok(Answer::Done),
+    }
+}

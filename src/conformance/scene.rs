@@ -1,0 +1,241 @@
+//! What the judge sees: memory as it was after each event, and what was asked.
+
+use super::breach::{Breach, Check};
+use super::checks::{entries, frames, invalidation, isolation, marks, stores};
+use super::flat::Flat;
+use super::format::Format;
+use super::may_hold::MayHold;
+use super::memory::{DATA_FRAMES, Event, Memory, POOL_FRAMES, StoreKind};
+use super::operation::Region;
+use super::tables::Listing;
+use crate::base::{Frame, PhysAddr};
+
+/// What of the surroundings relaxes which check.
+#[derive(Clone, Copy, Default, Debug)]
+pub(crate) struct Relaxed {
+    /// Bits of tables were flipped: only translation, stores and totality are judged.
+    pub(crate) altered: bool,
+    /// The instance is being dropped: its tables are no longer loaded anywhere.
+    pub(crate) dropping: bool,
+    /// It reports no invalidations.
+    pub(crate) uninvalidated: bool,
+}
+
+/// The judge's own copy of memory and books, moved on event by event.
+pub(crate) struct Scene {
+    pub(crate) format: &'static dyn Format,
+    pub(crate) root: PhysAddr,
+    shadow: Vec<u64>,
+    pub(crate) owned: Vec<bool>,
+    pub(crate) listing: Listing,
+    pub(crate) flat: Flat,
+    pub(crate) may_hold: MayHold,
+    /// Where pages led when the call began.
+    pub(crate) before: Flat,
+    /// Where they are to lead when it is done.
+    pub(crate) requested: Flat,
+    pub(crate) region: Region,
+    pub(crate) relaxed: Relaxed,
+    /// The allocator had nothing during this call.
+    pub(crate) had_no_frame: bool,
+    pub(crate) invalidations: u32,
+}
+
+impl Scene {
+    pub(crate) fn new(format: &'static dyn Format) -> Self {
+        let frames = usize::try_from(POOL_FRAMES + DATA_FRAMES).unwrap_or(0);
+        let mut scene = Self {
+            format,
+            root: PhysAddr::default(),
+            shadow: vec![0; frames * 512],
+            owned: vec![false; usize::try_from(POOL_FRAMES).unwrap_or(0)],
+            listing: Listing::default(),
+            flat: Flat::default(),
+            may_hold: MayHold::default(),
+            before: Flat::default(),
+            requested: Flat::default(),
+            region: Region::NOTHING,
+            relaxed: Relaxed::default(),
+            had_no_frame: false,
+            invalidations: 0,
+        };
+        for number in 0..frames {
+            scene.fill(number, |index| Memory::spoilt_word(format, index));
+        }
+        scene
+    }
+
+    fn fill(&mut self, number: usize, word: impl Fn(u64) -> u64) {
+        let words = self.shadow.get_mut(number * 512..number * 512 + 512);
+        for (index, slot) in (0u64..).zip(words.into_iter().flatten()) {
+            *slot = word(index);
+        }
+    }
+
+    fn index(at: PhysAddr) -> Option<usize> {
+        let number = Memory::number(at.frame())?;
+        Some(number * 512 + usize::try_from(at.offset() / 8).ok()?)
+    }
+
+    pub(crate) fn word(&self, at: PhysAddr) -> u64 {
+        Self::index(at).and_then(|index| self.shadow.get(index)).copied().unwrap_or(0)
+    }
+
+    pub(crate) fn set(&mut self, at: PhysAddr, value: u64) {
+        if let Some(word) = Self::index(at).and_then(|index| self.shadow.get_mut(index)) {
+            *word = value;
+        }
+    }
+
+    fn table(&self, frame: Frame) -> Option<[u64; 512]> {
+        let start = Memory::number(frame)? * 512;
+        self.shadow.get(start..start + 512)?.try_into().ok()
+    }
+
+    fn list(&self) -> Listing {
+        Listing::of(self.format, self.root, &|frame| self.table(frame))
+    }
+
+    /// Reads the tables anew, and takes what they say as given.
+    pub(crate) fn relist(&mut self) {
+        self.listing = self.list();
+        self.flat = Flat::of(&self.listing.leaves);
+    }
+
+    pub(crate) fn is_owned(&self, frame: Frame) -> bool {
+        Memory::number(frame).and_then(|number| self.owned.get(number)) == Some(&true)
+    }
+
+    fn own(&mut self, frame: Frame, is_owned: bool) {
+        if let Some(owned) = Memory::number(frame).and_then(|number| self.owned.get_mut(number)) {
+            *owned = is_owned;
+        }
+    }
+
+    /// Moves on by what happened during one call and judges every instant of it.
+    pub(crate) fn follow(&mut self, events: &[Event]) -> Vec<Breach> {
+        let mut breaches = Vec::new();
+        let mut rest = events;
+        while let [event, after @ ..] = rest {
+            rest = after;
+            match *event {
+                Event::Store { kind: StoreKind::Found, .. } => {
+                    let is_found = |event: &&Event| {
+                        matches!(event, Event::Store { kind: StoreKind::Found, .. })
+                    };
+                    let more = rest.iter().take_while(is_found).count();
+                    let (together, after) = events
+                        .get(events.len() - rest.len() - 1..)
+                        .unwrap_or_default()
+                        .split_at(more + 1);
+                    rest = after;
+                    self.stores(together, &mut breaches);
+                }
+                Event::Store { at, old, new, kind: StoreKind::Plain } => {
+                    isolation::torn(self, at, old, new, &mut breaches);
+                    self.stores(core::slice::from_ref(event), &mut breaches);
+                }
+                Event::Store { .. } => self.stores(core::slice::from_ref(event), &mut breaches),
+                Event::StrayStore { at, new } => breaches.extend(stores::outside(self, at, new)),
+                Event::StrayLoad { at } => breaches.extend(stores::load(self, at)),
+                Event::LostMark { at, bits } => breaches.push(marks::lost(self, at, bits)),
+                Event::Allocate { first, frames, zeroed } => {
+                    self.had_no_frame |= first.is_none();
+                    for frame in
+                        first.into_iter().flat_map(|first| (first.0..first.0 + frames).map(Frame))
+                    {
+                        self.own(frame, true);
+                        if let (true, Some(number)) = (zeroed, Memory::number(frame)) {
+                            self.fill(number, |_| 0);
+                        }
+                    }
+                }
+                Event::Free { at } => {
+                    breaches.extend(frames::freed(self, at));
+                    breaches.extend(invalidation::freed(self, at));
+                    if self.is_owned(at.frame()) {
+                        self.own(at.frame(), false);
+                        let format = self.format;
+                        if let Some(number) = Memory::number(at.frame()) {
+                            self.fill(number, |index| Memory::spoilt_word(format, index));
+                        }
+                        if !self.relaxed.dropping && self.listing.use_of(at.frame()).is_some() {
+                            self.relist();
+                        }
+                    }
+                }
+                Event::Invalidate { what, is_lost } => {
+                    self.invalidations += 1;
+                    if !is_lost {
+                        self.may_hold.invalidate(self.format, what);
+                    }
+                }
+            }
+        }
+        breaches
+    }
+
+    /// Some stores that become visible at once.
+    fn stores(&mut self, events: &[Event], breaches: &mut Vec<Breach>) {
+        let mut changes_tables = false;
+        for event in events {
+            let Event::Store { at, old, new, kind } = *event else { continue };
+            if kind != StoreKind::Hardware {
+                breaches.extend(stores::judge(self, at, old, new));
+            }
+            self.set(at, new);
+            if let Some(table) = self.listing.use_of(at.frame()) {
+                let level = table.level;
+                changes_tables |= self.format.decode(level, old) != self.format.decode(level, new);
+            }
+        }
+        if !changes_tables {
+            self.entries(events, breaches);
+            return;
+        }
+        let now = self.list();
+        let before = core::mem::replace(&mut self.listing, now);
+        self.flat = Flat::of(&self.listing.leaves);
+        self.may_hold.change(&before, &self.listing);
+        if self.relaxed.altered || self.relaxed.dropping {
+            return;
+        }
+        self.entries(events, breaches);
+        let wrong = isolation::meanwhile(self, &self.flat);
+        let is_order_known = !matches!(events, [Event::Store { kind: StoreKind::Found, .. }, ..]);
+        breaches.extend(wrong.filter(|_| is_order_known));
+    }
+
+    fn entries(&self, events: &[Event], breaches: &mut Vec<Breach>) {
+        if self.relaxed.altered || self.relaxed.dropping {
+            return;
+        }
+        for event in events {
+            if let Event::Store { at, old, new, kind } = *event
+                && kind != StoreKind::Hardware
+                && let Some(table) = self.listing.use_of(at.frame())
+            {
+                breaches.extend(entries::judge(self, table, at, old, new));
+            }
+        }
+    }
+
+    /// Where pages would lead if the word at `at` were `value`.
+    pub(crate) fn flat_with(&mut self, at: PhysAddr, value: u64) -> Flat {
+        let old = self.word(at);
+        self.set(at, value);
+        let flat = Flat::of(&self.list().leaves);
+        self.set(at, old);
+        flat
+    }
+
+    pub(crate) fn breach(
+        &self,
+        check: Check,
+        kind: impl Into<String>,
+        what: String,
+        rule: &'static str,
+    ) -> Breach {
+        Breach { check, kind: kind.into(), what, virt: None, rule }
+    }
+}

@@ -1,0 +1,269 @@
+//! The code under test, as narrow as it can be told.
+
+use core::fmt;
+
+use super::rights::Rights;
+use crate::base::{Access, PhysAddr, Ring, VirtAddr};
+use crate::machine::paging::PageSize;
+
+/// Something that an implementation may or may not do. What is not declared is skipped, and the
+/// report lists it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[repr(u8)]
+pub enum Capability {
+    /// [`Mapper::protect`].
+    Protect,
+    /// [`Mapper::query`].
+    Query,
+    /// Pages of 2 MiB.
+    Pages2M,
+    /// Pages of 1 GiB.
+    Pages1G,
+    /// [`Mapper::map_range`], [`Mapper::unmap_range`]; with `Protect` also the third.
+    Ranges,
+    /// [`Mapper::clean_up`].
+    CleanUp,
+    /// Dropping it frees every frame that it allocated.
+    FreesOnDrop,
+    /// It reports its invalidations. Otherwise its caller has to make them, and none is checked.
+    Invalidates,
+    /// Its allocator may have no frame: it then refuses with [`Refusal::OutOfFrames`].
+    AllocationFailure,
+    /// Other processors use its tables while it works, and set accessed and dirty flags.
+    HardwareMarks,
+    /// Others write legal bits to entries of its tables: memory types, ignored bits, entries that
+    /// were made invalid and keep their other bits.
+    ForeignEntries,
+    /// Any bit of its tables may be flipped; it must not crash, run forever or mistranslate.
+    AlteredTables,
+    /// An operation may end half-way, by a panic out of one of its hooks.
+    Abandonment,
+    /// Addresses of the upper half.
+    UpperHalf,
+}
+
+/// What an implementation can do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Capabilities(u32);
+
+impl Capabilities {
+    /// Every capability.
+    pub const EVERY: [Capability; 14] = [
+        Capability::Protect,
+        Capability::Query,
+        Capability::Pages2M,
+        Capability::Pages1G,
+        Capability::Ranges,
+        Capability::CleanUp,
+        Capability::FreesOnDrop,
+        Capability::Invalidates,
+        Capability::AllocationFailure,
+        Capability::HardwareMarks,
+        Capability::ForeignEntries,
+        Capability::AlteredTables,
+        Capability::Abandonment,
+        Capability::UpperHalf,
+    ];
+
+    /// Maps and unmaps single pages of 4 KiB, and no more.
+    pub const PLAIN: Self = Self(0);
+
+    /// All of them.
+    #[must_use]
+    pub fn all() -> Self {
+        Self::EVERY.into_iter().fold(Self::PLAIN, Self::with)
+    }
+
+    /// These and one more.
+    #[must_use]
+    pub const fn with(self, capability: Capability) -> Self {
+        Self(self.0 | 1 << capability as u8)
+    }
+
+    /// These without one.
+    #[must_use]
+    pub const fn without(self, capability: Capability) -> Self {
+        Self(self.0 & !(1 << capability as u8))
+    }
+
+    /// Whether it is among them.
+    #[must_use]
+    pub const fn has(self, capability: Capability) -> bool {
+        self.0 >> capability as u8 & 1 == 1
+    }
+}
+
+/// Why an operation was not done. A true reason is never a finding.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Refusal {
+    /// There is no such operation. False when the capability was declared.
+    Unsupported,
+    /// The allocator had no frame.
+    OutOfFrames,
+    /// Some page of the request is mapped.
+    AlreadyMapped,
+    /// Some page of the request is not mapped.
+    NotMapped,
+    /// The page is part of a larger one, or consists of smaller ones.
+    OtherSize,
+    /// A documented refusal of another kind, in a few words. It is counted and believed.
+    Declined(&'static str),
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unsupported => f.write_str("refused: unsupported"),
+            Self::OutOfFrames => f.write_str("refused: out of frames"),
+            Self::AlreadyMapped => f.write_str("refused: already mapped"),
+            Self::NotMapped => f.write_str("refused: not mapped"),
+            Self::OtherSize => f.write_str("refused: mapped with another page size"),
+            Self::Declined(why) => write!(f, "refused: {why}"),
+        }
+    }
+}
+
+/// What an implementation says of one address. What it does not tell is `None` and not compared.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Mapping {
+    /// The physical address of the byte that was asked for.
+    pub address: PhysAddr,
+    /// The size of its page.
+    pub size: Option<PageSize>,
+    /// What all entries together grant; not the flags of the leaf alone.
+    pub rights: Option<Rights>,
+}
+
+/// Code that maps pages.
+///
+/// Only the first four methods are needed; the rest is declared with
+/// [`capabilities`](Self::capabilities). Frames, and invalidations, go through the hooks of the
+/// [`Memory`](super::Memory) that it was made with, before the operation returns.
+pub trait Mapper {
+    /// What it can do beyond mapping and unmapping single pages of 4 KiB.
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::PLAIN
+    }
+
+    /// Where its root table starts.
+    fn root(&self) -> PhysAddr;
+
+    /// Maps one page of `size`.
+    ///
+    /// # Errors
+    ///
+    /// A true reason why not.
+    fn map(
+        &mut self,
+        page: VirtAddr,
+        to: PhysAddr,
+        size: PageSize,
+        rights: Rights,
+    ) -> Result<(), Refusal>;
+
+    /// Unmaps one page of `size`; returns where it led, if that is told.
+    ///
+    /// # Errors
+    ///
+    /// A true reason why not.
+    fn unmap(&mut self, page: VirtAddr, size: PageSize) -> Result<Option<PhysAddr>, Refusal>;
+
+    /// Gives one mapped page these rights and no others.
+    ///
+    /// # Errors
+    ///
+    /// A true reason why not.
+    fn protect(&mut self, page: VirtAddr, size: PageSize, rights: Rights) -> Result<(), Refusal> {
+        let _ = (page, size, rights);
+        Err(Refusal::Unsupported)
+    }
+
+    /// Where an address leads; `None` when it leads nowhere.
+    ///
+    /// # Errors
+    ///
+    /// A reason why that can't be asked.
+    fn query(&mut self, virt: VirtAddr) -> Result<Option<Mapping>, Refusal> {
+        let _ = virt;
+        Err(Refusal::Unsupported)
+    }
+
+    /// Maps `bytes` from `first` on to consecutive frames from `to` on.
+    ///
+    /// # Errors
+    ///
+    /// A true reason why not; part of the request may have been done.
+    fn map_range(
+        &mut self,
+        first: VirtAddr,
+        to: PhysAddr,
+        bytes: u64,
+        rights: Rights,
+    ) -> Result<(), Refusal> {
+        let _ = (first, to, bytes, rights);
+        Err(Refusal::Unsupported)
+    }
+
+    /// Unmaps `bytes` from `first` on.
+    ///
+    /// # Errors
+    ///
+    /// A true reason why not; part of the request may have been done.
+    fn unmap_range(&mut self, first: VirtAddr, bytes: u64) -> Result<(), Refusal> {
+        let _ = (first, bytes);
+        Err(Refusal::Unsupported)
+    }
+
+    /// Gives `bytes` from `first` on these rights and no others.
+    ///
+    /// # Errors
+    ///
+    /// A true reason why not; part of the request may have been done.
+    fn protect_range(
+        &mut self,
+        first: VirtAddr,
+        bytes: u64,
+        rights: Rights,
+    ) -> Result<(), Refusal> {
+        let _ = (first, bytes, rights);
+        Err(Refusal::Unsupported)
+    }
+
+    /// Frees tables that translate nothing.
+    ///
+    /// # Errors
+    ///
+    /// A true reason why not.
+    fn clean_up(&mut self) -> Result<(), Refusal> {
+        Err(Refusal::Unsupported)
+    }
+
+    /// The call as a line of Rust, for a test that reproduces a finding without this crate.
+    fn spell(&self, call: &super::Call) -> Option<String> {
+        let _ = call;
+        None
+    }
+}
+
+/// What a walker is asked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Attempt {
+    /// The address.
+    pub virt: VirtAddr,
+    /// What for. A walker without a notion of access ignores it.
+    pub access: Access,
+    /// By whom.
+    pub ring: Ring,
+}
+
+/// Code that only translates.
+pub trait Walker {
+    /// Whether [`translate`](Self::translate) refuses accesses for want of rights. Otherwise only
+    /// where an address leads is compared.
+    fn judges_rights(&self) -> bool {
+        false
+    }
+
+    /// Where the address leads; `None` when the processor would fault.
+    fn translate(&mut self, attempt: &Attempt) -> Option<Mapping>;
+}

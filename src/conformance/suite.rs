@@ -1,0 +1,281 @@
+//! The suite for mappers: many cases, each kind of finding minimised once.
+
+use std::collections::BTreeSet;
+use std::env;
+
+use super::breach::{Breach, Check, INTERFACE, Key};
+use super::case::{Case, generate};
+use super::draw::Draw;
+use super::finding::Finding;
+use super::format::{Format, X86_64};
+use super::memory::Memory;
+use super::report::Report;
+use super::run::{Setting, Tally};
+use super::stop::Stop;
+use super::subject::{Capabilities, Mapper};
+use crate::base::{Seed, TraceHash};
+use crate::minimise::{Budget, Cut, Extent, Minimiser};
+
+/// Cases of a run that nobody sized: a few seconds in a debug build.
+const CASES: u64 = 400;
+
+/// Runs that minimising one finding may take.
+const TRIALS_MAX: u32 = 600;
+
+/// Kinds of findings that are minimised and told; behind that many, the code needs another look first.
+const FINDINGS_MAX: usize = 12;
+
+/// A run of the suite that is about to begin.
+#[must_use = "nothing is run until `check` or `run` is called"]
+pub struct Suite<F> {
+    factory: F,
+    format: &'static dyn Format,
+    cases: u64,
+    seed: u64,
+    tolerated: Vec<(Check, String)>,
+}
+
+/// A suite for code that maps pages. `factory` makes an instance on the memory it is given; it is
+/// called once for each case.
+pub fn mapper<M: Mapper, F: Fn(Memory) -> M>(factory: F) -> Suite<F> {
+    Suite::new(factory)
+}
+
+/// A number from the environment.
+///
+/// # Panics
+///
+/// When the variable is set and no number.
+pub(super) fn from_environment(name: &str) -> Option<u64> {
+    let text = env::var(name).ok()?;
+    match text.trim().parse() {
+        Ok(number) => Some(number),
+        Err(_) => panic!("{name} is {text:?}; expected a decimal number below 2^64"),
+    }
+}
+
+/// The name of the running test: the test harness gives it to its thread.
+pub(super) fn test_name() -> Option<String> {
+    std::thread::current().name().filter(|name| *name != "main").map(str::to_owned)
+}
+
+impl<M: Mapper, F: Fn(Memory) -> M> Suite<F> {
+    fn new(factory: F) -> Self {
+        Self { factory, format: X86_64::FOUR_LEVELS, cases: CASES, seed: 1, tolerated: Vec::new() }
+    }
+
+    /// The table format; x86-64 with 4 levels unless said otherwise.
+    pub fn format(mut self, format: &'static dyn Format) -> Self {
+        self.format = format;
+        self
+    }
+
+    /// How many cases; `RINGFENCE_CASES` overrides it.
+    pub fn cases(mut self, cases: u64) -> Self {
+        self.cases = cases;
+        self
+    }
+
+    /// The seed of the first case, 1 unless said otherwise; the next case has the next seed.
+    /// `RINGFENCE_SEED` overrides it.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// A kind of finding that is known and not to be told, by its [`Finding::kind`].
+    pub fn tolerating(mut self, check: Check, kind: &str) -> Self {
+        self.tolerated.push((check, kind.to_owned()));
+        self
+    }
+
+    /// Runs the suite and prints the report.
+    ///
+    /// # Panics
+    ///
+    /// With the report, when there is a finding.
+    #[track_caller]
+    pub fn check(self) {
+        let report = self.run();
+        if report.findings.is_empty() {
+            println!("{report}");
+        } else {
+            panic!("\n{report}");
+        }
+    }
+
+    /// Runs the suite.
+    ///
+    /// # Panics
+    ///
+    /// When `RINGFENCE_SEED` or `RINGFENCE_CASES` is set and no number.
+    #[must_use]
+    pub fn run(self) -> Report {
+        let cases = from_environment("RINGFENCE_CASES").unwrap_or(self.cases);
+        let seed = from_environment("RINGFENCE_SEED").unwrap_or(self.seed);
+        let format = self.format;
+        self.over(
+            (0..cases).map(|number| {
+                let seed = seed.wrapping_add(number);
+                let draw = Draw::Stream(Box::new(Seed(seed).stream("conformance", 0)));
+                (Some(seed), draw)
+            }),
+            seed,
+            format,
+        )
+    }
+
+    fn over<'a>(
+        &self,
+        draws: impl Iterator<Item = (Option<u64>, Draw<'a>)>,
+        seed: u64,
+        format: &'static dyn Format,
+    ) -> Report {
+        let mut known: BTreeSet<Key> = self.tolerated.iter().cloned().collect();
+        let mut report = Report {
+            findings: Vec::new(),
+            capabilities: Capabilities::PLAIN,
+            cases: 0,
+            seed,
+            tally: Tally::default(),
+            digest: TraceHash::default().digest(),
+            walker: false,
+        };
+        let mut hash = TraceHash::default();
+        let setting =
+            Setting { format, factory: &self.factory, known: &BTreeSet::new(), tells: false };
+        report.capabilities = match setting.capabilities() {
+            Ok(capabilities) => capabilities,
+            Err(stop) => {
+                report.findings.push(self.unmakeable(&stop));
+                return report;
+            }
+        };
+        for (seed, mut draw) in draws {
+            let case = generate(&mut draw, format, report.capabilities);
+            report.cases += 1;
+            let setting = Setting { format, factory: &self.factory, known: &known, tells: false };
+            let trial = setting.run(&case, report.capabilities);
+            let [high, low] = trial.digest.words();
+            hash.absorb(high, low);
+            report.tally.add(&trial.tally);
+            let Some(breach) = trial.breach else { continue };
+            let key = breach.key();
+            let finding = self.minimised(case, trial.calls, &key, &known, report.capabilities);
+            report.findings.push(Finding { seed, ..finding });
+            known.insert(key);
+            if report.findings.len() >= FINDINGS_MAX {
+                break;
+            }
+        }
+        report.digest = hash.digest();
+        report
+    }
+
+    fn minimised(
+        &self,
+        case: Case,
+        calls: usize,
+        key: &Key,
+        known: &BTreeSet<Key>,
+        capabilities: Capabilities,
+    ) -> Finding {
+        let fails = |case: &Case| {
+            let (format, factory) = (self.format, &self.factory);
+            let setting = Setting { format, factory, known, tells: false };
+            setting.run(case, capabilities).breach.filter(|breach| breach.key() == *key)
+        };
+        let whole = case.clone();
+        let minimal = Minimiser::within(Budget { trials_max: TRIALS_MAX })
+            .cut(Cut { sequence: 0, kept: calls })
+            .minimise(case, fails);
+        let (case, extent, trials) = match minimal {
+            Some(minimal) => (minimal.value, minimal.extent, minimal.trials),
+            // The code under test does not do the same twice: say so with the whole case.
+            None => (whole, Extent::BudgetHit, 1),
+        };
+        let (format, factory) = (self.format, &self.factory);
+        let told = Setting { format, factory, known, tells: true }.run(&case, capabilities);
+        let breach = told.breach.unwrap_or_else(|| Breach {
+            check: key.0,
+            kind: key.1.clone(),
+            what: "did so once and not again for the same calls: it depends on something else"
+                .to_owned(),
+            virt: None,
+            rule: INTERFACE,
+        });
+        Finding {
+            reproduction: self.spelled(&case),
+            breach,
+            case,
+            seed: None,
+            format: format.name(),
+            extent,
+            trials,
+            story: told.story.lines,
+            test: test_name(),
+        }
+    }
+
+    /// The calls as Rust, if the adapter spells them all.
+    fn spelled(&self, case: &Case) -> Vec<String> {
+        let memory = Memory::new(self.format, None);
+        super::memory::enter(&memory);
+        memory.begin(u32::MAX);
+        let lines = super::stop::caught(|| {
+            let mapper = (self.factory)(memory.clone());
+            case.calls.iter().map(|call| mapper.spell(call)).collect::<Option<Vec<String>>>()
+        });
+        super::memory::leave();
+        lines.ok().flatten().unwrap_or_default()
+    }
+
+    fn unmakeable(&self, stop: &Stop) -> Finding {
+        let breach = super::checks::totality::stopped(stop, "making it", u32::MAX);
+        Finding {
+            breach: breach.unwrap_or_else(|| Breach {
+                check: Check::Totality,
+                kind: "making it ended".to_owned(),
+                what: "can't be made".to_owned(),
+                virt: None,
+                rule: INTERFACE,
+            }),
+            case: Case::default(),
+            seed: None,
+            format: self.format.name(),
+            extent: Extent::OneMinimal,
+            trials: 1,
+            story: Vec::new(),
+            reproduction: Vec::new(),
+            test: test_name(),
+        }
+    }
+}
+
+/// Runs one case drawn from a fuzzer's bytes: the body of a `fuzz_target!`.
+///
+/// # Panics
+///
+/// With the report, when there is a finding.
+#[track_caller]
+pub fn fuzz<M: Mapper, F: Fn(Memory) -> M>(bytes: &[u8], factory: F) {
+    let suite = Suite::new(factory);
+    let format = suite.format;
+    let report = suite.over(core::iter::once((None, Draw::Bytes(bytes))), 0, format);
+    assert!(report.findings.is_empty(), "\n{report}");
+}
+
+impl Tally {
+    pub(super) fn add(&mut self, other: &Self) {
+        self.calls += other.calls;
+        self.refused += other.refused;
+        self.stores += other.stores;
+        for (sum, count) in self.strikes.iter_mut().zip(other.strikes) {
+            *sum += count;
+        }
+        self.lost_noticed += other.lost_noticed;
+        self.done.extend(&other.done);
+        self.tried.extend(&other.tried);
+        self.has_pointers |= other.has_pointers;
+    }
+}

@@ -1,0 +1,114 @@
+//! Everything a root leads to: tables and leaves.
+
+use super::format::{Decoded, Format, size_at};
+use super::rights::Rights;
+use crate::base::{Frame, PhysAddr, VirtAddr};
+use crate::machine::paging::PageSize;
+
+/// Table uses that are read at most. Tables that name themselves can have 512^4 ways.
+const USES_MAX: usize = 512;
+
+/// One way to a table.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) struct TableUse {
+    pub(crate) frame: Frame,
+    pub(crate) level: u8,
+    pub(crate) first: VirtAddr,
+    pub(crate) limit: Rights,
+}
+
+/// One leaf on one way.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Leaf {
+    pub(crate) first: VirtAddr,
+    pub(crate) page: PhysAddr,
+    pub(crate) size: PageSize,
+    pub(crate) rights: Rights,
+    pub(crate) global: bool,
+    /// Where the entry lies.
+    pub(crate) at: PhysAddr,
+}
+
+/// All tables and leaves, in the order of entries.
+#[derive(Clone, Default, Debug)]
+pub(crate) struct Listing {
+    pub(crate) tables: Vec<TableUse>,
+    pub(crate) leaves: Vec<Leaf>,
+    /// More tables than the bound.
+    pub(crate) is_cut: bool,
+}
+
+impl Listing {
+    /// Reads everything below `root`. `word_at` gives `None` outside memory: such a table is empty.
+    pub(crate) fn of(
+        format: &dyn Format,
+        root: PhysAddr,
+        table_at: &dyn Fn(Frame) -> Option<TableWords>,
+    ) -> Self {
+        let mut listing = Self::default();
+        let root = TableUse {
+            frame: root.frame(),
+            level: format.levels(),
+            first: VirtAddr(0),
+            limit: Rights::ALL,
+        };
+        listing.descend(format, table_at, root);
+        listing.leaves.sort_by_key(|leaf| leaf.first);
+        listing
+    }
+
+    fn descend(
+        &mut self,
+        format: &dyn Format,
+        table_at: &dyn Fn(Frame) -> Option<TableWords>,
+        table: TableUse,
+    ) {
+        if self.tables.len() >= USES_MAX {
+            self.is_cut = true;
+            return;
+        }
+        self.tables.push(table);
+        let Some(words) = table_at(table.frame) else { return };
+        for (index, bits) in (0u64..).zip(words) {
+            if bits == 0 {
+                continue;
+            }
+            let first = format.first_of(table.level, table.first, index);
+            match format.decode(table.level, bits) {
+                Decoded::Invalid | Decoded::Malformed => {}
+                Decoded::Table { at, limit } => {
+                    let limit = table.limit.within(limit);
+                    let level = table.level - 1;
+                    let below = TableUse { frame: at.frame(), level, first, limit };
+                    self.descend(format, table_at, below);
+                }
+                Decoded::Leaf { page, size, rights, global } => self.leaves.push(Leaf {
+                    first,
+                    page,
+                    size,
+                    rights: rights.within(table.limit),
+                    global,
+                    at: table.frame.start().plus(8 * index),
+                }),
+            }
+        }
+    }
+
+    /// How a frame is used as a table, the first way.
+    pub(crate) fn use_of(&self, frame: Frame) -> Option<&TableUse> {
+        self.tables.iter().find(|table| table.frame == frame)
+    }
+}
+
+/// The 512 words of one table.
+pub(crate) type TableWords = [u64; 512];
+
+/// Bytes of linear addresses below one table at `level`.
+pub(crate) fn span_of(level: u8) -> u64 {
+    512u64.checked_shl(super::format::shift(level)).unwrap_or(u64::MAX)
+}
+
+/// The level whose leaves have this size.
+pub(crate) fn level_of(size: PageSize) -> u8 {
+    (1..=3).find(|&level| size_at(level) == Some(size)).unwrap_or(1)
+}

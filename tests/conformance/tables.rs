@@ -1,0 +1,479 @@
+//! A mapper of these tests' own: correct, or with one bug.
+
+use ringfence::base::{PhysAddr, VirtAddr};
+use ringfence::conformance::{Capabilities, Mapper, Mapping, Memory, Refusal, Rights};
+use ringfence::machine::paging::PageSize;
+
+use crate::bug::Bug;
+
+const P: u64 = 1;
+const RW: u64 = 2;
+const US: u64 = 4;
+const PS: u64 = 1 << 7;
+const XD: u64 = 1 << 63;
+const ADDRESS: u64 = ((1 << 52) - 1) & !0xfff;
+const RIGHTS: u64 = RW | US | XD;
+
+/// x86-64 tables of four levels.
+pub(crate) struct Tables {
+    memory: Memory,
+    root: PhysAddr,
+    bug: Option<Bug>,
+}
+
+/// Where a walk ended.
+struct Slot {
+    at: PhysAddr,
+    entry: u64,
+    level: u32,
+    limit: u64,
+}
+
+fn shift(level: u32) -> u32 {
+    12 + 9 * (level - 1)
+}
+
+fn level_of(size: PageSize) -> u32 {
+    match size {
+        PageSize::Kib4 => 1,
+        PageSize::Mib2 => 2,
+        PageSize::Gib1 => 3,
+    }
+}
+
+fn size_of(level: u32) -> PageSize {
+    match level {
+        1 => PageSize::Kib4,
+        2 => PageSize::Mib2,
+        _ => PageSize::Gib1,
+    }
+}
+
+fn bits_of(rights: Rights) -> u64 {
+    let write = if rights.has(Rights::WRITE) { RW } else { 0 };
+    let user = if rights.has(Rights::USER) { US } else { 0 };
+    let execute = if rights.has(Rights::EXECUTE) { 0 } else { XD };
+    write | user | execute
+}
+
+fn rights_of(entry: u64) -> Rights {
+    let write = if entry & RW != 0 { Rights::WRITE } else { Rights::READ };
+    let user = if entry & US != 0 { Rights::USER } else { Rights::READ };
+    let execute = if entry & XD != 0 { Rights::READ } else { Rights::EXECUTE };
+    write.and(user).and(execute)
+}
+
+fn is_leaf(entry: u64, level: u32) -> bool {
+    entry & P != 0 && (level == 1 || entry & PS != 0)
+}
+
+fn is_malformed(entry: u64, level: u32) -> bool {
+    let low = match level {
+        4 => PS,
+        3 | 2 if entry & PS != 0 => ((1 << shift(level)) - 1) & !0x1fff,
+        _ => 0,
+    };
+    entry & P != 0 && entry & low != 0
+}
+
+fn is_canonical(virt: VirtAddr) -> bool {
+    let high = virt.0 >> 47;
+    high == 0 || high == 0x1_ffff
+}
+
+fn page_of(entry: u64, level: u32) -> u64 {
+    entry & ADDRESS & !((1 << shift(level)) - 1)
+}
+
+impl Tables {
+    pub(crate) fn new(memory: Memory, bug: Option<Bug>) -> Self {
+        let root = memory.allocate_zeroed().expect("a frame for the root");
+        Self { memory, root, bug }
+    }
+
+    fn has(&self, bug: Bug) -> bool {
+        self.bug == Some(bug)
+    }
+
+    fn at(table: PhysAddr, level: u32, virt: VirtAddr) -> PhysAddr {
+        table.plus(8 * (virt.0 >> shift(level) & 511))
+    }
+
+    /// Descends to the first entry that names no table, or to `lowest`.
+    fn find(&self, virt: VirtAddr, lowest: u32) -> Slot {
+        let mut table = self.root;
+        let mut level = 4;
+        let mut limit = RW | US;
+        loop {
+            let at = Self::at(table, level, virt);
+            let entry = self.memory.load(at);
+            let ends = entry & P == 0 || is_leaf(entry, level) || is_malformed(entry, level);
+            if ends || level == lowest {
+                return Slot { at, entry, level, limit };
+            }
+            limit = limit & entry | (limit | entry) & XD;
+            table = PhysAddr::truncated(entry & ADDRESS);
+            level -= 1;
+        }
+    }
+
+    fn write(&self, at: PhysAddr, entry: u64) {
+        if self.has(Bug::WritesPlainly) {
+            self.memory.store_plain(at, entry);
+        } else {
+            self.memory.store(at, entry);
+        }
+    }
+
+    fn invalidate(&self, page: VirtAddr) {
+        if self.has(Bug::InvalidatesWrongPage) {
+            self.memory.invalidate_page(VirtAddr(page.0 & 0xffff_ffff));
+        } else {
+            self.memory.invalidate_page(page);
+        }
+    }
+
+    /// A table, cleared and linked at `slot`.
+    fn extend(&self, slot: &Slot, rights: Rights) -> Result<PhysAddr, Refusal> {
+        let Some(table) = self.memory.allocate() else { return Err(Refusal::OutOfFrames) };
+        let limit = if self.has(Bug::LimitsByFirstPage) { bits_of(rights) } else { RW | US };
+        if self.has(Bug::LinksBeforeClearing) {
+            self.write(slot.at, table.raw() | P | limit);
+        }
+        for index in 0..512 {
+            self.memory.store(table.plus(8 * index), 0);
+        }
+        if !self.has(Bug::LinksBeforeClearing) {
+            self.write(slot.at, table.raw() | P | limit);
+        }
+        Ok(table)
+    }
+
+    /// Replaces a large page by a table that maps the same.
+    fn split(&self, slot: &Slot, page: VirtAddr) -> Result<(), Refusal> {
+        let Some(table) = self.memory.allocate() else { return Err(Refusal::OutOfFrames) };
+        let below = slot.level - 1;
+        let pat = slot.entry & 1 << 12 != 0;
+        loop {
+            let entry = self.memory.load(slot.at);
+            let kept = entry & !(ADDRESS | PS) | if below > 1 { PS } else { 0 };
+            let kept = kept | if pat { if below > 1 { 1 << 12 } else { PS } } else { 0 };
+            let start = page_of(entry, slot.level);
+            for index in 0..512 {
+                let stride = if self.has(Bug::SplitsWithWrongStride) && index > 500 {
+                    1 << shift(below + 1)
+                } else {
+                    1 << shift(below)
+                };
+                self.memory.store(table.plus(8 * index), (start + index * stride) | kept);
+            }
+            let link = table.raw() | P | RW | US;
+            if self.memory.compare_exchange(slot.at, entry, link).is_ok() {
+                break;
+            }
+        }
+        self.invalidate(page);
+        Ok(())
+    }
+
+    /// The leaf of exactly this size.
+    fn leaf(&self, page: VirtAddr, size: PageSize) -> Result<Slot, Refusal> {
+        let slot = self.find(page, level_of(size));
+        if is_malformed(slot.entry, slot.level) {
+            return Err(Refusal::Declined("a malformed entry"));
+        }
+        if slot.level == level_of(size) && is_leaf(slot.entry, slot.level) {
+            let takes_pat_for_size = self.has(Bug::TakesPatForSize) && slot.level == 1;
+            if takes_pat_for_size && slot.entry & PS != 0 {
+                return Err(Refusal::OtherSize);
+            }
+            return Ok(slot);
+        }
+        if slot.entry & P == 0 { Err(Refusal::NotMapped) } else { Err(Refusal::OtherSize) }
+    }
+
+    fn free_below(&self, table: PhysAddr, level: u32) {
+        for index in 0..512 {
+            let entry = self.memory.load(table.plus(8 * index));
+            let is_large = is_leaf(entry, level) && !self.has(Bug::DropWalksLeaves);
+            if entry & P == 0 || level == 1 || is_large || is_malformed(entry, level) {
+                continue;
+            }
+            let below = PhysAddr::truncated(entry & ADDRESS);
+            self.free_below(below, level - 1);
+            if !(self.has(Bug::LeaksOneLevel) && level == 3) {
+                self.memory.free(below);
+            }
+        }
+    }
+
+    /// Frees empty tables below; whether this one is empty then.
+    fn clean(&self, table: PhysAddr, level: u32, first: VirtAddr) -> bool {
+        let mut is_empty = true;
+        for index in 0..512 {
+            let at = table.plus(8 * index);
+            let entry = self.memory.load(at);
+            let mut virt = VirtAddr(first.0 | index << shift(level));
+            if level == 4 && index >= 256 {
+                virt = VirtAddr(virt.0 | 0xffff << 48);
+                if self.has(Bug::CleanUpOverflows) && entry & P != 0 {
+                    let end = (0xffff_u64 << 48).checked_add(index << 55);
+                    end.expect("attempt to add with overflow");
+                }
+            }
+            let names_table = entry & P != 0 && !is_leaf(entry, level) && level > 1;
+            if !names_table || is_malformed(entry, level) {
+                is_empty &= entry == 0;
+                continue;
+            }
+            let below = PhysAddr::truncated(entry & ADDRESS);
+            if !self.clean(below, level - 1, virt) {
+                is_empty = false;
+            } else if self.has(Bug::FreesReachable) {
+                self.memory.free(below);
+                self.memory.store(at, 0);
+            } else if self.has(Bug::FreesBeforeInvalidating) {
+                self.memory.store(at, 0);
+                self.memory.free(below);
+                self.invalidate(virt);
+            } else {
+                self.memory.store(at, 0);
+                self.memory.invalidate_page(virt);
+                self.memory.free(below);
+            }
+        }
+        is_empty
+    }
+
+    /// Does `each` to every leaf of a range, large pages that lie in it whole, others split.
+    fn over_range(
+        &mut self,
+        first: VirtAddr,
+        bytes: u64,
+        mut each: impl FnMut(&mut Self, VirtAddr, PageSize) -> Result<(), Refusal>,
+    ) -> Result<(), Refusal> {
+        let last = first.plus(bytes - 1);
+        let mut page = first;
+        loop {
+            let slot = self.find(page, 1);
+            if is_malformed(slot.entry, slot.level) {
+                return Err(Refusal::Declined("a malformed entry"));
+            }
+            let span = 1u64 << shift(slot.level);
+            let is_whole = page.0 & (span - 1) == 0 && last.0 - page.0 >= span - 1;
+            let touches_block = self.has(Bug::ProtectsWholeBlock)
+                || (self.has(Bug::RangeTouchesNeighbour) && page != first);
+            let step = if !is_leaf(slot.entry, slot.level) {
+                if self.has(Bug::LoopsOnHole) && page != first {
+                    0
+                } else {
+                    span - (page.0 & (span - 1))
+                }
+            } else if is_whole || touches_block {
+                let start = VirtAddr(page.0 & !(span - 1));
+                each(self, start, size_of(slot.level))?;
+                span - (page.0 & (span - 1))
+            } else {
+                self.split(&slot, page)?;
+                0
+            };
+            match page.0.checked_add(step) {
+                Some(next) if next <= last.0 => page = VirtAddr(next),
+                _ => return Ok(()),
+            }
+        }
+    }
+}
+
+impl Mapper for Tables {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::all()
+    }
+
+    fn root(&self) -> PhysAddr {
+        self.root
+    }
+
+    fn map(
+        &mut self,
+        page: VirtAddr,
+        to: PhysAddr,
+        size: PageSize,
+        rights: Rights,
+    ) -> Result<(), Refusal> {
+        let wanted = level_of(size);
+        let mut slot = self.find(page, wanted);
+        let mut made: Vec<(PhysAddr, PhysAddr)> = Vec::new();
+        loop {
+            if is_malformed(slot.entry, slot.level) {
+                return Err(Refusal::Declined("a malformed entry"));
+            }
+            if slot.entry & P != 0 {
+                let overwrites = self.has(Bug::OverwritesSilently) && slot.level == wanted;
+                if !(overwrites && is_leaf(slot.entry, slot.level)) {
+                    return Err(Refusal::AlreadyMapped);
+                }
+            }
+            if slot.level == wanted {
+                break;
+            }
+            match self.extend(&slot, rights) {
+                Ok(table) => made.push((slot.at, table)),
+                Err(refusal) => {
+                    if self.has(Bug::LeaksWhenOutOfFrames)
+                        && let Some((at, _)) = made.first()
+                    {
+                        self.memory.store(*at, 0);
+                        self.memory.invalidate_page(page);
+                    }
+                    return Err(refusal);
+                }
+            }
+            slot = self.find(page, wanted);
+        }
+        let large = if wanted > 1 { PS } else { 0 };
+        let mut bits = bits_of(rights);
+        if self.has(Bug::ForgetsExecuteNever) {
+            bits &= !XD;
+        }
+        self.write(slot.at, to.raw() | P | large | bits);
+        Ok(())
+    }
+
+    fn unmap(&mut self, page: VirtAddr, size: PageSize) -> Result<Option<PhysAddr>, Refusal> {
+        if self.has(Bug::TakesDataForTable) {
+            let slot = self.find(page, level_of(size));
+            if is_leaf(slot.entry, slot.level) && slot.level == 2 && size == PageSize::Kib4 {
+                let data = PhysAddr::truncated(page_of(slot.entry, slot.level));
+                self.memory.store(Self::at(data, 1, page), 0);
+                self.invalidate(page);
+                return Ok(None);
+            }
+        }
+        let slot = match self.leaf(page, size) {
+            Err(Refusal::NotMapped) if self.has(Bug::UnmapsNothing) => {
+                return Ok(Some(PhysAddr::default()));
+            }
+            Err(Refusal::OtherSize) if self.has(Bug::RefusesFalsely) => {
+                return Err(Refusal::OutOfFrames);
+            }
+            other => other?,
+        };
+        let old = self.memory.swap(slot.at, 0);
+        if !self.has(Bug::ForgetsToInvalidateUnmap) {
+            self.invalidate(page);
+        }
+        Ok(Some(PhysAddr::truncated(page_of(old, slot.level))))
+    }
+
+    fn protect(&mut self, page: VirtAddr, size: PageSize, rights: Rights) -> Result<(), Refusal> {
+        let slot = self.leaf(page, size)?;
+        let changed = |entry: u64| entry & !RIGHTS | bits_of(rights);
+        if self.has(Bug::LosesDirtyFlag) {
+            self.memory.store(slot.at, changed(slot.entry));
+        } else {
+            let mut entry = slot.entry;
+            while let Err(now) = self.memory.compare_exchange(slot.at, entry, changed(entry)) {
+                entry = now;
+            }
+        }
+        if !self.has(Bug::ForgetsToInvalidateProtect) {
+            self.invalidate(page);
+        }
+        Ok(())
+    }
+
+    fn query(&mut self, virt: VirtAddr) -> Result<Option<Mapping>, Refusal> {
+        if !is_canonical(virt) {
+            return Ok(None);
+        }
+        let mut slot = self.find(virt, 1);
+        if self.has(Bug::PanicsAtLargeRootEntry) && slot.level == 4 {
+            assert!(slot.entry & PS == 0, "level 4 entry has huge page bit set");
+        }
+        if self.has(Bug::WalksThroughNotPresent)
+            && slot.entry & (P | PS) == 0
+            && slot.entry != 0
+            && slot.level == 2
+        {
+            let table = PhysAddr::truncated(slot.entry & ADDRESS);
+            let at = Self::at(table, 1, virt);
+            slot = Slot { at, entry: self.memory.load(at), level: 1, limit: slot.limit };
+        }
+        let is_hidden = slot.level == 1 && slot.entry & ADDRESS != 0;
+        let is_taken = self.has(Bug::TranslatesHiddenLeaf) && is_hidden;
+        if !is_taken && !is_leaf(slot.entry, slot.level) || is_malformed(slot.entry, slot.level) {
+            return Ok(None);
+        }
+        let mut page = page_of(slot.entry, slot.level);
+        if self.has(Bug::TakesPatForAddress) {
+            page = slot.entry & ADDRESS;
+        }
+        let offset = virt.0 & ((1 << shift(slot.level)) - 1);
+        let both = slot.entry & slot.limit & (RW | US) | (slot.entry | slot.limit) & XD;
+        Ok(Some(Mapping {
+            address: PhysAddr::truncated(page + offset),
+            size: Some(size_of(slot.level)),
+            rights: Some(rights_of(both)),
+        }))
+    }
+
+    fn map_range(
+        &mut self,
+        first: VirtAddr,
+        to: PhysAddr,
+        bytes: u64,
+        rights: Rights,
+    ) -> Result<(), Refusal> {
+        if self.has(Bug::WrapsAtTop) {
+            let end = first.0.wrapping_add(bytes);
+            let mut page = first;
+            while page.0 < end {
+                self.map(page, to.plus(page.0 - first.0), PageSize::Kib4, rights)?;
+                page = page.plus(4096);
+            }
+            return Ok(());
+        }
+        let mut done = 0;
+        let forgotten = if self.has(Bug::ForgetsLastPage) && bytes > 4 * 4096 { 4096 } else { 0 };
+        while done < bytes - forgotten {
+            let (page, frame) = (first.plus(done), to.plus(done));
+            let large = PageSize::Mib2.bytes();
+            let is_large = page.0 % large == 0 && frame.raw() % large == 0 && bytes - done >= large;
+            let mut size = if is_large { PageSize::Mib2 } else { PageSize::Kib4 };
+            if is_large && self.find(page, 2).entry & P != 0 {
+                size = PageSize::Kib4;
+            }
+            self.map(page, frame, size, rights)?;
+            done += size.bytes();
+        }
+        Ok(())
+    }
+
+    fn unmap_range(&mut self, first: VirtAddr, bytes: u64) -> Result<(), Refusal> {
+        self.over_range(first, bytes, |tables, page, size| tables.unmap(page, size).map(|_| ()))
+    }
+
+    fn protect_range(
+        &mut self,
+        first: VirtAddr,
+        bytes: u64,
+        rights: Rights,
+    ) -> Result<(), Refusal> {
+        self.over_range(first, bytes, |tables, page, size| tables.protect(page, size, rights))
+    }
+
+    fn clean_up(&mut self) -> Result<(), Refusal> {
+        self.clean(self.root, 4, VirtAddr(0));
+        Ok(())
+    }
+}
+
+impl Drop for Tables {
+    fn drop(&mut self) {
+        if !self.has(Bug::LeaksEverything) {
+            self.free_below(self.root, 4);
+            self.memory.free(self.root);
+        }
+    }
+}
