@@ -35,6 +35,8 @@
 //! The same scenario and seed give the same outcome, byte for byte, on every machine and with any
 //! number of workers.
 
+#![cfg_attr(not(feature = "kvm"), forbid(unsafe_code))]
+
 pub mod authority;
 pub mod base;
 pub mod campaign;

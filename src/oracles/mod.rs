@@ -5,6 +5,8 @@
 
 pub mod by_the_book;
 mod comparison;
+#[cfg(all(feature = "kvm", target_os = "linux", target_arch = "x86_64"))]
+pub mod kvm;
 pub mod recorded;
 
 pub use comparison::{Disagreement, compare};

@@ -1,5 +1,7 @@
 //! How a source file is made: what it may not name, how long it is, how it begins.
 
+use proc_macro2::{Ident, TokenStream, TokenTree};
+
 use crate::names::names;
 use crate::sources::{Sources, module_of};
 
@@ -47,6 +49,9 @@ const NOT_IN_A_WORLD: &[(&[&str], &str)] = &[
 /// Parts of `std` that reach the host.
 const HOST: &[&str] = &["env", "fs", "io", "net", "os", "process", "thread", "time"];
 
+/// The one part of a world layer that does: with the feature `kvm` only, and no world asks it.
+const ASKS_THE_HOST: &[&str] = &["oracles", "kvm"];
+
 /// Breaches of purity in the world layers.
 pub(crate) fn impurities(sources: &Sources) -> Vec<String> {
     let mut breaches = Vec::new();
@@ -55,6 +60,7 @@ pub(crate) fn impurities(sources: &Sources) -> Vec<String> {
         if !module.first().is_some_and(|layer| WORLD_LAYERS.contains(&layer.as_str())) {
             continue;
         }
+        let asks_the_host = is_below(&module, ASKS_THE_HOST);
         let Ok(names) = names(module, text) else { continue }; // told by the layers
         for (name, line) in &names.identifiers {
             let forbidden = NOT_IN_A_WORLD.iter().find(|(list, _)| list.contains(&name.as_str()));
@@ -62,7 +68,13 @@ pub(crate) fn impurities(sources: &Sources) -> Vec<String> {
                 breaches.push(format!("{path}:{line}: {name}: {reason}"));
             }
         }
-        for (outside, line) in &names.outside {
+        for reference in names.inside.iter().filter(|_| !asks_the_host) {
+            if is_below(&reference.path, ASKS_THE_HOST) {
+                let line = reference.line;
+                breaches.push(format!("{path}:{line}: oracles::kvm: a world knows no host"));
+            }
+        }
+        for (outside, line) in names.outside.iter().filter(|_| !asks_the_host) {
             if let [first, part, ..] = outside.as_slice()
                 && first == "std"
                 && HOST.contains(&part.as_str())
@@ -72,6 +84,31 @@ pub(crate) fn impurities(sources: &Sources) -> Vec<String> {
         }
     }
     breaches
+}
+
+fn is_below(path: &[String], folder: &[&str]) -> bool {
+    path.len() >= folder.len() && path.iter().zip(folder).all(|(part, own)| part == own)
+}
+
+/// The only file with unsafe code. The lints deny it elsewhere too, but a lint can be allowed.
+const UNSAFE: &str = "src/oracles/kvm/guest.rs";
+
+/// Files but that one that have unsafe code.
+pub(crate) fn unsafe_code(sources: &Sources) -> Vec<String> {
+    let is_unsafe = |name: &Ident| name == "unsafe";
+    let found = sources.iter().filter(|(path, text)| {
+        let tokens: TokenStream = text.parse().unwrap_or_default(); // told by the layers
+        *path != UNSAFE && any_identifier(tokens, &is_unsafe)
+    });
+    found.map(|(path, _)| format!("{path}: unsafe code is in {UNSAFE} only")).collect()
+}
+
+fn any_identifier(tokens: TokenStream, wanted: &dyn Fn(&Ident) -> bool) -> bool {
+    tokens.into_iter().any(|token| match token {
+        TokenTree::Group(group) => any_identifier(group.stream(), wanted),
+        TokenTree::Ident(name) => wanted(&name),
+        TokenTree::Punct(_) | TokenTree::Literal(_) => false,
+    })
 }
 
 /// Lines of one source file at most: one idea.
@@ -181,6 +218,44 @@ mod tests {
             ("src/kernel/pool.rs", "#[cfg(test)] mod tests { use std::fs; }"),
         ]));
         assert_none(&found);
+    }
+
+    #[test]
+    fn only_the_oracle_that_asks_kvm_reaches_the_host_and_no_world_reaches_it() {
+        let asks = "fn f() { std::fs::read(\"/sys/module\"); }";
+        let names = "use crate::oracles::kvm::Oracle;";
+
+        assert_none(&impurities(&planted([("src/oracles/kvm/kind.rs", asks)])));
+        assert_eq!(impurities(&planted([("src/oracles/kvmish.rs", asks)])).len(), 1);
+        for path in ["src/oracles/mod.rs", "src/invariants/a.rs", "src/kernel/a.rs"] {
+            assert_eq!(impurities(&planted([(path, names)])).len(), 1, "{path}");
+        }
+        let clock = "fn f() { Instant::now() }";
+        assert_eq!(impurities(&planted([("src/oracles/kvm/a.rs", clock)])).len(), 1);
+    }
+
+    #[test]
+    fn unsafe_code_is_in_one_file() {
+        let mut sources = rust_files("src");
+        for folder in ["tests", "benches", "examples"] {
+            sources.extend(rust_files(folder));
+        }
+        assert!(sources.contains_key(UNSAFE), "{UNSAFE} is there");
+        assert_none(&unsafe_code(&sources));
+    }
+
+    #[test]
+    fn unsafe_code_elsewhere_is_found() {
+        for text in [
+            "fn f() { unsafe { g() } }",
+            "unsafe fn f() {}",
+            "#[unsafe(no_mangle)] fn f() {}",
+            "fn f() { call!(x, unsafe { g() }) }",
+        ] {
+            assert_eq!(unsafe_code(&planted([("src/oracles/kvm/a.rs", text)])).len(), 1, "{text}");
+            assert_none(&unsafe_code(&planted([(UNSAFE, text)])));
+        }
+        assert_none(&unsafe_code(&planted([("src/a.rs", "/// Not unsafe.\nfn f() {}")])));
     }
 
     #[test]
