@@ -3,8 +3,8 @@
 use core::ops::Range;
 
 use crate::base::{Principal, PrincipalKind, Seed};
-use crate::faults::{Family, PlannedFault, Wanted};
-use crate::injection::PointRecord;
+use crate::faults::{self, Family, PlannedFault, Reached, Wanted};
+use crate::injection::Trigger;
 use crate::outcome::{Class, Outcome};
 use crate::scenario::Scenario;
 
@@ -64,6 +64,7 @@ struct Drawn {
 /// All plans of one world.
 pub struct Series {
     trial: Trial,
+    reached: Reached,
     drawn: Vec<Drawn>,
 }
 
@@ -89,10 +90,11 @@ impl Series {
         registries: &Registries,
     ) -> Result<Self, SeriesError> {
         let trial = Trial::new(scenario, registries)?;
-        let mut drawn = draw(&trial, options, registries);
+        let reached = Reached::new(&trial.golden.points);
+        let mut drawn = draw(&trial, &reached, options, registries);
         // In order of their strikes, so that the golden prefix is walked once.
         drawn.sort_by_key(|drawn| (drawn.turn, drawn.number));
-        Ok(Self { trial, drawn })
+        Ok(Self { trial, reached, drawn })
     }
 
     /// The world and its golden run.
@@ -128,11 +130,8 @@ impl Series {
             }
             let fork = (trial.world.checkpoint(), trial.judge.checkpoint());
             let mut armed = trial.arm(0, &drawn.plan)?;
-            armed.seen = seen_before(
-                &trial.golden.points,
-                &armed.trigger,
-                trial.world.machine.points.reached,
-            );
+            armed.seen =
+                seen_before(&self.reached, &armed.trigger, trial.world.machine.points.reached);
             let outcome = conclude(
                 &mut trial.world,
                 &mut trial.judge,
@@ -153,21 +152,23 @@ impl Series {
     }
 }
 
-/// Matching points that the golden run reached before point number `reached`.
-fn seen_before(points: &[PointRecord], trigger: &crate::injection::Trigger, reached: u64) -> u64 {
-    let before = usize::try_from(reached).unwrap_or(usize::MAX).min(points.len());
-    points[..before]
-        .iter()
+/// Matching points that the golden run reached before point number `number`.
+fn seen_before(reached: &Reached, trigger: &Trigger, number: u64) -> u64 {
+    let same = reached.of(trigger.principal, trigger.kind).iter();
+    same.take_while(|point| point.number < number)
         .filter(|point| {
-            trigger.kind == point.kind
-                && trigger.principal == point.principal
-                && trigger.routine.is_none_or(|routine| routine == point.routine)
+            trigger.routine.is_none_or(|routine| routine == point.routine)
                 && trigger.caller.is_none_or(|caller| caller == point.caller)
         })
         .count() as u64
 }
 
-fn draw(trial: &Trial, options: &SeriesOptions, registries: &Registries) -> Vec<Drawn> {
+fn draw(
+    trial: &Trial,
+    reached: &Reached,
+    options: &SeriesOptions,
+    registries: &Registries,
+) -> Vec<Drawn> {
     let program = &trial.world.machine.program;
     let routine = |number: u16| {
         program.routines().get(usize::from(number)).map(|linked| linked.routine.name.to_owned())
@@ -182,33 +183,29 @@ fn draw(trial: &Trial, options: &SeriesOptions, registries: &Registries) -> Vec<
         let mut stream = options.seed.stream("plan", u64::from(number));
         let origin = ORIGINS[stream.index(ORIGINS.len())];
         let wanted = Wanted { origin: Some(origin), family };
-        let points = &trial.golden.points;
         let planned =
-            crate::faults::plan_at(&mut stream, &kinds, &trial.directory, points, &routine, wanted);
+            faults::plan_at(&mut stream, &kinds, &trial.directory, reached, &routine, wanted);
         let Some(plan) = planned else { continue };
         let Some(principal) = trial.roster().named(&plan.who) else { continue };
-        let turn = turn_of(trial, &plan, principal);
+        let turn = turn_of(trial, reached, &plan, principal);
         drawn.push(Drawn { number, plan, origin, turn });
     }
     drawn
 }
 
 /// The turn of the golden run during which the plan's point is reached.
-fn turn_of(trial: &Trial, plan: &PlannedFault, principal: Principal) -> u32 {
+fn turn_of(trial: &Trial, reached: &Reached, plan: &PlannedFault, principal: Principal) -> u32 {
     let program = &trial.world.machine.program;
     let number = |name: &Option<String>| name.as_ref().and_then(|name| program.routine_named(name));
     let (routine, caller) = (number(&plan.at.routine), number(&plan.at.caller));
-    trial
-        .golden
-        .points
+    reached
+        .of(principal, plan.at.point)
         .iter()
-        .zip(&trial.golden.turns)
-        .filter(|(point, _)| {
-            point.kind == plan.at.point
-                && point.principal == principal
-                && routine.is_none_or(|routine| routine == point.routine)
+        .filter(|point| {
+            routine.is_none_or(|routine| routine == point.routine)
                 && caller.is_none_or(|caller| caller == point.caller)
         })
         .nth(usize::try_from(plan.at.nth.saturating_sub(1)).unwrap_or(usize::MAX))
-        .map_or(0, |(_, &turn)| turn)
+        .and_then(|point| trial.golden.turns.get(usize::try_from(point.number).ok()?))
+        .map_or(0, |&turn| turn)
 }

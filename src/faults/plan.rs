@@ -1,5 +1,7 @@
 //! Which fault strikes whom, where: plain data, stored in scenarios.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Family, Kind, Parameters, Registry};
@@ -152,8 +154,29 @@ pub fn blind(
     })
 }
 
-/// A fault planned at a point that the golden run reached, so that it strikes. `records` are the
-/// points reached, `routine` names a routine by its number in the linked program. `None` when no
+/// The points a run reached, by who and what: many plans are drawn from the points of one run.
+#[derive(Clone, Debug, Default)]
+pub struct Reached(BTreeMap<(Principal, PointKind), Vec<PointRecord>>);
+
+impl Reached {
+    /// Sorts the points of a run, given in order.
+    #[must_use]
+    pub fn new(records: &[PointRecord]) -> Self {
+        let mut groups = BTreeMap::<_, Vec<PointRecord>>::new();
+        for record in records {
+            groups.entry((record.principal, record.kind)).or_default().push(*record);
+        }
+        Self(groups)
+    }
+
+    /// The points of this kind that this principal reached, in order.
+    #[must_use]
+    pub fn of(&self, principal: Principal, kind: PointKind) -> &[PointRecord] {
+        self.0.get(&(principal, kind)).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// A fault planned at a point that the golden run reached, so that it strikes. `routine` names a routine by its number in the linked program. `None` when no
 /// fault that the bias allows fits any point.
 ///
 /// The point is drawn by principal, then by kind of fault, then by place: whoever does much is not
@@ -163,20 +186,18 @@ pub fn plan_at(
     stream: &mut Stream,
     registry: &Registry,
     directory: &Directory,
-    records: &[PointRecord],
+    all: &Reached,
     routine: &dyn Fn(u16) -> Option<String>,
     wanted: Wanted,
 ) -> Option<PlannedFault> {
     let roster = directory.roster();
     let allowed =
         |principal: Principal| wanted.origin.is_none_or(|origin| origin == roster.kind(principal));
-    let mut reached: Vec<_> = records
-        .iter()
-        .filter(|record| allowed(record.principal) && is_worth_it(record))
-        .map(|record| (record.principal, record.kind))
+    let groups = all.0.iter();
+    let reached: Vec<_> = groups
+        .filter(|((principal, _), records)| allowed(*principal) && records.iter().any(is_worth_it))
+        .map(|(&who_and_what, _)| who_and_what)
         .collect();
-    reached.sort_unstable();
-    reached.dedup();
     let mut principals: Vec<_> = reached.iter().map(|(principal, _)| *principal).collect();
     principals.dedup();
     let &principal = stream.pick(&principals)?;
@@ -187,19 +208,15 @@ pub fn plan_at(
         .filter(|kind| kind.points.iter().any(|point| reached.contains(&(principal, point))))
         .collect();
     let &kind = stream.pick(&kinds)?;
-    let candidates: Vec<_> = records
-        .iter()
-        .filter(|record| {
-            record.principal == principal
-                && kind.points.contains(record.kind)
-                && is_worth_it(record)
-        })
-        .collect();
+    let points = kind.points.iter().flat_map(|point| all.of(principal, point));
+    let mut candidates: Vec<_> = points.filter(|record| is_worth_it(record)).collect();
+    candidates.sort_unstable_by_key(|record| record.number);
     let &at = stream.pick(&candidates)?;
-    Some(planned_at(stream, kind, at, records, directory, routine))
+    Some(planned_at(stream, kind, at, all.of(principal, at.kind), directory, routine))
 }
 
 /// A fault of this kind at a point that a run reached: named by who, where and the how-manieth there.
+/// `records` are the points reached, or those of the same principal and kind.
 #[must_use]
 pub fn planned_at(
     stream: &mut Stream,

@@ -53,6 +53,11 @@ impl Armed {
         Self { fault, trigger, recurrence, seen: 0, strikes: 0 }
     }
 
+    /// Whether it can never strike again, whatever is reached.
+    fn is_spent(&self) -> bool {
+        self.recurrence == Recurrence::Once && self.seen >= self.trigger.nth
+    }
+
     /// Whether the point now reached is one to strike at. Counts it when it matches.
     fn is_due(&mut self, reached: &PointRecord) -> bool {
         let wanted = &self.trigger;
@@ -84,14 +89,23 @@ pub struct Points {
 impl Points {
     /// Puts a fault in place.
     pub fn arm(&mut self, armed: Armed) {
-        self.kinds |= 1 << armed.trigger.kind as u32;
         self.armed.push(armed);
+        self.kinds = self.kinds_awaited();
+    }
+
+    fn kinds_awaited(&self) -> u32 {
+        if self.record.is_some() {
+            return u32::MAX;
+        }
+        let waiting = self.armed.iter().filter(|armed| !armed.is_spent());
+        waiting.fold(0, |kinds, armed| kinds | 1 << armed.trigger.kind as u32)
     }
 
     /// Takes all faults out again and returns them with their counts.
     pub fn disarm(&mut self) -> Vec<Armed> {
-        self.kinds = if self.record.is_some() { u32::MAX } else { 0 };
-        core::mem::take(&mut self.armed)
+        let armed = core::mem::take(&mut self.armed);
+        self.kinds = self.kinds_awaited();
+        armed
     }
 
     /// The armed faults.
@@ -103,7 +117,7 @@ impl Points {
     /// Starts to write down every point reached.
     pub fn start_recording(&mut self) {
         self.record = Some(Vec::new());
-        self.kinds = u32::MAX;
+        self.kinds = self.kinds_awaited();
     }
 
     /// Points written down so far.
@@ -114,15 +128,51 @@ impl Points {
 
     /// Stops, and returns what was written down.
     pub fn stop_recording(&mut self) -> Vec<PointRecord> {
-        self.kinds = self.armed.iter().fold(0, |kinds, a| kinds | 1 << a.trigger.kind as u32);
-        self.record.take().unwrap_or_default()
+        let record = self.record.take();
+        self.kinds = self.kinds_awaited();
+        record.unwrap_or_default()
     }
 
     /// Counts a point; whether anybody may be interested in its kind.
     #[inline(always)]
     pub fn reach(&mut self, kind: PointKind) -> bool {
         self.reached += 1;
+        self.awaits_kind(kind)
+    }
+
+    /// Whether anybody may be interested in points of this kind.
+    #[inline(always)]
+    #[must_use]
+    pub fn awaits_kind(&self, kind: PointKind) -> bool {
         self.kinds >> kind as u32 & 1 == 1
+    }
+
+    /// Whether every point is written down.
+    #[inline]
+    #[must_use]
+    pub fn is_recording(&self) -> bool {
+        self.record.is_some()
+    }
+
+    /// Whether a fault waits for such points of this principal's, wherever they are.
+    #[inline]
+    #[must_use]
+    pub fn awaits(&self, kind: PointKind, principal: Principal) -> bool {
+        self.awaiting(kind, principal).next().is_some()
+    }
+
+    /// Whether a fault waits for such points of this principal's in this routine.
+    #[inline]
+    #[must_use]
+    pub fn awaits_in(&self, kind: PointKind, principal: Principal, routine: u16) -> bool {
+        let mut awaiting = self.awaiting(kind, principal);
+        awaiting.any(|wanted| wanted.routine.is_none_or(|wanted| wanted == routine))
+    }
+
+    fn awaiting(&self, kind: PointKind, principal: Principal) -> impl Iterator<Item = &Trigger> {
+        let waiting = self.armed.iter().filter(|armed| !armed.is_spent());
+        let triggers = waiting.map(|armed| &armed.trigger);
+        triggers.filter(move |wanted| wanted.kind == kind && wanted.principal == principal)
     }
 
     /// The place in the plan of the fault that is due at this point, if any. Writes the point down
@@ -151,6 +201,7 @@ impl Points {
         self.armed.push(armed);
         let last = self.armed.len() - 1;
         self.armed.swap(index, last);
+        self.kinds = self.kinds_awaited();
     }
 
     /// How often faults struck, all together.

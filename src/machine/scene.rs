@@ -100,8 +100,17 @@ impl Machine {
         processor: Option<usize>,
         operation: &mut Operation,
     ) -> Verdict {
-        let (routine, caller) =
-            processor.map_or((NO_ROUTINE, NO_ROUTINE), |number| self.whereabouts(number));
+        // Nobody waits for most points of a kind; finding out where in the code one is takes longest.
+        let (kind, principal, all) =
+            (operation.kind, operation.principal, self.points.is_recording());
+        if !all && !self.points.awaits(kind, principal) {
+            return Verdict::Proceed;
+        }
+        let routine = processor.map_or(NO_ROUTINE, |number| self.routine_of(number));
+        if !all && !self.points.awaits_in(kind, principal, routine) {
+            return Verdict::Proceed;
+        }
+        let caller = processor.map_or(NO_ROUTINE, |number| self.caller_of(number));
         let reached = PointRecord {
             kind: operation.kind,
             principal: operation.principal,
@@ -114,7 +123,6 @@ impl Machine {
         let Some(index) = self.points.due(reached) else { return Verdict::Proceed };
         let mut armed = self.points.take(index);
         let processor = processor.unwrap_or(0);
-        let principal = operation.principal;
         let first = self.events.len();
         let mut stage = Stage { machine: self, processor, principal, changed: false };
         let before = *operation;
@@ -147,18 +155,18 @@ impl Machine {
         verdict
     }
 
-    /// The running routine and its caller, from the code and the frame chain in memory.
-    fn whereabouts(&self, number: usize) -> (u16, u16) {
-        let registers = &self.processors[number].registers;
-        let routine = self.routine_executed_at(number, registers.rip);
-        let caller = self.locate(number, VirtAddr(registers.get(Reg::Rbp).wrapping_add(8))).map_or(
-            NO_ROUTINE,
-            |phys| {
-                let back = self.memory.read(PhysAddr::truncated(phys));
-                self.routine_executed_at(number, back.wrapping_sub(super::code::STEP_BYTES))
-            },
-        );
-        (routine, caller)
+    /// The running routine, from the code in memory.
+    fn routine_of(&self, number: usize) -> u16 {
+        self.routine_executed_at(number, self.processors[number].registers.rip)
+    }
+
+    /// Its caller, from the frame chain and the code in memory.
+    fn caller_of(&self, number: usize) -> u16 {
+        let frame = self.processors[number].registers.get(Reg::Rbp);
+        self.locate(number, VirtAddr(frame.wrapping_add(8))).map_or(NO_ROUTINE, |phys| {
+            let back = self.memory.read(PhysAddr::truncated(phys));
+            self.routine_executed_at(number, back.wrapping_sub(super::code::STEP_BYTES))
+        })
     }
 
     fn routine_executed_at(&self, number: usize, at: u64) -> u16 {
