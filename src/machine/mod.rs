@@ -27,7 +27,7 @@ mod walker;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::base::{Event, PhysAddr, Principal, TraceHash, VirtAddr};
+use crate::base::{Access, Event, PhysAddr, Principal, TraceHash, VirtAddr};
 use crate::injection::Points;
 
 pub use crate::routine;
@@ -40,10 +40,10 @@ use device::Device;
 use disk::Disk;
 use flaws::Flaws;
 use iommu::Iommu;
-use memory::Memory;
+use memory::{FRAME_WORDS, Memory};
 use paging::x86_64::Controls;
 use table_frames::TableFrames;
-use tlb::{Invalidation, MayHold, RootLoad, Tlb};
+use tlb::{Grants, Invalidation, MayHold, RootLoad, Tlb};
 
 /// The bit of CR3's operand that keeps what is remembered under the number it loads. Without
 /// CR4.PCIDE it means nothing here; hardware refuses it (Intel SDM volume 3A, "MOV to CR3").
@@ -60,9 +60,24 @@ pub struct ProcessorState {
     pub tlb: Tlb,
     /// What it may remember of translations that were withdrawn.
     pub may_hold: MayHold,
+    /// Which rights its accesses need; follows from the controls.
+    grants: Grants,
 }
 
 impl ProcessorState {
+    /// Where a cached translation leads an explicit access of this kind. `None` also where it takes
+    /// [`Tlb::lookup`] or the tables to say.
+    #[inline(always)]
+    fn hit(&self, virt: u64, access: Access) -> Option<PhysAddr> {
+        if !self.grants.are_of(&self.controls) {
+            return None;
+        }
+        let registers = &self.registers;
+        let ac = registers.flags & registers::ALIGNMENT_CHECK != 0;
+        let granted = self.grants.of(access, registers.ring, ac);
+        self.tlb.hit(VirtAddr(virt), granted, matches!(access, Access::Write))
+    }
+
     /// Drops what is remembered of a page, as `invlpg` does.
     fn forget_page(&mut self, virt: VirtAddr, flaws: Flaws) {
         let invalidation = Invalidation::page(&self.controls, virt);
@@ -148,6 +163,7 @@ impl Machine {
             controls,
             tlb: Tlb::default(),
             may_hold: MayHold::default(),
+            grants: Grants::new(&controls),
         };
         Self {
             memory: Memory::new(frames),
@@ -201,6 +217,17 @@ impl Machine {
         }
         state.may_hold.load_root(&self.memory, &before, &state.controls, load);
         before.cr3
+    }
+
+    /// Ends the loading of memory: what is now is where a machine starts. Table stores before this
+    /// were nobody's.
+    pub fn settle(&mut self) {
+        self.memory.settle();
+        self.tables = TableFrames::new(self.memory.words().len() / FRAME_WORDS);
+        for state in &mut self.processors {
+            self.tables.add_root(&self.memory, state.controls.cr3);
+            state.may_hold.forget_tables(&self.memory, &state.controls);
+        }
     }
 
     /// Loads a root on a processor before anything runs.

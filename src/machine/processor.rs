@@ -12,6 +12,7 @@ use super::Machine;
 use super::code::Flow;
 use super::paging::x86_64::Request;
 use super::registers::{ALIGNMENT_CHECK, ARGUMENTS, Reg, Registers};
+use super::tlb::Grants;
 use super::trap::Trap;
 
 /// A processor of a machine, for the length of one step.
@@ -233,7 +234,19 @@ impl Processor<'_> {
     /// The page fault or general protection that the access raises.
     #[inline(always)]
     pub fn translate(&mut self, virt: u64, access: Access) -> Result<PhysAddr, Trap> {
-        let state = &self.machine.processors[self.number];
+        if let Some(phys) = self.machine.processors[self.number].hit(virt, access) {
+            return Ok(phys);
+        }
+        self.translate_slowly(virt, access)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn translate_slowly(&mut self, virt: u64, access: Access) -> Result<PhysAddr, Trap> {
+        let state = &mut self.machine.processors[self.number];
+        if !state.grants.are_of(&state.controls) {
+            state.grants = Grants::new(&state.controls);
+        }
         let request = Request {
             virt: VirtAddr(virt),
             access,
@@ -262,8 +275,45 @@ impl Processor<'_> {
     /// # Errors
     ///
     /// What the translation raises, or an injected exception.
-    #[inline]
+    #[inline(never)]
     pub fn load_at(&mut self, virt: u64, structure: Structure) -> Result<u64, Trap> {
+        let Some(phys) = self.plainly(virt, PointKind::Load, Access::Read) else {
+            return self.load_carefully(virt, structure);
+        };
+        let value = self.machine.memory.read(phys);
+        let struck = self.machine.struck;
+        let event = Event {
+            structure,
+            mask: WHOLE,
+            phys: phys.raw(),
+            virt,
+            value,
+            struck,
+            ..self.blank(EventKind::Load)
+        };
+        self.say(event);
+        Ok(value)
+    }
+
+    /// The way of most accesses: of a whole word, through a cached translation, past a point at which
+    /// nobody waits. The point is counted. `None` leaves everything as it was.
+    #[inline(always)]
+    fn plainly(&mut self, virt: u64, kind: PointKind, access: Access) -> Option<PhysAddr> {
+        let machine = &mut *self.machine;
+        let state = machine.processors.get(self.number)?;
+        // With room for the event there is no allocator to call on this way.
+        let has_room = machine.events.len() < machine.events.capacity();
+        if !virt.is_multiple_of(8) || machine.points.awaits_kind(kind) || !has_room {
+            return None;
+        }
+        let phys = state.hit(virt, access)?;
+        machine.points.reached += 1;
+        Some(phys)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn load_carefully(&mut self, virt: u64, structure: Structure) -> Result<u64, Trap> {
         let mut virt = virt;
         // A strike at this access marks this access only; one at the step marks all of the step.
         let step_is_struck = self.machine.struck;
@@ -315,9 +365,25 @@ impl Processor<'_> {
     /// # Errors
     ///
     /// What the translation raises, or an injected exception.
-    #[inline]
+    #[inline(never)]
     pub fn store_at(&mut self, virt: u64, structure: Structure, value: u64) -> Result<(), Trap> {
-        self.store_masked(virt, structure, value, WHOLE)
+        let Some(at) = self.plainly(virt, store_point(structure), Access::Write) else {
+            return self.store_masked(virt, structure, value, WHOLE);
+        };
+        let old = self.machine.write_physical(at, value);
+        let struck = self.machine.struck;
+        let event = Event {
+            structure,
+            mask: WHOLE,
+            phys: at.raw(),
+            virt,
+            value,
+            old,
+            struck,
+            ..self.blank(EventKind::Store)
+        };
+        self.say(event);
+        Ok(())
     }
 
     /// Writes the low `bytes` (1 to 8) bytes of `value` at `virt`.
@@ -335,7 +401,7 @@ impl Processor<'_> {
         self.store_masked(virt, structure, value, mask_of(bytes))
     }
 
-    #[inline]
+    #[inline(never)]
     fn store_masked(
         &mut self,
         virt: u64,
@@ -343,11 +409,7 @@ impl Processor<'_> {
         value: u64,
         mask: u8,
     ) -> Result<(), Trap> {
-        let kind = if structure as u8 == Structure::PageTable as u8 {
-            PointKind::TableStore
-        } else {
-            PointKind::Store
-        };
+        let kind = store_point(structure);
         let (mut virt, mut value, mut mask) = (virt, value, mask);
         let step_is_struck = self.machine.struck;
         if self.machine.points.reach(kind) {
@@ -592,6 +654,15 @@ impl Processor<'_> {
         let value = self.load_at(at, self.stack_structure())?;
         self.put(Reg::Rsp, at.wrapping_add(8));
         Ok(value)
+    }
+}
+
+/// The point that a store with this meaning passes.
+#[inline(always)]
+const fn store_point(structure: Structure) -> PointKind {
+    match structure {
+        Structure::PageTable => PointKind::TableStore,
+        _ => PointKind::Store,
     }
 }
 

@@ -66,6 +66,7 @@ impl Machine {
             to.controls = *controls;
             to.tlb = *tlb;
             to.may_hold = may_hold.clone();
+            to.may_hold.forget_tables(&self.memory, controls);
         }
         self.devices.clone_from(&state.devices);
         for (sector, words) in state.disk.iter().enumerate() {

@@ -14,6 +14,13 @@ impl TableMemory for Memory {
     fn entry(&self, at: PhysAddr) -> u64 {
         self.read(at)
     }
+
+    #[inline(always)]
+    fn are_eight_absent(&self, at: PhysAddr) -> bool {
+        let words = self.index(at).and_then(|first| self.words().get(first..));
+        let eight = words.and_then(|words| words.first_chunk::<8>());
+        eight.is_some_and(|eight| eight.iter().fold(0, |all, entry| all | entry) & 1 == 0)
+    }
 }
 
 impl Machine {

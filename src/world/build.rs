@@ -222,7 +222,7 @@ impl World {
             machine.disk.write(CONTENT_SECTOR, 0, component.content.unwrap_or(0));
         }
         let claims = core::mem::take(&mut machine.events);
-        machine.memory.settle();
+        machine.settle();
         let fresh = machine.checkpoint();
         Ok(Self {
             machine,

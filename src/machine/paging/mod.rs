@@ -14,12 +14,24 @@ use crate::base::{FRAME_BYTES, PhysAddr};
 pub trait TableMemory {
     /// The 8-byte entry at `at`, a multiple of 8.
     fn entry(&self, at: PhysAddr) -> u64;
+
+    /// Whether bit 0 of each of the eight entries from `at` on, a multiple of 64, is 0, when that can
+    /// be said at once: tables are mostly empty, and whoever lists them need not look at each entry.
+    #[inline(always)]
+    fn are_eight_absent(&self, _at: PhysAddr) -> bool {
+        false
+    }
 }
 
 impl<M: TableMemory + ?Sized> TableMemory for &M {
     #[inline(always)]
     fn entry(&self, at: PhysAddr) -> u64 {
         (**self).entry(at)
+    }
+
+    #[inline(always)]
+    fn are_eight_absent(&self, at: PhysAddr) -> bool {
+        (**self).are_eight_absent(at)
     }
 }
 

@@ -13,6 +13,6 @@ pub mod cache;
 pub mod invalidation;
 pub mod may_hold;
 
-pub use cache::Tlb;
+pub use cache::{Grants, Tlb};
 pub use invalidation::{Invalidation, RootLoad};
 pub use may_hold::{MayHold, Withdrawn, WithdrawnKind};

@@ -128,7 +128,14 @@ fn go(
         return Extent::Cut;
     }
     *left -= 1;
-    for index in 0..512 {
+    let mut next = 0;
+    while next < 512 {
+        if next % 8 == 0 && memory.are_eight_absent(from.at.plus(8 * next)) {
+            next += 8;
+            continue;
+        }
+        let index = next;
+        next += 1;
         let entry = Entry(memory.entry(from.at.plus(8 * index)));
         if !entry.has(Entry::P) {
             continue;

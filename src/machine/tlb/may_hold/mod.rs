@@ -14,12 +14,13 @@
 
 mod collector;
 mod index;
+mod listing;
 mod withdrawn;
 
 pub use withdrawn::{Withdrawn, WithdrawnKind};
 
 use self::collector::{Collector, still_grants};
-use self::index::Index;
+use self::listing::{Listing, slot_of};
 use super::invalidation::{Invalidation, RootLoad};
 use crate::base::{Frame, Page, PhysAddr, TraceHash};
 use crate::machine::paging::x86_64::{
@@ -38,12 +39,15 @@ const READS_MAX: usize = 1 << 12;
 pub struct MayHold {
     /// Sorted, without duplicates.
     members: Vec<Withdrawn>,
-    /// Follows from the tables in memory.
-    index: Index,
-    /// What the index was made for.
-    loaded: Option<Controls>,
+    /// The tables of the loaded root; follows from memory.
+    loaded: Option<Listing>,
+    /// Those of roots loaded before, as long as they are true.
+    known: Vec<Listing>,
     incomplete: bool,
 }
+
+/// Roots whose tables stay listed. A world has fewer processes.
+const KNOWN_MAX: usize = 16;
 
 /// Memory as it was, or will be, at one entry.
 struct Patched<'a, M> {
@@ -56,6 +60,11 @@ impl<M: TableMemory> TableMemory for Patched<'_, M> {
     #[inline(always)]
     fn entry(&self, at: PhysAddr) -> u64 {
         if at == self.at { self.value } else { self.memory.entry(at) }
+    }
+
+    #[inline(always)]
+    fn are_eight_absent(&self, at: PhysAddr) -> bool {
+        at.raw() / 64 != self.at.raw() / 64 && self.memory.are_eight_absent(at)
     }
 }
 
@@ -95,11 +104,12 @@ impl MayHold {
     #[must_use]
     #[inline]
     pub fn is_table(&self, frame: Frame) -> bool {
-        !self.index.uses_of(frame).is_empty()
+        self.loaded.as_ref().is_some_and(|listing| !listing.uses_of(frame).is_empty())
     }
 
     /// The entry at `at` changes from `old` to `new`: takes in what it granted and no longer does.
-    /// Memory may hold either value by now. A store outside the tables costs next to nothing.
+    /// Memory may hold either value by now. A store outside the tables costs next to nothing. Every
+    /// store to a table of a root that was ever loaded must be told, whichever is loaded now.
     pub fn table_store(
         &mut self,
         memory: &impl TableMemory,
@@ -108,16 +118,24 @@ impl MayHold {
         old: u64,
         new: u64,
     ) {
+        if (old | new) & Entry::P == 0 {
+            return;
+        }
         let at = PhysAddr::truncated(at.raw() & !7);
         let before = Patched { memory, at, value: old };
         let after = Patched { memory, at, value: new };
-        if self.loaded != Some(without_keys(controls)) {
-            self.relist(&before, controls);
+        self.relist(&before, controls);
+        let mut place = 0;
+        while let Some(listing) = self.known.get_mut(place) {
+            if listing.survives(at, old, new) {
+                place += 1;
+            } else {
+                self.known.remove(place);
+            }
         }
         let index = at.offset() / 8;
         let mut found = Collector::new(controls);
-        let mut relinked = false;
-        for way in self.index.uses_of(at.frame()) {
+        for way in self.loaded.as_ref().map_or(&[][..], |listing| listing.uses_of(at.frame())) {
             let was = way.found(controls, index, Entry(old));
             let is = way.found(controls, index, Entry(new));
             match (was, is) {
@@ -127,14 +145,10 @@ impl MayHold {
                 (Some(Found::Table(table)), _) => found.below(&before, &after, &table),
                 (None, _) => {}
             }
-            let table_of = |found| match found {
-                Some(Found::Table(table)) => Some(table),
-                _ => None,
-            };
-            relinked |= table_of(was) != table_of(is);
         }
         self.take_in(found);
-        if relinked {
+        if !self.loaded.as_mut().is_some_and(|listing| listing.survives(at, old, new)) {
+            self.loaded = None;
             self.relist(&after, controls);
         }
     }
@@ -161,10 +175,12 @@ impl MayHold {
         self.relist(memory, after);
         // What is tagged with this identifier and granted by its tables is no longer withdrawn.
         if after.flags.has(ControlFlags::PCIDE) {
-            let index = &self.index;
+            let loaded = &self.loaded;
             self.members.retain(|member| {
                 let is_granted = match member.kind {
-                    WithdrawnKind::Table(level) => index.holds(member, level),
+                    WithdrawnKind::Table(level) => {
+                        loaded.as_ref().is_some_and(|listing| listing.index().holds(member, level))
+                    }
                     WithdrawnKind::Leaf(size) => is_granted(memory, after, member, size),
                 };
                 member.pcid != after.pcid() || !is_granted
@@ -206,9 +222,29 @@ impl MayHold {
         }
     }
 
+    /// Forgets what is known of the tables, after they were changed without a word.
+    pub(crate) fn forget_tables(&mut self, memory: &impl TableMemory, controls: &Controls) {
+        self.known.clear();
+        if self.loaded.take().is_some() {
+            self.relist(memory, controls);
+        }
+    }
+
+    /// Makes sure that the loaded root's tables are listed.
     fn relist(&mut self, memory: &impl TableMemory, controls: &Controls) {
-        self.loaded = Some(without_keys(controls));
-        self.incomplete |= self.index.rebuild(memory, controls) == Extent::Cut;
+        if self.loaded.as_ref().is_some_and(|listing| listing.is_of(controls)) {
+            return;
+        }
+        let known = self.known.iter().position(|listing| listing.is_of(controls));
+        let listing = known
+            .map_or_else(|| Listing::new(memory, controls), |place| self.known.swap_remove(place));
+        self.incomplete |= listing.extent() == Extent::Cut;
+        if let Some(left) = self.loaded.replace(listing) {
+            if self.known.len() == KNOWN_MAX {
+                self.known.remove(0);
+            }
+            self.known.push(left);
+        }
     }
 
     /// Takes in what the root in `before` grants: all of it, or only global translations that the
@@ -225,6 +261,11 @@ impl MayHold {
         }
         let top = Level::top(before);
         let mut found = Collector::new(before);
+        let mut listing = self
+            .loaded
+            .as_mut()
+            .filter(|listing| listing.is_of(before) && listing.extent() == Extent::Complete);
+        let (mut passed, mut with_globals) = ([0; 8], [0; 8]);
         let extent = leaves(memory, before, &TableUse::root(before), READS_MAX, &mut |next| {
             match next {
                 Found::Table(table) => {
@@ -234,26 +275,40 @@ impl MayHold {
                         && before.flags == after.flags
                         && memory.entry(before.root().plus(place))
                             == memory.entry(after.root().plus(place));
-                    if is_shared {
+                    let is_bare = only_global
+                        && listing.as_ref().is_some_and(|it| it.is_without_globals(table.first));
+                    if is_shared || is_bare {
                         return Next::Past;
                     }
+                    let (word, bit) = slot_of(before, table.first);
+                    passed[word] |= bit;
                     if !only_global {
                         found.table(&table);
                     }
                 }
                 Found::Leaf { first, reach } => {
+                    let is_global = reach.is_global(before);
+                    if is_global {
+                        let (word, bit) = slot_of(before, first);
+                        with_globals[word] |= bit;
+                    }
                     let outlives_the_load = || {
                         let now = lookup(memory, after, first);
-                        reach.is_global(before)
-                            && !now.is_some_and(|now| still_grants(before, &reach, &now))
+                        !now.is_some_and(|now| still_grants(before, &reach, &now))
                     };
-                    if !only_global || outlives_the_load() {
+                    if !only_global || is_global && outlives_the_load() {
                         found.push_leaf(first, &reach);
                     }
                 }
             }
             Next::Into
         });
+        if let (Some(listing), Extent::Complete) = (&mut listing, extent) {
+            for (word, with) in passed.iter_mut().zip(with_globals) {
+                *word &= !with;
+            }
+            listing.found_without_globals(passed);
+        }
         self.incomplete |= extent == Extent::Cut;
         self.take_in(found);
     }

@@ -1,0 +1,127 @@
+//! Which rights does an access need under these controls? Worked out once, not at each access.
+
+use crate::base::{Access, Ring, VirtAddr};
+use crate::machine::paging::x86_64::{ControlFlags, Controls, Request, Rights, refusal};
+
+/// Kinds of access × ring × EFLAGS.AC.
+const CASES: usize = 12;
+
+/// For each kind of explicit access the rights that permit it: bit n for those of number n.
+///
+/// Nothing at all under protection keys and process-context identifiers, which need more than the
+/// rights to decide; then [`Tlb::lookup`](super::Tlb::lookup) does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Grants {
+    flags: ControlFlags,
+    granted: [u16; CASES],
+}
+
+#[inline(always)]
+const fn case(access: Access, ring: Ring, ac: bool) -> usize {
+    let access = match access {
+        Access::Read => 0,
+        Access::Write => 1,
+        Access::Execute => 2,
+    };
+    access * 4 + matches!(ring, Ring::User) as usize * 2 + ac as usize
+}
+
+impl Grants {
+    /// What the rights permit under these controls.
+    #[must_use]
+    pub fn new(controls: &Controls) -> Self {
+        let mut granted = [0; CASES];
+        let undecided = ControlFlags::PKE | ControlFlags::PKS | ControlFlags::PCIDE;
+        if controls.flags.without(undecided) != controls.flags {
+            return Self { flags: controls.flags, granted };
+        }
+        for access in [Access::Read, Access::Write, Access::Execute] {
+            for ring in [Ring::Kernel, Ring::User] {
+                for ac in [false, true] {
+                    let request = Request { ac, ..Request::new(VirtAddr(0), access, ring) };
+                    granted[case(access, ring, ac)] = (0..16).fold(0, |set, bits| {
+                        let refused = refusal(controls, &request, Rights::from_bits(bits), 0);
+                        set | u16::from(refused.is_none()) << bits
+                    });
+                }
+            }
+        }
+        Self { flags: controls.flags, granted }
+    }
+
+    /// Whether they are those of these controls.
+    #[must_use]
+    #[inline(always)]
+    pub fn are_of(&self, controls: &Controls) -> bool {
+        self.flags == controls.flags
+    }
+
+    /// The rights that permit such an access.
+    #[must_use]
+    #[inline(always)]
+    pub fn of(&self, access: Access, ring: Ring, ac: bool) -> u16 {
+        self.granted[case(access, ring, ac)]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::{PhysAddr, Stream};
+    use crate::machine::memory::Memory;
+    use crate::machine::paging::x86_64::walk;
+    use crate::machine::tlb::Tlb;
+
+    /// One user page of each of sixteen sets of rights, as far as entries can express them.
+    fn tables() -> Memory {
+        let mut memory = Memory::new(8);
+        let mut put = |frame: u64, slot: u64, entry: u64| {
+            memory.write(PhysAddr::truncated(frame * 4096 + slot * 8), entry);
+        };
+        put(1, 0, 2 << 12 | 0x67);
+        put(2, 0, 3 << 12 | 0x67);
+        put(3, 0, 4 << 12 | 0x67);
+        for slot in 0..16 {
+            let xd = if slot & 4 == 0 { 0 } else { 1 << 63 };
+            let dirty = if slot & 8 == 0 { 0 } else { 0x40 };
+            put(4, slot, 5 << 12 | 0x21 | slot << 1 & 6 | dirty | xd);
+        }
+        memory
+    }
+
+    #[test]
+    fn a_hit_is_what_a_lookup_finds_under_any_controls() {
+        let memory = tables();
+        let mut stream: Stream = crate::base::Seed(3).stream("grants", 0);
+        let mut hits = 0;
+        for _ in 0..20_000 {
+            let flags =
+                ControlFlags::from_bits(u16::try_from(stream.below(1 << 10)).expect("small"));
+            let controls = Controls {
+                cr3: 1 << 12,
+                flags: flags.without(ControlFlags::LA57),
+                ..Controls::default()
+            };
+            let access = [Access::Read, Access::Write, Access::Execute][stream.index(3)];
+            let ring = [Ring::Kernel, Ring::User][stream.index(2)];
+            let ac = stream.index(2) == 1;
+            let virt = VirtAddr(stream.below(16) << 12 | 0x120);
+            let request = Request { ac, ..Request::new(virt, access, ring) };
+            let filler = Request::new(virt, Access::Read, Ring::Kernel);
+            let mut tlb = Tlb::default();
+            if let Ok(found) = walk(&memory, &controls, &filler) {
+                tlb.fill(&controls, &filler, &found);
+            }
+
+            let granted = Grants::new(&controls).of(access, ring, ac);
+            let hit = tlb.hit(virt, granted, access == Access::Write);
+
+            let found = tlb.lookup(&controls, &request);
+            let undecided = ControlFlags::PKE | ControlFlags::PKS | ControlFlags::PCIDE;
+            let is_decided = flags.without(undecided) == flags;
+            assert_eq!(hit, found.filter(|_| is_decided), "{flags:?} {access:?} {ring:?} {ac}");
+            hits += u32::from(hit.is_some());
+        }
+        assert!(hits > 500, "only {hits} hits");
+    }
+}
