@@ -51,8 +51,10 @@ impl Authority {
             & (rights.structure as u8 == event.structure as u8)
             & !rights.is_watched
             & !event.struck;
-        if !is_plain || self.state.corrupt_words != 0 {
+        if !is_plain {
             self.unusual_store(event, word);
+        } else if self.state.corrupt_words != 0 && self.corrupt[word] & event.mask != 0 {
+            self.clear_corrupt(word, event.mask);
         }
     }
 
@@ -84,6 +86,7 @@ impl Authority {
         keep(&mut self.trespasses, trespass);
     }
 
+    #[cold]
     fn consume_run(&mut self, event: &Event, first: usize, len: usize) {
         for word in first..(first + len).min(self.words.len()) {
             if self.corrupt[word] != 0 {

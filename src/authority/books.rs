@@ -173,10 +173,16 @@ impl Runs {
         }
         let first = self.at;
         let number = authority.words[first];
-        let len = authority.words[first..self.end]
+        let rest = &authority.words[first..self.end];
+        // A page is usually one run: many words are compared at once.
+        let alike = rest.chunks_exact(32).take_while(|words| {
+            words.iter().fold(0, |differing, &other| differing | (other ^ number)) == 0
+        });
+        let alike = 32 * alike.count();
+        let len = rest[alike..]
             .iter()
             .position(|&other| other != number)
-            .unwrap_or(self.end - first);
+            .map_or(rest.len(), |more| alike + more);
         self.at = first + len;
         Some((first, len, number))
     }

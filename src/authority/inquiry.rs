@@ -194,6 +194,20 @@ impl Authority {
         &self.observations
     }
 
+    /// How many records there are in the lists that [`marks`](Self::marks) is about: another number
+    /// says that there is something new.
+    #[inline]
+    #[must_use]
+    pub fn record_count(&self) -> usize {
+        self.trespasses.len()
+            + self.false_claims.len()
+            + self.table_stores.len()
+            + self.bound.len()
+            + self.disclosures.len()
+            + self.residues.len()
+            + self.consumptions.len()
+    }
+
     /// The present ends of the lists of records.
     #[must_use]
     pub fn marks(&self) -> Marks {

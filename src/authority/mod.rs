@@ -199,8 +199,16 @@ impl Authority {
 impl Witness for Authority {
     #[inline]
     fn event(&mut self, event: &Event) {
+        self.note(event.kind, event);
+    }
+}
+
+impl Authority {
+    /// As [`event`](Witness::event), for a caller that knows the event's kind beforehand.
+    #[inline(always)]
+    pub fn note(&mut self, kind: EventKind, event: &Event) {
         self.state.ordinal += 1;
-        match event.kind {
+        match kind {
             EventKind::Step => self.step(event),
             EventKind::Load => self.load(event),
             EventKind::Store => self.store(event),
@@ -208,9 +216,7 @@ impl Witness for Authority {
             _ => self.rarer(event),
         }
     }
-}
 
-impl Authority {
     #[inline(never)]
     fn rarer(&mut self, event: &Event) {
         match event.kind {

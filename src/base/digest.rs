@@ -37,6 +37,15 @@ impl TraceHash {
         self.b = fold(self.b ^ y, LANE_B ^ x.rotate_left(32)).wrapping_add(x);
     }
 
+    /// Takes in an event's words: two multiplications, the price of the inner loop.
+    #[inline(always)]
+    pub const fn absorb_event(&mut self, words: [u64; 5]) {
+        let [head, phys, virt, value, old] = words;
+        let (a, b) = (self.a, self.b);
+        self.a = fold(a ^ head ^ phys.rotate_left(20), LANE_A ^ virt).wrapping_add(b);
+        self.b = fold(b ^ value, LANE_B ^ old).wrapping_add(a.rotate_left(32));
+    }
+
     /// Takes in bytes, eight at a time, with their number.
     pub fn absorb_bytes(&mut self, bytes: &[u8]) {
         for chunk in bytes.chunks(8) {

@@ -94,7 +94,10 @@ pub enum EventKind {
 }
 
 /// One thing that happened. Every event is folded into the trace hash.
+///
+/// Laid out so that its small fields are the first word of [`words`](Self::words) as they lie.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(C)]
 pub struct Event {
     /// What happened.
     pub kind: EventKind,

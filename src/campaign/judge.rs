@@ -190,20 +190,39 @@ const RARE: u64 = 1 << EventKind::Strike as u64
     | 1 << EventKind::Reset as u64
     | 1 << EventKind::ProcessEnded as u64;
 
-impl Witness for Judge {
-    #[inline]
-    fn event(&mut self, event: &Event) {
-        let [head, phys, virt, value, old] = event.words();
-        self.notes.trace.absorb(head ^ phys.rotate_left(20), virt);
-        self.notes.trace.absorb(value, old);
-        self.notes.events += 1;
-        if event.kind == EventKind::Step {
-            self.notes.last_step[usize::from(event.processor & 7)] = event.virt;
-        }
-        if RARE >> event.kind as u64 & 1 == 1 || event.struck {
+impl Judge {
+    /// What books and record do with an event of this kind, which the caller knows.
+    #[inline(always)]
+    fn take(&mut self, kind: EventKind, event: &Event) {
+        if RARE >> kind as u64 & 1 == 1 || event.struck {
             self.rare(event);
         }
-        self.authority.event(event);
-        self.record.event(event);
+        self.authority.note(kind, event);
+        self.record.note(kind, event);
+    }
+
+    #[inline(never)]
+    fn take_any(&mut self, event: &Event) {
+        self.take(event.kind, event);
+    }
+}
+
+impl Witness for Judge {
+    // Four kinds make up nearly all events. Asked for the kind once, each of them goes straight to
+    // what books and record do for it.
+    #[inline(always)]
+    fn event(&mut self, event: &Event) {
+        self.notes.trace.absorb_event(event.words());
+        self.notes.events += 1;
+        match event.kind {
+            EventKind::Load => self.take(EventKind::Load, event),
+            EventKind::Store => self.take(EventKind::Store, event),
+            EventKind::Step => {
+                self.notes.last_step[usize::from(event.processor & 7)] = event.virt;
+                self.take(EventKind::Step, event);
+            }
+            EventKind::KernelPush => self.take(EventKind::KernelPush, event),
+            _ => self.take_any(event),
+        }
     }
 }

@@ -178,11 +178,18 @@ impl World {
     fn choose(&self) -> Option<usize> {
         let processors = &self.machine.processors;
         let count = processors.len();
-        let first = self.schedule.draw(self.machine.clock) % count;
-        (0..count).map(|turn| (first + turn) % count).find(|&number| {
+        let mut number = self.schedule.draw(self.machine.clock);
+        while number >= count {
+            number -= count;
+        }
+        for _ in 0..count {
             let registers = &processors[number].registers;
-            !registers.halted || registers.pending != 0
-        })
+            if !registers.halted || registers.pending != 0 {
+                return Some(number);
+            }
+            number = if number + 1 == count { 0 } else { number + 1 };
+        }
+        None
     }
 
     /// Lets the clock interrupt a processor that works, when it is time.
@@ -213,6 +220,16 @@ impl World {
     fn tell(&mut self, witness: &mut impl Witness) {
         for event in &self.machine.events {
             witness.event(event);
+        }
+        if self.machine.stopped {
+            self.note_stop();
+        }
+        self.machine.events.clear();
+    }
+
+    #[cold]
+    fn note_stop(&mut self) {
+        for event in &self.machine.events {
             match event.kind {
                 // The world goes on while a processor does.
                 EventKind::BugCheck if self.machine.stopped => {
@@ -222,7 +239,6 @@ impl World {
                 _ => {}
             }
         }
-        self.machine.events.clear();
     }
 
     /// Says that the machine starts, and repeats what the loader handed out.

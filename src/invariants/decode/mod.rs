@@ -62,6 +62,16 @@ pub fn user_leaves(memory: &Memory, root: u64) -> (Vec<Leaf>, bool) {
     (found, is_complete)
 }
 
+/// Entries that are looked at together: most are not for user mode.
+const AT_ONCE: usize = 16;
+
+/// Whether none of the entries from `at` on lets user mode through. Says no outside memory.
+fn none_is_for_user(memory: &Memory, at: u64) -> bool {
+    let first = usize::try_from(at / 8).unwrap_or(usize::MAX);
+    let some = memory.words().get(first..).and_then(|words| words.first_chunk::<AT_ONCE>());
+    some.is_some_and(|some| !some.iter().fold(false, |any, &entry| any | is_for_user(entry)))
+}
+
 fn descend(
     memory: &Memory,
     table: u64,
@@ -76,12 +86,18 @@ fn descend(
     }
     *left -= 1;
     let shift = 12 + 9 * (level - 1);
-    for index in 0..ENTRIES {
+    let mut index = 0;
+    while index < ENTRIES {
+        if index % AT_ONCE as u64 == 0 && none_is_for_user(memory, table + index * 8) {
+            index += AT_ONCE as u64;
+            continue;
+        }
         let entry = word(memory, table + index * 8);
+        let virt = base | index << shift;
+        index += 1;
         if !is_for_user(entry) {
             continue;
         }
-        let virt = base | index << shift;
         let rights = (rights.0 && entry & WRITABLE != 0, rights.1 && entry & NO_EXECUTE == 0);
         if level == 1 || level < 4 && entry & LARGE != 0 {
             let bytes = 1 << shift;

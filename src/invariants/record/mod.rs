@@ -19,6 +19,8 @@ pub struct RecordState {
     delivering: [bool; PROCESSORS],
     is_stopped: bool,
     marks: Marks,
+    /// How many records these are.
+    records: usize,
     /// How often user mappings, or what may be mapped, have changed.
     epoch: u64,
     /// At which of these changes each process went back to user mode last.
@@ -53,6 +55,7 @@ impl Record {
             delivering: [false; PROCESSORS],
             is_stopped: false,
             marks: Marks::default(),
+            records: 0,
             epoch: 1,
             seen: [0; Principal::COUNT_MAX],
         };
@@ -120,6 +123,7 @@ impl Record {
     /// Goes back.
     pub fn restore(&mut self, state: &RecordState) {
         self.state = *state;
+        self.news = state.marks;
         self.kinds = Kinds::NONE;
         self.events.clear();
         self.suspects.clear();
@@ -129,13 +133,14 @@ impl Record {
     /// Takes stock after a step: which kinds of news there are.
     #[inline]
     pub(super) fn settle(&mut self, machine: &Machine, authority: &Authority) -> Kinds {
-        self.news = authority.marks();
-        if self.news != self.state.marks {
+        let records = authority.record_count();
+        if records != self.state.records {
+            self.state.records = records;
+            self.news = authority.marks();
             self.books_news(authority);
         }
-        for (processor, state) in machine.processors.iter().enumerate() {
-            let user_mode = state.registers.ring == Ring::User;
-            if self.state.user_mode.get(processor) != Some(&user_mode) {
+        for (state, &user_mode) in machine.processors.iter().zip(&self.state.user_mode) {
+            if user_mode != (state.registers.ring == Ring::User) {
                 self.kinds = self.kinds.with(Kinds::MODE_MISMATCH);
             }
         }
@@ -202,6 +207,7 @@ impl Record {
         self.kinds = self.kinds.with(Kinds::SUSPECT);
     }
 
+    #[inline(never)]
     fn rarer(&mut self, event: &Event) {
         let processor = usize::from(event.processor) % PROCESSORS;
         match event.kind {
@@ -231,11 +237,19 @@ impl Record {
 impl Witness for Record {
     #[inline]
     fn event(&mut self, event: &Event) {
+        self.note(event.kind, event);
+    }
+}
+
+impl Record {
+    /// As [`event`](Witness::event), for a caller that knows the event's kind beforehand.
+    #[inline(always)]
+    pub fn note(&mut self, kind: EventKind, event: &Event) {
         let processor = usize::from(event.processor) % PROCESSORS;
         let is_system = VirtAddr(event.virt).is_system();
-        match event.kind {
+        match kind {
             EventKind::Step | EventKind::Load | EventKind::Store => {
-                if event.kind == EventKind::Step {
+                if kind == EventKind::Step {
                     self.state.delivering[processor] = false;
                 }
                 let is_beyond = is_system

@@ -87,6 +87,8 @@ impl Findings {
 /// The invariants in force.
 pub struct Registry {
     invariants: Vec<Box<dyn Invariant>>,
+    /// What each of them wants to hear of.
+    wanted: Vec<Kinds>,
     kinds: Kinds,
 }
 
@@ -100,7 +102,7 @@ impl Registry {
     /// None at all.
     #[must_use]
     pub fn none() -> Self {
-        Self { invariants: Vec::new(), kinds: Kinds::NONE }
+        Self { invariants: Vec::new(), wanted: Vec::new(), kinds: Kinds::NONE }
     }
 
     /// All that this crate brings.
@@ -136,6 +138,7 @@ impl Registry {
     #[must_use]
     pub fn with(mut self, invariant: impl Invariant + 'static) -> Self {
         self.kinds = self.kinds.with(invariant.kinds());
+        self.wanted.push(invariant.kinds());
         self.invariants.push(Box::new(invariant));
         self
     }
@@ -144,8 +147,8 @@ impl Registry {
     #[must_use]
     pub fn only(mut self, names: &[&str]) -> Self {
         self.invariants.retain(|invariant| names.contains(&invariant.name()));
-        let kinds = self.invariants.iter().map(|invariant| invariant.kinds());
-        self.kinds = kinds.fold(Kinds::NONE, Kinds::with);
+        self.wanted = self.invariants.iter().map(|invariant| invariant.kinds()).collect();
+        self.kinds = self.wanted.iter().copied().fold(Kinds::NONE, Kinds::with);
         self
     }
 
@@ -191,11 +194,14 @@ impl Registry {
         findings: &mut Findings,
     ) {
         let evidence = Evidence::new(machine, authority, map, record);
-        self.each(&evidence, findings, |invariant, findings| {
-            if invariant.kinds().meets(kinds) {
+        findings.clock = machine.clock;
+        for (invariant, wanted) in self.invariants.iter().zip(&self.wanted) {
+            if wanted.meets(kinds) {
+                findings.asked = Some((invariant.name(), invariant.scope()));
                 invariant.check(&evidence, findings);
             }
-        });
+        }
+        findings.asked = None;
     }
 
     /// To be called when the run has come to rest, after the last step.
