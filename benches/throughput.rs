@@ -3,6 +3,14 @@
 //!     cargo bench --bench throughput
 //!
 //! Nothing is asserted. Each row is the least, the median and the most of several repetitions.
+//!
+//! Instructions instead of time: one of them alone under callgrind, with two numbers of runs (or of
+//! experiments) to subtract the set-up:
+//!
+//!     cargo bench --bench throughput --no-run
+//!     valgrind --tool=callgrind --callgrind-out-file=/dev/null target/release/deps/throughput-… checked 20
+//!
+//! (`counted`, `hashed`, `checked` or `forked`; it prints how many events there were.)
 
 use std::time::Duration;
 use std::time::Instant;
@@ -32,11 +40,19 @@ impl Witness for Counts {
     }
 }
 
+/// How long this thread was on a processor, which is what "per core" means on a machine that others
+/// use too. `None` where the system does not say.
+fn on_processor() -> Option<Duration> {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    text.split(' ').next()?.parse().ok().map(Duration::from_nanos)
+}
+
 #[allow(clippy::disallowed_methods, reason = "a benchmark measures the host's time")]
 fn timed<R>(work: impl FnOnce() -> R) -> (Duration, R) {
-    let start = Instant::now();
+    let (start, before) = (Instant::now(), on_processor());
     let result = work();
-    (start.elapsed(), result)
+    let elapsed = start.elapsed();
+    (before.zip(on_processor()).map_or(elapsed, |(before, after)| after - before), result)
 }
 
 fn row(name: &str, mut values: Vec<f64>) {
@@ -51,7 +67,54 @@ fn standard() -> Scenario {
     Scenario::from_bytes(builtin.text.as_bytes()).expect("it is sound")
 }
 
+/// One kind of work, a number of times, for callgrind. Prints the events in it.
+fn alone(what: &str, count: u32) {
+    let registries = Registries::default();
+    let scenario = standard();
+    let mut events = 0;
+    if what == "forked" {
+        let options =
+            SeriesOptions { experiments: count, seed: Seed(1), kinds: Vec::new(), only: None };
+        let series = Series::new(&scenario, &options, &registries).expect("it builds");
+        series
+            .run(|trial, case| {
+                let before = case.outcome.activation.first.unwrap_or(0);
+                events += trial.judge.events().saturating_sub(before);
+                std::hint::black_box(case.outcome.class());
+            })
+            .expect("the faults are made");
+    } else {
+        let mut trial = Trial::new(&scenario, &registries).expect("it builds");
+        let mut counts = Counts::default();
+        for _ in 0..count {
+            trial.rewind();
+            match what {
+                "checked" => {
+                    std::hint::black_box(trial.run(&[]).expect("an empty plan is made"));
+                    events += trial.judge.events();
+                }
+                "hashed" => {
+                    trial.world.run(&mut trial.judge, u64::MAX);
+                    events += trial.judge.events();
+                }
+                _ => {
+                    trial.world.run(&mut counts, u64::MAX);
+                }
+            }
+        }
+        events += counts.events;
+    }
+    println!("{count} {what}: {events} events");
+}
+
 fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [what, count] = arguments.as_slice()
+        && let Ok(count) = count.parse()
+    {
+        alone(what, count);
+        return;
+    }
     let scenario = standard();
     let mut world =
         World::build_with(&scenario.configuration, &ringfence::world::components::drivers())
@@ -65,7 +128,9 @@ fn main() {
         counts.events, counts.calls, counts.requests
     );
 
-    println!("{:<52} {:>12} {:>12} {:>12}", "on one core, per second", "least", "median", "most");
+    let clock = if on_processor().is_some() { "on a processor" } else { "by the wall clock" };
+    let heading = format!("per second {clock}, one thread");
+    println!("{heading:<52} {:>12} {:>12} {:>12}", "least", "median", "most");
     let mut bare = Vec::new();
     let mut checked = Vec::new();
     let mut judge = Judge::new(world.machine.memory.words().len(), world.roster().clone());
