@@ -5,7 +5,7 @@
 //! the creating process under the same value, with no more rights; or the system made it at boot.
 //! Rights that go beyond are not entered, so that a use of them shows too.
 
-use crate::base::{Event, Principal};
+use crate::base::{Event, Principal, TraceHash};
 
 use super::record::Falsehood;
 use super::{Authority, keep};
@@ -25,6 +25,12 @@ pub(super) struct Use {
     context: Principal,
     object: u64,
     rights: u64,
+}
+
+impl Use {
+    pub(super) fn absorb(&self, hash: &mut TraceHash) {
+        hash.absorb(self.object, self.rights << 8 | u64::from(self.context.0));
+    }
 }
 
 impl Authority {

@@ -18,7 +18,7 @@
 //! anything with anybody may also see another order of things, because whoever it shares with now
 //! runs at other times: [`Authority::has_shared_resources`].
 
-use crate::base::{Event, Principal, PrincipalKind, PrincipalSet};
+use crate::base::{Event, Principal, PrincipalKind, PrincipalSet, TraceHash};
 
 use super::Authority;
 use super::books::Undo;
@@ -30,6 +30,13 @@ pub(super) struct Resource {
     driver: Principal,
     file: u64,
     pub(super) users: PrincipalSet,
+}
+
+impl Resource {
+    pub(super) fn absorb(&self, hash: &mut TraceHash) {
+        hash.absorb(self.file, u64::from(self.driver.0));
+        hash.absorb(self.users.0, 0);
+    }
 }
 
 /// The influence relation of a whole run, to be set beside another run of the same world: what a fault

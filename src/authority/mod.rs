@@ -15,6 +15,7 @@
 //! | `influence` | who may influence whom? |
 //! | [`requests`] | which requests are open, and who has them? |
 //! | `inquiry` | what do the books say? |
+//! | `prospects` | what decides what they will say? |
 //! | [`observation`] | what did each principal see? |
 //! | [`record`] | what was found out? |
 
@@ -25,6 +26,7 @@ mod handles;
 mod influence;
 mod inquiry;
 pub mod observation;
+mod prospects;
 pub mod record;
 pub mod region;
 pub mod requests;

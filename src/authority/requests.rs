@@ -4,7 +4,7 @@
 //! last has it; a driver host that ends has none any more, and neither has anybody who waited for
 //! that host.
 
-use crate::base::{Event, Principal, PrincipalKind, Structure};
+use crate::base::{Event, Principal, PrincipalKind, Structure, TraceHash};
 
 use super::{Authority, RECORDS_MAX, keep};
 
@@ -31,6 +31,14 @@ pub(super) struct Passage {
     /// For which device object.
     device: u64,
     fate: Fate,
+}
+
+impl Passage {
+    pub(super) fn absorb(&self, hash: &mut TraceHash) {
+        let who = u64::from(self.requestor.0) | u64::from(self.holder.0) << 8;
+        hash.absorb(self.phys, self.device);
+        hash.absorb(who, self.fate as u64);
+    }
 }
 
 /// A request that nobody will ever answer.

@@ -1,6 +1,6 @@
 //! The small part of the books: plain data that a checkpoint copies.
 
-use crate::base::{Principal, PrincipalSet, Ring, Roster};
+use crate::base::{Principal, PrincipalSet, Ring, Roster, TraceHash};
 
 /// Processors whose mode is followed.
 const PROCESSORS: usize = 8;
@@ -94,6 +94,21 @@ impl State {
         self.flags = BOOTING;
         self.user_mode = [false; PROCESSORS];
         self.asking = [Asking::default(); Principal::COUNT_MAX];
+    }
+
+    /// Takes in what decides about events to come, but for what is asked and was returned.
+    pub(super) fn absorb(&self, hash: &mut TraceHash) {
+        let modes =
+            (0..).zip(self.user_mode).fold(0, |bits, (n, user)| bits | u64::from(user) << n);
+        hash.absorb(u64::from(self.flags), modes);
+        let LastLoad { word, mask, value } = self.last_load;
+        hash.absorb(u64::from(word) << 8 | u64::from(mask), value);
+        for (direct, object) in self.direct.iter().zip(self.objects) {
+            hash.absorb(direct.0, object);
+        }
+        hash.absorb(self.alive.0, self.ended.0);
+        hash.absorb(self.critical.0, self.restarted.0);
+        hash.absorb(self.disabled, self.requests_from as u64);
     }
 
     /// A processor begins to deliver: until it has, it reads the kernel's tables and pushes on the

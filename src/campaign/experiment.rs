@@ -8,7 +8,8 @@ use crate::outcome::{Activation, Availability, Detection, Integrity, Outcome, Vi
 use crate::world::{Rest, World};
 
 use super::golden::Golden;
-use super::judge::Judge;
+use super::judge::{FirstAlarm, Judge};
+use super::milestones::Joined;
 use super::watch::Watch;
 
 /// Steps a run may take beyond twice what the golden run took, before it counts as hung.
@@ -26,6 +27,16 @@ pub enum AfterStop {
     BootWhenChanged,
 }
 
+/// How far a run is followed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Course {
+    /// To its end.
+    Full,
+    /// To its end, or to where it stands in every respect where the golden run stood: what follows is
+    /// known. World and judge are left there.
+    UntilJoined,
+}
+
 /// Runs a world with armed faults to its end and says what became of it. World, judge and watch stand
 /// where the golden run stood before the first strike, or at the beginning.
 pub fn conclude(
@@ -35,13 +46,29 @@ pub fn conclude(
     golden: &Golden,
     armed: Vec<Armed>,
     after_stop: AfterStop,
+    course: Course,
 ) -> Outcome {
     for fault in armed {
         world.machine.points.arm(fault);
     }
     let patience = PATIENCE + TURNS * u64::from(world.configuration().machine.clock_interval);
     world.set_steps_max(world.machine.clock.max(golden.clock) + golden.clock + patience);
-    let first = run_to_rest(world, judge, watch, golden);
+    let way = run_to_rest(world, judge, watch, golden, course);
+    let first = match way {
+        Way::Rest(rest) => rest,
+        Way::Joined(joined) => {
+            let outcome = describe_joined(
+                world,
+                judge,
+                watch,
+                golden,
+                world.machine.points.strikes(),
+                joined,
+            );
+            drop(world.machine.points.disarm());
+            return outcome;
+        }
+    };
     let crash = crash_of(world, first);
     let mut last = first;
     let mut stops = u8::from(crash.is_some());
@@ -49,26 +76,51 @@ pub fn conclude(
         while crash_of(world, last).is_some() && stops < world.configuration().boots_max {
             world.reboot();
             world.set_steps_max(world.machine.clock + 2 * golden.clock + patience);
-            last = run_to_rest(world, judge, watch, golden);
+            let Way::Rest(rest) = run_to_rest(world, judge, watch, golden, Course::Full) else {
+                break;
+            };
+            last = rest;
             stops += u8::from(crash_of(world, last).is_some());
         }
     }
     let loops = stops >= world.configuration().boots_max && world.configuration().boots_max > 1;
-    let faults = world.machine.points.disarm();
-    let strikes = faults.iter().map(|fault| fault.strikes).sum();
-    describe(world, judge, watch, golden, strikes, first, crash.filter(|_| true), loops)
+    let strikes = world.machine.points.strikes();
+    drop(world.machine.points.disarm());
+    describe(world, judge, watch, golden, strikes, first, crash, loops)
 }
 
-fn run_to_rest(world: &mut World, judge: &mut Judge, watch: &mut Watch, golden: &Golden) -> Rest {
+enum Way {
+    Rest(Rest),
+    Joined(Joined),
+}
+
+fn run_to_rest(
+    world: &mut World,
+    judge: &mut Judge,
+    watch: &mut Watch,
+    golden: &Golden,
+    course: Course,
+) -> Way {
+    let next_after = |clock: u64| match course {
+        Course::Full => u64::MAX,
+        Course::UntilJoined => golden.milestones.next(clock + 1),
+    };
+    let mut next = next_after(world.machine.clock);
     let rest = loop {
         let rest = world.step(judge);
         watch.after_step(world, judge);
         if let Some(rest) = rest {
             break rest;
         }
+        if world.machine.clock >= next {
+            if let Some(joined) = golden.milestones.joined(world, judge) {
+                return Way::Joined(joined);
+            }
+            next = next_after(world.machine.clock);
+        }
     };
     watch.at_rest(world, judge, rest, Some(golden));
-    rest
+    Way::Rest(rest)
 }
 
 /// The crash a rest means, with the parameters the kernel left in memory.
@@ -151,34 +203,71 @@ fn describe(
 
     let victims = victims(judge);
     Outcome {
-        activation: Activation {
-            strikes,
-            first: judge.strike().map(|strike| strike.ordinal),
-            by: judge.strike().map(|strike| name(strike.by)),
-            routine: judge.strike().and_then(|strike| {
-                let (routine, _) =
-                    world.machine.program.locate(crate::base::VirtAddr(strike.rip))?;
-                (strike.point != PointKind::Dma).then(|| routine.routine.name.to_owned())
-            }),
-        },
+        activation: activation(world, judge, strikes),
         integrity: integrity(world, judge, &victims, !deviated.is_empty()),
         victims,
         deviated: deviated.into_iter().map(name).collect(),
         availability: availability(world, judge, golden, first, crash, loops, differing),
         disclosed: judge.authority.disclosures().len() as u64,
-        detection: judge.alarm().zip(judge.strike()).map(|(alarm, strike)| Detection {
-            by: if alarm.is_bug_check {
-                format!("bug check {:#x}", alarm.number)
-            } else {
-                vector_name(alarm.number).to_owned()
-            },
-            steps: alarm.ordinal - strike.ordinal,
-            blamed: name(alarm.blamed),
-            did: name(strike.by),
-        }),
+        detection: detection(world, judge, judge.alarm()),
         guarantees,
         exposures,
     }
+}
+
+/// As [`describe`], of a run that goes on as the golden run did.
+fn describe_joined(
+    world: &World,
+    judge: &Judge,
+    watch: &Watch,
+    golden: &Golden,
+    strikes: u64,
+    joined: Joined,
+) -> Outcome {
+    let is_contained = is_contained(world, judge);
+    let promised = |scope: Scope| is_contained || scope == Scope::Always;
+    let victims = victims(judge);
+    Outcome {
+        activation: activation(world, judge, strikes),
+        integrity: integrity(world, judge, &victims, false),
+        victims,
+        deviated: Vec::new(),
+        availability: match golden.devices_disabled {
+            0 => Availability::Unaffected,
+            _ => Availability::DeviceDisabled,
+        },
+        disclosed: judge.authority.disclosures().len() as u64,
+        detection: detection(world, judge, judge.alarm().or(joined.alarm)),
+        guarantees: watch.names(promised),
+        exposures: watch.names(|scope| !promised(scope)),
+    }
+}
+
+fn activation(world: &World, judge: &Judge, strikes: u64) -> Activation {
+    let name = |principal: Principal| world.roster().name(principal).to_owned();
+    Activation {
+        strikes,
+        first: judge.strike().map(|strike| strike.ordinal),
+        by: judge.strike().map(|strike| name(strike.by)),
+        routine: judge.strike().and_then(|strike| {
+            let (routine, _) = world.machine.program.locate(crate::base::VirtAddr(strike.rip))?;
+            (strike.point != PointKind::Dma).then(|| routine.routine.name.to_owned())
+        }),
+    }
+}
+
+fn detection(world: &World, judge: &Judge, alarm: Option<FirstAlarm>) -> Option<Detection> {
+    let name = |principal: Principal| world.roster().name(principal).to_owned();
+    alarm.zip(judge.strike()).map(|(alarm, strike)| Detection {
+        by: if alarm.is_bug_check {
+            format!("bug check {:#x}", alarm.number)
+        } else {
+            vector_name(alarm.number).to_owned()
+        },
+        steps: alarm.ordinal - strike.ordinal,
+        blamed: name(alarm.blamed),
+        did: name(strike.by),
+    })
 }
 
 /// The guarantee that a user-mode fault changes nobody else's results beyond the influence relation.

@@ -7,6 +7,7 @@ use crate::invariants::Violation;
 use crate::world::{Rest, World};
 
 use super::judge::{Endings, Judge};
+use super::milestones::Milestones;
 
 /// What an undisturbed run came to, to compare others with.
 #[derive(Clone, Debug)]
@@ -33,6 +34,10 @@ pub struct Golden {
     pub alive: PrincipalSet,
     /// What the invariants found.
     pub violations: Vec<Violation>,
+    /// Devices that were given up.
+    pub devices_disabled: u64,
+    /// Where it stood now and then.
+    pub milestones: Milestones,
 }
 
 impl Golden {
@@ -42,9 +47,11 @@ impl Golden {
         world.machine.points.start_recording();
         let mut turns = Vec::new();
         let mut turn = 0;
+        let mut milestones = Milestones::default();
         let rest = loop {
-            let rest = world.step(judge);
+            let rest = world.step(&mut (&mut *judge, &mut milestones));
             watch.after_step(world, judge);
+            milestones.pass(world, judge);
             turns.resize(world.machine.points.recorded(), turn);
             turn += 1;
             if let Some(rest) = rest {
@@ -53,6 +60,8 @@ impl Golden {
         };
         watch.at_rest(world, judge, rest, None);
         let points = world.machine.points.stop_recording();
+        let is_sound = watch.is_ours() && watch.violations().is_empty();
+        milestones.end(judge, rest, is_sound);
         Self {
             points,
             turns,
@@ -65,6 +74,8 @@ impl Golden {
             endings: *judge.endings(),
             alive: judge.authority.alive(),
             violations: watch.violations().to_vec(),
+            devices_disabled: judge.authority.devices_disabled(),
+            milestones,
         }
     }
 }

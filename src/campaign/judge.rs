@@ -1,7 +1,7 @@
 //! Who watches a run: the books, the trace hash, and the few facts that outcomes need.
 
 use crate::authority::{self, Authority};
-use crate::base::{Event, EventKind, Principal, PrincipalSet, Roster, TraceHash, Witness};
+use crate::base::{Digest, Event, EventKind, Principal, PrincipalSet, Roster, TraceHash, Witness};
 use crate::injection::PointKind;
 use crate::invariants::{Record, RecordState};
 
@@ -32,6 +32,15 @@ pub struct FirstAlarm {
     pub is_bug_check: bool,
     /// Whose code ran.
     pub blamed: Principal,
+}
+
+impl FirstAlarm {
+    /// The alarm that an exception, a bug check or a reset is, as event number `ordinal`.
+    pub(super) fn of(event: &Event, ordinal: u64) -> Self {
+        let is_bug_check = event.kind == EventKind::BugCheck;
+        let number = if is_bug_check { event.value } else { event.value >> 32 };
+        Self { ordinal, number, is_bug_check, blamed: event.actor }
+    }
 }
 
 /// How a process ended: how often it did, and its last status.
@@ -126,6 +135,20 @@ impl Judge {
         &self.notes.endings
     }
 
+    /// A fingerprint of all that decides what it will say of events to come. `None` while some bytes
+    /// are corrupt.
+    #[must_use]
+    pub fn prospects(&self) -> Option<Digest> {
+        let mut hash = TraceHash::default();
+        let [high, low] = self.authority.prospects()?.words();
+        hash.absorb(high, low);
+        self.record.absorb(&mut hash);
+        for (count, status) in self.notes.endings {
+            hash.absorb(u64::from(count), status);
+        }
+        Some(hash.digest())
+    }
+
     /// Remembers the present state.
     #[must_use]
     pub fn checkpoint(&self) -> Checkpoint {
@@ -162,13 +185,7 @@ impl Judge {
             EventKind::Exception | EventKind::BugCheck | EventKind::Reset
                 if notes.strike.is_some() && notes.alarm.is_none() =>
             {
-                let is_bug_check = event.kind == EventKind::BugCheck;
-                notes.alarm = Some(FirstAlarm {
-                    ordinal: notes.events,
-                    number: if is_bug_check { event.value } else { event.value >> 32 },
-                    is_bug_check,
-                    blamed: event.actor,
-                });
+                notes.alarm = Some(FirstAlarm::of(event, notes.events));
             }
             EventKind::ProcessEnded => {
                 let ending = &mut notes.endings[usize::from(event.subject.0 & 63)];

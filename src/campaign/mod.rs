@@ -5,6 +5,7 @@
 //! | [`judge`] | who watches a run, and what do they write down? |
 //! | [`watch`] | which invariants are asked, and when? |
 //! | [`golden`] | what does the undisturbed run come to? |
+//! | [`milestones`] | where did it stand, for a run that stands there again? |
 //! | [`experiment`] | what became of one plan? |
 //! | [`trial`] | how is a stored scenario run? |
 //! | [`series`] | how are many plans run in one world? |
@@ -21,6 +22,7 @@ pub mod experiment;
 pub mod golden;
 pub mod judge;
 pub mod live_bytes;
+pub mod milestones;
 pub mod replay;
 pub mod sentence;
 pub mod series;

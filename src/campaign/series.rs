@@ -8,7 +8,7 @@ use crate::injection::Trigger;
 use crate::outcome::{Class, Outcome};
 use crate::scenario::Scenario;
 
-use super::experiment::{AfterStop, conclude};
+use super::experiment::{AfterStop, Course, conclude};
 use super::tally::Origin;
 use super::trial::{Registries, Trial, TrialError};
 
@@ -66,6 +66,7 @@ pub struct Series {
     trial: Trial,
     reached: Reached,
     drawn: Vec<Drawn>,
+    course: Course,
 }
 
 /// Kinds of principal a fault may start from, in the order they are drawn from.
@@ -94,7 +95,7 @@ impl Series {
         let mut drawn = draw(&trial, &reached, options, registries);
         // In order of their strikes, so that the golden prefix is walked once.
         drawn.sort_by_key(|drawn| (drawn.turn, drawn.number));
-        Ok(Self { trial, reached, drawn })
+        Ok(Self { trial, reached, drawn, course: Course::UntilJoined })
     }
 
     /// The world and its golden run.
@@ -103,7 +104,15 @@ impl Series {
         &self.trial
     }
 
-    /// Runs all of them, in order of their strikes.
+    /// The same, with every run followed to its end although what follows is known.
+    #[must_use]
+    pub fn in_full(mut self) -> Self {
+        self.course = Course::Full;
+        self
+    }
+
+    /// Runs all of them, in order of their strikes. A run that stands again where the golden run stood
+    /// is not followed further; see [`in_full`](Self::in_full).
     ///
     /// # Errors
     ///
@@ -139,6 +148,7 @@ impl Series {
                 &trial.golden,
                 vec![armed],
                 AfterStop::BootWhenChanged,
+                self.course,
             );
             let Drawn { number, plan, origin, .. } = drawn;
             let below = trial.judge.was_poked_elsewhere();

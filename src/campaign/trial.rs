@@ -11,7 +11,7 @@ use crate::scenario::Scenario;
 use crate::world::directory::Directory;
 use crate::world::{BuildError, Checkpoint, Drivers, World};
 
-use super::experiment::{AfterStop, conclude};
+use super::experiment::{AfterStop, Course, conclude};
 use super::golden::Golden;
 use super::judge::{self, Judge};
 use super::watch::Watch;
@@ -170,6 +170,7 @@ impl Trial {
             &self.golden,
             armed,
             AfterStop::AlwaysBoot,
+            Course::Full,
         ))
     }
 }

@@ -53,6 +53,12 @@ impl Watch {
         self.registry.scan(&evidence, &mut self.findings);
     }
 
+    /// Whether only invariants that this crate brings are asked.
+    #[must_use]
+    pub fn is_ours(&self) -> bool {
+        !self.registry.has_others()
+    }
+
     /// What was violated, in order.
     #[must_use]
     pub fn violations(&self) -> &[Violation] {

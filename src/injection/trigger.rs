@@ -147,6 +147,13 @@ impl Points {
         self.kinds >> kind as u32 & 1 == 1
     }
 
+    /// Whether no armed fault can strike any more.
+    #[inline]
+    #[must_use]
+    pub fn are_spent(&self) -> bool {
+        self.kinds == 0
+    }
+
     /// Whether every point is written down.
     #[inline]
     #[must_use]

@@ -4,7 +4,7 @@
 //! itself; what the books found of them is in the books.
 
 use crate::authority::{Authority, Marks};
-use crate::base::{Event, EventKind, Principal, Ring, VirtAddr, Witness};
+use crate::base::{Event, EventKind, Principal, Ring, TraceHash, VirtAddr, Witness};
 use crate::machine::Machine;
 
 use super::decode;
@@ -128,6 +128,17 @@ impl Record {
         self.events.clear();
         self.suspects.clear();
         self.before_stop = 0;
+    }
+
+    /// Takes in what decides which news there will be. To be asked between steps.
+    pub fn absorb(&self, hash: &mut TraceHash) {
+        let state = &self.state;
+        for (user_mode, delivering) in state.user_mode.iter().zip(state.delivering) {
+            hash.absorb(u64::from(*user_mode), u64::from(delivering));
+        }
+        let has_seen = (0..).zip(state.seen).filter(|(_, seen)| *seen == state.epoch);
+        let has_seen = has_seen.fold(0, |set: u64, (principal, _)| set | 1 << principal);
+        hash.absorb(has_seen, u64::from(state.is_stopped));
     }
 
     /// Takes stock after a step: which kinds of news there are.

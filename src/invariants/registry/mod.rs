@@ -90,6 +90,7 @@ pub struct Registry {
     /// What each of them wants to hear of.
     wanted: Vec<Kinds>,
     kinds: Kinds,
+    has_others: bool,
 }
 
 impl Default for Registry {
@@ -102,13 +103,13 @@ impl Registry {
     /// None at all.
     #[must_use]
     pub fn none() -> Self {
-        Self { invariants: Vec::new(), wanted: Vec::new(), kinds: Kinds::NONE }
+        Self { invariants: Vec::new(), wanted: Vec::new(), kinds: Kinds::NONE, has_others: false }
     }
 
     /// All that this crate brings.
     #[must_use]
     pub fn all() -> Self {
-        Self::none()
+        let mut all = Self::none()
             .with(private_memory::PrivateMemory)
             .with(stores_meant::StoresMeant)
             .with(system_space::SystemSpace)
@@ -131,7 +132,9 @@ impl Registry {
             .with(gates::Gates)
             .with(kernel_stack::KernelStack)
             .with(dma::Dma)
-            .with(walkers::Walkers::NEW)
+            .with(walkers::Walkers::NEW);
+        all.has_others = false;
+        all
     }
 
     /// These and one more.
@@ -139,8 +142,16 @@ impl Registry {
     pub fn with(mut self, invariant: impl Invariant + 'static) -> Self {
         self.kinds = self.kinds.with(invariant.kinds());
         self.wanted.push(invariant.kinds());
+        self.has_others = true;
         self.invariants.push(Box::new(invariant));
         self
+    }
+
+    /// Whether there are any besides those that this crate brings, of which nobody knows what they look
+    /// at in the end.
+    #[must_use]
+    pub fn has_others(&self) -> bool {
+        self.has_others
     }
 
     /// Of these only those with one of these names.

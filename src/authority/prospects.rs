@@ -1,0 +1,78 @@
+//! What decides what the books will say of what comes?
+//!
+//! Two books with the same prospects say the same of the same events, whatever they have written down
+//! before. So a run that is in all respects where another was can be given up: what follows is known.
+
+use crate::base::{Digest, Principal, TraceHash};
+
+use super::Authority;
+use super::region::Region;
+
+impl Authority {
+    /// A fingerprint of all that decides what the books will say. `None` while some bytes are corrupt:
+    /// then it matters who reads them.
+    #[must_use]
+    pub fn prospects(&self) -> Option<Digest> {
+        if self.corrupt_words() != 0 {
+            return None;
+        }
+        let mut hash = TraceHash::default();
+        let mut runs = self.runs(0, self.words.len());
+        while let Some((first, len, number)) = runs.next(self) {
+            hash.absorb(first as u64, len as u64);
+            self.regions.get(number).absorb(&mut hash);
+        }
+        for ((process, value), handle) in &self.handles {
+            hash.absorb(u64::from(process.0), *value);
+            hash.absorb(handle.object, handle.rights);
+        }
+        self.state.absorb(&mut hash);
+        for (principal, _) in self.roster.iter() {
+            self.absorb_asking(principal, &mut hash);
+            if let Some(seen) = self.observations.of(principal) {
+                let [high, low] = seen.digest().words();
+                hash.absorb(high, low);
+                hash.absorb(seen.count(), 0);
+            }
+        }
+        for resource in &self.resources {
+            resource.absorb(&mut hash);
+        }
+        for passage in &self.passages {
+            passage.absorb(&mut hash);
+        }
+        // Lists that are full take nothing more.
+        hash.absorb(self.table_stores.len() as u64, self.withdrawals.len() as u64);
+        hash.absorb(self.bound.len() as u64, self.residues.len() as u64);
+        hash.absorb(self.uses.len() as u64, self.resources.len() as u64);
+        Some(hash.digest())
+    }
+
+    /// What a process asks for, and what was taken from whomever since its last return: both count at
+    /// its next return only.
+    fn absorb_asking(&self, process: Principal, hash: &mut TraceHash) {
+        let asking = self.state.asking[usize::from(process.0 & 63)];
+        if asking.is_open {
+            hash.absorb(asking.start, asking.length);
+            for used in self.uses.get(asking.uses_from..).unwrap_or_default() {
+                used.absorb(hash);
+            }
+        }
+        let since = self.state.returned[usize::from(process.0 & 63)];
+        let newly = self.withdrawals.iter().rev().take_while(|one| one.ordinal > since);
+        for withdrawal in newly.filter(|one| one.context == process) {
+            hash.absorb(withdrawal.phys, withdrawal.words);
+            hash.absorb(u64::from(withdrawal.from.0), u64::from(process.0));
+        }
+    }
+}
+
+impl Region {
+    fn absorb(&self, hash: &mut TraceHash) {
+        let one = |principal: Option<Principal>| principal.map_or(0, |one| 1 + u64::from(one.0));
+        hash.absorb(one(self.owner) | one(self.residue) << 8, self.structure as u64);
+        hash.absorb(self.lent.0, self.shared_read.0);
+        hash.absorb(self.shared_write.0, self.dma_read.0);
+        hash.absorb(self.dma_write.0, 0);
+    }
+}

@@ -1,0 +1,129 @@
+//! Where did the golden run stand? Now and then, so that a run that stands there again can be given up.
+//!
+//! A run whose faults have all struck, and whose machine, books and record are in every respect where
+//! those of the golden run were at the same clock, goes on as the golden run did. What it comes to is
+//! known then. "In every respect" is told by fingerprints of 64 and 128 bits; corrupt bytes that are
+//! still there are a difference, read or not.
+
+use crate::base::{Digest, Event, EventKind, Witness};
+use crate::world::{Rest, World};
+
+use super::judge::{FirstAlarm, Judge};
+
+/// Turns of the world from one to the next: a fingerprint costs as much as a few dozen turns.
+const EVERY: u64 = 64;
+
+/// One of them.
+#[derive(Clone, Copy, Debug)]
+struct Milestone {
+    clock: u64,
+    memory: u64,
+    whole: Digest,
+    events: u64,
+    found: [u64; 5],
+}
+
+/// All of one golden run.
+#[derive(Clone, Debug, Default)]
+pub struct Milestones {
+    reached: Vec<Milestone>,
+    alarms: Vec<FirstAlarm>,
+    turns: u64,
+    events: u64,
+}
+
+/// What a run that joined the golden run comes to, where it is not what the run says itself.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Joined {
+    /// The first alarm that the golden run raises from there on, numbered as in the run that joined.
+    pub(super) alarm: Option<FirstAlarm>,
+}
+
+/// Everything that decides what follows. `None` while some bytes are corrupt.
+fn whole(world: &World, judge: &Judge) -> Option<Digest> {
+    let mut hash = world.machine.state_hash();
+    let [high, low] = judge.prospects()?.words();
+    hash.absorb(high, low);
+    for state in &world.machine.processors {
+        let registers = &state.registers;
+        hash.absorb(u64::from(registers.context.0), u64::from(registers.actor.0));
+    }
+    for (root, owner) in world.machine.roots() {
+        hash.absorb(*root, u64::from(owner.0));
+    }
+    hash.absorb(u64::from(world.boots()), 0);
+    Some(hash.digest())
+}
+
+/// How much of what a golden run must not add later was found so far.
+fn found(judge: &Judge) -> [u64; 5] {
+    let books = &judge.authority;
+    let lists = [
+        books.corruptions().len(),
+        books.consumptions().len(),
+        books.disclosures().len(),
+        books.trespasses().len(),
+        books.false_claims().len(),
+    ];
+    lists.map(|len| len as u64)
+}
+
+impl Witness for Milestones {
+    #[inline]
+    fn event(&mut self, event: &Event) {
+        self.events += 1;
+        if matches!(event.kind, EventKind::Exception | EventKind::BugCheck | EventKind::Reset) {
+            self.alarms.push(FirstAlarm::of(event, self.events));
+        }
+    }
+}
+
+impl Milestones {
+    /// Takes note of a turn of the golden run.
+    pub(super) fn pass(&mut self, world: &World, judge: &Judge) {
+        self.turns += 1;
+        if !self.turns.is_multiple_of(EVERY) {
+            return;
+        }
+        let Some(whole) = whole(world, judge) else { return };
+        self.reached.push(Milestone {
+            clock: world.machine.clock,
+            memory: world.machine.memory.hash(),
+            whole,
+            events: judge.events(),
+            found: found(judge),
+        });
+    }
+
+    /// The golden run has ended. Milestones stand only where nothing noteworthy follows, and in none
+    /// that ended badly.
+    pub(super) fn end(&mut self, judge: &Judge, rest: Rest, is_sound: bool) {
+        let end = found(judge);
+        let is_good = is_sound && rest == Rest::Quiescent;
+        self.reached.retain(|milestone| is_good && milestone.found == end);
+    }
+
+    /// The clock of the first one not before `clock`.
+    pub(super) fn next(&self, clock: u64) -> u64 {
+        let place = self.reached.partition_point(|milestone| milestone.clock < clock);
+        self.reached.get(place).map_or(u64::MAX, |milestone| milestone.clock)
+    }
+
+    /// Whether a run stands where the golden run stood.
+    pub(super) fn joined(&self, world: &World, judge: &Judge) -> Option<Joined> {
+        let clock = world.machine.clock;
+        let place = self.reached.binary_search_by_key(&clock, |milestone| milestone.clock).ok()?;
+        let milestone = self.reached[place];
+        let may_be =
+            world.machine.points.are_spent() && world.machine.memory.hash() == milestone.memory;
+        if !may_be || whole(world, judge)? != milestone.whole {
+            return None;
+        }
+        let later = self.alarms.iter().find(|alarm| alarm.ordinal > milestone.events);
+        let alarm = later.map(|alarm| FirstAlarm {
+            ordinal: judge.events() + (alarm.ordinal - milestone.events),
+            ..*alarm
+        });
+        Some(Joined { alarm })
+    }
+}
