@@ -88,7 +88,8 @@ fn a_broken_scenario_names_file_line_and_column() {
 #[test]
 fn a_case_of_another_format_says_what_no_longer_resolves() {
     let text = "format = 99\nname = \"old\"\n[[component]]\nname = \"a\"\nhome = \"application\"\n\
-        actions = [{ do = \"load\", word = 0 }]\n[[fault]]\nkind = \"cosmic-ray\"\nwho = \"b\"\n\
+        actions = [{ do = \"load\", word = 0 }]\n\
+        [[fault]]\nkind = \"cosmic-ray\"\nwho = \"b\"\n\
         at = { point = \"store\", routine = \"MiLost\", nth = 1 }\n\
         [[fault]]\nkind = \"bit-flip\"\nwho = \"a\"\nat = { point = \"step\", nth = 1 }\n\
         parameters = { target = \"process:gone/root\", bit = 3 }\n";
@@ -101,6 +102,21 @@ fn a_case_of_another_format_says_what_no_longer_resolves() {
     for lost in ["fault `cosmic-ray`", "principal `b`", "routine `MiLost`", "gone"] {
         assert!(stderr(&output).contains(lost), "{lost}: {}", stderr(&output));
     }
+}
+
+#[test]
+fn a_case_of_another_format_says_which_actions_and_fields_are_gone() {
+    let text = "format = 99\nname = \"old\"\ncolour = \"red\"\n[[component]]\nname = \"a\"\n\
+        home = \"application\"\nactions = [{ do = \"teleport\" }, { do = \"load\", word = 0 }]\n";
+    let path = file("older.toml", text.as_bytes());
+
+    let output = ringfence(&["replay", path.to_str().expect("a plain path")]);
+
+    assert_eq!(code(&output), Some(2));
+    for lost in ["no field `colour`", "no action `teleport`"] {
+        assert!(stderr(&output).contains(lost), "{lost}: {}", stderr(&output));
+    }
+    assert!(!stderr(&output).contains("`load`"), "{}", stderr(&output));
 }
 
 #[test]

@@ -26,14 +26,14 @@ pub(super) fn campaign(
     }
     let folder = arguments.save.as_deref().map(Folder::prepare).transpose()?;
     let stop = stopped_by_ctrl_c()?;
-    let bar = progress::bar(0, "blocks");
+    let bar = progress::bar();
     let report = campaign.run(&stop, |progress| {
         let stopping = if stop.load(Ordering::Relaxed) { ", stopping" } else { "" };
+        bar.set_length(progress.blocks_total);
         bar.set_message(format!(
             "{} worlds, {} experiments, {} violations{stopping}",
             progress.worlds, progress.experiments, progress.violations
         ));
-        bar.set_length(progress.blocks_total);
         bar.set_position(progress.blocks);
     });
     bar.finish_and_clear();

@@ -16,9 +16,10 @@ pub(super) fn told(arguments: &LiveBytesArguments, out: &mut impl Write) -> Resu
     let scenario = load::scenario(&arguments.scenario)?;
     let workers = load::workers(arguments.jobs);
     let options = LiveBytesOptions { every: arguments.every, workers, moments: arguments.moments };
-    let bar = progress::bar(0, "bytes flipped");
+    let bar = progress::bar();
     let map = live_bytes(&scenario, &Registries::default(), &options, &|flips| {
         bar.set_length(flips.total);
+        bar.set_message(format!("{} of {} flips", flips.done, flips.total));
         bar.set_position(flips.done);
     });
     bar.finish_and_clear();

@@ -14,6 +14,7 @@ use super::problem::Step;
 use super::{Expectation, FORMAT, Scenario, ScenarioError, ScenarioErrors, Vocabulary};
 use crate::base::nearest;
 use crate::faults::{PlannedFault, is_point};
+use crate::world::Action;
 use crate::world::configuration::{Component, Configuration, MachineConfiguration, hex};
 
 /// Bytes of a scenario's text at most.
@@ -234,7 +235,7 @@ fn check_format(
     error.remedy = Some(if lost.is_empty() {
         format!("every name in it is known here: change the number to {FORMAT} to try it")
     } else {
-        format!("replay it with the version that wrote it; here {}", lost.join(", "))
+        format!("replay it with the version that wrote it. Here {}", lost.join("; "))
     });
     Err(Box::new(error))
 }
@@ -260,7 +261,11 @@ fn also_unresolved(
             .is_some_and(|name| lost.iter().any(|known| known.contains(&format!("`{name}`"))))
     };
     let rest = errors.0.into_iter().filter(|error| !is_told(&error.what));
-    rest.take(ALSO_MAX).map(|error| format!("{} (line {})", error.what, error.line)).collect()
+    let told = |error: ScenarioError| {
+        let what = error.what.split(';').next().unwrap_or_default();
+        format!("{what} (line {})", error.line)
+    };
+    rest.take(ALSO_MAX).map(told).collect()
 }
 
 /// What a text of another format names that is not known here.
@@ -289,6 +294,7 @@ fn unresolved(document: &DeTable<'_>, vocabulary: &Vocabulary) -> Vec<String> {
             .filter(|name| !drivers(name))
             .map(|name| format!("there is no driver `{name}`")),
     );
+    lost.extend(lost_actions(document));
     lost.extend(
         of_tables("fault", "kind")
             .into_iter()
@@ -316,6 +322,37 @@ fn unresolved(document: &DeTable<'_>, vocabulary: &Vocabulary) -> Vec<String> {
         });
         for point in points.filter(|point| !is_point(point)) {
             lost.push(format!("there is no injection point `{point}`"));
+        }
+    }
+    lost
+}
+
+/// The items of an array; of anything else none.
+fn items<'a, 'b>(
+    value: Option<&'a toml::Spanned<DeValue<'b>>>,
+) -> &'a [toml::Spanned<DeValue<'b>>] {
+    match value.map(toml::Spanned::get_ref) {
+        Some(DeValue::Array(items)) => items,
+        _ => &[],
+    }
+}
+
+/// Actions of a text of another format that nobody can do here.
+fn lost_actions(document: &DeTable<'_>) -> Vec<String> {
+    let mut lost = Vec::new();
+    for component in items(document.get("component")) {
+        let Some(component) = component.get_ref().as_table() else { continue };
+        for action in items(component.get("actions")) {
+            let name =
+                action.get_ref().as_table().and_then(|action| action.get("do")?.get_ref().as_str());
+            let Some(name) = name else { continue };
+            // Without its fields it is never read; what is wrong with a known one is a field.
+            let alone = toml::from_str::<Action>(&format!("do = {name:?}"));
+            let is_unknown = alone.is_err_and(|error| error.message().contains("unknown variant"));
+            let what = format!("there is no action `{name}`");
+            if is_unknown && !lost.contains(&what) {
+                lost.push(what);
+            }
         }
     }
     lost
