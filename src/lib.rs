@@ -16,6 +16,7 @@
 //! | [`minimise`] | what is the least that still shows it? |
 //! | [`campaign`] | what did we find? |
 //! | [`conformance`] | does *your* page-table code hold? |
+//! | [`audit`] | what does this image of page tables allow? |
 //! | [`report`] | how is it told? |
 //!
 //! A row uses rows above it and none below; which ones, `CONTRIBUTING.md` says, and a test holds it.
@@ -37,6 +38,7 @@
 
 #![cfg_attr(not(feature = "kvm"), forbid(unsafe_code))]
 
+pub mod audit;
 pub mod authority;
 pub mod base;
 pub mod campaign;

@@ -67,3 +67,21 @@ fn the_corpus_of_tlb_holds_and_something_is_still_held_and_answered() {
 
     assert!(held >= 5 && hits >= 3, "{held} translations held, {hits} answers of the cache");
 }
+
+#[test]
+fn the_corpus_of_image_holds_and_reaches_every_form() {
+    let mut outcomes = BTreeSet::new();
+
+    replay("image", |data| {
+        ringfence_fuzz::image::run(data);
+        outcomes.insert(ringfence_fuzz::image::outcome(data));
+    });
+
+    for form in ["Tables", "Elf", "Raw"] {
+        for compressed in [false, true] {
+            let wanted = format!("{form}, compressed: {compressed}");
+            assert!(outcomes.contains(&wanted), "{wanted}: {outcomes:?}");
+        }
+    }
+    assert!(outcomes.len() >= 12, "{outcomes:?}");
+}

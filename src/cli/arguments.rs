@@ -4,6 +4,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::campaign::replay::EXPERIMENTS;
 
+use super::audit::AuditArguments;
 use super::examples;
 use super::translate::arguments::TranslateArguments;
 
@@ -51,6 +52,8 @@ pub(crate) enum Command {
     /// Flips each byte of the kernel once and prints which of them anybody looks at.
     #[command(after_help = examples::LIVE_BYTES)]
     LiveBytes(LiveBytesArguments),
+    /// Reports what the page tables of a real machine allow, and what each flipped bit would.
+    Audit(Box<AuditArguments>),
 }
 
 /// Options of `campaign`.

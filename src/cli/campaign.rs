@@ -140,7 +140,7 @@ fn one(
 }
 
 /// Set when Ctrl-C is pressed; pressed again it ends the program at once.
-fn stopped_by_ctrl_c() -> Result<Arc<AtomicBool>, Failure> {
+pub(super) fn stopped_by_ctrl_c() -> Result<Arc<AtomicBool>, Failure> {
     let stop = Arc::new(AtomicBool::new(false));
     let pressed = Arc::clone(&stop);
     ctrlc::set_handler(move || {

@@ -11,6 +11,7 @@ Examples:
   ringfence list faults                          every kind of fault with its source
   ringfence live-bytes                           which bytes of the kernel anybody looks at
   ringfence translate --expect cases.csv         recorded translation cases against this machine
+  ringfence audit tables.bin.zst --flip          a machine's page tables, and each flipped bit
 
 Exit codes:
   0    everything held

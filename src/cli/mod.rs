@@ -4,6 +4,7 @@
 //! code says; whatever keeps it from doing so is a `Failure`, told in one place, here.
 
 mod arguments;
+mod audit;
 mod campaign;
 mod examples;
 mod explain;
@@ -102,6 +103,7 @@ fn carry_out(arguments: Arguments, out: &mut impl Write) -> Result<Ended, Failur
         Some(Command::List(arguments)) => list::list(&arguments, out),
         Some(Command::LiveBytes(arguments)) => live_bytes::told(&arguments, out),
         Some(Command::Translate(arguments)) => translate::translate(&arguments, out),
+        Some(Command::Audit(arguments)) => audit::audit(&arguments, out),
     }
 }
 

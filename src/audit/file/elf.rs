@@ -1,0 +1,134 @@
+//! ELF cores: which bytes of physical memory are where, and the registers that QEMU notes down.
+//!
+//! QEMU's `dump-guest-memory` writes a note named `QEMU` for each processor (QEMU,
+//! `target/i386/arch_dump.c`, `QEMUCPUState`): version and size as 32-bit words; 18 general
+//! registers; 10 segments of 24 bytes; then CR0 to CR4.
+
+use std::io::{Read, Seek};
+
+use object::Endianness;
+use object::elf::{FileHeader64, PT_LOAD, PT_NOTE};
+use object::read::elf::{FileHeader as _, NoteIterator, ProgramHeader as _};
+use object::read::{ReadCache, ReadRef as _};
+
+use crate::base::{FRAME_BYTES, Frame};
+
+use super::error::FileError;
+use super::{Places, Registers};
+
+/// Bytes of notes that are read at most.
+const NOTES_MAX: u64 = 64 << 20;
+
+/// Where CR0 lies in a QEMU note: after version and size, registers and segments.
+const CR0: usize = 8 + 18 * 8 + 10 * 24;
+
+struct Segment {
+    physical: u64,
+    bytes: u64,
+    offset: u64,
+}
+
+/// What of physical memory the file has, by ascending address.
+pub(super) struct Segments(Vec<Segment>);
+
+impl Places for Segments {
+    fn place(&self, frame: Frame) -> Option<u64> {
+        let start = frame.start().raw();
+        let next = self.0.partition_point(|segment| segment.physical <= start);
+        let segment = &self.0[next.checked_sub(1)?];
+        let within = start - segment.physical;
+        let end = within.checked_add(FRAME_BYTES)?;
+        (end <= segment.bytes).then(|| segment.offset.checked_add(within)).flatten()
+    }
+
+    fn must_be_whole(&self) -> bool {
+        true
+    }
+}
+
+/// Reads headers and notes; gives the input back.
+pub(super) fn segments<R: Read + Seek>(
+    input: R,
+) -> Result<(Segments, Vec<Registers>, R), FileError> {
+    let damaged = |offset, what: &str| {
+        FileError::at(offset, what, "an ELF core of a 64-bit x86 machine is expected; is it whole?")
+    };
+    let input = ReadCache::new(input);
+    let (mut found, mut notes) = (Vec::new(), Vec::new());
+    {
+        let file = &input;
+        let header = FileHeader64::<Endianness>::parse(file)
+            .map_err(|_| damaged(0, "its ELF header is damaged, or not that of a 64-bit file"))?;
+        let endian =
+            header.endian().map_err(|_| damaged(5, "its byte order is neither little nor big"))?;
+        if endian != Endianness::Little {
+            return Err(damaged(5, "its byte order is big"));
+        }
+        let headers = header.program_headers(endian, file).map_err(|_| {
+            damaged(header.e_phoff(endian), "the file ends within its program headers")
+        })?;
+        let length = file.len().map_err(|()| damaged(0, "it can't be read to its end"))?;
+        for (number, program) in headers.iter().enumerate() {
+            let (offset, bytes) = program.file_range(endian);
+            let kind = program.p_type(endian);
+            if bytes == 0 || (kind != PT_LOAD && kind != PT_NOTE) {
+                continue;
+            }
+            if offset.checked_add(bytes).is_none_or(|end| end > length) {
+                return Err(damaged(
+                    offset,
+                    &format!("the file ends at {length}, within segment {number}"),
+                ));
+            }
+            if kind == PT_LOAD {
+                found.push(Segment { physical: program.p_paddr(endian), bytes, offset });
+                continue;
+            }
+            if bytes > NOTES_MAX {
+                return Err(damaged(
+                    offset,
+                    &format!("segment {number} has {bytes} bytes of notes"),
+                ));
+            }
+            let bytes = file
+                .read_bytes_at(offset, bytes)
+                .map_err(|()| damaged(offset, "notes that can't be read"))?;
+            let notes_of = NoteIterator::<FileHeader64<Endianness>>::new(
+                endian,
+                program.p_align(endian),
+                bytes,
+            );
+            let mut iterator = notes_of.map_err(|_| damaged(offset, "damaged notes"))?;
+            while let Some(note) = iterator.next().map_err(|_| damaged(offset, "damaged notes"))? {
+                if note.name() == b"QEMU"
+                    && let Some(registers) = registers(note.desc())
+                {
+                    notes.push(registers);
+                }
+            }
+        }
+    }
+    found.sort_by_key(|segment| segment.physical);
+    for pair in found.windows(2) {
+        if pair[0].physical.saturating_add(pair[0].bytes) > pair[1].physical {
+            return Err(FileError::at(
+                pair[1].offset,
+                format!("two segments have the physical address {:#x}", pair[1].physical),
+                "segments by physical address are expected: a core of a machine, not of a process",
+            ));
+        }
+    }
+    if found.is_empty() {
+        return Err(damaged(0, "this ELF file has no memory in it (no PT_LOAD segment)"));
+    }
+    Ok((Segments(found), notes, input.into_inner()))
+}
+
+fn registers(note: &[u8]) -> Option<Registers> {
+    let register = |number: usize| {
+        let at = CR0 + 8 * number;
+        let bytes = note.get(at..at + 8)?;
+        Some(u64::from_le_bytes(bytes.try_into().ok()?))
+    };
+    Some(Registers { cr0: register(0)?, cr3: register(3)?, cr4: register(4)? })
+}

@@ -1,0 +1,124 @@
+//! What a zstd file holds, to be read from any place.
+//!
+//! Going back means starting over; readers therefore ask in ascending order. Nothing is kept but
+//! the window that the format itself needs.
+
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
+
+use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
+
+/// What a zstd frame starts with (RFC 8878, "Zstandard Frames").
+pub(super) const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+
+/// The window that is allowed for: what `zstd --ultra --long=27` needs.
+const WINDOW_MAX: u64 = 128 << 20;
+
+/// A zstd file as what it holds.
+pub struct Unpacked<R> {
+    input: BufReader<R>,
+    decoder: FrameDecoder,
+    /// Bytes given out so far.
+    at: u64,
+    is_at_end: bool,
+    /// How many bytes there are, once that is known.
+    length: Option<u64>,
+}
+
+impl<R: Read + Seek> Unpacked<R> {
+    /// Starts with the first byte.
+    ///
+    /// # Errors
+    ///
+    /// When `input` is not a zstd file or can't be read.
+    pub fn new(input: R) -> io::Result<Self> {
+        let mut decoder = FrameDecoder::new();
+        decoder.set_max_window_size(WINDOW_MAX);
+        let input = BufReader::with_capacity(1 << 16, input);
+        let mut unpacked = Self { input, decoder, at: 0, is_at_end: false, length: None };
+        unpacked.restart()?;
+        Ok(unpacked)
+    }
+
+    fn restart(&mut self) -> io::Result<()> {
+        self.input.seek(SeekFrom::Start(0))?;
+        (self.at, self.is_at_end) = (0, false);
+        self.decoder.reset(&mut self.input).map_err(not_zstd)
+    }
+
+    /// Decodes until there is something to give out; `false` at the end of the file.
+    fn decode(&mut self) -> io::Result<bool> {
+        while self.decoder.can_collect() == 0 {
+            if !self.decoder.is_finished() {
+                let blocks = BlockDecodingStrategy::UptoBlocks(1);
+                self.decoder.decode_blocks(&mut self.input, blocks).map_err(not_zstd)?;
+                continue;
+            }
+            let said = self.decoder.get_checksum_from_data();
+            if said.is_some() && said != self.decoder.get_calculated_checksum() {
+                return Err(not_zstd("its checksum is wrong"));
+            }
+            if io::BufRead::fill_buf(&mut self.input)?.is_empty() {
+                return Ok(false);
+            }
+            // Another frame follows, as after `cat a.zst b.zst`.
+            self.decoder.reset(&mut self.input).map_err(not_zstd)?;
+        }
+        Ok(true)
+    }
+
+    fn skip_to(&mut self, place: u64) -> io::Result<()> {
+        if place < self.at {
+            self.restart()?;
+        }
+        let mut scratch = vec![0; 1 << 16];
+        while self.at < place {
+            let left = usize::try_from(place - self.at).unwrap_or(usize::MAX).min(scratch.len());
+            if self.read(&mut scratch[..left])? == 0 {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn not_zstd(error: impl core::fmt::Display) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, format!("damaged zstd data: {error}"))
+}
+
+impl<R: Read + Seek> Read for Unpacked<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.is_at_end || buffer.is_empty() {
+            return Ok(0);
+        }
+        if !self.decode()? {
+            (self.is_at_end, self.length) = (true, Some(self.at));
+            return Ok(0);
+        }
+        let read = self.decoder.read(buffer)?;
+        self.at += read as u64;
+        Ok(read)
+    }
+}
+
+impl<R: Read + Seek> Seek for Unpacked<R> {
+    /// A place beyond the end is taken for the end.
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let place = match to {
+            SeekFrom::Start(place) => Some(place),
+            SeekFrom::Current(distance) => self.at.checked_add_signed(distance),
+            SeekFrom::End(distance) => {
+                let length = match self.length {
+                    Some(length) => length,
+                    None => {
+                        self.skip_to(u64::MAX)?;
+                        self.at
+                    }
+                };
+                length.checked_add_signed(distance)
+            }
+        };
+        let before = || io::Error::new(io::ErrorKind::InvalidInput, "a place before the start");
+        self.skip_to(place.ok_or_else(before)?)?;
+        Ok(self.at)
+    }
+}

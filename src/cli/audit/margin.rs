@@ -1,0 +1,354 @@
+//! Every single-bit flip, the witnesses, and the isolation margin of each protection.
+
+use std::fmt::Write as _;
+use std::io::Write;
+use std::sync::atomic::AtomicBool;
+
+use indicatif::ProgressBar;
+use serde_json::{Value, json};
+
+use crate::audit::findings::Findings;
+use crate::audit::flip::{Class, Counts, KernelGain, Swept, Verdict, sweep};
+use crate::audit::protections::{Margin, Protection, open};
+use crate::audit::space::Space;
+use crate::report::table::{Column, table};
+
+use super::Audited;
+use super::told::{counted, summary};
+use super::witnesses::{Kept, WitnessFile, kernel_text, line, opens};
+use crate::cli::campaign::stopped_by_ctrl_c;
+use crate::cli::progress::bar;
+use crate::cli::{Ended, Failure};
+
+/// Which protection is switched, and to which state; `None` for the machine as given.
+type Switched = Option<(Protection, bool)>;
+
+/// What is tried: the machine as given, and with each protection switched.
+fn planned(audited: &Audited<'_>) -> Result<Vec<(Switched, Space)>, Failure> {
+    let mut spaces = vec![(None, audited.space.clone())];
+    for protection in Protection::ALL {
+        let on = !audited.machine.has(protection);
+        let switched = audited.machine.with(protection, on);
+        let space = switched.space().map_err(|error| {
+            Failure::mistake(
+                format!("with {} switched: {error}", protection.name()),
+                "give --incomplete to go on without",
+            )
+        })?;
+        spaces.push((Some((protection, on)), space));
+    }
+    Ok(spaces)
+}
+
+/// Tries all flips and prints what they give.
+pub(super) fn margin(
+    audited: &Audited<'_>,
+    findings: &Findings,
+    out: &mut impl Write,
+) -> Result<Ended, Failure> {
+    let arguments = audited.arguments;
+    let mut file = arguments.witnesses.as_deref().map(WitnessFile::create).transpose()?;
+    let stop = stopped_by_ctrl_c()?;
+    let spaces = planned(audited)?;
+    let tables: usize = spaces.iter().map(|(_, space)| space.image.frames().len()).sum();
+    let bar = bar();
+    bar.set_length(tables as u64 * 512);
+    let mut kept = Kept::default();
+    let mut margins = Vec::new();
+    let mut done = 0;
+    for (switched, space) in &spaces {
+        bar.set_message(label(*switched));
+        let is_given = switched.is_none();
+        let Some(counts) = swept(audited, space, &stop, &bar, done, |verdict| {
+            if !is_given {
+                return true;
+            }
+            kept.add(verdict, arguments.examples_max());
+            file.as_mut().is_none_or(|file| file.add(space, verdict))
+        }) else {
+            bar.finish_and_clear();
+            if let Some(file) = file {
+                // Where the file is why it ended, that is told.
+                if !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                    file.finish()?;
+                }
+            }
+            return Ok(Ended::Interrupted);
+        };
+        let tables = space.image.frames().len() as u64;
+        margins.push(Margin { switched: *switched, counts, open: open(space), tables });
+        done += tables * 512;
+    }
+    bar.finish_and_clear();
+    if let Some(file) = file {
+        file.finish()?;
+    }
+    let margins = both_states(audited, &margins);
+    if arguments.json {
+        for object in json_lines(audited, &kept, &margins, findings) {
+            writeln!(out, "{object}")?;
+        }
+    } else {
+        write!(out, "{}", text(audited, &kept, &margins))?;
+    }
+    Ok(Ended::Held)
+}
+
+fn swept(
+    audited: &Audited<'_>,
+    space: &Space,
+    stop: &AtomicBool,
+    bar: &ProgressBar,
+    done: u64,
+    verdicts: impl FnMut(&Verdict) -> bool,
+) -> Option<Counts> {
+    let progress =
+        |progress: crate::audit::flip::Progress| bar.set_position(done + progress.entries);
+    match sweep(space, audited.jobs(), stop, progress, verdicts) {
+        Swept::Whole(counts) => Some(counts),
+        Swept::Stopped => None,
+    }
+}
+
+/// A row for the machine as given, then two for each protection: on and off.
+fn both_states(audited: &Audited<'_>, margins: &[Margin]) -> Vec<Margin> {
+    let Some(given) = margins.first() else { return Vec::new() };
+    let mut rows = vec![*given];
+    for margin in &margins[1..] {
+        let Some((protection, on)) = margin.switched else { continue };
+        let as_given = Margin { switched: Some((protection, !on)), ..*given };
+        debug_assert_eq!(audited.machine.has(protection), !on);
+        if on { rows.extend([*margin, as_given]) } else { rows.extend([as_given, *margin]) }
+    }
+    rows
+}
+
+fn label(switched: Switched) -> String {
+    match switched {
+        None => "as given".to_owned(),
+        Some((protection, on)) => {
+            format!("{} {}", protection.name(), if on { "on" } else { "off" })
+        }
+    }
+}
+
+fn text(audited: &Audited<'_>, kept: &Kept, margins: &[Margin]) -> String {
+    let mut text = String::new();
+    write_text(audited, kept, margins, &mut text).expect("a string takes everything");
+    text
+}
+
+fn write_text(
+    audited: &Audited<'_>,
+    kept: &Kept,
+    margins: &[Margin],
+    to: &mut String,
+) -> core::fmt::Result {
+    let Some(Margin { counts, tables, .. }) = margins.first() else { return Ok(()) };
+    writeln!(
+        to,
+        "\nEvery single-bit flip of every entry: {} flips of {} entries in {tables} page tables\n",
+        counts.flips(),
+        tables * 512
+    )?;
+    let columns = [
+        Column::text("the worst it gives a user process"),
+        Column::number("flips"),
+        Column::number("share"),
+    ];
+    let mut rows = Vec::new();
+    for class in Class::ALL {
+        let count = counts.of(class);
+        rows.push([class.meaning().to_owned(), count.to_string(), share(count, counts.flips())]);
+        if class == Class::TableWrite {
+            let made = counts.tables_made;
+            let meaning = "  of these, its own memory becomes one".to_owned();
+            rows.push([meaning, made.to_string(), share(made, counts.flips())]);
+        }
+    }
+    write!(to, "{}", table(&columns, &rows))?;
+    writeln!(to, "\nFlips that let kernel mode be abused, whatever they give user mode:\n")?;
+    let meanings = [
+        "kernel mode executes what a process can write",
+        "kernel mode reads or writes, AC clear, what a process can write",
+        "kernel mode may write a page table",
+    ];
+    let rows: Vec<[String; 3]> = KernelGain::ALL
+        .into_iter()
+        .zip(meanings)
+        .map(|(kind, meaning)| {
+            let count = counts.of_kernel(kind);
+            [meaning.to_owned(), count.to_string(), share(count, counts.flips())]
+        })
+        .chain([[
+            "none of all this, but kernel mode faults".to_owned(),
+            counts.kernel_faults.to_string(),
+            share(counts.kernel_faults, counts.flips()),
+        ]])
+        .collect();
+    let columns =
+        [Column::text("it gives kernel mode"), Column::number("flips"), Column::number("share")];
+    write!(to, "{}", table(&columns, &rows))?;
+    write_witnesses(audited, kept, counts, to)?;
+    write_margins(counts, margins, to)
+}
+
+/// Parts in ten thousand, rounded down, as a percentage; what is there is never shown as nothing.
+fn share(count: u64, all: u64) -> String {
+    let parts = u128::from(count) * 10_000 / u128::from(all.max(1));
+    match (count, parts) {
+        (0, _) => "–".to_owned(),
+        (_, 0) => "<0.01%".to_owned(),
+        _ => format!("{}.{:02}%", parts / 100, parts % 100),
+    }
+}
+
+fn write_witnesses(
+    audited: &Audited<'_>,
+    kept: &Kept,
+    counts: &Counts,
+    to: &mut String,
+) -> core::fmt::Result {
+    writeln!(to, "\nWitnesses: entry, bit, what it is, and the first address it opens")?;
+    for (class, verdicts) in Class::ALL.into_iter().zip(&kept.classes) {
+        let Some(first) = verdicts.first() else { continue };
+        writeln!(to, "\n{}", class.meaning())?;
+        for verdict in verdicts {
+            writeln!(to, "  {}", line(&audited.space, verdict))?;
+        }
+        let left = counts.of(class) - verdicts.len() as u64;
+        if left > 0 {
+            writeln!(to, "  {left} more with --all or --witnesses")?;
+        }
+        writeln!(to, "  replay: {}", audited.replay(first.flip))?;
+    }
+    for (index, (kind, verdicts)) in KernelGain::ALL.into_iter().zip(&kept.kernel).enumerate() {
+        let Some(first) = verdicts.first() else { continue };
+        writeln!(to, "\n{}", kind.name())?;
+        for verdict in verdicts {
+            if let Some(gain) = &verdict.kernel[index] {
+                writeln!(to, "  {}: {}", verdict.flip, kernel_text(kind, gain))?;
+            }
+        }
+        let left = counts.of_kernel(kind) - verdicts.len() as u64;
+        if left > 0 {
+            writeln!(to, "  {left} more with --all or --witnesses")?;
+        }
+        writeln!(to, "  replay: {}", audited.replay(first.flip))?;
+    }
+    Ok(())
+}
+
+fn write_margins(counts: &Counts, margins: &[Margin], to: &mut String) -> core::fmt::Result {
+    writeln!(
+        to,
+        "\nIsolation margin: {} single points of failure between user mode and the kernel\n",
+        counts.breaches()
+    )?;
+    let columns = [
+        Column::text("protection"),
+        Column::number("table write"),
+        Column::number("kernel write"),
+        Column::number("kernel read"),
+        Column::number("kernel executes user"),
+        Column::number("kernel data user"),
+        Column::number("kernel writes table"),
+    ];
+    let rows: Vec<[String; 7]> = margins
+        .iter()
+        .map(|margin| {
+            let with_open = |flips: u64, open: u64| match open {
+                0 => flips.to_string(),
+                open => format!("{flips} (open {})", counted(open)),
+            };
+            let user = |class| margin.counts.of(class);
+            let [execute, data, table] = margin.counts.kernel;
+            let [open_execute, open_data, open_table] = margin.open.kernel;
+            [
+                label(margin.switched),
+                with_open(user(Class::TableWrite), margin.open.user_writes_table),
+                user(Class::KernelWrite).to_string(),
+                user(Class::KernelRead).to_string(),
+                with_open(execute, open_execute),
+                with_open(data, open_data),
+                with_open(table, open_table),
+            ]
+        })
+        .collect();
+    write!(to, "{}", table(&columns, &rows))?;
+    writeln!(
+        to,
+        "\nEach number: flips, each of which is enough. \"open\": 4 KiB pages where no flip is needed."
+    )
+}
+
+fn json_lines(
+    audited: &Audited<'_>,
+    kept: &Kept,
+    margins: &[Margin],
+    findings: &Findings,
+) -> Vec<Value> {
+    let mut lines = Vec::new();
+    let space = &audited.space;
+    let kernel_only = kept.kernel.iter().flatten().filter(|verdict| !verdict.class.is_gain());
+    let mut verdicts: Vec<&Verdict> = kept.classes.iter().flatten().chain(kernel_only).collect();
+    verdicts.sort_by_key(|verdict| (verdict.class, verdict.flip));
+    verdicts.dedup();
+    for verdict in verdicts {
+        lines.push(json!({ "witness": witness(audited, space, verdict) }));
+    }
+    for margin in margins {
+        lines.push(json!({ "margin": margin_json(margin) }));
+    }
+    let mut summary = summary(audited, findings);
+    if let Some(margin) = margins.first() {
+        summary["flips"] = json!(margin.counts.flips());
+        summary["breaches"] = json!(margin.counts.breaches());
+        for class in Class::ALL {
+            summary["classes"][class.name()] = json!(margin.counts.of(class));
+        }
+        summary["tables-made"] = json!(margin.counts.tables_made);
+        summary["kernel-faults"] = json!(margin.counts.kernel_faults);
+        for kind in KernelGain::ALL {
+            summary["kernel"][kind.name()] = json!(margin.counts.of_kernel(kind));
+        }
+    }
+    lines.push(json!({ "summary": summary }));
+    lines
+}
+
+fn witness(audited: &Audited<'_>, space: &Space, verdict: &Verdict) -> Value {
+    use crate::machine::paging::TableMemory as _;
+    let mut object = json!({
+        "entry": format!("{:#x}", verdict.flip.at.raw()),
+        "bit": verdict.flip.bit,
+        "level": crate::audit::protections::level_name(verdict.level),
+        "value": format!("{:#x}", space.image.entry(verdict.flip.at)),
+        "class": verdict.class.name(),
+        "replay": audited.replay(verdict.flip),
+    });
+    if let Some(gain) = &verdict.gain {
+        object["va"] = json!(gain.virt.to_string());
+        object["frame"] = json!(format!("{:#x}", gain.frame.start().raw()));
+        object["gained"] = json!(gain.gained.user_text());
+        object["opens"] = json!(opens(verdict, gain));
+    }
+    for (kind, gain) in KernelGain::ALL.into_iter().zip(&verdict.kernel) {
+        if let Some(gain) = gain {
+            object[kind.name()] = json!(kernel_text(kind, gain));
+        }
+    }
+    object
+}
+
+fn margin_json(margin: &Margin) -> Value {
+    let mut object = json!({ "state": label(margin.switched), "tables": margin.tables });
+    for class in Class::ALL {
+        object[class.name()] = json!(margin.counts.of(class));
+    }
+    for (kind, open) in KernelGain::ALL.into_iter().zip(margin.open.kernel) {
+        object[kind.name()] = json!({ "flips": margin.counts.of_kernel(kind), "open": open });
+    }
+    object["user-writes-table-open"] = json!(margin.open.user_writes_table);
+    object
+}

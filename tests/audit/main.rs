@@ -1,0 +1,8 @@
+//! What an image allows, held against slow and plain ways to find out.
+
+mod brute;
+mod command;
+mod files;
+mod flips;
+mod images;
+mod reports;

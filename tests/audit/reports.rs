@@ -1,0 +1,161 @@
+//! What is reported of an image.
+
+use ringfence::audit::findings::{Findings, Kind, find};
+use ringfence::audit::flip::KernelGain;
+use ringfence::audit::listing;
+use ringfence::audit::protections::{Machine, Open, Protection, open};
+use ringfence::audit::space::{Incomplete, Space};
+use ringfence::machine::paging::x86_64::{ControlFlags, Controls, Extent};
+
+use crate::images;
+
+fn machine(image: ringfence::audit::image::Image) -> Machine {
+    let flags = ControlFlags::WP | ControlFlags::SMEP | ControlFlags::SMAP | ControlFlags::NXE;
+    let controls = Controls { flags, ..Controls::default() };
+    Machine { image, controls, read_only_tables: false, may_be_incomplete: false }
+}
+
+fn space(image: ringfence::audit::image::Image) -> Space {
+    machine(image).space().expect("it is whole")
+}
+
+fn count(findings: &Findings, kind: Kind) -> u64 {
+    findings.findings.iter().find(|finding| finding.kind == kind).expect("all are there").count
+}
+
+fn list(space: &Space) -> Vec<String> {
+    let mut lines = Vec::new();
+    let extent = listing::pages(space, |page| {
+        lines.push(page.to_string());
+        true
+    });
+    assert_eq!(extent, Extent::Complete);
+    lines
+}
+
+#[test]
+fn pages_are_listed_as_an_emulator_lists_them() {
+    let lines = list(&space(images::large()));
+
+    let below = |first: u64| {
+        [
+            format!("{:x},601000,-------U-", first),
+            format!("{:x},900000,X------UW", first + 0x5000),
+            format!("{:x},600000,--P----UW", first + 0x20_0000),
+            format!("{:x},200000,X-P-----W", first + 0x40_0000),
+            format!("{:x},800000,--P----U-", first + 0x60_0000),
+        ]
+    };
+    let slots = [0x180_0000_0000, 0x9600_0000_0000, 0xffff_0180_0000_0000, 0xffff_9600_0000_0000];
+    assert_eq!(lines, slots.map(below).concat());
+}
+
+#[test]
+fn an_ordinary_address_space_has_these_findings() {
+    // The kernel half is there twice: at slot 256 writable and at slot 511 read-only. The table at
+    // 0x12000 is there twice too, and one of its pages is itself.
+    let findings = find(&space(images::ordinary()));
+
+    assert_eq!(findings.mappings(), 2 * 4 + 2 * 2 * (5 + 2));
+    assert_eq!(count(&findings, Kind::UserInSystemHalf), 0);
+    // 0x50000 and, through the table at 0x17000, 0x40000; each at slots 0 and 510 of the writable
+    // half, where slot 510 takes W and X away.
+    assert_eq!(count(&findings, Kind::WritableAndExecutable), 2);
+    assert_eq!(count(&findings, Kind::TablesReadByUser), 0);
+    assert_eq!(count(&findings, Kind::TablesWrittenByUser), 0);
+    assert_eq!(count(&findings, Kind::TablesWrittenByKernel), 2);
+    assert_eq!(count(&findings, Kind::KernelUnderUserRoot), 2 + 28);
+    assert_eq!(count(&findings, Kind::ReservedBits), 0);
+    assert!(count(&findings, Kind::DifferentRights) >= 3);
+}
+
+#[test]
+fn a_table_that_user_mode_reaches_is_found() {
+    let mut image = images::ordinary();
+    image.set(ringfence::base::PhysAddr::truncated(0x13010), 0x10000 | 7);
+
+    let findings = find(&space(image));
+
+    assert_eq!(count(&findings, Kind::TablesReadByUser), 1);
+    assert_eq!(count(&findings, Kind::TablesWrittenByUser), 1);
+}
+
+#[test]
+fn a_table_that_is_missing_is_told_and_may_be_left_out() {
+    let mut image = images::ordinary();
+    image.set(ringfence::base::PhysAddr::truncated(0x12008), 0x99000 | 7);
+    let whole = machine(image);
+
+    let error = whole.space().expect_err("0x99000 is not there");
+    let missing = Machine { may_be_incomplete: true, ..whole }.space().expect("the rest");
+
+    let Incomplete::Table(told) = error else { panic!("{error}") };
+    assert_eq!((told.at.raw(), told.frame.0), (0x12008, 0x99));
+    assert_eq!(count(&find(&missing), Kind::MissingTables), 1);
+}
+
+#[test]
+fn tables_that_are_read_only_are_not_written() {
+    for image in [images::ordinary(), images::large()] {
+        let given = machine(image);
+        let writes = |machine: &Machine| {
+            let space = machine.space().expect("whole");
+            let Open { kernel: [_, _, table], .. } = open(&space);
+            (count(&find(&space), Kind::TablesWrittenByKernel), table)
+        };
+
+        let before = writes(&given);
+        let after = writes(&given.with(Protection::ReadOnlyTables, true));
+
+        assert!(before.0 > 0 && before.1 > 0);
+        assert_eq!(after, (0, 0));
+    }
+}
+
+#[test]
+fn splitting_a_large_page_changes_no_translation_but_the_right_to_write_tables() {
+    let given = machine(images::large());
+    let (before, after) = (
+        given.space().expect("whole"),
+        given.with(Protection::ReadOnlyTables, true).space().expect("whole"),
+    );
+
+    assert!(after.image.frames().len() > before.image.frames().len());
+    let tables: Vec<u64> = after.image.frames().iter().map(|frame| frame.0).collect();
+    let mut differing = 0;
+    let _ = listing::pages(&after, |page| {
+        use ringfence::machine::paging::x86_64::lookup;
+        let was = lookup(&before.image, &before.controls, page.virt).expect("it was mapped");
+        let is = lookup(&after.image, &after.controls, page.virt).expect("it is mapped");
+        let distance = page.virt.0 & (was.size.bytes() - 1);
+        assert_eq!(is.page, was.page.plus(distance));
+        if is.rights != was.rights {
+            assert!(tables.contains(&is.page.frame().0), "{page}");
+            differing += 1;
+        }
+        true
+    });
+    assert!(differing > 0);
+}
+
+#[test]
+fn each_protection_closes_what_it_is_there_for() {
+    let given = machine(images::ordinary());
+    let open_with = |protection, on| {
+        let space = given.with(protection, on).space().expect("whole");
+        let open = open(&space);
+        KernelGain::ALL.into_iter().zip(open.kernel).collect::<Vec<_>>()
+    };
+    let wider = |protection, kind: KernelGain| {
+        let of = |on| {
+            let all = open_with(protection, on);
+            all.into_iter().find(|(own, _)| *own == kind).expect("all").1
+        };
+        of(false) > of(true)
+    };
+
+    assert!(wider(Protection::Smap, KernelGain::Data));
+    assert!(wider(Protection::Nx, KernelGain::Execute));
+    assert!(wider(Protection::Wp, KernelGain::TableWrite));
+    assert!(wider(Protection::ReadOnlyTables, KernelGain::TableWrite));
+}
