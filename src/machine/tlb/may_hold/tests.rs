@@ -145,6 +145,22 @@ fn a_global_page_outlives_a_load_of_cr3_and_nothing_else() {
 }
 
 #[test]
+fn a_page_made_global_may_still_be_held_under_its_identifier() {
+    let mut world = World::new(ControlFlags::PCIDE);
+    world.store(PTE, 0x9000 | TABLE | Entry::G);
+    world.load(0x5002, RootLoad::Keep);
+
+    // Drops the global translation and what has identifier 2.
+    world.may_hold.invalidate(Invalidation::page(&world.controls, PAGE));
+
+    let held = world.members_to(NINE);
+    assert_eq!(held.iter().map(|held| (held.pcid, held.global)).collect::<Vec<_>>(), [(0, false)]);
+    let mut without = World::new(ControlFlags::NONE);
+    without.store(PTE, 0x9000 | TABLE | Entry::G);
+    assert_eq!(without.members_to(NINE), [], "whatever drops the global one drops it too");
+}
+
+#[test]
 fn a_global_page_of_the_old_root_alone_becomes_a_member() {
     let mut world = World::new(ControlFlags::NONE);
     world.store(PTE, 0x9000 | TABLE | Entry::G);
