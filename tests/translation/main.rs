@@ -1,5 +1,6 @@
 //! The machine's page walk, the walk by the book, and what real implementations did.
 
+mod exhaustive;
 mod may_hold;
 mod random;
 mod recorded;

@@ -1,0 +1,158 @@
+//! Rights over all levels, and every other bit one level at a time, tested whole: the machine's walk
+//! against the walk by the book. Minutes, so not among the ordinary tests:
+//!
+//!     cargo test --test translation -- --ignored
+//!
+//! The small scope of the same is in `small_scope.rs`.
+
+use std::thread;
+
+use ringfence::base::{Access, Ring, VirtAddr};
+use ringfence::machine::paging::x86_64::{ControlFlags, Controls, Entry, Request, Vendor};
+use ringfence::oracles::by_the_book::Answer;
+use ringfence::oracles::compare;
+
+use crate::sparse::{Chain, ROOT, names};
+
+const VIRT: VirtAddr = VirtAddr(0x005a_5a3c_1234_5678);
+const VIRT_4: VirtAddr = VirtAddr(0x0000_5a3c_1234_5678);
+
+/// How many cases were compared, and how many of them translate.
+#[derive(Clone, Copy, Default, Debug)]
+struct Count {
+    cases: u64,
+    translated: u64,
+}
+
+impl Count {
+    fn compare(&mut self, bits: [u64; 6], controls: &Controls, request: &Request) {
+        let memory = Chain::new(controls, request.virt, bits);
+        match compare(&memory, controls, request) {
+            Ok(Answer::Translated(_)) => self.translated += 1,
+            Ok(_) => {}
+            Err(disagreement) => panic!("{disagreement}\nentries    {bits:x?}"),
+        }
+        self.cases += 1;
+    }
+}
+
+/// Counts over `0..end`, on all cores.
+fn count_over(end: u64, case: impl Fn(u64, &mut Count) + Sync) -> Count {
+    let workers = thread::available_parallelism().map_or(1, |count| count.get() as u64);
+    let counts = thread::scope(|scope| {
+        let work = |first: u64| {
+            let mut count = Count::default();
+            let mut number = first;
+            while number < end {
+                case(number, &mut count);
+                number += workers;
+            }
+            count
+        };
+        let started: Vec<_> = (0..workers).map(|first| scope.spawn(move || work(first))).collect();
+        started.into_iter().map(|worker| worker.join().expect("agreement")).collect::<Vec<_>>()
+    });
+    let sum = |of: fn(&Count) -> u64| counts.iter().map(of).sum();
+    Count { cases: sum(|count| count.cases), translated: sum(|count| count.translated) }
+}
+
+/// Entries from `top` down to a leaf at `leaf`, which permit everything.
+fn permissive(leaf: usize, top: usize) -> [u64; 6] {
+    let mut bits = [0; 6];
+    for (level, entry) in bits.iter_mut().enumerate().take(top + 1).skip(leaf) {
+        let size = if level == leaf && leaf > 1 { Entry::PS } else { 0 };
+        *entry = names(level, leaf) | Entry::P | Entry::RW | Entry::US | size;
+    }
+    bits
+}
+
+/// Each access from each ring, with and without AC; with `odd` also implicit and shadow-stack ones.
+fn each_request(virt: VirtAddr, odd: bool, mut visit: impl FnMut(&Request)) {
+    for access in [Access::Read, Access::Write, Access::Execute] {
+        for ring in [Ring::Kernel, Ring::User] {
+            for choice in 0..if odd { 8 } else { 2 } {
+                let (ac, implicit) = (choice & 1 != 0, choice & 2 != 0);
+                let shadow_stack = choice & 4 != 0;
+                let request = Request::new(virt, access, ring);
+                visit(&Request { ac, implicit, shadow_stack, ..request });
+            }
+        }
+    }
+}
+
+#[test]
+#[ignore = "minutes; .ci/run has a section for it"]
+fn rights_over_five_levels_are_judged_by_the_book_for_every_access_in_every_mode() {
+    let mut cases = 0;
+    for leaf in 1..=3usize {
+        let levels = 6 - leaf;
+        let count = count_over(1 << (3 * levels), |pattern, count| {
+            let mut bits = permissive(leaf, 5);
+            for (number, entry) in bits.iter_mut().skip(leaf).enumerate() {
+                let rights = pattern >> (3 * number);
+                *entry &= !(Entry::RW | Entry::US);
+                *entry |= (rights & 1) * Entry::RW + (rights >> 1 & 1) * Entry::US;
+                *entry |= (rights >> 2 & 1) * Entry::XD;
+            }
+            for mode in 0..1 << 6 {
+                // WP, SMEP, SMAP and NXE are the first four flags.
+                let cet = if mode & 16 != 0 { ControlFlags::CET } else { ControlFlags::NONE };
+                let flags = ControlFlags::from_bits(mode & 15) | cet | ControlFlags::LA57;
+                let controls = Controls { cr3: ROOT, flags, ..Controls::default() };
+                let mut bits = bits;
+                // A shadow stack is dirty; without CET that counts for nothing.
+                bits[leaf] |= u64::from(mode >> 5) * Entry::D;
+                if mode & 32 != 0 && mode & 16 == 0 {
+                    continue;
+                }
+                let odd = mode & 16 != 0;
+                each_request(VIRT, odd, |request| count.compare(bits, &controls, request));
+            }
+        });
+        // 16 modes without shadow stacks and 12 requests, 32 with them and 48.
+        assert_eq!(count.cases, (16 * 12 + 32 * 48) << (3 * levels));
+        assert!(count.translated > count.cases / 100, "{count:?}: the scope is trivial");
+        cases += count.cases;
+    }
+    println!("rights over five levels: {cases} cases agree");
+}
+
+#[test]
+#[ignore = "minutes; .ci/run has a section for it"]
+fn every_bit_one_level_at_a_time_is_read_by_the_book_in_every_mode() {
+    const WIDTHS: [u8; 4] = [36, 40, 46, 52];
+    let count = count_over(1 << 10, |mode, count| {
+        let flags = ControlFlags::from_bits(u16::try_from(mode).expect("10 bits"));
+        let five_levels = flags.has(ControlFlags::LA57);
+        let (top, virt) = if five_levels { (5, VIRT) } else { (4, VIRT_4) };
+        for (number, maxphyaddr) in WIDTHS.into_iter().enumerate() {
+            let vendor = if number % 2 == 0 { Vendor::Intel } else { Vendor::Amd };
+            let registers = Controls { cr3: ROOT, flags, ..Controls::default() };
+            let controls = Controls { maxphyaddr, vendor, pkru: 0x4e4e_e4e4, ..registers };
+            let controls = Controls { pkrs: 0xb1b1_1b1b, ..controls };
+            for leaf in 1..=3 {
+                for level in leaf..=top {
+                    for bit in 0..64 {
+                        let mut bits = permissive(leaf, top);
+                        bits[level] ^= 1 << bit;
+                        each_request(virt, false, |request| {
+                            count.compare(bits, &controls, request);
+                        });
+                    }
+                    // Every key, and what it is worth at a level where it is none.
+                    for key in 0..16 {
+                        let mut bits = permissive(leaf, top);
+                        bits[level] |= key << 59;
+                        each_request(virt, false, |request| {
+                            count.compare(bits, &controls, request);
+                        });
+                    }
+                }
+            }
+        }
+    });
+    // Levels from the leaf to the top, for each size: 12 with five levels, 9 with four.
+    assert_eq!(count.cases, 512 * (12 + 9) * 4 * (64 + 16) * 12);
+    assert!(count.translated > count.cases / 10, "{count:?}");
+    println!("every bit, one level at a time: {} cases agree", count.cases);
+}
