@@ -49,6 +49,7 @@ mod fault;
 mod finding;
 mod flat;
 pub mod format;
+mod isolate;
 mod may_hold;
 mod memory;
 mod operation;
@@ -61,6 +62,11 @@ mod story;
 mod subject;
 mod suite;
 mod tables;
+mod walker;
+
+/// Cases as `proptest` strategies.
+#[cfg(feature = "proptest")]
+pub mod strategies;
 
 pub use breach::Check;
 pub use case::Case;
@@ -71,4 +77,5 @@ pub use operation::{Call, Disturbance};
 pub use report::Report;
 pub use rights::Rights;
 pub use subject::{Attempt, Capabilities, Capability, Mapper, Mapping, Refusal, Walker};
-pub use suite::{Suite, fuzz, mapper};
+pub use suite::{Suite, fuzz, mapper, replay};
+pub use walker::{WalkerSuite, walker};

@@ -22,6 +22,18 @@ pub struct Report {
 }
 
 impl Report {
+    pub(super) fn empty(seed: u64) -> Self {
+        Self {
+            findings: Vec::new(),
+            capabilities: Capabilities::PLAIN,
+            cases: 0,
+            seed,
+            tally: Tally::default(),
+            digest: Digest::default(),
+            walker: false,
+        }
+    }
+
     /// The findings, each kind once, in the order in which they were found.
     #[must_use]
     pub fn findings(&self) -> &[Finding] {

@@ -136,7 +136,7 @@ pub struct Mapping {
 
 /// Code that maps pages.
 ///
-/// Only the first four methods are needed; the rest is declared with
+/// Only `root`, `map` and `unmap` are needed; the rest is declared with
 /// [`capabilities`](Self::capabilities). Frames, and invalidations, go through the hooks of the
 /// [`Memory`](super::Memory) that it was made with, before the operation returns.
 pub trait Mapper {

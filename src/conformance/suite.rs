@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::env;
+use std::time::Duration;
 
 use super::breach::{Breach, Check, INTERFACE, Key};
 use super::case::{Case, generate};
 use super::draw::Draw;
 use super::finding::Finding;
 use super::format::{Format, X86_64};
+use super::isolate::{self, Death};
 use super::memory::Memory;
 use super::report::Report;
 use super::run::{Setting, Tally};
@@ -33,6 +35,7 @@ pub struct Suite<F> {
     cases: u64,
     seed: u64,
     tolerated: Vec<(Check, String)>,
+    patience: Option<Duration>,
 }
 
 /// A suite for code that maps pages. `factory` makes an instance on the memory it is given; it is
@@ -61,7 +64,14 @@ pub(super) fn test_name() -> Option<String> {
 
 impl<M: Mapper, F: Fn(Memory) -> M> Suite<F> {
     fn new(factory: F) -> Self {
-        Self { factory, format: X86_64::FOUR_LEVELS, cases: CASES, seed: 1, tolerated: Vec::new() }
+        Self {
+            factory,
+            format: X86_64::FOUR_LEVELS,
+            cases: CASES,
+            seed: 1,
+            tolerated: Vec::new(),
+            patience: None,
+        }
     }
 
     /// The table format; x86-64 with 4 levels unless said otherwise.
@@ -86,6 +96,14 @@ impl<M: Mapper, F: Fn(Memory) -> M> Suite<F> {
     /// A kind of finding that is known and not to be told, by its [`Finding::kind`].
     pub fn tolerating(mut self, check: Check, kind: &str) -> Self {
         self.tolerated.push((check, kind.to_owned()));
+        self
+    }
+
+    /// Runs everything in a child process first, and tells of a case in which that is ended by a
+    /// signal or makes no progress for so long: for code that may crash, or loop without touching
+    /// memory. The child is this test alone, in its test binary.
+    pub fn isolated(mut self, patience: Duration) -> Self {
+        self.patience = Some(patience);
         self
     }
 
@@ -114,6 +132,12 @@ impl<M: Mapper, F: Fn(Memory) -> M> Suite<F> {
         let cases = from_environment("RINGFENCE_CASES").unwrap_or(self.cases);
         let seed = from_environment("RINGFENCE_SEED").unwrap_or(self.seed);
         let format = self.format;
+        if let Some(patience) = self.patience
+            && !isolate::is_child()
+            && let Some(death) = isolate::trial(patience)
+        {
+            return self.dead(seed, &death);
+        }
         self.over(
             (0..cases).map(|number| {
                 let seed = seed.wrapping_add(number);
@@ -132,15 +156,7 @@ impl<M: Mapper, F: Fn(Memory) -> M> Suite<F> {
         format: &'static dyn Format,
     ) -> Report {
         let mut known: BTreeSet<Key> = self.tolerated.iter().cloned().collect();
-        let mut report = Report {
-            findings: Vec::new(),
-            capabilities: Capabilities::PLAIN,
-            cases: 0,
-            seed,
-            tally: Tally::default(),
-            digest: TraceHash::default().digest(),
-            walker: false,
-        };
+        let mut report = Report::empty(seed);
         let mut hash = TraceHash::default();
         let setting =
             Setting { format, factory: &self.factory, known: &BTreeSet::new(), tells: false };
@@ -152,6 +168,7 @@ impl<M: Mapper, F: Fn(Memory) -> M> Suite<F> {
             }
         };
         for (seed, mut draw) in draws {
+            isolate::begins(seed);
             let case = generate(&mut draw, format, report.capabilities);
             report.cases += 1;
             let setting = Setting { format, factory: &self.factory, known: &known, tells: false };
@@ -232,14 +249,51 @@ impl<M: Mapper, F: Fn(Memory) -> M> Suite<F> {
 
     fn unmakeable(&self, stop: &Stop) -> Finding {
         let breach = super::checks::totality::stopped(stop, "making it", u32::MAX);
+        self.untold(breach.unwrap_or_else(|| Breach {
+            check: Check::Totality,
+            kind: "making it ended".to_owned(),
+            what: "can't be made".to_owned(),
+            virt: None,
+            rule: INTERFACE,
+        }))
+    }
+
+    /// The child process died: its case is told, and not run here.
+    fn dead(&self, seed: u64, death: &Death) -> Report {
+        let mut report = Report::empty(seed);
+        let setting = Setting {
+            format: self.format,
+            factory: &self.factory,
+            known: &BTreeSet::new(),
+            tells: false,
+        };
+        let breach = Breach {
+            check: Check::Totality,
+            kind: "the process dies".to_owned(),
+            what: death.how.clone(),
+            virt: None,
+            rule: INTERFACE,
+        };
+        let mut finding = self.untold(breach);
+        finding.extent = Extent::BudgetHit;
+        finding.seed = death.seed;
+        // Making an instance was survived if there was a case.
+        if let (Some(seed), Ok(capabilities)) =
+            (death.seed, death.seed.map_or(Err(Stop::Abandoned), |_| setting.capabilities()))
+        {
+            let mut draw = Draw::Stream(Box::new(Seed(seed).stream("conformance", 0)));
+            report.capabilities = capabilities;
+            finding.case = generate(&mut draw, self.format, capabilities);
+            finding.story = finding.case.calls.iter().map(ToString::to_string).collect();
+        }
+        report.findings.push(finding);
+        report
+    }
+
+    /// A finding without a story: nothing can be run again in this process.
+    fn untold(&self, breach: Breach) -> Finding {
         Finding {
-            breach: breach.unwrap_or_else(|| Breach {
-                check: Check::Totality,
-                kind: "making it ended".to_owned(),
-                what: "can't be made".to_owned(),
-                virt: None,
-                rule: INTERFACE,
-            }),
+            breach,
             case: Case::default(),
             seed: None,
             format: self.format.name(),
@@ -263,6 +317,26 @@ pub fn fuzz<M: Mapper, F: Fn(Memory) -> M>(bytes: &[u8], factory: F) {
     let format = suite.format;
     let report = suite.over(core::iter::once((None, Draw::Bytes(bytes))), 0, format);
     assert!(report.findings.is_empty(), "\n{report}");
+}
+
+/// Runs one case: what a strategy drew, or a stored one.
+///
+/// # Panics
+///
+/// With the report, when there is a finding.
+#[track_caller]
+pub fn replay<M: Mapper, F: Fn(Memory) -> M>(case: &Case, factory: F) {
+    let suite = Suite::new(factory);
+    let known = BTreeSet::new();
+    let setting =
+        Setting { format: suite.format, factory: &suite.factory, known: &known, tells: false };
+    let capabilities = setting.capabilities().unwrap_or(Capabilities::PLAIN);
+    let trial = setting.run(case, capabilities);
+    if let Some(breach) = trial.breach {
+        let key = breach.key();
+        let finding = suite.minimised(case.clone(), trial.calls, &key, &known, capabilities);
+        panic!("\n{finding}");
+    }
 }
 
 impl Tally {

@@ -1,6 +1,9 @@
-//! The conformance suite on a mapper of its own: silent on the correct one, and each planted bug is
-//! found by the check that is there for it.
+//! The conformance suite on code of its own: silent on the correct one, and each planted bug is found
+//! by the check that is there for it.
 
 mod bug;
+mod entrances;
 mod planted;
+mod pointers;
 mod tables;
+mod walkers;

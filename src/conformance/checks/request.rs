@@ -168,9 +168,9 @@ fn refused(scene: &Scene, call: &Call, refusal: &Refusal, before: &Before<'_>) -
     if is_true || matches!(call, Call::Query { .. }) {
         return None;
     }
-    let size = single.map_or("", size_name);
+    let size = single.map_or("pages", size_name);
     let what = format!(
-        "{} ({refusal}), which is not so: {} leads {}{}",
+        "answers {} with \"{refusal}\", which is not so: {} leads {}{}",
         call.name(),
         first.start(),
         told(scene.before.get(first)),

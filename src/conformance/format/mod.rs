@@ -133,6 +133,9 @@ pub trait Format: fmt::Debug + Sync {
     fn rule(&self, rule: Rule) -> &'static str;
 }
 
+#[cfg(test)]
+mod tests;
+
 /// The lowest bit of an address that selects an entry at `level`.
 #[must_use]
 pub const fn shift(level: u8) -> u32 {

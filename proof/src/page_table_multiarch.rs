@@ -1,0 +1,208 @@
+//! Adapter for the crate `page_table_multiarch`: `PageTable64` with its x86-64 entries.
+//!
+//! Its hooks are static functions. A region may be unmapped and protected only as it was mapped (its
+//! documentation: "unexpected behaviors may occur" otherwise); the adapter refuses the rest. It flushes only on targets without an operating system, so no
+//! invalidation is seen here and none is judged.
+
+use memory_addr::{PhysAddr, VirtAddr};
+use page_table_entry::x86_64::X64PTE;
+use page_table_multiarch::{
+    MappingFlags, PageSize, PageTable64, PagingError, PagingHandler, PagingMetaData,
+};
+use ringfence::base;
+use ringfence::conformance::{
+    self, Capabilities, Capability, Mapper, Mapping, Refusal, Report, Rights,
+};
+use ringfence::machine::paging;
+
+struct Meta;
+
+impl PagingMetaData for Meta {
+    const LEVELS: usize = 4;
+    const PA_MAX_BITS: usize = 52;
+    const VA_MAX_BITS: usize = 48;
+    type VirtAddr = VirtAddr;
+
+    fn flush_tlb(virt: Option<VirtAddr>) {
+        match virt {
+            Some(virt) => conformance::current().invalidate_page(base::VirtAddr(virt.as_usize() as u64)),
+            None => conformance::current().invalidate_all(),
+        }
+    }
+}
+
+struct Handler;
+
+impl PagingHandler for Handler {
+    fn alloc_frames(count: usize, _: usize) -> Option<PhysAddr> {
+        let at = conformance::current().allocate_frames(count as u64, false)?;
+        Some(PhysAddr::from(at.raw() as usize))
+    }
+
+    fn dealloc_frames(at: PhysAddr, count: usize) {
+        for number in 0..count as u64 {
+            let at = base::PhysAddr::truncated(at.as_usize() as u64);
+            conformance::current().free(at.plus(4096 * number));
+        }
+    }
+
+    fn phys_to_virt(at: PhysAddr) -> VirtAddr {
+        let at = base::PhysAddr::truncated(at.as_usize() as u64);
+        VirtAddr::from(conformance::current().pointer_to(at) as usize)
+    }
+}
+
+/// The tables, and the regions as they were mapped.
+struct Adapter(PageTable64<Meta, X64PTE, Handler>, Vec<(u64, u64)>);
+
+/// `PageTable64`.
+pub(crate) fn run(cases: u64) -> Report {
+    conformance::mapper(|_| Adapter(PageTable64::try_new().expect("a frame for the root"), Vec::new()))
+        .cases(cases)
+        .run()
+}
+
+fn flags(rights: Rights) -> MappingFlags {
+    let mut flags = MappingFlags::READ;
+    flags.set(MappingFlags::WRITE, rights.has(Rights::WRITE));
+    flags.set(MappingFlags::USER, rights.has(Rights::USER));
+    flags.set(MappingFlags::EXECUTE, rights.has(Rights::EXECUTE));
+    flags
+}
+
+fn virt(virt: base::VirtAddr) -> VirtAddr {
+    VirtAddr::from(virt.0 as usize)
+}
+
+fn size_to(size: paging::PageSize) -> PageSize {
+    match size {
+        paging::PageSize::Kib4 => PageSize::Size4K,
+        paging::PageSize::Mib2 => PageSize::Size2M,
+        paging::PageSize::Gib1 => PageSize::Size1G,
+    }
+}
+
+fn size_from(size: PageSize) -> paging::PageSize {
+    match size {
+        PageSize::Size4K => paging::PageSize::Kib4,
+        PageSize::Size2M => paging::PageSize::Mib2,
+        _ => paging::PageSize::Gib1,
+    }
+}
+
+fn refusal(error: PagingError) -> Refusal {
+    match error {
+        PagingError::NoMemory => Refusal::OutOfFrames,
+        PagingError::NotAligned => Refusal::Declined("not aligned"),
+        PagingError::NotMapped => Refusal::NotMapped,
+        PagingError::AlreadyMapped => Refusal::AlreadyMapped,
+        PagingError::MappedToHugePage => Refusal::OtherSize,
+    }
+}
+
+impl Adapter {
+    fn is_region(&self, first: base::VirtAddr, bytes: u64) -> Result<(), Refusal> {
+        let is_known = self.1.contains(&(first.0, bytes));
+        if is_known { Ok(()) } else { Err(Refusal::Declined("not mapped as a region")) }
+    }
+
+    /// Its calls act on whatever page is there: the size is asked first.
+    fn is_of(&self, page: base::VirtAddr, size: paging::PageSize) -> Result<(), Refusal> {
+        match self.0.query(virt(page)) {
+            Ok((_, _, found)) if found != size_to(size) => Err(Refusal::OtherSize),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Mapper for Adapter {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::all()
+            .without(Capability::Invalidates)
+            .without(Capability::CleanUp)
+            .without(Capability::HardwareMarks)
+            .without(Capability::Abandonment)
+    }
+
+    fn root(&self) -> base::PhysAddr {
+        base::PhysAddr::truncated(self.0.root_paddr().as_usize() as u64)
+    }
+
+    fn map(
+        &mut self,
+        page: base::VirtAddr,
+        to: base::PhysAddr,
+        size: paging::PageSize,
+        rights: Rights,
+    ) -> Result<(), Refusal> {
+        let to = PhysAddr::from(to.raw() as usize);
+        self.0.cursor().map(virt(page), to, size_to(size), flags(rights)).map_err(refusal)
+    }
+
+    fn unmap(
+        &mut self,
+        page: base::VirtAddr,
+        size: paging::PageSize,
+    ) -> Result<Option<base::PhysAddr>, Refusal> {
+        self.is_of(page, size)?;
+        self.1.retain(|(first, bytes)| page.0.wrapping_sub(*first) >= *bytes);
+        let (at, _, _) = self.0.cursor().unmap(virt(page)).map_err(refusal)?;
+        Ok(Some(base::PhysAddr::truncated(at.as_usize() as u64)))
+    }
+
+    fn protect(
+        &mut self,
+        page: base::VirtAddr,
+        size: paging::PageSize,
+        rights: Rights,
+    ) -> Result<(), Refusal> {
+        self.is_of(page, size)?;
+        self.0.cursor().protect(virt(page), flags(rights)).map(|_| ()).map_err(refusal)
+    }
+
+    fn query(&mut self, at: base::VirtAddr) -> Result<Option<Mapping>, Refusal> {
+        match self.0.query(virt(at)) {
+            Ok((to, _, size)) => Ok(Some(Mapping {
+                address: base::PhysAddr::truncated(to.as_usize() as u64),
+                size: Some(size_from(size)),
+                rights: None,
+            })),
+            Err(PagingError::NotMapped | PagingError::MappedToHugePage) => Ok(None),
+            Err(error) => Err(refusal(error)),
+        }
+    }
+
+    fn map_range(
+        &mut self,
+        first: base::VirtAddr,
+        to: base::PhysAddr,
+        bytes: u64,
+        rights: Rights,
+    ) -> Result<(), Refusal> {
+        let to_of = |at: VirtAddr| {
+            PhysAddr::from((to.raw() + (at.as_usize() as u64).wrapping_sub(first.0)) as usize)
+        };
+        self.0
+            .cursor()
+            .map_region(virt(first), to_of, bytes as usize, flags(rights), true)
+            .map_err(refusal)?;
+        self.1.push((first.0, bytes));
+        Ok(())
+    }
+
+    fn unmap_range(&mut self, first: base::VirtAddr, bytes: u64) -> Result<(), Refusal> {
+        self.is_region(first, bytes)?;
+        self.1.retain(|region| *region != (first.0, bytes));
+        self.0.cursor().unmap_region(virt(first), bytes as usize).map_err(refusal)
+    }
+
+    fn protect_range(
+        &mut self,
+        first: base::VirtAddr,
+        bytes: u64,
+        rights: Rights,
+    ) -> Result<(), Refusal> {
+        self.is_region(first, bytes)?;
+        self.0.cursor().protect_region(virt(first), bytes as usize, flags(rights)).map_err(refusal)
+    }
+}

@@ -1,0 +1,270 @@
+//! Adapter for the crate `x86_64`: `OffsetPageTable` and `MappedPageTable`.
+//!
+//! Their user has to invalidate what `MapperFlush` names, and to keep tables that `clean_up` frees
+//! until everything is invalidated: the adapter does both. Parents get all rights, as a user that
+//! changes rights later has to ask for.
+
+use ringfence::base;
+use ringfence::conformance::{
+    self, Capabilities, Capability, Mapper as Subject, Mapping, Memory, Refusal, Report, Rights,
+};
+use ringfence::machine::paging;
+use x86_64::structures::paging::mapper::{
+    CleanUp, FlagUpdateError, MapToError, MappedFrame, MapperFlush, PageTableFrameMapping,
+    Translate, TranslateResult, UnmapError,
+};
+use x86_64::structures::paging::{
+    FrameAllocator, FrameDeallocator, MappedPageTable, Mapper, OffsetPageTable, Page, PageSize,
+    PageTable, PageTableFlags, PhysFrame, Size1GiB, Size2MiB, Size4KiB,
+};
+use x86_64::{PhysAddr, VirtAddr};
+
+struct Frames(Memory);
+
+// SAFETY: the memory hands out each frame once until it is freed.
+unsafe impl FrameAllocator<Size4KiB> for Frames {
+    fn allocate_frame(&mut self) -> Option<PhysFrame> {
+        let at = self.0.allocate()?;
+        PhysFrame::from_start_address(PhysAddr::new(at.raw())).ok()
+    }
+}
+
+#[derive(Default)]
+struct Deferred(Vec<u64>);
+
+impl FrameDeallocator<Size4KiB> for Deferred {
+    unsafe fn deallocate_frame(&mut self, frame: PhysFrame) {
+        self.0.push(frame.start_address().as_u64());
+    }
+}
+
+struct Pointers(Memory);
+
+// SAFETY: the pointer is to the frame's bytes, or dangles as the address does.
+unsafe impl PageTableFrameMapping for Pointers {
+    fn frame_to_pointer(&self, frame: PhysFrame) -> *mut PageTable {
+        let at = base::PhysAddr::truncated(frame.start_address().as_u64());
+        self.0.pointer_to(at).cast()
+    }
+}
+
+struct Adapter<T> {
+    memory: Memory,
+    root: base::PhysAddr,
+    tables: T,
+}
+
+fn root(memory: &Memory) -> (base::PhysAddr, &'static mut PageTable) {
+    let root = memory.allocate_zeroed().expect("a frame for the root");
+    // SAFETY: the frame is aligned, zeroed, and outlives the tables: the adapter holds the memory.
+    (root, unsafe { &mut *memory.pointer_to(root).cast() })
+}
+
+/// `OffsetPageTable`.
+pub(crate) fn offset(cases: u64) -> Report {
+    conformance::mapper(|memory| {
+        let (at, level_4) = root(&memory);
+        let offset = VirtAddr::new(memory.offset());
+        // SAFETY: all memory is mapped at this offset.
+        let tables = unsafe { OffsetPageTable::new(level_4, offset) };
+        Adapter { memory, root: at, tables }
+    })
+    .cases(cases)
+    .run()
+}
+
+/// `MappedPageTable`.
+pub(crate) fn mapped(cases: u64) -> Report {
+    conformance::mapper(|memory| {
+        let (at, level_4) = root(&memory);
+        // SAFETY: the mapping gives the frames' bytes.
+        let tables = unsafe { MappedPageTable::new(level_4, Pointers(memory.clone())) };
+        Adapter { memory, root: at, tables }
+    })
+    .cases(cases)
+    .run()
+}
+
+fn flags(rights: Rights) -> PageTableFlags {
+    let mut flags = PageTableFlags::PRESENT;
+    flags.set(PageTableFlags::WRITABLE, rights.has(Rights::WRITE));
+    flags.set(PageTableFlags::USER_ACCESSIBLE, rights.has(Rights::USER));
+    flags.set(PageTableFlags::NO_EXECUTE, !rights.has(Rights::EXECUTE));
+    flags
+}
+
+fn page<S: PageSize>(virt: base::VirtAddr) -> Page<S> {
+    Page::from_start_address(VirtAddr::new(virt.0)).expect("the suite aligns pages")
+}
+
+impl<T> Adapter<T> {
+    fn flush<S: PageSize>(&self, flush: MapperFlush<S>) {
+        self.memory.invalidate_page(base::VirtAddr(flush.page().start_address().as_u64()));
+        flush.ignore();
+    }
+
+    fn map<S: PageSize + core::fmt::Debug>(
+        &mut self,
+        at: base::VirtAddr,
+        to: base::PhysAddr,
+        rights: Rights,
+    ) -> Result<(), Refusal>
+    where
+        T: Mapper<S>,
+    {
+        let frame = PhysFrame::from_start_address(PhysAddr::new(to.raw())).expect("aligned");
+        let parents = PageTableFlags::PRESENT
+            | PageTableFlags::WRITABLE
+            | PageTableFlags::USER_ACCESSIBLE;
+        let mut frames = Frames(self.memory.clone());
+        // SAFETY: nobody uses the pages of the suite.
+        let result = unsafe {
+            self.tables.map_to_with_table_flags(
+                page::<S>(at),
+                frame,
+                flags(rights),
+                parents,
+                &mut frames,
+            )
+        };
+        match result {
+            Ok(flush) => {
+                self.flush(flush);
+                Ok(())
+            }
+            Err(MapToError::FrameAllocationFailed) => Err(Refusal::OutOfFrames),
+            Err(MapToError::ParentEntryHugePage) => Err(Refusal::OtherSize),
+            Err(MapToError::PageAlreadyMapped(_)) => Err(Refusal::AlreadyMapped),
+        }
+    }
+
+    fn unmap<S: PageSize>(
+        &mut self,
+        at: base::VirtAddr,
+    ) -> Result<Option<base::PhysAddr>, Refusal>
+    where
+        T: Mapper<S>,
+    {
+        match self.tables.unmap(page::<S>(at)) {
+            Ok((frame, flush)) => {
+                self.flush(flush);
+                Ok(Some(base::PhysAddr::truncated(frame.start_address().as_u64())))
+            }
+            Err(UnmapError::ParentEntryHugePage) => Err(Refusal::OtherSize),
+            Err(UnmapError::PageNotMapped) => Err(Refusal::NotMapped),
+            Err(UnmapError::InvalidFrameAddress(_)) => {
+                Err(Refusal::Declined("invalid frame address"))
+            }
+        }
+    }
+
+    fn protect<S: PageSize>(&mut self, at: base::VirtAddr, rights: Rights) -> Result<(), Refusal>
+    where
+        T: Mapper<S>,
+    {
+        // SAFETY: nobody uses the pages of the suite.
+        match unsafe { self.tables.update_flags(page::<S>(at), self.large::<S>(rights)) } {
+            Ok(flush) => {
+                self.flush(flush);
+                Ok(())
+            }
+            Err(FlagUpdateError::PageNotMapped) => Err(Refusal::NotMapped),
+            Err(FlagUpdateError::ParentEntryHugePage) => Err(Refusal::OtherSize),
+        }
+    }
+
+    /// `update_flags` replaces all flags; for large pages it sets the size flag by itself.
+    fn large<S: PageSize>(&self, rights: Rights) -> PageTableFlags {
+        flags(rights)
+    }
+}
+
+impl<T> Subject for Adapter<T>
+where
+    T: Mapper<Size4KiB> + Mapper<Size2MiB> + Mapper<Size1GiB> + Translate + CleanUp,
+{
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::all()
+            .without(Capability::Ranges)
+            .without(Capability::FreesOnDrop)
+            .without(Capability::HardwareMarks)
+            .without(Capability::Abandonment)
+    }
+
+    fn root(&self) -> base::PhysAddr {
+        self.root
+    }
+
+    fn map(
+        &mut self,
+        page: base::VirtAddr,
+        to: base::PhysAddr,
+        size: paging::PageSize,
+        rights: Rights,
+    ) -> Result<(), Refusal> {
+        match size {
+            paging::PageSize::Kib4 => self.map::<Size4KiB>(page, to, rights),
+            paging::PageSize::Mib2 => self.map::<Size2MiB>(page, to, rights),
+            paging::PageSize::Gib1 => self.map::<Size1GiB>(page, to, rights),
+        }
+    }
+
+    fn unmap(
+        &mut self,
+        page: base::VirtAddr,
+        size: paging::PageSize,
+    ) -> Result<Option<base::PhysAddr>, Refusal> {
+        match size {
+            paging::PageSize::Kib4 => self.unmap::<Size4KiB>(page),
+            paging::PageSize::Mib2 => self.unmap::<Size2MiB>(page),
+            paging::PageSize::Gib1 => self.unmap::<Size1GiB>(page),
+        }
+    }
+
+    fn protect(
+        &mut self,
+        page: base::VirtAddr,
+        size: paging::PageSize,
+        rights: Rights,
+    ) -> Result<(), Refusal> {
+        match size {
+            paging::PageSize::Kib4 => self.protect::<Size4KiB>(page, rights),
+            paging::PageSize::Mib2 => self.protect::<Size2MiB>(page, rights),
+            paging::PageSize::Gib1 => self.protect::<Size1GiB>(page, rights),
+        }
+    }
+
+    fn query(&mut self, virt: base::VirtAddr) -> Result<Option<Mapping>, Refusal> {
+        let Ok(virt) = VirtAddr::try_new(virt.0) else {
+            return Err(Refusal::Declined("not canonical"));
+        };
+        Ok(match self.tables.translate(virt) {
+            TranslateResult::Mapped { frame, offset, .. } => {
+                let size = match frame {
+                    MappedFrame::Size4KiB(_) => paging::PageSize::Kib4,
+                    MappedFrame::Size2MiB(_) => paging::PageSize::Mib2,
+                    MappedFrame::Size1GiB(_) => paging::PageSize::Gib1,
+                };
+                let address = frame.start_address().as_u64() + offset;
+                Some(Mapping {
+                    address: base::PhysAddr::truncated(address),
+                    size: Some(size),
+                    // The flags it returns are the leaf's alone.
+                    rights: None,
+                })
+            }
+            TranslateResult::NotMapped | TranslateResult::InvalidFrameAddress(_) => None,
+        })
+    }
+
+    fn clean_up(&mut self) -> Result<(), Refusal> {
+        let mut deferred = Deferred::default();
+        // SAFETY: no table is shared.
+        unsafe { self.tables.clean_up(&mut deferred) };
+        self.memory.invalidate_all();
+        for frame in deferred.0 {
+            self.memory.free(base::PhysAddr::truncated(frame));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,113 @@
+//! Walkers: one that walks by its own code, and the same with bugs of published ones.
+
+use ringfence::base::{PhysAddr, Ring};
+use ringfence::conformance::{self, Attempt, Check, Mapping, Memory, Rights, Walker};
+use ringfence::machine::paging::PageSize;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Bug {
+    /// Goes on through entries that are not present (page-walker, `read_pte`).
+    IgnoresPresent,
+    /// Takes PS in the root for a page of 512 GiB and panics (x86_64, `translate_addr`).
+    PanicsAtRoot,
+    /// Takes all of bits 51:12 for the address (page_table_multiarch, vmi).
+    TakesPatForAddress,
+    /// Takes any 64 bits for an address (rsemu, vmi).
+    TakesAnyAddress,
+    /// Ignores reserved bits (memflow).
+    IgnoresReserved,
+    /// Takes the rights of the leaf for those of all entries (memflow 36e6c5bf).
+    TakesLeafRights,
+}
+
+struct Walk {
+    memory: Memory,
+    root: PhysAddr,
+    bug: Option<Bug>,
+}
+
+impl Walker for Walk {
+    fn judges_rights(&self) -> bool {
+        true
+    }
+
+    fn translate(&mut self, attempt: &Attempt) -> Option<Mapping> {
+        let has = |bug| self.bug == Some(bug);
+        let virt = attempt.virt.0;
+        let high = virt >> 47;
+        if high != 0 && high != 0x1_ffff && !has(Bug::TakesAnyAddress) {
+            return None;
+        }
+        let mut table = self.root.raw();
+        let mut rights = Rights::ALL;
+        for level in (1..=4u32).rev() {
+            let shift = 12 + 9 * (level - 1);
+            let at = table + 8 * (virt >> shift & 511);
+            let entry = self.memory.load(PhysAddr::truncated(at));
+            if entry & 1 == 0 && !has(Bug::IgnoresPresent) {
+                return None;
+            }
+            if level == 4 && entry & 1 << 7 != 0 {
+                assert!(!has(Bug::PanicsAtRoot), "level 4 entry has huge page bit set");
+                return None;
+            }
+            let is_leaf = level == 1 || entry & 1 << 7 != 0;
+            if !has(Bug::TakesLeafRights) || is_leaf {
+                let write = if entry & 2 != 0 { Rights::WRITE } else { Rights::READ };
+                let user = if entry & 4 != 0 { Rights::USER } else { Rights::READ };
+                let execute = if entry >> 63 == 0 { Rights::EXECUTE } else { Rights::READ };
+                rights = rights.within(write.and(user).and(execute));
+            }
+            let address = entry & ((1 << 52) - 1) & !0xfff;
+            if !is_leaf {
+                table = address;
+                continue;
+            }
+            let below = (1 << shift) - 1;
+            if level > 1 && entry & below & !0x1fff != 0 && !has(Bug::IgnoresReserved) {
+                return None;
+            }
+            let page = if has(Bug::TakesPatForAddress) { address } else { address & !below };
+            let needed = match attempt.access {
+                ringfence::base::Access::Read => Rights::READ,
+                ringfence::base::Access::Write => Rights::WRITE,
+                ringfence::base::Access::Execute => Rights::EXECUTE,
+            };
+            let is_allowed = attempt.ring == Ring::Kernel || rights.has(Rights::USER);
+            let size = [PageSize::Kib4, PageSize::Mib2, PageSize::Gib1][level as usize - 1];
+            return (is_allowed && rights.has(needed)).then_some(Mapping {
+                address: PhysAddr::truncated(page.wrapping_add(virt & below)),
+                size: Some(size),
+                rights: Some(rights),
+            });
+        }
+        None
+    }
+}
+
+fn run(bug: Option<Bug>) -> conformance::Report {
+    conformance::walker(move |memory, root| Walk { memory, root, bug }).run()
+}
+
+#[test]
+fn a_correct_walker_raises_no_finding() {
+    let report = run(None);
+
+    assert!(report.findings().is_empty(), "\n{report}");
+}
+
+#[test]
+fn each_planted_bug_of_a_walker_is_found() {
+    for (bug, check) in [
+        (Bug::IgnoresPresent, Check::Translation),
+        (Bug::PanicsAtRoot, Check::Totality),
+        (Bug::TakesPatForAddress, Check::Translation),
+        (Bug::TakesAnyAddress, Check::Translation),
+        (Bug::IgnoresReserved, Check::Translation),
+        (Bug::TakesLeafRights, Check::Translation),
+    ] {
+        let report = run(Some(bug));
+
+        assert!(report.has(check), "{bug:?}\n{report}");
+    }
+}
