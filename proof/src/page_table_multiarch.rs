@@ -25,7 +25,9 @@ impl PagingMetaData for Meta {
 
     fn flush_tlb(virt: Option<VirtAddr>) {
         match virt {
-            Some(virt) => conformance::current().invalidate_page(base::VirtAddr(virt.as_usize() as u64)),
+            Some(virt) => {
+                conformance::current().invalidate_page(base::VirtAddr(virt.as_usize() as u64))
+            }
             None => conformance::current().invalidate_all(),
         }
     }
@@ -57,9 +59,11 @@ struct Adapter(PageTable64<Meta, X64PTE, Handler>, Vec<(u64, u64)>);
 
 /// `PageTable64`.
 pub(crate) fn run(cases: u64) -> Report {
-    conformance::mapper(|_| Adapter(PageTable64::try_new().expect("a frame for the root"), Vec::new()))
-        .cases(cases)
-        .run()
+    conformance::mapper(|_| {
+        Adapter(PageTable64::try_new().expect("a frame for the root"), Vec::new())
+    })
+    .cases(cases)
+    .run()
 }
 
 fn flags(rights: Rights) -> MappingFlags {

@@ -36,6 +36,7 @@ pub struct Suite<F> {
     seed: u64,
     tolerated: Vec<(Check, String)>,
     patience: Option<Duration>,
+    findings_max: usize,
 }
 
 /// A suite for code that maps pages. `factory` makes an instance on the memory it is given; it is
@@ -71,6 +72,7 @@ impl<M: Mapper, F: Fn(Memory) -> M> Suite<F> {
             seed: 1,
             tolerated: Vec::new(),
             patience: None,
+            findings_max: FINDINGS_MAX,
         }
     }
 
@@ -96,6 +98,13 @@ impl<M: Mapper, F: Fn(Memory) -> M> Suite<F> {
     /// A kind of finding that is known and not to be told, by its [`Finding::kind`].
     pub fn tolerating(mut self, check: Check, kind: &str) -> Self {
         self.tolerated.push((check, kind.to_owned()));
+        self
+    }
+
+    /// How many kinds of findings are minimised and told before the run ends; 12 unless said
+    /// otherwise.
+    pub fn findings_max(mut self, findings: usize) -> Self {
+        self.findings_max = findings;
         self
     }
 
@@ -181,7 +190,7 @@ impl<M: Mapper, F: Fn(Memory) -> M> Suite<F> {
             let finding = self.minimised(case, trial.calls, &key, &known, report.capabilities);
             report.findings.push(Finding { seed, ..finding });
             known.insert(key);
-            if report.findings.len() >= FINDINGS_MAX {
+            if report.findings.len() >= self.findings_max {
                 break;
             }
         }
