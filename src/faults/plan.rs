@@ -50,17 +50,19 @@ const fn one() -> u64 {
 }
 
 impl PlannedFault {
-    /// Why it can never strike, when what it waits for never happens: only devices transfer, and
-    /// they do nothing else. With what was expected.
+    /// Why it can never strike, when what it waits for never happens: only devices transfer, only
+    /// they and the HAL interrupt, and devices do nothing else. With what was expected.
     #[must_use]
     pub fn is_never_reached(&self, roster: &Roster) -> Option<(String, String)> {
-        let who = roster.named(&self.who)?;
-        let is_device = roster.kind(who) == PrincipalKind::Device;
-        (is_device != (self.at.point == PointKind::Dma)).then(|| {
-            (
-                format!("`{}` never reaches a point `{}`", self.who, self.at.point),
-                "`dma` for a device, any other for whatever runs code".to_owned(),
-            )
+        let kind = roster.kind(roster.named(&self.who)?);
+        let expected = match kind {
+            PrincipalKind::Device => "`dma` or `interrupt` for a device",
+            PrincipalKind::Hal => "any but `dma` for the HAL",
+            _ => "any but `dma` and `interrupt` for whatever runs code",
+        };
+        (!reaches(kind, self.at.point)).then(|| {
+            let what = format!("`{}` never reaches a point `{}`", self.who, self.at.point);
+            (what, expected.to_owned())
         })
     }
 
@@ -88,6 +90,16 @@ impl PlannedFault {
 #[must_use]
 pub fn is_point(name: &str) -> bool {
     PointKind::named(name).is_some()
+}
+
+/// Whether principals of this kind ever come to points of this kind. An interrupt is the point of
+/// whoever interrupts: a device, or the HAL for the clock and the other processors.
+const fn reaches(kind: PrincipalKind, point: PointKind) -> bool {
+    match point {
+        PointKind::Dma => matches!(kind, PrincipalKind::Device),
+        PointKind::Interrupt => matches!(kind, PrincipalKind::Device | PrincipalKind::Hal),
+        _ => !matches!(kind, PrincipalKind::Device),
+    }
 }
 
 /// Whether a fault can do something here: of mode switches, those into the kernel carry arguments.
@@ -125,16 +137,16 @@ pub fn blind(
         .map(|(principal, _)| principal)
         .collect();
     let &principal = stream.pick(&who)?;
-    let is_device = roster.kind(principal) == PrincipalKind::Device;
+    let who = roster.kind(principal);
     let fitting: Vec<_> = registry
         .kinds()
         .iter()
         .filter(|kind| wanted.fits(kind))
         .flat_map(|kind| kind.points.iter().map(move |point| (kind, point)))
-        .filter(|(_, point)| is_device == (*point == PointKind::Dma))
+        .filter(|(_, point)| reaches(who, *point))
         .collect();
     let &(kind, point) = stream.pick(&fitting)?;
-    let nth = 1 + if is_device { stream.below(3) } else { stream.below(60) };
+    let nth = 1 + if who == PrincipalKind::Device { stream.below(3) } else { stream.below(60) };
     let reached = PointRecord {
         kind: point,
         principal,

@@ -96,6 +96,7 @@ fn each_mistake_is_found_where_it_is() {
         ("\"wild-write\"", "\"wild-wirte\"", 22, "unknown fault `wild-wirte`"),
         ("who = \"nic\"", "who = \"nick\"", 23, "unknown principal `nick`"),
         ("who = \"nic\"", "who = \"transfer-device\"", 24, "never reaches a point `store`"),
+        ("point = \"store\"", "point = \"interrupt\"", 24, "never reaches a point `interrupt`"),
         ("point = \"store\"", "point = \"stor\"", 24, "unknown variant `stor`"),
         ("point = \"store\"", "point = \"load\"", 24, "can't strike at a point `load`"),
         ("nth = 3", "nth = 0", 24, "nth 0 is out of range"),
@@ -205,6 +206,22 @@ fn the_scenarios_built_in_end_as_published() {
         ["standard", "content-parser-host", "self-map-user-bit", "system-call-without-probe"]
     {
         assert_eq!(rest(quiet), Rest::Quiescent, "{quiet}");
+    }
+}
+
+#[test]
+fn an_interrupt_is_the_point_of_who_interrupts() {
+    for (who, fits) in
+        [("transfer-device", true), ("disk-controller", true), ("hal", true), ("nic", false)]
+    {
+        let text = changed("who = \"nic\"", &format!("who = \"{who}\""))
+            .replace("wild-write", "lost-interrupt")
+            .replace("point = \"store\"", "point = \"interrupt\"");
+        let text = text.lines().filter(|line| !line.starts_with("parameters"));
+
+        let found = read(&text.collect::<Vec<_>>().join("\n"));
+
+        assert_eq!(found.is_ok(), fits, "{who}: {found:?}");
     }
 }
 
