@@ -22,6 +22,7 @@ impl Authority {
             EventKind::HandleUsed => self.handle_used(event),
             EventKind::ProcessCreated => self.process_created(event),
             EventKind::ProcessEnded => self.process_ended(event),
+            EventKind::ProcessSought => self.process_sought(event),
             EventKind::HostRestarted => {
                 self.state.restarted = self.state.restarted.with(event.subject);
             }
@@ -301,6 +302,20 @@ impl Authority {
             uses_from: self.uses.len(),
         };
         self.state.asking[usize::from(event.context.0 & 63)] = asking;
+    }
+
+    /// Only who asks is told. Of a number that stands for nobody there is nothing to be told.
+    fn process_sought(&mut self, event: &Event) {
+        let asking = self.state.asking[usize::from(event.context.0 & 63)];
+        if !asking.is_open || event.subject != event.context {
+            return self.false_claim(event, Falsehood::NotAskedFor, None);
+        }
+        match u8::try_from(event.value) {
+            Ok(sought) if usize::from(sought) < self.roster.len() => {
+                self.sought(event.subject, Principal(sought));
+            }
+            _ => {}
+        }
     }
 
     /// Every boot finds empty books: the loader announces everything again, the way from hand to hand

@@ -9,6 +9,7 @@
 //! | two processes have handles to one object | each the other |
 //! | a process has a handle to a process | the holder → the process |
 //! | a process is created by another | creator → created |
+//! | a process looks another up by its number | the other, by being there or not → who looks |
 //! | a request is handed to a driver host | requestor and host, each the other |
 //! | two processes make requests of one driver about one file | each the other |
 //! | a critical process | → everybody: the system stops with it |
@@ -149,6 +150,11 @@ impl Authority {
 
     pub(super) fn created(&mut self, creator: Principal, process: Principal) {
         self.may_influence(creator, process);
+    }
+
+    /// A process was told whether another is there.
+    pub(super) fn sought(&mut self, seeker: Principal, sought: Principal) {
+        self.may_influence(sought, seeker);
     }
 
     /// A request was handed to a driver, by the process that made it or to the host that takes it.

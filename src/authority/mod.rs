@@ -246,6 +246,7 @@ impl Authority {
             | EventKind::HandleUsed
             | EventKind::ProcessCreated
             | EventKind::ProcessEnded
+            | EventKind::ProcessSought
             | EventKind::HostRestarted
             | EventKind::DeviceDisabled => self.claim(event),
             EventKind::Step

@@ -89,7 +89,8 @@ pub enum Falsehood {
     NotFree,
     /// It was taken back although nobody has it.
     AlreadyFree,
-    /// A process's memory was lent beyond what the process asked for.
+    /// A process's memory was lent beyond what the process asked for, or it was told what it did not
+    /// ask.
     NotAskedFor,
     /// It is nobody's, so it can't be lent.
     NothingToLend,

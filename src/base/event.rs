@@ -45,7 +45,7 @@ pub enum EventKind {
     BugCheck,
     /// The machine was reset without a dump: a triple fault.
     Reset,
-    /// The machine starts again: `value` is the number of the boot, from 0.
+    /// The machine starts again: `value` is the number of the boot, from 1.
     Boot,
     /// A process asks for something across the mode line: `value` is the service number, `old` the
     /// address of the buffer an answer goes to, `virt` its length in bytes.
@@ -91,6 +91,9 @@ pub enum EventKind {
     RequestHandover,
     /// A fault that was planned struck here: `value` is its number in the plan.
     Strike,
+    /// Claim by the kernel: `subject`, who asked, is told whether the process of number `value` is
+    /// there.
+    ProcessSought,
 }
 
 /// One thing that happened. Every event is folded into the trace hash.

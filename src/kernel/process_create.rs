@@ -20,6 +20,7 @@ use super::loader::STACKS;
 use super::object::{OB_CREATE_OBJECT, OB_DEREFERENCE, OB_REFERENCE, current_process};
 use super::paging::context_number;
 use super::pool::{EX_ALLOCATE_POOL, EX_FREE_POOL};
+use super::process_open::announce_sought;
 use super::schedule::{KI_READY_THREAD, KI_THREAD_START};
 use super::service::answer;
 use super::status;
@@ -47,6 +48,8 @@ routine! {
         if number >= PROCESSES_MAX || number <= u64::from(Principal::HAL.0) {
             return Ok(answer(p, status::INVALID_PARAMETER, 0));
         }
+        let caller = current_process(p)?;
+        announce_sought(p, caller, number)?;
         let spawnable = p.load(address::KERNEL_DATA, kernel_data::SPAWNABLE)?;
         if spawnable >> number & 1 == 0
             || p.load(address::KERNEL_DATA + number * 8, kernel_data::PROCESSES)? != 0

@@ -5,13 +5,24 @@
 //! the one that created it (object header, creator) get whatever they ask for, nobody else gets
 //! anything.
 
-use crate::machine::{Flow, routine};
+use crate::base::{EventKind, Principal, Structure};
+use crate::machine::{Flow, Processor, Trap, routine};
 
 use super::handle::{OB_CREATE_HANDLE, PROCESSES_MAX, access};
 use super::layout::{address, kernel_data, object_header, process};
 use super::object::current_process;
 use super::service::answer;
 use super::status;
+
+/// Announces that a process is told whether another is there: either answer says so, and both are
+/// documented ("ZwOpenProcess": `STATUS_INVALID_CID`, `STATUS_ACCESS_DENIED`).
+pub(super) fn announce_sought(p: &mut Processor<'_>, caller: u64, number: u64) -> Result<(), Trap> {
+    let caller = p.load(caller, process::PRINCIPAL)?;
+    #[allow(clippy::cast_possible_truncation, reason = "as large as the kernel's table at most")]
+    let subject = Principal(caller as u8);
+    p.announce(EventKind::ProcessSought, subject, Structure::Process, [0, 0, number, 0]);
+    Ok(())
+}
 
 routine! {
     /// Service: opens a process. Arguments: principal number, wanted rights (and
@@ -22,11 +33,12 @@ routine! {
         if number >= PROCESSES_MAX {
             return Ok(answer(p, status::INVALID_CID, 0));
         }
+        let caller = current_process(p)?;
+        announce_sought(p, caller, number)?;
         let target = p.load(address::KERNEL_DATA + number * 8, kernel_data::PROCESSES)?;
         if target == 0 {
             return Ok(answer(p, status::INVALID_CID, 0));
         }
-        let caller = current_process(p)?;
         let creator = p.load(target, object_header::CREATOR)?;
         if target != caller && p.load(caller, process::PRINCIPAL)? != creator {
             return Ok(answer(p, status::ACCESS_DENIED, 0));

@@ -43,6 +43,27 @@ fn a_users_buffer_is_lent_only_as_far_as_it_was_named() {
 }
 
 #[test]
+fn who_asks_whether_a_process_is_there_may_see_it_end() {
+    let sought = Event {
+        value: u64::from(BOB.0),
+        context: ALICE,
+        ..claim(EventKind::ProcessSought, ALICE, Structure::Process, 0, 0)
+    };
+    let books = after(&[asks(0, 0), sought]);
+    assert!(books.influences(BOB).contains(ALICE));
+    assert!(!books.influences(ALICE).contains(BOB), "to be looked up changes nothing");
+    assert_eq!(falsehoods(&books), []);
+
+    let unasked = after(&[sought]);
+    assert!(!unasked.influences(BOB).contains(ALICE));
+    assert_eq!(falsehoods(&unasked), [Falsehood::NotAskedFor]);
+    let for_another = after(&[asks(0, 0), Event { subject: BOB, ..sought }]);
+    assert_eq!(falsehoods(&for_another), [Falsehood::NotAskedFor]);
+    let nobody = after(&[asks(0, 0), Event { value: 63, ..sought }]);
+    assert_eq!(falsehoods(&nobody), []);
+}
+
+#[test]
 fn a_loan_lets_the_kernel_write_until_it_is_taken_back() {
     let lend =
         Event { virt: 0x7000, ..claim(EventKind::Lend, KERNEL, Structure::UserData, PAGE, 2) };
