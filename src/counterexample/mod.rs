@@ -6,15 +6,22 @@
 //! | [`recorder`] | which events of a run are its turning points? |
 //! | [`bug_check`] | what do a bug check's code and parameters say? |
 //! | [`case`](mod@case) | what is the least that still shows it? |
+//! | `smaller` | what of a scenario can be left out? |
+//! | `simpler`, `simpler_action` | which parameters can be simpler? |
 //! | [`test_text`] | how is it kept: as TOML, as a test, as a command? |
 
 pub mod bug_check;
 pub mod case;
 mod ending;
+mod happened;
+mod mode_line;
 pub mod recorder;
+mod simpler;
+mod simpler_action;
+mod smaller;
 pub mod story;
 pub mod test_text;
 
-pub use case::{Counterexample, minimised};
+pub use case::{Counterexample, Shown, minimised, shown};
 pub use recorder::Recorder;
 pub use story::Story;

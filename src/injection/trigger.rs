@@ -21,6 +21,17 @@ pub struct Trigger {
     pub nth: u64,
 }
 
+impl Trigger {
+    /// Whether this is one of the points it counts.
+    #[must_use]
+    pub fn matches(&self, reached: &PointRecord) -> bool {
+        self.kind == reached.kind
+            && self.principal == reached.principal
+            && self.routine.is_none_or(|routine| routine == reached.routine)
+            && self.caller.is_none_or(|caller| caller == reached.caller)
+    }
+}
+
 /// How often an armed fault strikes once its trigger is met.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -61,11 +72,7 @@ impl Armed {
     /// Whether the point now reached is one to strike at. Counts it when it matches.
     fn is_due(&mut self, reached: &PointRecord) -> bool {
         let wanted = &self.trigger;
-        let matches = wanted.kind == reached.kind
-            && wanted.principal == reached.principal
-            && wanted.routine.is_none_or(|routine| routine == reached.routine)
-            && wanted.caller.is_none_or(|caller| caller == reached.caller);
-        if !matches {
+        if !wanted.matches(reached) {
             return false;
         }
         self.seen += 1;

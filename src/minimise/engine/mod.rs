@@ -95,8 +95,27 @@ impl Minimiser {
         start: T,
         mut fails: F,
     ) -> Option<Minimal<T, E>> {
-        let evidence = fails(&start)?;
-        let best = Best { value: start, evidence, successes: 0 };
+        self.minimise_mending(start, |value| {
+            let evidence = fails(&value)?;
+            Some((value, evidence))
+        })
+    }
+
+    /// As [`minimise`](Self::minimise), where `fails` may mend a candidate: what was left out can
+    /// move what remains, a strike at the 30th store for instance, which is now the 20th. It returns
+    /// the value that failed, which has the candidate's sequences and no parameter less simple.
+    ///
+    /// # Panics
+    ///
+    /// When [`Shrink::keeping`] returns a sequence that is not shorter.
+    #[must_use]
+    pub fn minimise_mending<T: Shrink, E, F: FnMut(T) -> Option<(T, E)>>(
+        &self,
+        start: T,
+        mut fails: F,
+    ) -> Option<Minimal<T, E>> {
+        let (value, evidence) = fails(start)?;
+        let best = Best { value, evidence, successes: 0 };
         let mut search = Search { fails, best, trials: 1, trials_max: self.budget.trials_max };
 
         let extent = match search.run(&self.cuts) {
@@ -131,7 +150,7 @@ struct Search<T, E, F> {
     trials_max: u32,
 }
 
-impl<T: Shrink, E, F: FnMut(&T) -> Option<E>> Search<T, E, F> {
+impl<T: Shrink, E, F: FnMut(T) -> Option<(T, E)>> Search<T, E, F> {
     fn run(&mut self, cuts: &[Cut]) -> Result<(), Spent> {
         for &cut in cuts {
             self.try_cut(cut)?;
@@ -200,7 +219,7 @@ impl<T: Shrink, E, F: FnMut(&T) -> Option<E>> Search<T, E, F> {
                     return Err(Spent);
                 }
                 self.trials += 1;
-                if let Some(evidence) = (self.fails)(&form) {
+                if let Some((form, evidence)) = (self.fails)(form) {
                     success = Some((index, form, evidence));
                     break;
                 }
@@ -220,10 +239,10 @@ impl<T: Shrink, E, F: FnMut(&T) -> Option<E>> Search<T, E, F> {
             return Err(Spent);
         }
         self.trials += 1;
-        Ok(match (self.fails)(&candidate) {
+        Ok(match (self.fails)(candidate) {
             None => Attempt::Refused,
-            Some(evidence) => {
-                self.accept(candidate, evidence);
+            Some((value, evidence)) => {
+                self.accept(value, evidence);
                 Attempt::Accepted
             }
         })

@@ -169,6 +169,46 @@ fn a_cut_that_is_right_saves_runs_and_one_that_is_wrong_costs_one() {
     assert_eq!(with_cut(63).trials, plain.trials, "nothing is beyond the cut");
 }
 
+#[test]
+fn every_success_costs_less_than_the_one_before() {
+    let cost =
+        |candidate: &Sequence<u64>| (candidate.items.len(), candidate.items.iter().sum::<u64>());
+    for seed in 0..30 {
+        let mut costs = Vec::new();
+        let minimal = minimise(drawn(seed), PLENTY, |candidate| {
+            let evidence = has_the_pair(candidate);
+            costs.extend(evidence.map(|_| cost(candidate)));
+            evidence
+        });
+
+        assert!(costs.windows(2).all(|pair| pair[1] < pair[0]), "seed {seed}: {costs:?}");
+        let successes = minimal.map_or(0, |minimal| minimal.successes + 1);
+        assert_eq!(costs.len(), usize::try_from(successes).expect("few"), "seed {seed}");
+    }
+}
+
+#[test]
+fn what_moves_when_others_are_left_out_is_mended() {
+    // Fails while the first number says where the 99 is.
+    let points_at_it = |items: &[u64]| {
+        let place = usize::try_from(*items.first()?).ok()?;
+        (items.get(place) == Some(&99)).then_some(())
+    };
+    let start = || numbers([5, 1, 2, 3, 4, 99, 6]);
+
+    let unmended = minimise(start(), PLENTY, |candidate| points_at_it(&candidate.items));
+    let mended = Minimiser::within(PLENTY).minimise_mending(start(), |mut candidate| {
+        if points_at_it(&candidate.items).is_none() {
+            let place = candidate.items.iter().position(|&item| item == 99)?;
+            *candidate.items.first_mut()? = place as u64;
+        }
+        points_at_it(&candidate.items).map(|()| (candidate, ()))
+    });
+
+    assert_eq!(unmended.expect("it fails").value.items, [5, 0, 0, 0, 0, 99]);
+    assert_eq!(mended.expect("it fails").value.items, [1, 99]);
+}
+
 /// Owners with their own lists: leaving out an owner takes its list away.
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Nested(Vec<Vec<u64>>);

@@ -1,0 +1,171 @@
+//! The least that still shows a violation: fewer faults, components and actions, simpler parameters.
+//!
+//! A candidate counts only while the same invariant is violated by the same offender to the same
+//! victim's harm, after a strike on the same principal: another bug found on the way is another case.
+
+use crate::base::Principal;
+use crate::campaign::experiment::{CONTAINED, SURVIVES};
+use crate::campaign::{Registries, Trial};
+use crate::faults::PlannedFault;
+use crate::minimise::{Budget, Extent, Minimal, Minimiser};
+use crate::outcome::{Class, Outcome};
+use crate::scenario::{Expectation, Guarantees, Scenario, Vocabulary};
+
+use super::smaller::Case;
+
+/// Runs a search may take: a few seconds at most, one world built for each.
+pub const TRIALS_MAX: u32 = 1500;
+
+/// A violation with its least scenario.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Counterexample {
+    /// The scenario, with its plan and with what is expected of it: the violation.
+    pub scenario: Scenario,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// The violation that was kept.
+    pub shown: Shown,
+    /// Runs it took to find.
+    pub trials: u32,
+    /// Whether nothing more can be left out or simplified, or the runs were used up first.
+    pub extent: Extent,
+}
+
+/// A violation by its names; numbers change when components are left out.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Shown {
+    /// Which guarantee.
+    pub guarantee: String,
+    /// Who broke it, as far as that can be said.
+    pub offender: Option<String>,
+    /// Whom it harmed, as far as that can be said.
+    pub victim: Option<String>,
+}
+
+/// What the last run of a trial violated of what was promised, in the order in which it was seen.
+#[must_use]
+pub fn shown(trial: &Trial, outcome: &Outcome) -> Vec<Shown> {
+    let name = |who: Option<Principal>| who.map(|who| trial.roster().name(who).to_owned());
+    let promised = |name: &str| outcome.guarantees.iter().any(|guarantee| guarantee == name);
+    let seen = trial.watch.violations().iter().filter(|found| promised(found.invariant));
+    let mut all: Vec<Shown> = seen
+        .map(|found| Shown {
+            guarantee: found.invariant.to_owned(),
+            offender: name(found.offender),
+            victim: name(found.victim),
+        })
+        .collect();
+    // These follow from the outcome as a whole.
+    for guarantee in [CONTAINED, SURVIVES].into_iter().filter(|name| promised(name)) {
+        let victims = outcome.deviated.iter().map(|victim| Some(victim.clone()));
+        let nobody = outcome.deviated.is_empty().then_some(None);
+        all.extend(victims.chain(nobody).map(|victim| Shown {
+            guarantee: guarantee.to_owned(),
+            offender: outcome.activation.by.clone(),
+            victim,
+        }));
+    }
+    all
+}
+
+/// Runs candidates, and remembers of the last that failed how often each fault's point was reached.
+struct Runner<'a> {
+    registries: &'a Registries,
+    vocabulary: Vocabulary,
+    /// The violation and the principal struck; the first run's until there is one.
+    wanted: Option<(Shown, Option<String>)>,
+    reached: Vec<u64>,
+}
+
+impl Runner<'_> {
+    /// The candidate as it violated what is wanted, or `None`.
+    ///
+    /// Where something was left out, a fault's point comes up less often before the strike: the plan
+    /// is also tried with the strike as much earlier.
+    fn run(&mut self, Case(mut scenario): Case) -> Option<(Case, Outcome)> {
+        if !scenario.check(&self.vocabulary).is_empty() {
+            return None;
+        }
+        let mut trial = Trial::new(&scenario, self.registries).ok()?;
+        let reached: Vec<u64> = (0..scenario.plan.len())
+            .map(|number| reached(&trial, number, &scenario.plan[number]))
+            .collect();
+        let mut outcome = self.violates(&mut trial, &scenario.plan);
+        if outcome.is_none()
+            && let Some(plan) = self.earlier(&scenario.plan, &reached)
+        {
+            outcome = self.violates(&mut trial, &plan);
+            scenario.plan = plan;
+        }
+        let outcome = outcome?;
+        self.reached = reached;
+        Some((Case(scenario), outcome))
+    }
+
+    fn violates(&mut self, trial: &mut Trial, plan: &[PlannedFault]) -> Option<Outcome> {
+        let outcome = trial.run(plan).ok()?;
+        let all = shown(trial, &outcome);
+        let struck = outcome.activation.by.clone();
+        if !plan.is_empty() && struck.is_none() && self.wanted.is_some() {
+            return None;
+        }
+        match &self.wanted {
+            None => self.wanted = Some((all.into_iter().next()?, struck)),
+            Some((wanted, by)) => {
+                let is_same_strike = plan.is_empty() || struck == *by;
+                if !is_same_strike || !all.contains(wanted) {
+                    return None;
+                }
+            }
+        }
+        Some(outcome)
+    }
+
+    fn earlier(&self, plan: &[PlannedFault], reached: &[u64]) -> Option<Vec<PlannedFault>> {
+        if plan.len() != self.reached.len() {
+            return None;
+        }
+        let mut plan = plan.to_vec();
+        let mut is_moved = false;
+        for (planned, (now, before)) in plan.iter_mut().zip(reached.iter().zip(&self.reached)) {
+            let missing = before.saturating_sub(*now);
+            if missing > 0 && missing < planned.at.nth {
+                planned.at.nth -= missing;
+                is_moved = true;
+            }
+        }
+        is_moved.then_some(plan)
+    }
+}
+
+/// How often the golden run reached the point that a fault waits for.
+fn reached(trial: &Trial, number: usize, planned: &PlannedFault) -> u64 {
+    let Ok(armed) = trial.arm(number, planned) else { return 0 };
+    trial.golden.points.iter().filter(|point| armed.trigger.matches(point)).count() as u64
+}
+
+/// The least scenario that violates what this one violates. `None` when it violates nothing, or is
+/// none that can be kept: see [`Scenario::check`].
+#[must_use]
+pub fn minimised(
+    start: &Scenario,
+    registries: &Registries,
+    trials_max: u32,
+) -> Option<Counterexample> {
+    let vocabulary = Vocabulary::new(registries.faults.clone(), &registries.drivers());
+    let mut runner = Runner { registries, vocabulary, wanted: None, reached: Vec::new() };
+    let Minimal { value: Case(mut scenario), evidence, trials, extent, .. } =
+        Minimiser::within(Budget { trials_max })
+            .minimise_mending(Case(start.clone()), |case| runner.run(case))?;
+    let (shown, _) = runner.wanted?;
+    scenario.expect = Some(Expectation {
+        class: Some(Class::GuaranteeViolated.name().to_owned()),
+        bug_check: None,
+        guarantees: Some(Guarantees::Violated),
+        violated: evidence.guarantees.clone(),
+    });
+    Some(Counterexample { scenario, outcome: evidence, shown, trials, extent })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,248 @@
+//! The turning points of a run and what the books found in it, in words.
+
+use crate::authority::{Authority, Consumption, Corruption, Disclosure, Trespass};
+use crate::base::{Event, EventKind, Principal, PrincipalKind, Structure};
+use crate::campaign::Trial;
+use crate::campaign::experiment::vector_name;
+use crate::faults::PlannedFault;
+use crate::injection::PointKind;
+
+use super::bug_check;
+use super::recorder::{Turn, place};
+
+/// What happened once, at the event of this number.
+pub(super) struct Happened {
+    pub(super) ordinal: u64,
+    pub(super) head: &'static str,
+    pub(super) what: String,
+}
+
+/// What the books found, taken out before the second run.
+pub(super) struct Found {
+    trespasses: Vec<Trespass>,
+    corruptions: Vec<Corruption>,
+    consumptions: Vec<Consumption>,
+    disclosures: Vec<Disclosure>,
+}
+
+impl Found {
+    /// What these books found.
+    pub(super) fn by(books: &Authority) -> Self {
+        Self {
+            trespasses: books.trespasses().to_vec(),
+            corruptions: books.corruptions().to_vec(),
+            consumptions: books.consumptions().to_vec(),
+            disclosures: books.disclosures().to_vec(),
+        }
+    }
+}
+
+/// The turning points of the run in words.
+pub(super) fn what_turned(trial: &Trial, plan: &[PlannedFault], turns: &[Turn]) -> Vec<Happened> {
+    let roster = trial.roster();
+    let world = &trial.world;
+    let first = turns.iter().find(|turn| turn.event.kind == EventKind::Strike);
+    let since = if plan.is_empty() { 0 } else { first.map_or(u64::MAX, |turn| turn.ordinal) };
+    let name = |principal: Principal| roster.name(principal);
+    let at = |turn: &Turn| match place(world, turn.event.actor, turn.rip) {
+        code if code.is_empty() => String::new(),
+        code => format!(" in {code}"),
+    };
+    let mut happened = Vec::new();
+    for turn in turns.iter().filter(|turn| turn.ordinal >= since) {
+        let event = &turn.event;
+        let (head, what) = match event.kind {
+            EventKind::Strike => {
+                let point = usize::try_from(event.old).ok().and_then(|n| PointKind::ALL.get(n));
+                let point = point.map_or("a point", |point| point.name());
+                let before = struck_point(trial, plan).map_or(String::new(), |argument| {
+                    if argument == 0 { String::new() } else { format!(" with {argument:#x}") }
+                });
+                // A step that is about to run is where it strikes; anything else happens in one.
+                let place = |turn: &Turn| match struck_point(trial, plan) {
+                    Some(address) if event.old == PointKind::Step as u64 => {
+                        format!(" {}", place(world, event.actor, address))
+                    }
+                    _ => at(turn),
+                };
+                let device = roster.kind(event.actor) == PrincipalKind::Device;
+                let place = if device { String::new() } else { place(turn) };
+                ("struck", format!("{} was about to {point}{before}{place}", name(event.actor)))
+            }
+            EventKind::Store | EventKind::DmaWrite if event.struck => (
+                "instead",
+                format!(
+                    "{} wrote {:#x} over {:#x} at {:#x}, meant as {}",
+                    name(event.actor),
+                    event.value,
+                    event.old,
+                    event.virt,
+                    event.structure
+                ),
+            ),
+            EventKind::Load | EventKind::DmaRead if event.struck => (
+                "instead",
+                format!("{} read {:#x} at {:#x}", name(event.actor), event.value, event.virt),
+            ),
+            EventKind::Exception => (
+                "noticed",
+                format!(
+                    "{} at {:#x}, error code {:#x}: {}{}",
+                    vector_name(event.value >> 32),
+                    event.virt,
+                    event.value & 0xffff_ffff,
+                    name(event.actor),
+                    at(turn)
+                ),
+            ),
+            EventKind::DmaRefused => {
+                ("refused", format!("the IOMMU keeps {} from {:#x}", name(event.actor), event.phys))
+            }
+            EventKind::BugCheck => (
+                "stopped",
+                format!("bug check {:#x} {}", event.value, bug_check::name(event.value)),
+            ),
+            EventKind::Reset => ("stopped", "reset without a dump".to_owned()),
+            EventKind::Boot if event.value > 1 => (
+                "boots",
+                format!(
+                    "boot {}: memory is as the loader leaves it, the disk as it was left",
+                    event.value
+                ),
+            ),
+            EventKind::ProcessEnded
+                if !plan.is_empty() && ended_so(trial, event.subject, event.value) =>
+            {
+                continue;
+            }
+            EventKind::ProcessEnded => {
+                ("ended", format!("{} with status {:#x}", name(event.subject), event.value))
+            }
+            EventKind::HostRestarted => {
+                ("again", format!("{} is started again", name(event.subject)))
+            }
+            EventKind::DeviceDisabled => {
+                ("given up", format!("device {} after {} failures", event.value, event.old))
+            }
+            _ => continue,
+        };
+        happened.push(Happened { ordinal: turn.ordinal, head, what });
+    }
+    happened
+}
+
+/// Whether a process ended in the golden run too, and with this status.
+fn ended_so(trial: &Trial, process: Principal, status: u64) -> bool {
+    let (ended, before) = trial.golden.endings[usize::from(process.0 & 63)];
+    ended > 0 && before == status
+}
+
+/// What the point was about, in the golden run, at which the first fault of the plan strikes.
+fn struck_point(trial: &Trial, plan: &[PlannedFault]) -> Option<u64> {
+    let armed = trial.arm(0, plan.first()?).ok()?;
+    let wanted = armed.trigger;
+    let nth = usize::try_from(wanted.nth.checked_sub(1)?).ok()?;
+    let mut points = trial.golden.points.iter().filter(|point| wanted.matches(point));
+    points.nth(nth).map(|point| point.argument)
+}
+
+/// What the books found, in words.
+pub(super) fn what_was_found(trial: &Trial, found: &Found, turns: &[Turn]) -> Vec<Happened> {
+    let roster = trial.roster();
+    let whose = |owner: Option<Principal>, structure: Structure| match owner {
+        None => structure.to_string(),
+        Some(owner) => format!("{structure} of {}", roster.name(owner)),
+    };
+    let mut happened = Vec::new();
+    for one in &found.trespasses {
+        let verb = match one.event.kind {
+            EventKind::Store | EventKind::StoreRun | EventKind::DmaWrite => continue,
+            EventKind::Step => "ran",
+            _ => "read",
+        };
+        happened.push(Happened {
+            ordinal: one.ordinal,
+            head: "trespass",
+            what: format!(
+                "{} {verb} {} at {:#x} without leave",
+                roster.name(one.event.actor),
+                whose(one.owner, one.structure),
+                one.event.virt
+            ),
+        });
+    }
+    for one in &found.corruptions {
+        let will = if one.struck { "by the fault's doing" } else { "without leave" };
+        happened.push(Happened {
+            ordinal: one.ordinal,
+            head: "corrupt",
+            what: format!(
+                "{} in {}: {} word{} written by {} {will}{}",
+                whose(one.owner, one.structure),
+                place_of(one.phys),
+                one.words,
+                if one.words == 1 { "" } else { "s" },
+                roster.name(one.culprit),
+                before_and_after(found, turns, one.ordinal),
+            ),
+        });
+    }
+    let mut told: Vec<(Principal, usize)> = Vec::new();
+    for one in &found.consumptions {
+        if told.contains(&(one.reader, one.corruption)) {
+            continue;
+        }
+        told.push((one.reader, one.corruption));
+        let for_whom = match one.context {
+            context if context == one.reader => String::new(),
+            context => format!(", working for {},", roster.name(context)),
+        };
+        let from_whom = match found.corruptions.as_slice() {
+            [_] | [] => "it".to_owned(),
+            all => {
+                let culprit =
+                    all.get(one.corruption).map_or("somebody", |it| roster.name(it.culprit));
+                format!("what {culprit} wrote in {}", place_of(one.phys))
+            }
+        };
+        happened.push(Happened {
+            ordinal: one.ordinal,
+            head: "read",
+            what: format!(
+                "{}{for_whom} reads {from_whom}: {}",
+                roster.name(one.reader),
+                one.structure
+            ),
+        });
+    }
+    for one in &found.disclosures {
+        happened.push(Happened {
+            ordinal: one.ordinal,
+            head: "disclosed",
+            what: format!(
+                "{} copied {} to where {} reads it",
+                roster.name(one.actor),
+                whose(one.owner, one.structure),
+                roster.name(one.receiver)
+            ),
+        });
+    }
+    happened
+}
+
+/// A physical address as people look for it.
+fn place_of(phys: u64) -> String {
+    format!("frame {:#x}, byte {:#x}", phys / 4096, phys % 4096)
+}
+
+/// The word that a store at the event of this number wrote, before and after. Nothing for a run of
+/// words, whose content no event tells.
+fn before_and_after(found: &Found, turns: &[Turn], ordinal: u64) -> String {
+    let told = found.trespasses.iter().map(|one| (one.ordinal, one.event));
+    let turned = turns.iter().map(|turn| (turn.ordinal, turn.event));
+    let is_of_a_word = |event: &Event| matches!(event.kind, EventKind::Store | EventKind::DmaWrite);
+    let mut stores = told.chain(turned).filter(|(at, event)| *at == ordinal && is_of_a_word(event));
+    stores.next().map_or(String::new(), |(_, Event { old, value, .. })| {
+        format!("; before {old:#x}, after {value:#x}")
+    })
+}

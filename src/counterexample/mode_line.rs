@@ -1,0 +1,57 @@
+//! What a fault and its damage had to do with the line between user mode and kernel mode.
+
+use crate::base::{Domain, PrincipalKind, Structure};
+use crate::campaign::Trial;
+
+/// On which side the faults of the last run struck, and whether their damage crossed. `None` when
+/// nothing struck and nothing was damaged.
+pub(super) fn mode_line(trial: &Trial) -> Option<String> {
+    let roster = trial.roster();
+    let books = &trial.judge.authority;
+    let struck = trial.judge.struck();
+    let is_user_mode = |kind: PrincipalKind| kind.is_process();
+    let is_user_mode_plan = struck.iter().all(|one| is_user_mode(roster.kind(one)));
+    let names: Vec<&str> = struck.iter().map(|one| roster.name(one)).collect();
+    let began = if trial.judge.was_poked_elsewhere() {
+        "struck below it, in memory itself, where no mode holds".to_owned()
+    } else if struck.is_empty() {
+        String::new()
+    } else if is_user_mode_plan {
+        format!("struck in user mode ({}), which must contain it", names.join(", "))
+    } else {
+        format!("struck in kernel mode ({}), which promises little", names.join(", "))
+    };
+    let mut crossings = Vec::new();
+    for corruption in books.corruptions() {
+        let Some(owner) = corruption.owner else { continue };
+        // What the kernel does for who was struck begins with who was struck.
+        let from_user_mode = if struck.is_empty() {
+            is_user_mode(roster.kind(corruption.culprit))
+        } else {
+            is_user_mode_plan
+        };
+        let is_user_memory =
+            corruption.domain != Domain::PageTable && is_user_mode(roster.kind(owner));
+        // A section is written with leave.
+        let is_shared = corruption.structure == Structure::SharedSection;
+        if is_shared || from_user_mode == is_user_memory {
+            continue;
+        }
+        let to = if is_user_memory { "into user mode" } else { "into kernel mode" };
+        let whose = roster.name(owner);
+        let told = format!("{to}, to {} of {whose}", corruption.structure);
+        if !crossings.contains(&told) {
+            crossings.push(told);
+        }
+    }
+    let crossed = match crossings.as_slice() {
+        [] if began.is_empty() => return None,
+        [] => "no damage crossed it".to_owned(),
+        [first] => format!("damage crossed it {first}"),
+        [first, others @ ..] => {
+            format!("damage crossed it {first}, and {} times more", others.len())
+        }
+    };
+    let gap = if began.is_empty() { "" } else { "; " };
+    Some(format!("{began}{gap}{crossed}"))
+}
