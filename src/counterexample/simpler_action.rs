@@ -28,6 +28,13 @@ pub(super) fn simpler_actions(action: &Action) -> Vec<Action> {
             with!(value in data(value));
         }
         Action::Load { word } | Action::LoadThrough { word, .. } => with!(word in down(word, 0)),
+        Action::PortIn { port } => {
+            forms.extend(down(port, 0).into_iter().map(|port| Action::PortIn { port }));
+        }
+        Action::PortOut { port, value } => {
+            forms.extend(down(port, 0).into_iter().map(|port| Action::PortOut { port, value }));
+            forms.extend(data(value).into_iter().map(|value| Action::PortOut { port, value }));
+        }
         Action::Access { address, access } => {
             for &access in simpler_accesses(access) {
                 forms.push(Action::Access { address, access });
@@ -159,6 +166,8 @@ fn slots_of(action: &mut Action) -> Vec<&mut u8> {
         Action::Store { .. }
         | Action::Load { .. }
         | Action::Access { .. }
+        | Action::PortIn { .. }
+        | Action::PortOut { .. }
         | Action::Yield
         | Action::Wait
         | Action::Exit { .. }
