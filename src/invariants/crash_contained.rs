@@ -15,6 +15,50 @@ use super::{End, Evidence, Findings, Invariant, Kinds, RestKind};
 
 pub(super) struct CrashContained;
 
+/// Holds every application that faults which struck in user mode, among them in a process of this
+/// kind, may not influence to what it saw in the golden run.
+pub(super) fn hold_strangers(
+    kind: PrincipalKind,
+    evidence: &Evidence<'_>,
+    end: &End<'_>,
+    findings: &mut Findings,
+) {
+    let (authority, roster) = (evidence.authority, evidence.authority.roster());
+    let Some(golden) = end.golden else { return };
+    let is_user_mode = end.origins.iter().all(|origin| roster.kind(origin).is_process());
+    let is_ours = end.origins.iter().any(|origin| roster.kind(origin) == kind);
+    if !is_user_mode || !is_ours {
+        return;
+    }
+    let allowed = authority.may_differ(end.origins, end.golden_influence);
+    for (principal, entry) in roster.iter() {
+        let is_exempt = allowed.contains(principal);
+        if entry.kind != PrincipalKind::Application || is_exempt {
+            continue;
+        }
+        let (seen, before) = (authority.observations().of(principal), golden.of(principal));
+        let (Some(seen), Some(before)) = (seen, before) else { continue };
+        if !seen.agrees(before, end.rest == RestKind::Cut) {
+            findings.add(end.origins.iter().next(), Some(principal), 0, 0, || {
+                match seen.first_difference(before) {
+                    Some(number) => format!(
+                        "{} saw {:x?} as its observation {number}, and without the fault {:x?}",
+                        entry.name,
+                        seen.first()[number],
+                        before.first()[number],
+                    ),
+                    None => format!(
+                        "{} made {} observations, and without the fault {}",
+                        entry.name,
+                        seen.count(),
+                        before.count(),
+                    ),
+                }
+            });
+        }
+    }
+}
+
 impl Invariant for CrashContained {
     fn name(&self) -> &'static str {
         "a-crash-is-contained"
@@ -35,40 +79,6 @@ impl Invariant for CrashContained {
     fn check(&self, _: &Evidence<'_>, _: &mut Findings) {}
 
     fn check_at_rest(&self, evidence: &Evidence<'_>, end: &End<'_>, findings: &mut Findings) {
-        let (authority, roster) = (evidence.authority, evidence.authority.roster());
-        let Some(golden) = end.golden else { return };
-        let is_user_mode = end.origins.iter().all(|origin| roster.kind(origin).is_process());
-        let is_ours =
-            end.origins.iter().any(|origin| roster.kind(origin) == PrincipalKind::Application);
-        if !is_user_mode || !is_ours {
-            return;
-        }
-        let allowed = authority.may_differ(end.origins, end.golden_influence);
-        for (principal, entry) in roster.iter() {
-            let is_exempt = allowed.contains(principal);
-            if entry.kind != PrincipalKind::Application || is_exempt {
-                continue;
-            }
-            let (seen, before) = (authority.observations().of(principal), golden.of(principal));
-            let (Some(seen), Some(before)) = (seen, before) else { continue };
-            if !seen.agrees(before, end.rest == RestKind::Cut) {
-                findings.add(end.origins.iter().next(), Some(principal), 0, 0, || {
-                    match seen.first_difference(before) {
-                        Some(number) => format!(
-                            "{} saw {:x?} as its observation {number}, and without the fault {:x?}",
-                            entry.name,
-                            seen.first()[number],
-                            before.first()[number],
-                        ),
-                        None => format!(
-                            "{} made {} observations, and without the fault {}",
-                            entry.name,
-                            seen.count(),
-                            before.count(),
-                        ),
-                    }
-                });
-            }
-        }
+        hold_strangers(PrincipalKind::Application, evidence, end, findings);
     }
 }

@@ -11,7 +11,8 @@
 
 use crate::base::PrincipalKind;
 
-use super::{End, Evidence, Findings, Invariant, Kinds, RestKind};
+use super::crash_contained::hold_strangers;
+use super::{End, Evidence, Findings, Invariant, Kinds};
 
 pub(super) struct DriverHostContained;
 
@@ -35,40 +36,6 @@ impl Invariant for DriverHostContained {
     fn check(&self, _: &Evidence<'_>, _: &mut Findings) {}
 
     fn check_at_rest(&self, evidence: &Evidence<'_>, end: &End<'_>, findings: &mut Findings) {
-        let (authority, roster) = (evidence.authority, evidence.authority.roster());
-        let Some(golden) = end.golden else { return };
-        let is_user_mode = end.origins.iter().all(|origin| roster.kind(origin).is_process());
-        let is_ours =
-            end.origins.iter().any(|origin| roster.kind(origin) == PrincipalKind::DriverHost);
-        if !is_user_mode || !is_ours {
-            return;
-        }
-        let allowed = authority.may_differ(end.origins, end.golden_influence);
-        for (principal, entry) in roster.iter() {
-            let is_exempt = allowed.contains(principal);
-            if entry.kind != PrincipalKind::Application || is_exempt {
-                continue;
-            }
-            let (seen, before) = (authority.observations().of(principal), golden.of(principal));
-            let (Some(seen), Some(before)) = (seen, before) else { continue };
-            if !seen.agrees(before, end.rest == RestKind::Cut) {
-                findings.add(end.origins.iter().next(), Some(principal), 0, 0, || {
-                    match seen.first_difference(before) {
-                        Some(number) => format!(
-                            "{} saw {:x?} as its observation {number}, and without the fault {:x?}",
-                            entry.name,
-                            seen.first()[number],
-                            before.first()[number],
-                        ),
-                        None => format!(
-                            "{} made {} observations, and without the fault {}",
-                            entry.name,
-                            seen.count(),
-                            before.count(),
-                        ),
-                    }
-                });
-            }
-        }
+        hold_strangers(PrincipalKind::DriverHost, evidence, end, findings);
     }
 }

@@ -7,6 +7,8 @@ pub struct Flaws {
     pub keeps_invalidated: bool,
     /// A load of CR3 drops nothing from the cache.
     pub keeps_other_spaces: bool,
+    /// A page fault's error code says that the page was not there, whatever was wrong.
+    pub denies_presence: bool,
     /// `sysret` goes back without giving up ring 0.
     pub keeps_privilege: bool,
 }

@@ -9,6 +9,9 @@ use super::paging::x86_64::{self, Exception, Request};
 use super::tlb::Invalidation;
 use super::trap::Trap;
 
+/// Bit of a page fault's error code: the page was there.
+const PRESENT: u32 = 1;
+
 impl TableMemory for Memory {
     #[inline(always)]
     fn entry(&self, at: PhysAddr) -> u64 {
@@ -41,7 +44,8 @@ impl Machine {
                 state.may_hold.invalidate(invalidation);
                 return Err(match exception {
                     Exception::PageFault { virt, code } => {
-                        Trap { vector: Trap::PAGE_FAULT, code: code.0, virt: virt.0 }
+                        let mask = if self.flaws.denies_presence { !PRESENT } else { !0 };
+                        Trap { vector: Trap::PAGE_FAULT, code: code.0 & mask, virt: virt.0 }
                     }
                     Exception::GeneralProtection => Trap::general_protection(),
                 });

@@ -12,6 +12,7 @@ mod flaw {
     pub(super) const STALE_TRANSLATIONS: u64 = 1 << 48;
     pub(super) const FOREIGN_TRANSLATIONS: u64 = 1 << 49;
     pub(super) const PRIVILEGE_KEPT: u64 = 1 << 50;
+    pub(super) const PRESENCE_DENIED: u64 = 1 << 51;
     pub(super) const ALL: u64 = 0xffff << 48;
 }
 
@@ -63,6 +64,11 @@ pub const WEAKNESSES: &[(&str, u64, &str)] = &[
         flaw::FOREIGN_TRANSLATIONS,
         "translations stay in the cache when another address space is loaded",
     ),
+    (
+        "presence-denied",
+        flaw::PRESENCE_DENIED,
+        "a page fault's error code never says that the page was there",
+    ),
     ("privilege-kept", flaw::PRIVILEGE_KEPT, "`sysret` leaves the processor in kernel mode"),
 ];
 
@@ -82,6 +88,7 @@ pub(super) fn planted(configuration: &Configuration) -> Result<(u64, Flaws), Bui
     let flaws = Flaws {
         keeps_invalidated: bits & flaw::STALE_TRANSLATIONS != 0,
         keeps_other_spaces: bits & flaw::FOREIGN_TRANSLATIONS != 0,
+        denies_presence: bits & flaw::PRESENCE_DENIED != 0,
         keeps_privilege: bits & flaw::PRIVILEGE_KEPT != 0,
     };
     Ok((bits & !flaw::ALL, flaws))

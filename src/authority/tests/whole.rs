@@ -144,3 +144,36 @@ fn outside_memory_there_is_nothing_to_claim_and_nothing_to_corrupt() {
     ]);
     assert_eq!(falsehoods(&books), [Falsehood::OutsideMemory; 2]);
 }
+
+#[test]
+fn a_request_whose_host_has_ended_is_an_orphan_until_its_packet_is_freed() {
+    let packet = 0x3c00;
+    let handover = |by, to| Event {
+        context: by,
+        subject: to,
+        phys: packet,
+        value: 7,
+        ..blank(EventKind::RequestHandover, KERNEL)
+    };
+    let made = grant(KERNEL, Structure::RequestPacket, packet, 14);
+    let (waits, taken) = (handover(ALICE, DRIVER), handover(HOST, HOST));
+    let born = claim(EventKind::ProcessCreated, HOST, Structure::Process, 0, 0);
+    let ended = claim(EventKind::ProcessEnded, HOST, Structure::Process, 0, 0);
+    let freed = claim(EventKind::Release, KERNEL, Structure::PoolFreeList, packet, 14);
+    let boot = blank(EventKind::Boot, KERNEL);
+    let orphans = |more: &[Event]| {
+        let books = after(&[&[born, made, waits, taken], more].concat());
+        books.orphans().iter().map(|orphan| (orphan.requestor, orphan.holder)).collect::<Vec<_>>()
+    };
+
+    assert_eq!(orphans(&[]), [], "the host has it");
+    assert_eq!(orphans(&[ended]), [(ALICE, HOST)]);
+    assert_eq!(orphans(&[ended, freed]), [], "it was answered");
+    assert_eq!(orphans(&[freed, ended]), [], "it was over before");
+    assert_eq!(orphans(&[ended, boot]), [], "a boot forgets all requests");
+    let other = Event { subject: BOB, ..ended };
+    assert_eq!(orphans(&[other]), [], "somebody else's end");
+    let next = Event { phys: 0x3d00, ..waits };
+    let second = Event { phys: 0x3d00, ..made };
+    assert_eq!(orphans(&[second, next, ended]), [(ALICE, HOST), (ALICE, DRIVER)], "who waits too");
+}
