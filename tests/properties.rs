@@ -9,7 +9,7 @@ use ringfence::base::{Principal, PrincipalKind, Ratio, Seed};
 use ringfence::campaign::Trial;
 use ringfence::campaign::trial::Registries;
 use ringfence::counterexample::{minimised, shown};
-use ringfence::faults::{Family, PlannedFault, Registry, Wanted, plan_at};
+use ringfence::faults::{Family, PlannedFault, Reached, Registry, Wanted, plan_at};
 use ringfence::outcome::{Availability, Integrity};
 use ringfence::scenario::{Bias, Scenario, Vocabulary};
 use ringfence::world::WEAKNESSES;
@@ -48,9 +48,10 @@ fn plan(trial: &Trial, draws: &[u64], wanted: Wanted) -> Vec<PlannedFault> {
     let routines = trial.world.machine.program.routines();
     let name = |number: u16| routines.get(usize::from(number)).map(|it| it.routine.name.to_owned());
     let kinds = Registry::default();
+    let reached = Reached::new(&trial.golden.points);
     let draw = |&draw: &u64| {
         let mut stream = Seed(draw).stream("plan", 0);
-        plan_at(&mut stream, &kinds, &trial.directory, &trial.golden.points, &name, wanted)
+        plan_at(&mut stream, &kinds, &trial.directory, &reached, &name, wanted)
     };
     draws.iter().filter_map(draw).collect()
 }
