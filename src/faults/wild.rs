@@ -54,7 +54,7 @@ pub(super) fn redirect(
         Operator::Stale => {
             let blocks = free_pool_blocks(scene);
             let block = blocks.get(index % blocks.len().max(1))?;
-            block + virt % 48 / 8 * 8
+            block.wrapping_add(virt % 48 / 8 * 8)
         }
         Operator::Base => {
             let near = |&register: &usize| virt.wrapping_sub(scene.register(register)) < 4096;
@@ -69,7 +69,7 @@ pub(super) fn redirect(
                     value >> 12 != base >> 12 && scene.translate(VirtAddr(value)).is_some()
                 })
                 .collect();
-            others.get(index % others.len().max(1))?.wrapping_add(virt - base)
+            others.get(index % others.len().max(1))?.wrapping_add(virt.wrapping_sub(base))
         }
         // User-mode code can't be in another process's context: the processor is in its own.
         Operator::Context if scene.instruction_pointer() >> 63 == 0 => return None,
@@ -91,7 +91,7 @@ pub(super) fn redirect(
             let draw = parameters.value.unwrap_or(0);
             let page =
                 pages.get(usize::try_from(draw / 512 % (pages.len() as u64).max(1)).ok()?)?;
-            page + draw % 512 * 8
+            page.wrapping_add(draw % 512 * 8)
         }
         Operator::Target => {
             let place = directory.locate(parameters.target.as_ref()?, scene)?;

@@ -9,7 +9,7 @@ use crate::machine::{Flow, Processor, Trap, routine};
 
 use super::address_space_end::MM_DELETE_ADDRESS_SPACE;
 use super::frames::MM_ALLOCATE_FRAME;
-use super::layout::{address, control_block, frame_entry, kernel_data, process, switches};
+use super::layout::{address, control_block, element, frame_entry, kernel_data, process, switches};
 use super::paging::{
     ADDRESS, PRESENT, SYSTEM_RW, USER_CODE_PAGE, USER_RW, USER_TABLE, entry_address, map_window,
     window,
@@ -20,7 +20,7 @@ pub(super) const LEVELS: u64 = 4;
 
 /// The index in the table at `level` (0 the root) that leads to the user half's addresses.
 pub(super) const fn user_index(level: u64, virt: u64) -> u64 {
-    virt >> (39 - 9 * level) & 511
+    virt >> (39 - 9 * (level & 3)) & 511
 }
 
 /// The root's slots of the system half.
@@ -63,7 +63,7 @@ fn is_from_parent(p: &mut Processor<'_>, page: &Page) -> Result<bool, Trap> {
 /// Puts an entry into a table that is mapped nowhere.
 fn put_entry(p: &mut Processor<'_>, table: u64, index: u64, entry: u64) -> Result<(), Trap> {
     map_window(p, table << 12 | SYSTEM_RW)?;
-    let at = window(p) + index * 8;
+    let at = element(window(p), index);
     p.store_at(at, Structure::PageTable, entry)
 }
 
@@ -143,11 +143,13 @@ routine! {
         let level = p.local(4)?;
         p.set_local(level, frame)?;
         if level > 0 {
-            let above = p.local(level - 1)?;
-            put_entry(p, above, user_index(level - 1, address::USER_CODE), frame << 12 | USER_TABLE)?;
+            let above_level = level.wrapping_sub(1);
+            let above = p.local(above_level)?;
+            put_entry(p, above, user_index(above_level, address::USER_CODE), frame << 12 | USER_TABLE)?;
         }
-        p.set_local(4, level + 1)?;
-        Ok(if level + 1 < LEVELS { Flow::To(At::table as u8) } else { Flow::Next })
+        let below = level.wrapping_add(1);
+        p.set_local(4, below)?;
+        Ok(if below < LEVELS { Flow::To(At::table as u8) } else { Flow::Next })
     },
     system_half => |p| {
         p.set_local(4, SYSTEM_SLOTS.start)?;
@@ -164,7 +166,7 @@ routine! {
         let root = p.local(0)?;
         let stop = (slot | (LINE - 1)) + 1;
         for slot in slot..stop {
-            let entry = p.load_at(window + slot * 8, Structure::PageTable)?;
+            let entry = p.load_at(element(window, slot), Structure::PageTable)?;
             if entry != 0 {
                 let entry = system_entry(p, slot, entry, root)?;
                 put_entry(p, root, slot, entry)?;
@@ -183,7 +185,7 @@ routine! {
         if is_from_parent(p, page)? {
             let table = p.local(3)?;
             map_from_parent(p, table, page, Principal((owner & 63) as u8))?;
-            p.set_local(4, number + 1)?;
+            p.set_local(4, number.wrapping_add(1))?;
             return Ok(Flow::Stay);
         }
         p.pass([page.new.unwrap_or(Structure::UserData) as u64, owner]);
@@ -197,7 +199,7 @@ routine! {
         };
         let table = p.local(3)?;
         put_entry(p, table, user_index(3, page.virt), frame << 12 | USER_RW)?;
-        p.set_local(4, number + 1)?;
+        p.set_local(4, number.wrapping_add(1))?;
         p.set_local(7, frame)?;
         Ok(if page.virt == address::USER_DATA { Flow::Next } else { Flow::To(At::page as u8) })
     },

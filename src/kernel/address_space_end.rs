@@ -9,7 +9,7 @@ use crate::machine::{Flow, routine};
 
 use super::address_space::{LEVELS, is_shared_code, user_index};
 use super::frames::MM_FREE_FRAME;
-use super::layout::address;
+use super::layout::{address, element};
 use super::paging::{ADDRESS, PRESENT, SYSTEM_RW, map_window, window};
 
 /// Entries of a table.
@@ -27,7 +27,7 @@ fn shared_structure(virt: u64) -> Option<Structure> {
 
 /// The user address that the entry with this index of the lowest-level table maps.
 const fn user_address(index: u64) -> u64 {
-    address::USER_CODE + index * 4096
+    address::USER_CODE.wrapping_add(index.wrapping_mul(4096))
 }
 
 routine! {
@@ -48,7 +48,8 @@ routine! {
     },
     descend => |p| {
         let level = p.local(4)?;
-        if level + 1 >= LEVELS {
+        let below = level.wrapping_add(1);
+        if below >= LEVELS {
             p.set_local(4, 0)?;
             let table = p.local(level)?;
             map_window(p, table << 12 | SYSTEM_RW)?;
@@ -56,14 +57,14 @@ routine! {
         }
         let table = p.local(level)?;
         map_window(p, table << 12 | SYSTEM_RW)?;
-        let at = window(p) + user_index(level, address::USER_CODE) * 8;
+        let at = element(window(p), user_index(level, address::USER_CODE));
         let entry = p.load_at(at, Structure::PageTable)?;
         if entry & PRESENT == 0 {
             p.set_local(4, LEVELS)?;
             return Ok(Flow::To(At::table as u8));
         }
-        p.set_local(level + 1, (entry & ADDRESS) >> 12)?;
-        p.set_local(4, level + 1)?;
+        p.set_local(below, (entry & ADDRESS) >> 12)?;
+        p.set_local(4, below)?;
         Ok(Flow::Stay)
     },
     line, call MM_FREE_FRAME => |p| {
@@ -76,12 +77,12 @@ routine! {
         let window = window(p);
         let stop = (index | (LINE - 1)) + 1;
         for index in index..stop {
-            let entry = p.load_at(window + index * 8, Structure::PageTable)?;
+            let entry = p.load_at(element(window, index), Structure::PageTable)?;
             if entry & PRESENT == 0 {
                 continue;
             }
-            p.store_at(window + index * 8, Structure::PageTable, 0)?;
-            p.set_local(4, index + 1)?;
+            p.store_at(element(window, index), Structure::PageTable, 0)?;
+            p.set_local(4, index.wrapping_add(1))?;
             let frame = entry & ADDRESS;
             let virt = user_address(index);
             if let Some(structure) = shared_structure(virt) {
@@ -100,16 +101,17 @@ routine! {
         if above == 0 {
             return Ok(Flow::Return);
         }
-        let level = above - 1;
+        let level = above.wrapping_sub(1);
         p.set_local(4, level)?;
         let frame = p.local(level)?;
         if frame == 0 {
             return Ok(Flow::Stay);
         }
         if level > 0 {
-            let parent = p.local(level - 1)?;
+            let parent_level = level.wrapping_sub(1);
+            let parent = p.local(parent_level)?;
             map_window(p, parent << 12 | SYSTEM_RW)?;
-            let at = window(p) + user_index(level - 1, address::USER_CODE) * 8;
+            let at = element(window(p), user_index(parent_level, address::USER_CODE));
             p.store_at(at, Structure::PageTable, 0)?;
         }
         p.pass([frame]);

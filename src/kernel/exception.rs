@@ -148,7 +148,7 @@ routine! {
     pub static KI_PAGE_FAULT = "KiPageFault", frame 0;
     sort => |p| {
         let stack = p.get(Reg::Rsp);
-        if p.load_at(stack + frame::CS, Structure::KernelStack)? == USER_CODE {
+        if p.load_at(stack.wrapping_add(frame::CS), Structure::KernelStack)? == USER_CODE {
             p.swap_gs()?;
             return Ok(Flow::To(At::acquire as u8));
         }
@@ -156,8 +156,8 @@ routine! {
     },
     resolve, call KE_BUG_CHECK => |p| {
         let stack = p.get(Reg::Rsp);
-        let rip = p.load_at(stack + frame::RIP, Structure::KernelStack)?;
-        let error = p.load_at(stack + frame::CODE, Structure::KernelStack)?;
+        let rip = p.load_at(stack.wrapping_add(frame::RIP), Structure::KernelStack)?;
+        let error = p.load_at(stack.wrapping_add(frame::CODE), Structure::KernelStack)?;
         let virt = p.fault_address()?;
         let landing = landing(p, rip)?;
         let entry = p.locate(virt).unwrap_or(0);
@@ -173,7 +173,7 @@ routine! {
         };
         match resolve(&fault) {
             Resolution::Handler => {
-                p.store_at(stack + frame::RIP, Structure::KernelStack, rip.wrapping_add(landing))?;
+                p.store_at(stack.wrapping_add(frame::RIP), Structure::KernelStack, rip.wrapping_add(landing))?;
                 Ok(Flow::InterruptReturn)
             }
             Resolution::BugCheck(parameters) => {
@@ -194,11 +194,11 @@ routine! {
 /// What an exception other than a page fault comes to, at ring 3 and at ring 0.
 fn settle(p: &mut Processor<'_>, exception: u64) -> Result<Option<[u64; 5]>, Trap> {
     let stack = p.get(Reg::Rsp);
-    if p.load_at(stack + frame::CS, Structure::KernelStack)? == USER_CODE {
+    if p.load_at(stack.wrapping_add(frame::CS), Structure::KernelStack)? == USER_CODE {
         p.swap_gs()?;
         return Ok(None);
     }
-    let rip = p.load_at(stack + frame::RIP, Structure::KernelStack)?;
+    let rip = p.load_at(stack.wrapping_add(frame::RIP), Structure::KernelStack)?;
     let system_thread = is_system_thread(p)?;
     match unhandled(exception, rip, system_thread, [0, 0]) {
         Resolution::BugCheck(parameters) => Ok(Some(parameters)),
@@ -264,7 +264,7 @@ routine! {
     pub static KI_FAST_FAIL = "KiRaiseSecurityCheckFailure", frame 0;
     sort, call KE_BUG_CHECK => |p| {
         let stack = p.get(Reg::Rsp);
-        if p.load_at(stack + frame::CS, Structure::KernelStack)? == USER_CODE {
+        if p.load_at(stack.wrapping_add(frame::CS), Structure::KernelStack)? == USER_CODE {
             p.swap_gs()?;
             return Ok(Flow::To(At::acquire as u8));
         }

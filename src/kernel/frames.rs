@@ -81,7 +81,7 @@ routine! {
             p.pass([code::PFN_LIST_CORRUPT, 7, frame, 0, 0]);
             return Ok(Flow::Call);
         }
-        p.store(entry, frame_entry::COUNT, count - 1)?;
+        p.store(entry, frame_entry::COUNT, count.wrapping_sub(1))?;
         if count > 1 {
             return Ok(Flow::Return);
         }

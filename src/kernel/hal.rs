@@ -24,7 +24,7 @@ use crate::machine::device::port;
 use crate::machine::iommu::{PRESENT, WRITE};
 use crate::machine::{Flow, Processor, Routine, Trap, routine};
 
-use super::layout::{address, kernel_data, switches};
+use super::layout::{address, element, kernel_data, switches};
 use super::paging::{self, ADDRESS, entry_address};
 use super::status;
 
@@ -59,12 +59,12 @@ pub const SECTOR_WORDS: u64 = 64;
 
 /// Where the IOMMU's entry for a frame and a device is.
 const fn table_entry(device: u64, frame: u64) -> u64 {
-    address::IOMMU_TABLES + 4096 * (1 + 2 * device) + frame * 8
+    element(address::IOMMU_TABLES, device.wrapping_mul(1024).wrapping_add(512).wrapping_add(frame))
 }
 
 /// Under which principal a device transfers.
 fn domain(p: &mut Processor<'_>, device: u64) -> Result<Principal, Trap> {
-    let context = p.load_at(address::IOMMU_TABLES + device * 8, Structure::IommuTable)?;
+    let context = p.load_at(element(address::IOMMU_TABLES, device), Structure::IommuTable)?;
     Ok(Principal((context >> DOMAIN_SHIFT & 63) as u8))
 }
 

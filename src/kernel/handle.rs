@@ -10,7 +10,7 @@ use crate::injection::{PointKind, Verdict};
 use crate::machine::{Flow, Processor, Reg, Trap, routine};
 
 use super::layout::{
-    HANDLES_MAX, address, handle_entry, kernel_data, object_header, process, switches,
+    HANDLES_MAX, address, element, handle_entry, kernel_data, object_header, process, switches,
 };
 use super::object::{OB_REFERENCE, current_process, principal_of};
 use super::status;
@@ -122,7 +122,7 @@ routine! {
     other => |p| {
         let number = p.local(5)?.wrapping_sub(1) % PROCESSES_MAX;
         p.set_local(5, number)?;
-        let candidate = p.load(address::KERNEL_DATA + number * 8, kernel_data::PROCESSES)?;
+        let candidate = p.load(element(address::KERNEL_DATA, number), kernel_data::PROCESSES)?;
         // Ends at the running process itself at the latest.
         if candidate == 0 || p.load(candidate, process::HANDLES)? == 0 {
             return Ok(Flow::Stay);
@@ -174,7 +174,7 @@ routine! {
             return Ok(p.give_back(0));
         };
         if p.load(entry, handle_entry::OBJECT)? != 0 {
-            p.set_local(3, handle + 4)?;
+            p.set_local(3, handle.wrapping_add(4))?;
             return Ok(Flow::Stay);
         }
         p.set_local(4, entry)?;

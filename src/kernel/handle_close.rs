@@ -43,7 +43,7 @@ routine! {
             p.pass([code::REFERENCE_BY_POINTER, kind, object, 0, 0]);
             return Ok(Flow::Call);
         }
-        p.store(object, object_header::HANDLE_COUNT, count - 1)?;
+        p.store(object, object_header::HANDLE_COUNT, count.wrapping_sub(1))?;
         Ok(Flow::To(At::release as u8))
     },
     stopped => |_| Ok(Flow::Stay),
@@ -72,7 +72,7 @@ routine! {
         Ok(Flow::Next)
     },
     each, call OB_CLOSE_HANDLE => |p| {
-        let (owner, handle) = (p.local(0)?, p.local(1)? + 4);
+        let (owner, handle) = (p.local(0)?, p.local(1)?.wrapping_add(4));
         if handle > HANDLES_MAX * 4 {
             return Ok(Flow::Return);
         }

@@ -12,7 +12,8 @@ use super::address_space::MM_CREATE_ADDRESS_SPACE;
 use super::address_space_end::MM_DELETE_ADDRESS_SPACE;
 use super::handle::{HANDLE_TABLE_BYTES, HANDLE_TABLE_TAG, PROCESSES_MAX};
 use super::layout::{
-    PROCESS_BYTES, THREAD_BYTES, address, kernel_data, object_type, process, thread, thread_state,
+    PROCESS_BYTES, THREAD_BYTES, address, element, kernel_data, object_type, process, stack_top,
+    thread, thread_state,
 };
 use super::object::{OB_CREATE_OBJECT, OB_DEREFERENCE};
 use super::paging::{
@@ -49,7 +50,7 @@ routine! {
         let (number, device, pattern) = (p.argument(0), p.argument(1), p.argument(2));
         if pattern == 0
             || number >= PROCESSES_MAX
-            || p.load(address::KERNEL_DATA + number * 8, kernel_data::PROCESSES)? != 0
+            || p.load(element(address::KERNEL_DATA, number), kernel_data::PROCESSES)? != 0
         {
             return Ok(p.give_back(0));
         }
@@ -144,7 +145,7 @@ routine! {
             return Ok(Flow::To(At::undo_table as u8));
         };
         let its_thread = p.local(5)?;
-        let top = address::KERNEL_STACKS + number * address::KERNEL_STACK_STRIDE + 4096;
+        let top = stack_top(number);
         p.store(its_thread, thread::STACK_NUMBER, number)?;
         p.store(its_thread, thread::STACK_TOP, top)?;
         Ok(Flow::Next)
@@ -164,8 +165,8 @@ routine! {
     },
     register => |p| {
         let (number, root, object) = (p.local(0)?, p.local(3)?, p.local(4)?);
-        let slot = (number % PROCESSES_MAX) * 8;
-        p.store(address::KERNEL_DATA + slot, kernel_data::PROCESSES, object)?;
+        let slot = element(address::KERNEL_DATA, number % PROCESSES_MAX);
+        p.store(slot, kernel_data::PROCESSES, object)?;
         let count = p.load(address::KERNEL_DATA, kernel_data::PROCESS_COUNT)?;
         p.store(address::KERNEL_DATA, kernel_data::PROCESS_COUNT, count.wrapping_add(1))?;
         let subject = Principal((number & 63) as u8);

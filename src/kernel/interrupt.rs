@@ -9,7 +9,7 @@ use crate::machine::registers::USER_CODE;
 use crate::machine::{Flow, Processor, Reg, Trap, routine};
 
 use super::layout::{
-    address, device_object, driver_object, kernel_data, processor_block, ready_queue,
+    address, device_object, driver_object, element, kernel_data, processor_block, ready_queue,
 };
 use super::schedule::{KI_READY_THREAD, KI_SWAP_CONTEXT};
 
@@ -41,7 +41,7 @@ const QUANTUM: u64 = 1;
 
 fn enter(p: &mut Processor<'_>) -> Result<Flow, Trap> {
     let stack = p.get(Reg::Rsp);
-    if p.load_at(stack + 16, Structure::KernelStack)? == USER_CODE {
+    if p.load_at(stack.wrapping_add(16), Structure::KernelStack)? == USER_CODE {
         p.swap_gs()?;
     }
     for reg in SAVED {
@@ -60,7 +60,7 @@ fn leave(p: &mut Processor<'_>) -> Result<Flow, Trap> {
         p.put(reg, value);
     }
     let stack = p.get(Reg::Rsp);
-    if p.load_at(stack + 16, Structure::KernelStack)? == USER_CODE {
+    if p.load_at(stack.wrapping_add(16), Structure::KernelStack)? == USER_CODE {
         p.swap_gs()?;
     }
     Ok(Flow::InterruptReturn)
@@ -69,7 +69,7 @@ fn leave(p: &mut Processor<'_>) -> Result<Flow, Trap> {
 /// Whether the interrupted code was user mode.
 fn came_from_user(p: &mut Processor<'_>) -> Result<bool, Trap> {
     let stack = p.get(Reg::Rsp);
-    Ok(p.load_at(stack + SAVED_BYTES + 16, Structure::KernelStack)? == USER_CODE)
+    Ok(p.load_at(stack.wrapping_add(SAVED_BYTES + 16), Structure::KernelStack)? == USER_CODE)
 }
 
 /// The deferred routine of the first driver that has one, with its device object in the first
@@ -77,7 +77,7 @@ fn came_from_user(p: &mut Processor<'_>) -> Result<bool, Trap> {
 fn deferred_routine(p: &mut Processor<'_>) -> Result<u64, Trap> {
     let count = p.load(address::KERNEL_DATA, kernel_data::DEVICE_COUNT)?.min(16);
     for number in 0..count {
-        let object = p.load(address::KERNEL_DATA + number * 8, kernel_data::DEVICES)?;
+        let object = p.load(element(address::KERNEL_DATA, number), kernel_data::DEVICES)?;
         if object == 0 {
             continue;
         }

@@ -5,7 +5,8 @@ use crate::machine::{Flow, Routine, routine};
 
 use super::handle::{OB_CREATE_HANDLE, access};
 use super::layout::{
-    SMALL_OBJECT_BYTES, address, device_object, kernel_data, object_body, object_type, process,
+    SMALL_OBJECT_BYTES, address, device_object, element, kernel_data, object_body, object_type,
+    process,
 };
 use super::object::{OB_CREATE_OBJECT, OB_DEREFERENCE, current_process};
 use super::service::answer;
@@ -31,7 +32,7 @@ routine! {
         if wanted & !(access::READ | access::WRITE | access::INHERIT) != 0 {
             return Ok(answer(p, status::INVALID_PARAMETER, 0));
         }
-        let device = p.load(address::KERNEL_DATA + number * 8, kernel_data::DEVICES)?;
+        let device = p.load(element(address::KERNEL_DATA, number), kernel_data::DEVICES)?;
         if device == 0 {
             return Ok(answer(p, status::NO_SUCH_DEVICE, 0));
         }

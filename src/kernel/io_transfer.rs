@@ -15,7 +15,8 @@ use crate::machine::{Flow, Processor, Routine, Trap, routine};
 
 use super::handle::{OB_REFERENCE_BY_HANDLE, access};
 use super::layout::{
-    address, driver_object, kernel_data, object_body, object_type, request_packet, switches,
+    address, driver_object, element, kernel_data, object_body, object_type, request_packet,
+    switches,
 };
 use super::object::OB_DEREFERENCE;
 use super::request::{
@@ -115,7 +116,7 @@ routine! {
 /// A word of the caller's block.
 fn word(p: &mut Processor<'_>, number: u64) -> Result<u64, Trap> {
     let block = p.local(0)?;
-    p.load_at(block.wrapping_add(number * 8), Structure::KernelStack)
+    p.load_at(element(block, number), Structure::KernelStack)
 }
 
 routine! {

@@ -493,3 +493,15 @@ pub mod switches {
     /// The pool detects a damaged header (legacy pool: bug check 0x19).
     pub const POOL_CHECKS: u64 = 1 << 32;
 }
+
+/// Where an array of words keeps a number's word. The number may have been damaged, so it wraps.
+#[must_use]
+pub const fn element(array: u64, number: u64) -> u64 {
+    array.wrapping_add(number.wrapping_mul(8))
+}
+
+/// One past the highest byte of a kernel stack.
+#[must_use]
+pub const fn stack_top(number: u64) -> u64 {
+    number.wrapping_mul(address::KERNEL_STACK_STRIDE).wrapping_add(address::KERNEL_STACKS + 4096)
+}

@@ -15,7 +15,7 @@ pub(super) fn acquire(p: &mut Processor<'_>) -> Result<Flow, Trap> {
         return Ok(Flow::Stay);
     }
     let number = p.number() as u64;
-    p.store(address::KERNEL_DATA, kernel_data::LOCK, number + 1)?;
+    p.store(address::KERNEL_DATA, kernel_data::LOCK, number.wrapping_add(1))?;
     Ok(Flow::Next)
 }
 

@@ -82,7 +82,7 @@ routine! {
         let kind = p.local(0)?;
         let words = p.local(1)?.saturating_sub(OBJECT_BODY).div_ceil(8);
         let body = body_structure(kind);
-        p.announce_range(EventKind::Grant, Principal::KERNEL, body, object + OBJECT_BODY, words);
+        p.announce_range(EventKind::Grant, Principal::KERNEL, body, object.wrapping_add(OBJECT_BODY), words);
         Ok(Flow::Next)
     },
     begin => |p| {
@@ -130,7 +130,7 @@ routine! {
             p.pass([code::REFERENCE_BY_POINTER, kind, object, 0, 0]);
             return Ok(Flow::Call);
         }
-        p.store(object, object_header::POINTER_COUNT, count - 1)?;
+        p.store(object, object_header::POINTER_COUNT, count.wrapping_sub(1))?;
         if count > 1 {
             return Ok(Flow::Return);
         }

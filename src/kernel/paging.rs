@@ -101,7 +101,7 @@ routine! {
         if number >= p.processor_count() as u64 {
             return Ok(Flow::To(At::done as u8));
         }
-        p.set_local(2, number + 1)?;
+        p.set_local(2, number.wrapping_add(1))?;
         if number != p.number() as u64 {
             p.invalidate_on(usize::try_from(number).unwrap_or(usize::MAX), virt)?;
         }

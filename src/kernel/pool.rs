@@ -10,7 +10,9 @@ use crate::injection::{PointKind, Verdict};
 use crate::machine::{Flow, routine};
 
 use super::bug_check::{KE_BUG_CHECK, code};
-use super::layout::{POOL_HEADER_BYTES, address, kernel_data, pool_header, pool_lists, switches};
+use super::layout::{
+    POOL_HEADER_BYTES, address, element, kernel_data, pool_header, pool_lists, switches,
+};
 
 /// Sizes of blocks with their headers, smallest first.
 const CLASSES: [u64; 4] = [64, 128, 256, 512];
@@ -29,7 +31,7 @@ routine! {
         if verdict == Verdict::Skip {
             return Ok(p.give_back(0));
         }
-        let Some(class) = CLASSES.iter().position(|&size| operation.value + POOL_HEADER_BYTES <= size) else {
+        let Some(class) = CLASSES.iter().position(|&size| operation.value <= size - POOL_HEADER_BYTES) else {
             return Ok(p.give_back(0));
         };
         p.set_local(0, class as u64)?;
@@ -39,7 +41,7 @@ routine! {
     },
     unlink => |p| {
         let class = p.local(0)? & 3;
-        let list = address::KERNEL_DATA + class * 8;
+        let list = element(address::KERNEL_DATA, class);
         let block = p.load(list, pool_lists::FREE_64)?;
         if block == 0 {
             return Ok(Flow::To(At::carve as u8));
@@ -53,8 +55,9 @@ routine! {
         let size = CLASSES[(p.local(0)? & 3) as usize];
         let next = p.load(address::KERNEL_DATA, kernel_data::POOL_NEXT)?;
         // A block lies within one page.
-        let start = if next % 4096 + size > 4096 { (next | 0xfff) + 1 } else { next };
-        if start + size > address::POOL + address::POOL_PAGES * 4096 {
+        let start = if next % 4096 + size > 4096 { (next | 0xfff).wrapping_add(1) } else { next };
+        let end = start.wrapping_add(size);
+        if end > address::POOL + address::POOL_PAGES * 4096 {
             return Ok(p.give_back(0));
         }
         let last = p.load(address::KERNEL_DATA, LAST_CARVED)?;
@@ -63,13 +66,13 @@ routine! {
             // What is left of the page is a block that is never handed out, so that the last block's
             // neighbour has a header to compare with.
             p.announce_range(EventKind::Grant, Principal::KERNEL, Structure::PoolHeader, next, 2);
-            p.store(next, pool_header::SIZES, (start - next) | last << 16)?;
+            p.store(next, pool_header::SIZES, start.wrapping_sub(next) | last << 16)?;
         }
-        p.store(address::KERNEL_DATA, kernel_data::POOL_NEXT, start + size)?;
+        p.store(address::KERNEL_DATA, kernel_data::POOL_NEXT, end)?;
         p.store(address::KERNEL_DATA, LAST_CARVED, size)?;
         p.announce_range(EventKind::Grant, Principal::KERNEL, Structure::PoolHeader, start, 2);
         p.store(start, pool_header::SIZES, size | before << 16)?;
-        p.set_local(3, start + POOL_HEADER_BYTES)?;
+        p.set_local(3, start.wrapping_add(POOL_HEADER_BYTES))?;
         Ok(Flow::Next)
     },
     mark => |p| {
@@ -137,7 +140,7 @@ routine! {
             p.pass([code::BAD_POOL_CALLER, 0xa, block, found, tag]);
             return Ok(Flow::Call);
         }
-        let neighbour = header + size;
+        let neighbour = header.wrapping_add(size);
         let end = p.load(address::KERNEL_DATA, kernel_data::POOL_NEXT)?;
         if neighbour < end && neighbour % 4096 != 0 && p.load(neighbour, pool_header::SIZES)? >> 16 & 0xffff != size {
             p.pass([code::BAD_POOL_HEADER, 5, header, neighbour, size]);
@@ -161,7 +164,7 @@ routine! {
         let words = (CLASSES[class] - POOL_HEADER_BYTES) / 8;
         p.announce_range(EventKind::Release, Principal::KERNEL, Structure::PoolFreeList, block, words);
         p.announce_range(EventKind::Grant, Principal::KERNEL, Structure::PoolFreeList, block, 1);
-        let list = address::KERNEL_DATA + class as u64 * 8;
+        let list = element(address::KERNEL_DATA, class as u64);
         let first = p.load(list, pool_lists::FREE_64)?;
         p.store_at(block, Structure::PoolFreeList, first)?;
         p.store(list, pool_lists::FREE_64, block)?;

@@ -13,8 +13,8 @@ use super::handle::{
     HANDLE_TABLE_BYTES, HANDLE_TABLE_TAG, OB_CREATE_HANDLE, PROCESSES_MAX, access, entry_of,
 };
 use super::layout::{
-    HANDLES_MAX, PROCESS_BYTES, THREAD_BYTES, address, handle_entry, kernel_data, object_header,
-    object_type, process, thread, thread_state,
+    HANDLES_MAX, PROCESS_BYTES, THREAD_BYTES, address, element, handle_entry, kernel_data,
+    object_header, object_type, process, stack_top, thread, thread_state,
 };
 use super::loader::STACKS;
 use super::object::{OB_CREATE_OBJECT, OB_DEREFERENCE, OB_REFERENCE, current_process};
@@ -52,7 +52,7 @@ routine! {
         announce_sought(p, caller, number)?;
         let spawnable = p.load(address::KERNEL_DATA, kernel_data::SPAWNABLE)?;
         if spawnable >> number & 1 == 0
-            || p.load(address::KERNEL_DATA + number * 8, kernel_data::PROCESSES)? != 0
+            || p.load(element(address::KERNEL_DATA, number), kernel_data::PROCESSES)? != 0
         {
             return Ok(answer(p, status::INVALID_PARAMETER, 0));
         }
@@ -129,7 +129,7 @@ routine! {
             return Ok(Flow::To(At::undo as u8));
         };
         let its_thread = p.local(5)?;
-        let top = address::KERNEL_STACKS + number * address::KERNEL_STACK_STRIDE + 4096;
+        let top = stack_top(number);
         p.store(its_thread, thread::STACK_NUMBER, number)?;
         p.store(its_thread, thread::STACK_TOP, top)?;
         Ok(Flow::Next)
@@ -140,16 +140,16 @@ routine! {
         let begin = p.load_at(operand, Structure::Code)?;
         let its_thread = p.local(5)?;
         let top = p.load(its_thread, thread::STACK_TOP)?;
-        p.store_at(top - 8, Structure::KernelStack, begin)?;
-        p.store_at(top - 16, Structure::KernelStack, 0)?;
-        p.store(its_thread, thread::STACK, top - 16)?;
-        p.store(its_thread, thread::FRAME_POINTER, top - 16)?;
+        p.store_at(top.wrapping_sub(8), Structure::KernelStack, begin)?;
+        p.store_at(top.wrapping_sub(16), Structure::KernelStack, 0)?;
+        p.store(its_thread, thread::STACK, top.wrapping_sub(16))?;
+        p.store(its_thread, thread::FRAME_POINTER, top.wrapping_sub(16))?;
         p.store(its_thread, thread::STATE, thread_state::WAITING)?;
         Ok(Flow::Next)
     },
     register => |p| {
         let (number, root, object) = (p.local(0)?, p.local(3)?, p.local(4)?);
-        p.store(address::KERNEL_DATA + number * 8, kernel_data::PROCESSES, object)?;
+        p.store(element(address::KERNEL_DATA, number), kernel_data::PROCESSES, object)?;
         let count = p.load(address::KERNEL_DATA, kernel_data::PROCESS_COUNT)?;
         p.store(address::KERNEL_DATA, kernel_data::PROCESS_COUNT, count.wrapping_add(1))?;
         let subject = Principal((number & 63) as u8);
@@ -159,7 +159,7 @@ routine! {
         Ok(Flow::Next)
     },
     inherit, call OB_REFERENCE => |p| {
-        let handle = p.local(8)? + 4;
+        let handle = p.local(8)?.wrapping_add(4);
         if p.local(1)? == 0 || handle > HANDLES_MAX * 4 {
             return Ok(Flow::To(At::ready as u8));
         }

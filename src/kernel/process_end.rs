@@ -14,7 +14,7 @@ use super::handle::{HANDLE_TABLE_TAG, PROCESSES_MAX};
 use super::handle_close::OB_CLOSE_ALL;
 use super::host::IO_PROCESS_ENDED;
 use super::layout::{
-    address, kernel_data, process, processor_block, switches, thread, thread_state,
+    address, element, kernel_data, process, processor_block, switches, thread, thread_state,
 };
 use super::object::{OB_DEREFERENCE, current_process, principal_of};
 use super::paging::PCID;
@@ -97,7 +97,7 @@ routine! {
         let (object, its_thread) = (p.local(0)?, p.local(1)?);
         let subject = principal_of(p, object)?;
         let number = p.load(object, process::PRINCIPAL)? % PROCESSES_MAX;
-        p.store(address::KERNEL_DATA + number * 8, kernel_data::PROCESSES, 0)?;
+        p.store(element(address::KERNEL_DATA, number), kernel_data::PROCESSES, 0)?;
         let count = p.load(address::KERNEL_DATA, kernel_data::PROCESS_COUNT)?;
         p.store(address::KERNEL_DATA, kernel_data::PROCESS_COUNT, count.wrapping_sub(1))?;
         p.store(object, process::THREAD, 0)?;

@@ -9,7 +9,7 @@ use crate::base::{EventKind, Principal, Structure};
 use crate::machine::{Flow, Processor, Trap, routine};
 
 use super::handle::{OB_CREATE_HANDLE, PROCESSES_MAX, access};
-use super::layout::{address, kernel_data, object_header, process};
+use super::layout::{address, element, kernel_data, object_header, process};
 use super::object::current_process;
 use super::service::answer;
 use super::status;
@@ -35,7 +35,7 @@ routine! {
         }
         let caller = current_process(p)?;
         announce_sought(p, caller, number)?;
-        let target = p.load(address::KERNEL_DATA + number * 8, kernel_data::PROCESSES)?;
+        let target = p.load(element(address::KERNEL_DATA, number), kernel_data::PROCESSES)?;
         if target == 0 {
             return Ok(answer(p, status::INVALID_CID, 0));
         }

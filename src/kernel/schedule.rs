@@ -36,7 +36,7 @@ fn install(p: &mut Processor<'_>) -> Result<Flow, Trap> {
     let top = p.load(next, thread::STACK_TOP)?;
     p.store(block, processor_block::KERNEL_STACK, top)?;
     let task_state = p.load(block, processor_block::TASK_STATE)?;
-    p.store_at(task_state + TSS_RSP0, Structure::TaskState, top)?;
+    p.store_at(task_state.wrapping_add(TSS_RSP0), Structure::TaskState, top)?;
     Ok(Flow::Next)
 }
 

@@ -10,7 +10,7 @@ use crate::machine::{Flow, Reg, routine};
 
 use super::frames::MM_FREE_FRAME;
 use super::handle::{OB_CREATE_HANDLE, OB_REFERENCE_BY_HANDLE, access};
-use super::layout::{address, frame_entry, kernel_data, object_body, object_type};
+use super::layout::{address, element, frame_entry, kernel_data, object_body, object_type};
 use super::object::{OB_DEREFERENCE, current_process, principal_of};
 use super::paging::{ADDRESS, MM_REPLACE_ENTRY, NO_EXECUTE, PRESENT, USER, USER_RW, entry_address};
 use super::service::answer;
@@ -22,7 +22,7 @@ pub const SECTIONS_MAX: u64 = 8;
 /// Where the view of the section with this number appears.
 #[must_use]
 pub const fn view_address(number: u64) -> u64 {
-    address::USER_VIEWS + number * 4096
+    address::USER_VIEWS.wrapping_add(number.wrapping_mul(4096))
 }
 
 routine! {
@@ -34,7 +34,7 @@ routine! {
         if number >= SECTIONS_MAX {
             return Ok(answer(p, status::INVALID_PARAMETER, 0));
         }
-        let object = p.load(address::KERNEL_DATA + number * 8, kernel_data::SECTIONS)?;
+        let object = p.load(element(address::KERNEL_DATA, number), kernel_data::SECTIONS)?;
         if object == 0 {
             return Ok(answer(p, status::INVALID_PARAMETER, 0));
         }
@@ -75,8 +75,8 @@ routine! {
             p.set_local(4, 0)?;
             return Ok(Flow::To(At::release as u8));
         }
-        if p.load(address::KERNEL_DATA + number * 8, kernel_data::SECTIONS)? != object {
-            p.set_local(2, number + 1)?;
+        if p.load(element(address::KERNEL_DATA, number), kernel_data::SECTIONS)? != object {
+            p.set_local(2, number.wrapping_add(1))?;
             return Ok(Flow::Stay);
         }
         Ok(Flow::Next)

@@ -7,7 +7,7 @@
 use crate::base::Structure;
 use crate::machine::{Flow, Reg, routine};
 
-use super::layout::{address, kernel_data, processor_block, switches};
+use super::layout::{address, element, kernel_data, processor_block, switches};
 use super::{service, status};
 
 routine! {
@@ -43,7 +43,7 @@ routine! {
             p.put(Reg::Rax, status::INVALID_SYSTEM_SERVICE);
             return Ok(Flow::To(At::release as u8));
         }
-        let target = p.load_at(address::SERVICE_TABLE + number * 8, Structure::ServiceTable)?;
+        let target = p.load_at(element(address::SERVICE_TABLE, number), Structure::ServiceTable)?;
         Ok(Flow::CallAt(target))
     },
     release => |p| super::lock::release(p),

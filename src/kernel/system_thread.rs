@@ -6,7 +6,8 @@
 use crate::machine::{Flow, routine};
 
 use super::layout::{
-    address, device_object, driver_object, kernel_data, processor_block, thread, thread_state,
+    address, device_object, driver_object, element, kernel_data, processor_block, thread,
+    thread_state,
 };
 use super::schedule::KI_SWAP_CONTEXT;
 
@@ -16,8 +17,8 @@ routine! {
     enter => |p| {
         // Begins without a call: the frame is made by hand below the top of the stack.
         let top = p.load(p.gs(), processor_block::KERNEL_STACK)?;
-        p.set_stack(top - 64);
-        p.put(crate::machine::Reg::Rbp, top - 16);
+        p.set_stack(top.wrapping_sub(64));
+        p.put(crate::machine::Reg::Rbp, top.wrapping_sub(16));
         p.set_local(0, 0)?;
         Ok(Flow::Next)
     },
@@ -26,8 +27,8 @@ routine! {
         if number >= p.load(address::KERNEL_DATA, kernel_data::DEVICE_COUNT)?.min(16) {
             return Ok(Flow::To(At::finish as u8));
         }
-        p.set_local(0, number + 1)?;
-        let device = p.load(address::KERNEL_DATA + number * 8, kernel_data::DEVICES)?;
+        p.set_local(0, number.wrapping_add(1))?;
+        let device = p.load(element(address::KERNEL_DATA, number), kernel_data::DEVICES)?;
         if device == 0 {
             return Ok(Flow::Stay);
         }

@@ -78,7 +78,7 @@ fn lend(p: &mut Processor<'_>, kind: EventKind) -> Result<(), Trap> {
     let (start, bytes) = (p.local(0)?, p.local(2)?);
     let first = start & !7;
     // No copy is longer, whatever was asked.
-    let words = (start - first + bytes.min(COPY_BYTES_MAX)).div_ceil(8);
+    let words = ((start & 7) + bytes.min(COPY_BYTES_MAX)).div_ceil(8);
     p.announce_range(kind, Principal::KERNEL, user_structure(start), first, words);
     Ok(())
 }

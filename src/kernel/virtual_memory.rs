@@ -30,7 +30,7 @@ routine! {
         }
         let at = entry_address(p, virt)?;
         if p.load_at(at, Structure::PageTable)? & PRESENT != 0 {
-            p.set_local(0, virt + 4096)?;
+            p.set_local(0, virt.wrapping_add(4096))?;
             return Ok(Flow::Stay);
         }
         let caller = current_process(p)?;
@@ -45,7 +45,7 @@ routine! {
         }
         let virt = p.local(0)?;
         let caller = current_process(p)?;
-        p.store(caller, process::NEXT_HEAP, virt + 4096)?;
+        p.store(caller, process::NEXT_HEAP, virt.wrapping_add(4096))?;
         p.pass([virt, frame << 12 | USER_RW]);
         Ok(Flow::Call)
     },

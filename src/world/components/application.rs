@@ -24,11 +24,11 @@ fn slot(number: u64) -> u64 {
 /// The address an access of the current action goes to: immediate, or out of a slot plus an offset.
 fn target(p: &mut Processor<'_>, record: u64) -> Result<u64, Trap> {
     let head = p.load_at(record, DATA)?;
-    let first = p.load_at(record + 8, DATA)?;
+    let first = p.load_at(record.wrapping_add(8), DATA)?;
     if head >> 16 & 1 == 0 {
         return Ok(first);
     }
-    let offset = p.load_at(record + 24, DATA)?;
+    let offset = p.load_at(record.wrapping_add(24), DATA)?;
     Ok(p.load_at(slot(first), DATA)?.wrapping_add(offset))
 }
 
@@ -47,7 +47,7 @@ routine! {
         if next >= count {
             return Ok(Flow::To(At::finish as u8));
         }
-        p.store(address::USER_DATA, control_block::NEXT_ACTION, next + 1)?;
+        p.store(address::USER_DATA, control_block::NEXT_ACTION, next.wrapping_add(1))?;
         let record = (address::USER_DATA + control_block::ACTIONS.offset).wrapping_add(next.wrapping_mul(ACTION_BYTES));
         p.set_local(0, record)?;
         let head = p.load_at(record, DATA)?;
@@ -66,7 +66,7 @@ routine! {
     },
     store => |p| {
         let record = p.local(0)?;
-        let value = p.load_at(record + 16, DATA)?;
+        let value = p.load_at(record.wrapping_add(16), DATA)?;
         let at = target(p, record)?;
         p.store_at(at, DATA, value)?;
         p.observe(kind::STORE, 0, 0);
@@ -87,9 +87,9 @@ routine! {
     executed => |_| Ok(Flow::To(At::fetch as u8)),
     fill => |p| {
         let record = p.local(0)?;
-        let pattern = p.load_at(record + 56, DATA)?;
-        let buffer = p.load_at(record + 24, DATA)?;
-        let bytes = p.load_at(record + 32, DATA)?;
+        let pattern = p.load_at(record.wrapping_add(56), DATA)?;
+        let buffer = p.load_at(record.wrapping_add(24), DATA)?;
+        let bytes = p.load_at(record.wrapping_add(32), DATA)?;
         if pattern != 0 {
             let mut done = 0;
             while done < bytes.min(256) {
@@ -103,7 +103,7 @@ routine! {
         let record = p.local(0)?;
         let head = p.local(1)?;
         for (index, reg) in ARGUMENTS.into_iter().enumerate() {
-            let word = p.load_at(record + 8 + index as u64 * 8, DATA)?;
+            let word = p.load_at(record.wrapping_add(8 + index as u64 * 8), DATA)?;
             let value = if head >> (16 + index) & 1 == 1 { p.load_at(slot(word), DATA)? } else { word };
             p.put(reg, value);
         }
@@ -125,8 +125,8 @@ routine! {
         let record = p.local(0)?;
         let head = p.local(1)?;
         let status = p.local(2)?;
-        let buffer = p.load_at(record + 40, DATA)?;
-        let bytes = p.load_at(record + 48, DATA)?;
+        let buffer = p.load_at(record.wrapping_add(40), DATA)?;
+        let bytes = p.load_at(record.wrapping_add(48), DATA)?;
         let returns_bytes = head >> 8 & 0xff != service::CREATE_PROCESS && buffer != 0;
         let seen = if status == 0 && returns_bytes { p.inspect(buffer, DATA, bytes.min(256))? } else { 0 };
         p.observe(head & 0xffff, status, seen);
@@ -134,7 +134,7 @@ routine! {
     },
     crash => |p| {
         let record = p.local(0)?;
-        let how = p.load_at(record + 8, DATA)?;
+        let how = p.load_at(record.wrapping_add(8), DATA)?;
         if how == CrashKind::NullDereference as u64 {
             p.load_at(0, DATA)?;
         } else if how == CrashKind::IllegalInstruction as u64 {
@@ -159,15 +159,15 @@ routine! {
     finished => |_| Ok(Flow::Stay),
     port_in => |p| {
         let record = p.local(0)?;
-        let port = p.load_at(record + 8, DATA)?;
+        let port = p.load_at(record.wrapping_add(8), DATA)?;
         let value = p.port_in((port & 0xffff) as u16)?;
         p.observe(kind::PORT_IN, 0, value);
         Ok(Flow::To(At::fetch as u8))
     },
     port_out => |p| {
         let record = p.local(0)?;
-        let port = p.load_at(record + 8, DATA)?;
-        let value = p.load_at(record + 16, DATA)?;
+        let port = p.load_at(record.wrapping_add(8), DATA)?;
+        let value = p.load_at(record.wrapping_add(16), DATA)?;
         p.port_out((port & 0xffff) as u16, value)?;
         p.observe(kind::PORT_OUT, 0, 0);
         Ok(Flow::To(At::fetch as u8))

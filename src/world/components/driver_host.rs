@@ -21,7 +21,7 @@
 
 use crate::base::Structure;
 use crate::kernel::host::header;
-use crate::kernel::layout::address;
+use crate::kernel::layout::{address, element};
 use crate::kernel::{service, status};
 use crate::machine::{Flow, Processor, Reg, Routine, Trap, routine};
 use crate::world::driver::Placement;
@@ -129,7 +129,7 @@ host_main!(
 /// Where the present request's requestor has its sum.
 fn sum_address(p: &mut Processor<'_>) -> Result<u64, Trap> {
     let requestor = p.load_at(PAGE + REQUEST + header::REQUESTOR, DATA)? & 63;
-    Ok(PAGE + SUMS + requestor * 8)
+    Ok(element(PAGE + SUMS, requestor))
 }
 
 routine! {
@@ -159,7 +159,7 @@ routine! {
         let sum = p.load_at(at, DATA)?.wrapping_add(word);
         p.store_at(at, DATA, sum)?;
         p.store_at(PAGE + REPLY + (number & 31) * 8, DATA, word.wrapping_add(sum))?;
-        p.set_local(0, number + 1)?;
+        p.set_local(0, number.wrapping_add(1))?;
         Ok(Flow::Stay)
     },
     done => |p| {

@@ -161,13 +161,13 @@ routine! {
             p.put(Reg::Rdx, status::SUCCESS);
             return Ok(p.give_back(at));
         }
-        p.set_local(3, number + 1)?;
+        p.set_local(3, number.wrapping_add(1))?;
         Ok(Flow::Stay)
     },
     evict, call FS_WRITE_BACK => |p| {
         let data = p.local(0)?;
         let number = p.load(data, VICTIM)? % ENTRIES;
-        p.store(data, VICTIM, (number + 1) % ENTRIES)?;
+        p.store(data, VICTIM, number.wrapping_add(1) % ENTRIES)?;
         p.set_local(2, entry(number))?;
         p.pass([entry(number)]);
         Ok(Flow::Call)

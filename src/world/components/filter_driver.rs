@@ -12,7 +12,7 @@
 //! | [`SALT`] | any value |
 
 use crate::base::{Field, Structure};
-use crate::kernel::layout::{device_object, driver_object, request_packet};
+use crate::kernel::layout::{device_object, driver_object, element, request_packet};
 use crate::kernel::loader::Dispatch;
 use crate::kernel::request::{IO_CALL_DRIVER, IO_COMPLETE_REQUEST, function, is_neither};
 use crate::kernel::status;
@@ -60,7 +60,7 @@ fn data_of(p: &mut Processor<'_>, device: u64) -> Result<u64, Trap> {
 /// Where a packet's requestor has its sum.
 fn sum_of(p: &mut Processor<'_>, data: u64, packet: u64) -> Result<u64, Trap> {
     let requestor = p.load(packet, request_packet::REQUESTOR)? & 63;
-    Ok(data.wrapping_add(SUMS.offset + requestor * 8))
+    Ok(element(data.wrapping_add(SUMS.offset), requestor))
 }
 
 routine! {
@@ -132,7 +132,7 @@ routine! {
         let word = p.load_at(buffer.wrapping_add(number.wrapping_mul(8)), Structure::SystemBuffer)?;
         let sum = p.local(3)?;
         p.set_local(3, sum.rotate_left(7).wrapping_add(word))?;
-        p.set_local(2, number + 1)?;
+        p.set_local(2, number.wrapping_add(1))?;
         Ok(Flow::Stay)
     },
     remember => |p| {

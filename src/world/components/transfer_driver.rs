@@ -112,7 +112,7 @@ fn data_of(p: &mut Processor<'_>, device: u64) -> Result<u64, Trap> {
 /// Where a packet's requestor has its statistics.
 fn counts_of(p: &mut Processor<'_>, data: u64, packet: u64) -> Result<u64, Trap> {
     let requestor = p.load(packet, request_packet::REQUESTOR)? & 63;
-    Ok(data.wrapping_add(COUNTS.offset + requestor * STATISTICS_BYTES))
+    Ok(data.wrapping_add(COUNTS.offset.wrapping_add(requestor.wrapping_mul(STATISTICS_BYTES))))
 }
 
 /// Bytes of a packet that go to the device.
