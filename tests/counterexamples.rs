@@ -1,7 +1,7 @@
 //! Counterexamples as people see them: a story, a file, a test, a command.
 
 use ringfence::base::Seed;
-use ringfence::campaign::{Registries, Trial};
+use ringfence::campaign::{Judged, Registries, Trial};
 use ringfence::counterexample::case::TRIALS_MAX;
 use ringfence::counterexample::{Story, minimised, test_text};
 use ringfence::scenario::{Bias, Scenario, library};
@@ -133,11 +133,11 @@ fn a_story_is_of_the_run_that_was_judged() {
     for builtin in library::ALL {
         let scenario = built_in(builtin.name);
         let mut trial = Trial::new(&scenario, &Registries::default()).expect("a world");
-        let outcome = trial.run(&scenario.plan).expect("a plan");
+        let judged = Judged::of(&scenario, &mut trial).expect("a plan");
 
         let told = Story::of(&scenario, &Registries::default()).expect("a world");
 
-        assert_eq!(told.outcome, outcome, "{}", builtin.name);
+        assert_eq!(told.outcome, judged.outcome, "{}", builtin.name);
         assert_eq!(told.to_string(), story(&scenario), "{}", builtin.name);
     }
 }

@@ -33,7 +33,7 @@ impl Processor<'_> {
     }
 
     /// Loads another page-map root (`mov cr3`); with
-    /// [`KEEP_TRANSLATIONS`](super::KEEP_TRANSLATIONS) what is remembered under its number stays.
+    /// [`KEEP_TRANSLATIONS`] what is remembered under its number stays.
     ///
     /// # Errors
     ///
