@@ -5,4 +5,5 @@ mod command;
 mod files;
 mod flips;
 mod images;
+mod linux;
 mod reports;

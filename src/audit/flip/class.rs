@@ -35,7 +35,7 @@ pub enum Class {
     KernelRead,
     /// An address leads to a frame that other user pages map.
     OtherMapping,
-    /// An address may do more with the frame it leads to as before.
+    /// An address leads to the frame it led to before, and may do more with it.
     WiderRight,
     /// An address leads to a frame of which the image says nothing.
     Outside,
