@@ -1,18 +1,14 @@
 //! Counterexamples as people see them: a story, a file, a test, a command.
 
+mod review;
+
 use ringfence::base::Seed;
 use ringfence::campaign::{Judged, Registries, Trial};
 use ringfence::counterexample::case::TRIALS_MAX;
 use ringfence::counterexample::{Story, minimised, test_text};
 use ringfence::scenario::{Bias, Scenario, library};
 
-fn snapshots() -> insta::internals::SettingsBindDropGuard {
-    let mut settings = insta::Settings::clone_current();
-    settings.set_snapshot_path(concat!(env!("CARGO_MANIFEST_DIR"), "/snapshots"));
-    settings.set_prepend_module_to_snapshot(false);
-    settings.set_omit_expression(true);
-    settings.bind_to_scope()
-}
+use review::snapshots;
 
 fn built_in(name: &str) -> Scenario {
     let file = library::find(name).expect("it is built in");

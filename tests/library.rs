@@ -1,5 +1,7 @@
 //! What a user's `cargo test` does with the library: campaigns, a fault, a driver, a snapshot.
 
+mod review;
+
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::Command;
@@ -18,13 +20,7 @@ use ringfence::machine::{Flow, Routine, routine};
 use ringfence::scenario::{Scenario, library};
 use ringfence::world::{Action, Component, Configuration, DriverDefinition, Drivers, Home};
 
-fn snapshots() -> insta::internals::SettingsBindDropGuard {
-    let mut settings = insta::Settings::clone_current();
-    settings.set_snapshot_path(concat!(env!("CARGO_MANIFEST_DIR"), "/snapshots"));
-    settings.set_prepend_module_to_snapshot(false);
-    settings.set_omit_expression(true);
-    settings.bind_to_scope()
-}
+use review::snapshots;
 
 /// A store that writes the complement of what it was asked to.
 struct Inverted;

@@ -4,6 +4,7 @@
 //! case that still shows it. What the kernel does, how cases are minimised and how they are told meet
 //! here: whoever changes one of them looks at the text.
 
+mod review;
 mod worlds;
 
 use ringfence::campaign::{Campaign, Registries};
@@ -11,16 +12,10 @@ use ringfence::counterexample::{Story, minimised};
 use ringfence::scenario::{Guarantees, Scenario};
 use ringfence::world::Action;
 
+use review::snapshots;
+
 /// Runs that making one case smaller may take.
 const TRIALS_MAX: u32 = 300;
-
-fn snapshots() -> insta::internals::SettingsBindDropGuard {
-    let mut settings = insta::Settings::clone_current();
-    settings.set_snapshot_path(concat!(env!("CARGO_MANIFEST_DIR"), "/snapshots"));
-    settings.set_prepend_module_to_snapshot(false);
-    settings.set_omit_expression(true);
-    settings.bind_to_scope()
-}
 
 /// A small world with a weakness, in which the editor does this.
 fn weak(weakness: &str, name: &str, actions: Vec<Action>) -> Scenario {

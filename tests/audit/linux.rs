@@ -5,6 +5,8 @@ use std::process::{Command, Output};
 
 use ruzstd::decoding::StreamingDecoder;
 
+use crate::review::snapshots;
+
 const TABLES: &str = "tests/fixtures/linux-l4.tables.bin.zst";
 
 fn audit(arguments: &[&str]) -> Output {
@@ -35,11 +37,7 @@ fn every_page_is_where_the_emulator_had_it() {
 
 #[test]
 fn its_isolation_margin_is_reviewed() {
-    let mut settings = insta::Settings::clone_current();
-    settings.set_snapshot_path(concat!(env!("CARGO_MANIFEST_DIR"), "/snapshots"));
-    settings.set_prepend_module_to_snapshot(false);
-    settings.set_omit_expression(true);
-    let _bound = settings.bind_to_scope();
+    let _bound = snapshots();
 
     insta::assert_snapshot!("isolation-margin-linux", text(audit(&["--flip"])));
 }

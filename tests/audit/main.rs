@@ -7,3 +7,5 @@ mod flips;
 mod images;
 mod linux;
 mod reports;
+#[path = "../review/mod.rs"]
+mod review;
