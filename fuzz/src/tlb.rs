@@ -131,9 +131,7 @@ impl Processor {
 
     fn store(&mut self, at: PhysAddr, entry: u64) {
         let old = std::mem::replace(&mut self.memory.0[word(at)], entry);
-        if self.may_hold.is_table(at.frame()) {
-            self.may_hold.table_store(&self.memory, &self.controls, at, old, entry);
-        }
+        self.may_hold.table_store(&self.memory, &self.controls, at, old, entry);
     }
 
     fn load_root(&mut self, cr3: u64, load: RootLoad) {

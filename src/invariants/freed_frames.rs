@@ -17,7 +17,7 @@ pub(super) struct FreedFrames;
 
 fn look(evidence: &Evidence<'_>, root: Root, findings: &mut Findings) {
     for leaf in evidence.user_leaves(root.at) {
-        for offset in (0..leaf.bytes).step_by(usize::try_from(FRAME_BYTES).unwrap_or(4096)) {
+        for offset in leaf.frames(&evidence.machine.memory) {
             let phys = PhysAddr::truncated(leaf.phys + offset);
             if evidence.authority.region_at(phys).is_free() {
                 findings.add(

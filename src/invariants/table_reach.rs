@@ -9,7 +9,7 @@
 //! Source: CVE-2018-1038 ("Total Meltdown": the self-map with the user bit); Intel SDM volume 3A,
 //! "Access Rights".
 
-use crate::base::{FRAME_BYTES, Frame, PhysAddr, Principal, Structure};
+use crate::base::{Frame, PhysAddr, Principal, Structure};
 use crate::machine::paging::x86_64::Rights;
 use crate::machine::tlb::WithdrawnKind;
 
@@ -19,7 +19,7 @@ pub(super) struct TableReach;
 
 fn look(evidence: &Evidence<'_>, root: Root, findings: &mut Findings) {
     for leaf in evidence.user_leaves(root.at) {
-        for offset in (0..leaf.bytes).step_by(usize::try_from(FRAME_BYTES).unwrap_or(4096)) {
+        for offset in leaf.frames(&evidence.machine.memory) {
             let phys = PhysAddr::truncated(leaf.phys + offset);
             if evidence.authority.structure_of(phys) == Structure::PageTable {
                 findings.add(Some(Principal::KERNEL), Some(root.owner), root.at, 0, || {

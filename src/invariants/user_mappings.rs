@@ -9,7 +9,7 @@
 //!
 //! Source: Microsoft Learn, "Virtual address spaces"; "Section Objects and Views".
 
-use crate::base::{Access, FRAME_BYTES, PhysAddr, Principal, Structure, VirtAddr};
+use crate::base::{Access, PhysAddr, Principal, Structure, VirtAddr};
 
 use super::{Evidence, Findings, Invariant, Kinds, Root};
 
@@ -21,7 +21,7 @@ fn look(evidence: &Evidence<'_>, root: Root, findings: &mut Findings) {
         if VirtAddr(leaf.virt).is_system() {
             continue;
         }
-        for offset in (0..leaf.bytes).step_by(usize::try_from(FRAME_BYTES).unwrap_or(4096)) {
+        for offset in leaf.frames(&evidence.machine.memory) {
             let phys = PhysAddr::truncated(leaf.phys + offset);
             let region = authority.region_at(phys);
             if region.is_free() || region.structure == Structure::PageTable {

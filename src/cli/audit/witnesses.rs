@@ -65,8 +65,9 @@ impl WitnessFile {
         name.push(".partial");
         let beside = place.with_file_name(name);
         let failed = |error| unwritable(place, &error);
-        if place.is_dir() {
-            return Err(failed(io::Error::from(io::ErrorKind::IsADirectory)));
+        // A device or a pipe is nobody's to replace by a file.
+        if fs::metadata(place).is_ok_and(|found| !found.is_file()) {
+            return Err(failed(io::Error::other("it is there and no file")));
         }
         let mut file = BufWriter::new(fs::File::create(&beside).map_err(failed)?);
         let head = "entry,bit,level,value,class,va,frame,gained,table,\

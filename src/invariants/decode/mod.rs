@@ -3,7 +3,7 @@
 //! Only 4-level paging with 4 KiB, 2 MiB and 1 GiB pages (Intel SDM volume 3A, "4-Level Paging"); what
 //! reserved bits forbid is not looked at, so that more is taken for mapped than is.
 
-use crate::base::{KernelMap, PhysAddr};
+use crate::base::{FRAME_BYTES, KernelMap, PhysAddr};
 use crate::machine::memory::Memory;
 
 const PRESENT: u64 = 1;
@@ -33,6 +33,15 @@ pub struct Leaf {
     pub is_writable: bool,
     /// Whether every entry on the way lets fetches through.
     pub is_executable: bool,
+}
+
+impl Leaf {
+    /// Where in it each of its frames begins, as far as memory has them and one frame beyond: behind
+    /// that all are alike. A damaged entry may make a page of 1 GiB of a table's.
+    pub fn frames(&self, memory: &Memory) -> impl Iterator<Item = u64> + use<> {
+        let within = memory.bytes().saturating_sub(self.phys).saturating_add(FRAME_BYTES);
+        (0..self.bytes.min(within).div_ceil(FRAME_BYTES)).map(|frame| frame * FRAME_BYTES)
+    }
 }
 
 /// Whether an entry lets user mode through.
