@@ -44,10 +44,10 @@ fn planned(audited: &Audited<'_>) -> Result<Vec<(Switched, Space)>, Failure> {
 pub(super) fn margin(
     audited: &Audited<'_>,
     findings: &Findings,
+    mut file: Option<WitnessFile>,
     out: &mut impl Write,
 ) -> Result<Ended, Failure> {
     let arguments = audited.arguments;
-    let mut file = arguments.witnesses.as_deref().map(WitnessFile::create).transpose()?;
     let stop = stopped_by_ctrl_c()?;
     let spaces = planned(audited)?;
     let tables: usize = spaces.iter().map(|(_, space)| space.image.frames().len()).sum();

@@ -20,6 +20,7 @@ use crate::audit::space::Space;
 use crate::machine::paging::x86_64::{ControlFlags, Controls};
 
 use super::{Ended, Failure};
+use witnesses::WitnessFile;
 
 pub(super) use arguments::AuditArguments;
 
@@ -91,6 +92,11 @@ pub(super) fn audit(arguments: &AuditArguments, out: &mut impl Write) -> Result<
     if let Some(flip) = arguments.flip_one {
         return one::one(&audited, flip, out);
     }
+    // A place that can't be written to is told before anything is printed.
+    let witnesses = match &arguments.witnesses {
+        Some(place) if arguments.flip => Some(WitnessFile::create(place)?),
+        _ => None,
+    };
     let findings = find(&audited.space);
     if arguments.json {
         for line in told::json(&audited, &findings) {
@@ -100,7 +106,7 @@ pub(super) fn audit(arguments: &AuditArguments, out: &mut impl Write) -> Result<
         write!(out, "{}", told::text(&audited, &findings))?;
     }
     if arguments.flip {
-        return margin::margin(&audited, &findings, out);
+        return margin::margin(&audited, &findings, witnesses, out);
     }
     if arguments.json {
         let summary = told::summary(&audited, &findings);
