@@ -47,6 +47,12 @@ impl Finding {
         self.breach.virt
     }
 
+    /// The seed of the case in which it was found; `None` when that was drawn from bytes.
+    #[must_use]
+    pub const fn seed(&self) -> Option<u64> {
+        self.seed
+    }
+
     /// The minimal case.
     #[must_use]
     pub const fn case(&self) -> &Case {

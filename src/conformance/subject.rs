@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use super::memory::Invalidation;
 use super::rights::Rights;
 use crate::base::{Access, PhysAddr, Ring, VirtAddr};
 use crate::machine::paging::PageSize;
@@ -130,7 +131,8 @@ pub struct Mapping {
     pub address: PhysAddr,
     /// The size of its page.
     pub size: Option<PageSize>,
-    /// What all entries together grant; not the flags of the leaf alone.
+    /// What all entries together grant; not the flags of the leaf alone. Which of them are compared
+    /// says `tells_rights`.
     pub rights: Option<Rights>,
 }
 
@@ -186,6 +188,11 @@ pub trait Mapper {
     fn query(&mut self, virt: VirtAddr) -> Result<Option<Mapping>, Refusal> {
         let _ = virt;
         Err(Refusal::Unsupported)
+    }
+
+    /// Which rights a [`Mapping`] of [`query`](Self::query) tells about; the others are not compared.
+    fn tells_rights(&self) -> Rights {
+        Rights::ALL
     }
 
     /// Maps `bytes` from `first` on to consecutive frames from `to` on.
@@ -262,6 +269,18 @@ pub trait Walker {
     /// where an address leads is compared.
     fn judges_rights(&self) -> bool {
         false
+    }
+
+    /// Which rights a [`Mapping`] tells about; the others are not compared.
+    fn tells_rights(&self) -> Rights {
+        Rights::ALL
+    }
+
+    /// An entry was changed by somebody else, and everybody is told to forget: a walker that keeps
+    /// translations or tables drops those. Whatever else it keeps it may go on using, as a processor
+    /// does.
+    fn invalidate(&mut self, what: Invalidation) {
+        let _ = what;
     }
 
     /// Where the address leads; `None` when the processor would fault.

@@ -27,6 +27,9 @@ const TRIALS_MAX: u32 = 600;
 /// Kinds of findings that are minimised and told; behind that many, the code needs another look first.
 const FINDINGS_MAX: usize = 12;
 
+/// Who is told of each finding at once.
+pub(super) type Observer = Box<dyn Fn(&Finding)>;
+
 /// A run of the suite that is about to begin.
 #[must_use = "nothing is run until `check` or `run` is called"]
 pub struct Suite<F> {
@@ -37,6 +40,7 @@ pub struct Suite<F> {
     tolerated: Vec<(Check, String)>,
     patience: Option<Duration>,
     findings_max: usize,
+    observer: Option<Observer>,
 }
 
 /// A suite for code that maps pages. `factory` makes an instance on the memory it is given; it is
@@ -73,6 +77,7 @@ impl<M: Mapper, F: Fn(Memory) -> M> Suite<F> {
             tolerated: Vec::new(),
             patience: None,
             findings_max: FINDINGS_MAX,
+            observer: None,
         }
     }
 
@@ -105,6 +110,13 @@ impl<M: Mapper, F: Fn(Memory) -> M> Suite<F> {
     /// otherwise.
     pub fn findings_max(mut self, findings: usize) -> Self {
         self.findings_max = findings;
+        self
+    }
+
+    /// Calls `observer` with each finding as soon as it is minimised: a long run tells what it found
+    /// before it ends.
+    pub fn on_finding(mut self, observer: impl Fn(&Finding) + 'static) -> Self {
+        self.observer = Some(Box::new(observer));
         self
     }
 
@@ -188,7 +200,11 @@ impl<M: Mapper, F: Fn(Memory) -> M> Suite<F> {
             let Some(breach) = trial.breach else { continue };
             let key = breach.key();
             let finding = self.minimised(case, trial.calls, &key, &known, report.capabilities);
-            report.findings.push(Finding { seed, ..finding });
+            let finding = Finding { seed, ..finding };
+            if let Some(observer) = &self.observer {
+                observer(&finding);
+            }
+            report.findings.push(finding);
             known.insert(key);
             if report.findings.len() >= self.findings_max {
                 break;

@@ -111,3 +111,87 @@ fn each_planted_bug_of_a_walker_is_found() {
         assert!(report.has(check), "{bug:?}\n{report}");
     }
 }
+
+/// A walker that keeps every answer for a page, and forgets or not when it is told to.
+struct Caching {
+    walk: Walk,
+    kept: std::collections::BTreeMap<u64, Mapping>,
+    forgets: bool,
+}
+
+impl Walker for Caching {
+    fn translate(&mut self, attempt: &Attempt) -> Option<Mapping> {
+        let (page, byte) = (attempt.virt.0 >> 12, attempt.virt.0 & 0xfff);
+        let asked = Attempt {
+            virt: ringfence::base::VirtAddr(page << 12),
+            access: ringfence::base::Access::Read,
+            ring: Ring::Kernel,
+        };
+        let found = self.kept.get(&page).copied().or_else(|| self.walk.translate(&asked))?;
+        self.kept.insert(page, found);
+        Some(Mapping { address: found.address.plus(byte), ..found })
+    }
+
+    fn invalidate(&mut self, what: conformance::Invalidation) {
+        match what {
+            _ if !self.forgets => {}
+            conformance::Invalidation::Page(virt) => {
+                self.kept.remove(&(virt.0 >> 12));
+            }
+            _ => self.kept.clear(),
+        }
+    }
+}
+
+fn run_caching(forgets: bool) -> conformance::Report {
+    let factory = move |memory, root| {
+        let walk = Walk { memory, root, bug: None };
+        Caching { walk, kept: std::collections::BTreeMap::new(), forgets }
+    };
+    conformance::walker(factory).run()
+}
+
+#[test]
+fn a_walker_that_keeps_translations_until_it_is_told_raises_no_finding() {
+    let report = run_caching(true);
+
+    assert!(report.findings().is_empty(), "\n{report}");
+}
+
+#[test]
+fn a_walker_that_keeps_translations_for_good_is_found() {
+    let report = run_caching(false);
+
+    assert!(report.has(Check::Translation), "\n{report}");
+}
+
+/// A walker that reads whole tables, and tells of one right only, the others wrong.
+struct ByPages(Walk);
+
+impl Walker for ByPages {
+    fn tells_rights(&self) -> Rights {
+        Rights::WRITE
+    }
+
+    fn translate(&mut self, attempt: &Attempt) -> Option<Mapping> {
+        let mut table = [0; 4096];
+        self.0.memory.read(self.0.root, &mut table);
+        let index = (attempt.virt.0 >> 39 & 511) as usize * 8;
+        let entry = u64::from_le_bytes(table[index..index + 8].try_into().expect("8 bytes"));
+        let at = self.0.root.plus(index as u64);
+        assert_eq!(entry, self.0.memory.load(at), "read and load agree");
+        let asked =
+            Attempt { access: ringfence::base::Access::Read, ring: Ring::Kernel, ..*attempt };
+        let found = self.0.translate(&asked)?;
+        let rights = found.rights?.within(Rights::WRITE).and(Rights::USER);
+        Some(Mapping { rights: Some(rights), ..found })
+    }
+}
+
+#[test]
+fn rights_that_a_walker_does_not_tell_are_not_compared() {
+    let report =
+        conformance::walker(|memory, root| ByPages(Walk { memory, root, bug: None })).run();
+
+    assert!(report.findings().is_empty(), "\n{report}");
+}

@@ -9,6 +9,7 @@ use crate::base::{PhysAddr, VirtAddr};
 use crate::conformance::breach::{Breach, Check};
 use crate::conformance::format::{Decoded, Format, Reached, Rule, index};
 use crate::conformance::operation::size_name;
+use crate::conformance::rights::Rights;
 use crate::conformance::subject::Mapping;
 
 /// Why the processor finds nothing, with the level at which the walk ends.
@@ -44,15 +45,29 @@ fn dead_end(
     ("nothing".to_owned(), String::new())
 }
 
+/// The first right that is told and not granted, else the first that is granted and not told.
+fn wrong_rights(told: Rights, book: Rights) -> String {
+    let rights = [(Rights::WRITE, "write"), (Rights::USER, "user"), (Rights::EXECUTE, "execute")];
+    let more = rights.iter().find(|(right, _)| told.has(*right) && !book.has(*right));
+    let less = rights.iter().find(|(right, _)| !told.has(*right) && book.has(*right));
+    match (more, less) {
+        (Some((_, name)), _) => format!("tells a right that is withheld, {name}"),
+        (None, Some((_, name))) => format!("misses a right that is granted, {name}"),
+        (None, None) => "other rights".to_owned(),
+    }
+}
+
 pub(crate) fn judge(
     format: &dyn Format,
     entry_at: &dyn Fn(PhysAddr) -> u64,
     root: PhysAddr,
     virt: VirtAddr,
     told: Option<&Mapping>,
-    book: Option<Reached>,
+    // What the book says, and which rights the implementation tells about.
+    book: Option<(Reached, Rights)>,
 ) -> Option<Breach> {
-    let (kind, what) = match (told, book) {
+    let compared = book.map_or(Rights::ALL, |(_, compared)| compared);
+    let (kind, what) = match (told, book.map(|(book, _)| book)) {
         (None, None) => return None,
         (Some(told), None) => {
             let (kind, why) = dead_end(format, entry_at, root, virt);
@@ -83,8 +98,8 @@ pub(crate) fn judge(
                     size_name(book.size)
                 ),
             ),
-            (_, Some(rights)) if rights != book.rights => (
-                "wrong rights".to_owned(),
+            (_, Some(rights)) if rights.within(compared) != book.rights.within(compared) => (
+                wrong_rights(rights.within(compared), book.rights.within(compared)),
                 format!("says {virt} is {rights}; the processor grants {}", book.rights),
             ),
             _ => return None,

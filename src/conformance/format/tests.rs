@@ -20,7 +20,7 @@ fn agrees(format: &'static dyn Format, cases: u64) {
         }
         let flat = Flat::of(&listing.leaves);
         let leaves = listing.leaves.iter().map(|leaf| leaf.first);
-        for virt in tables.attempts.iter().map(|attempt| attempt.virt).chain(leaves) {
+        for virt in tables.attempts().map(|attempt| attempt.virt).chain(leaves) {
             let book = format.translate(&entry_at, root(), virt);
             let page = Page(virt.0 / 4096);
             let listed = flat.get(page);

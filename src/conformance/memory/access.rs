@@ -30,6 +30,31 @@ impl Memory {
         cell.get()
     }
 
+    /// Copies the bytes from `at` on, for code that reads tables a page or some bytes at a time. Each
+    /// frame counts as one access; bytes outside memory read as 0.
+    pub fn read(&self, at: PhysAddr, bytes: &mut [u8]) {
+        let (mut here, mut rest) = (at, bytes);
+        while !rest.is_empty() {
+            if here == at || here.offset() == 0 {
+                self.spend();
+                let books = self.0.books.borrow();
+                let is_stray = !books.is_altered && !is_table(&books.frames, here.frame());
+                drop(books);
+                if is_stray {
+                    self.note(Event::StrayLoad { at: here });
+                }
+            }
+            let skipped = usize::try_from(here.raw() % 8).unwrap_or(0);
+            let taken = (8 - skipped).min(rest.len());
+            let (now, later) = rest.split_at_mut(taken);
+            let word = self.peek(here).to_le_bytes();
+            for (byte, value) in now.iter_mut().zip(word.into_iter().skip(skipped)) {
+                *byte = value;
+            }
+            (here, rest) = (here.plus(taken as u64), later);
+        }
+    }
+
     /// Stores 8 bytes at once: what a volatile or atomic store does.
     pub fn store(&self, at: PhysAddr, value: u64) {
         self.write(at, value, StoreKind::Whole);

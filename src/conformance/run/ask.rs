@@ -7,6 +7,7 @@ use crate::conformance::case::edge_addresses;
 use crate::conformance::checks::request::Answer;
 use crate::conformance::checks::{totality, translation};
 use crate::conformance::operation::Call;
+use crate::conformance::rights::Rights;
 use crate::conformance::stop::caught;
 use crate::conformance::subject::{Capability, Mapper, Mapping, Refusal};
 
@@ -50,7 +51,7 @@ impl<M: Mapper> Run<'_, M> {
             })),
             Ok(Err(_)) => {}
             Ok(Ok(told)) => {
-                let breach = self.against_the_book(virt, told.as_ref());
+                let breach = self.against_the_book(virt, told.as_ref(), mapper.tells_rights());
                 if breach.is_some() && self.setting.tells && !self.is_over() {
                     let outcome = Ok(Ok(Answer::Mapping(told)));
                     let listing = self.scene.listing.clone();
@@ -65,10 +66,11 @@ impl<M: Mapper> Run<'_, M> {
         &self,
         virt: VirtAddr,
         told: Option<&Mapping>,
+        compared: Rights,
     ) -> Option<Breach> {
         let (format, root) = (self.scene.format, self.scene.root);
         let entry_at = |at: PhysAddr| self.memory.peek(at);
-        let book = format.translate(&entry_at, root, virt);
+        let book = format.translate(&entry_at, root, virt).map(|book| (book, compared));
         translation::judge(format, &entry_at, root, virt, told, book)
     }
 }

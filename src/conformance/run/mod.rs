@@ -276,7 +276,7 @@ impl<M: Mapper> Run<'_, M> {
             &events,
         );
         if let (Call::Query { virt }, Ok(Answer::Mapping(told))) = (call, &outcome) {
-            let breach = self.against_the_book(*virt, told.as_ref());
+            let breach = self.against_the_book(*virt, told.as_ref(), mapper.tells_rights());
             self.report(breach);
         }
         self.judge_round_trip(call, &outcome, round_trip);

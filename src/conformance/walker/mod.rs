@@ -1,5 +1,7 @@
 //! The suite for walkers: any table bytes, any address, against the walk by the book.
 
+mod tables;
+
 use std::collections::BTreeSet;
 
 use super::breach::{Breach, Check, Key};
@@ -7,15 +9,18 @@ use super::case::Case;
 use super::checks::{totality, translation};
 use super::draw::Draw;
 use super::finding::Finding;
-use super::format::{Decoded, Format, Reached, X86_64, index, size_at};
+use super::format::{Format, Reached, X86_64};
 use super::memory::{Memory, enter, leave};
 use super::report::Report;
 use super::rights::Rights;
 use super::stop::caught;
-use super::subject::{Attempt, Walker};
-use super::suite::{from_environment, test_name};
+use super::subject::{Attempt, Mapping, Walker};
+use super::suite::{Observer, from_environment, test_name};
 use crate::base::{Access, PhysAddr, Ring, Seed, TraceHash, VirtAddr};
-use crate::minimise::{Budget, Extent, Shrink, minimise};
+use crate::minimise::{Budget, Extent, minimise};
+
+use self::tables::{Step, Tables, address};
+pub(super) use self::tables::{generate, prepared, root};
 
 /// Sets of tables of a run that nobody sized.
 const CASES: u64 = 2000;
@@ -26,53 +31,6 @@ const ACCESSES_MAX: u32 = 1000;
 const TRIALS_MAX: u32 = 600;
 const FINDINGS_MAX: usize = 12;
 
-/// Frames that become tables; the first is the root.
-const TABLES: u64 = 8;
-
-/// One entry: its level is told, since a table may be reached at several.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Word {
-    table: u64,
-    index: u64,
-    level: u8,
-    bits: u64,
-}
-
-/// Tables and what is asked of them.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub(super) struct Tables {
-    pub(super) words: Vec<Word>,
-    pub(super) attempts: Vec<Attempt>,
-}
-
-impl Shrink for Tables {
-    fn lengths(&self) -> Vec<usize> {
-        vec![self.attempts.len(), self.words.len()]
-    }
-
-    fn keeping(&self, sequence: usize, kept: &[usize]) -> Self {
-        let mut form = self.clone();
-        if sequence == 0 {
-            form.attempts = kept.iter().filter_map(|&at| self.attempts.get(at).copied()).collect();
-        } else {
-            form.words = kept.iter().filter_map(|&at| self.words.get(at).copied()).collect();
-        }
-        form
-    }
-
-    fn simpler(&self) -> impl Iterator<Item = Self> {
-        self.words.iter().enumerate().flat_map(move |(number, word)| {
-            (0..64).filter(move |bit| word.bits >> bit & 1 == 1).map(move |bit| {
-                let mut form = self.clone();
-                if let Some(word) = form.words.get_mut(number) {
-                    word.bits &= !(1 << bit);
-                }
-                form
-            })
-        })
-    }
-}
-
 /// A run of the suite for walkers that is about to begin.
 #[must_use = "nothing is run until `check` or `run` is called"]
 pub struct WalkerSuite<F> {
@@ -80,6 +38,7 @@ pub struct WalkerSuite<F> {
     format: &'static dyn Format,
     cases: u64,
     seed: u64,
+    observer: Option<Observer>,
 }
 
 /// A suite for code that only translates. `factory` makes an instance for the tables below a root,
@@ -103,7 +62,7 @@ pub struct WalkerSuite<F> {
 /// assert!(report.has(conformance::Check::Translation));
 /// ```
 pub fn walker<W: Walker, F: Fn(Memory, PhysAddr) -> W>(factory: F) -> WalkerSuite<F> {
-    WalkerSuite { factory, format: X86_64::FOUR_LEVELS, cases: CASES, seed: 1 }
+    WalkerSuite { factory, format: X86_64::FOUR_LEVELS, cases: CASES, seed: 1, observer: None }
 }
 
 impl<W: Walker, F: Fn(Memory, PhysAddr) -> W> WalkerSuite<F> {
@@ -122,6 +81,13 @@ impl<W: Walker, F: Fn(Memory, PhysAddr) -> W> WalkerSuite<F> {
     /// The seed of the first set; `RINGFENCE_SEED` overrides it.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
+        self
+    }
+
+    /// Calls `observer` with each finding as soon as it is minimised: a long run tells what it found
+    /// before it ends.
+    pub fn on_finding(mut self, observer: impl Fn(&Finding) + 'static) -> Self {
+        self.observer = Some(Box::new(observer));
         self
     }
 
@@ -158,12 +124,15 @@ impl<W: Walker, F: Fn(Memory, PhysAddr) -> W> WalkerSuite<F> {
             let mut draw = Draw::Stream(Box::new(Seed(seed).stream("conformance walker", 0)));
             let tables = generate(&mut draw, self.format, has_pointers);
             report.cases += 1;
-            report.tally.calls += tables.attempts.len() as u64;
+            report.tally.calls += tables.attempts().count() as u64;
             let (breach, pointers) = self.judge(&tables, &known, &mut hash);
             has_pointers |= pointers;
             let Some(breach) = breach else { continue };
             let key = breach.key();
             let finding = self.minimised(tables, &key, &known, seed);
+            if let Some(observer) = &self.observer {
+                observer(&finding);
+            }
             report.findings.push(finding);
             known.insert(key);
             if report.findings.len() >= FINDINGS_MAX {
@@ -215,8 +184,18 @@ impl<W: Walker, F: Fn(Memory, PhysAddr) -> W> WalkerSuite<F> {
             Ok(walker) => walker,
             Err(stop) => return stopped(stop, "making it"),
         };
-        for attempt in &tables.attempts {
+        for step in &tables.steps {
             memory.begin(ACCESSES_MAX);
+            let attempt = match step {
+                Step::Ask(attempt) => attempt,
+                Step::Change(word, what) => {
+                    memory.poke(address(word), word.bits);
+                    if let Err(stop) = caught(|| walker.invalidate(*what)) {
+                        return stopped(stop, "invalidate");
+                    }
+                    continue;
+                }
+            };
             let told = match caught(|| walker.translate(attempt)) {
                 Ok(told) => told,
                 Err(stop) => {
@@ -228,24 +207,9 @@ impl<W: Walker, F: Fn(Memory, PhysAddr) -> W> WalkerSuite<F> {
                 }
             };
             hash.absorb(attempt.virt.0, told.map_or(u64::MAX, |told| told.address.raw()));
-            let entry_at = |at: PhysAddr| memory.peek(at);
-            let mut book = format.translate(&entry_at, root(), attempt.virt);
-            if walker.judges_rights() {
-                let refused = book.filter(|book| !permits(book, attempt));
-                if let (Some(told), Some(book)) = (&told, refused) {
-                    let breach = wrongly_permitted(format, attempt, told.address, book);
-                    if !known.contains(&breach.key()) {
-                        return Some(breach);
-                    }
-                    continue;
-                }
-                book = book.filter(|book| permits(book, attempt));
-            }
-            let breach =
-                translation::judge(format, &entry_at, root(), attempt.virt, told.as_ref(), book)
-                    .filter(|breach| !known.contains(&breach.key()));
-            if breach.is_some() {
-                return breach;
+            let breach = against_the_book(format, memory, &walker, attempt, told.as_ref());
+            if let Some(breach) = breach.filter(|breach| !known.contains(&breach.key())) {
+                return Some(breach);
             }
         }
         None
@@ -289,39 +253,42 @@ impl<W: Walker, F: Fn(Memory, PhysAddr) -> W> WalkerSuite<F> {
             let text = self.format.describe(word.level, word.bits);
             lines.push(format!("  {:#018x}  {text}", word.bits));
         }
-        for attempt in &tables.attempts {
-            let Attempt { virt, access, ring } = attempt;
-            lines.push(format!("translate {virt}, {access:?} by {ring:?}"));
+        for step in &tables.steps {
+            match step {
+                Step::Ask(Attempt { virt, access, ring }) => {
+                    lines.push(format!("translate {virt}, {access:?} by {ring:?}"));
+                }
+                Step::Change(word, what) => {
+                    let at = address(word).raw();
+                    lines.push(format!("entry {at:#x} becomes, then invalidate {what:x?}"));
+                    let text = self.format.describe(word.level, word.bits);
+                    lines.push(format!("  {:#018x}  {text}", word.bits));
+                }
+            }
         }
         lines
     }
 }
 
-pub(super) fn root() -> PhysAddr {
-    table(0)
-}
-
-fn table(number: u64) -> PhysAddr {
-    Memory::frame(number).start()
-}
-
-fn address(word: &Word) -> PhysAddr {
-    table(word.table).plus(8 * word.index)
-}
-
-/// Memory with these tables; entries may name any frame, so any load is legitimate.
-pub(super) fn prepared(format: &'static dyn Format, words: &[Word]) -> Memory {
-    let memory = Memory::new(format, None);
-    memory.begin(ACCESSES_MAX);
-    for _ in 0..TABLES {
-        // Frames come in order; each is cleared.
-        let _ = memory.allocate_zeroed();
+/// Judges one answer.
+fn against_the_book(
+    format: &dyn Format,
+    memory: &Memory,
+    walker: &impl Walker,
+    attempt: &Attempt,
+    told: Option<&Mapping>,
+) -> Option<Breach> {
+    let entry_at = |at: PhysAddr| memory.peek(at);
+    let mut book = format.translate(&entry_at, root(), attempt.virt);
+    if walker.judges_rights() {
+        let refused = book.filter(|book| !permits(book, attempt));
+        if let (Some(told), Some(book)) = (told, refused) {
+            return Some(wrongly_permitted(format, attempt, told.address, book));
+        }
+        book = book.filter(|book| permits(book, attempt));
     }
-    memory.alter();
-    for word in words {
-        memory.poke(address(word), word.bits);
-    }
-    memory
+    let book = book.map(|book| (book, walker.tells_rights()));
+    translation::judge(format, &entry_at, root(), attempt.virt, told, book)
 }
 
 /// What the architecture permits with write protection for the kernel and without SMEP and SMAP.
@@ -353,63 +320,4 @@ fn wrongly_permitted(
         virt: Some(virt),
         rule: format.rule(super::format::Rule::Translation),
     }
-}
-
-pub(super) fn generate(draw: &mut Draw<'_>, format: &dyn Format, has_pointers: bool) -> Tables {
-    let mut tables = Tables::default();
-    for _ in 0..1 + draw.below(3) {
-        let edge = draw.pick(format.edges()).unwrap_or(0);
-        let virt = VirtAddr(edge.wrapping_add(draw.below(600) << 12));
-        let lowest = 1 + u8::try_from(draw.below(3)).unwrap_or(0);
-        let mut number = 0;
-        for level in (lowest..=format.levels()).rev() {
-            let rights = Rights::from_bits(u8::try_from(draw.below(8)).unwrap_or(0));
-            let below = 1 + draw.below(TABLES - 1);
-            let bits = if level > lowest {
-                format.table(table(below))
-            } else {
-                let bytes = size_at(level).map_or(4096, crate::machine::paging::PageSize::bytes);
-                let page = PhysAddr::truncated(0x20_0000_0000 + draw.below(4) * bytes);
-                format.leaf(level, page, rights)
-            };
-            let bits = altered(draw, format, level, bits, has_pointers);
-            tables.words.push(Word { table: number, index: index(level, virt), level, bits });
-            number = below;
-        }
-        for _ in 0..2 {
-            let access =
-                draw.pick(&[Access::Read, Access::Write, Access::Execute]).unwrap_or(Access::Read);
-            let ring = draw.pick(&[Ring::Kernel, Ring::User]).unwrap_or(Ring::Kernel);
-            let mut virt = virt.plus(draw.below(4096));
-            if draw.one_in(8) {
-                virt = VirtAddr(virt.0 ^ 1 << (47 + draw.below(17)));
-            }
-            tables.attempts.push(Attempt { virt, access, ring });
-        }
-    }
-    tables
-}
-
-/// Half of the entries stay as they are; code with pointers is not led out of memory.
-fn altered(
-    draw: &mut Draw<'_>,
-    format: &dyn Format,
-    level: u8,
-    bits: u64,
-    has_pointers: bool,
-) -> u64 {
-    let changed = match draw.below(8) {
-        0..=3 => return bits,
-        4 | 5 => bits ^ 1 << draw.below(64),
-        6 => bits ^ 1 << draw.below(13),
-        _ => bits | draw.below(u64::MAX) & format.decorations(level),
-    };
-    const ADDRESS: u64 = ((1 << 52) - 1) & !0xfff;
-    let leads_away = level > 1
-        && (changed ^ bits) & ADDRESS != 0
-        && !matches!(format.decode(level, changed), Decoded::Leaf { .. });
-    let becomes_table = level > 1
-        && matches!(format.decode(level, bits), Decoded::Leaf { .. })
-        && !matches!(format.decode(level, changed), Decoded::Leaf { .. });
-    if has_pointers && (leads_away || becomes_table) { bits } else { changed }
 }

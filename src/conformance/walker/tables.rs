@@ -1,0 +1,206 @@
+//! Tables, and what is asked of them and happens to them.
+
+use crate::base::{Access, PhysAddr, Ring, VirtAddr};
+use crate::conformance::draw::Draw;
+use crate::conformance::format::{Decoded, Format, index, size_at};
+use crate::conformance::memory::{Invalidation, Memory};
+use crate::conformance::rights::Rights;
+use crate::conformance::subject::Attempt;
+use crate::machine::paging::PageSize;
+use crate::minimise::Shrink;
+
+/// Frames that become tables; the first is the root.
+const TABLES: u64 = 8;
+
+/// One entry: its level is told, since a table may be reached at several.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Word {
+    pub(super) table: u64,
+    index: u64,
+    pub(super) level: u8,
+    pub(super) bits: u64,
+}
+
+/// One thing that is done with the walker.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Step {
+    /// It is asked.
+    Ask(Attempt),
+    /// Somebody stores an entry and then tells everybody to forget.
+    Change(Word, Invalidation),
+}
+
+/// Tables and what is asked of them.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Tables {
+    pub(crate) words: Vec<Word>,
+    pub(crate) steps: Vec<Step>,
+}
+
+impl Tables {
+    pub(crate) fn attempts(&self) -> impl Iterator<Item = &Attempt> {
+        self.steps.iter().filter_map(|step| match step {
+            Step::Ask(attempt) => Some(attempt),
+            Step::Change(..) => None,
+        })
+    }
+}
+
+impl Shrink for Tables {
+    fn lengths(&self) -> Vec<usize> {
+        vec![self.steps.len(), self.words.len()]
+    }
+
+    fn keeping(&self, sequence: usize, kept: &[usize]) -> Self {
+        let mut form = self.clone();
+        if sequence == 0 {
+            form.steps = kept.iter().filter_map(|&at| self.steps.get(at).copied()).collect();
+        } else {
+            form.words = kept.iter().filter_map(|&at| self.words.get(at).copied()).collect();
+        }
+        form
+    }
+
+    fn simpler(&self) -> impl Iterator<Item = Self> {
+        self.words.iter().enumerate().flat_map(move |(number, word)| {
+            (0..64).filter(move |bit| word.bits >> bit & 1 == 1).map(move |bit| {
+                let mut form = self.clone();
+                if let Some(word) = form.words.get_mut(number) {
+                    word.bits &= !(1 << bit);
+                }
+                form
+            })
+        })
+    }
+}
+
+pub(crate) fn root() -> PhysAddr {
+    table(0)
+}
+
+fn table(number: u64) -> PhysAddr {
+    Memory::frame(number).start()
+}
+
+pub(super) fn address(word: &Word) -> PhysAddr {
+    table(word.table).plus(8 * word.index)
+}
+
+/// Memory with these tables; entries may name any frame, so any load is legitimate.
+pub(crate) fn prepared(format: &'static dyn Format, words: &[Word]) -> Memory {
+    let memory = Memory::new(format, None);
+    memory.begin(super::ACCESSES_MAX);
+    for _ in 0..TABLES {
+        // Frames come in order; each is cleared.
+        let _ = memory.allocate_zeroed();
+    }
+    memory.alter();
+    for word in words {
+        memory.poke(address(word), word.bits);
+    }
+    memory
+}
+
+/// A leaf to somewhere without memory.
+fn leaf(draw: &mut Draw<'_>, format: &dyn Format, level: u8) -> u64 {
+    let rights = Rights::from_bits(u8::try_from(draw.below(8)).unwrap_or(0));
+    let bytes = size_at(level).map_or(4096, PageSize::bytes);
+    let page = PhysAddr::truncated(0x20_0000_0000 + draw.below(4) * bytes);
+    format.leaf(level, page, rights)
+}
+
+fn attempt(draw: &mut Draw<'_>, virt: VirtAddr) -> Attempt {
+    let access = draw.pick(&[Access::Read, Access::Write, Access::Execute]).unwrap_or(Access::Read);
+    let ring = draw.pick(&[Ring::Kernel, Ring::User]).unwrap_or(Ring::Kernel);
+    // The first and the last byte of a page are where ranges of one byte go wrong.
+    let byte = match draw.below(4) {
+        0 => 0,
+        1 => 4095,
+        _ => draw.below(4096),
+    };
+    Attempt { virt: virt.plus(byte), access, ring }
+}
+
+pub(crate) fn generate(draw: &mut Draw<'_>, format: &dyn Format, has_pointers: bool) -> Tables {
+    let mut tables = Tables::default();
+    let addresses = 1 + draw.below(3);
+    for _ in 0..addresses {
+        let edge = draw.pick(format.edges()).unwrap_or(0);
+        let virt = VirtAddr(edge.wrapping_add(draw.below(600) << 12));
+        let lowest = 1 + u8::try_from(draw.below(3)).unwrap_or(0);
+        let mut number = 0;
+        for level in (lowest..=format.levels()).rev() {
+            let below = 1 + draw.below(TABLES - 1);
+            let bits =
+                if level > lowest { format.table(table(below)) } else { leaf(draw, format, level) };
+            let bits = altered(draw, format, level, bits, has_pointers);
+            tables.words.push(Word { table: number, index: index(level, virt), level, bits });
+            number = below;
+        }
+        for _ in 0..2 {
+            let mut attempt = attempt(draw, virt);
+            if draw.one_in(8) {
+                attempt.virt.0 ^= 1 << (47 + draw.below(17));
+            }
+            tables.steps.push(Step::Ask(attempt));
+        }
+        if draw.one_in(3) {
+            // Only what was invalidated must be forgotten: with one address everything may be asked
+            // after an invalidation of its page.
+            let is_page = addresses == 1 && draw.one_in(2);
+            change(draw, format, &mut tables, virt, is_page, has_pointers);
+        }
+    }
+    tables
+}
+
+/// Changes an entry on the way to `virt` and asks again.
+fn change(
+    draw: &mut Draw<'_>,
+    format: &dyn Format,
+    tables: &mut Tables,
+    virt: VirtAddr,
+    is_page: bool,
+    has_pointers: bool,
+) {
+    let count = tables.words.len();
+    let back = usize::try_from(draw.below(u64::from(format.levels()))).unwrap_or(0);
+    let Some(&word) = count.checked_sub(1 + back).and_then(|at| tables.words.get(at)) else {
+        return;
+    };
+    let bits = match draw.below(3) {
+        0 => 0,
+        1 => altered(draw, format, word.level, word.bits, has_pointers),
+        _ if matches!(format.decode(word.level, word.bits), Decoded::Leaf { .. }) => {
+            leaf(draw, format, word.level)
+        }
+        _ => word.bits & !format.valid_bit(),
+    };
+    let what = if is_page { Invalidation::Page(virt) } else { Invalidation::All };
+    tables.steps.push(Step::Change(Word { bits, ..word }, what));
+    tables.steps.push(Step::Ask(attempt(draw, virt)));
+}
+
+/// Half of the entries stay as they are; code with pointers is not led out of memory.
+fn altered(
+    draw: &mut Draw<'_>,
+    format: &dyn Format,
+    level: u8,
+    bits: u64,
+    has_pointers: bool,
+) -> u64 {
+    let changed = match draw.below(8) {
+        0..=3 => return bits,
+        4 | 5 => bits ^ 1 << draw.below(64),
+        6 => bits ^ 1 << draw.below(13),
+        _ => bits | draw.below(u64::MAX) & format.decorations(level),
+    };
+    const ADDRESS: u64 = ((1 << 52) - 1) & !0xfff;
+    let leads_away = level > 1
+        && (changed ^ bits) & ADDRESS != 0
+        && !matches!(format.decode(level, changed), Decoded::Leaf { .. });
+    let becomes_table = level > 1
+        && matches!(format.decode(level, bits), Decoded::Leaf { .. })
+        && !matches!(format.decode(level, changed), Decoded::Leaf { .. });
+    if has_pointers && (leads_away || becomes_table) { bits } else { changed }
+}
