@@ -36,7 +36,10 @@
 //! The same scenario and seed give the same outcome, byte for byte, on every machine and with any
 //! number of workers.
 
-#![cfg_attr(not(feature = "kvm"), forbid(unsafe_code))]
+#![cfg_attr(
+    not(any(feature = "kvm", feature = "store-trap", feature = "privileged-shim")),
+    forbid(unsafe_code)
+)]
 
 pub mod audit;
 pub mod authority;

@@ -14,13 +14,8 @@ pub(crate) struct Change {
     pub(crate) level: u8,
 }
 
-/// Chooses the entry. `None` when there is nothing to choose from or nothing would change.
-pub(crate) fn choose(
-    scene: &Scene,
-    which: u64,
-    how: Disturbance,
-    has_pointers: bool,
-) -> Option<Change> {
+/// Chooses the entry. Physical addresses from `reach` on must not become tables. `None` when there is nothing to choose from or nothing would change.
+pub(crate) fn choose(scene: &Scene, which: u64, how: Disturbance, reach: u64) -> Option<Change> {
     let format = scene.format;
     let change = match how {
         Disturbance::Flip(bits) => {
@@ -49,7 +44,7 @@ pub(crate) fn choose(
             Change { at: leaf.at, old, new, level }
         }
     };
-    if change.new == change.old || (has_pointers && leads_away(scene, &change)) {
+    if change.new == change.old || leads_away(scene, &change, reach) {
         return None;
     }
     Some(change)
@@ -60,13 +55,14 @@ fn pick<T: Copy>(choices: &[T], which: u64) -> Option<T> {
     choices.get(usize::try_from(index).ok()?).copied()
 }
 
-/// Whether code with raw pointers would follow the altered entry out of memory: that crashes the
+/// Whether code with raw pointers would follow the altered entry beyond its reach: that crashes the
 /// process and shows nothing.
-fn leads_away(scene: &Scene, change: &Change) -> bool {
+fn leads_away(scene: &Scene, change: &Change, reach: u64) -> bool {
     const ADDRESS: u64 = ((1 << 52) - 1) & !0xfff;
     let may_be_table = change.level > 1;
     let address = |bits| {
         (bits & ADDRESS, matches!(scene.format.decode(change.level, bits), Decoded::Leaf { .. }))
     };
-    may_be_table && address(change.old) != address(change.new)
+    let new = address(change.new);
+    may_be_table && new.0 >= reach && address(change.old) != new
 }

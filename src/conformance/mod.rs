@@ -72,6 +72,8 @@ pub use breach::Check;
 pub use case::Case;
 pub use fault::{Fault, FaultKind};
 pub use finding::Finding;
+#[cfg(all(feature = "store-trap", target_os = "linux", target_arch = "x86_64"))]
+pub use memory::Observed;
 pub use memory::{Invalidation, Memory, current};
 pub use operation::{Call, Disturbance};
 pub use report::Report;

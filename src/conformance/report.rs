@@ -80,6 +80,10 @@ impl Report {
             let text = "the order of stores between two hooks: the code has raw pointers";
             skipped.push(text.to_owned());
         }
+        if self.tally.has_unseen_loads {
+            let text = "loads of frames that are no tables: only stores are trapped";
+            skipped.push(text.to_owned());
+        }
         for name in self.tally.tried.difference(&self.tally.done) {
             skipped.push(format!("{name}: never done, always refused"));
         }

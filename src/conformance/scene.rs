@@ -22,6 +22,7 @@ pub(crate) struct Relaxed {
 }
 
 /// The judge's own copy of memory and books, moved on event by event.
+#[derive(Clone)]
 pub(crate) struct Scene {
     pub(crate) format: &'static dyn Format,
     pub(crate) root: PhysAddr,

@@ -10,16 +10,18 @@ use super::draw::Draw;
 use super::finding::Finding;
 use super::format::{Format, X86_64};
 use super::isolate::{self, Death};
-use super::memory::Memory;
+#[cfg(all(feature = "store-trap", target_os = "linux", target_arch = "x86_64"))]
+use super::memory::Observed;
+use super::memory::{Hosting, Memory};
 use super::report::Report;
-use super::run::{Setting, Tally};
+use super::run::{ACCESSES_MAX, Setting, Tally};
 use super::stop::Stop;
 use super::subject::{Capabilities, Mapper};
 use crate::base::{Seed, TraceHash};
 use crate::minimise::{Budget, Cut, Extent, Minimiser};
 
 /// Cases of a run that nobody sized: a few seconds in a debug build.
-const CASES: u64 = 400;
+pub(super) const CASES: u64 = 400;
 
 /// Runs that minimising one finding may take.
 const TRIALS_MAX: u32 = 600;
@@ -34,13 +36,15 @@ pub(super) type Observer = Box<dyn Fn(&Finding)>;
 #[must_use = "nothing is run until `check` or `run` is called"]
 pub struct Suite<F> {
     factory: F,
-    format: &'static dyn Format,
-    cases: u64,
-    seed: u64,
+    pub(super) format: &'static dyn Format,
+    pub(super) cases: u64,
+    pub(super) seed: u64,
     tolerated: Vec<(Check, String)>,
     patience: Option<Duration>,
     findings_max: usize,
     observer: Option<Observer>,
+    hosting: Hosting,
+    accesses_max: u32,
 }
 
 /// A suite for code that maps pages. `factory` makes an instance on the memory it is given; it is
@@ -78,6 +82,8 @@ impl<M: Mapper, F: Fn(Memory) -> M> Suite<F> {
             patience: None,
             findings_max: FINDINGS_MAX,
             observer: None,
+            hosting: Hosting::default(),
+            accesses_max: ACCESSES_MAX,
         }
     }
 
@@ -120,11 +126,43 @@ impl<M: Mapper, F: Fn(Memory) -> M> Suite<F> {
         self
     }
 
+    /// How many accesses to memory a call may make before it counts as endless; 200000 unless said
+    /// otherwise. The longest call that is drawn clears a few tables and writes a thousand entries.
+    pub fn accesses_max(mut self, accesses: u32) -> Self {
+        self.accesses_max = accesses;
+        self
+    }
+
     /// Runs everything in a child process first, and tells of a case in which that is ended by a
     /// signal or makes no progress for so long: for code that may crash, or loop without touching
     /// memory. The child is this test alone, in its test binary.
     pub fn isolated(mut self, patience: Duration) -> Self {
         self.patience = Some(patience);
+        self
+    }
+
+    /// Observes each access of the code through [`Memory::pointer`] by itself, in order, as if it came by
+    /// the accessor: for code that holds raw pointers. Linux on x86-64, feature `store-trap`.
+    ///
+    /// # Panics
+    ///
+    /// At the run, when a debugger is attached, when somebody replaces the handlers of SIGSEGV, SIGTRAP or
+    /// SIGILL meanwhile, or when the host has no addresses left.
+    #[cfg(all(feature = "store-trap", target_os = "linux", target_arch = "x86_64"))]
+    pub fn trapping(mut self, observed: Observed) -> Self {
+        self.hosting.observed = Some(observed);
+        self
+    }
+
+    /// Emulates the privileged instructions of the code and takes what they invalidate as reported: for
+    /// kernel code that runs as it is. Linux on x86-64, feature `privileged-shim`.
+    ///
+    /// # Panics
+    ///
+    /// At the run, as [`trapping`](Self::trapping) does.
+    #[cfg(all(feature = "privileged-shim", target_os = "linux", target_arch = "x86_64"))]
+    pub fn privileged(mut self) -> Self {
+        self.hosting.is_privileged = true;
         self
     }
 
@@ -179,8 +217,8 @@ impl<M: Mapper, F: Fn(Memory) -> M> Suite<F> {
         let mut known: BTreeSet<Key> = self.tolerated.iter().cloned().collect();
         let mut report = Report::empty(seed);
         let mut hash = TraceHash::default();
-        let setting =
-            Setting { format, factory: &self.factory, known: &BTreeSet::new(), tells: false };
+        let none = BTreeSet::new();
+        let setting = self.setting(format, &none, false);
         report.capabilities = match setting.capabilities() {
             Ok(capabilities) => capabilities,
             Err(stop) => {
@@ -192,7 +230,7 @@ impl<M: Mapper, F: Fn(Memory) -> M> Suite<F> {
             isolate::begins(seed);
             let case = generate(&mut draw, format, report.capabilities);
             report.cases += 1;
-            let setting = Setting { format, factory: &self.factory, known: &known, tells: false };
+            let setting = self.setting(format, &known, false);
             let trial = setting.run(&case, report.capabilities);
             let [high, low] = trial.digest.words();
             hash.absorb(high, low);
@@ -223,8 +261,7 @@ impl<M: Mapper, F: Fn(Memory) -> M> Suite<F> {
         capabilities: Capabilities,
     ) -> Finding {
         let fails = |case: &Case| {
-            let (format, factory) = (self.format, &self.factory);
-            let setting = Setting { format, factory, known, tells: false };
+            let setting = self.setting(self.format, known, false);
             setting.run(case, capabilities).breach.filter(|breach| breach.key() == *key)
         };
         let whole = case.clone();
@@ -236,8 +273,7 @@ impl<M: Mapper, F: Fn(Memory) -> M> Suite<F> {
             // The code under test does not do the same twice: say so with the whole case.
             None => (whole, Extent::BudgetHit, 1),
         };
-        let (format, factory) = (self.format, &self.factory);
-        let told = Setting { format, factory, known, tells: true }.run(&case, capabilities);
+        let told = self.setting(self.format, known, true).run(&case, capabilities);
         let breach = told.breach.unwrap_or_else(|| Breach {
             check: key.0,
             kind: key.1.clone(),
@@ -251,7 +287,7 @@ impl<M: Mapper, F: Fn(Memory) -> M> Suite<F> {
             breach,
             case,
             seed: None,
-            format: format.name(),
+            format: self.format.name(),
             extent,
             trials,
             story: told.story.lines,
@@ -259,12 +295,22 @@ impl<M: Mapper, F: Fn(Memory) -> M> Suite<F> {
         }
     }
 
+    pub(super) fn setting<'a>(
+        &'a self,
+        format: &'static dyn Format,
+        known: &'a BTreeSet<Key>,
+        tells: bool,
+    ) -> Setting<'a, M> {
+        let (factory, hosting, accesses_max) = (&self.factory, self.hosting, self.accesses_max);
+        Setting { format, factory, known, tells, hosting, accesses_max }
+    }
+
     /// The calls as Rust, if the adapter spells them all.
     fn spelled(&self, case: &Case) -> Vec<String> {
-        let memory = Memory::new(self.format, None);
+        let memory = Memory::hosted(self.format, None, self.hosting);
         super::memory::enter(&memory);
         memory.begin(u32::MAX);
-        let lines = super::stop::caught(|| {
+        let lines = memory.attempt(|| {
             let mapper = (self.factory)(memory.clone());
             case.calls.iter().map(|call| mapper.spell(call)).collect::<Option<Vec<String>>>()
         });
@@ -286,12 +332,8 @@ impl<M: Mapper, F: Fn(Memory) -> M> Suite<F> {
     /// The child process died: its case is told, and not run here.
     fn dead(&self, seed: u64, death: &Death) -> Report {
         let mut report = Report::empty(seed);
-        let setting = Setting {
-            format: self.format,
-            factory: &self.factory,
-            known: &BTreeSet::new(),
-            tells: false,
-        };
+        let none = BTreeSet::new();
+        let setting = self.setting(self.format, &none, false);
         let breach = Breach {
             check: Check::Totality,
             kind: "the process dies".to_owned(),
@@ -353,8 +395,7 @@ pub fn fuzz<M: Mapper, F: Fn(Memory) -> M>(bytes: &[u8], factory: F) {
 pub fn replay<M: Mapper, F: Fn(Memory) -> M>(case: &Case, factory: F) {
     let suite = Suite::new(factory);
     let known = BTreeSet::new();
-    let setting =
-        Setting { format: suite.format, factory: &suite.factory, known: &known, tells: false };
+    let setting = suite.setting(suite.format, &known, false);
     let capabilities = setting.capabilities().unwrap_or(Capabilities::PLAIN);
     let trial = setting.run(case, capabilities);
     if let Some(breach) = trial.breach {
@@ -376,5 +417,6 @@ impl Tally {
         self.done.extend(&other.done);
         self.tried.extend(&other.tried);
         self.has_pointers |= other.has_pointers;
+        self.has_unseen_loads |= other.has_unseen_loads;
     }
 }

@@ -100,6 +100,42 @@ impl Listing {
     }
 }
 
+/// How a frame is used as a table, the first way in the order of a [`Listing`], without making one: a
+/// signal handler asks too, and must not allocate.
+pub(crate) fn use_of(
+    format: &dyn Format,
+    root: PhysAddr,
+    word_at: &dyn Fn(PhysAddr) -> u64,
+    frame: Frame,
+) -> Option<TableUse> {
+    let levels = format.levels();
+    let root =
+        TableUse { frame: root.frame(), level: levels, first: VirtAddr(0), limit: Rights::ALL };
+    let mut left = USES_MAX;
+    search(format, word_at, root, frame, &mut left)
+}
+
+fn search(
+    format: &dyn Format,
+    word_at: &dyn Fn(PhysAddr) -> u64,
+    table: TableUse,
+    wanted: Frame,
+    left: &mut usize,
+) -> Option<TableUse> {
+    *left = left.checked_sub(1)?;
+    if table.frame == wanted {
+        return Some(table);
+    }
+    (0..512).find_map(|index| {
+        let bits = word_at(table.frame.start().plus(8 * index));
+        let Decoded::Table { at, limit } = format.decode(table.level, bits) else { return None };
+        let first = format.first_of(table.level, table.first, index);
+        let (frame, level) = (at.frame(), table.level - 1);
+        let below = TableUse { frame, level, first, limit: table.limit.within(limit) };
+        search(format, word_at, below, wanted, left)
+    })
+}
+
 /// The 512 words of one table.
 pub(crate) type TableWords = [u64; 512];
 

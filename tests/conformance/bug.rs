@@ -57,6 +57,8 @@ pub(crate) enum Bug {
     LeaksWhenOutOfFrames,
     /// Entries are written by plain assignments, which a compiler may tear.
     WritesPlainly,
+    /// Entries are written in two halves of 4 bytes.
+    WritesInHalves,
     /// Mapping what is mapped overwrites it without invalidating.
     OverwritesSilently,
     /// Cleaning up frees the table and leaves its entry.
@@ -96,6 +98,7 @@ impl Bug {
         (Self::LosesDirtyFlag, &[Check::Marks]),
         (Self::LeaksWhenOutOfFrames, &[Check::Frames]),
         (Self::WritesPlainly, &[Check::Isolation]),
+        (Self::WritesInHalves, &[Check::Isolation]),
         (Self::OverwritesSilently, &[Check::Invalidation]),
         (Self::FreesReachable, &[Check::Frames]),
         (Self::RefusesFalsely, &[Check::Request]),

@@ -14,9 +14,57 @@ const XD: u64 = 1 << 63;
 const ADDRESS: u64 = ((1 << 52) - 1) & !0xfff;
 const RIGHTS: u64 = RW | US | XD;
 
+/// How the mapper reaches the words of its tables.
+pub(crate) trait Words {
+    fn of(memory: &Memory) -> Self;
+    fn load(&self, at: PhysAddr) -> u64;
+    fn store(&self, at: PhysAddr, value: u64);
+    /// As an ordinary assignment does.
+    fn store_plain(&self, at: PhysAddr, value: u64);
+    /// The low half first.
+    fn store_in_halves(&self, at: PhysAddr, value: u64);
+    fn swap(&self, at: PhysAddr, value: u64) -> u64;
+    fn compare_exchange(&self, at: PhysAddr, expected: u64, new: u64) -> Result<u64, u64>;
+}
+
+/// By the accessor.
+impl Words for Memory {
+    fn of(memory: &Memory) -> Self {
+        memory.clone()
+    }
+
+    fn load(&self, at: PhysAddr) -> u64 {
+        Self::load(self, at)
+    }
+
+    fn store(&self, at: PhysAddr, value: u64) {
+        Self::store(self, at, value);
+    }
+
+    fn store_plain(&self, at: PhysAddr, value: u64) {
+        Self::store_plain(self, at, value);
+    }
+
+    fn store_in_halves(&self, at: PhysAddr, value: u64) {
+        const LOW: u64 = 0xffff_ffff;
+        let half = Self::load(self, at) & !LOW | value & LOW;
+        Self::store(self, at, half);
+        Self::store(self, at, value);
+    }
+
+    fn swap(&self, at: PhysAddr, value: u64) -> u64 {
+        Self::swap(self, at, value)
+    }
+
+    fn compare_exchange(&self, at: PhysAddr, expected: u64, new: u64) -> Result<u64, u64> {
+        Self::compare_exchange(self, at, expected, new)
+    }
+}
+
 /// x86-64 tables of four levels.
-pub(crate) struct Tables {
+pub(crate) struct Tables<W: Words = Memory> {
     memory: Memory,
+    words: W,
     root: PhysAddr,
     bug: Option<Bug>,
 }
@@ -87,8 +135,14 @@ fn page_of(entry: u64, level: u32) -> u64 {
 
 impl Tables {
     pub(crate) fn new(memory: Memory, bug: Option<Bug>) -> Self {
+        Self::reached(memory, bug)
+    }
+}
+
+impl<W: Words> Tables<W> {
+    pub(crate) fn reached(memory: Memory, bug: Option<Bug>) -> Self {
         let root = memory.allocate_zeroed().expect("a frame for the root");
-        Self { memory, root, bug }
+        Self { words: W::of(&memory), memory, root, bug }
     }
 
     fn has(&self, bug: Bug) -> bool {
@@ -106,7 +160,7 @@ impl Tables {
         let mut limit = RW | US;
         loop {
             let at = Self::at(table, level, virt);
-            let entry = self.memory.load(at);
+            let entry = self.words.load(at);
             let ends = entry & P == 0 || is_leaf(entry, level) || is_malformed(entry, level);
             if ends || level == lowest {
                 return Slot { at, entry, level, limit };
@@ -119,9 +173,11 @@ impl Tables {
 
     fn write(&self, at: PhysAddr, entry: u64) {
         if self.has(Bug::WritesPlainly) {
-            self.memory.store_plain(at, entry);
+            self.words.store_plain(at, entry);
+        } else if self.has(Bug::WritesInHalves) {
+            self.words.store_in_halves(at, entry);
         } else {
-            self.memory.store(at, entry);
+            self.words.store(at, entry);
         }
     }
 
@@ -141,7 +197,7 @@ impl Tables {
             self.write(slot.at, table.raw() | P | limit);
         }
         for index in 0..512 {
-            self.memory.store(table.plus(8 * index), 0);
+            self.words.store(table.plus(8 * index), 0);
         }
         if !self.has(Bug::LinksBeforeClearing) {
             self.write(slot.at, table.raw() | P | limit);
@@ -155,7 +211,7 @@ impl Tables {
         let below = slot.level - 1;
         let pat = slot.entry & 1 << 12 != 0;
         loop {
-            let entry = self.memory.load(slot.at);
+            let entry = self.words.load(slot.at);
             let kept = entry & !(ADDRESS | PS) | if below > 1 { PS } else { 0 };
             let kept = kept | if pat { if below > 1 { 1 << 12 } else { PS } } else { 0 };
             let start = page_of(entry, slot.level);
@@ -165,10 +221,10 @@ impl Tables {
                 } else {
                     1 << shift(below)
                 };
-                self.memory.store(table.plus(8 * index), (start + index * stride) | kept);
+                self.words.store(table.plus(8 * index), (start + index * stride) | kept);
             }
             let link = table.raw() | P | RW | US;
-            if self.memory.compare_exchange(slot.at, entry, link).is_ok() {
+            if self.words.compare_exchange(slot.at, entry, link).is_ok() {
                 break;
             }
         }
@@ -194,7 +250,7 @@ impl Tables {
 
     fn free_below(&self, table: PhysAddr, level: u32) {
         for index in 0..512 {
-            let entry = self.memory.load(table.plus(8 * index));
+            let entry = self.words.load(table.plus(8 * index));
             let is_large = is_leaf(entry, level) && !self.has(Bug::DropWalksLeaves);
             if entry & P == 0 || level == 1 || is_large || is_malformed(entry, level) {
                 continue;
@@ -212,7 +268,7 @@ impl Tables {
         let mut is_empty = true;
         for index in 0..512 {
             let at = table.plus(8 * index);
-            let entry = self.memory.load(at);
+            let entry = self.words.load(at);
             let mut virt = VirtAddr(first.0 | index << shift(level));
             if level == 4 && index >= 256 {
                 virt = VirtAddr(virt.0 | 0xffff << 48);
@@ -231,13 +287,13 @@ impl Tables {
                 is_empty = false;
             } else if self.has(Bug::FreesReachable) {
                 self.memory.free(below);
-                self.memory.store(at, 0);
+                self.words.store(at, 0);
             } else if self.has(Bug::FreesBeforeInvalidating) {
-                self.memory.store(at, 0);
+                self.words.store(at, 0);
                 self.memory.free(below);
                 self.invalidate(virt);
             } else {
-                self.memory.store(at, 0);
+                self.words.store(at, 0);
                 self.memory.invalidate_page(virt);
                 self.memory.free(below);
             }
@@ -285,7 +341,7 @@ impl Tables {
     }
 }
 
-impl Mapper for Tables {
+impl<W: Words> Mapper for Tables<W> {
     fn capabilities(&self) -> Capabilities {
         Capabilities::all()
     }
@@ -323,7 +379,7 @@ impl Mapper for Tables {
                     if self.has(Bug::LeaksWhenOutOfFrames)
                         && let Some((at, _)) = made.first()
                     {
-                        self.memory.store(*at, 0);
+                        self.words.store(*at, 0);
                         self.memory.invalidate_page(page);
                     }
                     return Err(refusal);
@@ -345,7 +401,7 @@ impl Mapper for Tables {
             let slot = self.find(page, level_of(size));
             if is_leaf(slot.entry, slot.level) && slot.level == 2 && size == PageSize::Kib4 {
                 let data = PhysAddr::truncated(page_of(slot.entry, slot.level));
-                self.memory.store(Self::at(data, 1, page), 0);
+                self.words.store(Self::at(data, 1, page), 0);
                 self.invalidate(page);
                 return Ok(None);
             }
@@ -359,7 +415,7 @@ impl Mapper for Tables {
             }
             other => other?,
         };
-        let old = self.memory.swap(slot.at, 0);
+        let old = self.words.swap(slot.at, 0);
         if !self.has(Bug::ForgetsToInvalidateUnmap) {
             self.invalidate(page);
         }
@@ -370,10 +426,10 @@ impl Mapper for Tables {
         let slot = self.leaf(page, size)?;
         let changed = |entry: u64| entry & !RIGHTS | bits_of(rights);
         if self.has(Bug::LosesDirtyFlag) {
-            self.memory.store(slot.at, changed(slot.entry));
+            self.words.store(slot.at, changed(slot.entry));
         } else {
             let mut entry = slot.entry;
-            while let Err(now) = self.memory.compare_exchange(slot.at, entry, changed(entry)) {
+            while let Err(now) = self.words.compare_exchange(slot.at, entry, changed(entry)) {
                 entry = now;
             }
         }
@@ -398,7 +454,7 @@ impl Mapper for Tables {
         {
             let table = PhysAddr::truncated(slot.entry & ADDRESS);
             let at = Self::at(table, 1, virt);
-            slot = Slot { at, entry: self.memory.load(at), level: 1, limit: slot.limit };
+            slot = Slot { at, entry: self.words.load(at), level: 1, limit: slot.limit };
         }
         let is_hidden = slot.level == 1 && slot.entry & ADDRESS != 0;
         let is_taken = self.has(Bug::TranslatesHiddenLeaf) && is_hidden;
@@ -469,7 +525,7 @@ impl Mapper for Tables {
     }
 }
 
-impl Drop for Tables {
+impl<W: Words> Drop for Tables<W> {
     fn drop(&mut self) {
         if !self.has(Bug::LeaksEverything) {
             self.free_below(self.root, 4);

@@ -1,5 +1,6 @@
 //! Loads, stores and hooks of the code under test.
 
+use core::sync::atomic::{Ordering, compiler_fence};
 use std::panic::resume_unwind;
 use std::thread::panicking;
 
@@ -9,7 +10,24 @@ use crate::base::{Frame, PhysAddr, VirtAddr};
 use crate::conformance::fault::FaultKind;
 use crate::conformance::format::Decoded;
 use crate::conformance::stop::Stop;
-use crate::conformance::tables::Listing;
+use crate::conformance::tables::use_of;
+
+/// The code under test is in a hook. Its accesses through pointers can be trapped before and behind it, so
+/// what the books hold is written back at both ends; the compiler knows nothing of signal handlers.
+pub(super) struct Hooked;
+
+impl Hooked {
+    fn new() -> Self {
+        compiler_fence(Ordering::SeqCst);
+        Self
+    }
+}
+
+impl Drop for Hooked {
+    fn drop(&mut self) {
+        compiler_fence(Ordering::SeqCst);
+    }
+}
 
 /// Loads and stores. An address outside memory, or one that is no multiple of 8, reads as 0, ignores
 /// stores and becomes a finding.
@@ -17,17 +35,22 @@ impl Memory {
     /// The 8 bytes at `at`, in one load.
     #[must_use]
     pub fn load(&self, at: PhysAddr) -> u64 {
-        self.spend();
+        let _hooked = self.spend();
         let Some(cell) = self.cell(at) else {
             self.note(Event::StrayLoad { at });
             return 0;
         };
+        self.loaded(at);
+        cell.get()
+    }
+
+    /// A word of memory was loaded.
+    pub(super) fn loaded(&self, at: PhysAddr) {
         let mut books = self.0.books.borrow_mut();
         if !books.is_altered && !is_table(&books.frames, at.frame()) {
             books.journal.push(Event::StrayLoad { at });
         }
-        books.unread.remove(&at);
-        cell.get()
+        books.forget_unread(at);
     }
 
     /// Copies the bytes from `at` on, for code that reads tables a page or some bytes at a time. Each
@@ -87,10 +110,10 @@ impl Memory {
     ///
     /// What is there, when it is something else.
     pub fn compare_exchange(&self, at: PhysAddr, expected: u64, new: u64) -> Result<u64, u64> {
-        self.spend();
+        let _hooked = self.spend();
         self.before_store(at);
         let old = self.peek(at);
-        self.0.books.borrow_mut().unread.remove(&at);
+        self.0.books.borrow_mut().forget_unread(at);
         if old == expected {
             self.put(at, new, StoreKind::Whole);
             self.after_store(old, new);
@@ -101,10 +124,10 @@ impl Memory {
     }
 
     fn update(&self, at: PhysAddr, change: impl FnOnce(u64) -> u64) -> u64 {
-        self.spend();
+        let _hooked = self.spend();
         self.before_store(at);
         let old = self.peek(at);
-        self.0.books.borrow_mut().unread.remove(&at);
+        self.0.books.borrow_mut().forget_unread(at);
         let new = change(old);
         self.put(at, new, StoreKind::Whole);
         self.after_store(old, new);
@@ -112,26 +135,31 @@ impl Memory {
     }
 
     fn write(&self, at: PhysAddr, value: u64, kind: StoreKind) {
-        self.spend();
+        let _hooked = self.spend();
         self.before_store(at);
-        let unread = self.0.books.borrow_mut().unread.remove(&at);
-        if let Some(bits) = unread.filter(|bits| value & bits != *bits)
-            && self.still_maps(at, value)
-        {
-            self.note(Event::LostMark { at, bits });
-        }
         let old = self.peek(at);
+        self.lose_marks(at, old, value);
         self.put(at, value, kind);
         self.after_store(old, value);
     }
 
+    /// A store that did not read what it stores over: bits that the processor had set meanwhile are lost.
+    pub(super) fn lose_marks(&self, at: PhysAddr, old: u64, new: u64) {
+        let unread = self.0.books.borrow_mut().forget_unread(at);
+        if let Some(bits) = unread.filter(|bits| new & bits != *bits)
+            && self.still_maps(old, new)
+        {
+            self.note(Event::LostMark { at, bits });
+        }
+    }
+
     /// Whether the page of the entry stays mapped: only then does anybody miss a dirty flag.
-    fn still_maps(&self, at: PhysAddr, value: u64) -> bool {
+    fn still_maps(&self, old: u64, new: u64) -> bool {
         let leaf = |bits| match self.0.format.decode(1, bits) {
             Decoded::Leaf { page, .. } => Some(page),
             _ => None,
         };
-        leaf(self.peek(at)).is_some_and(|page| leaf(value) == Some(page))
+        leaf(old).is_some_and(|page| leaf(new) == Some(page))
     }
 
     fn put(&self, at: PhysAddr, new: u64, kind: StoreKind) {
@@ -151,17 +179,37 @@ impl Memory {
 
     /// One access less until the operation counts as endless. While a panic unwinds, destructors may
     /// still come here: a second panic would end the process.
-    pub(super) fn spend(&self) {
+    pub(super) fn spend(&self) -> Hooked {
+        let hooked = Hooked::new();
+        if self.undo_void() && !panicking() {
+            resume_unwind(Box::new(Stop::Abandoned));
+        }
         let mut books = self.0.books.borrow_mut();
         books.budget = books.budget.saturating_sub(1);
         if books.budget == 0 && !panicking() {
             drop(books);
             resume_unwind(Box::new(Stop::Endless));
         }
+        hooked
+    }
+
+    /// Undoes what an operation did after it had been abandoned; whether it had.
+    pub(super) fn undo_void(&self) -> bool {
+        let mut books = self.0.books.borrow_mut();
+        let Some(from) = books.void_from.take() else { return false };
+        while books.journal.len() > from {
+            // Nothing but stores and strays comes without a hook, and a hook ends it.
+            if let Some(Event::Store { at, old, .. }) = books.journal.pop()
+                && let Some(cell) = self.cell(at)
+            {
+                cell.set(old);
+            }
+        }
+        true
     }
 
     /// Another processor uses the entry that is about to be overwritten.
-    fn before_store(&self, at: PhysAddr) {
+    pub(super) fn before_store(&self, at: PhysAddr) {
         let valid = self.0.format.valid_bit();
         if self.peek(at) & valid == 0 {
             return;
@@ -174,8 +222,8 @@ impl Memory {
         }
         drop(books);
         let format = self.0.format;
-        let listing = Listing::of(format, root, &|frame| self.words(frame));
-        let Some(table) = listing.use_of(at.frame()) else { return };
+        let word_at = |at: PhysAddr| self.peek(at);
+        let Some(table) = use_of(format, root, &word_at, at.frame()) else { return };
         let mut books = self.0.books.borrow_mut();
         books.live_stores += 1;
         if books.live_stores != fault.nth {
@@ -191,7 +239,7 @@ impl Memory {
         let mut books = self.0.books.borrow_mut();
         books.strikes += 1;
         if new & !accessed != 0 {
-            books.unread.insert(at, new & !accessed);
+            books.unread = Some((at, new & !accessed));
         }
         drop(books);
         if let Some(cell) = self.cell(at) {
@@ -200,13 +248,18 @@ impl Memory {
         self.note(Event::Store { at, old, new, kind: StoreKind::Hardware });
     }
 
-    /// Stores that clear a table are no occasions: there are hundreds of them.
+    /// Counts a store as an occasion. Those that clear a table are none: there are hundreds of them.
+    pub(super) fn counts_store(&self, old: u64, new: u64) -> bool {
+        let counts = (old | new) & self.0.format.valid_bit() != 0;
+        self.0.books.borrow_mut().stores += u32::from(counts);
+        counts
+    }
+
     fn after_store(&self, old: u64, new: u64) {
-        if (old | new) & self.0.format.valid_bit() == 0 {
+        if !self.counts_store(old, new) {
             return;
         }
         let mut books = self.0.books.borrow_mut();
-        books.stores += 1;
         let count = books.stores;
         if !panicking() && books.strikes_at(FaultKind::Abandoned, count) {
             drop(books);
@@ -232,7 +285,7 @@ impl Memory {
     /// Consecutive frames, aligned to their number rounded up to a power of two.
     #[must_use]
     pub fn allocate_frames(&self, frames: u64, zeroed: bool) -> Option<PhysAddr> {
-        self.spend();
+        let _hooked = self.spend();
         self.compare_tables();
         let mut books = self.0.books.borrow_mut();
         books.allocations += 1;
@@ -259,7 +312,7 @@ impl Memory {
 
     /// Takes a frame back. Freeing what is not allocated becomes a finding.
     pub fn free(&self, at: PhysAddr) {
-        self.spend();
+        let _hooked = self.spend();
         self.compare_tables();
         self.note(Event::Free { at });
         let number = Self::number(at.frame()).filter(|_| at.offset() == 0);
@@ -282,7 +335,11 @@ impl Memory {
 
     /// Every processor was told to forget, and has.
     pub fn invalidate(&self, what: Invalidation) {
-        self.spend();
+        let _hooked = self.spend();
+        self.announce(what);
+    }
+
+    pub(super) fn announce(&self, what: Invalidation) {
         self.compare_tables();
         let mut books = self.0.books.borrow_mut();
         books.invalidations += 1;

@@ -1,7 +1,5 @@
 //! What memory remembers of one operation, and of its frames.
 
-use std::collections::BTreeMap;
-
 use super::{Invalidation, POOL_FRAMES};
 use crate::base::{Frame, PhysAddr};
 use crate::conformance::fault::{Fault, FaultKind};
@@ -80,8 +78,11 @@ pub(crate) struct Books {
     pub(super) invalidations: u32,
     /// Accesses left before the operation counts as endless.
     pub(super) budget: u32,
-    /// Dirty bits that hardware set and software has not read.
-    pub(super) unread: BTreeMap<PhysAddr, u64>,
+    /// Dirty bits that hardware set and software has not read. The fault strikes once in a case.
+    pub(super) unread: Option<(PhysAddr, u64)>,
+    /// The length of the journal when the operation was abandoned inside a signal handler, from where
+    /// nothing unwinds: what comes after it is undone.
+    pub(super) void_from: Option<usize>,
     /// Memory as it was when it was last compared; only for code with pointers.
     pub(super) compared: Option<Vec<u64>>,
     /// The tables can be altered by others: a load from anywhere is then legitimate.
@@ -102,7 +103,8 @@ impl Books {
             allocations: 0,
             invalidations: 0,
             budget: 0,
-            unread: BTreeMap::new(),
+            unread: None,
+            void_from: None,
             compared: None,
             is_altered: false,
         }
@@ -113,6 +115,11 @@ impl Books {
         let is_due = self.fault.is_some_and(|fault| fault.kind == kind && fault.nth == count);
         self.strikes += u32::from(is_due);
         is_due
+    }
+
+    /// The dirty bits of a word that software has not read; it has, now.
+    pub(super) fn forget_unread(&mut self, at: PhysAddr) -> Option<u64> {
+        self.unread.take_if(|(unread, _)| *unread == at).map(|(_, bits)| bits)
     }
 
     pub(super) fn resynchronise(&mut self, at: PhysAddr, value: u64) {

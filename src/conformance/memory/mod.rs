@@ -8,17 +8,39 @@
 mod access;
 mod books;
 mod current;
+#[cfg(all(
+    any(feature = "store-trap", feature = "privileged-shim"),
+    target_os = "linux",
+    target_arch = "x86_64"
+))]
+mod host;
+#[cfg(not(all(
+    any(feature = "store-trap", feature = "privileged-shim"),
+    target_os = "linux",
+    target_arch = "x86_64"
+)))]
+mod hostless;
+#[cfg(not(all(
+    any(feature = "store-trap", feature = "privileged-shim"),
+    target_os = "linux",
+    target_arch = "x86_64"
+)))]
+use hostless as host;
 mod pointer;
 
 pub(crate) use books::{Event, StoreKind};
 pub use current::current;
 pub(crate) use current::{enter, leave};
+pub(crate) use host::Hosting;
+#[cfg(all(feature = "store-trap", target_os = "linux", target_arch = "x86_64"))]
+pub use host::Observed;
 
 use core::cell::{Cell, RefCell};
 use core::fmt;
 use std::rc::Rc;
 
 use self::books::Books;
+use self::host::Host;
 use super::fault::Fault;
 use super::format::Format;
 use crate::base::{FRAME_BYTES, Frame, PhysAddr, VirtAddr};
@@ -31,14 +53,27 @@ pub(crate) const POOL_FRAMES: u64 = 96;
 pub(crate) const DATA_FRAMES: u64 = 16;
 const FRAMES: u64 = POOL_FRAMES + DATA_FRAMES;
 
+/// Events of one access at most: an instruction may store to every word of four pages.
+const ROOM_OF_ONE_ACCESS: usize = 4 * 512 + 2;
+/// Events of a call at most, whatever it is allowed.
+const JOURNAL_MAX: usize = 1 << 20;
+
 /// 4 KiB, aligned as page tables are.
 #[repr(C, align(4096))]
 struct Words([Cell<u64>; 512]);
 
 struct Shared {
+    /// Empty where the host has them.
     frames: Box<[Words]>,
+    host: Option<Host>,
     format: &'static dyn Format,
     books: RefCell<Books>,
+}
+
+impl Shared {
+    fn frames(&self) -> &[Words] {
+        self.host.as_ref().and_then(Host::frames).unwrap_or(&self.frames)
+    }
 }
 
 /// Physical memory with its frame allocator and its record of invalidations. A handle: clones are
@@ -67,10 +102,25 @@ pub enum Invalidation {
 
 impl Memory {
     pub(crate) fn new(format: &'static dyn Format, fault: Option<Fault>) -> Self {
+        Self::hosted(format, fault, Hosting::default())
+    }
+
+    /// Memory for code that is run in this way.
+    ///
+    /// # Panics
+    ///
+    /// When the host refuses what that takes.
+    pub(crate) fn hosted(
+        format: &'static dyn Format,
+        fault: Option<Fault>,
+        hosting: Hosting,
+    ) -> Self {
+        let host = Host::new(hosting);
         let frame = || Words([const { Cell::new(0) }; 512]);
-        let frames: Box<[Words]> = (0..FRAMES).map(|_| frame()).collect();
+        let own = if host.as_ref().and_then(Host::frames).is_some() { 0 } else { FRAMES };
+        let frames: Box<[Words]> = (0..own).map(|_| frame()).collect();
         let books = RefCell::new(Books::new(fault));
-        let memory = Self(Rc::new(Shared { frames, format, books }));
+        let memory = Self(Rc::new(Shared { frames, host, format, books }));
         for number in 0..FRAMES {
             memory.spoil(number);
         }
@@ -114,7 +164,8 @@ impl Memory {
     }
 
     fn spoil(&self, number: u64) {
-        let Some(words) = usize::try_from(number).ok().and_then(|at| self.0.frames.get(at)) else {
+        let Some(words) = usize::try_from(number).ok().and_then(|at| self.0.frames().get(at))
+        else {
             return;
         };
         for (index, word) in (0u64..).zip(&words.0) {
@@ -126,7 +177,7 @@ impl Memory {
         if !at.raw().is_multiple_of(8) {
             return None;
         }
-        let words = self.0.frames.get(Self::number(at.frame())?)?;
+        let words = self.0.frames().get(Self::number(at.frame())?)?;
         words.0.get(usize::try_from(at.offset() / 8).ok()?)
     }
 
@@ -144,8 +195,9 @@ impl Memory {
     }
 
     /// All words of one frame.
+    #[cfg(test)]
     pub(crate) fn words(&self, frame: Frame) -> Option<[u64; 512]> {
-        let words = self.0.frames.get(Self::number(frame)?)?;
+        let words = self.0.frames().get(Self::number(frame)?)?;
         Some(core::array::from_fn(|index| words.0.get(index).map_or(0, Cell::get)))
     }
 }
@@ -154,7 +206,25 @@ impl Memory {
 impl Memory {
     /// A call begins: it has so many accesses.
     pub(crate) fn begin(&self, accesses: u32) {
-        self.0.books.borrow_mut().budget = accesses;
+        let mut books = self.0.books.borrow_mut();
+        books.budget = accesses;
+        if self.0.host.is_some() {
+            // A signal handler must not allocate.
+            let room = usize::try_from(accesses).unwrap_or(0) + ROOM_OF_ONE_ACCESS;
+            let room = room.min(JOURNAL_MAX);
+            let length = books.journal.len();
+            books.journal.reserve_exact(room.saturating_sub(length));
+        }
+    }
+
+    /// Whether the code has pointers whose loads nobody sees, though its stores are trapped.
+    pub(crate) fn has_unseen_loads(&self) -> bool {
+        self.0.host.as_ref().is_some_and(Host::has_unseen_loads)
+    }
+
+    #[cfg(all(feature = "privileged-shim", target_os = "linux", target_arch = "x86_64"))]
+    fn root(&self) -> Option<PhysAddr> {
+        self.0.books.borrow().root
     }
 
     pub(crate) fn set_root(&self, root: PhysAddr) {
@@ -162,7 +232,14 @@ impl Memory {
     }
 
     pub(crate) fn take_journal(&self) -> Vec<Event> {
-        core::mem::take(&mut self.0.books.borrow_mut().journal)
+        let journal = &mut self.0.books.borrow_mut().journal;
+        if self.0.host.is_none() {
+            return core::mem::take(journal);
+        }
+        // Its room is kept.
+        let taken = journal.clone();
+        journal.clear();
+        taken
     }
 
     pub(crate) fn strikes(&self) -> u32 {

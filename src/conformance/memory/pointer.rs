@@ -1,7 +1,8 @@
 //! Raw pointers for code that has no accessor, without `unsafe` on this side.
 //!
 //! A pointer to a cell may be made and handed out safely; whoever writes through it takes the
-//! obligation. What was written is found by comparing memory with how it was.
+//! obligation. What was written is found by comparing memory with how it was, or, where stores are
+//! trapped, seen as it is written.
 
 use super::Memory;
 use super::books::{Event, Kept, StoreKind};
@@ -9,17 +10,22 @@ use crate::base::PhysAddr;
 
 impl Memory {
     /// A pointer to the byte at [`base`](Self::base), good for reads and writes of all
-    /// [`bytes`](Self::bytes), aligned to 4 KiB. From now on stores are found by comparison.
+    /// [`bytes`](Self::bytes), aligned to 4 KiB. From now on stores are found by comparison, unless the
+    /// suite traps them.
     ///
-    /// It is valid as long as this memory or a clone of it lives.
+    /// It is valid as long as this memory or a clone of it lives; where stores are trapped, only during
+    /// a call of the suite, and in the thread that was called.
     #[must_use]
     pub fn pointer(&self) -> *mut u8 {
+        if let Some(pointer) = self.trapped_pointer(self.base().raw()) {
+            return pointer;
+        }
         let mut books = self.0.books.borrow_mut();
         if books.compared.is_none() {
-            let words = self.0.frames.iter().flat_map(|frame| frame.0.iter());
+            let words = self.0.frames().iter().flat_map(|frame| frame.0.iter());
             books.compared = Some(words.map(core::cell::Cell::get).collect());
         }
-        self.0.frames.as_ptr().cast_mut().cast()
+        self.0.frames().as_ptr().cast_mut().cast()
     }
 
     /// What to add to a physical address, modulo 2^64, to get the address of its byte in this
@@ -40,6 +46,13 @@ impl Memory {
         self.0.books.borrow().compared.is_some()
     }
 
+    /// Physical addresses below it can be followed by the code: one with pointers would leave memory, and
+    /// the process.
+    pub(crate) fn reach(&self) -> u64 {
+        let untrapped = if self.has_pointers() { 0 } else { u64::MAX };
+        self.trapped_reach().unwrap_or(untrapped)
+    }
+
     /// Finds what was stored to tables since the last comparison.
     pub(super) fn compare_tables(&self) {
         self.compare(|kept| kept == Some(&Kept::Table));
@@ -55,7 +68,7 @@ impl Memory {
         let books = &mut *books;
         let Some(compared) = &mut books.compared else { return };
         for (number, (frame, seen)) in
-            self.0.frames.iter().zip(compared.chunks_exact_mut(512)).enumerate()
+            self.0.frames().iter().zip(compared.chunks_exact_mut(512)).enumerate()
         {
             if !wanted(books.frames.get(number)) {
                 continue;

@@ -1,6 +1,6 @@
 //! Questions about addresses after each call, against the walk by the book.
 
-use super::{ACCESSES_MAX, Run};
+use super::Run;
 use crate::base::{FRAME_BYTES, PhysAddr, VirtAddr};
 use crate::conformance::breach::{Breach, Check, INTERFACE};
 use crate::conformance::case::edge_addresses;
@@ -8,7 +8,6 @@ use crate::conformance::checks::request::Answer;
 use crate::conformance::checks::{totality, translation};
 use crate::conformance::operation::Call;
 use crate::conformance::rights::Rights;
-use crate::conformance::stop::caught;
 use crate::conformance::subject::{Capability, Mapper, Mapping, Refusal};
 
 impl<M: Mapper> Run<'_, M> {
@@ -32,8 +31,8 @@ impl<M: Mapper> Run<'_, M> {
     }
 
     fn question(&mut self, mapper: &mut M, virt: VirtAddr) {
-        self.memory.begin(ACCESSES_MAX);
-        let told = caught(|| mapper.query(virt));
+        self.memory.begin(self.setting.accesses_max);
+        let told = self.memory.attempt(|| mapper.query(virt));
         self.memory.compare_all();
         let events = self.memory.take_journal();
         for breach in self.scene.follow(&events) {
@@ -41,7 +40,7 @@ impl<M: Mapper> Run<'_, M> {
         }
         let call = Call::Query { virt };
         match told {
-            Err(stop) => self.report(totality::stopped(&stop, "query", ACCESSES_MAX)),
+            Err(stop) => self.report(totality::stopped(&stop, "query", self.setting.accesses_max)),
             Ok(Err(Refusal::Unsupported)) => self.report(Some(Breach {
                 check: Check::Request,
                 kind: "query: declared and not supported".to_owned(),

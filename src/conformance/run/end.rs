@@ -1,19 +1,23 @@
 //! The drop of an instance.
 
-use super::{ACCESSES_MAX, Run};
+use super::Run;
 use crate::conformance::breach::Breach;
 use crate::conformance::checks::{frames, totality};
 use crate::conformance::fault::FaultKind;
 use crate::conformance::scene::Relaxed;
-use crate::conformance::stop::{Stop, caught};
+use crate::conformance::stop::Stop;
 use crate::conformance::subject::{Capability, Mapper};
 
 impl<M: Mapper> Run<'_, M> {
     pub(super) fn drop(&mut self, mapper: M) {
-        self.memory.begin(ACCESSES_MAX);
+        if self.memory.is_given_up() {
+            core::mem::forget(mapper); // it was left in the middle of a call
+            return;
+        }
+        self.memory.begin(self.setting.accesses_max);
         let is_over = self.is_over();
         self.scene.relaxed = Relaxed { dropping: true, ..self.scene.relaxed };
-        let dropped = caught(|| drop(mapper));
+        let dropped = self.memory.attempt(|| drop(mapper));
         self.memory.compare_all();
         let events = self.memory.take_journal();
         if is_over {
@@ -28,7 +32,7 @@ impl<M: Mapper> Run<'_, M> {
         if let Err(stop) = dropped
             && !is_excused
         {
-            self.report(totality::stopped(&stop, "drop", ACCESSES_MAX));
+            self.report(totality::stopped(&stop, "drop", self.setting.accesses_max));
         }
         if self.scene.relaxed.altered {
             return;

@@ -14,17 +14,17 @@ use super::disturb;
 use super::fault::{Fault, FaultKind};
 use super::flat::Flat;
 use super::format::Format;
-use super::memory::{Event, Memory, enter, leave};
+use super::memory::{Event, Hosting, Memory, enter, leave};
 use super::operation::{Call, Disturbance};
 use super::scene::Scene;
-use super::stop::{Stop, caught};
+use super::stop::Stop;
 use super::story::Story;
 use super::subject::{Capabilities, Capability, Mapper, Refusal};
 use crate::base::{Digest, FRAME_BYTES, TraceHash};
 
 /// Accesses to memory within one call at most. The longest call that is ever made zeroes a few tables
 /// and writes a thousand entries.
-const ACCESSES_MAX: u32 = 200_000;
+pub(crate) const ACCESSES_MAX: u32 = 200_000;
 
 /// What a case came to.
 #[derive(Default)]
@@ -52,6 +52,7 @@ pub(crate) struct Tally {
     pub(crate) done: BTreeSet<&'static str>,
     pub(crate) tried: BTreeSet<&'static str>,
     pub(crate) has_pointers: bool,
+    pub(crate) has_unseen_loads: bool,
 }
 
 /// How a case is run.
@@ -61,6 +62,9 @@ pub(crate) struct Setting<'a, M> {
     /// Findings that are known already: a run goes on over them where that proves anything.
     pub(crate) known: &'a BTreeSet<Key>,
     pub(crate) tells: bool,
+    pub(crate) hosting: Hosting,
+    /// Accesses to memory within one call at most.
+    pub(crate) accesses_max: u32,
 }
 
 struct Run<'a, M> {
@@ -80,11 +84,12 @@ struct Run<'a, M> {
 impl<M: Mapper> Setting<'_, M> {
     /// What the implementation declares; asked on an instance of its own.
     pub(crate) fn capabilities(&self) -> Result<Capabilities, Stop> {
-        let memory = Memory::new(self.format, None);
+        let memory = Memory::hosted(self.format, None, self.hosting);
         enter(&memory);
-        memory.begin(ACCESSES_MAX);
-        let result = caught(|| (self.factory)(memory.clone()).capabilities());
+        memory.begin(self.accesses_max);
+        let result = memory.attempt(|| (self.factory)(memory.clone()).capabilities());
         leave();
+        memory.retire();
         result
     }
 
@@ -105,7 +110,7 @@ impl<M: Mapper> Setting<'_, M> {
     }
 
     fn run_once(&self, case: &Case, capabilities: Capabilities) -> Trial {
-        let memory = Memory::new(self.format, case.fault);
+        let memory = Memory::hosted(self.format, case.fault, self.hosting);
         enter(&memory);
         let mut run = Run {
             setting: self,
@@ -122,6 +127,7 @@ impl<M: Mapper> Setting<'_, M> {
         run.scene.relaxed.uninvalidated = !capabilities.has(Capability::Invalidates);
         run.all();
         leave();
+        memory.retire();
         let mut trial = run.trial;
         trial.digest = run.hash.digest();
         trial.flat = run.scene.flat;
@@ -131,14 +137,15 @@ impl<M: Mapper> Setting<'_, M> {
             *count += u64::from(memory.strikes());
         }
         trial.tally.has_pointers = memory.has_pointers();
+        trial.tally.has_unseen_loads = memory.has_unseen_loads();
         trial
     }
 }
 
 impl<M: Mapper> Run<'_, M> {
     fn all(&mut self) {
-        self.memory.begin(ACCESSES_MAX);
-        let made = caught(|| {
+        self.memory.begin(self.setting.accesses_max);
+        let made = self.memory.attempt(|| {
             let mapper = (self.setting.factory)(self.memory.clone());
             let root = mapper.root();
             (mapper, root)
@@ -147,7 +154,7 @@ impl<M: Mapper> Run<'_, M> {
             Ok(made) => made,
             Err(Stop::Panicked(..)) if self.memory.strikes() > 0 => return,
             Err(stop) => {
-                self.report(totality::stopped(&stop, "making it", ACCESSES_MAX));
+                self.report(totality::stopped(&stop, "making it", self.setting.accesses_max));
                 return;
             }
         };
@@ -220,8 +227,8 @@ impl<M: Mapper> Run<'_, M> {
         let listing = scene.listing.clone();
         let round_trip = equivalence_start(scene, call);
 
-        self.memory.begin(ACCESSES_MAX);
-        let outcome = caught(|| perform(mapper, call));
+        self.memory.begin(self.setting.accesses_max);
+        let outcome = self.memory.attempt(|| perform(mapper, call));
         self.memory.compare_all();
         let events = self.memory.take_journal();
         self.trial.tally.calls += 1;
@@ -243,7 +250,7 @@ impl<M: Mapper> Run<'_, M> {
                 let is_excused =
                     stop == Stop::Endless && self.scene.relaxed.altered && *call == Call::CleanUp;
                 if !is_excused {
-                    self.report(totality::stopped(&stop, call.name(), ACCESSES_MAX));
+                    self.report(totality::stopped(&stop, call.name(), self.setting.accesses_max));
                 }
                 if stop == Stop::Abandoned {
                     self.judge_abandoned();
@@ -358,8 +365,8 @@ impl<M: Mapper> Run<'_, M> {
     }
 
     fn disturb(&mut self, which: u64, how: Disturbance) {
-        let has_pointers = self.memory.has_pointers();
-        let Some(change) = disturb::choose(&self.scene, which, how, has_pointers) else { return };
+        let reach = self.memory.reach();
+        let Some(change) = disturb::choose(&self.scene, which, how, reach) else { return };
         self.memory.poke(change.at, change.new);
         self.scene.set(change.at, change.new);
         self.scene.relist();
@@ -388,7 +395,8 @@ fn equivalence_start(scene: &Scene, call: &Call) -> Option<RoundTrip> {
     Some(RoundTrip { region, flat: scene.flat.clone(), entries: equivalence::entries(scene) })
 }
 
-fn perform<M: Mapper>(mapper: &mut M, call: &Call) -> Result<Answer, Refusal> {
+/// Makes a call.
+pub(crate) fn perform<M: Mapper>(mapper: &mut M, call: &Call) -> Result<Answer, Refusal> {
     let done = |()| Answer::Done;
     match *call {
         Call::Map { page, to, size, rights } => mapper.map(page, to, size, rights).map(done),

@@ -1,0 +1,47 @@
+//! Without the features that host code: calls are calls.
+
+use super::{Memory, Words};
+use crate::conformance::stop::{Stop, caught};
+
+/// How the code under test is run: there is one way.
+#[derive(Clone, Copy, Default, Debug)]
+pub(crate) struct Hosting;
+
+/// There is none.
+pub(super) enum Host {}
+
+impl Host {
+    pub(super) const fn new(_: Hosting) -> Option<Self> {
+        None
+    }
+
+    pub(super) const fn frames(&self) -> Option<&[Words]> {
+        match *self {}
+    }
+
+    pub(super) const fn has_unseen_loads(&self) -> bool {
+        match *self {}
+    }
+}
+
+impl Memory {
+    /// Calls the code under test; what ends it is caught.
+    pub(crate) fn attempt<T>(&self, call: impl FnOnce() -> T) -> Result<T, Stop> {
+        caught(call)
+    }
+
+    /// Whether code was ended in the middle, so that nothing that it held may be dropped: never.
+    pub(crate) const fn is_given_up(&self) -> bool {
+        false
+    }
+
+    pub(crate) const fn retire(&self) {}
+
+    pub(super) const fn trapped_reach(&self) -> Option<u64> {
+        None
+    }
+
+    pub(super) const fn trapped_pointer(&self, _: u64) -> Option<*mut u8> {
+        None
+    }
+}
