@@ -36,6 +36,14 @@ impl Flat {
         (distance < span.pages).then(|| (Frame(span.frame + distance), span.rights))
     }
 
+    /// The first page that leads to a frame.
+    pub(crate) fn page_of(&self, frame: Frame) -> Option<Page> {
+        self.0.iter().find_map(|(first, span)| {
+            let distance = frame.0.checked_sub(span.frame)?;
+            (distance < span.pages).then_some(Page(first + distance))
+        })
+    }
+
     /// Splits the span that crosses the border in front of `page`.
     fn cut(&mut self, page: u64) {
         let Some((&first, span)) = self.0.range_mut(..page).next_back() else { return };

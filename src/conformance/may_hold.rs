@@ -9,7 +9,7 @@ use super::memory::Invalidation;
 use super::tables::{Leaf, Listing, TableUse, span_of};
 use crate::base::{Frame, Page, VirtAddr};
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct MayHold {
     leaves: Vec<Leaf>,
     ways: Vec<TableUse>,
@@ -69,17 +69,29 @@ impl MayHold {
 
     /// A translation that some processor may still use and the tables do not grant, with its page.
     pub(crate) fn ungranted(&self, granted: &Flat) -> Option<(&Leaf, Page)> {
+        self.ungranted_by(&[granted])
+    }
+
+    /// A translation that some processor may still use and none of these grants, with its page.
+    pub(crate) fn ungranted_by(&self, granted: &[&Flat]) -> Option<(&Leaf, Page)> {
         self.leaves.iter().find_map(|leaf| {
             let (first, pages) = (leaf.first.page(), leaf.size.frames());
-            let inside = granted.borders().filter(|page| page.0.wrapping_sub(first.0) < pages);
+            let borders = granted.iter().flat_map(|flat| flat.borders());
+            let inside = borders.filter(|page| page.0.wrapping_sub(first.0) < pages);
             core::iter::once(first).chain(inside).find_map(|page| {
                 let frame = Frame(leaf.page.frame().0 + (page.0 - first.0));
-                let is_granted = granted
-                    .get(page)
-                    .is_some_and(|(to, rights)| to == frame && rights.has(leaf.rights));
-                (!is_granted).then_some((leaf, page))
+                let grants = |flat: &&Flat| {
+                    flat.get(page)
+                        .is_some_and(|(to, rights)| to == frame && rights.has(leaf.rights))
+                };
+                (!granted.iter().any(grants)).then_some((leaf, page))
             })
         })
+    }
+
+    /// Ways to tables that some processor may still take and the tables do not name.
+    pub(crate) fn ways(&self) -> impl Iterator<Item = &TableUse> {
+        self.ways.iter()
     }
 
     /// A way to the table in `frame` that some processor may still take.

@@ -34,6 +34,7 @@
 //! | module | answers |
 //! |---|---|
 //! | [`mod@format`] | what is particular to one table format? |
+//! | [`margin`] | how many single faults from a breach, store by store? |
 //!
 //! The suite draws sequences of calls near the places where implementations go wrong, runs each on a
 //! fresh instance, and judges every store, allocation, invalidation and answer against walkers by the
@@ -50,6 +51,7 @@ mod finding;
 mod flat;
 pub mod format;
 mod isolate;
+pub mod margin;
 mod may_hold;
 mod memory;
 mod operation;

@@ -1,0 +1,97 @@
+//! Whether a machine is in breach of the books, and whether a single fault would bring it there.
+
+use crate::base::{Frame, Page};
+use crate::conformance::breach::{Breach, Check};
+use crate::conformance::checks::{frames, invalidation, isolation};
+use crate::conformance::flat::{Flat, Place};
+use crate::conformance::memory::Event;
+use crate::conformance::rights::Rights;
+use crate::conformance::scene::Scene;
+
+/// Where the books let pages lead: what any of these does.
+pub(super) type Books<'a> = [&'a Flat];
+
+/// Whether the books let a page lead there.
+pub(super) fn grant(books: &Books<'_>, page: Page, (frame, rights): Place) -> bool {
+    books.iter().any(|flat| {
+        flat.get(page).is_some_and(|(granted, most)| granted == frame && most.has(rights))
+    })
+}
+
+pub(super) const fn verb(rights: Rights) -> &'static str {
+    if rights.has(Rights::WRITE) { "write" } else { "read" }
+}
+
+/// To whom the books give a frame, to be told.
+fn owner(books: &Books<'_>, frame: Frame) -> String {
+    let page = books.iter().find_map(|flat| flat.page_of(frame));
+    page.map_or_else(String::new, |page| format!(", the frame of {}", page.start()))
+}
+
+/// The breach that the machine is in, by its state.
+pub(super) fn breach(scene: &Scene, books: &Books<'_>) -> Option<String> {
+    if let Some(breach) = frames::reachable(scene) {
+        return Some(breach.what);
+    }
+    let mut borders: Vec<Page> = scene.flat.borders().collect();
+    borders.extend(books.iter().flat_map(|flat| flat.borders()));
+    borders.sort_unstable();
+    for page in borders {
+        if let Some(place) = scene.flat.get(page)
+            && !grant(books, page, place)
+        {
+            let owner = owner(books, place.0);
+            let told = isolation::told(Some(place));
+            return Some(format!("the tables lead {} {told}{owner}", page.start()));
+        }
+    }
+    if scene.relaxed.uninvalidated {
+        return None;
+    }
+    let is_own = |frame| scene.is_owned(frame);
+    if let Some(way) = scene.may_hold.ways().find(|way| !is_own(way.frame)) {
+        let frame = way.frame.start().raw();
+        let first = way.first;
+        return Some(format!(
+            "a processor may still walk {frame:#x}, no table any more, for {first}"
+        ));
+    }
+    let (leaf, page) = scene.may_hold.ungranted_by(books)?;
+    let frame = Frame(leaf.page.frame().0 + (page.0 - leaf.first.page().0));
+    let (verb, at, owner) = (verb(leaf.rights), frame.start().raw(), owner(books, frame));
+    Some(format!("a processor may still {verb} {at:#x} through {}{owner}", page.start()))
+}
+
+/// What an event by itself is a breach of: 4 in the definition.
+pub(super) fn of_events(breaches: &[Breach]) -> Option<String> {
+    let is_one = |breach: &&Breach| matches!(breach.check, Check::Stores | Check::Frames);
+    breaches.iter().find(is_one).map(|breach| breach.what.clone())
+}
+
+/// What it would be a breach of if the call ended here for good.
+pub(super) fn abandoned(scene: &Scene) -> Option<String> {
+    let by_the_tables = invalidation::returned(scene);
+    let outside =
+        isolation::returned(scene).filter(|breach| breach.kind != "a page outside is lost");
+    let first = by_the_tables.or_else(|| frames::reachable(scene)).or(outside)?;
+    Some(first.what)
+}
+
+/// What it would be a breach of if the first of these events, an invalidation, reached nobody.
+/// `books` are those of the return.
+pub(super) fn lost(scene: &Scene, events: &[Event], books: &Books<'_>) -> Option<String> {
+    let (Event::Invalidate { what, .. }, rest) = events.split_first()? else { return None };
+    let mut scene = scene.clone();
+    let mut breaches = scene.follow(&[Event::Invalidate { what: *what, is_lost: true }]);
+    breaches.extend(scene.follow(rest));
+    let freed = breaches.into_iter().find(|breach| breach.check == Check::Invalidation);
+    freed.map(|breach| breach.what).or_else(|| breach(&scene, books))
+}
+
+/// What the call is a breach of as it is, when it frees a table or at its end.
+pub(super) fn at_the_end(scene: &Scene, events: &[Event], books: &Books<'_>) -> Option<String> {
+    let mut scene = scene.clone();
+    let breaches = scene.follow(events);
+    let freed = breaches.into_iter().find(|breach| breach.check == Check::Invalidation);
+    freed.map(|breach| breach.what).or_else(|| breach(&scene, books))
+}
