@@ -5,7 +5,9 @@ use core::fmt;
 use super::by_the_book::{self, Answer, Translated};
 use crate::base::PhysAddr;
 use crate::machine::paging::TableMemory;
-use crate::machine::paging::x86_64::{Controls, Entry, Exception, Request, Rights, Walk, walk};
+use crate::machine::paging::x86_64::{
+    Controls, Entry, Exception, Reach, Request, Rights, Walk, Walker, walk,
+};
 
 /// Two walkers that do not say the same.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -16,6 +18,8 @@ pub struct Disagreement {
     pub controls: Controls,
     /// What the machine's walk says.
     pub machine: Answer,
+    /// What the machine's [`Walker`] finds, which answers only where no bit is to be set.
+    pub walker: Option<Reach>,
     /// What the manual says.
     pub book: Answer,
 }
@@ -26,11 +30,12 @@ impl fmt::Display for Disagreement {
         writeln!(f, "request    {:?}", self.request)?;
         writeln!(f, "controls   {:?}", self.controls)?;
         writeln!(f, "machine    {:?}", self.machine)?;
+        writeln!(f, "walker     {:?}", self.walker)?;
         write!(f, "book       {:?}", self.book)
     }
 }
 
-/// Asks both walkers.
+/// Asks both walkers, and the machine's other one for many addresses.
 ///
 /// # Errors
 ///
@@ -50,12 +55,39 @@ pub fn compare(
         Err(Exception::GeneralProtection) => Answer::GeneralProtection,
     };
     let book = by_the_book::translate(&|at| memory.entry(at), controls, request);
-    if machine == book {
+    let walker = Walker::new(controls, request).reach(memory, request.virt);
+    if machine == book && walker_agrees(walker, controls, request, &book) {
         Ok(book)
     } else {
         let (request, controls) = (*request, *controls);
-        Err(Box::new(Disagreement { request, controls, machine, book }))
+        Err(Box::new(Disagreement { request, controls, machine, walker, book }))
     }
+}
+
+/// Whether the walker found the translation, if it exists and leaves no bit to set, or else nothing.
+fn walker_agrees(
+    walker: Option<Reach>,
+    controls: &Controls,
+    request: &Request,
+    book: &Answer,
+) -> bool {
+    let expected = match book {
+        Answer::Translated(found) if found.accessed.is_empty() && found.dirtied.is_none() => found,
+        _ => return walker.is_none(),
+    };
+    walker.is_some_and(|reach| {
+        let found = Translated {
+            address: reach.page.plus(request.virt.0 % reach.size.bytes()),
+            page_bytes: reach.size.bytes(),
+            accessed: Vec::new(),
+            dirtied: None,
+            global: reach.is_global(controls),
+            key: u32::from(reach.leaf.key()),
+            dirty: reach.leaf.has(Entry::D),
+            ..of_rights(reach.rights)
+        };
+        found == *expected
+    })
 }
 
 fn translated(walk: &Walk) -> Translated {
@@ -68,12 +100,26 @@ fn translated(walk: &Walk) -> Translated {
         page_bytes: walk.size.bytes(),
         accessed: marked(Entry::A),
         dirtied: marked(Entry::D).last().copied(),
-        user: walk.rights.has(Rights::USER),
-        writable: walk.rights.has(Rights::WRITABLE),
-        executable: walk.rights.has(Rights::EXECUTABLE),
-        shadow_stack: walk.rights.has(Rights::SHADOW_STACK),
         global: walk.global,
         key: u32::from(walk.key),
         dirty: walk.leaf_is_dirty,
+        ..of_rights(walk.rights)
+    }
+}
+
+/// A translation with these rights, of nothing to nowhere.
+fn of_rights(rights: Rights) -> Translated {
+    Translated {
+        address: PhysAddr::truncated(0),
+        page_bytes: 0,
+        accessed: Vec::new(),
+        dirtied: None,
+        user: rights.has(Rights::USER),
+        writable: rights.has(Rights::WRITABLE),
+        executable: rights.has(Rights::EXECUTABLE),
+        shadow_stack: rights.has(Rights::SHADOW_STACK),
+        global: false,
+        key: 0,
+        dirty: false,
     }
 }

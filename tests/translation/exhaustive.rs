@@ -56,12 +56,14 @@ fn count_over(end: u64, case: impl Fn(u64, &mut Count) + Sync) -> Count {
     Count { cases: sum(|count| count.cases), translated: sum(|count| count.translated) }
 }
 
-/// Entries from `top` down to a leaf at `leaf`, which permit everything.
+/// Entries from `top` down to a leaf at `leaf`, which permit everything. They are marked, since a
+/// `Walker` answers only where nothing is left to mark.
 fn permissive(leaf: usize, top: usize) -> [u64; 6] {
     let mut bits = [0; 6];
     for (level, entry) in bits.iter_mut().enumerate().take(top + 1).skip(leaf) {
         let size = if level == leaf && leaf > 1 { Entry::PS } else { 0 };
-        *entry = names(level, leaf) | Entry::P | Entry::RW | Entry::US | size;
+        let marked = Entry::A | Entry::D;
+        *entry = names(level, leaf) | Entry::P | Entry::RW | Entry::US | marked | size;
     }
     bits
 }
@@ -101,8 +103,8 @@ fn rights_over_five_levels_are_judged_by_the_book_for_every_access_in_every_mode
                 let controls = Controls { cr3: ROOT, flags, ..Controls::default() };
                 let mut bits = bits;
                 // A shadow stack is dirty; without CET that counts for nothing.
-                bits[leaf] |= u64::from(mode >> 5) * Entry::D;
-                if mode & 32 != 0 && mode & 16 == 0 {
+                bits[leaf] = bits[leaf] & !Entry::D | u64::from(mode >> 5) * Entry::D;
+                if mode & 32 == 0 && mode & 16 == 0 {
                     continue;
                 }
                 let odd = mode & 16 != 0;

@@ -2,7 +2,7 @@
 
 use ringfence::base::{Access, PhysAddr, Ring, Seed, Stream, VirtAddr};
 use ringfence::machine::paging::TableMemory;
-use ringfence::machine::paging::x86_64::{ControlFlags, Controls, Entry, Request, Vendor};
+use ringfence::machine::paging::x86_64::{ControlFlags, Controls, Entry, Request, Vendor, Walker};
 use ringfence::oracles::by_the_book::Answer;
 use ringfence::oracles::compare;
 
@@ -54,7 +54,7 @@ fn request(draw: &mut Stream, controls: &Controls) -> Request {
 fn likely_entry(draw: &mut Stream) -> u64 {
     let odd = draw.word() & draw.word() & draw.word() & draw.word();
     let address = draw.word() & 0xf_ffff_f000 & !0x3fff_e000;
-    (Entry::P | Entry::RW | Entry::US | address) ^ odd
+    (Entry::P | Entry::RW | Entry::US | Entry::A | Entry::D | address) ^ odd
 }
 
 fn run(purpose: &str, cases: u32, entry: impl Fn(&mut Stream) -> u64) -> [u32; 3] {
@@ -86,4 +86,28 @@ fn on_likely_tables_both_walkers_agree() {
     let outcomes = run("likely", 400_000, likely_entry);
 
     assert!(outcomes.iter().all(|&count| count > 10_000), "{outcomes:?}");
+}
+
+#[test]
+fn walks_that_advance_together_find_what_each_finds_alone() {
+    let mut draw = Seed(0x7157).stream("together", 0);
+    let mut found_some = 0;
+    for _ in 0..4_000 {
+        let memory = Words(core::array::from_fn(|_| likely_entry(&mut draw)));
+        let controls = controls(&mut draw);
+        let walker = Walker::new(&controls, &request(&mut draw, &controls));
+        let len = draw.index(100);
+        let virts: Vec<_> = (0..len).map(|_| request(&mut draw, &controls).virt).collect();
+        let stale = PhysAddr::new(0x5a5a);
+        let mut together = vec![stale; len + 3];
+
+        walker.addresses(&memory, &virts, &mut together);
+
+        for (virt, found) in virts.iter().zip(&together) {
+            assert_eq!(*found, walker.address(&memory, *virt), "{virt} under {controls:x?}");
+            found_some += u32::from(found.is_some());
+        }
+        assert_eq!(together[len..], [stale; 3]);
+    }
+    assert!(found_some > 5_000, "only {found_some} translations");
 }

@@ -10,7 +10,8 @@ use crate::sparse::{Chain, ROOT, names};
 const ACCESSES: [Access; 3] = [Access::Read, Access::Write, Access::Execute];
 const RINGS: [Ring; 2] = [Ring::Kernel, Ring::User];
 const VIRT: VirtAddr = VirtAddr(0x0000_5a3c_1234_5678);
-const PERMISSIVE: u64 = Entry::P | Entry::RW | Entry::US;
+/// Marked too, since a `Walker` answers only where nothing is left to mark.
+const PERMISSIVE: u64 = Entry::P | Entry::RW | Entry::US | Entry::A | Entry::D;
 
 fn controls(flags: ControlFlags) -> Controls {
     Controls { cr3: ROOT, flags, ..Controls::default() }
@@ -111,6 +112,7 @@ fn accessed_and_dirty_bits_are_marked_by_the_book_from_every_start() {
         for start in 0..1 << 6 {
             let mut bits = permissive(leaf);
             for (level, entry) in bits.iter_mut().enumerate().skip(leaf) {
+                *entry &= !(Entry::A | Entry::D);
                 *entry |= (start >> (level - 1) & 1) * Entry::A;
             }
             bits[leaf] |= (start >> 5 & 1) * Entry::D;
@@ -165,7 +167,7 @@ fn shadow_stacks_and_implicit_accesses_are_judged_by_the_book() {
             let rights = pattern >> (2 * (level - 1));
             *entry |= (rights & 1) * Entry::RW + (rights >> 1 & 1) * Entry::US;
         }
-        bits[1] |= (pattern >> 8) * Entry::D;
+        bits[1] = bits[1] & !Entry::D | (pattern >> 8) * Entry::D;
         for mode in 0..1 << 6 {
             let flags = ControlFlags::from_bits(mode & 7)
                 | if mode & 8 != 0 { ControlFlags::CET } else { ControlFlags::NONE };

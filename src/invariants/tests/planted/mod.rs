@@ -314,7 +314,8 @@ fn liar(
     request: &Request,
 ) -> Result<Answer, Box<Disagreement>> {
     let (machine, book) = (oracles::compare(memory, controls, request)?, Answer::GeneralProtection);
-    Err(Box::new(Disagreement { request: *request, controls: *controls, machine, book }))
+    let (request, controls) = (*request, *controls);
+    Err(Box::new(Disagreement { request, controls, machine, walker: None, book }))
 }
 
 #[test]

@@ -6,6 +6,7 @@
 //! | [`entry`] | what do an entry's bits mean at its level? |
 //! | [`rights`] | does what is mapped permit what is asked? |
 //! | [`walk`](mod@walk) | where does the address lead? |
+//! | [`walker`] | where do many addresses lead, for one kind of access? |
 //! | [`marks`] | which accessed and dirty bits does that set? |
 //! | [`leaves`](mod@leaves) | what is mapped at all? |
 //! | [`exception`] | what is reported when it leads nowhere? |
@@ -17,6 +18,7 @@ pub mod leaves;
 pub mod marks;
 pub mod rights;
 pub mod walk;
+pub mod walker;
 
 pub use controls::{ControlFlags, Controls, Request, Vendor};
 pub use entry::{Entry, EntryKind, Level, Reserved};
@@ -25,3 +27,4 @@ pub use leaves::{Extent, Found, Next, TableUse, leaves};
 pub use marks::{Marks, apply};
 pub use rights::{Refusal, Rights, refusal};
 pub use walk::{Path, Reach, Step, Walk, lookup, path, walk};
+pub use walker::Walker;

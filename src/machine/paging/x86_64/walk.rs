@@ -156,7 +156,12 @@ pub fn walk(
         Err(Exception::PageFault { virt, code })
     };
     let mut path = Path::new(Level::top(controls));
-    let reach = match descend(memory, controls, virt, |step| path.push(step)) {
+    let mut in_all = u64::MAX;
+    let visit = |step: Step| {
+        path.push(step);
+        in_all &= step.entry.0;
+    };
+    let reach = match descend(memory, controls, virt, visit) {
         End::NotPresent => return page_fault(0),
         End::Reserved => return page_fault(PageFaultCode::P | PageFaultCode::RSVD),
         End::Page(reach) => reach,
@@ -167,6 +172,8 @@ pub fn walk(
         return page_fault(PageFaultCode::P | by_key);
     }
     let writes = request.access == Access::Write;
+    // Mostly everything is marked already.
+    let is_marked = in_all & Entry::A != 0 && (!writes || reach.leaf.has(Entry::D));
     Ok(Walk {
         address: reach.page.plus(virt.0 & (reach.size.bytes() - 1)),
         size: reach.size,
@@ -174,7 +181,7 @@ pub fn walk(
         global: reach.is_global(controls),
         key,
         leaf_is_dirty: writes || reach.leaf.has(Entry::D),
-        marks: Marks::of(&path, writes),
+        marks: if is_marked { Marks::default() } else { Marks::of(&path, writes) },
         path,
     })
 }

@@ -1,0 +1,284 @@
+//! Where do many addresses lead, for one kind of access?
+//!
+//! [`walk()`](super::walk()) works out for each access what the registers make of it. A [`Walker`]
+//! does so once, and then only has to say an address. Every check of the walk is kept: whether the
+//! address is canonical, presence and reserved bits at each level, rights, SMEP, SMAP, protection
+//! keys, shadow stacks. They fit into few instructions because entries with their grants inverted collect denials:
+//! an OR over all levels and one comparison at the end.
+//!
+//! What has more to say — an exception, or an accessed or dirty bit to set — ends here with `None`,
+//! and [`Walker::walk`] says it.
+
+mod batch;
+mod terms;
+
+use super::controls::{Controls, Request};
+use super::entry::Entry;
+use super::exception::Exception;
+use super::rights::Rights;
+use super::walk::{Reach, Walk, walk};
+use crate::base::{PhysAddr, VirtAddr};
+use crate::machine::paging::{PageSize, TableMemory};
+
+use terms::{Regime, Terms};
+
+/// An entry with P, R/W, U/S and A inverted: in an entry that grants everything these and XD are 0.
+#[inline(always)]
+const fn turned(entry: u64) -> u64 {
+    entry ^ (Entry::P | Entry::RW | Entry::US | Entry::A)
+}
+
+/// How much of a linear address is above an entry's offset in its table, at each level.
+const PML5: u32 = 45;
+const PML4: u32 = 36;
+const PDPT: u32 = 27;
+pub(in crate::machine) const PD: u32 = 18;
+pub(in crate::machine) const PT: u32 = 9;
+
+/// The entry for `virt` in the table at `table`, whose other bits don't count.
+#[inline(always)]
+pub(in crate::machine) const fn entry_at(table: u64, virt: VirtAddr, shift: u32) -> PhysAddr {
+    PhysAddr::truncated(table & Entry::ADDRESS | virt.0 >> shift & 0xff8)
+}
+
+/// Walks for one kind of access on one processor: everything but the address and the tables.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Walker {
+    regime: Regime,
+    terms: Terms,
+    controls: Controls,
+    /// Its address is of no meaning.
+    request: Request,
+}
+
+/// The tables down to a page directory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::machine) struct Above {
+    /// The table below, in the address field.
+    pub(in crate::machine) table: u64,
+    /// The turned entries so far, taken together: what they deny, in the places of R/W, U/S and XD.
+    pub(in crate::machine) denied: u64,
+}
+
+/// What an entry above the page table is to a walk.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::machine) enum Descent {
+    /// It names a table, and it is marked as accessed.
+    Table(Above),
+    /// It may map a large page; nothing of it is checked.
+    Large,
+    /// There is more to say than an address.
+    Ends,
+}
+
+impl Walker {
+    /// Walks for accesses like `request`, whose address does not count, on a processor with these
+    /// controls.
+    #[must_use]
+    pub const fn new(controls: &Controls, request: &Request) -> Self {
+        Self {
+            regime: Regime::new(controls),
+            terms: Terms::new(controls, request),
+            controls: *controls,
+            request: *request,
+        }
+    }
+
+    /// The controls it walks under.
+    #[must_use]
+    pub const fn controls(&self) -> &Controls {
+        &self.controls
+    }
+
+    /// Such an access at `virt`.
+    #[must_use]
+    pub const fn request(&self, virt: VirtAddr) -> Request {
+        Request { virt, ..self.request }
+    }
+
+    /// The full answer for `virt`, as [`walk()`](super::walk()) gives it.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn walk(&self, memory: &impl TableMemory, virt: VirtAddr) -> Result<Walk, Exception> {
+        walk(memory, &self.controls, &self.request(virt))
+    }
+
+    /// The physical address of `virt`, if the access is permitted and sets no accessed or dirty bit;
+    /// else `None`, and [`walk`](Self::walk) says what there is to say.
+    #[must_use]
+    #[inline(always)]
+    pub fn address(&self, memory: &impl TableMemory, virt: VirtAddr) -> Option<PhysAddr> {
+        self.reach_as(memory, virt, |reach| address_in(&reach, virt))
+    }
+
+    /// As [`address`](Self::address), with all that is known of the page.
+    #[must_use]
+    #[inline(always)]
+    pub fn reach(&self, memory: &impl TableMemory, virt: VirtAddr) -> Option<Reach> {
+        self.reach_as(memory, virt, |reach| reach)
+    }
+
+    /// What `answer` makes of it: where it is called the page's size is a constant, so that an
+    /// address is cheap to put together.
+    #[inline(always)]
+    fn reach_as<T>(
+        &self,
+        memory: &impl TableMemory,
+        virt: VirtAddr,
+        answer: impl Fn(Reach) -> T,
+    ) -> Option<T> {
+        let mut above = self.root(virt)?;
+        if self.regime.has_five_levels() {
+            above = self.below_fifth(memory, above, virt)?;
+        }
+        let above = self.below_upper(memory, above, virt, PML4)?;
+        let entry = memory.entry(entry_at(above.table, virt, PDPT));
+        let above = match self.descend(above, entry) {
+            Descent::Table(below) => below,
+            Descent::Large => return self.finish_gib(above.denied, entry).map(answer),
+            Descent::Ends => return None,
+        };
+        let entry = memory.entry(entry_at(above.table, virt, PD));
+        let above = match self.descend(above, entry) {
+            Descent::Table(below) => below,
+            Descent::Large => return self.finish(above.denied, entry, PageSize::Mib2).map(answer),
+            Descent::Ends => return None,
+        };
+        let entry = memory.entry(entry_at(above.table, virt, PT));
+        self.finish(above.denied, entry, PageSize::Kib4).map(answer)
+    }
+
+    /// Where the walk starts; `None` for an address that is not canonical.
+    #[inline(always)]
+    const fn root(&self, virt: VirtAddr) -> Option<Above> {
+        if self.regime.is_canonical(virt) {
+            Some(Above { table: self.regime.root(), denied: 0 })
+        } else {
+            None
+        }
+    }
+
+    /// A call of its own, so that the common walk of four levels keeps its registers.
+    #[inline(never)]
+    fn below_fifth(&self, memory: &impl TableMemory, root: Above, virt: VirtAddr) -> Option<Above> {
+        self.below_upper(memory, root, virt, PML5)
+    }
+
+    /// So is this, for the rarest page size.
+    #[inline(never)]
+    const fn finish_gib(&self, above: u64, leaf: u64) -> Option<Reach> {
+        self.finish(above, leaf, PageSize::Gib1)
+    }
+
+    /// The table that the PML5 or PML4 entry for `virt` names.
+    #[inline(always)]
+    fn below_upper(
+        &self,
+        memory: &impl TableMemory,
+        above: Above,
+        virt: VirtAddr,
+        shift: u32,
+    ) -> Option<Above> {
+        self.through_upper(above, memory.entry(entry_at(above.table, virt, shift)))
+    }
+
+    /// The table that this PML5 or PML4 entry names.
+    #[inline(always)]
+    const fn through_upper(&self, above: Above, entry: u64) -> Option<Above> {
+        let entry = turned(entry);
+        if entry & self.regime.upper == 0 {
+            Some(Above { table: entry, denied: above.denied | entry })
+        } else {
+            None
+        }
+    }
+
+    /// What this entry of a page-directory-pointer table or page directory leads to.
+    #[inline(always)]
+    pub(in crate::machine) const fn descend(&self, above: Above, entry: u64) -> Descent {
+        let entry = turned(entry);
+        if entry & self.regime.table == 0 {
+            Descent::Table(Above { table: entry, denied: above.denied | entry })
+        } else if entry & Entry::PS != 0 {
+            Descent::Large
+        } else {
+            Descent::Ends
+        }
+    }
+
+    /// Checks a leaf, and with what was denied above it the access.
+    /// Of what is above, only denials may be set beside a table's address: no reserved bit, no P, no A.
+    #[inline(always)]
+    pub(in crate::machine) const fn finish(
+        &self,
+        above: u64,
+        leaf: u64,
+        size: PageSize,
+    ) -> Option<Reach> {
+        // Below bit 12 of a large page's address field lies its PAT bit, 12, which is free.
+        let own = match size {
+            PageSize::Kib4 => 0,
+            PageSize::Mib2 | PageSize::Gib1 => (size.bytes() - 1) & !0x1fff,
+        };
+        if leaf & own != 0 || !self.terms.permit(above, leaf) {
+            return None;
+        }
+        let page = PhysAddr::truncated(leaf & Entry::ADDRESS & !(size.bytes() - 1));
+        let entry = Entry(leaf);
+        Some(Reach { page, size, rights: rights_below(above).through_leaf(entry), leaf: entry })
+    }
+
+    /// Which tables it walks, and how it reads them: walkers of which this is equal differ in the
+    /// access only.
+    #[inline(always)]
+    pub(in crate::machine) const fn space(&self) -> u64 {
+        self.regime.space
+    }
+
+    /// The entries above the page directory for `virt`, each shown to `visit`; in the end the page
+    /// directory, or a leaf of 1 GiB with where it lies.
+    pub(in crate::machine) fn above_directory(
+        &self,
+        memory: &impl TableMemory,
+        virt: VirtAddr,
+        mut visit: impl FnMut(PhysAddr),
+    ) -> (Descent, Above, PhysAddr) {
+        let ends = |above| (Descent::Ends, above, PhysAddr::truncated(0));
+        let nothing = Above { table: 0, denied: 0 };
+        let Some(mut above) = self.root(virt) else { return ends(nothing) };
+        let uppers: &[u32] = if self.regime.has_five_levels() { &[PML5, PML4] } else { &[PML4] };
+        for &shift in uppers {
+            let at = entry_at(above.table, virt, shift);
+            let Some(below) = self.through_upper(above, memory.entry(at)) else {
+                return ends(above);
+            };
+            visit(at);
+            above = below;
+        }
+        let at = entry_at(above.table, virt, PDPT);
+        let descent = self.descend(above, memory.entry(at));
+        if let Descent::Table(_) = descent {
+            visit(at);
+        }
+        (descent, above, at)
+    }
+}
+
+/// Where `virt` lies in the page it was found on.
+#[inline(always)]
+pub(in crate::machine) const fn address_in(reach: &Reach, virt: VirtAddr) -> PhysAddr {
+    PhysAddr::truncated(reach.page.raw() | virt.0 & (reach.size.bytes() - 1))
+}
+
+/// What turned entries leave of the rights that the root grants.
+#[inline(always)]
+const fn rights_below(denied: u64) -> Rights {
+    let granted = !denied;
+    let writable = granted & Entry::RW;
+    let user = (granted & Entry::US) >> 2;
+    let executable = (granted & Entry::XD) >> 61;
+    #[allow(clippy::cast_possible_truncation, reason = "three bits")]
+    Rights::from_bits((user | writable | executable) as u8)
+}
