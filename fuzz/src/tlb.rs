@@ -1,5 +1,6 @@
 //! What a processor may still use is exactly what was mapped since the last invalidation that covers
-//! it; and what its cache answers is one of these.
+//! it; and what its cache answers is one of these. What it remembers of upper levels is always what the
+//! tables say.
 //!
 //! The record is a plain set: after each step every address in use is translated by the book and what
 //! it leads to is noted; an invalidation removes what the manual says. What the bytes mean is said in
@@ -9,8 +10,12 @@ use std::collections::BTreeSet;
 
 use ringfence::base::{Access, PhysAddr, Ring, VirtAddr};
 use ringfence::machine::paging::TableMemory;
-use ringfence::machine::paging::x86_64::{Controls, Exception, Request, Rights, refusal, walk};
-use ringfence::machine::tlb::{Invalidation, MayHold, RootLoad, Tlb, WithdrawnKind};
+use ringfence::machine::paging::x86_64::{
+    Controls, Exception, Request, Rights, Walker, refusal, walk,
+};
+use ringfence::machine::tlb::{
+    Invalidation, MayHold, PagingStructureCache, RootLoad, Tlb, WithdrawnKind,
+};
 use ringfence::oracles::by_the_book::{self, Answer};
 use ringfence::scenario::fuzz_input::tlb::{TABLES, TlbStep, addresses, tlb_sequence};
 
@@ -116,6 +121,7 @@ struct Processor {
     controls: Controls,
     may_hold: MayHold,
     tlb: Tlb,
+    upper_levels: PagingStructureCache<4>,
     ever: BTreeSet<Seen>,
     hits: u32,
     /// Withdrawn translations held at once, at most.
@@ -132,6 +138,7 @@ impl Processor {
     fn store(&mut self, at: PhysAddr, entry: u64) {
         let old = std::mem::replace(&mut self.memory.0[word(at)], entry);
         self.may_hold.table_store(&self.memory, &self.controls, at, old, entry);
+        self.upper_levels.table_store(at);
     }
 
     fn load_root(&mut self, cr3: u64, load: RootLoad) {
@@ -145,6 +152,9 @@ impl Processor {
     }
 
     fn access(&mut self, request: &Request) {
+        let walker = Walker::new(&self.controls, request);
+        let kept = self.upper_levels.reach(&walker, &self.memory, request.virt);
+        assert_eq!(kept, walker.reach(&self.memory, request.virt), "{request:x?}");
         if let Some(address) = self.tlb.lookup(&self.controls, request) {
             self.hits += 1;
             let allowed = self.ever.iter().any(|seen| {
@@ -212,6 +222,7 @@ pub fn outcome(data: &[u8]) -> (usize, u32) {
         memory,
         controls,
         tlb: Tlb::default(),
+        upper_levels: PagingStructureCache::new(),
         ever: BTreeSet::new(),
         hits: 0,
         held_most: 0,

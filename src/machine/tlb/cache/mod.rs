@@ -1,6 +1,6 @@
 //! Which translation does a processor use now?
 //!
-//! A direct-mapped cache of 64 translations of 4 KiB. A large page is kept in pieces of 4 KiB, as
+//! A direct-mapped cache of translations of 4 KiB, 64 in a world. A large page is kept in pieces of 4 KiB, as
 //! the Intel SDM, volume 3A, "Details of TLB Use" allows; what must be dropped together is dropped
 //! together. There is no cache of upper-level entries here: a miss reads all levels, which is legal
 //! too. What a processor *could* do beyond that is [`MayHold`](super::MayHold).
@@ -8,13 +8,11 @@
 use super::invalidation::Invalidation;
 use crate::base::{Access, Page, PhysAddr, TraceHash, VirtAddr};
 use crate::machine::paging::PageSize;
-use crate::machine::paging::x86_64::{Controls, Request, Rights, Walk, refusal};
+use crate::machine::paging::x86_64::{Controls, Entry, Reach, Request, Rights, Walk, refusal};
 
 mod grants;
 
 pub use grants::Grants;
-
-const ENTRIES: usize = 64;
 
 // An entry is two words. Tag: page number in bits 63:12, PCID in 11:0. Value: frame in bits 51:12,
 // and below and above it:
@@ -27,30 +25,35 @@ const SIZE_SHIFT: u32 = 52;
 const FRAME: u64 = ((1 << 52) - 1) & !0xfff;
 const PCID: u64 = 0xfff;
 
-/// The translations one processor uses without asking the tables. Plain data of 1 KiB: a copy is a
-/// checkpoint.
+/// The cache of a processor of a world: 1 KiB, so that a copy is a cheap checkpoint.
+pub type Tlb = DirectMapped<64>;
+
+/// The translations one processor uses without asking the tables: a power of two of them, 16 bytes
+/// each. Plain data: a copy is a checkpoint.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Tlb {
+pub struct DirectMapped<const ENTRIES: usize> {
     entries: [[u64; 2]; ENTRIES],
     /// Whether a piece of a large page may be among them: only then are there entries to drop for
     /// an address that is not their own.
     has_pieces: bool,
 }
 
-impl Default for Tlb {
+impl<const ENTRIES: usize> Default for DirectMapped<ENTRIES> {
     fn default() -> Self {
+        const { assert!(ENTRIES.is_power_of_two(), "a slot is cut from a product") };
         Self { entries: [[0; 2]; ENTRIES], has_pieces: false }
     }
 }
 
-#[allow(clippy::cast_possible_truncation, reason = "six bits, as many as there are entries")]
+#[allow(clippy::cast_possible_truncation, reason = "as many bits as there are entries")]
 #[inline(always)]
-const fn slot(page: Page) -> usize {
+const fn slot<const ENTRIES: usize>(page: Page) -> usize {
     // Images, data and stacks lie at round distances: without mixing they would share few slots.
-    (page.0.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 58) as usize
+    let mixed = page.0.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(ENTRIES.trailing_zeros());
+    mixed as usize % ENTRIES
 }
 
-impl Tlb {
+impl<const ENTRIES: usize> DirectMapped<ENTRIES> {
     /// The physical address that is remembered for the request, if what is remembered permits it.
     ///
     /// `None` also for missing rights, and for a write through a leaf not yet dirty: the caller
@@ -60,7 +63,7 @@ impl Tlb {
     #[inline(always)]
     pub fn lookup(&self, controls: &Controls, request: &Request) -> Option<PhysAddr> {
         let virt = request.virt;
-        let [tag, value] = self.entries[slot(virt.page())];
+        let [tag, value] = self.entries[slot::<ENTRIES>(virt.page())];
         // Bits of the tag that differ. A global translation serves every PCID.
         let difference = tag ^ (virt.0 & !PCID | controls.pcid());
         let counts = if value & GLOBAL != 0 { !PCID } else { u64::MAX };
@@ -81,7 +84,7 @@ impl Tlb {
     #[must_use]
     #[inline(always)]
     pub fn hit(&self, virt: VirtAddr, granted: u16, writes: bool) -> Option<PhysAddr> {
-        let [tag, value] = self.entries[slot(virt.page())];
+        let [tag, value] = self.entries[slot::<ENTRIES>(virt.page())];
         let needed = if writes { VALID | DIRTY } else { VALID };
         let is_hit = tag == virt.0 & !PCID
             && value & needed == needed
@@ -105,13 +108,30 @@ impl Tlb {
             value |= GLOBAL;
         }
         self.has_pieces |= walk.size != PageSize::Kib4;
-        self.entries[slot(page)] = [page.start().0 | controls.pcid(), value];
+        self.entries[slot::<ENTRIES>(page)] = [page.start().0 | controls.pcid(), value];
+    }
+
+    /// Remembers what a [`Walker`](crate::machine::paging::x86_64::Walker) found for `virt`.
+    #[inline]
+    pub fn keep(&mut self, controls: &Controls, virt: VirtAddr, reach: &Reach) {
+        let page = virt.page();
+        let address = reach.page.plus(virt.0 & (reach.size.bytes() - 1));
+        let of = |is: bool, bit: u64| if is { bit } else { 0 };
+        let value = VALID
+            | u64::from(reach.rights.bits()) << RIGHTS_SHIFT
+            | of(reach.leaf.has(Entry::D), DIRTY)
+            | of(reach.is_global(controls), GLOBAL)
+            | u64::from(reach.leaf.key()) << KEY_SHIFT
+            | (reach.size as u64) << SIZE_SHIFT
+            | address.raw() & FRAME;
+        self.has_pieces |= reach.size != PageSize::Kib4;
+        self.entries[slot::<ENTRIES>(page)] = [page.start().0 | controls.pcid(), value];
     }
 
     /// Forgets what must be forgotten.
     pub fn invalidate(&mut self, invalidation: Invalidation) {
         let one = match invalidation.virt() {
-            Some(virt) if !self.has_pieces => Some(slot(virt.page())),
+            Some(virt) if !self.has_pieces => Some(slot::<ENTRIES>(virt.page())),
             _ => None,
         };
         let concerned = match one {
