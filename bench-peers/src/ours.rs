@@ -1,0 +1,169 @@
+//! This crate.
+
+use ringfence::base::{Access, PhysAddr, Ring, VirtAddr};
+use ringfence::machine::paging::TableMemory;
+use ringfence::machine::paging::x86_64::{ControlFlags, Controls, Request, Walker, walk};
+use ringfence::machine::tlb::{DirectMapped, Grants, PagingStructureCache};
+
+use crate::subject::{NOWHERE, Subject, Translate, TranslateMany, many, single};
+use crate::tables::Tables;
+
+/// Table memory as a user would provide it: a slice, and nothing outside of it.
+#[derive(Clone, Copy)]
+pub(crate) struct Words<'a>(pub(crate) &'a [u64]);
+
+impl TableMemory for Words<'_> {
+    #[inline(always)]
+    fn entry(&self, at: PhysAddr) -> u64 {
+        self.0.get((at.raw() / 8) as usize).copied().unwrap_or(0)
+    }
+}
+
+/// A 64-bit kernel's settings: everything that can refuse an access to these tables is on.
+pub(crate) fn controls() -> Controls {
+    let flags = ControlFlags::WP
+        | ControlFlags::NXE
+        | ControlFlags::SMEP
+        | ControlFlags::SMAP
+        | ControlFlags::PGE;
+    Controls { cr3: Tables::ROOT, flags, ..Controls::default() }
+}
+
+pub(crate) fn walker() -> Walker {
+    Walker::new(&controls(), &Request::new(VirtAddr(0), Access::Read, Ring::User))
+}
+
+pub(crate) fn raw(address: Option<PhysAddr>) -> u64 {
+    address.map_or(NOWHERE, PhysAddr::raw)
+}
+
+pub(crate) fn all(tables: Tables) -> Vec<Box<dyn Subject>> {
+    let memory = Words(tables.words());
+    let (controls, walker) = (controls(), walker());
+    vec![
+        single("ours: walk, full answer", FullWalk { memory, controls }),
+        single("ours: Walker", OneByOne { memory, walker }),
+        many("ours: Walker, 32 together", Together { memory, walker }),
+        single("ours: upper levels, 1,024", UpperLevels::<1024>::new(memory)),
+        single("ours: upper levels, 32,768", UpperLevels::<32768>::new(memory)),
+        single("ours: Tlb, 64", Translations::<64>::new(memory)),
+        single("ours: Tlb, 4,096", Translations::<4096>::new(memory)),
+    ]
+}
+
+/// The walk with everything it can say: rights, entries read, bits to set.
+struct FullWalk {
+    memory: Words<'static>,
+    controls: Controls,
+}
+
+impl Translate for FullWalk {
+    #[inline(always)]
+    fn translate(&mut self, virt: u64) -> u64 {
+        let request = Request::new(VirtAddr(virt), Access::Read, Ring::User);
+        walk(&self.memory, &self.controls, &request).map_or(NOWHERE, |walk| walk.address.raw())
+    }
+}
+
+struct OneByOne {
+    memory: Words<'static>,
+    walker: Walker,
+}
+
+impl Translate for OneByOne {
+    #[inline(always)]
+    fn translate(&mut self, virt: u64) -> u64 {
+        raw(self.walker.address(&self.memory, VirtAddr(virt)))
+    }
+}
+
+struct Together {
+    memory: Words<'static>,
+    walker: Walker,
+}
+
+impl TranslateMany for Together {
+    fn translate(&mut self, virts: &[u64], found: &mut [u64]) {
+        let mut asked = [VirtAddr(0); 32];
+        let mut answered = [None; 32];
+        for (virts, found) in virts.chunks(32).zip(found.chunks_mut(32)) {
+            for (asked, &virt) in asked.iter_mut().zip(virts) {
+                *asked = VirtAddr(virt);
+            }
+            self.walker.addresses(&self.memory, &asked[..virts.len()], &mut answered);
+            for (found, &answer) in found.iter_mut().zip(&answered) {
+                *found = raw(answer);
+            }
+        }
+    }
+}
+
+/// Upper levels are remembered, leaves are read.
+pub(crate) struct UpperLevels<const REGIONS: usize> {
+    memory: Words<'static>,
+    walker: Walker,
+    cache: PagingStructureCache<REGIONS>,
+}
+
+impl<const REGIONS: usize> UpperLevels<REGIONS> {
+    fn new(memory: Words<'static>) -> Self {
+        Self { memory, walker: walker(), cache: PagingStructureCache::new() }
+    }
+}
+
+impl<const REGIONS: usize> Translate for UpperLevels<REGIONS> {
+    #[inline(always)]
+    fn translate(&mut self, virt: u64) -> u64 {
+        raw(self.cache.address(&self.walker, &self.memory, VirtAddr(virt)))
+    }
+}
+
+/// Translations are remembered; a miss walks the tables.
+pub(crate) struct Translations<const ENTRIES: usize> {
+    memory: Words<'static>,
+    pub(crate) cached: Cached<ENTRIES>,
+}
+
+/// What does not depend on whose memory it is.
+pub(crate) struct Cached<const ENTRIES: usize> {
+    controls: Controls,
+    walker: Walker,
+    granted: u16,
+    pub(crate) tlb: Box<DirectMapped<ENTRIES>>,
+}
+
+impl<const ENTRIES: usize> Cached<ENTRIES> {
+    pub(crate) fn new() -> Self {
+        let controls = controls();
+        let granted = Grants::new(&controls).of(Access::Read, Ring::User, false);
+        Self { controls, walker: walker(), granted, tlb: Box::default() }
+    }
+
+    #[inline(always)]
+    pub(crate) fn translate(&mut self, memory: &Words<'_>, virt: VirtAddr) -> u64 {
+        match self.tlb.hit(virt, self.granted, false) {
+            Some(found) => found.raw(),
+            None => self.miss(memory, virt),
+        }
+    }
+
+    #[inline(never)]
+    fn miss(&mut self, memory: &Words<'_>, virt: VirtAddr) -> u64 {
+        let Some(reach) = self.walker.reach(memory, virt) else { return NOWHERE };
+        self.tlb.keep(&self.controls, virt, &reach);
+        reach.page.raw() | virt.0 & (reach.size.bytes() - 1)
+    }
+}
+
+impl<const ENTRIES: usize> Translations<ENTRIES> {
+    fn new(memory: Words<'static>) -> Self {
+        Self { memory, cached: Cached::new() }
+    }
+}
+
+impl<const ENTRIES: usize> Translate for Translations<ENTRIES> {
+    #[inline(always)]
+    fn translate(&mut self, virt: u64) -> u64 {
+        self.cached.translate(&self.memory, VirtAddr(virt))
+    }
+}
