@@ -20,43 +20,21 @@ const COMMANDS: [&str; 8] =
 
 /// The scenario built in under this name, or in this file.
 pub(super) fn scenario(name: &str) -> Result<Scenario, Failure> {
-    let vocabulary = Vocabulary::default();
+    let vocabulary = vocabulary();
     let read = if let Some(builtin) = library::find(name) {
         Scenario::from_toml(&format!("{name}.toml"), builtin.text, &vocabulary)
     } else {
         Scenario::from_bytes_of(name, &bytes(name)?, &vocabulary)
     };
-    let scenario = read.map_err(|errors| Failure::Mistake(errors.to_string()))?;
-    let expect = scenario.expect.as_ref();
-    if let Some(class) = expect.and_then(|expect| expect.class.as_deref()) {
-        let known: Vec<&str> = Class::ALL.iter().map(|known| known.name()).collect();
-        is_known(name, "class", "classes", class, &known)?;
-    }
-    let invariants = invariants::Registry::all();
-    let known = invariants.iter().map(|invariant| invariant.name());
-    let known: Vec<&str> = known.chain([CONTAINED, SURVIVES]).collect();
-    for violated in expect.map_or(&[][..], |expect| &expect.violated) {
-        is_known(name, "guarantee", "invariants", violated, &known)?;
-    }
-    Ok(scenario)
+    read.map_err(|errors| Failure::Mistake(errors.to_string()))
 }
 
-/// Refuses an expectation that names what there is not.
-fn is_known(
-    file: &str,
-    sort: &str,
-    listing: &str,
-    name: &str,
-    known: &[&str],
-) -> Result<(), Failure> {
-    if known.contains(&name) {
-        return Ok(());
-    }
-    let remedy = match nearest(name, known.iter().copied()) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None => format!("`ringfence list {listing}` names all of them"),
-    };
-    Err(Failure::mistake(format!("{file}: it expects the unknown {sort} `{name}`"), remedy))
+/// Every name that a file may use.
+fn vocabulary() -> Vocabulary {
+    let invariants = invariants::Registry::all();
+    let names = invariants.iter().map(|invariant| invariant.name());
+    let guarantees: Vec<&str> = names.chain([CONTAINED, SURVIVES]).collect();
+    Vocabulary::default().expecting(Class::ALL.iter().map(|class| class.name()), guarantees)
 }
 
 /// Threads: as many as were asked for, or as there are processors.

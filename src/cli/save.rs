@@ -13,11 +13,14 @@ impl Folder {
     /// Makes the folder if need be and tries whether it takes files, before any work is done for it.
     pub(super) fn prepare(path: &Path) -> Result<Self, Failure> {
         let folder = Self(path.to_owned());
-        let probe = path.join(".ringfence-probe");
-        fs::create_dir_all(path)
-            .and_then(|()| fs::write(&probe, b"?"))
-            .and_then(|()| fs::remove_file(&probe))
-            .map_err(|error| folder.unwritable(&error))?;
+        let probe = path.join(format!(".ringfence-probe-{}", std::process::id()));
+        let tried = fs::create_dir_all(path).and_then(|()| {
+            let written = put(&probe, "?");
+            // On a full disk the file is there without its content.
+            let removed = fs::remove_file(&probe);
+            written.and(removed)
+        });
+        tried.map_err(|error| folder.unwritable(&error))?;
         Ok(folder)
     }
 

@@ -16,7 +16,9 @@ use crate::world::directory::{Directory, Part, Target};
 
 pub use heavy_tail::HeavyTail;
 pub use parameters::{Crash, Operator, Parameters};
-pub use plan::{At, PlannedFault, Reached, Wanted, blind, is_point, plan_at, planned_at};
+pub use plan::{
+    At, PlannedFault, Reached, Wanted, blind, is_point, plan_at, planned_at, point_names,
+};
 
 /// Whether a fault is legal disorder or a defect.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]

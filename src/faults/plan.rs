@@ -86,6 +86,12 @@ impl PlannedFault {
     }
 }
 
+/// The names of all injection points.
+#[must_use]
+pub fn point_names() -> Vec<&'static str> {
+    PointKind::ALL.iter().map(|point| point.name()).collect()
+}
+
 /// Whether there is an injection point of this name.
 #[must_use]
 pub fn is_point(name: &str) -> bool {

@@ -1,5 +1,8 @@
 //! What a scenario's fields mean taken together.
 
+use super::form::{
+    BOOTS_MAX, CONTENT_MAX, FRAMES, NTH_MAX, PAGE_WORDS, PROCESSORS_MAX, SELF_MAP_SLOTS, STEPS_MAX,
+};
 use super::problem::{Problem, Problems, Step};
 use super::{Scenario, Vocabulary};
 use crate::kernel::layout::{ACTIONS_MAX, address};
@@ -8,18 +11,8 @@ use crate::world::action::{Action, LENGTH_MAX, PRIVATE_WORDS, SLOTS_MAX};
 use crate::world::configuration::{Component, Home};
 use crate::world::directory::Directory;
 
-/// Steps of a run at most: minutes, not hours.
-const STEPS_MAX: u64 = 10_000_000;
-/// Boots at most.
-const BOOTS_MAX: u64 = 16;
 /// Characters of a name at most.
 const NAME_MAX: usize = 40;
-/// Words of a page.
-const PAGE_WORDS: u64 = 512;
-/// The highest number a fault's trigger counts to.
-const NTH_MAX: u64 = 1_000_000_000;
-/// Content that a parser can be given at most: TOML's integers are signed.
-const CONTENT_MAX: u64 = i64::MAX as u64;
 /// Kernel stacks that are not for processes: idle threads and the system's own.
 const SYSTEM_STACKS: u64 = 5;
 
@@ -55,6 +48,7 @@ impl Scenario {
                 Some("add a `[[component]]`".to_owned());
         }
         self.check_counts(&mut problems);
+        self.check_expectation(vocabulary, &mut problems);
         for (number, component) in components.iter().enumerate() {
             self.check_component(number, component, vocabulary, &mut problems);
         }
@@ -69,9 +63,10 @@ impl Scenario {
         let world = &self.configuration;
         let machine = &world.machine;
         let at = |name: &str| path!["machine", name];
-        problems.range(at("processors"), machine.processors.into(), 1, 4);
-        problems.range(at("frames"), machine.frames.into(), 384, 1024);
-        problems.range(at("self-map-slot"), machine.self_map_slot.into(), 256, 511);
+        problems.range(at("processors"), machine.processors.into(), 1, PROCESSORS_MAX);
+        problems.range(at("frames"), machine.frames.into(), FRAMES.0, FRAMES.1);
+        let (first, last) = SELF_MAP_SLOTS;
+        problems.range(at("self-map-slot"), machine.self_map_slot.into(), first, last);
         let taken = [address::SYSTEM, address::POOL].map(|virt| virt >> 39 & 511);
         if taken.contains(&machine.self_map_slot.into()) {
             let what = format!("self-map slot {} is the system's own", machine.self_map_slot);
@@ -96,6 +91,26 @@ impl Scenario {
                 && world.weaknesses[..number].contains(name)
             {
                 problems.add(here, format!("weakness `{name}` is planted already"));
+            }
+        }
+    }
+
+    /// What is expected of it has a name, where the vocabulary knows names of such.
+    fn check_expectation(&self, vocabulary: &Vocabulary, problems: &mut Problems) {
+        fn texts(names: &[String]) -> Vec<&str> {
+            names.iter().map(String::as_str).collect()
+        }
+        let Some(expect) = &self.expect else { return };
+        let (classes, guarantees) = (texts(&vocabulary.classes), texts(&vocabulary.guarantees));
+        if let Some(class) = expect.class.as_deref()
+            && !classes.is_empty()
+        {
+            problems.known(path!["expect", "class"], "class", class, classes);
+        }
+        for (number, violated) in expect.violated.iter().enumerate() {
+            if !guarantees.is_empty() {
+                let here = path!["expect", "violated", number];
+                problems.known(here, "guarantee", violated, guarantees.clone());
             }
         }
     }

@@ -26,9 +26,9 @@ pub struct ScenarioError {
     width: usize,
 }
 
-/// Every mistake found in a scenario's text; never empty.
+/// The mistakes found in a scenario's text, never none; and how many more there are.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct ScenarioErrors(pub Vec<ScenarioError>);
+pub struct ScenarioErrors(pub Vec<ScenarioError>, pub usize);
 
 impl ScenarioError {
     /// A mistake at these bytes of a text.
@@ -103,6 +103,9 @@ impl fmt::Display for ScenarioErrors {
                 f.write_str("\n\n")?;
             }
             error.fmt(f)?;
+        }
+        if self.1 > 0 {
+            write!(f, "\n\nerror: {} more mistakes; mend these first", self.1)?;
         }
         Ok(())
     }

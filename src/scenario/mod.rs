@@ -6,11 +6,13 @@
 
 mod check;
 mod error;
+mod form;
 pub mod fuzz_input;
 pub mod generate;
 pub mod library;
 mod problem;
 mod read;
+mod shape;
 #[cfg(any(test, feature = "proptest"))]
 pub mod strategies;
 mod vocabulary;

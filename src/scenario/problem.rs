@@ -75,7 +75,7 @@ impl Problems {
                 Step::Item(_) => None,
             });
             let what = format!("{} {value} is out of range", name.unwrap_or_default());
-            self.add(path, what).expected = Some(format!("{least} to {most}"));
+            self.add(path, what).expected = Some(format!("a whole number, {least} to {most}"));
         }
     }
 

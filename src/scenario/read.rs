@@ -10,15 +10,18 @@ use serde::Deserialize;
 use toml::de::{DeTable, DeValue};
 
 use super::check::unknown;
+use super::form::{ACTIONS, TOP};
 use super::problem::Step;
+use super::shape::misfits;
 use super::{Expectation, FORMAT, Scenario, ScenarioError, ScenarioErrors, Vocabulary};
 use crate::base::nearest;
 use crate::faults::{PlannedFault, is_point};
-use crate::world::Action;
 use crate::world::configuration::{Component, Configuration, MachineConfiguration, hex};
 
 /// Bytes of a scenario's text at most.
 const BYTES_MAX: usize = 1 << 20;
+/// Mistakes that are told of one text; who has made more mends these first.
+const TOLD_MAX: usize = 20;
 
 /// A scenario as it is written.
 #[derive(Deserialize)]
@@ -48,23 +51,6 @@ struct Written {
     fault: Vec<PlannedFault>,
     expect: Option<Expectation>,
 }
-
-/// Names of the fields at the top.
-const FIELDS: [&str; 13] = [
-    "format",
-    "name",
-    "about",
-    "sources",
-    "published",
-    "schedule",
-    "steps-max",
-    "boots-max",
-    "weaknesses",
-    "machine",
-    "component",
-    "fault",
-    "expect",
-];
 
 fn steps_max() -> u64 {
     Configuration::default().steps_max
@@ -99,11 +85,10 @@ impl Scenario {
             let text = String::from_utf8_lossy(&bytes[..at.min(bytes.len())]);
             let mut error = ScenarioError::new(file, &text, text.len()..text.len(), what);
             error.remedy = Some(remedy.to_owned());
-            ScenarioErrors(vec![error])
+            ScenarioErrors(vec![error], 0)
         };
         if bytes.len() > BYTES_MAX {
-            let what =
-                format!("{} bytes are too many; a scenario has at most {BYTES_MAX}", bytes.len());
+            let what = format!("this is too large: a scenario has at most {BYTES_MAX} bytes");
             return Err(wrong(0, what, "is this the file you meant?"));
         }
         match core::str::from_utf8(bytes) {
@@ -126,7 +111,7 @@ impl Scenario {
         text: &str,
         vocabulary: &Vocabulary,
     ) -> Result<Self, ScenarioErrors> {
-        let one = |error| Err(ScenarioErrors(vec![error]));
+        let one = |error| Err(ScenarioErrors(vec![error], 0));
         let document = match DeTable::parse(text) {
             Ok(document) => document,
             Err(error) => return one(told(file, text, &error)),
@@ -134,9 +119,19 @@ impl Scenario {
         if let Err(error) = check_format(file, text, document.get_ref(), vocabulary) {
             return one(*error);
         }
+        let mut found: Vec<Found> = misfits(document.get_ref())
+            .into_iter()
+            .map(|misfit| Found {
+                bytes: misfit.bytes,
+                what: misfit.what,
+                expected: misfit.expected,
+                remedy: misfit.remedy,
+            })
+            .collect();
         let written: Written = match toml::from_str(text) {
             Ok(written) => written,
-            Err(error) => return one(told(file, text, &error)),
+            Err(error) if found.is_empty() => return one(told(file, text, &error)),
+            Err(_) => return Err(all_told(file, text, found)),
         };
         let scenario = Self {
             name: written.name,
@@ -154,40 +149,82 @@ impl Scenario {
             plan: written.fault,
             expect: written.expect,
         };
-        let errors: Vec<_> = scenario
-            .check(vocabulary)
-            .into_iter()
-            .map(|problem| {
-                let bytes = find(document.get_ref(), &problem.path);
-                let mut error = ScenarioError::new(file, text, bytes, problem.what);
-                error.expected = problem.expected;
-                error.remedy = problem.remedy;
-                error
-            })
-            .collect();
-        if errors.is_empty() { Ok(scenario) } else { Err(ScenarioErrors(errors)) }
+        for problem in scenario.check(vocabulary) {
+            let bytes = find(document.get_ref(), &problem.path);
+            // What is out of form is not told again, there or of what it is a part.
+            let is_within =
+                |one: &Found| bytes.start <= one.bytes.start && one.bytes.end <= bytes.end;
+            if !found.iter().any(is_within) {
+                found.push(Found {
+                    bytes,
+                    what: problem.what,
+                    expected: problem.expected,
+                    remedy: problem.remedy,
+                });
+            }
+        }
+        if found.is_empty() { Ok(scenario) } else { Err(all_told(file, text, found)) }
     }
 }
 
-/// A mistake the TOML reader found, with the nearest name where a name is unknown.
+/// A mistake at some bytes of the text.
+struct Found {
+    bytes: Range<usize>,
+    what: String,
+    expected: Option<String>,
+    remedy: Option<String>,
+}
+
+/// The first mistakes in the order of the text.
+fn all_told(file: &str, text: &str, mut found: Vec<Found>) -> ScenarioErrors {
+    found.sort_by_key(|one| one.bytes.start);
+    let more = found.len().saturating_sub(TOLD_MAX);
+    let told = found.into_iter().take(TOLD_MAX).map(|one| {
+        let mut error = ScenarioError::new(file, text, one.bytes, one.what);
+        error.expected = one.expected;
+        error.remedy = one.remedy;
+        error
+    });
+    ScenarioErrors(told.collect(), more)
+}
+
+/// A mistake the TOML reader found, or a text that stands for something and doesn't.
 fn told(file: &str, text: &str, error: &toml::de::Error) -> ScenarioError {
     let mut bytes = error.span().unwrap_or(0..0);
     let message = error.message().to_owned();
-    let mut parts = message.splitn(2, ", expected ");
-    let what = parts.next().unwrap_or_default().to_owned();
-    let expected = parts.next().map(str::to_owned);
+    let (what, expected) = ["; there are ", ", expected "]
+        .iter()
+        .find_map(|split| message.split_once(split))
+        .map_or((&*message, None), |(what, expected)| (what, Some(expected)));
+    let is_list = message.contains("; there are ");
+    let mut what = what.to_owned();
+    let mut expected = expected.map(|expected| match expected {
+        // The words of a grammar.
+        "literal string" => "a text between quotes, a number, true or false".to_owned(),
+        "non-double-quote visible characters, `\\`" => "a visible character".to_owned(),
+        list if is_list => format!("one of {list}"),
+        other => other.to_owned(),
+    });
     let mut remedy = None;
     if let Some(name) = what.split('`').nth(1)
         && what.starts_with("unknown ")
     {
         bytes = narrowed(text, bytes, name);
-        let known: Vec<&str> =
-            expected.as_deref().unwrap_or_default().split('`').skip(1).step_by(2).collect();
-        remedy = nearest(name, known).map(|near| format!("did you mean `{near}`?"));
+        let known = expected.as_deref().unwrap_or_default().trim_start_matches("one of ");
+        remedy = nearest(name, known.split(", ").map(|word| word.trim_matches('`')))
+            .map(|near| format!("did you mean `{near}`?"));
+    } else if what == "duplicate key" {
+        let name = text.get(bytes.clone()).unwrap_or_default();
+        what = format!("`{name}` stands here a second time");
+        remedy = Some("leave one of them out; tables that may repeat have [[ and ]]".to_owned());
+    } else if what.contains("recurs") {
+        what = "this is nested too deeply".to_owned();
+        expected = Some("lists in lists or tables in tables, at most four levels".to_owned());
     }
     let mut told = ScenarioError::new(file, text, bytes, what);
     told.expected = expected;
-    told.remedy = remedy;
+    let whole = "`ringfence explain standard` shows a whole scenario as it is written";
+    told.remedy = Some(remedy.unwrap_or_else(|| whole.to_owned()));
     told
 }
 
@@ -271,7 +308,7 @@ fn also_unresolved(
 /// What a text of another format names that is not known here.
 fn unresolved(document: &DeTable<'_>, vocabulary: &Vocabulary) -> Vec<String> {
     let mut lost = Vec::new();
-    for key in document.keys().filter(|key| !FIELDS.contains(&&**key.get_ref())) {
+    for key in document.keys().filter(|key| !TOP.iter().any(|field| field.name == *key.get_ref())) {
         lost.push(format!("there is no field `{}`", key.get_ref()));
     }
     let of_tables = |table: &str, field: &str| -> Vec<String> {
@@ -346,9 +383,7 @@ fn lost_actions(document: &DeTable<'_>) -> Vec<String> {
             let name =
                 action.get_ref().as_table().and_then(|action| action.get("do")?.get_ref().as_str());
             let Some(name) = name else { continue };
-            // Without its fields it is never read; what is wrong with a known one is a field.
-            let alone = toml::from_str::<Action>(&format!("do = {name:?}"));
-            let is_unknown = alone.is_err_and(|error| error.message().contains("unknown variant"));
+            let is_unknown = ACTIONS.iter().all(|(known, _)| *known != name);
             let what = format!("there is no action `{name}`");
             if is_unknown && !lost.contains(&what) {
                 lost.push(what);

@@ -85,7 +85,7 @@ fn each_mistake_is_found_where_it_is() {
         ("\"editor\"", "\"nic\"", 17, "two components named `nic`"),
         ("\"editor\"", "\"Editor\"", 9, "no name for a component"),
         ("\"editor\"", "\"kernel\"", 9, "part of every world"),
-        ("\"application\"", "\"aplication\"", 10, "unknown variant `aplication`"),
+        ("\"application\"", "\"aplication\"", 10, "unknown home `aplication`"),
         ("slot = 0", "slot = 16", 12, "slot 16 is out of range"),
         ("slot = 0", "slt = 0", 12, "unknown field `slt`"),
         ("word = 3", "word = 128", 13, "word 128 is out of range"),
@@ -97,7 +97,7 @@ fn each_mistake_is_found_where_it_is() {
         ("who = \"nic\"", "who = \"nick\"", 23, "unknown principal `nick`"),
         ("who = \"nic\"", "who = \"transfer-device\"", 24, "never reaches a point `store`"),
         ("point = \"store\"", "point = \"interrupt\"", 24, "never reaches a point `interrupt`"),
-        ("point = \"store\"", "point = \"stor\"", 24, "unknown variant `stor`"),
+        ("point = \"store\"", "point = \"stor\"", 24, "unknown point `stor`"),
         ("point = \"store\"", "point = \"load\"", 24, "can't strike at a point `load`"),
         ("nth = 3", "nth = 0", 24, "nth 0 is out of range"),
         ("offset = \"0x8\"", "offset = \"8\"", 25, "hexadecimal"),
@@ -107,7 +107,7 @@ fn each_mistake_is_found_where_it_is() {
         let found = errors(&changed(from, to));
         let hit = found.iter().any(|error| error.line == *line && error.what.contains(what));
         // A component that is renamed is missed elsewhere; what counts is that the mistake is told.
-        let told = ScenarioErrors(found).to_string();
+        let told = ScenarioErrors(found, 0).to_string();
         assert!(hit || to.contains("nicc\"") && told.contains("nicc"), "{to}:\n{told}");
     }
 }

@@ -15,6 +15,10 @@ pub struct Vocabulary {
     pub hosted_drivers: Vec<String>,
     /// Weaknesses.
     pub weaknesses: Vec<String>,
+    /// Classes of outcome that may be expected; none: whichever, for this layer doesn't know them.
+    pub classes: Vec<String>,
+    /// Guarantees that may be expected to be violated; none: whichever.
+    pub guarantees: Vec<String>,
     /// Routines, each with the driver whose code it is in, if any.
     pub routines: Vec<(Option<String>, String)>,
 }
@@ -34,11 +38,25 @@ impl Vocabulary {
             kernel_drivers: drivers.kernel.iter().map(|driver| driver.name.to_owned()).collect(),
             hosted_drivers: drivers.hosted.iter().map(|driver| driver.name.to_owned()).collect(),
             weaknesses: WEAKNESSES.iter().map(|(name, ..)| (*name).to_owned()).collect(),
+            classes: Vec::new(),
+            guarantees: Vec::new(),
             routines: drivers
                 .routines()
                 .into_iter()
                 .map(|(driver, routine)| (driver.map(str::to_owned), routine.to_owned()))
                 .collect(),
         }
+    }
+
+    /// With the names that an expectation may use.
+    #[must_use]
+    pub fn expecting<'a>(
+        mut self,
+        classes: impl IntoIterator<Item = &'a str>,
+        guarantees: impl IntoIterator<Item = &'a str>,
+    ) -> Self {
+        self.classes = classes.into_iter().map(str::to_owned).collect();
+        self.guarantees = guarantees.into_iter().map(str::to_owned).collect();
+        self
     }
 }

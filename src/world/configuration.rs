@@ -12,7 +12,7 @@ use super::action::Action;
 pub struct MachineConfiguration {
     /// Processors, 1 to 4.
     pub processors: u8,
-    /// Frames of 4 KiB, 384 to 2048.
+    /// Frames of 4 KiB, 384 to 1024.
     pub frames: u16,
     /// CR4.SMEP: kernel mode cannot execute user pages.
     pub smep: bool,

@@ -1,0 +1,368 @@
+//! Whatever is wrong with a file or a place to write to is told once, where it is and how to mend it;
+//! the exit code is 2 and nothing is left half-written.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+const WHOLE: &str = r#"format = 1
+name = "small"
+schedule = "0x1"
+steps-max = 1000
+weaknesses = ["no-probe"]
+
+[machine]
+processors = 2
+smep = true
+clock-interval = 200
+
+[[component]]
+name = "editor"
+home = "application"
+actions = [
+    { do = "open", device = "nic", access = 3, slot = 0 },
+    { do = "load", word = 3 },
+    { do = "system-call", service = 9, arguments = ["0x4"] },
+]
+
+[[component]]
+name = "nic"
+home = "kernel-driver"
+driver = "transfer"
+
+[[fault]]
+kind = "wild-write"
+who = "nic"
+at = { point = "store", nth = 3 }
+parameters = { operator = "offset", offset = "0x8" }
+
+[expect]
+class = "dormant"
+bug-check = "0x50"
+"#;
+
+/// What is changed, into what, the line and column that are told, and what the message says.
+type Mistake = (&'static str, &'static str, (usize, usize), &'static str);
+
+const MISTAKES: &[Mistake] = &[
+    // Numbers: negative, too large, beyond 64 and 127 bits, fractions, other types.
+    ("processors = 2", "processors = -1", (8, 14), "a whole number, 1 to 4"),
+    ("processors = 2", "processors = 300", (8, 14), "a whole number, 1 to 4"),
+    ("processors = 2", "processors = 99999999999999999999", (8, 14), "a whole number, 1 to 4"),
+    (
+        "processors = 2",
+        "processors = 999999999999999999999999999999999999999999",
+        (8, 14),
+        "a whole number, 1 to 4",
+    ),
+    ("processors = 2", "processors = 2.5", (8, 14), "a number with a fraction"),
+    ("processors = 2", "processors = nan", (8, 14), "a whole number, 1 to 4"),
+    ("processors = 2", "processors = \"2\"", (8, 14), "leave out the quotes: 2"),
+    ("processors = 2", "processors = [2]", (8, 14), "holds a list"),
+    ("processors = 2", "processors = { many = 2 }", (8, 14), "holds a table"),
+    ("processors = 2", "processors = 2024-01-01", (8, 14), "holds a date"),
+    ("smep = true", "smep = 1", (9, 8), "true or false"),
+    ("smep = true", "smep = \"true\"", (9, 8), "leave out the quotes: true"),
+    ("smep = true", "smep = yes", (9, 8), "between quotes"),
+    ("clock-interval = 200", "clock-interval = 20", (10, 18), "50 to 4294967295"),
+    ("clock-interval = 200", "clock-interval = 5000000000", (10, 18), "0 to 4294967295"),
+    ("steps-max = 1000", "steps-max = -5", (4, 13), "a whole number, 1 to 10000000"),
+    ("steps-max = 1000", "steps-max = 1e3", (4, 13), "a whole number, 1 to 10000000"),
+    ("steps-max = 1000", "steps-max = 100000000", (4, 13), "a whole number, 1 to 10000000"),
+    ("nth = 3", "nth = -3", (29, 31), "a whole number, 1 to 1000000000"),
+    ("nth = 3", "nth = 3.0", (29, 31), "a number with a fraction"),
+    ("nth = 3", "nth = \"third\"", (29, 31), "holds a text"),
+    // In actions, where the reader of fields no longer knows the place.
+    ("slot = 0", "slot = 300", (16, 55), "a whole number, 0 to 15"),
+    ("slot = 0", "slot = -1", (16, 55), "a whole number, 0 to 15"),
+    ("slot = 0", "slot = \"0\"", (16, 55), "leave out the quotes: 0"),
+    ("slot = 0", "slot = 0.5", (16, 55), "a whole number, 0 to 15"),
+    (", slot = 0", "", (16, 5), "`slot` is missing"),
+    ("slot = 0", "slto = 0", (16, 48), "did you mean `slot`?"),
+    ("word = 3", "word = 70000", (17, 27), "a whole number, 0 to 127"),
+    ("word = 3", "word = 3, value = \"0x1\"", (17, 30), "unknown field `value`"),
+    ("do = \"load\", ", "", (17, 5), "an action without `do`"),
+    ("do = \"load\"", "do = 3", (17, 12), "holds a whole number"),
+    ("do = \"load\"", "do = \"laod\"", (17, 12), "did you mean `load`?"),
+    ("access = 3", "access = \"write\"", (16, 45), "a whole number, 0 to 255"),
+    ("service = 9", "service = 256", (18, 37), "a whole number, 0 to 255"),
+    ("[\"0x4\"]", "\"0x4\"", (18, 52), "put it between [ and ]"),
+    ("[\"0x4\"]", "[\"4\"]", (18, 53), "put 0x in front: \"0x4\""),
+    ("[\"0x4\"]", "[4, -4]", (18, 56), "not negative"),
+    // Hexadecimal strings.
+    ("schedule = \"0x1\"", "schedule = \"1\"", (3, 12), "put 0x in front: \"0x1\""),
+    ("schedule = \"0x1\"", "schedule = \"0xzz\"", (3, 12), "digits 0 to 9 and a to f"),
+    ("schedule = \"0x1\"", "schedule = \"0x\"", (3, 12), "digits 0 to 9 and a to f"),
+    ("schedule = \"0x1\"", "schedule = \"0x11112222333344445\"", (3, 12), "longer than 64 bits"),
+    ("schedule = \"0x1\"", "schedule = -1", (3, 12), "not negative"),
+    ("schedule = \"0x1\"", "schedule = 1.5", (3, 12), "a hexadecimal string"),
+    ("schedule = \"0x1\"", "schedule = true", (3, 12), "a hexadecimal string"),
+    ("offset = \"0x8\"", "offset = 8", (30, 46), "write \"0x8\""),
+    ("offset = \"0x8\"", "offset = \"8\"", (30, 46), "put 0x in front"),
+    ("offset = \"0x8\"", "bit = 64", (30, 43), "a whole number, 0 to 63"),
+    ("bug-check = \"0x50\"", "bug-check = \"80\"", (34, 13), "put 0x in front"),
+    // Names.
+    ("\"no-probe\"", "\"no-prob\"", (5, 15), "did you mean `no-probe`?"),
+    ("class = \"dormant\"", "class = \"dormat\"", (33, 9), "did you mean `dormant`?"),
+    ("class = \"dormant\"", "violated = [\"frames\"]", (33, 13), "unknown guarantee `frames`"),
+    ("class = \"dormant\"", "guarantees = \"hold\"", (33, 14), "did you mean `held`?"),
+    ("\"offset\"", "\"ofset\"", (30, 27), "did you mean `offset`?"),
+    (
+        "operator = \"offset\"",
+        "target = \"kernel/ready-queeu\"",
+        (30, 33),
+        "did you mean `ready-queue`?",
+    ),
+    ("who = \"nic\"", "who = \"nci\"", (28, 7), "did you mean `nic`?"),
+    ("driver = \"transfer\"", "driver = \"tranfser\"", (24, 10), "did you mean `transfer`?"),
+    // Types, shapes, what is missing or there twice.
+    ("name = \"small\"", "name = 3", (2, 8), "put it between quotes"),
+    ("name = \"small\"\n", "", (1, 1), "`name` is missing"),
+    ("name = \"small\"", "name = \"small\"\nname = \"x\"", (3, 1), "a second time"),
+    ("slot = 0 }", "slot = 0, slot = 1 }", (16, 58), "a second time"),
+    ("home = \"application\"\n", "", (12, 1), "`home` is missing"),
+    ("home = \"application\"", "home = 3", (14, 8), "put it between quotes"),
+    ("kind = \"wild-write\"\n", "", (26, 1), "`kind` is missing"),
+    ("[\"no-probe\"]", "\"no-probe\"", (5, 14), "put it between [ and ]"),
+    ("[machine]", "[[machine]]", (7, 1), "write [machine] with single brackets"),
+    ("format = 1", "format = 1.0", (1, 10), "expected: format = 1"),
+    ("format = 1", "format = 7", (1, 10), "this is format 7"),
+    // Syntax.
+    ("[expect]", "[expect", (32, 8), "unclosed table"),
+    ("name = \"small\"", "name = \"small", (2, 14), "invalid basic string"),
+    ("name = \"small\"", "na me = \"small\"", (2, 4), "`=`"),
+    ("name = \"small\"", "name = \"sm\u{0}ll\"", (2, 11), "invalid basic string"),
+];
+
+/// Words of types and of programs, not of whoever writes the file.
+const NOT_FOR_USERS: &[&str] = &[
+    "u8",
+    "u16",
+    "u32",
+    "u64",
+    "i64",
+    "i128",
+    "Some(",
+    "None",
+    "variant",
+    "sequence",
+    "invalid type",
+    "invalid value",
+    "literal string",
+    "panicked",
+    "floating point",
+    "untagged",
+];
+
+fn ringfence(arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ringfence"));
+    command.args(arguments).stdin(Stdio::null()).output().expect("the program starts")
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).expect("text")
+}
+
+/// An empty folder of its own for one test, in the folder cargo gives tests.
+fn folder(name: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _ = std::fs::remove_dir_all(&path);
+    std::fs::create_dir_all(&path).expect("a folder for tests");
+    path
+}
+
+/// Refused with one message for the user, and not a word on standard output.
+fn refused(output: &Output) -> String {
+    let told = stderr(output);
+    assert_eq!(output.status.code(), Some(2), "{told}");
+    assert!(output.stdout.is_empty(), "{told}");
+    assert_eq!(told.matches("error: ").count(), 1, "{told}");
+    told
+}
+
+/// As [`refused`], in the words of whoever writes the file.
+fn refused_in_words(output: &Output) -> String {
+    let told = refused(output);
+    for word in NOT_FOR_USERS {
+        assert!(!told.contains(word), "{word}: {told}");
+    }
+    told
+}
+
+#[test]
+fn the_scenario_that_is_spoilt_below_is_sound() {
+    let file = folder("bad-input-whole").join("whole.toml");
+    std::fs::write(&file, WHOLE).expect("written");
+
+    let output = ringfence(&["explain", file.to_str().expect("a plain path")]);
+
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+}
+
+#[test]
+fn each_mistake_in_a_scenario_is_told_where_it_is_with_its_remedy() {
+    let file = folder("bad-input-mistakes").join("spoilt.toml");
+    let name = file.to_str().expect("a plain path");
+    for (from, to, (line, column), wanted) in MISTAKES {
+        assert!(WHOLE.contains(from), "{from}");
+        std::fs::write(&file, WHOLE.replacen(from, to, 1)).expect("written");
+
+        let told = refused_in_words(&ringfence(&["explain", name]));
+
+        assert!(told.contains(&format!("{name}:{line}:{column}\n")), "{to}: {told}");
+        assert!(told.contains(wanted), "{to}: {wanted}: {told}");
+        let is_mendable = told.contains(" = help: ") || told.contains(" = expected: ");
+        assert!(is_mendable, "{to}: {told}");
+    }
+}
+
+#[test]
+fn every_command_that_reads_a_scenario_refuses_a_spoilt_one() {
+    let file = folder("bad-input-commands").join("spoilt.toml");
+    std::fs::write(&file, WHOLE.replace("slot = 0", "slot = 99")).expect("written");
+    let name = file.to_str().expect("a plain path");
+    for arguments in [
+        &["run", name][..],
+        &["run", name, "--json", "--trace"],
+        &["replay", name],
+        &["replay", name, "--json"],
+        &["explain", name, "--json"],
+        &["campaign", name],
+        &["campaign", name, "--json", "--seeds", "1", "--only", "3"],
+        &["live-bytes", name],
+    ] {
+        let told = refused(&ringfence(arguments));
+
+        assert!(told.contains(&format!("{name}:16:55\n")), "{arguments:?}: {told}");
+    }
+}
+
+#[test]
+fn all_mistakes_are_told_at_once_and_of_very_many_the_first() {
+    let file = folder("bad-input-many").join("many.toml");
+    let name = file.to_str().expect("a plain path");
+    let two = WHOLE.replace("slot = 0", "slot = 99").replace("processors = 2", "processors = -2");
+    let line = "    { do = \"load\", word = 999 },\n";
+    let many = WHOLE.replace("actions = [\n", &format!("actions = [\n{}", line.repeat(20_000)));
+
+    std::fs::write(&file, two).expect("written");
+    let of_two = stderr(&ringfence(&["run", name]));
+    std::fs::write(&file, many).expect("written");
+    let of_many = stderr(&ringfence(&["run", name]));
+
+    assert_eq!(of_two.matches("error: ").count(), 2, "{of_two}");
+    assert!(of_many.ends_with("more mistakes; mend these first\n"), "{}", of_many.len());
+    assert!(of_many.lines().count() < 200, "{}", of_many.len());
+}
+
+#[test]
+fn files_that_are_no_scenario_at_all_are_refused() {
+    let folder = folder("bad-input-files");
+    let put = |name: &str, bytes: &[u8]| {
+        let file = folder.join(name);
+        std::fs::write(&file, bytes).expect("written");
+        file.to_str().expect("a plain path").to_owned()
+    };
+    let utf16: Vec<u8> =
+        core::iter::once(0xfeff).chain(WHOLE.encode_utf16()).flat_map(u16::to_le_bytes).collect();
+    let latin: Vec<u8> = WHOLE
+        .replace("small", "sm*ll")
+        .bytes()
+        .map(|byte| if byte == b'*' { 0xe4 } else { byte })
+        .collect();
+    let nested = format!("format = 1\nname = \"x\"\nabout = {}", "[".repeat(5000));
+    for (name, wanted) in [
+        (put("empty.toml", b""), "begin with `format = 1`"),
+        (put("utf16.toml", &utf16), "save the file as UTF-8"),
+        (put("latin.toml", &latin), "latin.toml:2:11"),
+        (put("nested.toml", nested.as_bytes()), "nested too deeply"),
+        (put("noise.toml", &[0, 1, 2, 3, 0xff]), "noise.toml:1:"),
+        (put("image.toml", &[0x7f, b'E', b'L', b'F', 2, 1, 1]), "image.toml:1:"),
+        (folder.join("absent.toml").display().to_string(), "can't read"),
+        (folder.display().to_string(), "can't read"),
+    ] {
+        let told = refused_in_words(&ringfence(&["run", &name]));
+
+        assert!(told.contains(wanted), "{name}: {told}");
+    }
+}
+
+#[test]
+fn a_byte_order_mark_and_the_line_ends_of_other_systems_are_no_mistake() {
+    let file = folder("bad-input-marks").join("marked.toml");
+    let marked = format!("\u{feff}{}", WHOLE.replace('\n', "\r\n"));
+    std::fs::write(&file, marked).expect("written");
+
+    let output = ringfence(&["explain", file.to_str().expect("a plain path")]);
+
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+}
+
+#[test]
+fn a_file_of_100_megabytes_is_refused_for_its_size_at_once() {
+    let file = folder("bad-input-size").join("large.toml");
+    // A hole: it takes no room on the disk, and reads as zeros.
+    let made = std::fs::File::create(&file).and_then(|file| file.set_len(100 << 20));
+    made.expect("written");
+
+    let told = refused(&ringfence(&["run", file.to_str().expect("a plain path")]));
+
+    assert!(told.contains("too large: a scenario has at most 1048576 bytes"), "{told}");
+}
+
+#[test]
+fn ranges_and_numbers_in_arguments_are_refused_with_the_right_form() {
+    for (arguments, wanted) in [
+        (&["campaign", "--seeds", "10..0"][..], "as in 0..11"),
+        (&["campaign", "--seeds", "5..5"], "expected FIRST..END"),
+        (&["campaign", "--seeds", ".."], "expected a number"),
+        (&["campaign", "--seeds", "-3..4"], "'-3"),
+        (&["campaign", "--seeds", "1.5"], "expected a number"),
+        (&["campaign", "--seeds", "0..99999999999999999999"], "expected a number"),
+        (&["campaign", "--experiments", "0"], "0"),
+        (&["campaign", "--experiments", "-1"], "-1"),
+        (&["campaign", "--jobs", "0"], "1..=256"),
+        (&["campaign", "--jobs", "many"], "many"),
+        (&["live-bytes", "--every", "0"], "is not a number above 0"),
+        (&["live-bytes", "--moments", "65"], "65"),
+        (&["campagn"], "campaign"),
+        (&["run"], "<SCENARIO>"),
+        (&["list", "fault"], "faults"),
+        (&["--no-such-option"], "--no-such-option"),
+    ] {
+        let told = refused(&ringfence(arguments));
+
+        assert!(told.contains(wanted), "{arguments:?}: {wanted}: {told}");
+    }
+}
+
+/// A world that violates a guarantee under almost any plan, so that there is something to save.
+fn violating(arguments: &[&str]) -> Output {
+    let folder = folder("bad-input-violating");
+    let file = folder.join("weak.toml");
+    let weak = WHOLE.replace("no-probe", "user-bit-in-system");
+    std::fs::write(&file, weak).expect("written");
+    let name = file.to_str().expect("a plain path");
+    ringfence(&[&["campaign", name, "--seeds", "0..2", "--experiments", "10"], arguments].concat())
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_can_t_be_saved_leaves_nothing_half_written() {
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("it is there");
+    let place = folder("bad-input-save").join("in-the-way");
+    std::fs::write(&place, b"").expect("written");
+
+    let onto_a_file = violating(&["--save", place.to_str().expect("a plain path")]);
+    let into_full = Command::new(env!("CARGO_BIN_EXE_ringfence"))
+        .args(["campaign", "--seeds", "0..1", "--experiments", "5"])
+        .stdout(full)
+        .output()
+        .expect("the program starts");
+
+    let told = refused(&onto_a_file);
+    assert!(told.contains("can't write to the folder"), "{told}");
+    assert_eq!(std::fs::read(&place).expect("still there"), b"");
+    assert_eq!(into_full.status.code(), Some(2));
+    let told = stderr(&into_full);
+    assert!(told.contains("can't write to standard output"), "{told}");
+}
