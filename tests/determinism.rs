@@ -108,7 +108,7 @@ fn a_leak_from_the_process_into_a_world_is_caught_and_named() {
     assert_eq!(other.value, one.value + 1);
     let told = difference.told(&configuration.roster()).to_string();
     assert!(
-        told.starts_with(&format!("event {} differs: Store by leak", difference.ordinal)),
+        told.starts_with(&format!("event {} differs: store by leak", difference.ordinal)),
         "{told}"
     );
 }

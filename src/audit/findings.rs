@@ -8,6 +8,7 @@ use crate::machine::paging::x86_64::{Entry, EntryKind, Reserved, Rights};
 
 use super::frames::FrameUse;
 use super::permits::Accesses;
+use super::protections::level_name;
 use super::space::Space;
 use super::ways::{Mapping, frames_of};
 
@@ -325,7 +326,11 @@ fn reserved_bits(space: &Space) -> Finding {
                 frames: 1,
                 at,
                 addresses: 0,
-                rights: format!("{:?} entry {:#x}, reserved {bits:#x}", way.using.level, entry.0),
+                rights: format!(
+                    "{} entry {:#x}, reserved {bits:#x}",
+                    level_name(way.using.level),
+                    entry.0
+                ),
             });
             kept.addresses = kept.addresses.saturating_add(way.count);
         }
@@ -342,7 +347,7 @@ fn missing_tables(space: &Space) -> Finding {
         frames: 1,
         at: missing.at,
         addresses: 1,
-        rights: format!("as a {:?} table", missing.level),
+        rights: format!("as a {} table", level_name(missing.level)),
     });
     let examples: Vec<Example> = examples.collect();
     Finding { kind: Kind::MissingTables, count: examples.len() as u64, examples }

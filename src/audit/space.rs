@@ -8,6 +8,7 @@ use crate::machine::paging::x86_64::Controls;
 use super::frames::FrameMap;
 use super::image::Image;
 use super::permits::Permits;
+use super::protections::level_name;
 use super::ways::{Missing, Way, Ways};
 
 /// The address space of an image under given controls.
@@ -45,9 +46,10 @@ impl fmt::Display for Incomplete {
             }
             Self::Table(Missing { frame, at, level, first }) => write!(
                 f,
-                "the entry at physical {:#x} names a {level:?} table at {:#x} (for addresses from \
+                "the entry at physical {:#x} names a {} table at {:#x} (for addresses from \
                  {first}), which is not in the image",
                 at.raw(),
+                level_name(*level),
                 frame.start().raw()
             ),
         }

@@ -116,6 +116,29 @@ pub enum Falsehood {
     NoSuchChange,
 }
 
+impl core::fmt::Display for Falsehood {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::NotTheirs => "who says so may not say it",
+            Self::OutsideMemory => "there is no such memory",
+            Self::NotFree => "somebody has it",
+            Self::AlreadyFree => "nobody has it",
+            Self::NotAskedFor => "nobody asked for that",
+            Self::NothingToLend => "it is nobody's",
+            Self::NotShareable => "it is nothing to share",
+            Self::NotShared => "it was not shared",
+            Self::NotADmaBuffer => "it is no DMA buffer",
+            Self::UnknownHandle => "there is no such handle",
+            Self::OtherObject => "it leads to another object",
+            Self::HandleInUse => "the handle is in use",
+            Self::RightsExceeded => "more rights than were granted",
+            Self::HandleFromNowhere => "nothing gives such a handle",
+            Self::FreedWhileHeld => "a handle leads to it",
+            Self::NoSuchChange => "it was so already, or can't be",
+        })
+    }
+}
+
 /// A claim that does not fit the request or the books.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct FalseClaim {

@@ -14,6 +14,18 @@ pub enum Access {
     Execute,
 }
 
+impl Access {
+    /// Its name in messages and files.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Execute => "execute",
+        }
+    }
+}
+
 /// Who is asking. Deliberately not `Ord`: on x86 the *smaller* ring is the *greater* privilege.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -22,4 +34,15 @@ pub enum Ring {
     Kernel,
     /// Current privilege level 3.
     User,
+}
+
+impl Ring {
+    /// Its name in messages: the mode that runs there.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Kernel => "kernel",
+            Self::User => "user",
+        }
+    }
 }

@@ -96,6 +96,59 @@ pub enum EventKind {
     ProcessSought,
 }
 
+impl EventKind {
+    /// Its name in traces and files.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Step => "step",
+            Self::Load => "load",
+            Self::Store => "store",
+            Self::StoreRun => "store-run",
+            Self::LoadRun => "load-run",
+            Self::DmaWrite => "dma-write",
+            Self::DmaRead => "dma-read",
+            Self::DmaRefused => "dma-refused",
+            Self::TableMark => "table-mark",
+            Self::Invalidate => "invalidate",
+            Self::RootSwitch => "root-switch",
+            Self::ModeSwitch => "mode-switch",
+            Self::KernelPush => "kernel-push",
+            Self::Exception => "exception",
+            Self::Interrupt => "interrupt",
+            Self::BugCheck => "bug-check",
+            Self::Reset => "reset",
+            Self::Boot => "boot",
+            Self::Request => "request",
+            Self::Observe => "observe",
+            Self::Grant => "grant",
+            Self::Release => "release",
+            Self::Lend => "lend",
+            Self::Reclaim => "reclaim",
+            Self::Share => "share",
+            Self::Unshare => "unshare",
+            Self::HandleOpened => "handle-opened",
+            Self::HandleClosed => "handle-closed",
+            Self::HandleUsed => "handle-used",
+            Self::ProcessCreated => "process-created",
+            Self::ProcessEnded => "process-ended",
+            Self::HostRestarted => "host-restarted",
+            Self::DeviceDisabled => "device-disabled",
+            Self::DmaGrant => "dma-grant",
+            Self::DmaRevoke => "dma-revoke",
+            Self::RequestHandover => "request-handover",
+            Self::Strike => "strike",
+            Self::ProcessSought => "process-sought",
+        }
+    }
+}
+
+impl core::fmt::Display for EventKind {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.pad(self.name())
+    }
+}
+
 /// One thing that happened. Every event is folded into the trace hash.
 ///
 /// Laid out so that its small fields are the first word of [`words`](Self::words) as they lie.

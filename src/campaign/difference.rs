@@ -79,6 +79,6 @@ impl Told<'_> {
         let Some(event) = event else { return f.write_str("nothing") };
         let actor = self.roster.name(event.actor);
         let (kind, virt, value) = (event.kind, event.virt, event.value);
-        write!(f, "{kind:?} by {actor} at {virt:#x} of {value:#x}")
+        write!(f, "{kind} by {actor} at {virt:#x} of {value:#x}")
     }
 }

@@ -129,7 +129,7 @@ impl Trial {
         let principal = self
             .roster()
             .named(&planned.who)
-            .ok_or_else(|| wrong(format!("there is nobody called {:?}", planned.who)))?;
+            .ok_or_else(|| wrong(format!("there is nobody called `{}`", planned.who)))?;
         let routine = |name: &Option<String>| match name {
             None => Ok(None),
             Some(name) => self
@@ -138,7 +138,7 @@ impl Trial {
                 .program
                 .routine_named(name)
                 .map(Some)
-                .ok_or_else(|| wrong(format!("there is no routine {name:?}"))),
+                .ok_or_else(|| wrong(format!("there is no routine `{name}`"))),
         };
         let trigger = Trigger {
             kind: planned.at.point,

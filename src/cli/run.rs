@@ -63,7 +63,7 @@ fn trace(scenario: &Scenario, json: bool, out: &mut impl Write) -> Result<(), Fa
             let event = json!({
                 "event": turn.ordinal,
                 "step": turn.step,
-                "kind": format!("{:?}", turn.event.kind),
+                "kind": turn.event.kind.name(),
                 "actor": trial.roster().name(turn.event.actor),
                 "struck": turn.event.struck,
                 "text": line.trim_start(),

@@ -143,5 +143,5 @@ pub fn trace_line(world: &World, turn: &Turn) -> String {
     } else {
         format!("cpu{}", event.processor)
     };
-    format!("{ordinal:>7} {processor} {:?}{struck} {}: {what}", event.kind, who(event.actor))
+    format!("{ordinal:>7} {processor} {}{struck} {}: {what}", event.kind, who(event.actor))
 }

@@ -42,7 +42,7 @@ impl Invariant for AfterBugCheck {
                 // One place for all of it: whoever runs on does so at many addresses.
                 findings.add(Some(event.actor), None, 0, 0, || {
                     format!(
-                        "processor {} went on: {:?} at {:#x}",
+                        "processor {} went on: {} at {:#x}",
                         event.processor, event.kind, event.virt,
                     )
                 });

@@ -61,9 +61,10 @@ fn look(evidence: &Evidence<'_>, concerns: impl Fn(Frame) -> bool, findings: &mu
             let victim = authority.owner_of(phys);
             findings.add(Some(context), victim, phys.raw(), member.first.start().0, || {
                 format!(
-                    "processor {number} may still translate page {:#x} of {} to {phys:?}, {}",
+                    "processor {number} may still translate page {:#x} of {} to {:#x}, {}",
                     member.first.0,
                     authority.roster().name(context),
+                    phys.raw(),
                     authority.structure_of(phys),
                 )
             });

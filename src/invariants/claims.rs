@@ -53,7 +53,7 @@ impl Invariant for Claims {
             let event = &claim.event;
             findings.add(Some(event.subject), claim.holder, event.phys, event.virt, || {
                 format!(
-                    "{:?} of {} words at {:#x} for {} as {}: {:?}",
+                    "{} of {} words at {:#x} for {} as {}: {}",
                     event.kind,
                     event.value,
                     event.phys,

@@ -70,7 +70,7 @@ impl Invariant for Dma {
             if matches!(event.kind, EventKind::DmaRead | EventKind::DmaWrite) {
                 findings.add(Some(event.actor), trespass.owner, event.phys, 0, || {
                     format!(
-                        "{}: {:?} of {} of {}",
+                        "{}: {} of {} of {}",
                         roster.name(event.actor),
                         event.kind,
                         trespass.structure,

@@ -60,8 +60,9 @@ impl Invariant for Gates {
             if state.registers.ring != told {
                 findings.add(Some(state.registers.actor), None, 0, state.registers.rip, || {
                     format!(
-                        "processor {number} is in {:?} mode and was last switched to {told:?}",
-                        state.registers.ring,
+                        "processor {number} is in {} mode and was last switched to {} mode",
+                        state.registers.ring.name(),
+                        told.name(),
                     )
                 });
             }

@@ -45,7 +45,7 @@ impl Invariant for HandlesPrivate {
             let event = &claim.event;
             findings.add(Some(event.subject), claim.holder, event.phys, event.virt, || {
                 format!(
-                    "{}, handle {:#x}, object {:#x}: {:?}",
+                    "{}, handle {:#x}, object {:#x}: {}",
                     roster.name(event.subject),
                     event.value,
                     event.virt,

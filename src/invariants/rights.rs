@@ -40,7 +40,7 @@ impl Invariant for Rights {
             let event = &claim.event;
             findings.add(Some(event.subject), claim.holder, event.phys, event.virt, || {
                 format!(
-                    "{}, handle {:#x}, object {:#x}: {:?} with rights {:#x}",
+                    "{}, handle {:#x}, object {:#x}: {} with rights {:#x}",
                     roster.name(event.subject),
                     event.value,
                     event.virt,

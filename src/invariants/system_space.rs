@@ -56,7 +56,7 @@ impl Invariant for SystemSpace {
             if is_access && !evidence.record.is_stopped() {
                 findings.add(Some(event.actor), None, event.phys, event.virt, || {
                     format!(
-                        "{} at ring 3: {:?} at {:#x}",
+                        "{} at ring 3: {} at {:#x}",
                         evidence.authority.roster().name(event.actor),
                         event.kind,
                         event.virt,

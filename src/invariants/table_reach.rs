@@ -49,7 +49,7 @@ fn remembered(evidence: &Evidence<'_>, findings: &mut Findings) {
             if let Some(phys) = tables.next() {
                 let context = state.registers.context;
                 findings.add(None, Some(context), phys.raw(), member.first.start().0, || {
-                    format!("processor {number} may still translate to the table {phys:?}")
+                    format!("processor {number} may still translate to the table {:#x}", phys.raw())
                 });
             }
         }

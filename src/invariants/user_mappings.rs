@@ -38,9 +38,10 @@ fn look(evidence: &Evidence<'_>, root: Root, findings: &mut Findings) {
                     leaf.virt + offset,
                     || {
                         format!(
-                            "{} has {:#x} mapped ({access:?}): {} of {}",
+                            "{} has {:#x} mapped ({}): {} of {}",
                             roster.name(root.owner),
                             leaf.virt + offset,
+                            access.name(),
                             region.structure,
                             holder.map_or("nobody", |holder| roster.name(holder)),
                         )

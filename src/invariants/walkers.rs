@@ -97,12 +97,20 @@ impl Invariant for Walkers {
                     let raised = Answer::PageFault((event.value & 0xffff_ffff) as u32);
                     if raised != answer {
                         findings.add(None, None, 0, event.virt, || {
-                            format!("raised {raised:?}; the manual says {answer:?}")
+                            format!("raised {}; the manual says {}", told(&raised), told(&answer))
                         });
                     }
                 }
                 Ok(_) => {}
             }
         }
+    }
+}
+
+fn told(answer: &Answer) -> String {
+    match answer {
+        Answer::Translated(found) => format!("physical {:#x}", found.address.raw()),
+        Answer::PageFault(code) => format!("a page fault with error code {code:#x}"),
+        Answer::GeneralProtection => "a general protection exception".to_owned(),
     }
 }

@@ -127,7 +127,7 @@ impl World {
                 index.map(|index| device_objects[index]).ok_or_else(|| {
                     wrong(
                         driver.component,
-                        format!("stands above {below:?}, which is no driver listed before it"),
+                        format!("stands above `{below}`, which is no driver listed before it"),
                     )
                 })
             })?;
@@ -179,7 +179,7 @@ impl World {
                         devices.iter().position(|known| known == above).ok_or_else(|| {
                             wrong(
                                 component,
-                                format!("is handed requests by {above:?}, which is no driver"),
+                                format!("is handed requests by `{above}`, which is no driver"),
                             )
                         })?;
                     let definition = hosted(component, drivers)?;
@@ -203,7 +203,7 @@ impl World {
                     if !components::reflector::is_in(placed[number].definition.routines) {
                         return Err(wrong(
                             component,
-                            format!("is handed requests by {above:?}, which is no reflector"),
+                            format!("is handed requests by `{above}`, which is no reflector"),
                         ));
                     }
                     loader.make_process(&host);
@@ -255,7 +255,7 @@ fn place_drivers<'a>(
                 wrong(
                     component,
                     format!(
-                        "there is no kernel-mode driver {name:?}; there are {}",
+                        "there is no kernel-mode driver `{name}`; there are {}",
                         known.join(", ")
                     ),
                 )
@@ -285,7 +285,7 @@ fn hosted<'a>(
         let known: Vec<_> = drivers.hosted.iter().map(|known| known.name).collect();
         wrong(
             component,
-            format!("there is no user-mode driver {name:?}; there are {}", known.join(", ")),
+            format!("there is no user-mode driver `{name}`; there are {}", known.join(", ")),
         )
     })
 }

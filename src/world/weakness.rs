@@ -81,7 +81,7 @@ pub(super) fn planted(configuration: &Configuration) -> Result<(u64, Flaws), Bui
     }
     for name in &configuration.weaknesses {
         let (_, bit, _) = WEAKNESSES.iter().find(|(known, ..)| known == name).ok_or_else(|| {
-            BuildError { component: None, what: format!("there is no weakness {name:?}") }
+            BuildError { component: None, what: format!("there is no weakness `{name}`") }
         })?;
         bits |= bit;
     }
