@@ -130,7 +130,13 @@ pub(crate) enum FuzzTarget {
     /// Structured plans in a world.
     World,
     /// A scenario's text.
+    #[value(alias = "scenario_text")]
     ScenarioText,
+    /// A file of recorded cases.
+    #[value(alias = "translate_csv")]
+    TranslateCsv,
+    /// An image of page tables.
+    Image,
 }
 
 /// Options of `list`.

@@ -9,7 +9,7 @@ use crate::counterexample::{story, test_text};
 use crate::scenario::{Scenario, fuzz_input, library};
 
 use super::arguments::{ExplainArguments, FuzzTarget};
-use super::{Ended, Failure, load};
+use super::{Ended, Failure, artefacts, load};
 
 /// Shows what a file holds: by the fuzz target it is of, or else as a scenario.
 pub(super) fn explain(
@@ -28,6 +28,12 @@ pub(super) fn explain(
         }
         Some(FuzzTarget::Tlb) => {
             lines("tlb", &fuzz_input::tlb::tlb_sequence_in_words(&bytes), arguments.json, out)
+        }
+        Some(FuzzTarget::TranslateCsv) => {
+            lines("translate_csv", &artefacts::cases_in_words(&bytes), arguments.json, out)
+        }
+        Some(FuzzTarget::Image) => {
+            lines("image", &artefacts::image_in_words(&bytes), arguments.json, out)
         }
         None | Some(FuzzTarget::ScenarioText) => shown(&load::scenario(name)?, arguments.json, out),
     }
@@ -58,6 +64,8 @@ fn of_folder(path: &Path) -> Option<FuzzTarget> {
         "tlb" => Some(FuzzTarget::Tlb),
         "world" => Some(FuzzTarget::World),
         "scenario_text" => Some(FuzzTarget::ScenarioText),
+        "translate_csv" => Some(FuzzTarget::TranslateCsv),
+        "image" => Some(FuzzTarget::Image),
         _ => None,
     }
 }

@@ -4,6 +4,7 @@
 //! code says; whatever keeps it from doing so is a `Failure`, told in one place, here.
 
 mod arguments;
+mod artefacts;
 mod audit;
 mod campaign;
 mod examples;

@@ -36,6 +36,17 @@ pub enum Malformed {
     AfterQuote(usize),
 }
 
+impl core::fmt::Display for Malformed {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Unclosed(at) => write!(f, "unclosed: the quote at byte {at} is never closed"),
+            Self::AfterQuote(at) => {
+                write!(f, "something follows a closing quote at byte {at}")
+            }
+        }
+    }
+}
+
 /// The fields of one record, as ranges of the bytes it was read from.
 #[derive(Clone, Debug, Default)]
 pub struct Fields(Vec<Range<usize>>);

@@ -14,12 +14,14 @@
 //! | [`explanation`] | which rule decided? |
 //! | [`csv`] | what is a line of the file? |
 //! | [`columns`] | what do its cells say? |
+//! | [`fuzz_input`] | what do a fuzzer's bytes mean? |
 
 pub mod case;
 pub mod columns;
 pub mod csv;
 pub mod expectation;
 pub mod explanation;
+pub mod fuzz_input;
 pub mod machine;
 pub mod outcome;
 

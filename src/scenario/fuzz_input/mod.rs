@@ -11,6 +11,7 @@ use crate::machine::paging::x86_64::{ControlFlags, Controls, Request, Vendor, wa
 use super::{Bias, Scenario};
 
 pub mod tlb;
+mod words;
 
 /// Numbers out of bytes that never run out: past the end there are zeros.
 struct Bytes<'a>(&'a [u8]);
@@ -118,11 +119,14 @@ pub fn translation(data: &[u8]) -> Translation {
 #[must_use]
 pub fn translation_in_words(data: &[u8]) -> Vec<String> {
     let case = translation(data);
-    let mut lines =
-        vec![format!("controls  {:x?}", case.controls), format!("request   {:x?}", case.request)];
+    let mut lines = vec![
+        format!("controls  {}", words::controls(&case.controls)),
+        format!("access    {}", words::request(&case.request)),
+    ];
     for (number, entry) in case.entries.iter().enumerate() {
         lines.push(format!("entry {number}   {entry:#018x}"));
     }
-    lines.push(format!("answer    {:x?}", walk(&case, &case.controls, &case.request)));
+    let answer = walk(&case, &case.controls, &case.request);
+    lines.push(format!("answer    {}", words::answer(&answer)));
     lines
 }

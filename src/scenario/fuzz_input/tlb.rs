@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use super::Bytes;
+use super::{Bytes, words};
 use crate::base::{Access, PhysAddr, Ring, VirtAddr};
 use crate::machine::paging::x86_64::{ControlFlags, Controls, Entry, Request};
 use crate::machine::tlb::{Invalidation, RootLoad};
@@ -134,10 +134,12 @@ impl fmt::Display for TlbStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Store { at, entry } => write!(f, "store     {entry:#x} at {:#x}", at.raw()),
-            Self::Invalidate(what) => write!(f, "forget    {what:x?}"),
-            Self::LoadRoot { cr3, load } => write!(f, "root      {cr3:#x}, {load:?}"),
+            Self::Invalidate(what) => write!(f, "forget    {}", words::invalidation(*what)),
+            Self::LoadRoot { cr3, load } => {
+                write!(f, "root      {cr3:#x}: {}", words::root_load(*load))
+            }
             Self::Access(request) => {
-                write!(f, "access    {:?} {:?} {}", request.ring, request.access, request.virt)
+                write!(f, "access    {}", words::request(request))
             }
         }
     }
@@ -147,7 +149,7 @@ impl fmt::Display for TlbStep {
 #[must_use]
 pub fn tlb_sequence_in_words(data: &[u8]) -> Vec<String> {
     let sequence = tlb_sequence(data);
-    let mut lines = vec![format!("controls  {:x?}", sequence.controls)];
+    let mut lines = vec![format!("controls  {}", words::controls(&sequence.controls))];
     lines.extend(sequence.steps.iter().map(ToString::to_string));
     lines
 }
