@@ -37,8 +37,9 @@ pub(super) fn list(arguments: &ListArguments, out: &mut impl Write) -> Result<En
         }
         return Ok(Ended::Held);
     }
-    // Sources are long and have their own line.
-    let shown: Vec<usize> = (0..titles.len()).filter(|&index| titles[index] != "source").collect();
+    // What is long is told with `--json`.
+    let is_long = |title: &str| matches!(title, "source" | "points" | "parameters");
+    let shown: Vec<usize> = (0..titles.len()).filter(|&index| !is_long(titles[index])).collect();
     let columns: Vec<Column> = shown.iter().map(|&index| Column::text(titles[index])).collect();
     let cells: Vec<Vec<String>> =
         rows.iter().map(|row| shown.iter().map(|&index| cell(&row[index])).collect()).collect();
@@ -46,7 +47,7 @@ pub(super) fn list(arguments: &ListArguments, out: &mut impl Write) -> Result<En
     if titles.contains(&"source") {
         writeln!(
             out,
-            "\nEach with its parameters and source: `ringfence list {} --json`",
+            "\nEach with its source and what else there is to it: `ringfence list {} --json`",
             plural(arguments.what)
         )?;
     }
@@ -98,11 +99,13 @@ fn faults() -> Rows {
                 json!(kind.name),
                 json!(kind.family.name()),
                 json!(kind.about),
-                json!({ "points": points, "parameters": kind.parameters, "from": kind.source }),
+                json!(points),
+                json!(kind.parameters),
+                json!(kind.source),
             ]
         })
         .collect();
-    (vec!["name", "family", "about", "source"], rows)
+    (vec!["name", "family", "about", "points", "parameters", "source"], rows)
 }
 
 /// What is asked of every run: of each state and step, and of the run as a whole.
