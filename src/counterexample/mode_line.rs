@@ -24,9 +24,17 @@ pub(super) fn mode_line(trial: &Trial) -> Option<String> {
     let mut crossings = Vec::new();
     for corruption in books.corruptions() {
         let Some(owner) = corruption.owner else { continue };
+        // Kernel mode that takes its own memory for a process's was told so by the process.
+        let told_by = books.trespasses().iter().find_map(|one| {
+            let is_this =
+                one.ordinal == corruption.ordinal && one.event.actor == corruption.culprit;
+            let context = one.event.context;
+            (is_this && one.event.structure.is_user() && is_user_mode(roster.kind(context)))
+                .then_some(context)
+        });
         // What the kernel does for who was struck begins with who was struck.
         let from_user_mode = if struck.is_empty() {
-            is_user_mode(roster.kind(corruption.culprit))
+            told_by.is_some() || is_user_mode(roster.kind(corruption.culprit))
         } else {
             is_user_mode_plan
         };
@@ -39,7 +47,12 @@ pub(super) fn mode_line(trial: &Trial) -> Option<String> {
         }
         let to = if is_user_memory { "into user mode" } else { "into kernel mode" };
         let whose = roster.name(owner);
-        let told = format!("{to}, to {} of {whose}", corruption.structure);
+        let by_hand = told_by.filter(|&who| who != corruption.culprit && struck.is_empty());
+        let by_hand = by_hand.map_or(String::new(), |who| {
+            let (hand, who) = (roster.name(corruption.culprit), roster.name(who));
+            format!(", by the hand of {hand}, which wrote where {who} told it to")
+        });
+        let told = format!("{to}, to {} of {whose}{by_hand}", corruption.structure);
         if !crossings.contains(&told) {
             crossings.push(told);
         }
