@@ -1,5 +1,5 @@
-//! Every sentence of the mission, and every link across the mode line that is not there; beside each
-//! the alarm when its protection is weakened.
+//! Every sentence of the mission; beside each the alarm when its protection is weakened. The links
+//! across the mode line that are not there have tests of their own, in `absent_links.rs`.
 
 mod weakened;
 mod worlds;
@@ -7,34 +7,22 @@ mod worlds;
 use std::collections::BTreeMap;
 
 use ringfence::base::{Access, Event, EventKind, PhysAddr, Principal, Witness};
-use ringfence::campaign::Trial;
 use ringfence::injection::PointKind;
-use ringfence::kernel::bug_check::KE_BUG_CHECK;
 use ringfence::kernel::layout::address;
-use ringfence::kernel::pool::EX_ALLOCATE_POOL;
-use ringfence::kernel::request::IO_CALL_DRIVER;
 use ringfence::kernel::status;
-use ringfence::kernel::system_call::KI_SYSTEM_CALL;
-use ringfence::machine::Routine;
 use ringfence::outcome::{Availability, Victim};
-use ringfence::world::action::{CrashKind, place};
+use ringfence::world::action::place;
 use ringfence::world::{Action, World};
 
-use worlds::{fault, named, neighbours, reached, sees_the_same, struck, trial, with_editor};
+use worlds::{
+    access, ending, fault, neighbours, reached, refused, sees_the_same, struck, trial, with_editor,
+};
 
 const WORD: u64 = address::USER_BUFFERS + place::PRIVATE;
 const EDITOR: Principal = Principal(2);
 const SHELL: Principal = Principal(3);
 /// A word of the kernel's variables that an application would like to see.
 const SYSTEM_WORD: u64 = address::KERNEL_DATA + 0x28;
-/// Code of the first driver, `nic`, and of the last, `files`.
-const NIC_CODE: u64 = address::DRIVER_CODE;
-const FILES_CODE: u64 = address::DRIVER_CODE + 3 * address::DRIVER_STRIDE;
-
-/// Routines that drivers call: support around the operating-system kernel.
-const EXPORTED: [&Routine; 4] =
-    [&IO_CALL_DRIVER, &EX_ALLOCATE_POOL, &KE_BUG_CHECK, &KI_SYSTEM_CALL];
-
 /// What a run shows of who is where.
 #[derive(Default)]
 struct Log {
@@ -71,30 +59,6 @@ fn log() -> Log {
     let mut log = Log::default();
     world.run(&mut log, u64::MAX);
     log
-}
-
-/// How a process ended in the golden run.
-fn ending(trial: &Trial, who: &str) -> (u8, u64) {
-    trial.golden.endings[usize::from(named(trial, who).0)]
-}
-
-/// What the shell sees beside an editor that does this; the editor must end with this status.
-fn refused(action: Action, wanted: u64) {
-    let peaceful = trial(&with_editor(Vec::new()));
-    let daring = trial(&with_editor(vec![action.clone()]));
-
-    assert_eq!(ending(&daring, "editor"), (1, wanted), "{action:?}");
-    for other in ["shell", "sensor", "nic", "files", "kernel"] {
-        let who = named(&daring, other);
-        let (seen, before) =
-            (daring.golden.observations.of(who), peaceful.golden.observations.of(who));
-        assert_eq!(seen, before, "{other} noticed {action:?}");
-        assert_eq!(ending(&daring, other), ending(&peaceful, other), "{other} at {action:?}");
-    }
-}
-
-fn access(address: u64, access: Access) -> Action {
-    Action::Access { address, access }
 }
 
 #[test]
@@ -302,115 +266,4 @@ fn some_drivers_run_in_user_mode_and_their_crash_is_contained() {
             assert!(outcome.deviated.is_empty(), "{how} at step {nth}: {:?}", outcome.deviated);
         }
     }
-}
-
-#[test]
-fn there_is_no_link_from_an_application_to_driver_code() {
-    for code in [NIC_CODE, FILES_CODE] {
-        refused(access(code, Access::Execute), status::ACCESS_VIOLATION);
-        refused(access(code, Access::Read), status::ACCESS_VIOLATION);
-    }
-}
-
-#[test]
-fn there_is_no_link_from_an_application_to_a_drivers_memory() {
-    for code in [NIC_CODE, FILES_CODE] {
-        for how in [Access::Read, Access::Write, Access::Execute] {
-            refused(access(code + address::DRIVER_DATA_OFFSET, how), status::ACCESS_VIOLATION);
-        }
-    }
-}
-
-#[test]
-fn there_is_no_link_from_an_application_to_exported_routines() {
-    let world = World::build(&neighbours().configuration).expect("a sound configuration");
-    for routine in EXPORTED {
-        let entry = world.machine.program.entry(routine).expect("it is in the kernel").0;
-
-        refused(access(entry, Access::Execute), status::ACCESS_VIOLATION);
-    }
-}
-
-#[test]
-fn there_is_no_link_from_a_user_mode_driver_to_exported_routines() {
-    let world = World::build(&neighbours().configuration).expect("a sound configuration");
-    let entries = EXPORTED.map(|routine| world.machine.program.entry(routine).expect("there").0);
-    refused_to_the_host(&entries, &[]);
-}
-
-#[test]
-fn there_is_no_link_from_a_user_mode_driver_to_another_driver_but_by_requests() {
-    let data = ["driver:nic/data:0", "driver:nic/read-dispatch", "driver:filter/data:0"];
-    refused_to_the_host(&[NIC_CODE, NIC_CODE + address::DRIVER_STRIDE], &data);
-}
-
-#[test]
-fn there_is_no_link_from_an_application_to_the_hardware() {
-    // Ports are refused by the I/O privilege level (Intel SDM volume 1, "I/O Privilege Level").
-    for action in [
-        Action::Crash { how: CrashKind::PrivilegedInstruction },
-        Action::PortIn { port: 4 },
-        Action::PortOut { port: 3, value: 1 },
-    ] {
-        refused(action, status::PRIVILEGED_INSTRUCTION);
-    }
-    for place in
-        [address::HAL_CODE, address::IOMMU_TABLES, address::DMA_BUFFERS, address::TASK_STATES]
-    {
-        for how in [Access::Read, Access::Write, Access::Execute] {
-            refused(access(place, how), status::ACCESS_VIOLATION);
-        }
-    }
-}
-
-#[test]
-fn there_is_no_link_from_an_application_to_system_data() {
-    for how in [Access::Read, Access::Write] {
-        refused(access(SYSTEM_WORD, how), status::ACCESS_VIOLATION);
-        // Page tables, through the self-map.
-        refused(access(address::table_entry(0x1ed, WORD), how), status::ACCESS_VIOLATION);
-    }
-}
-
-/// The host jumps there, and stores there; it is lost each time, and nobody is damaged.
-fn refused_to_the_host(code: &[u64], data: &[&str]) {
-    let mut trial = trial(&neighbours());
-    let mut hold = |planned, place: &dyn core::fmt::Debug| {
-        let outcome = struck(&mut trial, planned);
-
-        assert_eq!(outcome.availability, Availability::HostLost { restarted: true }, "{place:?}");
-        assert_eq!(outcome.guarantees, [""; 0], "{place:?}");
-        assert!(outcome.deviated.is_empty(), "{place:?}: {:?}", outcome.deviated);
-        assert!(outcome.victims.iter().all(|victim| *victim == Victim::OwnDomain), "{place:?}");
-        let alarm = outcome.detection.expect("an exception");
-        assert_eq!((&*alarm.by, &*alarm.did), ("page fault", "sensor"), "{place:?}");
-    };
-    for place in code {
-        let value = format!("value = '{place:#x}'");
-        let mut planned = fault("corrupted-return-address", "sensor", PointKind::Step, 4, &value);
-        planned.at.routine = Some("SensorProcess".to_owned());
-        hold(planned, place);
-    }
-    for place in data {
-        let to = format!("operator = 'target'\ntarget = '{place}'");
-        hold(fault("wild-write", "sensor", PointKind::Store, 2, &to), place);
-        hold(fault("wild-read", "sensor", PointKind::Load, 2, &to), place);
-    }
-}
-
-#[test]
-fn there_is_no_link_from_a_user_mode_driver_to_the_hal_or_the_hardware() {
-    let data = [
-        "kernel/iommu-table:0",
-        "kernel/dma-buffer:0",
-        "kernel/task-state:0",
-        "kernel/interrupt-gate:14",
-    ];
-    refused_to_the_host(&[address::HAL_CODE], &data);
-}
-
-#[test]
-fn there_is_no_link_from_a_user_mode_driver_to_a_file_system_driver() {
-    let data = ["kernel/file-cache:0", "driver:files/data:0", "driver:files/read-dispatch"];
-    refused_to_the_host(&[FILES_CODE], &data);
 }

@@ -2,7 +2,7 @@
 
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
-use ringfence::base::Principal;
+use ringfence::base::{Access, Principal};
 use ringfence::campaign::Trial;
 use ringfence::campaign::trial::Registries;
 use ringfence::faults::{At, PlannedFault, Registry};
@@ -127,4 +127,28 @@ pub(crate) fn reached(trial: &Trial, who: &str, point: PointKind) -> u64 {
     let here =
         trial.golden.points.iter().filter(|record| record.principal == who && record.kind == point);
     here.count() as u64
+}
+
+/// How a process ended in the golden run.
+pub(crate) fn ending(trial: &Trial, who: &str) -> (u8, u64) {
+    trial.golden.endings[usize::from(named(trial, who).0)]
+}
+
+/// What the shell sees beside an editor that does this; the editor must end with this status.
+pub(crate) fn refused(action: Action, wanted: u64) {
+    let peaceful = trial(&with_editor(Vec::new()));
+    let daring = trial(&with_editor(vec![action.clone()]));
+
+    assert_eq!(ending(&daring, "editor"), (1, wanted), "{action:?}");
+    for other in ["shell", "sensor", "nic", "files", "kernel"] {
+        let who = named(&daring, other);
+        let (seen, before) =
+            (daring.golden.observations.of(who), peaceful.golden.observations.of(who));
+        assert_eq!(seen, before, "{other} noticed {action:?}");
+        assert_eq!(ending(&daring, other), ending(&peaceful, other), "{other} at {action:?}");
+    }
+}
+
+pub(crate) fn access(address: u64, access: Access) -> Action {
+    Action::Access { address, access }
 }
