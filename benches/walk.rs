@@ -2,16 +2,12 @@
 //!
 //!     cargo bench --bench walk
 //!
-//! Instructions instead of time: one of them alone under callgrind, twice, with and without `0`
-//! repetitions to subtract the set-up:
-//!
-//!     cargo bench --bench walk --no-run
-//!     valgrind --tool=callgrind --callgrind-out-file=/dev/null target/release/deps/walk-… walk 1000000
-//!     valgrind --tool=callgrind --callgrind-out-file=/dev/null target/release/deps/walk-… walk 0
-//!
-//! (`load`, `hit` or `walk`; the difference of "Collected", divided by the number.)
+//! Time varies with the machine; instructions do not. They are counted by running this program again
+//! under callgrind, twice for each row, with many repetitions and with none to subtract the set-up.
+//! Without valgrind the column says so.
 
 use std::hint::black_box;
+use std::process::Command;
 use std::time::Instant;
 
 use ringfence::base::{Access, PhysAddr, Ring, Seed, VirtAddr};
@@ -22,6 +18,13 @@ use ringfence::machine::tlb::Tlb;
 
 const REPETITIONS: usize = 9;
 const COUNT: usize = 1_000_000;
+/// Repetitions under callgrind, which is some fifty times slower.
+const COUNTED: usize = 20_000;
+/// What is measured, as it is asked for and as it is told; the first is the floor.
+const ROWS: [(&str, &str); 3] =
+    [("load", "bare load"), ("hit", "cached translation"), ("walk", "page walk")];
+/// Which pages are asked for, as above.
+const SETS: [(&str, &str); 2] = [("near", "64 pages in a row"), ("far", "65536 pages at random")];
 /// Present, writable, user, accessed, dirty.
 const ENTRY: u64 = 0x67;
 
@@ -73,6 +76,24 @@ impl Bench {
         Self { memory, controls, tlb: Tlb::default(), requests }
     }
 
+    /// The pages of a set.
+    fn of(set: &str) -> Self {
+        if set == "near" {
+            return Self::new(64, |n| n % 64);
+        }
+        let mut stream = Seed(7).stream("pages", 0);
+        let draws: Vec<u64> = (0..4096).map(|_| stream.below(1 << 16)).collect();
+        Self::new(1 << 16, |n| draws[usize::try_from(n).expect("small")])
+    }
+
+    fn run(&mut self, what: &str, count: usize) -> u64 {
+        match what {
+            "load" => self.load(count),
+            "hit" => self.hit(count),
+            _ => self.walk(count),
+        }
+    }
+
     /// The floor: a load from memory at the address that the others come to.
     fn load(&self, count: usize) -> u64 {
         (0..count).fold(0, |sum, n| {
@@ -121,39 +142,63 @@ fn ns(mut work: impl FnMut(usize) -> u64) -> [f64; 3] {
     [values[0], values[REPETITIONS / 2], values[REPETITIONS - 1]]
 }
 
-fn main() {
-    let draws: Vec<u64> = {
-        let mut stream = Seed(7).stream("pages", 0);
-        (0..4096).map(|_| stream.below(1 << 16)).collect()
-    };
-    let near = || Bench::new(64, |n| n % 64);
-    let far = || Bench::new(1 << 16, |n| draws[usize::try_from(n).expect("small")]);
+/// Instructions that this program runs for a row, all of it, by callgrind's word.
+fn collected(what: &str, set: &str, count: usize) -> Result<u64, String> {
+    let program = std::env::current_exe().map_err(|error| error.to_string())?;
+    let output = Command::new("valgrind")
+        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+        .arg(program)
+        .args([what, set, &count.to_string()])
+        .output()
+        .map_err(|_| "valgrind is missing".to_owned())?;
+    let told = String::from_utf8_lossy(&output.stderr);
+    let line = told.lines().find_map(|line| line.split_once("Collected :"));
+    line.and_then(|(_, number)| number.trim().parse().ok())
+        .ok_or_else(|| "valgrind ran and counted nothing".to_owned())
+}
 
+/// Instructions of one repetition.
+fn instructions(what: &str, set: &str) -> Result<f64, String> {
+    let with = collected(what, set, COUNTED)?;
+    let without = collected(what, set, 0)?;
+    Ok(with.saturating_sub(without) as f64 / COUNTED as f64)
+}
+
+fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if let [what, count] = arguments.as_slice()
+    if let [what, set, count] = arguments.as_slice()
         && let Ok(count) = count.parse()
     {
-        let mut bench = near();
-        let sum = match what.as_str() {
-            "load" => bench.load(count),
-            "hit" => bench.hit(count),
-            _ => bench.walk(count),
-        };
-        black_box(sum);
+        black_box(Bench::of(set).run(what, count));
         return;
     }
 
-    println!("{:<28} {:>8} {:>8} {:>8} {:>9}", "ns", "least", "median", "most", "/ load");
-    for (name, mut bench) in [("64 pages in a row", near()), ("65536 pages at random", far())] {
-        let floor = ns(|count| bench.load(count));
-        let hit = ns(|count| bench.hit(count));
-        let walk = ns(|count| bench.walk(count));
+    println!(
+        "{:<28} {:>8} {:>8} {:>8} {:>9} {:>13}",
+        "ns", "least", "median", "most", "/ load", "instructions"
+    );
+    let mut not_counted = None;
+    for (set, name) in SETS {
         println!("{name}");
-        for (what, [least, median, most]) in
-            [("bare load", floor), ("cached translation", hit), ("page walk", walk)]
-        {
-            let ratio = median / floor[1];
-            println!("  {what:<26} {least:>8.2} {median:>8.2} {most:>8.2} {ratio:>9.1}");
+        let mut bench = Bench::of(set);
+        let mut floor = 1.0;
+        for (what, told) in ROWS {
+            let [least, median, most] = ns(|count| bench.run(what, count));
+            if what == "load" {
+                floor = median;
+            }
+            let counted = instructions(what, set).map(|count| format!("{count:.1}"));
+            let counted = counted.unwrap_or_else(|why| {
+                not_counted = Some(why);
+                "-".to_owned()
+            });
+            let ratio = median / floor;
+            println!(
+                "  {told:<26} {least:>8.2} {median:>8.2} {most:>8.2} {ratio:>9.1} {counted:>13}"
+            );
         }
+    }
+    if let Some(why) = not_counted {
+        println!("instructions: not counted: {why}");
     }
 }
