@@ -187,16 +187,132 @@ fn everything_listed_has_a_name() {
 }
 
 #[test]
+fn what_is_listed_as_objects_is_plain() {
+    let line = |what: &str, name: &str| -> serde_json::Value {
+        let listed = stdout(&ringfence(&["list", what, "--json"]));
+        let objects = listed.lines().map(|line| serde_json::from_str(line).expect("an object"));
+        objects
+            .into_iter()
+            .find(|object: &serde_json::Value| object["name"] == name)
+            .expect("it is listed")
+    };
+
+    let fault = line("faults", "wild-write");
+
+    assert!(fault["source"].is_string() && fault["points"].is_array(), "{fault}");
+    assert!(fault["parameters"].is_array() && fault["family"] == "defect", "{fault}");
+    assert!(line("invariants", "private-memory-is-private")["source"].is_string());
+}
+
+#[test]
+fn one_run_is_of_one_world_that_is_named() {
+    for (arguments, wanted) in [
+        (&["--only", "3"][..], "no seed is named"),
+        (&["--seeds", "0..60", "--only", "3"], "--seeds 0..60 are 60"),
+        (&["campaign", "standard", "--only", "3"], "no seed is named"),
+        (&["--only", "golden"], "no seed is named"),
+        (&["--seeds", "1", "--only", "200"], "no experiment 200 among 200"),
+        (&["--seeds", "1", "--only", "last"], "`golden`"),
+    ] {
+        let output = ringfence(arguments);
+
+        assert_eq!(code(&output), Some(2), "{arguments:?}");
+        assert!(output.stdout.is_empty(), "{arguments:?}");
+        assert!(stderr(&output).contains(wanted), "{arguments:?}: {}", stderr(&output));
+    }
+}
+
+/// A world that violates guarantees whatever strikes in it.
+fn weak() -> PathBuf {
+    let text = include_str!("../scenarios/self-map-user-bit.toml");
+    file("weak-by-itself.toml", text.as_bytes())
+}
+
+#[test]
+fn what_a_world_violates_by_itself_is_told_once_with_its_replay_and_charged_to_no_experiment() {
+    let path = weak();
+    let name = path.to_str().expect("a plain path");
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("golden-cases");
+    let _ = std::fs::remove_dir_all(&folder);
+    let options = ["--seeds", "0..3", "--experiments", "20", "--fault", "crash"];
+    let campaign = [&["campaign", name], &options[..]].concat();
+    let saving = [&campaign[..], &["--save", folder.to_str().expect("a plain path")]].concat();
+
+    let text = ringfence(&saving);
+    let json = ringfence(&[&campaign[..], &["--json"]].concat());
+
+    let told = stdout(&text);
+    assert_eq!(code(&text), Some(1), "{told}");
+    assert_eq!(told.matches("The golden run itself violates").count(), 1, "{told}");
+    let line = format!("    ringfence campaign {name} --seeds 0 --only golden\n");
+    assert_eq!(told.matches(&line).count(), 1, "{told}");
+    assert!(told.find(&line) < told.find("application · struck"), "{told}");
+    assert!(told.contains("guarantees violated             1\n"), "{told}");
+    let objects: Vec<serde_json::Value> =
+        stdout(&json).lines().map(|line| serde_json::from_str(line).expect("an object")).collect();
+    let golden = objects.iter().filter(|object| object["golden_violation"].is_array());
+    assert_eq!(golden.count(), 1);
+    let summary = &objects.last().expect("a summary")["summary"];
+    assert_eq!((&summary["violations"], &summary["golden_violations"]), (&1.into(), &1.into()));
+
+    let saved: Vec<_> = std::fs::read_dir(&folder).expect("a folder").flatten().collect();
+    assert_eq!(saved.len(), 1, "{saved:?}");
+    let case = saved[0].path();
+    assert!(case.ends_with("golden-0.toml"), "{case:?}");
+    assert_eq!(code(&ringfence(&["replay", case.to_str().expect("a plain path")])), Some(0));
+    let story = ringfence(&["campaign", name, "--seeds", "0", "--only", "golden"]);
+    assert_eq!(code(&story), Some(1));
+    assert!(stdout(&story).contains("VIOLATED"), "{}", stdout(&story));
+}
+
+#[test]
+fn the_story_of_the_system_call_without_a_probe_tells_that_the_mode_line_was_crossed() {
+    let story = stdout(&ringfence(&["run", "system-call-without-probe"]));
+
+    let from = story.find("mode line").expect("the line is told");
+    let told = story[from..].split("outcome").next().expect("it ends");
+    let told = told.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert_eq!(
+        told,
+        "mode line damage crossed it into kernel mode, to file cache of kernel, by the hand of \
+         kernel, which wrote where attacker told it to"
+    );
+}
+
+#[test]
 fn any_bytes_are_explained_as_an_artefact_of_a_target() {
     let path = file("artefact", &[7, 1, 2, 3, 255, 254]);
     let path = path.to_str().expect("a plain path");
 
-    for target in ["world", "translate"] {
+    for target in ["world", "translate", "tlb", "translate-csv", "image"] {
         for more in [&[][..], &["--json"]] {
             let output = ringfence(&[&["explain", path, "--target", target], more].concat());
 
             assert_eq!(code(&output), Some(0), "{}", stderr(&output));
             assert!(!output.stdout.is_empty(), "{target}");
+            // Nothing is told in the words of the program's own types.
+            for word in ["Controls {", "Some(", "Ok(", "Err(", "ControlFlags", "VirtAddr"] {
+                assert!(!stdout(&output).contains(word), "{target}: {}", stdout(&output));
+            }
+        }
+    }
+}
+
+#[test]
+fn every_fuzz_target_can_be_explained_by_its_folder() {
+    let fuzz = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fuzz");
+    for target in std::fs::read_dir(fuzz.join("fuzz_targets")).expect("the targets").flatten() {
+        let name = target.path().file_stem().expect("a name").to_owned();
+        let corpus = std::fs::read_dir(fuzz.join("corpus").join(&name)).expect("its corpus");
+        let mut inputs: Vec<_> = corpus.flatten().map(|input| input.path()).collect();
+        inputs.sort();
+        for input in inputs.iter().take(3) {
+            let output = ringfence(&["explain", input.to_str().expect("a plain path")]);
+
+            // A text that is no scenario is explained by its mistakes.
+            let is_text = name == "scenario_text";
+            assert!(code(&output) == Some(0) || is_text, "{input:?}: {}", stderr(&output));
+            assert!(!output.stdout.is_empty() || is_text, "{input:?}");
         }
     }
 }
@@ -343,12 +459,20 @@ fn an_interrupted_campaign_prints_what_it_has_up_to_a_world() {
     let partial: serde_json::Value = serde_json::from_str(&last).expect("an object");
     let partial = &partial["summary"];
     assert_eq!(partial["partial"], true, "{partial}");
-    let worlds = partial["worlds"].as_u64().expect("a number");
-    assert!(worlds > 0 && worlds < 1_000_000, "{partial}");
-    let whole = summary(&["--experiments", "8", "--seeds", &format!("0..{worlds}")]);
-    assert_eq!(whole["digest"], partial["digest"]);
-    assert_eq!(whole["experiments"], partial["experiments"]);
-    assert_eq!(whole["partial"], false);
+    let begun = partial["worlds"].as_u64().expect("a number");
+    assert!(begun > 0 && begun < 1_000_000, "{partial}");
+    // The last world may not be whole; those before it are.
+    let whole = |cut: u64| summary(&["--experiments", "8", "--seeds", &format!("0..{cut}")]);
+    let experiments = |summary: &serde_json::Value| summary["experiments"].as_u64();
+    if partial["cut"].is_null() {
+        assert_eq!(whole(begun)["digest"], partial["digest"]);
+        assert_eq!(experiments(&whole(begun)), experiments(partial));
+    } else {
+        let before = if begun == 1 { Some(0) } else { experiments(&whole(begun - 1)) };
+        let more = experiments(partial).zip(before).map(|(all, before)| all - before);
+        assert_eq!(partial["cut"]["seed"].as_u64(), Some(begun - 1), "{partial}");
+        assert!(more.is_some_and(|more| more > 0 && more < 8), "{partial}");
+    }
 }
 
 #[test]

@@ -62,8 +62,12 @@ fn a_handle_table_that_outlives_a_crashed_application() {
     let _settings = snapshots();
     let world = weak("handles-leak", "crash-that-leaves-handles-open", worlds::work(0x1000));
 
-    let least = least(&first_violation(world, "crash"));
+    // The kernel by itself is wrong: a process that ends in good order leaves its handles as well.
+    let found = Campaign::on(world).with_faults(["crash"]).experiments(8).run_all().report;
+    let golden = found.golden_violations.first().expect("the weakness shows without a fault");
+    let least = least(&golden.scenario);
 
+    assert_eq!(found.total.violations, 0, "no experiment is charged with it");
     insta::assert_snapshot!("story-handles-leak", told(&least));
 }
 

@@ -8,6 +8,7 @@ use crate::outcome::{Activation, Availability, Detection, Integrity, Outcome, Vi
 use crate::world::{Rest, World};
 
 use super::golden::Golden;
+use super::interrupt::{GLANCE, Interrupt, Interrupted};
 use super::judge::{FirstAlarm, Judge};
 use super::milestones::Joined;
 use super::watch::Watch;
@@ -39,6 +40,11 @@ pub enum Course {
 
 /// Runs a world with armed faults to its end and says what became of it. World, judge and watch stand
 /// where the golden run stood before the first strike, or at the beginning.
+///
+/// # Errors
+///
+/// When it was interrupted: there is no outcome.
+#[allow(clippy::too_many_arguments, reason = "the parts of one experiment, used in two places")]
 pub fn conclude(
     world: &mut World,
     judge: &mut Judge,
@@ -47,13 +53,15 @@ pub fn conclude(
     armed: Vec<Armed>,
     after_stop: AfterStop,
     course: Course,
-) -> Outcome {
+    interrupt: &Interrupt,
+) -> Result<Outcome, Interrupted> {
+    let is_planned = !armed.is_empty();
     for fault in armed {
         world.machine.points.arm(fault);
     }
     let patience = PATIENCE + TURNS * u64::from(world.configuration().machine.clock_interval);
     world.set_steps_max(world.machine.clock.max(golden.clock) + golden.clock + patience);
-    let way = run_to_rest(world, judge, watch, golden, course);
+    let way = run_to_rest(world, judge, watch, golden, course, interrupt)?;
     let first = match way {
         Way::Rest(rest) => rest,
         Way::Joined(joined) => {
@@ -66,7 +74,7 @@ pub fn conclude(
                 joined,
             );
             drop(world.machine.points.disarm());
-            return outcome;
+            return Ok(outcome);
         }
     };
     let crash = crash_of(world, first);
@@ -76,7 +84,9 @@ pub fn conclude(
         while crash_of(world, last).is_some() && stops < world.configuration().boots_max {
             world.reboot();
             world.set_steps_max(world.machine.clock + 2 * golden.clock + patience);
-            let Way::Rest(rest) = run_to_rest(world, judge, watch, golden, Course::Full) else {
+            let Way::Rest(rest) =
+                run_to_rest(world, judge, watch, golden, Course::Full, interrupt)?
+            else {
                 break;
             };
             last = rest;
@@ -86,7 +96,7 @@ pub fn conclude(
     let loops = stops >= world.configuration().boots_max && world.configuration().boots_max > 1;
     let strikes = world.machine.points.strikes();
     drop(world.machine.points.disarm());
-    describe(world, judge, watch, golden, strikes, first, crash, loops)
+    Ok(describe(world, judge, watch, golden, is_planned, strikes, first, crash, loops))
 }
 
 enum Way {
@@ -100,12 +110,14 @@ fn run_to_rest(
     watch: &mut Watch,
     golden: &Golden,
     course: Course,
-) -> Way {
+    interrupt: &Interrupt,
+) -> Result<Way, Interrupted> {
     let next_after = |clock: u64| match course {
         Course::Full => u64::MAX,
         Course::UntilJoined => golden.milestones.next(clock + 1),
     };
-    let mut next = next_after(world.machine.clock);
+    let mut milestone = next_after(world.machine.clock);
+    let mut next = milestone.min(world.machine.clock + GLANCE);
     let rest = loop {
         let rest = world.step(judge);
         watch.after_step(world, judge);
@@ -113,14 +125,18 @@ fn run_to_rest(
             break rest;
         }
         if world.machine.clock >= next {
-            if let Some(joined) = golden.milestones.joined(world, judge) {
-                return Way::Joined(joined);
+            if world.machine.clock >= milestone {
+                if let Some(joined) = golden.milestones.joined(world, judge) {
+                    return Ok(Way::Joined(joined));
+                }
+                milestone = next_after(world.machine.clock);
             }
-            next = next_after(world.machine.clock);
+            interrupt.check()?;
+            next = milestone.min(world.machine.clock + GLANCE);
         }
     };
     watch.at_rest(world, judge, rest, Some(golden));
-    Way::Rest(rest)
+    Ok(Way::Rest(rest))
 }
 
 /// The crash a rest means, with the parameters the kernel left in memory.
@@ -166,6 +182,7 @@ fn describe(
     judge: &Judge,
     watch: &Watch,
     golden: &Golden,
+    is_planned: bool,
     strikes: u64,
     first: Rest,
     crash: Option<Availability>,
@@ -188,8 +205,10 @@ fn describe(
     };
 
     let promised = |scope: Scope| is_contained || scope == Scope::Always;
-    let mut guarantees = watch.names(promised);
-    let exposures = watch.names(|scope| !promised(scope));
+    // What the golden run violates by itself is told of the world, and is nothing a fault did.
+    let known = if is_planned { golden.violations.as_slice() } else { &[] };
+    let mut guarantees = watch.names_beside(known, promised);
+    let exposures = watch.names_beside(known, |scope| !promised(scope));
     if is_contained && !struck.is_empty() {
         let waits = unfinished(judge, golden).iter().any(|one| !allowed.contains(one));
         if !deviated.is_empty() || waits && crash.is_none() {
@@ -238,8 +257,8 @@ fn describe_joined(
         },
         disclosed: judge.authority.disclosures().len() as u64,
         detection: detection(world, judge, judge.alarm().or(joined.alarm)),
-        guarantees: watch.names(promised),
-        exposures: watch.names(|scope| !promised(scope)),
+        guarantees: watch.names_beside(&golden.violations, promised),
+        exposures: watch.names_beside(&golden.violations, |scope| !promised(scope)),
     }
 }
 

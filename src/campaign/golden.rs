@@ -6,6 +6,7 @@ use crate::injection::PointRecord;
 use crate::invariants::Violation;
 use crate::world::{Rest, World};
 
+use super::interrupt::{GLANCE, Interrupt, Interrupted};
 use super::judge::{Endings, Judge};
 use super::milestones::Milestones;
 
@@ -43,7 +44,16 @@ pub struct Golden {
 impl Golden {
     /// Runs a world to its rest, writing down the points it reaches. The world and the judge are left
     /// at the end.
-    pub fn run(world: &mut World, judge: &mut Judge, watch: &mut super::watch::Watch) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// When it was interrupted.
+    pub fn run(
+        world: &mut World,
+        judge: &mut Judge,
+        watch: &mut super::watch::Watch,
+        interrupt: &Interrupt,
+    ) -> Result<Self, Interrupted> {
         world.machine.points.start_recording();
         let mut turns = Vec::new();
         let mut turn = 0;
@@ -54,6 +64,9 @@ impl Golden {
             milestones.pass(world, judge);
             turns.resize(world.machine.points.recorded(), turn);
             turn += 1;
+            if u64::from(turn) % GLANCE == 0 {
+                interrupt.check()?;
+            }
             if let Some(rest) = rest {
                 break rest;
             }
@@ -62,7 +75,7 @@ impl Golden {
         let points = world.machine.points.stop_recording();
         let is_sound = watch.is_ours() && watch.violations().is_empty();
         milestones.end(judge, rest, is_sound);
-        Self {
+        Ok(Self {
             points,
             turns,
             rest,
@@ -76,6 +89,6 @@ impl Golden {
             violations: watch.violations().to_vec(),
             devices_disabled: judge.authority.devices_disabled(),
             milestones,
-        }
+        })
     }
 }

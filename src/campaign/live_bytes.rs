@@ -26,6 +26,7 @@ use crate::kernel::layout::{
 use crate::scenario::Scenario;
 use crate::world::World;
 
+use super::interrupt::{GLANCE, Interrupt, Interrupted};
 use super::trial::{Registries, Trial, TrialError};
 
 /// Bytes of a page.
@@ -108,6 +109,8 @@ pub struct LiveBytes {
     /// What was found of each field, by structure and name: every word of it is flipped as a whole,
     /// sampled or not.
     pub fields: BTreeMap<(Structure, &'static str), Share>,
+    /// Whether it was interrupted: not everything was flipped.
+    pub is_partial: bool,
 }
 
 impl LiveBytes {
@@ -218,11 +221,12 @@ struct Continuation {
 }
 
 /// Flips bytes of the kernel of this scenario's world, each in a run of its own. `progress` is told
-/// after each, by whichever thread made it.
+/// after each, by whichever thread made it. The registries' [`Interrupt`] ends it early: the map is
+/// then of what was flipped so far, and which bytes those are depends on the number of threads.
 ///
 /// # Errors
 ///
-/// When the world can't be built.
+/// When the world can't be built, or the golden run was interrupted.
 pub fn live_bytes(
     scenario: &Scenario,
     registries: &Registries,
@@ -263,7 +267,8 @@ pub fn live_bytes(
                         let mut world = World::build_with(&scenario.configuration, &drivers)?;
                         world.run(&mut (), continuation.at);
                         let mine = continuation.flips.iter().skip(worker).step_by(workers);
-                        Ok(flip_each(&mut world, mine, continuation, count))
+                        let interrupt = &registries.interrupt;
+                        Ok(flip_each(&mut world, mine, continuation, interrupt, count))
                     })
                 })
                 .collect();
@@ -276,6 +281,7 @@ pub fn live_bytes(
             map.merge(part?);
         }
     }
+    map.is_partial = registries.interrupt.is_raised();
     Ok(map)
 }
 
@@ -297,30 +303,40 @@ fn flip_each<'a>(
     world: &mut World,
     flips: impl Iterator<Item = &'a Flip>,
     continuation: &Continuation,
+    interrupt: &Interrupt,
     count: impl Fn(),
 ) -> LiveBytes {
     let checkpoint = world.checkpoint();
     let mut map = LiveBytes::default();
     for one in flips {
-        let found = flip(world, one, continuation);
+        let found = flip(world, one, continuation, interrupt);
         world.restore(&checkpoint);
+        let Ok(found) = found else { break };
         map.add(one, found);
         count();
     }
     map
 }
 
-fn flip(world: &mut World, flip: &Flip, continuation: &Continuation) -> Found {
+fn flip(
+    world: &mut World,
+    flip: &Flip,
+    continuation: &Continuation,
+    interrupt: &Interrupt,
+) -> Result<Found, Interrupted> {
     let memory = &mut world.machine.memory;
     let before = memory.read(flip.word);
     memory.write(flip.word, before ^ flip.bits);
     let mut hashes = Hashes::default();
     let mut read = false;
-    for golden in &continuation.turns {
+    for (turn, golden) in (0u64..).zip(&continuation.turns) {
+        if turn % GLANCE == 0 {
+            interrupt.check()?;
+        }
         world.step(&mut hashes);
         read |= hashes.read != golden.read;
         if hashes.live != golden.live {
-            return Found { read: true, live: true };
+            return Ok(Found { read: true, live: true });
         }
     }
     // Left alone, or overwritten: everything else must be as it was.
@@ -332,7 +348,7 @@ fn flip(world: &mut World, flip: &Flip, continuation: &Continuation) -> Found {
         (now ^ golden) & !flip.bits == 0 && apart.iter().all(|&byte| byte == 0 || byte == 0xff);
     memory.write(flip.word, golden);
     let live = !is_itself || world.machine.state_hash() != continuation.state;
-    Found { read: read || live, live }
+    Ok(Found { read: read || live, live })
 }
 
 fn word_number(word: PhysAddr) -> usize {

@@ -7,6 +7,7 @@
 //! | [`golden`] | what does the undisturbed run come to? |
 //! | [`milestones`] | where did it stand, for a run that stands there again? |
 //! | [`experiment`] | what became of one plan? |
+//! | [`interrupt`] | is it to end? |
 //! | [`trial`] | how is a stored scenario run? |
 //! | [`series`] | how are many plans run in one world? |
 //! | [`verdict`] | is that what was expected? |
@@ -20,6 +21,7 @@
 pub mod difference;
 pub mod experiment;
 pub mod golden;
+pub mod interrupt;
 pub mod judge;
 pub mod live_bytes;
 pub mod milestones;
@@ -35,6 +37,7 @@ pub mod workers;
 
 pub use difference::{Difference, first_difference};
 pub use golden::Golden;
+pub use interrupt::{Interrupt, Interrupted};
 pub use judge::Judge;
 pub use live_bytes::{Flips, LiveBytes, LiveBytesOptions, Share, Shares, live_bytes};
 pub use series::{Case, Series, SeriesError, SeriesOptions};
@@ -42,4 +45,4 @@ pub use tally::{Origin, Tally};
 pub use trial::{Registries, Trial, TrialError};
 pub use verdict::{Judged, missed};
 pub use watch::Watch;
-pub use workers::{Campaign, Progress, Report};
+pub use workers::{Campaign, Cut, GoldenViolation, Progress, Report};

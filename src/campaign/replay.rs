@@ -14,6 +14,29 @@ impl Campaign {
     /// know the world, because it was made in a test.
     #[must_use]
     pub fn replay_line(&self, seed: u64, number: u32) -> Option<String> {
+        let mut line = self.world_line(seed)?;
+        let mut add = |what: core::fmt::Arguments<'_>| {
+            line.write_fmt(what).expect("a string takes everything");
+        };
+        if self.experiments != EXPERIMENTS {
+            add(format_args!(" --experiments {}", self.experiments));
+        }
+        if !self.kinds.is_empty() {
+            add(format_args!(" --fault {}", self.kinds.join(",")));
+        }
+        add(format_args!(" --only {number}"));
+        Some(line)
+    }
+
+    /// The command that runs the world of a seed by itself, without a fault, and tells its story;
+    /// `None` as for [`replay_line`](Self::replay_line).
+    #[must_use]
+    pub fn golden_line(&self, seed: u64) -> Option<String> {
+        self.world_line(seed).map(|line| format!("{line} --only golden"))
+    }
+
+    /// The command as far as it names a world.
+    fn world_line(&self, seed: u64) -> Option<String> {
         let mut line = "ringfence campaign".to_owned();
         let mut add = |what: core::fmt::Arguments<'_>| {
             line.write_fmt(what).expect("a string takes everything");
@@ -27,13 +50,6 @@ impl Campaign {
             (None, None) => {}
         }
         add(format_args!(" --seeds {seed}"));
-        if self.experiments != EXPERIMENTS {
-            add(format_args!(" --experiments {}", self.experiments));
-        }
-        if !self.kinds.is_empty() {
-            add(format_args!(" --fault {}", self.kinds.join(",")));
-        }
-        add(format_args!(" --only {number}"));
         Some(line)
     }
 }

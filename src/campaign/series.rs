@@ -9,6 +9,7 @@ use crate::outcome::{Class, Outcome};
 use crate::scenario::Scenario;
 
 use super::experiment::{AfterStop, Course, conclude};
+use super::interrupt::{GLANCE, Interrupt};
 use super::tally::Origin;
 use super::trial::{Registries, Trial, TrialError};
 
@@ -67,6 +68,7 @@ pub struct Series {
     reached: Reached,
     drawn: Vec<Drawn>,
     course: Course,
+    interrupt: Interrupt,
 }
 
 /// Kinds of principal a fault may start from, in the order they are drawn from.
@@ -93,15 +95,26 @@ impl Series {
         let trial = Trial::new(scenario, registries)?;
         let reached = Reached::new(&trial.golden.points);
         let mut drawn = draw(&trial, &reached, options, registries);
-        // In order of their strikes, so that the golden prefix is walked once.
-        drawn.sort_by_key(|drawn| (drawn.turn, drawn.number));
-        Ok(Self { trial, reached, drawn, course: Course::UntilJoined })
+        // In order of their strikes, so that the golden prefix is walked once for each round.
+        let first = drawn.first().map_or(0, |drawn| drawn.number);
+        let round = round_of(trial.golden.clock);
+        drawn.sort_by_key(|drawn| ((drawn.number - first) / round, drawn.turn, drawn.number));
+        let interrupt = registries.interrupt.clone();
+        Ok(Self { trial, reached, drawn, course: Course::UntilJoined, interrupt })
     }
 
     /// The world and its golden run.
     #[must_use]
     pub fn trial(&self) -> &Trial {
         &self.trial
+    }
+
+    /// The numbers of its experiments, in order: those for which a fault was drawn.
+    #[must_use]
+    pub fn numbers(&self) -> Vec<u32> {
+        let mut numbers: Vec<u32> = self.drawn.iter().map(|drawn| drawn.number).collect();
+        numbers.sort_unstable();
+        numbers
     }
 
     /// The same, with every run followed to its end although what follows is known.
@@ -116,7 +129,8 @@ impl Series {
     ///
     /// # Errors
     ///
-    /// When a fault can't be made.
+    /// When a fault can't be made, or it was interrupted: then what it has told so far are its first
+    /// rounds and some of the next.
     pub fn run(self, each: impl FnMut(&Trial, Case)) -> Result<(), SeriesError> {
         self.run_telling(|_| {}, each)
     }
@@ -131,12 +145,22 @@ impl Series {
         trial.rewind();
         let mut turn = 0;
         for drawn in self.drawn {
+            self.interrupt.check()?;
             begins(drawn.number);
+            if drawn.turn < turn {
+                trial.rewind();
+                turn = 0;
+            }
             while turn < drawn.turn {
                 trial.world.step(&mut trial.judge);
                 trial.watch.after_step(&trial.world, &mut trial.judge);
                 turn += 1;
+                if u64::from(turn) % GLANCE == 0 {
+                    self.interrupt.check()?;
+                }
             }
+            // What the golden prefix violates is the world's own.
+            trial.watch.clear();
             let fork = (trial.world.checkpoint(), trial.judge.checkpoint());
             let mut armed = trial.arm(0, &drawn.plan)?;
             armed.seen =
@@ -149,7 +173,8 @@ impl Series {
                 vec![armed],
                 AfterStop::BootWhenChanged,
                 self.course,
-            );
+                &self.interrupt,
+            )?;
             let Drawn { number, plan, origin, .. } = drawn;
             let below = trial.judge.was_poked_elsewhere();
             let origin = if below { Origin::Hardware } else { Origin::of(origin) };
@@ -160,6 +185,17 @@ impl Series {
         }
         Ok(())
     }
+}
+
+/// Experiments that are run in order of their strikes, before those of the next numbers are: as many
+/// as make up for walking the golden prefix again, and few where each takes long, so that an
+/// interrupted series has most of what it ran without a gap.
+fn round_of(golden_clock: u64) -> u32 {
+    const STEPS: u64 = 2 << 20;
+    const LEAST: u64 = 4;
+    const MOST: u64 = 256;
+    let round = (STEPS / golden_clock.max(1)).clamp(LEAST, MOST);
+    u32::try_from(round).expect("it is small")
 }
 
 /// Matching points that the golden run reached before point number `number`.

@@ -13,6 +13,7 @@ use crate::world::{BuildError, Checkpoint, Drivers, World};
 
 use super::experiment::{AfterStop, Course, conclude};
 use super::golden::Golden;
+use super::interrupt::{Interrupt, Interrupted};
 use super::judge::{self, Judge};
 use super::watch::Watch;
 
@@ -28,6 +29,8 @@ pub enum TrialError {
         /// What is wrong.
         what: String,
     },
+    /// It was interrupted before its end.
+    Interrupted,
 }
 
 impl core::fmt::Display for TrialError {
@@ -35,6 +38,7 @@ impl core::fmt::Display for TrialError {
         match self {
             Self::Build(error) => write!(f, "{error}"),
             Self::Fault { number, what } => write!(f, "fault {} of the plan: {what}", number + 1),
+            Self::Interrupted => f.write_str("interrupted before its end"),
         }
     }
 }
@@ -47,7 +51,14 @@ impl From<BuildError> for TrialError {
     }
 }
 
-/// What is needed beside a scenario to run it: the kinds of fault, drivers and invariants there are.
+impl From<Interrupted> for TrialError {
+    fn from(_: Interrupted) -> Self {
+        Self::Interrupted
+    }
+}
+
+/// What is needed beside a scenario to run it: the kinds of fault, drivers and invariants there are,
+/// and a flag that ends it early.
 #[derive(Clone, Default)]
 pub struct Registries {
     /// Kinds of fault.
@@ -56,6 +67,8 @@ pub struct Registries {
     pub invariants: Arc<invariants::Registry>,
     /// Drivers; those this crate brings when `None`.
     pub drivers: Option<Drivers>,
+    /// Ends a run before its result.
+    pub interrupt: Interrupt,
 }
 
 impl Registries {
@@ -85,18 +98,24 @@ impl Trial {
     ///
     /// # Errors
     ///
-    /// When the world can't be built.
+    /// When the world can't be built, or the golden run was interrupted.
     pub fn new(scenario: &Scenario, registries: &Registries) -> Result<Self, TrialError> {
         let mut world = World::build_with(&scenario.configuration, &registries.drivers())?;
         let mut judge = Judge::new(world.machine.memory.words().len(), world.roster().clone());
         let mut watch = Watch::new(Arc::clone(&registries.invariants), &world);
         let start = (world.checkpoint(), judge.checkpoint());
-        let golden = Golden::run(&mut world, &mut judge, &mut watch);
+        let golden = Golden::run(&mut world, &mut judge, &mut watch, &registries.interrupt)?;
         let directory = Directory::of(&scenario.configuration);
         let mut trial =
             Self { world, judge, watch, golden, directory, registries: registries.clone(), start };
         trial.rewind();
         Ok(trial)
+    }
+
+    /// The flag that ends a run of it.
+    #[must_use]
+    pub fn interrupt(&self) -> &Interrupt {
+        &self.registries.interrupt
     }
 
     /// Goes back to the beginning.
@@ -155,7 +174,7 @@ impl Trial {
     ///
     /// # Errors
     ///
-    /// When a fault can't be made.
+    /// When a fault can't be made, or the run was interrupted.
     pub fn run(&mut self, plan: &[PlannedFault]) -> Result<Outcome, TrialError> {
         self.rewind();
         let armed = plan
@@ -171,6 +190,7 @@ impl Trial {
             armed,
             AfterStop::AlwaysBoot,
             Course::Full,
-        ))
+            &self.registries.interrupt,
+        )?)
     }
 }

@@ -65,12 +65,13 @@ impl Watch {
         self.findings.violations()
     }
 
-    /// Names of the invariants violated, each once, in order; only those promised for every plan with
-    /// `always_only`.
+    /// Names of the invariants violated whose scope `keeps`, each once, in order; without what is
+    /// `known`: the same invariant, broken by the same and to the harm of the same.
     #[must_use]
-    pub fn names(&self, keeps: impl Fn(Scope) -> bool) -> Vec<String> {
+    pub fn names_beside(&self, known: &[Violation], keeps: impl Fn(Scope) -> bool) -> Vec<String> {
         let kept = self.violations().iter().filter(|violation| keeps(violation.scope));
-        let mut names: Vec<String> = kept.map(|violation| violation.invariant.to_owned()).collect();
+        let new = kept.filter(|violation| !known.iter().any(|other| other.is_like(violation)));
+        let mut names: Vec<String> = new.map(|violation| violation.invariant.to_owned()).collect();
         names.sort_unstable();
         names.dedup();
         names

@@ -7,7 +7,6 @@
 
 use core::ops::Range;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, mpsc};
 
 use crate::base::{Digest, Seed, TraceHash};
@@ -16,14 +15,14 @@ use crate::scenario::{Bias, Scenario};
 
 use super::series::{Case, Series, SeriesError, SeriesOptions};
 use super::tally::{Tally, digest_of};
-use super::trial::Registries;
+use super::trial::{Registries, TrialError};
 use super::under_way::UnderWay;
 
 /// Cases kept as examples, each with the seed of its world.
 const EXAMPLES_MAX: usize = 32;
 
 /// Experiments of one world that are run together: enough to make up for the world that is built for
-/// them, few enough that a stopped campaign ends within a second.
+/// them, few enough to keep every worker busy.
 const BLOCK: u32 = 256;
 
 /// What to do.
@@ -76,23 +75,56 @@ pub struct Example {
     pub case: Case,
 }
 
+/// What a world violates by itself, in its golden run.
+#[derive(Clone, Debug)]
+pub struct GoldenViolation {
+    /// The first seed whose world it is.
+    pub seed: u64,
+    /// The world.
+    pub scenario: Scenario,
+    /// What was found, never nothing; alike findings once.
+    pub violations: Vec<Violation>,
+}
+
+/// A world that an interrupted campaign did not finish.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Cut {
+    /// Its seed.
+    pub seed: u64,
+    /// The first number of an experiment that was not run: all before it were.
+    pub next: u32,
+}
+
 /// What a campaign found.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
     /// All outcomes together.
     pub total: Tally,
-    /// The outcomes of each world, in order.
+    /// The outcomes of each world, in order; with a [`cut`](Self::cut) the last is not whole.
     pub worlds: Vec<Tally>,
     /// The first cases that violated a guarantee.
     pub violations: Vec<Example>,
     /// The first case of each origin and class.
     pub examples: BTreeMap<(super::Origin, crate::outcome::Class), (u64, u32)>,
-    /// Golden runs that violated an invariant by themselves: seed, what.
-    pub golden_violations: Vec<(u64, Violation)>,
+    /// The first worlds whose golden run violated an invariant by itself. It is the world's own doing
+    /// and nothing that an experiment is charged with.
+    pub golden_violations: Vec<GoldenViolation>,
+    /// How many worlds those are.
+    pub golden_violations_total: u64,
     /// The fingerprint of every case in order.
     pub digest: Digest,
     /// Whether it was interrupted: the report is of the first experiments only.
     pub is_partial: bool,
+    /// Where an interrupted campaign ends within a world.
+    pub cut: Option<Cut>,
+}
+
+impl Report {
+    /// Experiments that violated a guarantee, and worlds that do so by themselves.
+    #[must_use]
+    pub fn violations_total(&self) -> u64 {
+        self.total.violations + self.golden_violations_total
+    }
 }
 
 /// Where a campaign is.
@@ -113,12 +145,15 @@ pub struct Progress {
 }
 
 struct BlockResult {
+    scenario: Scenario,
     tally: Tally,
     /// Numbers of the experiments, in order, with their fingerprints.
     digests: Vec<(u32, Digest)>,
     violations: Vec<Example>,
     examples: BTreeMap<(super::Origin, crate::outcome::Class), u32>,
     golden: Vec<Violation>,
+    /// The first number that was not run.
+    reached: u32,
 }
 
 impl Campaign {
@@ -128,16 +163,14 @@ impl Campaign {
         self.scenario.clone().unwrap_or_else(|| Scenario::generate(Seed(seed), &self.bias))
     }
 
-    /// Runs it. `stop` ends it after the blocks under way; `progress` is told of each block done.
+    /// Runs it. The registries' [`Interrupt`](super::Interrupt) ends it early: what it has found up to
+    /// there, without a gap, is reported. `progress` is told of each block done.
     ///
     /// # Errors
     ///
     /// When a world can't be built or a fault can't be made; with the seed.
-    pub fn run(
-        &self,
-        stop: &AtomicBool,
-        mut progress: impl FnMut(Progress),
-    ) -> Result<Report, (u64, SeriesError)> {
+    pub fn run(&self, mut progress: impl FnMut(Progress)) -> Result<Report, (u64, SeriesError)> {
+        let interrupt = &self.registries.interrupt;
         let blocks = Blocks::of(self);
         let next = Mutex::new(blocks.first());
         let (sender, receiver) = mpsc::channel();
@@ -153,7 +186,7 @@ impl Campaign {
                             taken
                         };
                         let Some(block) = taken else { break };
-                        if stop.load(Ordering::Relaxed) {
+                        if interrupt.is_raised() {
                             break;
                         }
                         let result = self.run_block(block, blocks.numbers(block));
@@ -172,10 +205,23 @@ impl Campaign {
             for (block, result) in receiver {
                 waiting.insert(block, result);
                 while let Some(block) = expected
+                    && taken.report.cut.is_none()
                     && let Some(result) = waiting.remove(&block)
                 {
                     match result {
-                        Ok(found) if failed.is_none() => taken.take_in(block, found),
+                        Ok(found) if failed.is_none() => {
+                            let (reached, end) = (found.reached, blocks.numbers(block).end);
+                            // Of a world of which nothing was run nothing is told.
+                            let is_first = block.first == blocks.numbers.start;
+                            if reached < end && is_first && found.tally.experiments == 0 {
+                                break;
+                            }
+                            taken.take_in(block, found);
+                            if reached < end {
+                                taken.report.cut = Some(Cut { seed: block.seed, next: reached });
+                                break;
+                            }
+                        }
                         Err(error) if failed.is_none() => {
                             failed = Some((block.seed, error));
                             *next.lock().expect("nobody panics while holding it") = None;
@@ -192,9 +238,13 @@ impl Campaign {
                         experiments: taken.report.total.experiments,
                         blocks: done,
                         blocks_total: blocks.count(),
-                        violations: taken.report.total.violations,
+                        violations: taken.report.violations_total(),
                     });
                 }
+            }
+            // Cut between the blocks of one world.
+            if let Some(block) = expected.filter(|block| block.first > blocks.numbers.start) {
+                taken.report.cut.get_or_insert(Cut { seed: block.seed, next: block.first });
             }
             failed.map_or_else(|| Ok(taken.report(expected.is_some())), Err)
         })
@@ -202,42 +252,81 @@ impl Campaign {
 
     fn run_block(&self, block: Block, numbers: Range<u32>) -> Result<BlockResult, SeriesError> {
         let under_way = UnderWay::new(self, block.seed);
+        let first = numbers.start;
         let scenario = self.world_of(block.seed);
         let options = SeriesOptions {
             experiments: self.experiments,
             seed: Seed(block.seed),
             kinds: self.kinds.clone(),
-            only: Some(numbers),
+            only: Some(numbers.clone()),
         };
-        let series = Series::new(&scenario, &options, &self.registries)?;
-        let golden = series.trial().golden.violations.clone();
-        let mut result = BlockResult {
-            tally: Tally::default(),
-            digests: Vec::new(),
-            violations: Vec::new(),
-            examples: BTreeMap::new(),
-            golden,
+        let series = match Series::new(&scenario, &options, &self.registries) {
+            Ok(series) => series,
+            Err(TrialError::Interrupted) => return Ok(BlockResult::nothing(&scenario, first)),
+            Err(error) => return Err(error),
         };
-        series.run_telling(
+        let golden = unlike(&series.trial().golden.violations);
+        let drawn = series.numbers();
+        let mut result =
+            BlockResult { golden, reached: numbers.end, ..BlockResult::nothing(&scenario, first) };
+        let mut cases = Vec::new();
+        let told = series.run_telling(
             |number| under_way.at(number),
-            |trial, case| {
-                result.tally.events += trial.judge.events();
-                result.tally.add(&case);
-                let first =
-                    result.examples.entry((case.origin, case.class())).or_insert(case.number);
-                *first = (*first).min(case.number);
-                result.digests.push((case.number, digest_of(&case)));
-                if !case.outcome.guarantees.is_empty() {
-                    let scenario = scenario.clone();
-                    result.violations.push(Example { seed: block.seed, scenario, case });
-                }
-            },
-        )?;
+            |trial, case| cases.push((case, trial.judge.events())),
+        );
+        match told {
+            Ok(()) => {}
+            // Those of the first numbers count, up to the first that was not run.
+            Err(TrialError::Interrupted) => {
+                let is_run = |number: u32| cases.iter().any(|(case, _)| case.number == number);
+                let missing = drawn.into_iter().find(|number| !is_run(*number));
+                result.reached = missing.unwrap_or(numbers.end);
+                cases.retain(|(case, _)| case.number < result.reached);
+            }
+            Err(error) => return Err(error),
+        }
+        for (case, events) in cases {
+            result.tally.events += events;
+            result.tally.add(&case);
+            let first = result.examples.entry((case.origin, case.class())).or_insert(case.number);
+            *first = (*first).min(case.number);
+            result.digests.push((case.number, digest_of(&case)));
+            if !case.outcome.guarantees.is_empty() {
+                let scenario = scenario.clone();
+                result.violations.push(Example { seed: block.seed, scenario, case });
+            }
+        }
         result.digests.sort_unstable();
         result.violations.sort_by_key(|example| example.case.number);
         result.violations.truncate(EXAMPLES_MAX);
         Ok(result)
     }
+}
+
+impl BlockResult {
+    /// Of a block of which nothing was run.
+    fn nothing(scenario: &Scenario, reached: u32) -> Self {
+        Self {
+            scenario: scenario.clone(),
+            tally: Tally::default(),
+            digests: Vec::new(),
+            violations: Vec::new(),
+            examples: BTreeMap::new(),
+            golden: Vec::new(),
+            reached,
+        }
+    }
+}
+
+/// The first of all findings that are alike.
+fn unlike(found: &[Violation]) -> Vec<Violation> {
+    let mut first: Vec<Violation> = Vec::new();
+    for one in found {
+        if !first.iter().any(|known| known.is_like(one)) {
+            first.push(one.clone());
+        }
+    }
+    first
 }
 
 /// Some of one world's experiments.
@@ -307,9 +396,7 @@ impl Taken {
             self.close_world();
             self.world = Some((seed, TraceHash::default()));
             self.report.worlds.push(Tally::default());
-            let room = EXAMPLES_MAX - self.report.golden_violations.len();
-            let golden = found.golden.into_iter().take(room).map(|what| (seed, what));
-            self.report.golden_violations.extend(golden);
+            self.take_golden(seed, found.scenario, found.golden);
         }
         if let Some((_, hash)) = &mut self.world {
             for (number, digest) in found.digests {
@@ -324,6 +411,18 @@ impl Taken {
         self.report.violations.extend(found.violations.into_iter().take(room));
         for (cell, number) in found.examples {
             self.report.examples.entry(cell).or_insert((seed, number));
+        }
+    }
+
+    /// What a world violates by itself: of a fixed world, which every seed shares, once.
+    fn take_golden(&mut self, seed: u64, scenario: Scenario, violations: Vec<Violation>) {
+        let known = &mut self.report.golden_violations;
+        if violations.is_empty() || known.iter().any(|known| known.scenario == scenario) {
+            return;
+        }
+        self.report.golden_violations_total += 1;
+        if known.len() < EXAMPLES_MAX {
+            known.push(GoldenViolation { seed, scenario, violations });
         }
     }
 

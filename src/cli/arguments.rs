@@ -62,8 +62,9 @@ pub(crate) struct CampaignArguments {
     /// A built-in scenario's name or a TOML file; generated worlds when left out.
     pub(crate) scenario: Option<String>,
     /// Seeds of the worlds to generate: FIRST..END (END excluded), or one number.
-    #[arg(long, value_name = "RANGE", default_value = "0..60", value_parser = seed_range)]
-    pub(crate) seeds: SeedRange,
+    /// [default: 0..60]
+    #[arg(long, value_name = "RANGE", value_parser = seed_range)]
+    pub(crate) seeds: Option<SeedRange>,
     /// Experiments in each world.
     #[arg(long, value_name = "N", default_value_t = EXPERIMENTS, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) experiments: u32,
@@ -73,9 +74,10 @@ pub(crate) struct CampaignArguments {
     /// Only these kinds of fault (repeat, or separate with commas).
     #[arg(long, value_name = "KIND", value_delimiter = ',')]
     pub(crate) fault: Vec<String>,
-    /// Only the experiment with this number, in the world of the first seed: as in a replay line.
-    #[arg(long, value_name = "N")]
-    pub(crate) only: Option<u32>,
+    /// Only the experiment with this number in the world of one seed, as in a replay line; or `golden`:
+    /// that world by itself, without a fault.
+    #[arg(long, value_name = "N", value_parser = only)]
+    pub(crate) only: Option<Only>,
     /// One JSON object a line instead of a table.
     #[arg(long)]
     pub(crate) json: bool,
@@ -193,6 +195,25 @@ fn positive(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(0) | Err(_) => Err(format!("{text:?} is not a number above 0")),
         Ok(number) => Ok(number),
+    }
+}
+
+/// One run of a world.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Only {
+    /// The experiment of this number.
+    Experiment(u32),
+    /// The golden run.
+    Golden,
+}
+
+/// Reads a number or `golden`.
+fn only(text: &str) -> Result<Only, String> {
+    match text {
+        "golden" => Ok(Only::Golden),
+        _ => text.parse().map(Only::Experiment).map_err(|_| {
+            format!("{text:?} is no experiment; expected a number such as 7, or `golden`")
+        }),
     }
 }
 

@@ -1,34 +1,36 @@
 //! `ringfence campaign`: many faults, and what they reach.
 
 use std::io::Write;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::base::nearest;
-use crate::campaign::{Campaign, Registries, Report, Series, SeriesOptions};
+use crate::campaign::{Campaign, Interrupt, Registries, Report, Series, SeriesOptions, TrialError};
 use crate::counterexample::case::TRIALS_MAX;
 use crate::counterexample::{minimised, test_text};
 use crate::scenario::Scenario;
 
-use super::arguments::CampaignArguments;
+use super::arguments::{CampaignArguments, Only, SeedRange};
 use super::save::Folder;
 use super::table::Told;
 use super::{Ended, Failure, load, progress, run};
+
+/// Seeds when none are named.
+const SEEDS: SeedRange = SeedRange { first: 0, end: 60 };
 
 /// Runs a campaign and prints its report.
 pub(super) fn campaign(
     arguments: &CampaignArguments,
     out: &mut impl Write,
 ) -> Result<Ended, Failure> {
-    let campaign = planned(arguments)?;
-    if let Some(number) = arguments.only {
-        return one(&campaign, number, arguments.json, out);
-    }
+    let mut campaign = planned(arguments)?;
     let folder = arguments.save.as_deref().map(Folder::prepare).transpose()?;
     let stop = stopped_by_ctrl_c()?;
+    campaign.registries.interrupt = stop.clone();
+    if let Some(only) = arguments.only {
+        return one(&campaign, only, arguments.json, out);
+    }
     let bar = progress::bar();
-    let report = campaign.run(&stop, |progress| {
-        let stopping = if stop.load(Ordering::Relaxed) { ", stopping" } else { "" };
+    let report = campaign.run(|progress| {
+        let stopping = if stop.is_raised() { ", stopping" } else { "" };
         bar.set_length(progress.blocks_total);
         bar.set_message(format!(
             "{} worlds, {} experiments, {} violations{stopping}",
@@ -57,9 +59,9 @@ pub(super) fn campaign(
     if let Some(folder) = &folder {
         save(&campaign, &report, folder)?;
     }
-    Ok(if report.is_partial {
+    Ok(if report.is_partial || stop.is_raised() {
         Ended::Interrupted
-    } else if report.total.violations > 0 || !report.golden_violations.is_empty() {
+    } else if report.violations_total() > 0 {
         Ended::Violated
     } else {
         Ended::Held
@@ -79,37 +81,65 @@ fn planned(arguments: &CampaignArguments) -> Result<Campaign, Failure> {
             return Err(Failure::mistake(format!("there is no kind of fault `{kind}`"), remedy));
         }
     }
-    if let Some(only) = arguments.only
-        && only >= arguments.experiments
-    {
-        return Err(Failure::mistake(
-            format!("there is no experiment {only} among {}", arguments.experiments),
-            format!("give --only a number below {}", arguments.experiments),
-        ));
+    let scenario = arguments.scenario.as_deref().map(load::scenario).transpose()?;
+    if let Some(only) = arguments.only {
+        check_only(arguments, only)?;
     }
+    let seeds = arguments.seeds.unwrap_or(SEEDS);
     let workers = load::workers(arguments.jobs);
     Ok(Campaign {
-        scenario: arguments.scenario.as_deref().map(load::scenario).transpose()?,
+        scenario,
         file: arguments.scenario.clone(),
-        seeds: arguments.seeds.first..arguments.seeds.end,
+        seeds: seeds.first..seeds.end,
         experiments: arguments.experiments,
         kinds: arguments.fault.clone(),
-        only: arguments.only,
         workers,
         registries,
         ..Campaign::default()
     })
 }
 
-/// One experiment of a campaign, told as a story.
+/// `--only` is of one world: with more of them, or with none named, what is meant is not clear.
+fn check_only(arguments: &CampaignArguments, only: Only) -> Result<(), Failure> {
+    if let Only::Experiment(number) = only
+        && number >= arguments.experiments
+    {
+        return Err(Failure::mistake(
+            format!("there is no experiment {number} among {}", arguments.experiments),
+            format!("give --only a number below {}", arguments.experiments),
+        ));
+    }
+    // A scenario that is named is the same world with every seed; without a fault the seed is nothing.
+    let is_one_world = only == Only::Golden && arguments.scenario.is_some();
+    match arguments.seeds {
+        Some(SeedRange { first, end }) if end - first > 1 => Err(Failure::mistake(
+            format!(
+                "--only is one run of one world, and --seeds {first}..{end} are {}",
+                end - first
+            ),
+            format!("name the seed that is meant: --seeds {first}"),
+        )),
+        None if !is_one_world => Err(Failure::mistake(
+            "--only is one run of one world, and no seed is named",
+            "name the seed that is meant, as in --seeds 0",
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// One run of a campaign, told as a story.
 fn one(
     campaign: &Campaign,
-    number: u32,
+    only: Only,
     json: bool,
     out: &mut impl Write,
 ) -> Result<Ended, Failure> {
     let seed = campaign.seeds.start;
     let world = campaign.world_of(seed);
+    let Only::Experiment(number) = only else {
+        let name = format!("{} (golden run)", world.name);
+        return run::told(&by_itself(&world, name), &campaign.registries, json, out);
+    };
     let options = SeriesOptions {
         experiments: campaign.experiments,
         seed: crate::base::Seed(seed),
@@ -118,9 +148,12 @@ fn one(
     };
     let wrong = |error| Failure::mistake(format!("seed {seed}: {error}"), "correct the scenario");
     let mut cases = Vec::new();
-    Series::new(&world, &options, &campaign.registries)
-        .and_then(|series| series.run(|_, case| cases.push(case)))
-        .map_err(wrong)?;
+    let ran = Series::new(&world, &options, &campaign.registries)
+        .and_then(|series| series.run(|_, case| cases.push(case)));
+    match ran {
+        Err(TrialError::Interrupted) => return run::interrupted(&world.name, json, out),
+        ran => ran.map_err(wrong)?,
+    }
     let Some(case) = cases.pop() else {
         return Err(Failure::mistake(
             format!(
@@ -129,22 +162,22 @@ fn one(
             "choose another number",
         ));
     };
-    let scenario = Scenario {
-        name: format!("{} (experiment {number})", world.name),
-        plan: vec![case.plan],
-        expect: None,
-        published: None,
-        ..world
-    };
-    run::told(&scenario, json, out)
+    let name = format!("{} (experiment {number})", world.name);
+    let scenario = Scenario { plan: vec![case.plan], ..by_itself(&world, name) };
+    run::told(&scenario, &campaign.registries, json, out)
 }
 
-/// Set when Ctrl-C is pressed; pressed again it ends the program at once.
-pub(super) fn stopped_by_ctrl_c() -> Result<Arc<AtomicBool>, Failure> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let pressed = Arc::clone(&stop);
+/// A world without a fault, under another name.
+fn by_itself(world: &Scenario, name: String) -> Scenario {
+    Scenario { name, plan: Vec::new(), expect: None, published: None, ..world.clone() }
+}
+
+/// Raised when Ctrl-C is pressed; pressed again it ends the program at once.
+pub(super) fn stopped_by_ctrl_c() -> Result<Interrupt, Failure> {
+    let stop = Interrupt::default();
+    let pressed = stop.clone();
     ctrlc::set_handler(move || {
-        if pressed.swap(true, Ordering::Relaxed) {
+        if pressed.raise() {
             std::process::exit(130);
         }
     })
@@ -152,14 +185,18 @@ pub(super) fn stopped_by_ctrl_c() -> Result<Arc<AtomicBool>, Failure> {
     Ok(stop)
 }
 
-/// Writes each violation, minimised, as a scenario file, with the line that replays it.
+/// Writes what each world violates by itself, and each violation, minimised, as a scenario file, with
+/// the line that replays it.
 fn save(campaign: &Campaign, report: &Report, folder: &Folder) -> Result<(), Failure> {
-    for example in &report.violations {
-        let (seed, number) = (example.seed, example.case.number);
-        let mut scenario = example.scenario.clone();
-        scenario.name = format!("violation-{seed}-{number}");
-        scenario.plan = vec![example.case.plan.clone()];
-        scenario.expect = None;
+    let golden = report.golden_violations.iter().map(|golden| {
+        let name = format!("golden-{}", golden.seed);
+        by_itself(&golden.scenario, name)
+    });
+    let struck = report.violations.iter().map(|example| {
+        let name = format!("violation-{}-{}", example.seed, example.case.number);
+        Scenario { plan: vec![example.case.plan.clone()], ..by_itself(&example.scenario, name) }
+    });
+    for scenario in golden.chain(struck) {
         let least = minimised(&scenario, &campaign.registries, TRIALS_MAX);
         let least = least.map_or(scenario, |found| found.scenario);
         let place = folder.write(&format!("{}.toml", least.name), &least.to_toml())?;

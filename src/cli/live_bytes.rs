@@ -5,10 +5,11 @@ use std::io::Write;
 use serde_json::json;
 
 use crate::base::Structure;
-use crate::campaign::{LiveBytes, LiveBytesOptions, Registries, Share, live_bytes};
+use crate::campaign::{LiveBytes, LiveBytesOptions, Registries, Share, TrialError, live_bytes};
 use crate::report::table::{Column, table};
 
 use super::arguments::LiveBytesArguments;
+use super::campaign::stopped_by_ctrl_c;
 use super::{Ended, Failure, load, progress, run};
 
 /// Flips bytes of a scenario's kernel and prints which of them made a difference.
@@ -17,19 +18,25 @@ pub(super) fn told(arguments: &LiveBytesArguments, out: &mut impl Write) -> Resu
     let workers = load::workers(arguments.jobs);
     let options = LiveBytesOptions { every: arguments.every, workers, moments: arguments.moments };
     let bar = progress::bar();
-    let map = live_bytes(&scenario, &Registries::default(), &options, &|flips| {
+    let registries = Registries { interrupt: stopped_by_ctrl_c()?, ..Registries::default() };
+    let map = live_bytes(&scenario, &registries, &options, &|flips| {
         bar.set_length(flips.total);
         bar.set_message(format!("{} of {} flips", flips.done, flips.total));
         bar.set_position(flips.done);
     });
     bar.finish_and_clear();
-    let map = map.map_err(|error| run::unresolved(&scenario, &error))?;
+    let map = match map {
+        Err(TrialError::Interrupted) => {
+            return run::interrupted(&scenario.name, arguments.json, out);
+        }
+        map => map.map_err(|error| run::unresolved(&scenario, &error))?,
+    };
     if arguments.json {
         json_lines(&map, arguments.all, out)?;
     } else {
         text(&scenario.name, &map, arguments, out)?;
     }
-    Ok(Ended::Held)
+    Ok(if map.is_partial { Ended::Interrupted } else { Ended::Held })
 }
 
 fn text(
@@ -39,7 +46,8 @@ fn text(
     out: &mut impl Write,
 ) -> Result<(), Failure> {
     let moments: Vec<String> = map.moments.iter().map(u64::to_string).collect();
-    writeln!(out, "Bytes of the kernel that somebody looks at: {name}")?;
+    let partial = if map.is_partial { "  PARTIAL: interrupted" } else { "" };
+    writeln!(out, "Bytes of the kernel that somebody looks at: {name}{partial}")?;
     writeln!(out, "before step {}; one byte in {}\n", moments.join(", "), arguments.every)?;
     let columns = [
         Column::text("structure"),
@@ -120,6 +128,7 @@ fn json_lines(map: &LiveBytes, all: bool, out: &mut impl Write) -> Result<(), Fa
     let total = map.total();
     let line = json!({ "summary": {
         "moments": map.moments,
+        "partial": map.is_partial,
         "used": told(total.used),
         "room": told(total.room),
         "fields": map.fields.len(),

@@ -4,24 +4,32 @@ use std::io::Write;
 
 use serde_json::json;
 
-use crate::campaign::Registries;
+use crate::campaign::{Registries, TrialError};
 use crate::counterexample::Story;
 
 use super::arguments::ReplayArguments;
+use super::campaign::stopped_by_ctrl_c;
 use super::{Ended, Failure, load, run};
 
 /// Runs a stored case and compares. What no longer resolves is a mistake that says so; a fault that no
 /// longer strikes is missed whatever was expected, for then nothing was replayed.
 pub(super) fn replay(arguments: &ReplayArguments, out: &mut impl Write) -> Result<Ended, Failure> {
     let scenario = load::scenario(&arguments.case)?;
-    let story = Story::of(&scenario, &Registries::default())
-        .map_err(|error| run::unresolved(&scenario, &error))?;
+    let registries = Registries { interrupt: stopped_by_ctrl_c()?, ..Registries::default() };
+    let story = match Story::of(&scenario, &registries) {
+        Err(TrialError::Interrupted) => {
+            return run::interrupted(&scenario.name, arguments.json, out);
+        }
+        story => story.map_err(|error| run::unresolved(&scenario, &error))?,
+    };
     let mut missed = story.missed.clone();
     if !scenario.plan.is_empty() && story.outcome.activation.strikes == 0 {
         missed.insert(0, "the fault never struck: nothing was replayed".to_owned());
     }
-    if scenario.expect.is_none() && !story.outcome.guarantees.is_empty() {
-        let violated = story.outcome.guarantees.join(", ");
+    let violated: Vec<&str> =
+        story.outcome.guarantees.iter().chain(&story.golden).map(String::as_str).collect();
+    if scenario.expect.is_none() && !violated.is_empty() {
+        let violated = violated.join(", ");
         missed.push(format!("nothing was expected, and violated: {violated}"));
     }
     let is_reproduced = missed.is_empty();

@@ -9,25 +9,30 @@ use crate::counterexample::{Story, recorder, story};
 use crate::scenario::Scenario;
 
 use super::arguments::RunArguments;
+use super::campaign::stopped_by_ctrl_c;
 use super::{Ended, Failure, load};
 
 /// Runs a scenario with its plan, or by itself when it has none.
 pub(super) fn run(arguments: &RunArguments, out: &mut impl Write) -> Result<Ended, Failure> {
     let scenario = load::scenario(&arguments.scenario)?;
+    let registries = Registries { interrupt: stopped_by_ctrl_c()?, ..Registries::default() };
     if arguments.trace {
-        trace(&scenario, arguments.json, out)?;
+        trace(&scenario, &registries, arguments.json, out)?;
     }
-    told(&scenario, arguments.json, out)
+    told(&scenario, &registries, arguments.json, out)
 }
 
 /// Runs a scenario and tells what happened.
 pub(super) fn told(
     scenario: &Scenario,
+    registries: &Registries,
     json: bool,
     out: &mut impl Write,
 ) -> Result<Ended, Failure> {
-    let story = Story::of(scenario, &Registries::default())
-        .map_err(|error| unresolved(scenario, &error))?;
+    let story = match Story::of(scenario, registries) {
+        Err(TrialError::Interrupted) => return interrupted(&scenario.name, json, out),
+        story => story.map_err(|error| unresolved(scenario, &error))?,
+    };
     if json {
         writeln!(out, "{}", object(scenario, &story))?;
     } else {
@@ -36,9 +41,23 @@ pub(super) fn told(
     Ok(if holds(scenario, &story) { Ended::Held } else { Ended::Violated })
 }
 
+/// Says that a run has no result: nothing is known of what becomes of it.
+pub(super) fn interrupted(name: &str, json: bool, out: &mut impl Write) -> Result<Ended, Failure> {
+    if json {
+        writeln!(out, "{}", json!({ "name": name, "partial": true }))?;
+    } else {
+        writeln!(
+            out,
+            "PARTIAL: {name} was interrupted before its end; what becomes of it is not known"
+        )?;
+    }
+    Ok(Ended::Interrupted)
+}
+
 /// Whether nothing is amiss. A violation that is expected shows that a check works.
 fn holds(scenario: &Scenario, story: &Story) -> bool {
-    story.missed.is_empty() && (scenario.expect.is_some() || story.outcome.guarantees.is_empty())
+    let is_clean = story.outcome.guarantees.is_empty() && story.golden.is_empty();
+    story.missed.is_empty() && (scenario.expect.is_some() || is_clean)
 }
 
 /// What became of a scenario as an object.
@@ -46,18 +65,28 @@ pub(super) fn object(scenario: &Scenario, story: &Story) -> Value {
     json!({
         "name": scenario.name,
         "class": story.class.name(),
+        "golden_violations": story.golden,
         "outcome": story.outcome,
         "missed": story.missed,
         "held": holds(scenario, story),
     })
 }
 
-/// Every event of the first boot, one a line.
-fn trace(scenario: &Scenario, json: bool, out: &mut impl Write) -> Result<(), Failure> {
+/// Every event of all boots, one a line.
+fn trace(
+    scenario: &Scenario,
+    registries: &Registries,
+    json: bool,
+    out: &mut impl Write,
+) -> Result<(), Failure> {
     let wrong = |error| unresolved(scenario, &error);
-    let mut trial = Trial::new(scenario, &Registries::default()).map_err(wrong)?;
-    let (turns, _) = story::trace(&mut trial, &scenario.plan, true).map_err(wrong)?;
-    for turn in &turns {
+    let mut trial = match Trial::new(scenario, registries) {
+        // Whoever tells the story says so.
+        Err(TrialError::Interrupted) => return Ok(()),
+        trial => trial.map_err(wrong)?,
+    };
+    let traced = story::trace(&mut trial, &scenario.plan, true).map_err(wrong)?;
+    for turn in &traced.turns {
         let line = recorder::trace_line(&trial.world, turn);
         if json {
             let event = json!({

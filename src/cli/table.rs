@@ -4,12 +4,24 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use crate::campaign::{Campaign, Origin, Report, Tally};
+use crate::campaign::{Campaign, Cut, Origin, Report, Tally};
+use crate::invariants::Violation;
 use crate::outcome::Class;
 use crate::report::interval::{CAPTION, Estimate, Sample, WorldCount};
 
 /// Columns of a bar that stands for all experiments that struck.
 const BAR: u64 = 40;
+
+/// Columns of a line.
+const WIDTH_MAX: usize = 100;
+
+/// A line as far as it goes.
+fn cut_off(line: &str) -> String {
+    if line.chars().count() <= WIDTH_MAX {
+        return line.to_owned();
+    }
+    line.chars().take(WIDTH_MAX - 1).chain(['…']).collect()
+}
 
 /// What is told of a campaign beside its report.
 pub(super) struct Told<'a> {
@@ -23,6 +35,11 @@ impl Told<'_> {
     /// The command that runs one experiment again: there is one, for the world was named or generated.
     fn replay(&self, seed: u64, number: u32) -> String {
         self.campaign.replay_line(seed, number).unwrap_or_default()
+    }
+
+    /// The command that runs a world by itself.
+    fn golden(&self, seed: u64) -> String {
+        self.campaign.golden_line(seed).unwrap_or_default()
     }
 
     fn is_generated(&self) -> bool {
@@ -56,7 +73,7 @@ impl Told<'_> {
     }
 
     fn write_text(&self, to: &mut String) -> core::fmt::Result {
-        let Report { total, worlds, digest, is_partial, .. } = self.report;
+        let Report { total, worlds, digest, is_partial, cut, .. } = self.report;
         let worlds_told = match self.scenario {
             None => format!("{} generated worlds", worlds.len()),
             Some(name) => format!("{name}, {} seeds", worlds.len()),
@@ -67,6 +84,13 @@ impl Told<'_> {
             "What one fault can reach: {} experiments on {worlds_told}{partial}",
             total.experiments
         )?;
+        if let Some(Cut { seed, next }) = cut {
+            writeln!(
+                to,
+                "The last world, of seed {seed}, up to experiment {next} and not further"
+            )?;
+        }
+        self.write_golden(to)?;
         for origin in Origin::ALL {
             let cells = self.cells(origin);
             let struck = total.struck.get(&origin).copied().unwrap_or(0);
@@ -100,13 +124,42 @@ impl Told<'_> {
         writeln!(to, "\nexperiments          {:>12}", total.experiments)?;
         writeln!(to, "struck               {:>12}", total.activated)?;
         writeln!(to, "corrupt bytes read   {:>12}", total.consumed)?;
-        writeln!(to, "guarantees violated  {:>12}", total.violations)?;
+        writeln!(to, "guarantees violated  {:>12}", self.report.violations_total())?;
         writeln!(to, "digest               {digest}{partial}")?;
         Ok(())
     }
 
+    /// What worlds violate by themselves, before anything that faults do in them.
+    fn write_golden(&self, to: &mut String) -> core::fmt::Result {
+        let Report { golden_violations: golden, golden_violations_total: total, .. } = self.report;
+        if golden.is_empty() {
+            return Ok(());
+        }
+        writeln!(to, "\nThe golden run itself violates, without any fault:")?;
+        for one in golden {
+            for (number, found) in one.violations.iter().enumerate() {
+                let is_same = |other: &&Violation| other.invariant == found.invariant;
+                if one.violations[..number].iter().any(|other| is_same(&other)) {
+                    continue;
+                }
+                let more = match one.violations.iter().filter(is_same).count() {
+                    0 | 1 => String::new(),
+                    count => format!(" (and {} more)", count - 1),
+                };
+                let what =
+                    format!("  seed {}: {}{more}: {}", one.seed, found.invariant, found.detail);
+                writeln!(to, "{}", cut_off(&what))?;
+            }
+            writeln!(to, "    {}", self.golden(one.seed))?;
+        }
+        if *total > golden.len() as u64 {
+            writeln!(to, "  and {} more worlds", total - golden.len() as u64)?;
+        }
+        writeln!(to, "Experiments are not charged with it.")
+    }
+
     fn write_replays(&self, to: &mut String) -> core::fmt::Result {
-        let Report { examples, violations, golden_violations, .. } = self.report;
+        let Report { examples, violations, .. } = self.report;
         writeln!(to, "\nOne of each, as a story:")?;
         for class in Class::ALL.iter().filter(|class| **class != Class::NotActivated) {
             // The example that needs the fewest words: of the first origin of the table.
@@ -114,10 +167,6 @@ impl Told<'_> {
             if let Some((seed, number)) = found {
                 writeln!(to, "  {class:<18} {}", self.replay(*seed, *number))?;
             }
-        }
-        for (seed, found) in golden_violations {
-            let what = format!("{}: {}", found.invariant, found.detail);
-            writeln!(to, "\nviolated without any fault, seed {seed}: {what}")?;
         }
         if !violations.is_empty() {
             writeln!(to, "\nGuarantees violated:")?;
@@ -136,11 +185,25 @@ impl Told<'_> {
         Ok(())
     }
 
-    /// One object a cell, then one a violation, then the summary.
+    /// One object a world that violates something by itself, then one a cell, then one a violation,
+    /// then the summary.
     pub(super) fn json(&self) -> Vec<Value> {
-        let Report { total, worlds, violations, golden_violations, digest, is_partial, .. } =
-            self.report;
+        let Report {
+            total, worlds, violations, golden_violations, digest, is_partial, cut, ..
+        } = self.report;
         let mut lines = Vec::new();
+        for golden in golden_violations {
+            let found: Vec<Value> = golden
+                .violations
+                .iter()
+                .map(|found| json!({ "invariant": found.invariant, "detail": found.detail }))
+                .collect();
+            lines.push(json!({
+                "golden_violation": found,
+                "seed": golden.seed,
+                "replay": self.golden(golden.seed),
+            }));
+        }
         for (&(origin, class), &count) in &total.cells {
             let estimate = self.estimate(origin, class);
             let (share, low, high) = match estimate {
@@ -176,10 +239,11 @@ impl Told<'_> {
             "experiments": total.experiments,
             "activated": total.activated,
             "consumed": total.consumed,
-            "violations": total.violations,
-            "golden_violations": golden_violations.len(),
+            "violations": self.report.violations_total(),
+            "golden_violations": self.report.golden_violations_total,
             "digest": digest.to_string(),
             "partial": is_partial,
+            "cut": cut.map(|cut| json!({ "seed": cut.seed, "next": cut.next })),
             "worlds": worlds.len(),
             "events": total.events,
         }}));

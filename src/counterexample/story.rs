@@ -5,8 +5,10 @@
 //! pure function of the scenario: the same case is told in the same words on every machine.
 
 use crate::campaign::experiment::{PATIENCE, TURNS};
+use crate::campaign::interrupt::GLANCE;
 use crate::campaign::{Judged, Registries, Trial, TrialError};
 use crate::faults::PlannedFault;
+use crate::invariants::Violation;
 use crate::outcome::{Class, Outcome};
 use crate::scenario::Scenario;
 use crate::world::Rest;
@@ -34,6 +36,8 @@ pub struct Story {
     pub class: Class,
     /// What of the scenario's expectation was missed.
     pub missed: Vec<String>,
+    /// Invariants that the golden run violates by itself, of a scenario with a fault.
+    pub golden: Vec<String>,
     lines: Vec<String>,
 }
 
@@ -42,7 +46,7 @@ impl Story {
     ///
     /// # Errors
     ///
-    /// When its world can't be built or a fault of its plan can't be made.
+    /// When its world can't be built, a fault of its plan can't be made, or it was interrupted.
     pub fn of(scenario: &Scenario, registries: &Registries) -> Result<Self, TrialError> {
         let mut trial = Trial::new(scenario, registries)?;
         let Judged { outcome, class, missed } = Judged::of(scenario, &mut trial)?;
@@ -50,7 +54,10 @@ impl Story {
         let sides = mode_line(&trial);
         let violations = trial.watch.violations().to_vec();
         let told = trial.judge.trace();
-        let (turns, steps) = trace(&mut trial, &scenario.plan, false)?;
+        let Traced { turns, steps, is_whole } = trace(&mut trial, &scenario.plan, false)?;
+        if !is_whole {
+            return Err(TrialError::Interrupted);
+        }
         debug_assert_eq!(trial.judge.trace().digest(), told.digest(), "the same run again");
         let mut happened = what_turned(&trial, &scenario.plan, &turns);
         happened.extend(what_was_found(&trial, &found, &turns));
@@ -64,8 +71,15 @@ impl Story {
         for planned in &scenario.plan {
             push(&mut lines, "planned", &plan_in_words(planned));
         }
+        let by_itself = if scenario.plan.is_empty() { &[] } else { &*trial.golden.violations };
+        let mut golden: Vec<String> = Vec::new();
+        for found in by_itself.iter().filter(|found| !is_named(&mut golden, found)) {
+            let what = format!("violates {} without a fault: {}", found.invariant, found.detail);
+            push(&mut lines, "golden run", &what);
+        }
         tell(&mut lines, happened, &steps);
-        for found in violations.iter().take(SORT_MAX) {
+        let own = violations.iter().filter(|one| !by_itself.iter().any(|known| known.is_like(one)));
+        for found in own.take(SORT_MAX) {
             push(&mut lines, "invariant", &format!("{}: {}", found.invariant, found.detail));
         }
         if let Some(sides) = sides {
@@ -85,8 +99,28 @@ impl Story {
         if let Some(published) = &scenario.published {
             push(&mut lines, "published", published);
         }
-        Ok(Self { outcome, class, missed, lines })
+        Ok(Self { outcome, class, missed, golden, lines })
     }
+}
+
+/// Whether an invariant is among the names; afterwards it is.
+fn is_named(names: &mut Vec<String>, found: &Violation) -> bool {
+    let is_known = names.iter().any(|name| name == found.invariant);
+    if !is_known {
+        names.push(found.invariant.to_owned());
+    }
+    is_known
+}
+
+/// A run written down.
+#[derive(Clone, Debug)]
+pub struct Traced {
+    /// Its turning points, or all of its events.
+    pub turns: Vec<Turn>,
+    /// The number of the event of each step.
+    pub steps: Vec<u64>,
+    /// Whether it came to its end; not when it was interrupted.
+    pub is_whole: bool,
 }
 
 impl core::fmt::Display for Story {
@@ -99,17 +133,14 @@ impl core::fmt::Display for Story {
 }
 
 /// The whole run of a plan, from the beginning and over all boots, with its turning points or with
-/// every event; and the number of the event of each step.
+/// every event; or the first part of it, when it was interrupted.
 ///
 /// # Errors
 ///
 /// When a fault can't be made.
-pub fn trace(
-    trial: &mut Trial,
-    plan: &[PlannedFault],
-    every: bool,
-) -> Result<(Vec<Turn>, Vec<u64>), TrialError> {
+pub fn trace(trial: &mut Trial, plan: &[PlannedFault], every: bool) -> Result<Traced, TrialError> {
     trial.rewind();
+    let interrupt = trial.interrupt().clone();
     for (number, planned) in plan.iter().enumerate() {
         let armed = trial.arm(number, planned)?;
         trial.world.machine.points.arm(armed);
@@ -122,12 +153,15 @@ pub fn trace(
     let mut recorder = Recorder::new(&mut trial.judge, every);
     let mut stops = 0;
     loop {
-        let rest = world.run(&mut recorder, u64::MAX);
-        debug_assert_ne!(rest, Rest::Paused, "only an end stops it");
+        let rest = world.run(&mut recorder, world.machine.clock + GLANCE);
+        if rest == Rest::Paused && !interrupt.is_raised() {
+            continue;
+        }
         stops += u8::from(matches!(rest, Rest::BugCheck(_) | Rest::Reset));
         let is_over = !world.machine.stopped || stops >= world.configuration().boots_max;
         if is_over {
-            return Ok(recorder.into_parts());
+            let (turns, steps) = recorder.into_parts();
+            return Ok(Traced { turns, steps, is_whole: rest != Rest::Paused });
         }
         world.reboot();
         world.set_steps_max(world.machine.clock + patience);

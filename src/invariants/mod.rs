@@ -104,5 +104,14 @@ pub struct Violation {
     pub detail: String,
 }
 
+impl Violation {
+    /// Whether both are of the same invariant, offender and victim, wherever and whenever.
+    #[must_use]
+    pub fn is_like(&self, other: &Self) -> bool {
+        (self.invariant, self.offender, self.victim)
+            == (other.invariant, other.offender, other.victim)
+    }
+}
+
 #[cfg(test)]
 mod tests;

@@ -15,12 +15,11 @@
 
 use core::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
 
 use crate::base::nearest;
 use crate::campaign::replay::quoted;
 use crate::campaign::workers::Example;
-use crate::campaign::{Campaign, Report};
+use crate::campaign::{Campaign, GoldenViolation, Report};
 use crate::counterexample::{Story, case, minimised, test_text};
 use crate::scenario::Scenario;
 
@@ -60,7 +59,7 @@ impl Campaign {
                 panic!("there is no kind of fault `{name}`{near}");
             }
         }
-        match self.run(&AtomicBool::new(false), |_| {}) {
+        match self.run(|_| {}) {
             Ok(report) => Results { report, campaign: self },
             Err((seed, error)) => panic!("the world of seed {seed} can't be run: {error}"),
         }
@@ -107,7 +106,7 @@ impl Results {
     #[must_use]
     pub fn failure(&self) -> Option<String> {
         let report = &self.report;
-        if report.total.violations == 0 && report.golden_violations.is_empty() {
+        if report.violations_total() == 0 {
             return None;
         }
         let mut text = String::new();
@@ -122,10 +121,8 @@ impl Results {
             "{} of {} experiments violated a guarantee",
             report.total.violations, report.total.experiments
         )?;
-        for (seed, what) in report.golden_violations.iter().take(TOLD_MAX) {
-            writeln!(text, "\nviolated   {}, without any fault", what.invariant)?;
-            writeln!(text, "seed       {seed}")?;
-            writeln!(text, "replay     {SEED_VARIABLE}={seed} {}", cargo_line())?;
+        for (number, golden) in report.golden_violations.iter().take(TOLD_MAX).enumerate() {
+            self.tell_golden(text, golden, number == 0)?;
         }
         for (number, example) in report.violations.iter().take(TOLD_MAX).enumerate() {
             let Example { seed, case, .. } = example;
@@ -138,24 +135,49 @@ impl Results {
             }
             let here = format!("{SEED_VARIABLE}={seed}:{} {}", case.number, cargo_line());
             writeln!(text, "replay     {here}")?;
-            if number == 0 {
-                self.tell_least(text, example)?;
+            if number == 0 && report.golden_violations.is_empty() {
+                self.tell_least(text, Self::case_of(example))?;
             }
         }
         Ok(())
     }
 
-    /// The least case of an example: where it is saved, and its story.
-    fn tell_least(&self, text: &mut String, example: &Example) -> core::fmt::Result {
+    /// What a world violates by itself, told once, whatever the experiments in it are.
+    fn tell_golden(
+        &self,
+        text: &mut String,
+        golden: &GoldenViolation,
+        is_first: bool,
+    ) -> core::fmt::Result {
+        let GoldenViolation { seed, scenario, violations } = golden;
+        for found in violations {
+            writeln!(text, "\nviolated   {}, without any fault", found.invariant)?;
+            writeln!(text, "because    {}", found.detail)?;
+        }
+        writeln!(text, "seed       {seed}, the golden run")?;
+        let line = self.campaign.golden_line(*seed);
+        if let Some(line) = line.filter(|_| self.campaign.is_known_to_the_command()) {
+            writeln!(text, "replay     {line}")?;
+        }
+        writeln!(text, "replay     {SEED_VARIABLE}={seed} {}", cargo_line())?;
+        if is_first {
+            let name = test_text::identifier(&scenario.name);
+            let name = format!("{name}-{seed}-golden").replace('_', "-");
+            self.tell_least(text, by_itself(scenario, name))?;
+        }
+        Ok(())
+    }
+
+    /// The world and the fault of an example.
+    fn case_of(example: &Example) -> Scenario {
         let Example { seed, case, .. } = example;
         let name = test_text::identifier(&example.scenario.name);
-        let scenario = Scenario {
-            name: format!("{name}-{seed}-{}", case.number).replace('_', "-"),
-            plan: vec![case.plan.clone()],
-            expect: None,
-            published: None,
-            ..example.scenario.clone()
-        };
+        let name = format!("{name}-{seed}-{}", case.number).replace('_', "-");
+        Scenario { plan: vec![case.plan.clone()], ..by_itself(&example.scenario, name) }
+    }
+
+    /// The least case that still shows what this one shows: where it is saved, and its story.
+    fn tell_least(&self, text: &mut String, scenario: Scenario) -> core::fmt::Result {
         let registries = &self.campaign.registries;
         let least = minimised(&scenario, registries, case::TRIALS_MAX)
             .map_or(scenario, |found| found.scenario);
@@ -196,6 +218,11 @@ impl Campaign {
             && self.registries.drivers.is_none()
             && names(&invariants) == names(&self.registries.invariants)
     }
+}
+
+/// A world without a fault, under another name.
+fn by_itself(scenario: &Scenario, name: String) -> Scenario {
+    Scenario { name, plan: Vec::new(), expect: None, published: None, ..scenario.clone() }
 }
 
 /// Saves a case, whole or not at all: beside its place first, then moved there.

@@ -96,8 +96,8 @@ pub struct Progress {
 pub enum Swept {
     /// Every flip was judged.
     Whole(Counts),
-    /// It was stopped, by the caller's flag or by its reader of verdicts.
-    Stopped,
+    /// It was stopped, by the caller's flag or by its reader of verdicts, after the first flips.
+    Stopped(Counts),
 }
 
 /// Judges every flip of an address space with this many workers. `verdicts` is shown, in ascending
@@ -145,12 +145,12 @@ pub fn sweep(
                 let go_on = found.iter().all(&mut verdicts);
                 if !go_on {
                     next.store(runs, Ordering::Relaxed);
-                    return Swept::Stopped;
+                    return Swept::Stopped(counts);
                 }
                 progress(Progress { entries: (expected * RUN) as u64, entries_total });
             }
         }
-        if expected == runs { Swept::Whole(counts) } else { Swept::Stopped }
+        if expected == runs { Swept::Whole(counts) } else { Swept::Stopped(counts) }
     })
 }
 

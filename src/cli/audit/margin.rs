@@ -2,7 +2,6 @@
 
 use std::fmt::Write as _;
 use std::io::Write;
-use std::sync::atomic::AtomicBool;
 
 use indicatif::ProgressBar;
 use serde_json::{Value, json};
@@ -11,6 +10,7 @@ use crate::audit::findings::Findings;
 use crate::audit::flip::{Class, Counts, KernelGain, Swept, Verdict, sweep};
 use crate::audit::protections::{Margin, Protection, open};
 use crate::audit::space::Space;
+use crate::campaign::Interrupt;
 use crate::report::table::{Column, table};
 
 use super::Audited;
@@ -56,58 +56,68 @@ pub(super) fn margin(
     let mut kept = Kept::default();
     let mut margins = Vec::new();
     let mut done = 0;
+    let mut is_partial = false;
     for (switched, space) in &spaces {
         bar.set_message(label(*switched));
         let is_given = switched.is_none();
-        let Some(counts) = swept(audited, space, &stop, &bar, done, |verdict| {
+        let swept = swept(audited, space, &stop, &bar, done, |verdict| {
             if !is_given {
                 return true;
             }
             kept.add(verdict, arguments.examples_max());
             file.as_mut().is_none_or(|file| file.add(space, verdict))
-        }) else {
-            bar.finish_and_clear();
-            if let Some(file) = file {
-                // Where the file is why it ended, that is told.
-                if !stop.load(std::sync::atomic::Ordering::Relaxed) {
+        });
+        let tables = space.image.frames().len() as u64;
+        done += tables * 512;
+        let mut add = |counts| {
+            margins.push(Margin { switched: *switched, counts, open: open(space), tables });
+        };
+        match swept {
+            Swept::Whole(counts) => add(counts),
+            // Where the file of witnesses is why it ended, that is told.
+            Swept::Stopped(_) if !stop.is_raised() => {
+                bar.finish_and_clear();
+                if let Some(file) = file {
                     file.finish()?;
                 }
+                return Ok(Ended::Interrupted);
             }
-            return Ok(Ended::Interrupted);
-        };
-        let tables = space.image.frames().len() as u64;
-        margins.push(Margin { switched: *switched, counts, open: open(space), tables });
-        done += tables * 512;
+            // What was found is told of the machine as given; of another one it says nothing.
+            Swept::Stopped(counts) => {
+                is_partial = true;
+                if is_given {
+                    add(counts);
+                }
+                break;
+            }
+        }
     }
     bar.finish_and_clear();
-    if let Some(file) = file {
+    if let Some(file) = file.filter(|_| !is_partial) {
         file.finish()?;
     }
     let margins = both_states(audited, &margins);
     if arguments.json {
-        for object in json_lines(audited, &kept, &margins, findings) {
+        for object in json_lines(audited, &kept, &margins, findings, is_partial) {
             writeln!(out, "{object}")?;
         }
     } else {
-        write!(out, "{}", text(audited, &kept, &margins))?;
+        write!(out, "{}", text(audited, &kept, &margins, is_partial))?;
     }
-    Ok(Ended::Held)
+    Ok(if is_partial { Ended::Interrupted } else { Ended::Held })
 }
 
 fn swept(
     audited: &Audited<'_>,
     space: &Space,
-    stop: &AtomicBool,
+    stop: &Interrupt,
     bar: &ProgressBar,
     done: u64,
     verdicts: impl FnMut(&Verdict) -> bool,
-) -> Option<Counts> {
+) -> Swept {
     let progress =
         |progress: crate::audit::flip::Progress| bar.set_position(done + progress.entries);
-    match sweep(space, audited.jobs(), stop, progress, verdicts) {
-        Swept::Whole(counts) => Some(counts),
-        Swept::Stopped => None,
-    }
+    sweep(space, audited.jobs(), stop.flag(), progress, verdicts)
 }
 
 /// A row for the machine as given, then two for each protection: on and off.
@@ -132,9 +142,9 @@ fn label(switched: Switched) -> String {
     }
 }
 
-fn text(audited: &Audited<'_>, kept: &Kept, margins: &[Margin]) -> String {
+fn text(audited: &Audited<'_>, kept: &Kept, margins: &[Margin], is_partial: bool) -> String {
     let mut text = String::new();
-    write_text(audited, kept, margins, &mut text).expect("a string takes everything");
+    write_text(audited, kept, margins, is_partial, &mut text).expect("a string takes everything");
     text
 }
 
@@ -142,9 +152,16 @@ fn write_text(
     audited: &Audited<'_>,
     kept: &Kept,
     margins: &[Margin],
+    is_partial: bool,
     to: &mut String,
 ) -> core::fmt::Result {
     let Some(Margin { counts, tables, .. }) = margins.first() else { return Ok(()) };
+    if is_partial {
+        writeln!(
+            to,
+            "\nPARTIAL: interrupted; the first flips, and protections as far as they were tried"
+        )?;
+    }
     writeln!(
         to,
         "\nEvery single-bit flip of every entry: {} flips of {} entries in {tables} page tables\n",
@@ -287,6 +304,7 @@ fn json_lines(
     kept: &Kept,
     margins: &[Margin],
     findings: &Findings,
+    is_partial: bool,
 ) -> Vec<Value> {
     let mut lines = Vec::new();
     let space = &audited.space;
@@ -302,6 +320,7 @@ fn json_lines(
     }
     let mut summary = summary(audited, findings);
     if let Some(margin) = margins.first() {
+        summary["partial"] = json!(is_partial);
         summary["flips"] = json!(margin.counts.flips());
         summary["breaches"] = json!(margin.counts.breaches());
         for class in Class::ALL {

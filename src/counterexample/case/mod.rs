@@ -158,6 +158,8 @@ pub fn minimised(
         Minimiser::within(Budget { trials_max })
             .minimise_mending(Case(start.clone()), |case| runner.run(case))?;
     let (shown, _) = runner.wanted?;
+    // Whatever was not run for want of time may still fail.
+    let extent = if registries.interrupt.is_raised() { Extent::BudgetHit } else { extent };
     scenario.expect = Some(Expectation {
         class: Some(Class::GuaranteeViolated.name().to_owned()),
         bug_check: None,

@@ -1,5 +1,3 @@
-use core::sync::atomic::AtomicBool;
-
 use super::*;
 use crate::base::Seed;
 use crate::campaign::Campaign;
@@ -176,7 +174,7 @@ fn any_number_of_workers_leads_to_the_same_least() {
             .seeds(0..4)
             .experiments(24)
             .workers(workers);
-        let report = campaign.run(&AtomicBool::new(false), |_| {}).expect("a sound world");
+        let report = campaign.run(|_| {}).expect("a sound world");
         let first = report.violations.first().expect("an argument that is not probed");
         let plan = vec![first.case.plan.clone()];
         let start = Scenario { plan, ..first.scenario.clone() };
