@@ -144,7 +144,7 @@ impl Misfits {
             }
             (Shape::Hex, DeValue::Integer(_)) => {
                 let Some((told, number)) = whole(value) else { return };
-                if !number.is_some_and(|number| u64::try_from(number).is_ok()) {
+                if number.is_none_or(|number| u64::try_from(number).is_err()) {
                     self.add(bytes, format!("{name} {told} is out of range")).expected =
                         Some(in_words(shape));
                 }
