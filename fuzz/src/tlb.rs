@@ -1,26 +1,30 @@
 //! What a processor may still use is exactly what was mapped since the last invalidation that covers
-//! it; and what its cache answers is one of these. What it remembers of upper levels is always what the
-//! tables say.
+//! it, translations and ways to tables; what its cache answers is one of these, and it forgets no more
+//! than it must. What it remembers of upper levels is always what the tables say.
 //!
 //! The record is a plain set: after each step every address in use is translated by the book and what
-//! it leads to is noted; an invalidation removes what the manual says. What the bytes mean is said in
-//! `ringfence::scenario::fuzz_input::tlb`; `ringfence explain` shows it.
+//! it leads to is noted, and the tables on the way; an invalidation removes what the manual says. What
+//! the bytes mean is said in `ringfence::scenario::fuzz_input::tlb`; `ringfence explain` shows it.
 
-use std::collections::BTreeSet;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 
-use ringfence::base::{Access, PhysAddr, Ring, VirtAddr};
+use ringfence::base::{Access, Frame, Page, PhysAddr, Ring, TraceHash, VirtAddr};
 use ringfence::machine::paging::TableMemory;
 use ringfence::machine::paging::x86_64::{
-    Controls, Exception, Request, Rights, Walker, refusal, walk,
+    ControlFlags, Controls, Exception, Request, Rights, Walker, refusal, walk,
 };
 use ringfence::machine::tlb::{
-    Invalidation, MayHold, PagingStructureCache, RootLoad, Tlb, WithdrawnKind,
+    Grants, Invalidation, MayHold, PagingStructureCache, RootLoad, Tlb, WithdrawnKind,
 };
 use ringfence::oracles::by_the_book::{self, Answer};
 use ringfence::scenario::fuzz_input::tlb::{TABLES, TlbStep, addresses, tlb_sequence};
 
 /// Frames 0 to [`TABLES`]; what lies above is 0.
 struct Memory(Vec<u64>);
+
+/// Entries of a table in which something is ever stored.
+const INDICES: [u64; 3] = [0, 1, 511];
 
 fn word(at: PhysAddr) -> usize {
     usize::try_from(at.raw() / 8).expect("an index")
@@ -29,6 +33,11 @@ fn word(at: PhysAddr) -> usize {
 impl TableMemory for Memory {
     fn entry(&self, at: PhysAddr) -> u64 {
         self.0.get(word(at)).copied().unwrap_or(0)
+    }
+
+    fn are_eight_absent(&self, at: PhysAddr) -> bool {
+        assert_eq!(at.raw() % 64, 0);
+        (0..8).all(|number| self.entry(at.plus(8 * number)) & 1 == 0)
     }
 }
 
@@ -40,17 +49,34 @@ struct Seen {
     frame: u64,
     rights: u8,
     global: bool,
+    key: u8,
     page_bytes: u64,
+}
+
+/// One way to a table: what a processor keeps of the entries above it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+struct Way {
+    pcid: u64,
+    /// 1 for a page table, and so on upwards.
+    level: u32,
+    /// The first page that the table translates.
+    first: u64,
+    frame: u64,
+    rights: u8,
+}
+
+fn includes(rights: u8, wanted: u8) -> bool {
+    rights & wanted == wanted
 }
 
 impl Seen {
     /// Whether a processor that may use this may do all that `wanted` lets it do.
-    fn serves(&self, wanted: &Self) -> bool {
-        let rights = Rights::from_bits(self.rights);
+    fn serves(&self, wanted: &Self, controls: &Controls) -> bool {
         (self.page, self.frame, self.page_bytes) == (wanted.page, wanted.frame, wanted.page_bytes)
             && (self.global || self.pcid == wanted.pcid)
-            && rights.has(Rights::from_bits(wanted.rights))
+            && includes(self.rights, wanted.rights)
             && (self.global || !wanted.global)
+            && (self.key == wanted.key || !have_keys(controls))
     }
 
     fn is_on(&self, virt: VirtAddr) -> bool {
@@ -75,45 +101,150 @@ impl Seen {
     }
 }
 
-fn mapped_now(memory: &Memory, controls: &Controls) -> BTreeSet<Seen> {
-    let mut seen = BTreeSet::new();
-    for virt in addresses() {
-        let request = Request::new(virt, Access::Read, Ring::Kernel);
-        let answer = by_the_book::translate(&|at| memory.entry(at), controls, &request);
-        let Answer::Translated(found) = answer else { continue };
-        let rights =
-            u8::from(found.user) | u8::from(found.writable) << 1 | u8::from(found.executable) << 2;
-        seen.insert(Seen {
-            pcid: controls.pcid(),
-            page: virt.page().0,
-            frame: found.address.frame().0,
-            rights,
-            global: found.global,
-            page_bytes: found.page_bytes,
-        });
+impl Way {
+    fn serves(&self, wanted: &Self) -> bool {
+        Self { rights: wanted.rights, ..*self } == *wanted && includes(self.rights, wanted.rights)
     }
-    seen
+
+    /// The same sentences, for what they say of paging-structure caches.
+    fn is_forgotten(&self, invalidation: Invalidation) -> bool {
+        let pages = 1 << (9 * self.level);
+        let is_on = |virt: VirtAddr| virt.page().0 / pages == self.first / pages;
+        match invalidation {
+            Invalidation::Page { pcid, .. } | Invalidation::Pcid { pcid } => self.pcid == pcid,
+            Invalidation::PageOfPcid { virt, pcid } | Invalidation::PageFault { virt, pcid } => {
+                self.pcid == pcid && is_on(virt)
+            }
+            Invalidation::AllExceptGlobal | Invalidation::All => true,
+        }
+    }
 }
 
-fn members(may_hold: &MayHold) -> BTreeSet<Seen> {
-    let mut seen = BTreeSet::new();
+/// Whether the key of a page makes a difference.
+fn have_keys(controls: &Controls) -> bool {
+    controls.flags.has(ControlFlags::PKE) || controls.flags.has(ControlFlags::PKS)
+}
+
+/// Controls under which nothing forbids the kernel to read what is mapped.
+fn lenient(controls: &Controls) -> Controls {
+    let flags = controls.flags.without(ControlFlags::PKE).without(ControlFlags::PKS);
+    Controls { flags, ..*controls }
+}
+
+/// What the book finds at `virt`, and the entries it reads on the way.
+fn translated(
+    memory: &Memory,
+    controls: &Controls,
+    virt: VirtAddr,
+) -> (Option<Seen>, Vec<(PhysAddr, u64)>) {
+    let read = RefCell::new(Vec::new());
+    let entry_at = |at| {
+        let entry = memory.entry(at);
+        read.borrow_mut().push((at, entry));
+        entry
+    };
+    let request = Request::new(virt, Access::Read, Ring::Kernel);
+    let answer = by_the_book::translate(&entry_at, &lenient(controls), &request);
+    let Answer::Translated(found) = answer else { return (None, read.into_inner()) };
+    let is_shadow_stack = found.shadow_stack && controls.flags.has(ControlFlags::CET);
+    let rights = u8::from(found.user)
+        | u8::from(found.writable) << 1
+        | u8::from(found.executable) << 2
+        | u8::from(is_shadow_stack) << 3;
+    let seen = Seen {
+        pcid: controls.pcid(),
+        page: virt.page().0,
+        frame: found.address.frame().0,
+        rights,
+        global: found.global,
+        key: u8::try_from(found.key).expect("four bits"),
+        page_bytes: found.page_bytes,
+    };
+    (Some(seen), read.into_inner())
+}
+
+fn first_below(virt: VirtAddr, level: u32) -> u64 {
+    virt.page().0 >> (9 * level) << (9 * level)
+}
+
+fn mapped_now(memory: &Memory, controls: &Controls) -> (BTreeSet<Seen>, BTreeSet<Way>) {
+    let (mut pages, mut ways) = (BTreeSet::new(), BTreeSet::new());
+    let top = if controls.flags.has(ControlFlags::LA57) { 5 } else { 4 };
+    for virt in addresses() {
+        let (seen, read) = translated(memory, controls, virt);
+        pages.extend(seen);
+        let (mut level, mut rights) = (top, 7);
+        for pair in read.windows(2) {
+            let ((_, above), (at, _)) = (pair[0], pair[1]);
+            let executable = if above >> 63 == 1 { 0 } else { 4 };
+            rights &= (above >> 2 & 1) as u8 | (above & 2) as u8 | executable;
+            level -= 1;
+            let (pcid, first) = (controls.pcid(), first_below(virt, level));
+            ways.insert(Way { pcid, level, first, frame: at.frame().0, rights });
+        }
+    }
+    (pages, ways)
+}
+
+/// The members that are about the addresses in use.
+fn members(may_hold: &MayHold) -> (BTreeSet<Seen>, BTreeSet<Way>) {
+    let (mut pages, mut ways) = (BTreeSet::new(), BTreeSet::new());
     for member in may_hold.members() {
-        let WithdrawnKind::Leaf(size) = member.kind else { continue };
         for virt in addresses() {
             let offset = virt.page().0.wrapping_sub(member.first.0);
-            if offset < member.pages {
-                seen.insert(Seen {
-                    pcid: member.pcid,
-                    page: virt.page().0,
-                    frame: member.frame.0 + offset,
-                    rights: member.rights.bits(),
-                    global: member.global,
-                    page_bytes: size.bytes(),
-                });
+            if offset >= member.pages {
+                continue;
+            }
+            let (pcid, rights) = (member.pcid, member.rights.bits());
+            match member.kind {
+                WithdrawnKind::Leaf(size) => {
+                    pages.insert(Seen {
+                        pcid,
+                        page: virt.page().0,
+                        frame: member.frame.0 + offset,
+                        rights,
+                        global: member.global,
+                        key: member.key,
+                        page_bytes: size.bytes(),
+                    });
+                }
+                WithdrawnKind::Table(level) => {
+                    let (level, first) = (level as u32, member.first.0);
+                    assert_eq!(
+                        (member.pages, member.global, member.key),
+                        (1 << (9 * level), false, 0)
+                    );
+                    ways.insert(Way { pcid, level, first, frame: member.frame.0, rights });
+                }
             }
         }
     }
-    seen
+    (pages, ways)
+}
+
+/// The frames that a walk from the root can read, found with a few bits of the entries.
+fn tables(memory: &Memory, controls: &Controls) -> BTreeSet<u64> {
+    let top = if controls.flags.has(ControlFlags::LA57) { 5 } else { 4 };
+    let mut found = BTreeSet::from([(top, controls.cr3 >> 12)]);
+    let mut left: Vec<(u32, u64)> = found.iter().copied().collect();
+    while let Some((level, frame)) = left.pop() {
+        for index in INDICES {
+            let entry = memory.entry(PhysAddr::truncated(frame << 12 | index << 3));
+            let is_reserved = entry >> 63 == 1 && !controls.flags.has(ControlFlags::NXE);
+            let names_a_table = entry & 1 == 1 && level > 1 && entry >> 7 & 1 == 0;
+            let below = (level - 1, entry >> 12 & 0xff_ffff_ffff);
+            if names_a_table && !is_reserved && found.insert(below) {
+                left.push(below);
+            }
+        }
+    }
+    found.into_iter().map(|(_, frame)| frame).collect()
+}
+
+fn digest(absorb: impl FnOnce(&mut TraceHash)) -> u128 {
+    let mut hash = TraceHash::default();
+    absorb(&mut hash);
+    hash.digest().0
 }
 
 struct Processor {
@@ -123,6 +254,9 @@ struct Processor {
     tlb: Tlb,
     upper_levels: PagingStructureCache<4>,
     ever: BTreeSet<Seen>,
+    ways: BTreeSet<Way>,
+    /// What the cache was filled with and has to answer still, by page.
+    cached: BTreeMap<u64, Seen>,
     hits: u32,
     /// Withdrawn translations held at once, at most.
     held_most: usize,
@@ -131,8 +265,22 @@ struct Processor {
 impl Processor {
     fn invalidate(&mut self, invalidation: Invalidation) {
         self.may_hold.invalidate(invalidation);
+        self.forget(invalidation);
+    }
+
+    fn forget(&mut self, invalidation: Invalidation) {
         self.tlb.invalidate(invalidation);
         self.ever.retain(|seen| !seen.is_forgotten(invalidation));
+        self.ways.retain(|way| !way.is_forgotten(invalidation));
+        self.cached.retain(|_, seen| !seen.is_forgotten(invalidation));
+    }
+
+    fn reset(&mut self) {
+        self.may_hold.flush_all();
+        self.tlb.flush_all();
+        self.ever.clear();
+        self.ways.clear();
+        self.cached.clear();
     }
 
     fn store(&mut self, at: PhysAddr, entry: u64) {
@@ -145,9 +293,9 @@ impl Processor {
         let before = self.controls;
         self.controls.cr3 = cr3;
         self.may_hold.load_root(&self.memory, &before, &self.controls, load);
-        if let Some(invalidation) = Invalidation::root_load(&self.controls, load) {
-            self.tlb.invalidate(invalidation);
-            self.ever.retain(|seen| !seen.is_forgotten(invalidation));
+        // Bit 63 of the operand counts only with CR4.PCIDE.
+        if load == RootLoad::Flush || !before.flags.has(ControlFlags::PCIDE) {
+            self.forget(Invalidation::Pcid { pcid: self.controls.pcid() });
         }
     }
 
@@ -155,25 +303,31 @@ impl Processor {
         let walker = Walker::new(&self.controls, request);
         let kept = self.upper_levels.reach(&walker, &self.memory, request.virt);
         assert_eq!(kept, walker.reach(&self.memory, request.virt), "{request:x?}");
-        if let Some(address) = self.tlb.lookup(&self.controls, request) {
+        let cached = self.tlb.lookup(&self.controls, request);
+        self.hit_is_the_lookup(request, cached);
+        if let Some(address) = cached {
             self.hits += 1;
             let allowed = self.ever.iter().any(|seen| {
                 let rights = Rights::from_bits(seen.rights);
                 seen.page == request.virt.page().0
                     && seen.frame == address.frame().0
                     && (seen.global || seen.pcid == self.controls.pcid())
-                    && refusal(&self.controls, request, rights, 0).is_none()
+                    && refusal(&self.controls, request, rights, seen.key).is_none()
             });
             assert!(allowed, "the cache answers {address:?} to {request:x?}: never mapped since");
             return;
         }
         match walk(&self.memory, &self.controls, request) {
             Ok(walk) => {
+                let (seen, _) = translated(&self.memory, &self.controls, request.virt);
+                let seen = seen.expect("what permits an access is mapped");
                 for &(at, bits) in walk.marks.items() {
                     let marked = self.memory.entry(at) | bits;
                     self.store(at, marked);
                 }
                 self.tlb.fill(&self.controls, request, &walk);
+                self.cached.insert(seen.page, seen);
+                self.one_may_have_been_evicted(seen.page);
             }
             Err(Exception::PageFault { virt, .. }) => {
                 self.invalidate(Invalidation::page_fault(&self.controls, virt));
@@ -182,18 +336,78 @@ impl Processor {
         }
     }
 
+    fn hit_is_the_lookup(&self, request: &Request, cached: Option<PhysAddr>) {
+        if request.implicit || request.shadow_stack {
+            return;
+        }
+        let undecided = ControlFlags::PKE | ControlFlags::PKS | ControlFlags::PCIDE;
+        let is_decided = self.controls.flags.without(undecided) == self.controls.flags;
+        let granted = Grants::new(&self.controls).of(request.access, request.ring, request.ac);
+        let hit = self.tlb.hit(request.virt, granted, request.access == Access::Write);
+        assert_eq!(hit, cached.filter(|_| is_decided), "{request:x?}");
+    }
+
+    /// What the cache answers to the kernel, which may read everything, under the identifier with
+    /// which it was filled.
+    fn answer(&self, seen: &Seen) -> Option<u64> {
+        let controls = Controls { cr3: seen.pcid, ..lenient(&self.controls) };
+        let request = Request::new(Page(seen.page).start(), Access::Read, Ring::Kernel);
+        self.tlb.lookup(&controls, &request).map(|address| address.frame().0)
+    }
+
+    /// Which pages share a place in the cache is its own business.
+    fn one_may_have_been_evicted(&mut self, filled: u64) {
+        let lost: Vec<u64> = self
+            .cached
+            .iter()
+            .filter(|(page, seen)| **page != filled && self.answer(seen).is_none())
+            .map(|(page, _)| *page)
+            .collect();
+        assert!(lost.len() <= 1, "{lost:x?} are lost by one translation of page {filled:x}");
+        for page in lost {
+            self.cached.remove(&page);
+        }
+    }
+
     fn check(&mut self, step: usize) {
-        let now = mapped_now(&self.memory, &self.controls);
+        let (now, ways_now) = mapped_now(&self.memory, &self.controls);
         self.ever.extend(&now);
-        let held = members(&self.may_hold);
+        self.ways.extend(&ways_now);
+        let (held, ways_held) = members(&self.may_hold);
         assert!(self.may_hold.is_complete(), "step {step}: so few tables are listed whole");
         for seen in &self.ever {
-            let is_held = now.iter().chain(&held).any(|other| other.serves(seen));
+            let is_held = now.iter().chain(&held).any(|other| other.serves(seen, &self.controls));
             assert!(is_held, "step {step}: {seen:x?} was forgotten");
+        }
+        for way in &self.ways {
+            let is_held = ways_now.iter().chain(&ways_held).any(|other| other.serves(way));
+            assert!(is_held, "step {step}: {way:x?} was forgotten");
         }
         self.held_most = self.held_most.max(held.len());
         for member in &held {
             assert!(self.ever.contains(member), "step {step}: {member:x?} was never mapped");
+        }
+        for way in &ways_held {
+            assert!(self.ways.contains(way), "step {step}: {way:x?} was never there");
+        }
+        for seen in self.cached.values() {
+            assert_eq!(self.answer(seen), Some(seen.frame), "step {step}: {seen:x?}");
+        }
+        self.frames_are_told_apart(step);
+    }
+
+    fn frames_are_told_apart(&self, step: usize) {
+        let tables = tables(&self.memory, &self.controls);
+        for number in 0..16 {
+            let frame = Frame(number);
+            let is_table = self.may_hold.is_table(frame);
+            assert_eq!(is_table, tables.contains(&number), "step {step}: {frame:?}");
+            let leading = self.may_hold.members().iter().filter(|member| {
+                let frames =
+                    if matches!(member.kind, WithdrawnKind::Table(_)) { 1 } else { member.pages };
+                (member.frame.0..member.frame.0 + frames).contains(&number)
+            });
+            assert!(self.may_hold.permits(frame).eq(leading), "step {step}: {frame:?}");
         }
     }
 }
@@ -224,18 +438,38 @@ pub fn outcome(data: &[u8]) -> (usize, u32) {
         tlb: Tlb::default(),
         upper_levels: PagingStructureCache::new(),
         ever: BTreeSet::new(),
+        ways: BTreeSet::new(),
+        cached: BTreeMap::new(),
         hits: 0,
         held_most: 0,
     };
     processor.check(0);
     for (number, step) in sequence.steps.into_iter().enumerate() {
+        let (tlb, members) = (processor.tlb, processor.may_hold.members().to_vec());
+        let digests = processor.digests();
         match step {
             TlbStep::Store { at, entry } => processor.store(at, entry),
             TlbStep::Invalidate(invalidation) => processor.invalidate(invalidation),
             TlbStep::LoadRoot { cr3, load } => processor.load_root(cr3, load),
             TlbStep::Access(request) => processor.access(&request),
+            TlbStep::Keys { pkru, pkrs } => {
+                processor.controls = Controls { pkru, pkrs, ..processor.controls };
+            }
+            TlbStep::Reset => processor.reset(),
         }
         processor.check(number + 1);
+        let [of_tlb, of_members] = processor.digests();
+        // A reset also forgets that there were pieces of large pages, of which no answer depends.
+        let is_same = processor.tlb == tlb || step == TlbStep::Reset && of_tlb == digests[0];
+        assert_eq!(of_tlb == digests[0], is_same, "step {number}");
+        assert_eq!(of_members == digests[1], processor.may_hold.members() == members);
     }
     (processor.held_most, processor.hits)
+}
+
+impl Processor {
+    /// Equal digests, equal state.
+    fn digests(&self) -> [u128; 2] {
+        [digest(|hash| self.tlb.absorb(hash)), digest(|hash| self.may_hold.absorb(hash))]
+    }
 }

@@ -23,9 +23,12 @@ pub(super) fn explain(
     let bytes = load::bytes(name)?;
     match arguments.target.or_else(|| of_folder(Path::new(name))) {
         Some(FuzzTarget::World) => shown(&fuzz_input::scenario(&bytes), arguments.json, out),
-        Some(FuzzTarget::Translate) => {
-            lines("translate", &fuzz_input::translation_in_words(&bytes), arguments.json, out)
-        }
+        Some(FuzzTarget::Translate) => lines(
+            "translate",
+            &fuzz_input::translation::translation_in_words(&bytes),
+            arguments.json,
+            out,
+        ),
         Some(FuzzTarget::Tlb) => {
             lines("tlb", &fuzz_input::tlb::tlb_sequence_in_words(&bytes), arguments.json, out)
         }

@@ -37,6 +37,15 @@ pub enum TlbStep {
     },
     /// An access.
     Access(Request),
+    /// WRPKRU and WRMSR to `IA32_PKRS`: no translation is forgotten.
+    Keys {
+        /// PKRU.
+        pkru: u32,
+        /// `IA32_PKRS`.
+        pkrs: u32,
+    },
+    /// Everything is forgotten, as after INIT.
+    Reset,
 }
 
 /// Registers and steps.
@@ -48,7 +57,8 @@ pub struct TlbSequence {
     pub steps: Vec<TlbStep>,
 }
 
-/// Every address that some entry in use translates: two indices at each level.
+/// Every address that some entry in use translates: two indices at each level. With five levels they
+/// are the first and the last entry of the root's.
 #[must_use]
 pub fn addresses() -> [VirtAddr; 16] {
     core::array::from_fn(|number| {
@@ -58,7 +68,7 @@ pub fn addresses() -> [VirtAddr; 16] {
     })
 }
 
-/// A sequence. Input: flags (1 byte), then for each step its kind (1) and what it needs (at most 3).
+/// A sequence. Input: flags (1 byte), then for each step its kind (1) and what it needs (3).
 #[must_use]
 pub fn tlb_sequence(data: &[u8]) -> TlbSequence {
     let mut bytes = Bytes(data);
@@ -67,7 +77,11 @@ pub fn tlb_sequence(data: &[u8]) -> TlbSequence {
     let flags = of(0, ControlFlags::PGE)
         | of(1, ControlFlags::PCIDE)
         | of(2, ControlFlags::NXE)
-        | of(3, ControlFlags::WP);
+        | of(3, ControlFlags::WP)
+        | of(4, ControlFlags::LA57)
+        | of(5, ControlFlags::PKE)
+        | of(6, ControlFlags::PKS)
+        | of(7, ControlFlags::CET);
     let mut controls = Controls { cr3: 0x1000, flags, ..Controls::default() };
     let start = controls;
     let mut steps = Vec::new();
@@ -107,11 +121,17 @@ fn step(bytes: &mut Bytes<'_>, controls: &Controls) -> TlbStep {
             let load = if rights & 1 == 0 { RootLoad::Flush } else { RootLoad::Keep };
             TlbStep::LoadRoot { cr3: root << 12 | pcid, load }
         }
-        _ => {
-            let access = [Access::Read, Access::Write, Access::Execute, Access::Write];
-            let ring = if what & 4 == 0 { Ring::Kernel } else { Ring::User };
-            TlbStep::Access(Request::new(virt, access[usize::from(what & 3)], ring))
-        }
+        _ => match rights >> 6 {
+            1 => TlbStep::Keys { pkru: u32::from(what), pkrs: u32::from(place) },
+            2 if rights & 63 == 63 => TlbStep::Reset,
+            _ => {
+                let access = [Access::Read, Access::Write, Access::Execute, Access::Write];
+                let ring = if what & 4 == 0 { Ring::Kernel } else { Ring::User };
+                let request = Request::new(virt, access[usize::from(what & 3)], ring);
+                let (ac, implicit) = (what & 8 != 0, what & 16 != 0);
+                TlbStep::Access(Request { ac, implicit, shadow_stack: what & 32 != 0, ..request })
+            }
+        },
     }
 }
 
@@ -127,7 +147,14 @@ fn entry(what: u8, rights: u8) -> u64 {
         | of(6, Entry::D)
         | of(7, Entry::A);
     let frame = u64::from(what & 15);
-    if flags & Entry::PS == 0 { frame << 12 | flags } else { (frame & 1) << 21 | flags }
+    let key = u64::from(what >> 4 & 3) << 59;
+    // A large page at 0 or at its own size, so that its pieces and small pages meet.
+    let address = match (flags & Entry::PS != 0, what >> 6 & 1) {
+        (false, _) => frame << 12,
+        (true, 0) => (frame & 1) << 21,
+        (true, _) => (frame & 1) << 30,
+    };
+    address | key | flags
 }
 
 impl fmt::Display for TlbStep {
@@ -138,9 +165,9 @@ impl fmt::Display for TlbStep {
             Self::LoadRoot { cr3, load } => {
                 write!(f, "root      {cr3:#x}: {}", words::root_load(*load))
             }
-            Self::Access(request) => {
-                write!(f, "access    {}", words::request(request))
-            }
+            Self::Access(request) => write!(f, "access    {}", words::request(request)),
+            Self::Keys { pkru, pkrs } => write!(f, "keys      PKRU {pkru:#x}, PKRS {pkrs:#x}"),
+            Self::Reset => write!(f, "forget    everything"),
         }
     }
 }
