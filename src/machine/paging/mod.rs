@@ -67,3 +67,54 @@ impl PageSize {
         self.bytes() / FRAME_BYTES
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Says of each address what it is, and that nothing lies below 0x1000.
+    struct Addresses;
+
+    impl TableMemory for Addresses {
+        fn entry(&self, at: PhysAddr) -> u64 {
+            at.raw() + 7
+        }
+
+        fn are_eight_absent(&self, at: PhysAddr) -> bool {
+            at.raw() < 0x1000
+        }
+    }
+
+    /// Has nothing to say beyond single entries.
+    struct Zeros;
+
+    impl TableMemory for Zeros {
+        fn entry(&self, _: PhysAddr) -> u64 {
+            0
+        }
+    }
+
+    #[test]
+    fn a_reference_reads_what_it_refers_to() {
+        fn read(memory: impl TableMemory, at: u64) -> (u64, bool) {
+            let at = PhysAddr::truncated(at);
+            (memory.entry(at), memory.are_eight_absent(at))
+        }
+
+        assert_eq!(read(&Addresses, 0x40), (0x47, true));
+        assert_eq!(read(&Addresses, 0x1040), (0x1047, false));
+    }
+
+    #[test]
+    fn memory_that_can_not_say_at_once_says_no() {
+        assert!(!Zeros.are_eight_absent(PhysAddr::truncated(0x40)));
+    }
+
+    #[test]
+    fn pages_have_the_sizes_of_the_manual() {
+        let sizes = [PageSize::Kib4, PageSize::Mib2, PageSize::Gib1];
+
+        assert_eq!(sizes.map(PageSize::bytes), [4096, 2 << 20, 1 << 30]);
+        assert_eq!(sizes.map(PageSize::frames), [1, 512, 512 * 512]);
+    }
+}

@@ -201,3 +201,141 @@ impl Request {
             && !matches!(self.access, Access::Execute)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const IN_ORDER: [ControlFlags; 10] = [
+        ControlFlags::WP,
+        ControlFlags::SMEP,
+        ControlFlags::SMAP,
+        ControlFlags::NXE,
+        ControlFlags::PKE,
+        ControlFlags::PKS,
+        ControlFlags::PGE,
+        ControlFlags::PCIDE,
+        ControlFlags::LA57,
+        ControlFlags::CET,
+    ];
+
+    #[test]
+    fn each_flag_is_a_bit_of_its_own_in_the_order_of_the_list() {
+        for (number, flag) in IN_ORDER.into_iter().enumerate() {
+            assert_eq!(flag.bits(), 1 << number, "{number}");
+            assert_eq!(ControlFlags::from_bits(1 << number), flag);
+        }
+        assert_eq!(ControlFlags::ALL.bits(), 0b11_1111_1111);
+        assert_eq!(ControlFlags::from_bits(u16::MAX), ControlFlags::ALL);
+    }
+
+    #[test]
+    fn sets_of_flags_are_joined_taken_apart_and_asked() {
+        for first in 0..1 << 10 {
+            for second in [0, 1, 2, 3, 0x155, 0x2aa, 0x200, 0x3ff] {
+                let (one, other) =
+                    (ControlFlags::from_bits(first), ControlFlags::from_bits(second));
+
+                assert_eq!(one.with(other).bits(), first | second);
+                assert_eq!((one | other).bits(), first | second);
+                assert_eq!(one.without(other).bits(), first & !second);
+                assert_eq!(one.has(other), (0..10).all(|n| second >> n & 1 <= first >> n & 1));
+            }
+        }
+    }
+
+    #[test]
+    fn a_kernel_s_ordinary_settings() {
+        let Controls { cr3, flags, maxphyaddr, vendor, pkru, pkrs } = Controls::default();
+
+        assert_eq!((cr3, maxphyaddr, vendor), (0, 40, Vendor::Intel));
+        assert_eq!(flags, ControlFlags::WP | ControlFlags::NXE | ControlFlags::SMEP);
+        assert_eq!((pkru, pkrs), (0, 0));
+    }
+
+    #[test]
+    fn maxphyaddr_stays_within_the_architecture() {
+        for (given, meant) in
+            [(0, 36), (35, 36), (36, 36), (37, 37), (51, 51), (52, 52), (53, 52), (255, 52)]
+        {
+            let controls = Controls { maxphyaddr: given, ..Controls::default() };
+
+            assert_eq!(controls.physical_bits(), meant, "{given}");
+        }
+    }
+
+    #[test]
+    fn the_root_is_cr3_between_its_low_bits_and_maxphyaddr() {
+        for (maxphyaddr, root) in
+            [(36, 0xf_ffff_f000), (40, 0xff_ffff_f000), (52, 0xf_ffff_ffff_f000)]
+        {
+            let controls = Controls { cr3: u64::MAX, maxphyaddr, ..Controls::default() };
+
+            assert_eq!(controls.root().raw(), root);
+        }
+        let at = |cr3| Controls { cr3, ..Controls::default() }.root().raw();
+        assert_eq!([at(0x1234_5fff), at(0xfff), at(0x1000)], [0x1234_5000, 0, 0x1000]);
+    }
+
+    #[test]
+    fn an_identifier_counts_only_when_there_are_some() {
+        let without = Controls { cr3: 0x1234_5abc, ..Controls::default() };
+        let with = Controls { flags: without.flags | ControlFlags::PCIDE, ..without };
+
+        assert_eq!((without.pcid(), with.pcid()), (0, 0xabc));
+    }
+
+    #[test]
+    fn an_address_is_canonical_when_its_unused_bits_repeat_the_highest_used_one() {
+        let four = Controls::default();
+        let five = Controls { flags: ControlFlags::LA57, ..four };
+        for (virt, with_four, with_five) in [
+            (0, true, true),
+            (0x0000_7fff_ffff_ffff, true, true),
+            (0x0000_8000_0000_0000, false, true),
+            (0x00ff_ffff_ffff_ffff, false, true),
+            (0x0100_0000_0000_0000, false, false),
+            (0x8000_0000_0000_0000, false, false),
+            (0xfeff_ffff_ffff_ffff, false, false),
+            (0xff00_0000_0000_0000, false, true),
+            (0xffff_7fff_ffff_ffff, false, true),
+            (0xffff_8000_0000_0000, true, true),
+            (u64::MAX, true, true),
+        ] {
+            assert_eq!(four.is_canonical(VirtAddr(virt)), with_four, "{virt:#x}");
+            assert_eq!(five.is_canonical(VirtAddr(virt)), with_five, "{virt:#x}");
+        }
+    }
+
+    #[test]
+    fn user_mode_is_privilege_level_3_and_explicit() {
+        for (ring, implicit, is_user_mode) in [
+            (Ring::User, false, true),
+            (Ring::User, true, false),
+            (Ring::Kernel, false, false),
+            (Ring::Kernel, true, false),
+        ] {
+            let request = Request::new(VirtAddr(0x10), Access::Read, ring);
+            assert!(!request.ac && !request.implicit && !request.shadow_stack);
+
+            let request = Request { implicit, ..request };
+
+            assert_eq!(request.is_user_mode(), is_user_mode, "{request:?}");
+        }
+    }
+
+    #[test]
+    fn a_shadow_stack_access_needs_cet_and_is_no_fetch() {
+        let cet = Controls { flags: ControlFlags::CET, ..Controls::default() };
+        for (access, told) in
+            [(Access::Read, true), (Access::Write, true), (Access::Execute, false)]
+        {
+            let ordinary = Request::new(VirtAddr(0x10), access, Ring::User);
+            let request = Request { shadow_stack: true, ..ordinary };
+
+            assert_eq!(request.is_shadow_stack(&cet), told, "{access:?}");
+            assert!(!request.is_shadow_stack(&Controls::default()));
+            assert!(!ordinary.is_shadow_stack(&cet));
+        }
+    }
+}

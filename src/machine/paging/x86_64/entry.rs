@@ -178,3 +178,104 @@ impl Reserved {
         self.every | own
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LEVELS: [Level; 5] = [Level::Pt, Level::Pd, Level::Pdpt, Level::Pml4, Level::Pml5];
+    const NXE: ControlFlags = ControlFlags::NXE;
+    const XD: u64 = 1 << 63;
+
+    fn reserved(flags: ControlFlags, maxphyaddr: u8, vendor: Vendor) -> Reserved {
+        Reserved::new(&Controls { flags, maxphyaddr, vendor, ..Controls::default() })
+    }
+
+    #[test]
+    fn a_walk_goes_down_from_the_top_and_stays_at_the_page_table() {
+        let four = Controls::default();
+        let five = Controls { flags: ControlFlags::LA57, ..four };
+
+        assert_eq!((Level::top(&four), Level::top(&five)), (Level::Pml4, Level::Pml5));
+        assert_eq!(LEVELS.map(|level| level as u8), [1, 2, 3, 4, 5]);
+        let below = [Level::Pt, Level::Pt, Level::Pd, Level::Pdpt, Level::Pml4];
+        assert_eq!(LEVELS.map(Level::below), below);
+    }
+
+    #[test]
+    fn an_address_is_cut_into_nine_bits_a_level() {
+        let virt = VirtAddr(0x0123_0000_0000_0fff | 2 << 12 | 3 << 21 | 4 << 30 | 5 << 39);
+
+        assert_eq!(LEVELS.map(Level::shift), [12, 21, 30, 39, 48]);
+        assert_eq!(LEVELS.map(Level::span), [1 << 12, 1 << 21, 1 << 30, 1 << 39, 1 << 48]);
+        assert_eq!(LEVELS.map(|level| level.index(virt)), [2, 3, 4, 5, 0x123]);
+        assert_eq!(LEVELS.map(|level| level.index(VirtAddr(u64::MAX))), [511; 5]);
+    }
+
+    #[test]
+    fn each_bit_is_where_the_manual_has_it() {
+        let bits = [Entry::P, Entry::RW, Entry::US, Entry::A, Entry::D, Entry::PS, Entry::G];
+
+        assert_eq!(bits, [0x1, 0x2, 0x4, 0x20, 0x40, 0x80, 0x100]);
+        assert_eq!(Entry::XD, XD);
+        assert_eq!(Entry::ADDRESS, 0x000f_ffff_ffff_f000);
+        assert!(Entry(0x23).has(0x21) && Entry(0x23).has(0));
+        assert!(!Entry(0x23).has(0x25) && !Entry(0x23).has(0x40));
+    }
+
+    #[test]
+    fn the_key_is_bits_62_to_59() {
+        assert_eq!(Entry(0xa << 59).key(), 0xa);
+        assert_eq!(Entry(!(0xf << 59)).key(), 0);
+        assert_eq!(Entry(u64::MAX).key(), 0xf);
+    }
+
+    /// The bits that must be 0, level by level from the page table up.
+    fn masks(reserved: Reserved, entry: u64) -> [u64; 5] {
+        LEVELS.map(|level| reserved.at(level, Entry(entry)))
+    }
+
+    #[test]
+    fn what_is_reserved_depends_on_level_size_width_and_vendor() {
+        let beyond_40 = 0x000f_ff00_0000_0000;
+        let intel = reserved(NXE, 40, Vendor::Intel);
+        assert_eq!(
+            masks(intel, 0),
+            [beyond_40, beyond_40, beyond_40, beyond_40 | 0x80, beyond_40 | 0x80]
+        );
+        // Bits 20:13 of a 2 MiB page and 29:13 of one of 1 GiB; bit 12 is PAT.
+        let mut large = masks(intel, 0);
+        large[1] |= 0x001f_e000;
+        large[2] |= 0x3fff_e000;
+        assert_eq!(masks(intel, 0x80), large);
+        let mut amd = masks(intel, 0);
+        amd[3] |= 0x100;
+        amd[4] |= 0x100;
+        assert_eq!(masks(reserved(NXE, 40, Vendor::Amd), 0), amd);
+        let without_nxe = masks(intel, 0).map(|mask| mask | XD);
+        assert_eq!(masks(reserved(ControlFlags::NONE, 40, Vendor::Intel), 0), without_nxe);
+        assert_eq!(masks(reserved(NXE, 36, Vendor::Intel), 0)[0], 0x000f_fff0_0000_0000);
+        assert_eq!(masks(reserved(NXE, 52, Vendor::Intel), 0)[0], 0);
+    }
+
+    #[test]
+    fn an_entry_is_what_its_level_makes_of_it() {
+        use EntryKind::{Leaf, NotPresent, Reserved as IsReserved, Table};
+        let intel = reserved(NXE, 40, Vendor::Intel);
+        let kinds = |entry: u64| LEVELS.map(|level| Entry(entry).kind(level, intel));
+        let at = PhysAddr::truncated;
+
+        assert_eq!(kinds(u64::MAX ^ 1), [NotPresent; 5]);
+        assert_eq!(kinds(1 << 40 | 1), [IsReserved; 5]);
+        let table = Table(at(0x12_3456_7000));
+        let page = Leaf(at(0x12_3456_7000), PageSize::Kib4);
+        assert_eq!(kinds(0x12_3456_7000 | 0x161 | XD), [page, table, table, table, table]);
+        let (large, larger) =
+            (Leaf(at(0x12_4000_0000), PageSize::Mib2), Leaf(at(0x12_4000_0000), PageSize::Gib1));
+        let page = Leaf(at(0x12_4000_1000), PageSize::Kib4);
+        assert_eq!(kinds(0x12_4000_1081), [page, large, larger, IsReserved, IsReserved]);
+        assert_eq!(kinds(0x12_4000_2081)[1..3], [IsReserved; 2]);
+        let large = Leaf(at(0x12_4020_0000), PageSize::Mib2);
+        assert_eq!(kinds(0x12_4020_0081)[1..3], [large, IsReserved]);
+    }
+}

@@ -79,3 +79,66 @@ pub enum Exception {
     /// this model does not tell segments apart.)
     GeneralProtection,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Ring;
+
+    fn code(flags: ControlFlags, request: Request) -> u32 {
+        PageFaultCode::of_access(&Controls { flags, ..Controls::default() }, &request).0
+    }
+
+    #[test]
+    fn each_bit_is_where_the_manual_has_it() {
+        let bits = [
+            PageFaultCode::P,
+            PageFaultCode::WR,
+            PageFaultCode::US,
+            PageFaultCode::RSVD,
+            PageFaultCode::ID,
+            PageFaultCode::PK,
+            PageFaultCode::SS,
+        ];
+
+        assert_eq!(bits, [1, 2, 4, 8, 16, 32, 64]);
+    }
+
+    #[test]
+    fn the_access_is_told_bit_by_bit() {
+        let kernel = |access| Request::new(VirtAddr(0), access, Ring::Kernel);
+        let user = |access| Request::new(VirtAddr(0), access, Ring::User);
+        let stack = |access| Request { shadow_stack: true, ..user(access) };
+        let none = ControlFlags::NONE;
+        for (flags, request, wanted) in [
+            (none, kernel(Access::Read), 0),
+            (none, kernel(Access::Write), 2),
+            (none, user(Access::Read), 4),
+            (none, user(Access::Write), 6),
+            (none, Request { implicit: true, ..user(Access::Write) }, 2),
+            // A fetch is told from a read only where something makes a difference between them.
+            (none, user(Access::Execute), 4),
+            (ControlFlags::NXE, user(Access::Execute), 0x14),
+            (ControlFlags::SMEP, user(Access::Execute), 0x14),
+            (ControlFlags::NXE | ControlFlags::SMEP, kernel(Access::Execute), 0x10),
+            (ControlFlags::NXE | ControlFlags::SMEP, kernel(Access::Read), 0),
+            (ControlFlags::CET, stack(Access::Read), 0x44),
+            (ControlFlags::CET, stack(Access::Write), 0x46),
+            (ControlFlags::CET, Request { ring: Ring::Kernel, ..stack(Access::Write) }, 0x42),
+            (ControlFlags::CET | ControlFlags::NXE, stack(Access::Execute), 0x14),
+            (none, stack(Access::Write), 6),
+        ] {
+            assert_eq!(code(flags, request), wanted, "{flags:?} {request:?}");
+        }
+    }
+
+    #[test]
+    fn a_code_is_added_to_asked_and_shown() {
+        let code = PageFaultCode(5).with(PageFaultCode::P | PageFaultCode::PK);
+
+        assert_eq!(code, PageFaultCode(0x25));
+        assert!(code.has(0x21) && code.has(4) && code.has(0));
+        assert!(!code.has(2) && !code.has(0x23));
+        assert_eq!(format!("{code:?}"), "0x25");
+    }
+}

@@ -153,3 +153,151 @@ fn go(
     }
     Extent::Complete
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::sparse::{Sparse, TABLE, address};
+    use super::super::{ControlFlags, lookup};
+    use super::*;
+    use crate::machine::paging::PageSize;
+
+    /// Frame 1: the root, with a lower and an upper half. Frame 4: a page table with its first and
+    /// its last page; beside it a page of 2 MiB, above it one of 1 GiB.
+    fn memory() -> Sparse {
+        let mut memory = Sparse::new(&[
+            (0, 0x2000 | TABLE),
+            (9, 0x3000 | TABLE),
+            (511, 0x4000 | TABLE),
+            (0, 0x9000 | TABLE),
+        ]);
+        memory.put(0x1000 + 8 * 511, 0x2000 | Entry::P);
+        memory.put(0x2000 + 8 * 10, 0x4000_0000 | TABLE | Entry::PS);
+        memory.put(0x3000 + 8 * 8, 0x20_0000 | TABLE | Entry::PS | Entry::XD);
+        memory.put(0x4000 + 8 * 511, 0xa000 | Entry::P);
+        memory
+    }
+
+    /// What is shown, tables as their frame and level, pages as address and size.
+    fn shown(memory: &Sparse, controls: &Controls, tables_max: usize) -> (Vec<Shown>, Extent) {
+        let mut all = Vec::new();
+        let root = TableUse::root(controls);
+        let extent = leaves(memory, controls, &root, tables_max, &mut |found| {
+            all.push(match found {
+                Found::Table(table) => {
+                    let frame = table.at.frame().0;
+                    Shown::Table(frame, table.level, table.first.0, table.rights.bits())
+                }
+                Found::Leaf { first, reach } => {
+                    assert_eq!(lookup(memory, controls, first), Some(reach));
+                    Shown::Page(first.0, reach.size)
+                }
+            });
+            Next::Into
+        });
+        (all, extent)
+    }
+
+    #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+    enum Shown {
+        Table(u64, Level, u64, u8),
+        Page(u64, PageSize),
+    }
+
+    fn half(top: u64, rights: u8) -> [Shown; 7] {
+        let at = |indices: [u64; 3]| {
+            let [pdpt, pd, pt] = indices;
+            address([top, pdpt, pd, pt], 0).0
+        };
+        [
+            Shown::Table(2, Level::Pdpt, at([0, 0, 0]), rights),
+            Shown::Table(3, Level::Pd, at([9, 0, 0]), rights),
+            Shown::Page(at([9, 8, 0]), PageSize::Mib2),
+            Shown::Table(4, Level::Pt, at([9, 511, 0]), rights),
+            Shown::Page(at([9, 511, 0]), PageSize::Kib4),
+            Shown::Page(at([9, 511, 511]), PageSize::Kib4),
+            Shown::Page(at([10, 0, 0]), PageSize::Gib1),
+        ]
+    }
+
+    #[test]
+    fn every_way_is_shown_in_the_order_of_addresses() {
+        for skips in [false, true] {
+            let memory = Sparse { skips, ..memory() };
+
+            let (all, extent) = shown(&memory, &Sparse::controls(), 7);
+
+            assert_eq!(extent, Extent::Complete);
+            assert_eq!(all, [half(0, 7), half(511, 4)].concat());
+            // Seven tables: whole, or those eighths in which something is present.
+            let reads = 8 * (2 + 2 * (1 + 2 + 2));
+            let looked_up = memory.reads.get() - if skips { reads } else { 7 * 512 };
+            assert_eq!(looked_up, 2 * (4 + 4 + 3 + 2), "reads by the look-ups of the test");
+        }
+    }
+
+    #[test]
+    fn too_few_tables_are_told() {
+        for tables_max in 0..7 {
+            let (all, extent) = shown(&memory(), &Sparse::controls(), tables_max);
+
+            assert_eq!(extent, Extent::Cut, "{tables_max}");
+            let tables = all.iter().filter(|one| matches!(one, Shown::Table(..))).count();
+            assert_eq!(tables, tables_max, "the last of them was shown and not read");
+        }
+    }
+
+    #[test]
+    fn a_visitor_passes_over_a_table_or_stops() {
+        let (memory, controls) = (memory(), Sparse::controls());
+        let root = TableUse::root(&controls);
+        let count = |answer: &dyn Fn(Found) -> Next| {
+            let mut count = 0;
+            let extent = leaves(&memory, &controls, &root, 7, &mut |found| {
+                count += 1;
+                answer(found)
+            });
+            (count, extent)
+        };
+
+        assert_eq!(count(&|_| Next::Past), (2, Extent::Complete));
+        let stop = |found| match found {
+            Found::Leaf { .. } => Next::Stop,
+            Found::Table(_) => Next::Into,
+        };
+        assert_eq!(count(&stop), (3, Extent::Cut));
+        let below = |found| match found {
+            Found::Table(table) if table.level == Level::Pt => Next::Past,
+            _ => Next::Into,
+        };
+        assert_eq!(count(&below), (10, Extent::Complete));
+    }
+
+    #[test]
+    fn first_addresses_are_sign_extended_as_the_mode_has_it() {
+        let four = Sparse::controls();
+        let five = Controls { flags: four.flags | ControlFlags::LA57, ..four };
+        let [root, root_of_five] = [&four, &five].map(TableUse::root);
+
+        assert_eq!(root.first_of(&four, 255).0, 0x0000_7f80_0000_0000);
+        assert_eq!(root.first_of(&four, 256).0, 0xffff_8000_0000_0000);
+        assert_eq!(root.first_of(&four, 512 + 1).0, 1 << 39, "nine bits of it count");
+        assert_eq!(root_of_five.first_of(&five, 255).0, 0x00ff_0000_0000_0000);
+        assert_eq!(root_of_five.first_of(&five, 256).0, 0xff00_0000_0000_0000);
+        assert_eq!((root.level, root_of_five.level), (Level::Pml4, Level::Pml5));
+        assert_eq!((root.at.raw(), root.rights, root.first.0), (0x1000, Rights::ROOT, 0));
+    }
+
+    #[test]
+    fn nothing_is_found_in_an_entry_that_leads_nowhere() {
+        let controls = Sparse::controls();
+        let root = TableUse::root(&controls);
+
+        assert_eq!(root.found(&controls, 3, Entry(0x2000)), None);
+        assert_eq!(root.found(&controls, 3, Entry(0x2001 | 1 << 45)), None);
+        let Some(Found::Table(table)) = root.found(&controls, 3, Entry(0x2001)) else {
+            panic!("a table");
+        };
+        assert_eq!((table.at.raw(), table.level), (0x2000, Level::Pdpt));
+        assert_eq!((table.first.0, table.rights), (3 << 39, Rights::EXECUTABLE));
+    }
+}

@@ -56,3 +56,75 @@ pub fn apply(memory: &mut impl MarkMemory, marks: &Marks) {
         memory.set_bits(at, bits);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::sparse::{Sparse, TABLE, address};
+    use super::super::{Request, walk};
+    use super::*;
+    use crate::base::{Access, Ring, VirtAddr};
+    use crate::machine::paging::TableMemory;
+
+    const VIRT: VirtAddr = VirtAddr(0x12_3456_7000);
+
+    /// What an access sets when the PML4E has A and the leaf has `leaf`.
+    fn set_by(access: Access, leaf: u64) -> (Vec<(u64, u64)>, Sparse) {
+        let indices = [0, 0x48, 0x1a2, 0x167];
+        assert_eq!(address(indices, 0), VIRT);
+        let mut memory = Sparse::new(&[
+            (0, 0x2000 | TABLE | Entry::A),
+            (0x48, 0x3000 | TABLE),
+            (0x1a2, 0x4000 | TABLE),
+            (0x167, 0x9000 | TABLE | leaf),
+        ]);
+        let request = Request::new(VIRT, access, Ring::User);
+        let marks =
+            walk(&memory, &Sparse::controls(), &request).expect("mapped and permitted").marks;
+        apply(&mut memory, &marks);
+        assert_eq!(marks.is_empty(), marks.items().is_empty());
+        (marks.items().iter().map(|(at, bits)| (at.raw(), *bits)).collect(), memory)
+    }
+
+    const PDPTE: u64 = 0x2000 + 8 * 0x48;
+    const PDE: u64 = 0x3000 + 8 * 0x1a2;
+    const PTE: u64 = 0x4000 + 8 * 0x167;
+
+    #[test]
+    fn every_entry_used_gets_a_and_the_leaf_of_a_write_gets_d() {
+        let (read, _) = set_by(Access::Read, 0);
+        let (write, memory) = set_by(Access::Write, 0);
+
+        assert_eq!(read, [(PDPTE, 0x20), (PDE, 0x20), (PTE, 0x20)]);
+        assert_eq!(write, [(PDPTE, 0x20), (PDE, 0x20), (PTE, 0x60)]);
+        let in_memory = [PDPTE, PDE, PTE].map(|at| memory.entry(PhysAddr::truncated(at)));
+        assert_eq!(in_memory, [0x3027, 0x4027, 0x9067]);
+    }
+
+    #[test]
+    fn what_is_set_is_not_set_again() {
+        for (access, leaf, wanted) in [
+            (Access::Write, Entry::A, vec![(PTE, 0x40)]),
+            (Access::Write, Entry::D, vec![(PTE, 0x20)]),
+            (Access::Write, Entry::A | Entry::D, vec![]),
+            (Access::Read, Entry::A, vec![]),
+            (Access::Read, Entry::D, vec![(PTE, 0x20)]),
+            (Access::Execute, 0, vec![(PTE, 0x20)]),
+        ] {
+            let (set, _) = set_by(access, leaf);
+
+            assert_eq!(set[..2], [(PDPTE, 0x20), (PDE, 0x20)]);
+            assert_eq!(set[2..], wanted, "{access:?} {leaf:#x}");
+        }
+    }
+
+    #[test]
+    fn once_all_is_marked_nothing_is_left_to_set() {
+        let (_, memory) = set_by(Access::Write, 0);
+
+        let request = Request::new(VIRT, Access::Write, Ring::User);
+        let again = walk(&memory, &Sparse::controls(), &request).expect("still mapped");
+
+        assert!(again.marks.is_empty());
+        assert!(again.leaf_is_dirty);
+    }
+}

@@ -17,6 +17,8 @@ pub mod exception;
 pub mod leaves;
 pub mod marks;
 pub mod rights;
+#[cfg(test)]
+mod sparse;
 pub mod walk;
 pub mod walker;
 

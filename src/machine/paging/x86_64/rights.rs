@@ -141,3 +141,159 @@ const fn key_forbids(controls: &Controls, request: &Request, rights: Rights, key
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::{PhysAddr, Ring, VirtAddr};
+    use crate::oracles::by_the_book::{self, Answer};
+
+    const PRESENT: u64 = Entry::P;
+
+    fn table(bits: u64) -> u8 {
+        Rights::ROOT.through_table(Entry(PRESENT | bits)).bits()
+    }
+
+    #[test]
+    fn each_right_is_a_bit_of_its_own() {
+        let rights = [
+            Rights::USER,
+            Rights::WRITABLE,
+            Rights::EXECUTABLE,
+            Rights::SHADOW_STACK,
+            Rights::ROOT,
+            Rights::default(),
+        ];
+
+        assert_eq!(rights.map(Rights::bits), [1, 2, 4, 8, 7, 0]);
+        assert_eq!(Rights::from_bits(0xff).bits(), 0xf);
+        assert!(Rights::ROOT.has(Rights::USER) && !Rights::USER.has(Rights::ROOT));
+        assert!(Rights::USER.has(Rights::USER) && Rights::USER.has(Rights::default()));
+        assert!(!Rights::USER.has(Rights::WRITABLE));
+    }
+
+    #[test]
+    fn a_table_leaves_what_its_entry_allows_of_what_was_there() {
+        assert_eq!(table(0), 4);
+        assert_eq!(table(Entry::US), 5);
+        assert_eq!(table(Entry::RW), 6);
+        assert_eq!(table(Entry::XD), 0);
+        assert_eq!(table(Entry::US | Entry::RW | Entry::XD), 3);
+        let all = Entry(PRESENT | Entry::US | Entry::RW);
+        for bits in 0..8 {
+            assert_eq!(Rights::from_bits(bits).through_table(all).bits(), bits);
+        }
+        assert_eq!(Rights::from_bits(15).through_table(all).bits(), 7, "of a leaf alone");
+    }
+
+    #[test]
+    fn a_shadow_stack_is_dirty_and_not_writable_below_writable_tables() {
+        for (above, leaf, wanted) in [
+            (Rights::ROOT, Entry::D, 4 | 8),
+            (Rights::ROOT, 0, 4),
+            (Rights::ROOT, Entry::D | Entry::RW, 6),
+            (Rights::ROOT, Entry::D | Entry::US | Entry::XD, 1 | 8),
+            (Rights::USER, Entry::D | Entry::US, 1),
+        ] {
+            let rights = above.through_leaf(Entry(PRESENT | leaf));
+
+            assert_eq!(rights.bits(), wanted, "{above:?} {leaf:#x}");
+        }
+    }
+
+    /// The four tables above a leaf permit everything.
+    fn by_the_book(leaf: u64, controls: &Controls, request: &Request) -> Answer {
+        let above = 0x1000 | Entry::P | Entry::RW | Entry::US;
+        let entry = |at: PhysAddr| match at.offset() / 8 {
+            0 => leaf,
+            _ => above,
+        };
+        by_the_book::translate(&entry, controls, request)
+    }
+
+    #[test]
+    fn every_set_of_rights_is_judged_by_the_book_under_every_control_that_counts() {
+        // Index 1 at each level but the last.
+        let virt = VirtAddr(1 << 39 | 1 << 30 | 1 << 21);
+        let key = 3;
+        let mut granted = 0u32;
+        let mut refused = 0u32;
+        let six = [
+            ControlFlags::WP,
+            ControlFlags::SMEP,
+            ControlFlags::SMAP,
+            ControlFlags::PKE,
+            ControlFlags::PKS,
+            ControlFlags::CET,
+        ];
+        for choice in 0..1 << 6 {
+            let chosen =
+                six.into_iter().enumerate().filter(|(number, _)| choice >> number & 1 == 1);
+            let flags = chosen.fold(ControlFlags::NXE, |all, (_, flag)| all | flag);
+            for pair in 0..4 {
+                let controls = Controls {
+                    cr3: 0x1000,
+                    flags,
+                    pkru: pair << 6,
+                    pkrs: (pair ^ 1) << 6,
+                    ..Controls::default()
+                };
+                for rights in (0..16).map(Rights::from_bits) {
+                    let is_stack = rights.has(Rights::SHADOW_STACK);
+                    if is_stack && rights.has(Rights::WRITABLE) {
+                        continue;
+                    }
+                    let of = |right, bit| if rights.has(right) { bit } else { 0 };
+                    let leaf = 0x9000
+                        | Entry::P
+                        | of(Rights::USER, Entry::US)
+                        | of(Rights::WRITABLE, Entry::RW)
+                        | (of(Rights::EXECUTABLE, Entry::XD) ^ Entry::XD)
+                        | of(Rights::SHADOW_STACK, Entry::D)
+                        | u64::from(key) << 59;
+                    for number in 0..48 {
+                        let bit = |bit: usize| number >> bit & 1 == 1;
+                        let request = Request {
+                            virt,
+                            access: [Access::Read, Access::Write, Access::Execute][number >> 4],
+                            ring: if bit(0) { Ring::User } else { Ring::Kernel },
+                            ac: bit(1),
+                            implicit: bit(2),
+                            shadow_stack: bit(3),
+                        };
+
+                        let refusal = refusal(&controls, &request, rights, key);
+
+                        let wanted = match by_the_book(leaf, &controls, &request) {
+                            Answer::Translated(_) => None,
+                            Answer::PageFault(code) => Some(Refusal { by_key: code & 0x20 != 0 }),
+                            Answer::GeneralProtection => unreachable!("the address is canonical"),
+                        };
+                        assert_eq!(refusal, wanted, "{controls:?} {request:?} {rights:?}");
+                        granted += u32::from(refusal.is_none());
+                        refused += u32::from(refusal.is_some());
+                    }
+                }
+            }
+        }
+        assert!(granted > 20_000 && refused > 20_000, "{granted} {refused}");
+    }
+
+    #[test]
+    fn each_key_has_its_own_pair_of_bits() {
+        let flags = ControlFlags::PKE | ControlFlags::WP;
+        let request = Request::new(VirtAddr(0), Access::Write, Ring::User);
+        for key in 0..16 {
+            for other in 0..16 {
+                let controls = Controls { flags, pkru: 2 << (2 * other), ..Controls::default() };
+
+                let refusal = refusal(&controls, &request, Rights::ROOT, key);
+
+                let wanted = (key == other).then_some(Refusal { by_key: true });
+                assert_eq!(refusal, wanted, "{key} {other}");
+            }
+        }
+        let controls = Controls { flags, pkru: 2 << 6, ..Controls::default() };
+        assert!(refusal(&controls, &request, Rights::ROOT, 0x13).is_some(), "four bits count");
+    }
+}

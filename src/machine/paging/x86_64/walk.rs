@@ -219,3 +219,168 @@ impl Reach {
         self.leaf.has(Entry::G) && controls.flags.has(super::ControlFlags::PGE)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::sparse::{Sparse, TABLE, address};
+    use super::super::{ControlFlags, Vendor};
+    use super::*;
+    use crate::base::Ring;
+
+    const INDICES: [u64; 4] = [0x155, 3, 5, 7];
+
+    fn virt() -> VirtAddr {
+        address(INDICES, 0xabc)
+    }
+
+    /// Tables for [`virt`] with these entries, from the PML4E down.
+    fn tables(entries: [u64; 4]) -> Sparse {
+        let pairs: Vec<_> = INDICES.into_iter().zip(entries).collect();
+        Sparse::new(&pairs)
+    }
+
+    fn small(leaf: u64) -> Sparse {
+        tables([0x2000 | TABLE, 0x3000 | TABLE, 0x4000 | TABLE, leaf])
+    }
+
+    fn read() -> Request {
+        Request::new(virt(), Access::Read, Ring::Kernel)
+    }
+
+    /// The error code of a user's read.
+    fn code(memory: &Sparse, controls: &Controls) -> u32 {
+        let request = Request::new(virt(), Access::Read, Ring::User);
+        match walk(memory, controls, &request) {
+            Err(Exception::PageFault { virt: cr2, code }) => {
+                assert_eq!(cr2, virt());
+                code.0
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn each_page_size_keeps_its_own_low_bits_of_the_address() {
+        let pages = [
+            (small(0x12_3456_7000 | TABLE), 0x12_3456_7abc, PageSize::Kib4, 4),
+            (
+                tables([0x2000 | TABLE, 0x3000 | TABLE, 0x12_3440_0087, 0]),
+                0x12_3440_7abc,
+                PageSize::Mib2,
+                3,
+            ),
+            (tables([0x2000 | TABLE, 0x12_4000_0087, 0, 0]), 0x12_40a0_7abc, PageSize::Gib1, 2),
+        ];
+        for (memory, address, size, entries) in pages {
+            let found = walk(&memory, &Sparse::controls(), &read()).expect("mapped");
+
+            assert_eq!((found.address.raw(), found.size), (address, size));
+            assert_eq!(found.rights, Rights::ROOT);
+            assert_eq!(found.path.steps().len(), entries);
+            assert_eq!(memory.reads.get() as usize, entries);
+        }
+    }
+
+    #[test]
+    fn five_levels_read_one_entry_more() {
+        let virt = VirtAddr(0x0042_0000_0000_0000 | virt().0 & 0xffff_ffff_ffff);
+        let mut pairs = vec![(0x42, 0x2000 | TABLE)];
+        let below = [0x3000 | TABLE, 0x4000 | TABLE, 0x5000 | TABLE, 0x9000 | TABLE];
+        pairs.extend(INDICES.into_iter().zip(below));
+        let memory = Sparse::new(&pairs);
+        let flags = Sparse::controls().flags | ControlFlags::LA57;
+        let controls = Controls { flags, ..Sparse::controls() };
+
+        let found = walk(&memory, &controls, &Request { virt, ..read() }).expect("mapped");
+
+        assert_eq!(found.address.raw(), 0x9abc);
+        assert_eq!((found.path.top(), found.path.steps().len()), (Level::Pml5, 5));
+        assert_eq!(found.marks.items().len(), 5);
+        let four = Sparse::controls();
+        assert_eq!(
+            walk(&memory, &four, &Request { virt, ..read() }),
+            Err(Exception::GeneralProtection)
+        );
+        assert_eq!(lookup(&memory, &four, virt), None);
+        assert_eq!(path(&memory, &four, virt).steps(), []);
+    }
+
+    #[test]
+    fn the_first_entry_that_ends_the_walk_decides() {
+        let reserved = 0x2000 | TABLE | 1 << 45;
+        let controls = Sparse::controls();
+
+        assert_eq!(code(&tables([0, reserved, 0, 0]), &controls), 4);
+        assert_eq!(code(&tables([reserved, 0, 0, 0]), &controls), 0xd);
+        assert_eq!(code(&tables([0x2000 | TABLE, 0x3000 | TABLE, 0, 0]), &controls), 4);
+        assert_eq!(code(&small(0x9000 | TABLE | 1 << 45), &controls), 0xd);
+        assert_eq!(code(&small(0x9000 | Entry::P), &controls), 5);
+    }
+
+    #[test]
+    fn a_protection_key_is_told_beside_other_reasons() {
+        let flags = Sparse::controls().flags | ControlFlags::PKE | ControlFlags::PKS;
+        let controls = Controls { flags, pkru: 1 << 10, pkrs: 1 << 10, ..Sparse::controls() };
+        let key = 5 << 59;
+
+        assert_eq!(code(&small(0x9000 | TABLE | key), &controls), 0x25);
+        assert_eq!(code(&small(0x9000 | Entry::P | key), &controls), 0x25);
+        assert_eq!(code(&small(0x9000 | Entry::P), &controls), 5);
+    }
+
+    #[test]
+    fn what_is_found_says_what_its_entries_say() {
+        let leaf = 0x9000 | Entry::P | Entry::US | Entry::G | Entry::D | 9 << 59;
+        let pge =
+            Controls { flags: Sparse::controls().flags | ControlFlags::PGE, ..Sparse::controls() };
+
+        let global = walk(&small(leaf), &pge, &read()).expect("mapped");
+        let local = walk(&small(leaf), &Sparse::controls(), &read()).expect("mapped");
+        let not = walk(&small(leaf & !Entry::G), &pge, &read()).expect("mapped");
+
+        assert_eq!((global.global, local.global, not.global), (true, false, false));
+        assert_eq!((global.key, global.leaf_is_dirty), (9, true));
+        assert_eq!(global.rights.bits(), 1 | 4 | 8);
+        let clean = small(0x9000 | TABLE);
+        let is_dirty = |access| {
+            let request = Request { access, ..read() };
+            walk(&clean, &pge, &request).expect("mapped").leaf_is_dirty
+        };
+        assert_eq!([Access::Read, Access::Write].map(is_dirty), [false, true]);
+    }
+
+    #[test]
+    fn a_look_up_asks_for_no_right() {
+        let memory = small(0x9000 | Entry::P);
+        let controls = Sparse::controls();
+
+        let reach = lookup(&memory, &controls, virt()).expect("mapped");
+
+        assert_eq!((reach.page.raw(), reach.size), (0x9000, PageSize::Kib4));
+        assert_eq!((reach.rights, reach.leaf.0), (Rights::EXECUTABLE, 0x9001));
+        assert_eq!(lookup(&memory, &controls, virt().plus(4096)), None);
+        assert_eq!(lookup(&small(0x9001 | 1 << 45), &controls, virt()), None);
+    }
+
+    #[test]
+    fn the_path_is_what_was_read_however_it_ended() {
+        let memory = tables([0x2000 | TABLE, 0x3000 | TABLE, 0x4000, 0x9000 | TABLE]);
+
+        let path = path(&memory, &Sparse::controls(), virt());
+
+        let steps: Vec<_> = path.steps().iter().map(|step| (step.at.raw(), step.entry.0)).collect();
+        assert_eq!(steps, [(0x1aa8, 0x2007), (0x2018, 0x3007), (0x3028, 0x4000)]);
+        assert_eq!(path.top(), Level::Pml4);
+    }
+
+    #[test]
+    fn bit_8_of_a_pml4_entry_is_a_question_of_the_vendor() {
+        let memory =
+            tables([0x2000 | TABLE | Entry::G, 0x3000 | TABLE, 0x4000 | TABLE, 0x9000 | TABLE]);
+        let intel = Sparse::controls();
+        let amd = Controls { vendor: Vendor::Amd, ..intel };
+
+        assert!(walk(&memory, &intel, &read()).is_ok());
+        assert_eq!(code(&memory, &amd), 0xd);
+    }
+}

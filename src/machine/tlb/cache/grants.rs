@@ -67,26 +67,22 @@ impl Grants {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::{PhysAddr, Stream};
-    use crate::machine::memory::Memory;
+    use crate::base::Stream;
     use crate::machine::paging::x86_64::walk;
     use crate::machine::tlb::Tlb;
 
     /// One user page of each of sixteen sets of rights, as far as entries can express them.
-    fn tables() -> Memory {
-        let mut memory = Memory::new(8);
-        let mut put = |frame: u64, slot: u64, entry: u64| {
-            memory.write(PhysAddr::truncated(frame * 4096 + slot * 8), entry);
-        };
-        put(1, 0, 2 << 12 | 0x67);
-        put(2, 0, 3 << 12 | 0x67);
-        put(3, 0, 4 << 12 | 0x67);
+    fn tables() -> Vec<u64> {
+        let mut words = vec![0; 8 * 512];
+        for frame in [1, 2, 3] {
+            words[frame * 512] = (frame as u64 + 1) << 12 | 0x67;
+        }
         for slot in 0..16 {
             let xd = if slot & 4 == 0 { 0 } else { 1 << 63 };
             let dirty = if slot & 8 == 0 { 0 } else { 0x40 };
-            put(4, slot, 5 << 12 | 0x21 | slot << 1 & 6 | dirty | xd);
+            words[4 * 512 + slot] = 5 << 12 | 0x21 | (slot as u64) << 1 & 6 | dirty | xd;
         }
-        memory
+        words
     }
 
     #[test]
