@@ -5,6 +5,7 @@ mod command;
 mod files;
 mod flips;
 mod images;
+mod large_pages;
 mod linux;
 mod reports;
 #[path = "../review/mod.rs"]
