@@ -117,3 +117,87 @@ impl Invalidation {
 const fn is_on(virt: VirtAddr, first: Page, pages: u64) -> bool {
     virt.page().0.wrapping_sub(first.0) < pages
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const VIRT: VirtAddr = VirtAddr(0x60_5678);
+
+    /// Whether it covers: the page under identifier 1, another's, global ones of both; a way to a table
+    /// under 1 and 2.
+    fn covered(invalidation: Invalidation) -> [bool; 6] {
+        let covers = |of, global| invalidation.covers(VIRT.page(), 1, of, global);
+        let covers_table = |of| invalidation.covers_table(Page(0x600), 512, of);
+        [
+            covers(1, false),
+            covers(2, false),
+            covers(1, true),
+            covers(2, true),
+            covers_table(1),
+            covers_table(2),
+        ]
+    }
+
+    #[test]
+    fn each_covers_what_the_manual_says() {
+        let (virt, pcid) = (VIRT, 1);
+        let elsewhere = VIRT.plus(1 << 21);
+        for (invalidation, wanted) in [
+            (Invalidation::Page { virt, pcid }, [1, 0, 1, 1, 1, 0]),
+            (Invalidation::Page { virt: elsewhere, pcid }, [0, 0, 0, 0, 1, 0]),
+            (Invalidation::PageOfPcid { virt, pcid }, [1, 0, 0, 0, 1, 0]),
+            (Invalidation::PageOfPcid { virt: elsewhere, pcid }, [0; 6]),
+            (Invalidation::PageFault { virt, pcid }, [1, 0, 1, 0, 1, 0]),
+            (Invalidation::PageFault { virt: elsewhere, pcid }, [0; 6]),
+            (Invalidation::Pcid { pcid }, [1, 0, 0, 0, 1, 0]),
+            (Invalidation::AllExceptGlobal, [1, 1, 0, 0, 1, 1]),
+            (Invalidation::All, [1; 6]),
+        ] {
+            assert_eq!(covered(invalidation).map(u8::from), wanted, "{invalidation:?}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_on_each_page_of_a_translation_and_on_no_other() {
+        for (page, is_on) in [(0x5ff, false), (0x600, true), (0x7ff, true), (0x800, false)] {
+            let invalidation = Invalidation::Page { virt: Page(page).start(), pcid: 0 };
+
+            assert_eq!(invalidation.covers(Page(0x600), 512, 0, false), is_on, "{page:#x}");
+        }
+    }
+
+    #[test]
+    fn some_are_about_an_address() {
+        let (virt, pcid) = (VIRT, 1);
+        for invalidation in [
+            Invalidation::Page { virt, pcid },
+            Invalidation::PageOfPcid { virt, pcid },
+            Invalidation::PageFault { virt, pcid },
+        ] {
+            assert_eq!(invalidation.virt(), Some(virt));
+        }
+        for invalidation in
+            [Invalidation::Pcid { pcid }, Invalidation::AllExceptGlobal, Invalidation::All]
+        {
+            assert_eq!(invalidation.virt(), None);
+        }
+    }
+
+    #[test]
+    fn instructions_name_the_current_identifier_and_cr3_the_new_one() {
+        let without = Controls { cr3: 0x1003, ..Controls::default() };
+        let with = Controls { flags: without.flags | ControlFlags::PCIDE, ..without };
+
+        assert_eq!(Invalidation::page(&with, VIRT), Invalidation::Page { virt: VIRT, pcid: 3 });
+        assert_eq!(
+            Invalidation::page_fault(&with, VIRT),
+            Invalidation::PageFault { virt: VIRT, pcid: 3 }
+        );
+        let flushed = |pcid| Some(Invalidation::Pcid { pcid });
+        assert_eq!(Invalidation::root_load(&with, RootLoad::Flush), flushed(3));
+        assert_eq!(Invalidation::root_load(&with, RootLoad::Keep), None);
+        assert_eq!(Invalidation::root_load(&without, RootLoad::Flush), flushed(0));
+        assert_eq!(Invalidation::root_load(&without, RootLoad::Keep), flushed(0));
+    }
+}

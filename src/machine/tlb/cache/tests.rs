@@ -159,3 +159,87 @@ fn the_hash_follows_what_is_remembered() {
     assert_ne!(digest(&tlb), before);
     assert_eq!(digest(&tlb), digest(&Tlb::default()));
 }
+
+#[test]
+fn neighbours_have_places_of_their_own() {
+    let controls = controls(ControlFlags::NONE);
+    let read = user(Access::Read);
+    let mut tlb = filled(&memory(TABLE), &controls, &read);
+    let neighbour = Request { virt: PAGE.plus(4096), ..read };
+
+    let walk = walk(&memory(TABLE), &controls, &neighbour).expect("mapped");
+    tlb.fill(&controls, &neighbour, &walk);
+
+    assert!(tlb.lookup(&controls, &read).is_some());
+    assert!(tlb.lookup(&controls, &neighbour).is_some());
+}
+
+#[test]
+fn what_lies_beside_a_large_page_stays() {
+    let controls = controls(ControlFlags::NONE);
+    let read = user(Access::Read);
+    // With a piece among them every entry is looked at.
+    let piece = Uniform { pde: 0x20_0000 | TABLE | Entry::PS, pte: 0 };
+    let far = Request { virt: VirtAddr(0x7000_0000), ..read };
+    for (virt, small_stays, piece_stays) in [
+        (PAGE.plus(4096), true, true),
+        (PAGE, false, true),
+        (VirtAddr(0x7000_0000 + 0x1f_f000), true, false),
+        (VirtAddr(0x7000_0000 + 0x20_0000), true, true),
+        (VirtAddr(0x7000_0000 - 4096), true, true),
+    ] {
+        let mut tlb = filled(&memory(TABLE), &controls, &read);
+        tlb.fill(&controls, &far, &walk(&piece, &controls, &far).expect("mapped"));
+
+        tlb.invalidate(Invalidation::page(&controls, virt));
+
+        assert_eq!(tlb.lookup(&controls, &read).is_some(), small_stays, "{virt}");
+        assert_eq!(tlb.lookup(&controls, &far).is_some(), piece_stays, "{virt}");
+    }
+}
+
+/// Frame 1 is the root, and every entry of frame 2 maps 1 GiB.
+struct Gigabytes;
+
+impl TableMemory for Gigabytes {
+    fn entry(&self, at: PhysAddr) -> u64 {
+        if at.raw() >> 12 == 1 { 0x2000 | TABLE } else { 0x4000_0000 | TABLE | Entry::PS }
+    }
+}
+
+#[test]
+fn a_page_of_1_gib_is_dropped_by_every_address_on_it() {
+    let controls = controls(ControlFlags::NONE);
+    let read = user(Access::Read);
+    for (distance, stays) in [(0x3000_0000, false), (0x4000_0000, true)] {
+        let mut tlb = Tlb::default();
+        tlb.fill(&controls, &read, &walk(&Gigabytes, &controls, &read).expect("mapped"));
+        assert_eq!(tlb.lookup(&controls, &read), PhysAddr::new(0x4000_0000 + PAGE.0 % (1 << 30)));
+
+        tlb.invalidate(Invalidation::page(&controls, VirtAddr(distance)));
+
+        assert_eq!(tlb.lookup(&controls, &read).is_some(), stays, "{distance:#x}");
+    }
+}
+
+#[test]
+fn two_caches_that_remember_otherwise_have_other_hashes() {
+    let digest = |pte: u64| {
+        let controls = controls(ControlFlags::NONE);
+        let mut hash = TraceHash::default();
+        filled(&memory(pte), &controls, &user(Access::Read)).absorb(&mut hash);
+        hash.digest()
+    };
+
+    assert_ne!(digest(TABLE), digest(TABLE | Entry::G));
+    assert_ne!(digest(TABLE), digest(TABLE | 1 << 59));
+}
+
+#[test]
+fn an_empty_cache_answers_nothing_not_even_for_page_0() {
+    let controls = controls(ControlFlags::NONE);
+    let first = Request::new(VirtAddr(0x10), Access::Read, Ring::Kernel);
+
+    assert_eq!(Tlb::default().lookup(&controls, &first), None);
+    assert_eq!(Tlb::default().hit(first.virt, u16::MAX, false), None);
+}
