@@ -272,6 +272,9 @@ impl Processor {
         self.tlb.invalidate(invalidation);
         self.ever.retain(|seen| !seen.is_forgotten(invalidation));
         self.ways.retain(|way| !way.is_forgotten(invalidation));
+        for seen in self.cached.values().filter(|seen| seen.is_forgotten(invalidation)) {
+            assert_eq!(self.answer(seen), None, "{invalidation:x?} must drop {seen:x?}");
+        }
         self.cached.retain(|_, seen| !seen.is_forgotten(invalidation));
     }
 
