@@ -112,4 +112,36 @@ fn each_member_changes_the_hash() {
     world.store(PDE + 8, 0x20_0000 | TABLE | Entry::PS);
     world.store(PDE + 8, 0);
     assert!(!seen.contains(&digest(&world.may_hold)), "a size");
+    let under = |cr3: u64| {
+        let mut world = World::new(ControlFlags::PCIDE);
+        world.load(cr3, RootLoad::Flush);
+        world.may_hold.flush_all();
+        world.store(PTE, 0);
+        assert_eq!(world.may_hold.members().len(), 1);
+        digest(&world.may_hold)
+    };
+    assert_ne!(under(0x1001), under(0x1002), "an identifier");
+}
+
+#[test]
+fn frame_0_is_a_frame_like_any_other() {
+    let mut world = World::new(ControlFlags::NONE);
+    world.store(PTE, Entry::P);
+    world.may_hold.flush_all();
+
+    world.store(PTE, 0);
+
+    let [member] = world.members_to(Frame(0))[..] else { panic!("{:?}", world.may_hold) };
+    assert_eq!(member.rights, Rights::EXECUTABLE, "no more than the entries allow");
+}
+
+#[test]
+fn a_split_page_is_another_translation_even_where_it_leads_to_the_same_memory() {
+    let mut world = World::new(ControlFlags::NONE);
+    world.store(PDE + 8, 0x20_0000 | TABLE | Entry::PS);
+    world.words[0x5000 / 8] = 0x20_0000 | TABLE;
+
+    world.store(PDE + 8, 0x5000 | TABLE);
+
+    assert_eq!(world.members_to(Frame(0x200)).len(), 1);
 }

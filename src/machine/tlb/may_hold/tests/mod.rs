@@ -1,4 +1,6 @@
 mod beside;
+mod limits;
+mod roots;
 
 use super::*;
 use crate::base::VirtAddr;
@@ -238,6 +240,7 @@ fn an_upper_entry_withdraws_each_leaf_below_and_the_tables_themselves() {
     }
     let [run] = world.members_to(NINE)[..] else { panic!("{:?}", world.may_hold) };
     assert_eq!((run.pages, run.kind), (3, WithdrawnKind::Leaf(PageSize::Kib4)), "frames 9 to 11");
+    assert_eq!(world.members_to(Frame(12)), [], "between two runs");
     assert_eq!(world.members_to(Frame(13)).len(), 1);
     assert!(!world.may_hold.is_table(Frame(4)));
 }
@@ -256,6 +259,24 @@ fn one_page_of_a_run_is_invalidated_and_the_others_stay() {
         let [member] = world.members_to(Frame(frame))[..] else { panic!("{:?}", world.may_hold) };
         assert_eq!((member.frame, member.pages), (Frame(frame), 1));
     }
+}
+
+#[test]
+fn one_large_page_of_a_run_is_invalidated_and_the_others_stay() {
+    let mut world = World::new(ControlFlags::NONE);
+    for number in 0..4 {
+        let frame = 0x20_0000 * (1 + number);
+        world.store(PDE + 8 * (1 + number), frame | TABLE | Entry::PS);
+    }
+    world.store(PML4E, 0);
+
+    world.may_hold.invalidate(Invalidation::page(&world.controls, VirtAddr(0xa0_1000)));
+
+    let parts = [0x200, 0x400, 0x600, 0x800].map(|frame| {
+        let held = world.members_to(Frame(frame));
+        held.iter().map(|part| part.pages).collect::<Vec<_>>()
+    });
+    assert_eq!(parts, [vec![1024], vec![1024], vec![], vec![512]]);
 }
 
 #[test]
