@@ -283,6 +283,9 @@ impl Processor {
         self.tlb.flush_all();
         self.ever.clear();
         self.ways.clear();
+        for seen in self.cached.values() {
+            assert_eq!(self.answer(seen), None, "{seen:x?} outlives a reset");
+        }
         self.cached.clear();
     }
 

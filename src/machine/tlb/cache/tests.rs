@@ -1,7 +1,7 @@
 use super::*;
 use crate::base::{Ring, VirtAddr};
 use crate::machine::paging::TableMemory;
-use crate::machine::paging::x86_64::{ControlFlags, Entry, walk};
+use crate::machine::paging::x86_64::{ControlFlags, Entry, lookup, walk};
 use crate::machine::tlb::{Invalidation, RootLoad};
 
 /// Every level has one table, and every entry of it these bits.
@@ -242,4 +242,26 @@ fn an_empty_cache_answers_nothing_not_even_for_page_0() {
 
     assert_eq!(Tlb::default().lookup(&controls, &first), None);
     assert_eq!(Tlb::default().hit(first.virt, u16::MAX, false), None);
+}
+
+#[test]
+fn what_a_walker_found_is_remembered_as_what_a_walk_found() {
+    fn both(memory: &impl TableMemory, controls: &Controls) -> [Tlb; 2] {
+        let read = user(Access::Read);
+        let [mut filled, mut kept] = [Tlb::default(); 2];
+        filled.fill(controls, &read, &walk(memory, controls, &read).expect("mapped"));
+        kept.keep(controls, PAGE, &lookup(memory, controls, PAGE).expect("mapped"));
+        [filled, kept]
+    }
+    let controls = Controls { cr3: 0x1007, ..controls(ControlFlags::PCIDE) };
+    let large = Uniform { pde: 0x20_0000 | TABLE | Entry::PS, pte: 0 };
+
+    for pte in [TABLE, TABLE | Entry::D, TABLE | Entry::G, TABLE | 9 << 59, TABLE & !Entry::RW] {
+        let [filled, kept] = both(&memory(pte), &controls);
+        assert_eq!(filled, kept, "{pte:#x}");
+    }
+    let [filled, kept] = both(&large, &controls);
+    assert_eq!(filled, kept);
+    let [filled, kept] = both(&Gigabytes, &controls);
+    assert_eq!(filled, kept);
 }
