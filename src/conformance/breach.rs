@@ -27,10 +27,14 @@ pub enum Check {
     Totality,
     /// 8. A range is its pages, and map then unmap leaves everything else as it was.
     Equivalence,
+    /// A table is written under the lock that guards it. In traces only.
+    Locks,
+    /// What a root register names: an identifier belongs to one root. In traces only.
+    Identifiers,
 }
 
 impl Check {
-    /// All of them, in the order of a matrix.
+    /// Those of the suite, in the order of a matrix.
     pub const ALL: [Self; 10] = [
         Self::Translation,
         Self::Isolation,
@@ -58,6 +62,8 @@ impl Check {
             Self::Marks => "marks",
             Self::Totality => "totality",
             Self::Equivalence => "equivalence",
+            Self::Locks => "locks",
+            Self::Identifiers => "identifiers",
         }
     }
 }
@@ -82,12 +88,21 @@ pub(crate) struct Breach {
     pub(crate) rule: &'static str,
 }
 
+/// How the kind of a breach begins that is a break without a complete invalidation.
+pub(crate) const MADE_EARLY: &str = "made before the break is complete";
+
 /// What makes two breaches the same finding.
 pub(crate) type Key = (Check, String);
 
 impl Breach {
     pub(crate) fn key(&self) -> Key {
         (self.check, self.kind.clone())
+    }
+
+    /// Whether an invalidation that nobody heard would bring it about.
+    pub(crate) fn rests_on_invalidation(&self) -> bool {
+        self.check == Check::Invalidation
+            || (self.check == Check::Entries && self.kind.starts_with(MADE_EARLY))
     }
 
     /// Whether what comes after it in the same run proves nothing.

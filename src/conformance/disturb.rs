@@ -58,10 +58,13 @@ fn pick<T: Copy>(choices: &[T], which: u64) -> Option<T> {
 /// Whether code with raw pointers would follow the altered entry beyond its reach: that crashes the
 /// process and shows nothing.
 fn leads_away(scene: &Scene, change: &Change, reach: u64) -> bool {
-    const ADDRESS: u64 = ((1 << 52) - 1) & !0xfff;
+    let address_bits = scene.format.address_bits();
     let may_be_table = change.level > 1;
     let address = |bits| {
-        (bits & ADDRESS, matches!(scene.format.decode(change.level, bits), Decoded::Leaf { .. }))
+        (
+            bits & address_bits,
+            matches!(scene.format.decode(change.level, bits), Decoded::Leaf { .. }),
+        )
     };
     let new = address(change.new);
     may_be_table && new.0 >= reach && address(change.old) != new

@@ -55,6 +55,7 @@ pub mod margin;
 mod may_hold;
 mod memory;
 mod operation;
+mod permissions;
 mod report;
 mod rights;
 mod run;
@@ -76,8 +77,9 @@ pub use fault::{Fault, FaultKind};
 pub use finding::Finding;
 #[cfg(all(feature = "store-trap", target_os = "linux", target_arch = "x86_64"))]
 pub use memory::Observed;
-pub use memory::{Invalidation, Memory, current};
+pub use memory::{Barrier, Invalidation, Memory, current};
 pub use operation::{Call, Disturbance};
+pub use permissions::Permissions;
 pub use report::Report;
 pub use rights::Rights;
 pub use subject::{Attempt, Capabilities, Capability, Mapper, Mapping, Refusal, Walker};

@@ -19,6 +19,8 @@ pub struct Report {
     pub(super) tally: Tally,
     pub(super) digest: Digest,
     pub(super) walker: bool,
+    /// The format has barriers.
+    pub(super) has_barriers: bool,
 }
 
 impl Report {
@@ -31,6 +33,7 @@ impl Report {
             tally: Tally::default(),
             digest: Digest::default(),
             walker: false,
+            has_barriers: false,
         }
     }
 
@@ -72,7 +75,8 @@ impl Report {
         }
         let mut skipped = Vec::new();
         for capability in Capabilities::EVERY {
-            if !self.capabilities.has(capability) {
+            let is_met = capability != Capability::Barriers || self.has_barriers;
+            if is_met && !self.capabilities.has(capability) {
                 skipped.push(format!("{}: not declared", consequence(capability)));
             }
         }
@@ -107,6 +111,7 @@ const fn consequence(capability: Capability) -> &'static str {
         Capability::AlteredTables => "flipped bits of tables",
         Capability::Abandonment => "abandoned operations",
         Capability::UpperHalf => "the upper half",
+        Capability::Barriers => "barriers around invalidations",
     }
 }
 

@@ -1,5 +1,7 @@
 //! What the judge sees: memory as it was after each event, and what was asked.
 
+use std::collections::BTreeSet;
+
 use super::breach::{Breach, Check};
 use super::checks::{entries, frames, invalidation, isolation, marks, stores};
 use super::flat::Flat;
@@ -31,6 +33,8 @@ pub(crate) struct Scene {
     pub(crate) listing: Listing,
     pub(crate) flat: Flat,
     pub(crate) may_hold: MayHold,
+    /// Frames with stores that no barrier has followed.
+    unordered: BTreeSet<Frame>,
     /// Where pages led when the call began.
     pub(crate) before: Flat,
     /// Where they are to lead when it is done.
@@ -53,6 +57,7 @@ impl Scene {
             listing: Listing::default(),
             flat: Flat::default(),
             may_hold: MayHold::default(),
+            unordered: BTreeSet::new(),
             before: Flat::default(),
             requested: Flat::default(),
             region: Region::NOTHING,
@@ -71,6 +76,16 @@ impl Scene {
         for (index, slot) in (0u64..).zip(words.into_iter().flatten()) {
             *slot = word(index);
         }
+    }
+
+    /// From now on invalidations count only between barriers, and stores are ordered by barriers.
+    pub(crate) fn heed_barriers(&mut self) {
+        self.may_hold.waits = true;
+    }
+
+    /// Whether something was stored to a frame and no barrier has followed.
+    pub(crate) fn is_unordered(&self, frame: Frame) -> bool {
+        self.unordered.contains(&frame)
     }
 
     fn index(at: PhysAddr) -> Option<usize> {
@@ -146,6 +161,7 @@ impl Scene {
                         first.into_iter().flat_map(|first| (first.0..first.0 + frames).map(Frame))
                     {
                         self.own(frame, true);
+                        self.unordered.remove(&frame);
                         if let (true, Some(number)) = (zeroed, Memory::number(frame)) {
                             self.fill(number, |_| 0);
                         }
@@ -164,6 +180,10 @@ impl Scene {
                             self.relist();
                         }
                     }
+                }
+                Event::Barrier { barrier } => {
+                    self.unordered.clear();
+                    self.may_hold.barrier(barrier);
                 }
                 Event::Invalidate { what, is_lost } => {
                     self.invalidations += 1;
@@ -191,20 +211,46 @@ impl Scene {
             }
         }
         if !changes_tables {
+            self.order(events);
             self.entries(events, breaches);
             return;
         }
         let now = self.list();
+        let is_judged = !self.relaxed.altered && !self.relaxed.dropping;
+        if is_judged {
+            if !self.relaxed.uninvalidated {
+                breaches.extend(entries::made(self, &self.listing, &now));
+            }
+            let is_release = matches!(events, [Event::Store { kind: StoreKind::Release, .. }]);
+            if self.may_hold.waits && !is_release {
+                breaches.extend(entries::linked(self, &self.listing, &now));
+            }
+        }
         let before = core::mem::replace(&mut self.listing, now);
         self.flat = Flat::of(&self.listing.leaves);
         self.may_hold.change(&before, &self.listing);
-        if self.relaxed.altered || self.relaxed.dropping {
+        self.order(events);
+        if !is_judged {
             return;
         }
         self.entries(events, breaches);
         let wrong = isolation::meanwhile(self, &self.flat);
         let is_order_known = !matches!(events, [Event::Store { kind: StoreKind::Found, .. }, ..]);
         breaches.extend(wrong.filter(|_| is_order_known));
+    }
+
+    /// Notes which frames were stored to since the last barrier.
+    fn order(&mut self, events: &[Event]) {
+        if !self.may_hold.waits {
+            return;
+        }
+        for event in events {
+            if let Event::Store { at, kind, .. } = event
+                && *kind != StoreKind::Hardware
+            {
+                self.unordered.insert(at.frame());
+            }
+        }
     }
 
     fn entries(&self, events: &[Event], breaches: &mut Vec<Breach>) {

@@ -2,7 +2,7 @@
 
 use super::checks::request::Answer;
 use super::disturb::Change;
-use super::memory::{Event, Invalidation, StoreKind};
+use super::memory::{Barrier, Event, Invalidation, StoreKind};
 use super::operation::{Call, Disturbance, size_name};
 use super::scene::Scene;
 use super::stop::Stop;
@@ -71,7 +71,7 @@ impl Story {
         let describe = |bits| scene.format.describe(change.level, bits);
         self.entry(
             change.at,
-            change.level,
+            scene.format.level_name(change.level),
             (&describe(change.old), change.old),
             (&describe(change.new), change.new),
         );
@@ -126,6 +126,7 @@ impl Story {
             Event::Store { at, old, new, kind } => {
                 let how = match kind {
                     StoreKind::Whole => "stores to",
+                    StoreKind::Release => "stores with release to",
                     StoreKind::Plain => "stores by assignment to",
                     StoreKind::Found => "changed",
                     StoreKind::Hardware => "the processor sets bits in",
@@ -140,8 +141,8 @@ impl Story {
                 };
                 let first = scene.format.first_of(way.level, way.first, at.offset() / 8);
                 let (level, format) = (way.level, scene.format);
-                self.lines
-                    .push(format!("       {how} {:#x}, level {level}, for {first}", at.raw()));
+                let name = format.level_name(level);
+                self.lines.push(format!("       {how} {:#x}, level {name}, for {first}", at.raw()));
                 self.lines.push(format!("         {old:#018x}  {}", format.describe(level, old)));
                 format!("         {new:#018x}  {}", format.describe(level, new))
             }
@@ -164,6 +165,14 @@ impl Story {
                 };
                 let lost = if is_lost { ", and nobody hears it" } else { "" };
                 format!("       invalidates {what}{lost}")
+            }
+            Event::Barrier { barrier } => {
+                let what = match barrier {
+                    Barrier::Order => "for the order of stores",
+                    Barrier::Stores => "until its stores are seen",
+                    Barrier::All => "until its stores are seen and its invalidations complete",
+                };
+                format!("       barrier {what}")
             }
             Event::LostMark { .. } => "       … which loses the dirty flag".to_owned(),
         };

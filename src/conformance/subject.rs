@@ -41,6 +41,9 @@ pub enum Capability {
     Abandonment,
     /// Addresses of the upper half.
     UpperHalf,
+    /// It reports its barriers: an invalidation then counts only between them, where the architecture
+    /// wants any.
+    Barriers,
 }
 
 /// What an implementation can do.
@@ -49,7 +52,7 @@ pub struct Capabilities(u32);
 
 impl Capabilities {
     /// Every capability.
-    pub const EVERY: [Capability; 14] = [
+    pub const EVERY: [Capability; 15] = [
         Capability::Protect,
         Capability::Query,
         Capability::Pages2M,
@@ -64,6 +67,7 @@ impl Capabilities {
         Capability::AlteredTables,
         Capability::Abandonment,
         Capability::UpperHalf,
+        Capability::Barriers,
     ];
 
     /// Maps and unmaps single pages of 4 KiB, and no more.

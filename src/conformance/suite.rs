@@ -215,7 +215,7 @@ impl<M: Mapper, F: Fn(Memory) -> M> Suite<F> {
         format: &'static dyn Format,
     ) -> Report {
         let mut known: BTreeSet<Key> = self.tolerated.iter().cloned().collect();
-        let mut report = Report::empty(seed);
+        let mut report = Report { has_barriers: format.has_barriers(), ..Report::empty(seed) };
         let mut hash = TraceHash::default();
         let none = BTreeSet::new();
         let setting = self.setting(format, &none, false);

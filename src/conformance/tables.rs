@@ -1,6 +1,7 @@
 //! Everything a root leads to: tables and leaves.
 
 use super::format::{Decoded, Format, size_at};
+use super::permissions::Permissions;
 use super::rights::Rights;
 use crate::base::{Frame, PhysAddr, VirtAddr};
 use crate::machine::paging::PageSize;
@@ -14,7 +15,7 @@ pub(crate) struct TableUse {
     pub(crate) frame: Frame,
     pub(crate) level: u8,
     pub(crate) first: VirtAddr,
-    pub(crate) limit: Rights,
+    pub(crate) limit: Permissions,
 }
 
 /// One leaf on one way.
@@ -27,6 +28,8 @@ pub(crate) struct Leaf {
     pub(crate) global: bool,
     /// Where the entry lies.
     pub(crate) at: PhysAddr,
+    /// Its bits.
+    pub(crate) bits: u64,
 }
 
 /// All tables and leaves, in the order of entries.
@@ -50,7 +53,7 @@ impl Listing {
             frame: root.frame(),
             level: format.levels(),
             first: VirtAddr(0),
-            limit: Rights::ALL,
+            limit: Permissions::ALL,
         };
         listing.descend(format, table_at, root);
         listing.leaves.sort_by_key(|leaf| leaf.first);
@@ -69,26 +72,27 @@ impl Listing {
         }
         self.tables.push(table);
         let Some(words) = table_at(table.frame) else { return };
-        for (index, bits) in (0u64..).zip(words) {
+        for (index, bits) in (0..format.entries(table.level)).zip(words) {
             if bits == 0 {
                 continue;
             }
             let first = format.first_of(table.level, table.first, index);
             match format.decode(table.level, bits) {
-                Decoded::Invalid | Decoded::Malformed => {}
+                Decoded::Invalid | Decoded::Malformed | Decoded::Inaccessible => {}
                 Decoded::Table { at, limit } => {
                     let limit = table.limit.within(limit);
                     let level = table.level - 1;
                     let below = TableUse { frame: at.frame(), level, first, limit };
                     self.descend(format, table_at, below);
                 }
-                Decoded::Leaf { page, size, rights, global } => self.leaves.push(Leaf {
+                Decoded::Leaf { page, size, permissions, global } => self.leaves.push(Leaf {
                     first,
                     page,
                     size,
-                    rights: rights.within(table.limit),
+                    rights: format.rights(permissions.within(table.limit)),
                     global,
                     at: table.frame.start().plus(8 * index),
+                    bits,
                 }),
             }
         }

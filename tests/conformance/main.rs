@@ -1,6 +1,7 @@
 //! The conformance suite on code of its own: silent on the correct one, and each planted bug is found
 //! by the check that is there for it.
 
+mod aarch64;
 mod bug;
 mod entrances;
 mod planted;

@@ -53,8 +53,11 @@ pub(crate) fn generate(
     capabilities: Capabilities,
 ) -> Case {
     let has = |capability| capabilities.has(capability);
-    let is_lower = |edge: &u64| edge >> 63 == 0 || has(Capability::UpperHalf);
-    let mut edges: Vec<u64> = format.edges().iter().copied().filter(is_lower).collect();
+    // A root that translates one half only is made for that half.
+    let is_upper = |edge: &u64| edge >> 63 == 1;
+    let is_reached = has(Capability::UpperHalf) || format.edges().iter().all(is_upper);
+    let is_meant = |edge: &u64| is_reached || !is_upper(edge);
+    let mut edges: Vec<u64> = format.edges().iter().copied().filter(is_meant).collect();
     // Two or three places a case: calls must meet.
     while edges.len() > 3 {
         let index = usize::try_from(draw.below(edges.len() as u64)).unwrap_or(0);
@@ -221,10 +224,13 @@ impl Generator<'_, '_> {
         let distance = distance * if self.draw.one_in(4) { size.bytes() } else { FRAME_BYTES };
         let aligned = |virt: u64| virt & !(size.bytes() - 1);
         let after = VirtAddr(aligned(edge.wrapping_add(distance)));
+        let before = VirtAddr(aligned(edge.wrapping_sub(distance)));
         if self.is_translated(after) && after.is_system() == VirtAddr(edge).is_system() {
             after
+        } else if self.is_translated(before) {
+            before
         } else {
-            VirtAddr(aligned(edge.wrapping_sub(distance)))
+            VirtAddr(aligned(edge))
         }
     }
 

@@ -6,11 +6,12 @@
 //!
 //! Not checked here: what the entry translates (`request`, `isolation`).
 
-use crate::base::PhysAddr;
-use crate::conformance::breach::{Breach, Check};
-use crate::conformance::format::{Decoded, Rule};
+use crate::base::{PhysAddr, VirtAddr};
+use crate::conformance::breach::{Breach, Check, MADE_EARLY};
+use crate::conformance::format::{Decoded, Format, Met, Rule};
+use crate::conformance::may_hold::Meeting;
 use crate::conformance::scene::Scene;
-use crate::conformance::tables::TableUse;
+use crate::conformance::tables::{Listing, TableUse};
 
 pub(crate) fn judge(
     scene: &Scene,
@@ -19,21 +20,78 @@ pub(crate) fn judge(
     old: u64,
     new: u64,
 ) -> Option<Breach> {
-    let format = scene.format;
-    let first = format.first_of(table.level, table.first, at.offset() / 8);
+    let first = scene.format.first_of(table.level, table.first, at.offset() / 8);
+    stored(scene.format, table.level, first, old, new)
+}
+
+/// One store over the entry of a table in use.
+pub(crate) fn stored(
+    format: &dyn Format,
+    level: u8,
+    first: VirtAddr,
+    old: u64,
+    new: u64,
+) -> Option<Breach> {
     let virt = Some(first);
-    if format.decode(table.level, new) == Decoded::Malformed {
+    let number = format.level_name(level);
+    if format.decode(level, new) == Decoded::Malformed {
         let what = format!(
-            "writes a malformed entry of level {} for {first}: {}",
-            table.level,
-            format.describe(table.level, new)
+            "writes a malformed entry of level {number} for {first}: {}",
+            format.describe(level, new)
         );
-        let kind = format!("malformed entry at level {}", table.level);
+        let kind = format!("malformed entry at level {number}");
         let rule = format.rule(Rule::Entries);
-        return Some(Breach { virt, ..scene.breach(Check::Entries, kind, what, rule) });
+        return Some(Breach { check: Check::Entries, kind, what, virt, rule });
     }
-    let wrong = format.wrong_order(table.level, old, new)?;
-    let what = format!("changes the live entry of level {} for {first}: {wrong}", table.level);
+    let met = |bits| Met { level, bits };
+    let wrong = format.conflict(met(old), met(new))?;
+    let what = format!(
+        "changes the live entry of level {number} for {first} in place, and {wrong}: {} becomes {}",
+        format.describe(level, old),
+        format.describe(level, new)
+    );
+    let kind = format!("made without break: {wrong}");
     let rule = format.rule(Rule::Order);
-    Some(Breach { virt, ..scene.breach(Check::Entries, wrong, what, rule) })
+    Some(Breach { check: Check::Entries, kind, what, virt, rule })
+}
+
+/// What was made by the last stores while a processor may still remember what it replaces: it was
+/// broken, and the break is not complete.
+pub(crate) fn made(scene: &Scene, before: &Listing, now: &Listing) -> Option<Breach> {
+    let meeting = scene.may_hold.meeting(scene.format, before, now)?;
+    Some(met(scene.format, &meeting))
+}
+
+/// A processor may still remember what an entry replaces.
+pub(crate) fn met(format: &dyn Format, meeting: &Meeting) -> Breach {
+    let Meeting { virt, was, is, why, missing, .. } = meeting;
+    let what = format!(
+        "makes an entry for {virt} while a processor may still use the one before it, and {why}: {} \
+         then, {} now; {missing}",
+        format.describe(was.level, was.bits),
+        format.describe(is.level, is.bits)
+    );
+    let kind = format!("{MADE_EARLY}: {why}");
+    let rule = format.rule(Rule::Order);
+    Breach { check: Check::Entries, kind, what, virt: Some(*virt), rule }
+}
+
+/// The first of the tables that were linked by the last stores before those that filled it are
+/// ordered.
+pub(crate) fn linked(scene: &Scene, before: &Listing, now: &Listing) -> Option<Breach> {
+    let is_new = |table: &&TableUse| !before.tables.contains(table);
+    let table = now.tables.iter().filter(is_new).find(|table| scene.is_unordered(table.frame))?;
+    Some(unordered(scene.format, table))
+}
+
+/// A walk may find the entry that names a table and not yet those in it.
+pub(crate) fn unordered(format: &dyn Format, table: &TableUse) -> Breach {
+    let what = format!(
+        "links the table at {:#x} for {} and no barrier since orders the stores that filled it",
+        table.frame.start().raw(),
+        table.first
+    );
+    let kind = "linked before it is filled in order".to_owned();
+    let rule = format.rule(Rule::Barriers);
+    Breach { check: Check::Entries, kind, what, virt: Some(table.first), rule }
 }

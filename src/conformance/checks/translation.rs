@@ -20,11 +20,12 @@ fn dead_end(
     virt: VirtAddr,
 ) -> (String, String) {
     if format.first_of(1, VirtAddr(virt.0 & !0xfff), 0).0 != virt.0 & !0xfff {
-        return ("an address that is not canonical".to_owned(), "it is not canonical".to_owned());
+        let outside = format.words().outside;
+        return (format!("an address that is {outside}"), format!("it is {outside}"));
     }
     let mut table = root;
     for level in (1..=format.levels()).rev() {
-        let at = table.plus(8 * index(level, virt));
+        let at = table.plus(8 * index(format, level, virt));
         let bits = entry_at(at);
         let name = match format.decode(level, bits) {
             Decoded::Table { at, .. } => {
@@ -32,15 +33,17 @@ fn dead_end(
                 continue;
             }
             Decoded::Leaf { .. } => break,
-            Decoded::Invalid => "an entry that is not present",
-            Decoded::Malformed => "a reserved bit",
+            Decoded::Invalid => format!("an entry that is {}", format.words().invalid),
+            Decoded::Malformed => format.words().malformed.to_owned(),
+            Decoded::Inaccessible => "an entry whose accessed flag is clear".to_owned(),
         };
+        let level_name = format.level_name(level);
         let what = format!(
-            "the entry of level {level} at {:#x} is {bits:#x}: {}",
+            "the entry of level {level_name} at {:#x} is {bits:#x}: {}",
             at.raw(),
             format.describe(level, bits)
         );
-        return (format!("{name}, level {level}"), what);
+        return (format!("{name}, level {level_name}"), what);
     }
     ("nothing".to_owned(), String::new())
 }

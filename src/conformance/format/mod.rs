@@ -1,18 +1,23 @@
 //! What is particular to one table format. Nothing outside this folder knows any.
 //!
 //! To add a format: one folder here with a type that implements [`Format`], from the sentences of its
-//! manual. Every format so far has 512 entries of 8 bytes in a 4 KiB table; levels count from 1 (its
-//! leaves map 4 KiB) up to the root. [`Format::translate`] must be a walk written by itself, not by
-//! way of [`Format::decode`]: the suite's own tests compare the two over arbitrary tables.
+//! manual. A table is 4 KiB of entries of 8 bytes; levels count from 1 (its leaves map 4 KiB) up to the
+//! root, and [`Format::level_name`] says how the manual numbers them. [`Format::translate`] must be a
+//! walk written by itself, not by way of [`Format::decode`]: the suite's own tests compare the two over
+//! arbitrary tables.
 
+pub mod aarch64;
+pub mod regime;
 pub mod x86_64;
 
+pub use aarch64::AArch64;
 pub use x86_64::X86_64;
 
 use core::fmt;
 
+use super::permissions::Permissions;
 use super::rights::Rights;
-use crate::base::{PhysAddr, VirtAddr};
+use crate::base::{Access, PhysAddr, Ring, VirtAddr};
 use crate::machine::paging::PageSize;
 
 /// What an entry is at its level.
@@ -22,12 +27,15 @@ pub enum Decoded {
     Invalid,
     /// It claims to translate, and the architecture raises a fault for how it does.
     Malformed,
+    /// It maps a page, and an access raises a fault until somebody sets its accessed flag: no processor
+    /// remembers it.
+    Inaccessible,
     /// It names a table of the next level, and limits what is below it.
     Table {
         /// Where the table starts.
         at: PhysAddr,
-        /// What it leaves of the rights below.
-        limit: Rights,
+        /// What it leaves of the permissions below.
+        limit: Permissions,
     },
     /// It maps a page.
     Leaf {
@@ -36,7 +44,7 @@ pub enum Decoded {
         /// Its size.
         size: PageSize,
         /// What it grants by itself.
-        rights: Rights,
+        permissions: Permissions,
         /// Good for every address space.
         global: bool,
     },
@@ -62,6 +70,26 @@ pub enum WaysForgotten {
     OfAddress,
 }
 
+/// An entry that a processor may remember, or one that it may meet.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Met {
+    /// Its level.
+    pub level: u8,
+    /// Its bits.
+    pub bits: u64,
+}
+
+/// How a format's manual calls what translates nothing, after "an entry" or "an address".
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Words {
+    /// An address that no entry translates.
+    pub outside: &'static str,
+    /// An entry that is [`Decoded::Invalid`].
+    pub invalid: &'static str,
+    /// What makes an entry [`Decoded::Malformed`].
+    pub malformed: &'static str,
+}
+
 /// Something a finding rests on; each format gives the manual's title for it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Rule {
@@ -75,6 +103,8 @@ pub enum Rule {
     Order,
     /// Accessed and dirty flags.
     Marks,
+    /// When a store to a table is seen by a walk, and an invalidation is complete.
+    Barriers,
 }
 
 /// One table format.
@@ -85,11 +115,30 @@ pub trait Format: fmt::Debug + Sync {
     /// The level of the root.
     fn levels(&self) -> u8;
 
+    /// Entries of a table at `level`: 512, but for a root that translates fewer bits.
+    fn entries(&self, level: u8) -> u64 {
+        let _ = level;
+        512
+    }
+
+    /// The number of `level` in the manual.
+    fn level_name(&self, level: u8) -> u8;
+
+    /// The manual's words for what translates nothing.
+    fn words(&self) -> Words;
+
     /// The first address that an entry at `index` below `first` translates, as software writes it.
     fn first_of(&self, level: u8, first: VirtAddr, index: u64) -> VirtAddr;
 
     /// What `bits` are at `level`.
     fn decode(&self, level: u8, bits: u64) -> Decoded;
+
+    /// What a mapping comes to that has these permissions after every entry on the way.
+    fn rights(&self, permissions: Permissions) -> Rights;
+
+    /// Whether a mapping with these rights permits an access, with no restriction switched on that
+    /// keeps the kernel out of pages of the user.
+    fn permits(&self, rights: Rights, access: Access, ring: Ring) -> bool;
 
     /// The walk by the book. `None` when the address leads nowhere.
     fn translate(
@@ -113,15 +162,21 @@ pub trait Format: fmt::Debug + Sync {
     /// The bit that makes an entry translate.
     fn valid_bit(&self) -> u64;
 
+    /// Where in an entry an address may be.
+    fn address_bits(&self) -> u64;
+
     /// A leaf for tables that the suite builds itself.
     fn leaf(&self, level: u8, page: PhysAddr, rights: Rights) -> u64;
 
     /// An entry that names a table and limits nothing.
     fn table(&self, at: PhysAddr) -> u64;
 
-    /// Whether the change of a live entry breaks an order the architecture demands; if so, what is
-    /// wrong.
-    fn wrong_order(&self, level: u8, before: u64, after: u64) -> Option<&'static str>;
+    /// What is wrong, if anything, when a processor that may still remember `was` meets `is` for the
+    /// same address: the change that the architecture demands to be broken before it is made.
+    fn conflict(&self, was: Met, is: Met) -> Option<&'static str>;
+
+    /// Whether an invalidation takes effect only between barriers.
+    fn has_barriers(&self) -> bool;
 
     /// What an invalidation by address does to remembered ways to tables.
     fn ways_forgotten(&self) -> WaysForgotten;
@@ -144,8 +199,8 @@ pub const fn shift(level: u8) -> u32 {
 
 /// The entry that translates `virt` in a table at `level`.
 #[must_use]
-pub const fn index(level: u8, virt: VirtAddr) -> u64 {
-    (virt.0 >> shift(level)) & 511
+pub fn index(format: &dyn Format, level: u8, virt: VirtAddr) -> u64 {
+    (virt.0 >> shift(level)) & (format.entries(level) - 1)
 }
 
 /// The size that a leaf at `level` maps, if there is one.

@@ -1,6 +1,6 @@
 //! What a format decodes entry by entry is what its walk by the book finds.
 
-use super::{Format, X86_64};
+use super::{AArch64, Format, X86_64};
 use crate::base::{Page, PhysAddr, Seed};
 use crate::conformance::draw::Draw;
 use crate::conformance::flat::Flat;
@@ -40,4 +40,19 @@ fn decoding_agrees_with_the_walk_by_the_book_over_any_tables() {
     agrees(X86_64::FOUR_LEVELS, 2000);
     agrees(X86_64::FIVE_LEVELS, 1000);
     agrees(X86_64::NARROW, 1000);
+}
+
+#[test]
+fn decoding_of_aarch64_agrees_with_the_walk_by_the_book_over_any_tables() {
+    agrees(AArch64::LOWER, 800);
+    for format in [
+        AArch64::UPPER,
+        AArch64::THREE_LEVELS,
+        AArch64::NARROW,
+        AArch64::HARDWARE_FLAGS,
+        AArch64::EL2,
+        AArch64::STAGE2,
+    ] {
+        agrees(format, 300);
+    }
 }

@@ -56,7 +56,8 @@ pub(super) fn breach(scene: &Scene, books: &Books<'_>) -> Option<String> {
             "a processor may still walk {frame:#x}, no table any more, for {first}"
         ));
     }
-    let (leaf, page) = scene.may_hold.ungranted_by(books)?;
+    let (held, page) = scene.may_hold.ungranted_by(books)?;
+    let leaf = held.what;
     let frame = Frame(leaf.page.frame().0 + (page.0 - leaf.first.page().0));
     let (verb, at, owner) = (verb(leaf.rights), frame.start().raw(), owner(books, frame));
     Some(format!("a processor may still {verb} {at:#x} through {}{owner}", page.start()))

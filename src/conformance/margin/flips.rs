@@ -70,9 +70,9 @@ fn through(
     let format = scene.format;
     let first = format.first_of(way.level, way.first, index);
     match format.decode(way.level, bits) {
-        Decoded::Invalid | Decoded::Malformed => None,
-        Decoded::Leaf { page, size, rights, .. } => {
-            let rights = rights.within(way.limit);
+        Decoded::Invalid | Decoded::Malformed | Decoded::Inaccessible => None,
+        Decoded::Leaf { page, size, permissions, .. } => {
+            let rights = format.rights(permissions.within(way.limit));
             ungranted(books, (first.page(), size.frames()), page.frame(), rights)
         }
         Decoded::Table { at, .. } if scene.listing.use_of(at.frame()).is_none() => {
@@ -82,7 +82,7 @@ fn through(
             *left = left.checked_sub(1)?;
             let limit = way.limit.within(limit);
             let below = TableUse { frame: at.frame(), level: way.level - 1, first, limit };
-            (0..512).find_map(|index| {
+            (0..format.entries(below.level)).find_map(|index| {
                 let bits = scene.word(at.frame().start().plus(8 * index));
                 through(scene, books, &below, (index, bits), left)
             })

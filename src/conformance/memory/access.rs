@@ -5,7 +5,7 @@ use std::panic::resume_unwind;
 use std::thread::panicking;
 
 use super::books::{Event, Kept, StoreKind};
-use super::{Invalidation, Memory};
+use super::{Barrier, Invalidation, Memory};
 use crate::base::{Frame, PhysAddr, VirtAddr};
 use crate::conformance::fault::FaultKind;
 use crate::conformance::format::Decoded;
@@ -83,6 +83,11 @@ impl Memory {
         self.write(at, value, StoreKind::Whole);
     }
 
+    /// Stores 8 bytes at once, after every store before it: AArch64 STLR.
+    pub fn store_release(&self, at: PhysAddr, value: u64) {
+        self.write(at, value, StoreKind::Release);
+    }
+
     /// Stores 8 bytes as an ordinary assignment does: a compiler may make two stores of it.
     pub fn store_plain(&self, at: PhysAddr, value: u64) {
         self.write(at, value, StoreKind::Plain);
@@ -146,7 +151,7 @@ impl Memory {
     /// A store that did not read what it stores over: bits that the processor had set meanwhile are lost.
     pub(super) fn lose_marks(&self, at: PhysAddr, old: u64, new: u64) {
         let unread = self.0.books.borrow_mut().forget_unread(at);
-        if let Some(bits) = unread.filter(|bits| new & bits != *bits)
+        if let Some((bits, _)) = unread.filter(|(bits, marked)| (new ^ marked) & bits != 0)
             && self.still_maps(old, new)
         {
             self.note(Event::LostMark { at, bits });
@@ -238,8 +243,8 @@ impl Memory {
         let accessed = format.marked(table.level, old, false);
         let mut books = self.0.books.borrow_mut();
         books.strikes += 1;
-        if new & !accessed != 0 {
-            books.unread = Some((at, new & !accessed));
+        if new != accessed {
+            books.unread = Some((at, new ^ accessed, new));
         }
         drop(books);
         if let Some(cell) = self.cell(at) {
@@ -333,7 +338,15 @@ impl Memory {
         }
     }
 
-    /// Every processor was told to forget, and has.
+    /// The processor executes a barrier. Counts where the format has any and
+    /// [`Capability::Barriers`](super::super::Capability::Barriers) is declared.
+    pub fn barrier(&self, barrier: Barrier) {
+        let _hooked = self.spend();
+        self.compare_tables();
+        self.note(Event::Barrier { barrier });
+    }
+
+    /// Every processor is told to forget, and has, as far as barriers don't have to be reported.
     pub fn invalidate(&self, what: Invalidation) {
         let _hooked = self.spend();
         self.announce(what);

@@ -1,6 +1,6 @@
 //! What memory remembers of one operation, and of its frames.
 
-use super::{Invalidation, POOL_FRAMES};
+use super::{Barrier, Invalidation, POOL_FRAMES};
 use crate::base::{Frame, PhysAddr};
 use crate::conformance::fault::{Fault, FaultKind};
 
@@ -9,6 +9,8 @@ use crate::conformance::fault::{Fault, FaultKind};
 pub(crate) enum StoreKind {
     /// It came through the accessor, as one store of 8 bytes.
     Whole,
+    /// The same, and every store before it is seen first.
+    Release,
     /// It came through the accessor, and a compiler may tear it.
     Plain,
     /// It was found by comparison; its order among its neighbours is not known.
@@ -48,6 +50,10 @@ pub(crate) enum Event {
         what: Invalidation,
         is_lost: bool,
     },
+    /// The processor waits.
+    Barrier {
+        barrier: Barrier,
+    },
     /// A dirty flag that hardware set after software had read the entry was overwritten.
     LostMark {
         at: PhysAddr,
@@ -78,8 +84,9 @@ pub(crate) struct Books {
     pub(super) invalidations: u32,
     /// Accesses left before the operation counts as endless.
     pub(super) budget: u32,
-    /// Dirty bits that hardware set and software has not read. The fault strikes once in a case.
-    pub(super) unread: Option<(PhysAddr, u64)>,
+    /// Bits that say what was dirtied, which hardware changed and software has not read, and the entry
+    /// as hardware left it. The fault strikes once in a case.
+    pub(super) unread: Option<(PhysAddr, u64, u64)>,
     /// The length of the journal when the operation was abandoned inside a signal handler, from where
     /// nothing unwinds: what comes after it is undone.
     pub(super) void_from: Option<usize>,
@@ -118,8 +125,9 @@ impl Books {
     }
 
     /// The dirty bits of a word that software has not read; it has, now.
-    pub(super) fn forget_unread(&mut self, at: PhysAddr) -> Option<u64> {
-        self.unread.take_if(|(unread, _)| *unread == at).map(|(_, bits)| bits)
+    pub(super) fn forget_unread(&mut self, at: PhysAddr) -> Option<(u64, u64)> {
+        let unread = self.unread.take_if(|(unread, ..)| *unread == at);
+        unread.map(|(_, bits, marked)| (bits, marked))
     }
 
     pub(super) fn resynchronise(&mut self, at: PhysAddr, value: u64) {

@@ -100,6 +100,17 @@ pub enum Invalidation {
     All,
 }
 
+/// What a processor waits for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Barrier {
+    /// Stores before it are seen before those after it: AArch64 DMB ISHST or stronger.
+    Order,
+    /// The same, and stores before it are seen by every walk from now on: AArch64 DSB ISHST.
+    Stores,
+    /// The same, and invalidations before it are complete: AArch64 DSB ISH or DSB SY.
+    All,
+}
+
 impl Memory {
     pub(crate) fn new(format: &'static dyn Format, fault: Option<Fault>) -> Self {
         Self::hosted(format, fault, Hosting::default())

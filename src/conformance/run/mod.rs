@@ -125,6 +125,9 @@ impl<M: Mapper> Setting<'_, M> {
             is_spoilt: false,
         };
         run.scene.relaxed.uninvalidated = !capabilities.has(Capability::Invalidates);
+        if self.format.has_barriers() && capabilities.has(Capability::Barriers) {
+            run.scene.heed_barriers();
+        }
         run.all();
         leave();
         memory.retire();
@@ -197,7 +200,7 @@ impl<M: Mapper> Run<'_, M> {
     fn report(&mut self, breach: Option<Breach>) {
         let Some(breach) = breach.filter(|_| !self.is_over()) else { return };
         let is_lost = |fault: Fault| fault.kind == FaultKind::LostInvalidation;
-        if breach.check == Check::Invalidation
+        if breach.rests_on_invalidation()
             && self.case.fault.is_some_and(is_lost)
             && self.memory.strikes() > 0
         {

@@ -12,7 +12,6 @@ use super::finding::Finding;
 use super::format::{Format, Reached, X86_64};
 use super::memory::{Memory, enter, leave};
 use super::report::Report;
-use super::rights::Rights;
 use super::stop::caught;
 use super::subject::{Attempt, Mapping, Walker};
 use super::suite::{Observer, from_environment, test_name};
@@ -249,7 +248,8 @@ impl<W: Walker, F: Fn(Memory, PhysAddr) -> W> WalkerSuite<F> {
         let mut lines = vec![format!("root {:#x}", root().raw())];
         for word in &tables.words {
             let at = address(word).raw();
-            lines.push(format!("entry {at:#x}, written for level {}", word.level));
+            let level = self.format.level_name(word.level);
+            lines.push(format!("entry {at:#x}, written for level {level}"));
             let text = self.format.describe(word.level, word.bits);
             lines.push(format!("  {:#018x}  {text}", word.bits));
         }
@@ -281,24 +281,18 @@ fn against_the_book(
     let entry_at = |at: PhysAddr| memory.peek(at);
     let mut book = format.translate(&entry_at, root(), attempt.virt);
     if walker.judges_rights() {
-        let refused = book.filter(|book| !permits(book, attempt));
+        let refused = book.filter(|book| !permits(format, book, attempt));
         if let (Some(told), Some(book)) = (told, refused) {
             return Some(wrongly_permitted(format, attempt, told.address, book));
         }
-        book = book.filter(|book| permits(book, attempt));
+        book = book.filter(|book| permits(format, book, attempt));
     }
     let book = book.map(|book| (book, walker.tells_rights()));
     translation::judge(format, &entry_at, root(), attempt.virt, told, book)
 }
 
-/// What the architecture permits with write protection for the kernel and without SMEP and SMAP.
-fn permits(book: &Reached, attempt: &Attempt) -> bool {
-    let needed = match attempt.access {
-        Access::Read => Rights::READ,
-        Access::Write => Rights::WRITE,
-        Access::Execute => Rights::EXECUTE,
-    };
-    book.rights.has(needed) && (attempt.ring == Ring::Kernel || book.rights.has(Rights::USER))
+fn permits(format: &dyn Format, book: &Reached, attempt: &Attempt) -> bool {
+    format.permits(book.rights, attempt.access, attempt.ring)
 }
 
 fn wrongly_permitted(

@@ -134,7 +134,8 @@ pub(crate) fn generate(draw: &mut Draw<'_>, format: &dyn Format, has_pointers: b
             let bits =
                 if level > lowest { format.table(table(below)) } else { leaf(draw, format, level) };
             let bits = altered(draw, format, level, bits, has_pointers);
-            tables.words.push(Word { table: number, index: index(level, virt), level, bits });
+            let index = index(format, level, virt);
+            tables.words.push(Word { table: number, index, level, bits });
             number = below;
         }
         for _ in 0..2 {
@@ -195,9 +196,8 @@ fn altered(
         6 => bits ^ 1 << draw.below(13),
         _ => bits | draw.below(u64::MAX) & format.decorations(level),
     };
-    const ADDRESS: u64 = ((1 << 52) - 1) & !0xfff;
     let leads_away = level > 1
-        && (changed ^ bits) & ADDRESS != 0
+        && (changed ^ bits) & format.address_bits() != 0
         && !matches!(format.decode(level, changed), Decoded::Leaf { .. });
     let becomes_table = level > 1
         && matches!(format.decode(level, bits), Decoded::Leaf { .. })

@@ -1,9 +1,13 @@
 //! x86-64 with 4 or 5 levels. Intel SDM volume 3A, chapter "Paging".
 
+mod registers;
 mod words;
 
-use super::{Decoded, Format, Reached, Rule, WaysForgotten, shift};
+pub use registers::Registers;
+
+use super::{Decoded, Format, Met, Reached, Rule, WaysForgotten, Words, shift};
 use crate::base::{Access, PhysAddr, Ring, VirtAddr};
+use crate::conformance::permissions::Permissions;
 use crate::conformance::rights::Rights;
 use crate::machine::paging::PageSize;
 use crate::machine::paging::x86_64::{
@@ -49,11 +53,12 @@ fn level_of(level: u8) -> Level {
     }
 }
 
-fn rights_of(entry: Entry) -> Rights {
-    let write = if entry.has(Entry::RW) { Rights::WRITE } else { Rights::READ };
-    let user = if entry.has(Entry::US) { Rights::USER } else { Rights::READ };
-    let execute = if entry.has(Entry::XD) { Rights::READ } else { Rights::EXECUTE };
-    write.and(user).and(execute)
+fn permissions_of(entry: Entry) -> Permissions {
+    let user = Permissions::USER_READ.and(Permissions::USER_WRITE).and(Permissions::USER_EXECUTE);
+    Permissions::ALL
+        .without_if(!entry.has(Entry::RW), Permissions::WRITE)
+        .without_if(!entry.has(Entry::US), user)
+        .without_if(entry.has(Entry::XD), Permissions::EXECUTE)
 }
 
 impl Format for X86_64 {
@@ -63,6 +68,14 @@ impl Format for X86_64 {
 
     fn levels(&self) -> u8 {
         self.levels
+    }
+
+    fn level_name(&self, level: u8) -> u8 {
+        level
+    }
+
+    fn words(&self) -> Words {
+        Words { outside: "not canonical", invalid: "not present", malformed: "a reserved bit" }
     }
 
     fn first_of(&self, level: u8, first: VirtAddr, index: u64) -> VirtAddr {
@@ -77,11 +90,33 @@ impl Format for X86_64 {
         match entry.kind(level_of(level), reserved) {
             EntryKind::NotPresent => Decoded::Invalid,
             EntryKind::Reserved => Decoded::Malformed,
-            EntryKind::Table(at) => Decoded::Table { at, limit: rights_of(entry) },
+            EntryKind::Table(at) => Decoded::Table { at, limit: permissions_of(entry) },
             EntryKind::Leaf(page, size) => {
-                Decoded::Leaf { page, size, rights: rights_of(entry), global: entry.has(Entry::G) }
+                let (permissions, global) = (permissions_of(entry), entry.has(Entry::G));
+                Decoded::Leaf { page, size, permissions, global }
             }
         }
+    }
+
+    /// One bit forbids fetches by both sides, so whose page it is decides nothing.
+    fn rights(&self, permissions: Permissions) -> Rights {
+        let given = [
+            (permissions.has(Permissions::KERNEL_WRITE), Rights::WRITE),
+            (permissions.has(Permissions::USER_READ), Rights::USER),
+            (permissions.has(Permissions::KERNEL_EXECUTE), Rights::EXECUTE),
+        ];
+        let given = given.into_iter().filter(|(is_given, _)| *is_given);
+        given.fold(Rights::READ, |all, (_, right)| all.and(right))
+    }
+
+    /// With write protection for the kernel and without SMEP and SMAP.
+    fn permits(&self, rights: Rights, access: Access, ring: Ring) -> bool {
+        let needed = match access {
+            Access::Read => Rights::READ,
+            Access::Write => Rights::WRITE,
+            Access::Execute => Rights::EXECUTE,
+        };
+        rights.has(needed) && (ring == Ring::Kernel || rights.has(Rights::USER))
     }
 
     fn translate(
@@ -119,9 +154,9 @@ impl Format for X86_64 {
 
     fn marked(&self, level: u8, bits: u64, writes: bool) -> u64 {
         match self.decode(level, bits) {
-            Decoded::Invalid | Decoded::Malformed => bits,
+            Decoded::Invalid | Decoded::Malformed | Decoded::Inaccessible => bits,
             Decoded::Table { .. } => bits | Entry::A,
-            Decoded::Leaf { rights, .. } if writes && rights.has(Rights::WRITE) => {
+            Decoded::Leaf { .. } if writes && Entry(bits).has(Entry::RW) => {
                 bits | Entry::A | Entry::D
             }
             Decoded::Leaf { .. } => bits | Entry::A,
@@ -138,6 +173,10 @@ impl Format for X86_64 {
         Entry::P
     }
 
+    fn address_bits(&self) -> u64 {
+        ((1 << 52) - 1) & !0xfff
+    }
+
     fn leaf(&self, level: u8, page: PhysAddr, rights: Rights) -> u64 {
         let write = if rights.has(Rights::WRITE) { Entry::RW } else { 0 };
         let user = if rights.has(Rights::USER) { Entry::US } else { 0 };
@@ -152,8 +191,13 @@ impl Format for X86_64 {
 
     /// Any change is allowed if it is followed by an invalidation; a change of page size without
     /// clearing P first leaves open which of the two is used, which the translations themselves show.
-    fn wrong_order(&self, _: u8, _: u64, _: u64) -> Option<&'static str> {
+    fn conflict(&self, _: Met, _: Met) -> Option<&'static str> {
         None
+    }
+
+    /// INVLPG and moves to CR3 are serializing.
+    fn has_barriers(&self) -> bool {
+        false
     }
 
     /// INVLPG "also invalidates all entries in all paging-structure caches associated with the
@@ -201,6 +245,7 @@ impl Format for X86_64 {
             }
             Rule::Order => "Intel SDM volume 3A, \"Propagation of Paging-Structure Changes\"",
             Rule::Marks => "Intel SDM volume 3A, \"Accessed and Dirty Flags\"",
+            Rule::Barriers => "Intel SDM volume 3A, \"Serializing Instructions\"",
         }
     }
 }

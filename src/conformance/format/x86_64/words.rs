@@ -41,7 +41,9 @@ pub(super) fn describe(format: &X86_64, level: u8, bits: u64) -> String {
     let address = bits & ((1 << 52) - 1) & !0xfff;
     let _ = match decoded {
         Decoded::Invalid => write!(text, " · not present, bits 51:12 {address:#x}"),
-        Decoded::Malformed => write!(text, " · reserved bit set, bits 51:12 {address:#x}"),
+        Decoded::Malformed | Decoded::Inaccessible => {
+            write!(text, " · reserved bit set, bits 51:12 {address:#x}")
+        }
         Decoded::Table { at, .. } => write!(text, " · table {:#x}", at.raw()),
         Decoded::Leaf { page, size, .. } => {
             write!(text, " · {} KiB page {:#x}", size.bytes() >> 10, page.raw())
