@@ -4,6 +4,7 @@
 pub mod image;
 pub mod scenario_text;
 pub mod tlb;
+pub mod trace;
 pub mod translate;
 pub mod translate_csv;
 pub mod world;

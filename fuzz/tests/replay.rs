@@ -85,3 +85,23 @@ fn the_corpus_of_image_holds_and_reaches_every_form() {
     }
     assert!(outcomes.len() >= 12, "{outcomes:?}");
 }
+
+#[test]
+fn the_corpus_of_trace_holds_and_reaches_findings_and_mistakes_of_both_languages() {
+    let mut outcomes = BTreeSet::new();
+
+    replay("trace", |data| outcomes.extend(ringfence_fuzz::trace::outcome(data)));
+
+    for wanted in [
+        "made without break",
+        "made before the break is complete",
+        "stays reachable",
+        "may still be walked",
+        "a table has no lock",
+        "no event has the name",
+        "no record has the name",
+        "ends here",
+    ] {
+        assert!(outcomes.iter().any(|outcome| outcome.contains(wanted)), "{wanted}: {outcomes:?}");
+    }
+}

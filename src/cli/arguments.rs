@@ -5,6 +5,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::campaign::replay::EXPERIMENTS;
 
 use super::audit::AuditArguments;
+use super::check::arguments::CheckArguments;
 use super::examples;
 use super::translate::arguments::TranslateArguments;
 
@@ -54,6 +55,8 @@ pub(crate) enum Command {
     LiveBytes(LiveBytesArguments),
     /// Reports what the page tables of a real machine allow, and what each flipped bit would.
     Audit(Box<AuditArguments>),
+    /// Judges recorded traces of page-table code, store by store.
+    Check(CheckArguments),
 }
 
 /// Options of `campaign`.
@@ -139,6 +142,8 @@ pub(crate) enum FuzzTarget {
     TranslateCsv,
     /// An image of page tables.
     Image,
+    /// A recorded trace of page-table code.
+    Trace,
 }
 
 /// Options of `list`.

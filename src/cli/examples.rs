@@ -12,6 +12,7 @@ Examples:
   ringfence live-bytes                           which bytes of the kernel anybody looks at
   ringfence translate --expect cases.csv         recorded translation cases against this machine
   ringfence audit tables.bin.zst --flip          a machine's page tables, and each flipped bit
+  ringfence check trace.txt                      a recorded trace of page-table code, store by store
 
 Exit codes:
   0    everything held

@@ -38,8 +38,22 @@ pub(super) fn explain(
         Some(FuzzTarget::Image) => {
             lines("image", &artefacts::image_in_words(&bytes), arguments.json, out)
         }
+        Some(FuzzTarget::Trace) => lines("trace", &traced(&bytes), arguments.json, out),
         None | Some(FuzzTarget::ScenarioText) => shown(&load::scenario(name)?, arguments.json, out),
     }
+}
+
+/// The lines of a trace as `ringfence check` takes them: the first byte says how they are written.
+fn traced(bytes: &[u8]) -> Vec<String> {
+    let (choice, text) = bytes.split_first().map_or((0, bytes), |(choice, text)| (*choice, text));
+    let first = match choice & 3 {
+        0 => None,
+        1 => Some("trace 1 aarch64"),
+        2 => Some("trace 1 x86-64"),
+        _ => Some("# for ringfence check --format casemate"),
+    };
+    let text = String::from_utf8_lossy(text).into_owned();
+    first.into_iter().chain(text.lines()).map(str::to_owned).collect()
 }
 
 /// What bytes mean to a target, one line each.
@@ -66,6 +80,7 @@ fn of_folder(path: &Path) -> Option<FuzzTarget> {
         "translate" => Some(FuzzTarget::Translate),
         "tlb" => Some(FuzzTarget::Tlb),
         "world" => Some(FuzzTarget::World),
+        "trace" => Some(FuzzTarget::Trace),
         "scenario_text" => Some(FuzzTarget::ScenarioText),
         "translate_csv" => Some(FuzzTarget::TranslateCsv),
         "image" => Some(FuzzTarget::Image),

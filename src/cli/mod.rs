@@ -7,6 +7,7 @@ mod arguments;
 mod artefacts;
 mod audit;
 mod campaign;
+mod check;
 mod examples;
 mod explain;
 mod list;
@@ -105,6 +106,7 @@ fn carry_out(arguments: Arguments, out: &mut impl Write) -> Result<Ended, Failur
         Some(Command::LiveBytes(arguments)) => live_bytes::told(&arguments, out),
         Some(Command::Translate(arguments)) => translate::translate(&arguments, out),
         Some(Command::Audit(arguments)) => audit::audit(&arguments, out),
+        Some(Command::Check(arguments)) => check::check(&arguments, out),
     }
 }
 

@@ -35,6 +35,7 @@
 //! |---|---|
 //! | [`mod@format`] | what is particular to one table format? |
 //! | [`margin`] | how many single faults from a breach, store by store? |
+//! | [`trace`] | does a recorded trace of page-table code hold? |
 //!
 //! The suite draws sequences of calls near the places where implementations go wrong, runs each on a
 //! fresh instance, and judges every store, allocation, invalidation and answer against walkers by the
@@ -65,6 +66,7 @@ mod story;
 mod subject;
 mod suite;
 mod tables;
+pub mod trace;
 mod walker;
 
 /// Cases as `proptest` strategies.

@@ -113,8 +113,12 @@ pub(crate) fn use_of(
     frame: Frame,
 ) -> Option<TableUse> {
     let levels = format.levels();
-    let root =
-        TableUse { frame: root.frame(), level: levels, first: VirtAddr(0), limit: Rights::ALL };
+    let root = TableUse {
+        frame: root.frame(),
+        level: levels,
+        first: VirtAddr(0),
+        limit: Permissions::ALL,
+    };
     let mut left = USES_MAX;
     search(format, word_at, root, frame, &mut left)
 }

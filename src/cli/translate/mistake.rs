@@ -10,7 +10,7 @@ use crate::oracles::recorded::Mistake;
 const SHOWN_MAX: usize = 80;
 
 /// The message for a mistake in `record`, which starts at this line.
-pub(super) fn told(file: &str, line: u64, record: &[u8], mistake: &Mistake) -> Failure {
+pub(in crate::cli) fn told(file: &str, line: u64, record: &[u8], mistake: &Mistake) -> Failure {
     let at = mistake.at.start.min(record.len());
     let start = record[..at].iter().rposition(|&byte| byte == b'\n').map_or(0, |found| found + 1);
     let length = record[start..].iter().position(|&byte| byte == b'\n');

@@ -5,7 +5,7 @@ pub(super) mod arguments;
 mod comparison;
 mod disagreement;
 mod input;
-mod mistake;
+pub(super) mod mistake;
 
 use std::io::Write;
 
