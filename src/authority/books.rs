@@ -56,6 +56,7 @@ impl Authority {
     fn set_run(&mut self, first: usize, len: usize, old: u16, new: u16) {
         self.undo.push(Undo::Run { first: first as u32, len: len as u32, number: old });
         self.words[first..first + len].fill(new);
+        self.prints.changed(first, len);
         if let Some(owner) = self.regions.get(old).owner {
             let owned = &mut self.state.owned[usize::from(owner.0 & 63)];
             *owned = owned.wrapping_sub(len as u32);
@@ -115,6 +116,7 @@ impl Authority {
                 Undo::Run { first, len, number } => {
                     let first = first as usize;
                     self.words[first..first + len as usize].fill(number);
+                    self.prints.changed(first, len as usize);
                 }
                 Undo::Mark { word, mask, origin } => {
                     self.corrupt[word as usize] = mask;

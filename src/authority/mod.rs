@@ -16,6 +16,7 @@
 //! | [`requests`] | which requests are open, and who has them? |
 //! | `inquiry` | what do the books say? |
 //! | `prospects` | what decides what they will say? |
+//! | `prints` | which word is in which region, as a fingerprint? |
 //! | [`observation`] | what did each principal see? |
 //! | [`record`] | what was found out? |
 
@@ -26,6 +27,7 @@ mod handles;
 mod influence;
 mod inquiry;
 pub mod observation;
+mod prints;
 mod prospects;
 pub mod record;
 pub mod region;
@@ -49,6 +51,7 @@ use books::Undo;
 use handles::Use;
 pub use influence::Influence;
 use influence::Resource;
+use prints::Prints;
 use region::Regions;
 use requests::Passage;
 use state::State;
@@ -63,6 +66,7 @@ pub struct Authority {
     regions: Regions,
     /// Which region each word is in.
     words: Vec<u16>,
+    prints: Prints,
     /// Which bytes of each word are corrupt.
     corrupt: Vec<u8>,
     /// By which corruption.
@@ -129,6 +133,7 @@ impl Authority {
             roster,
             regions,
             words: vec![0; memory_words],
+            prints: Prints::new(memory_words),
             corrupt: vec![0; memory_words],
             origins: vec![0; memory_words],
             state,
@@ -199,18 +204,9 @@ impl Authority {
 }
 
 impl Witness for Authority {
-    #[inline]
     fn event(&mut self, event: &Event) {
-        self.note(event.kind, event);
-    }
-}
-
-impl Authority {
-    /// As [`event`](Witness::event), for a caller that knows the event's kind beforehand.
-    #[inline(always)]
-    pub fn note(&mut self, kind: EventKind, event: &Event) {
         self.state.ordinal += 1;
-        match kind {
+        match event.kind {
             EventKind::Step => self.step(event),
             EventKind::Load => self.load(event),
             EventKind::Store => self.store(event),
@@ -218,8 +214,9 @@ impl Authority {
             _ => self.rarer(event),
         }
     }
+}
 
-    #[inline(never)]
+impl Authority {
     fn rarer(&mut self, event: &Event) {
         match event.kind {
             EventKind::LoadRun => self.load_run(event),

@@ -12,16 +12,13 @@ impl Authority {
     /// A fingerprint of all that decides what the books will say. `None` while some bytes are corrupt:
     /// then it matters who reads them.
     #[must_use]
-    pub fn prospects(&self) -> Option<Digest> {
+    pub fn prospects(&mut self) -> Option<Digest> {
         if self.corrupt_words() != 0 {
             return None;
         }
         let mut hash = TraceHash::default();
-        let mut runs = self.runs(0, self.words.len());
-        while let Some((first, len, number)) = runs.next(self) {
-            hash.absorb(first as u64, len as u64);
-            self.regions.get(number).absorb(&mut hash);
-        }
+        let [high, low] = Digest(self.prints.of(&self.words, &self.regions)).words();
+        hash.absorb(high, low);
         for ((process, value), handle) in &self.handles {
             hash.absorb(u64::from(process.0), *value);
             hash.absorb(handle.object, handle.rights);
@@ -68,7 +65,7 @@ impl Authority {
 }
 
 impl Region {
-    fn absorb(&self, hash: &mut TraceHash) {
+    pub(super) fn absorb(&self, hash: &mut TraceHash) {
         let one = |principal: Option<Principal>| principal.map_or(0, |one| 1 + u64::from(one.0));
         hash.absorb(one(self.owner) | one(self.residue) << 8, self.structure as u64);
         hash.absorb(self.lent.0, self.shared_read.0);

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::base::{Principal, PrincipalKind, PrincipalSet, Roster, Structure};
+use crate::base::{Principal, PrincipalKind, PrincipalSet, Roster, Structure, TraceHash};
 
 /// The entry of a region.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -146,9 +146,19 @@ fn those(roster: &Roster, wanted: impl Fn(PrincipalKind) -> bool) -> PrincipalSe
 pub(super) struct Rights {
     pub(super) writers: PrincipalSet,
     pub(super) readers: PrincipalSet,
-    pub(super) structure: Structure,
-    /// A granted store here has more consequences than none.
-    pub(super) is_watched: bool,
+    /// The structure, by its number, that a granted store without consequences means; [`WATCHED`]
+    /// where every store has some.
+    pub(super) plainly: u8,
+}
+
+/// No structure's number.
+const WATCHED: u8 = u8::MAX;
+
+impl Rights {
+    /// Whether a granted store here has more consequences than none.
+    pub(super) const fn is_watched(&self) -> bool {
+        self.plainly == WATCHED
+    }
 }
 
 /// The entries, by number. Number 0 is [`Region::FREE`].
@@ -156,15 +166,41 @@ pub(super) struct Rights {
 pub(super) struct Regions {
     regions: Vec<Region>,
     pub(super) rights: Vec<Rights>,
+    /// What each adds to a fingerprint.
+    prints: Vec<u64>,
     numbers: BTreeMap<Region, u16>,
+    /// Numbers found last, in places that the entries choose: most are asked for again and again.
+    recent: [u16; RECENT],
+}
+
+/// Numbers that are remembered.
+const RECENT: usize = 64;
+
+#[allow(clippy::cast_possible_truncation, reason = "six bits, as many as there are places")]
+fn place_of(region: &Region) -> usize {
+    let one = |principal: Option<Principal>| principal.map_or(0, |one| 1 + u64::from(one.0));
+    let word = one(region.owner) ^ one(region.residue) << 8 ^ (region.structure as u64) << 16;
+    let sets = region.lent.0 ^ region.shared_read.0.rotate_left(11) ^ region.dma_read.0;
+    let sets = sets ^ region.shared_write.0.rotate_left(23) ^ region.dma_write.0.rotate_left(37);
+    ((word.rotate_left(40) ^ sets).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 58) as usize
 }
 
 impl Regions {
     pub(super) fn new(roster: &Roster) -> Self {
-        let mut regions =
-            Self { regions: Vec::new(), rights: Vec::new(), numbers: BTreeMap::new() };
+        let mut regions = Self {
+            regions: Vec::new(),
+            rights: Vec::new(),
+            prints: Vec::new(),
+            numbers: BTreeMap::new(),
+            recent: [0; RECENT],
+        };
         regions.number(roster, Region::FREE);
         regions
+    }
+
+    /// What an entry adds to a fingerprint.
+    pub(super) fn print(&self, number: u16) -> u64 {
+        self.prints[usize::from(number)]
     }
 
     pub(super) fn get(&self, number: u16) -> &Region {
@@ -181,23 +217,34 @@ impl Regions {
             self.numbers.remove(&region);
         }
         self.rights.truncate(len);
+        self.prints.truncate(len);
     }
 
     /// The number of an entry, a new one if need be.
     pub(super) fn number(&mut self, roster: &Roster, region: Region) -> u16 {
+        let place = place_of(&region);
+        let recent = self.recent[place];
+        if self.regions.get(usize::from(recent)) == Some(&region) {
+            return recent;
+        }
         if let Some(&number) = self.numbers.get(&region) {
+            self.recent[place] = number;
             return number;
         }
         let number = u16::try_from(self.regions.len()).expect("a run has few different regions");
         self.regions.push(region);
+        let is_watched = region.structure == Structure::PageTable
+            || region.residue.is_some()
+            || region.structure.is_user() && !region.lent.is_empty();
         self.rights.push(Rights {
             writers: region.writers(roster),
             readers: region.readers(roster),
-            structure: region.structure,
-            is_watched: region.structure == Structure::PageTable
-                || region.residue.is_some()
-                || region.structure.is_user() && !region.lent.is_empty(),
+            plainly: if is_watched { WATCHED } else { region.structure as u8 },
         });
+        let mut print = TraceHash::default();
+        region.absorb(&mut print);
+        let [high, low] = print.digest().words();
+        self.prints.push(high ^ low);
         self.numbers.insert(region, number);
         number
     }

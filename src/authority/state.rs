@@ -1,6 +1,6 @@
 //! The small part of the books: plain data that a checkpoint copies.
 
-use crate::base::{Principal, PrincipalSet, Ring, Roster, TraceHash};
+use crate::base::{Event, Principal, PrincipalSet, Ring, Roster, TraceHash};
 
 /// Processors whose mode is followed.
 const PROCESSORS: usize = 8;
@@ -50,6 +50,14 @@ pub(super) struct LastLoad {
     pub(super) word: u32,
     pub(super) mask: u8,
     pub(super) value: u64,
+}
+
+impl LastLoad {
+    #[inline(always)]
+    #[allow(clippy::cast_possible_truncation, reason = "a world has at most 2^29 words")]
+    pub(super) const fn takes(&mut self, word: usize, event: &Event) {
+        *self = Self { word: word as u32, mask: event.mask, value: event.value };
+    }
 }
 
 const BOOTING: u32 = 1 << 31;

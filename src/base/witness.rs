@@ -6,6 +6,14 @@ use super::Event;
 pub trait Witness {
     /// One event, in the order in which they happened.
     fn event(&mut self, event: &Event);
+
+    /// All that one turn of a world brought, in order.
+    #[inline]
+    fn turn(&mut self, events: &[Event]) {
+        for event in events {
+            self.event(event);
+        }
+    }
 }
 
 /// Nobody is watching.
@@ -20,11 +28,22 @@ impl<A: Witness, B: Witness> Witness for (A, B) {
         self.0.event(event);
         self.1.event(event);
     }
+
+    #[inline(always)]
+    fn turn(&mut self, events: &[Event]) {
+        self.0.turn(events);
+        self.1.turn(events);
+    }
 }
 
 impl<W: Witness + ?Sized> Witness for &mut W {
     #[inline(always)]
     fn event(&mut self, event: &Event) {
         (**self).event(event);
+    }
+
+    #[inline(always)]
+    fn turn(&mut self, events: &[Event]) {
+        (**self).turn(events);
     }
 }

@@ -138,7 +138,7 @@ impl Judge {
     /// A fingerprint of all that decides what it will say of events to come. `None` while some bytes
     /// are corrupt.
     #[must_use]
-    pub fn prospects(&self) -> Option<Digest> {
+    pub fn prospects(&mut self) -> Option<Digest> {
         let mut hash = TraceHash::default();
         let [high, low] = self.authority.prospects()?.words();
         hash.absorb(high, low);
@@ -208,38 +208,50 @@ const RARE: u64 = 1 << EventKind::Strike as u64
     | 1 << EventKind::ProcessEnded as u64;
 
 impl Judge {
-    /// What books and record do with an event of this kind, which the caller knows.
-    #[inline(always)]
-    fn take(&mut self, kind: EventKind, event: &Event) {
-        if RARE >> kind as u64 & 1 == 1 || event.struck {
+    /// What books and record do with an event that may concern them.
+    #[inline(never)]
+    fn take(&mut self, event: &Event) {
+        if RARE >> event.kind as u64 & 1 == 1 || event.struck {
             self.rare(event);
         }
-        self.authority.note(kind, event);
-        self.record.note(kind, event);
-    }
-
-    #[inline(never)]
-    fn take_any(&mut self, event: &Event) {
-        self.take(event.kind, event);
+        self.authority.event(event);
+        self.record.event(event);
     }
 }
 
 impl Witness for Judge {
-    // Four kinds make up nearly all events. Asked for the kind once, each of them goes straight to
-    // what books and record do for it.
-    #[inline(always)]
     fn event(&mut self, event: &Event) {
-        self.notes.trace.absorb_event(event.words());
-        self.notes.events += 1;
-        match event.kind {
-            EventKind::Load => self.take(EventKind::Load, event),
-            EventKind::Store => self.take(EventKind::Store, event),
-            EventKind::Step => {
-                self.notes.last_step[usize::from(event.processor & 7)] = event.virt;
-                self.take(EventKind::Step, event);
-            }
-            EventKind::KernelPush => self.take(EventKind::KernelPush, event),
-            _ => self.take_any(event),
+        self.turn(core::slice::from_ref(event));
+    }
+
+    // Nearly all events are granted and in their place. Books and record say so of each by itself,
+    // in few instructions; only of the others do they take note. The hash has a loop of its own: the
+    // two would be in each other's way.
+    #[inline]
+    fn turn(&mut self, events: &[Event]) {
+        let mut trace = self.notes.trace;
+        for event in events {
+            trace.absorb_event(event.words());
         }
+        self.notes.trace = trace;
+        let before = self.notes.events;
+        for (number, event) in (before + 1..).zip(events) {
+            let (record, authority) = (&self.record, &mut self.authority);
+            let passes = match event.kind {
+                EventKind::Load => record.is_in_place(event) && authority.load_passes(event),
+                EventKind::Store => record.is_in_place(event) && authority.store_passes(event),
+                EventKind::Step => {
+                    self.notes.last_step[usize::from(event.processor & 7)] = event.virt;
+                    record.step_is_in_place(event) && authority.step_passes(event)
+                }
+                EventKind::KernelPush => record.push_is_in_place(event) && authority.push_passes(),
+                _ => false,
+            };
+            if !passes {
+                self.notes.events = number;
+                self.take(event);
+            }
+        }
+        self.notes.events = before + events.len() as u64;
     }
 }

@@ -5,12 +5,12 @@
 //! known then. "In every respect" is told by fingerprints of 64 and 128 bits; corrupt bytes that are
 //! still there are a difference, read or not.
 
-use crate::base::{Digest, Event, EventKind, Witness};
+use crate::base::{Digest, Event, EventKind, TraceHash, Witness};
 use crate::world::{Rest, World};
 
 use super::judge::{FirstAlarm, Judge};
 
-/// Turns of the world from one to the next: a fingerprint costs as much as a few dozen turns.
+/// Turns of the world from one to the next: a fingerprint costs as much as a few turns.
 const EVERY: u64 = 64;
 
 /// One of them.
@@ -18,7 +18,7 @@ const EVERY: u64 = 64;
 struct Milestone {
     clock: u64,
     memory: u64,
-    whole: Digest,
+    rest: [Digest; RESPECTS.len()],
     events: u64,
     found: [u64; 5],
 }
@@ -39,11 +39,16 @@ pub(super) struct Joined {
     pub(super) alarm: Option<FirstAlarm>,
 }
 
-/// Everything that decides what follows. `None` while some bytes are corrupt.
-fn whole(world: &World, judge: &Judge) -> Option<Digest> {
-    let mut hash = world.machine.state_hash();
-    let [high, low] = judge.prospects()?.words();
-    hash.absorb(high, low);
+/// Where a run stands in one respect. `None` where that can't be told.
+type Respect = fn(&World, &mut Judge) -> Option<Digest>;
+
+/// All respects beside memory that decide what follows, what is told quickly first: a run that stands
+/// elsewhere is seldom like the golden run in any of them.
+const RESPECTS: [Respect; 4] = [registers, remembered, devices, prospects];
+
+fn registers(world: &World, _: &mut Judge) -> Option<Digest> {
+    let mut hash = TraceHash::default();
+    world.machine.absorb_registers(&mut hash);
     for state in &world.machine.processors {
         let registers = &state.registers;
         hash.absorb(u64::from(registers.context.0), u64::from(registers.actor.0));
@@ -53,6 +58,23 @@ fn whole(world: &World, judge: &Judge) -> Option<Digest> {
     }
     hash.absorb(u64::from(world.boots()), 0);
     Some(hash.digest())
+}
+
+fn remembered(world: &World, _: &mut Judge) -> Option<Digest> {
+    let mut hash = TraceHash::default();
+    world.machine.absorb_remembered(&mut hash);
+    Some(hash.digest())
+}
+
+fn devices(world: &World, _: &mut Judge) -> Option<Digest> {
+    let mut hash = TraceHash::default();
+    world.machine.absorb_devices(&mut hash);
+    Some(hash.digest())
+}
+
+/// `None` while some bytes are corrupt.
+fn prospects(_: &World, judge: &mut Judge) -> Option<Digest> {
+    judge.prospects()
 }
 
 /// How much of what a golden run must not add later was found so far.
@@ -80,16 +102,20 @@ impl Witness for Milestones {
 
 impl Milestones {
     /// Takes note of a turn of the golden run.
-    pub(super) fn pass(&mut self, world: &World, judge: &Judge) {
+    pub(super) fn pass(&mut self, world: &World, judge: &mut Judge) {
         self.turns += 1;
         if !self.turns.is_multiple_of(EVERY) {
             return;
         }
-        let Some(whole) = whole(world, judge) else { return };
+        let mut rest = [Digest::default(); RESPECTS.len()];
+        for (digest, respect) in rest.iter_mut().zip(RESPECTS) {
+            let Some(found) = respect(world, judge) else { return };
+            *digest = found;
+        }
         self.reached.push(Milestone {
             clock: world.machine.clock,
             memory: world.machine.memory.hash(),
-            whole,
+            rest,
             events: judge.events(),
             found: found(judge),
         });
@@ -110,13 +136,14 @@ impl Milestones {
     }
 
     /// Whether a run stands where the golden run stood.
-    pub(super) fn joined(&self, world: &World, judge: &Judge) -> Option<Joined> {
+    pub(super) fn joined(&self, world: &World, judge: &mut Judge) -> Option<Joined> {
         let clock = world.machine.clock;
         let place = self.reached.binary_search_by_key(&clock, |milestone| milestone.clock).ok()?;
         let milestone = self.reached[place];
         let may_be =
             world.machine.points.are_spent() && world.machine.memory.hash() == milestone.memory;
-        if !may_be || whole(world, judge)? != milestone.whole {
+        let mut respects = RESPECTS.iter().zip(milestone.rest);
+        if !may_be || !respects.all(|(respect, digest)| respect(world, judge) == Some(digest)) {
             return None;
         }
         let later = self.alarms.iter().find(|alarm| alarm.ordinal > milestone.events);

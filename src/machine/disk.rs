@@ -10,13 +10,20 @@ pub const SECTOR_WORDS: usize = 64;
 pub struct Disk {
     sectors: Vec<[u64; SECTOR_WORDS]>,
     journal: Vec<(u32, u8, u64)>,
+    hash: u64,
+}
+
+/// What a word's content adds to the hash.
+#[allow(clippy::cast_possible_truncation, reason = "a sector has 64 words")]
+const fn mixed(sector: u32, word: u8, value: u64) -> u64 {
+    super::memory::mixed(sector * SECTOR_WORDS as u32 + word as u32, value)
 }
 
 impl Disk {
     /// A disk of `sectors` sectors of zeros.
     #[must_use]
     pub fn new(sectors: usize) -> Self {
-        Self { sectors: vec![[0; SECTOR_WORDS]; sectors], journal: Vec::new() }
+        Self { sectors: vec![[0; SECTOR_WORDS]; sectors], journal: Vec::new(), hash: 0 }
     }
 
     /// Number of sectors.
@@ -37,7 +44,9 @@ impl Disk {
         let slot = self.sectors.get_mut(index)?.get_mut(word)?;
         let old = core::mem::replace(slot, value);
         if old != value {
-            self.journal.push((u32::try_from(index).ok()?, u8::try_from(word).ok()?, old));
+            let (sector, word) = (u32::try_from(index).ok()?, u8::try_from(word).ok()?);
+            self.hash ^= mixed(sector, word, old) ^ mixed(sector, word, value);
+            self.journal.push((sector, word, old));
         }
         Some(old)
     }
@@ -52,8 +61,16 @@ impl Disk {
     pub fn restore(&mut self, mark: usize) {
         while self.journal.len() > mark {
             let (sector, word, old) = self.journal.pop().expect("longer than the mark");
-            self.sectors[sector as usize][usize::from(word)] = old;
+            let slot = &mut self.sectors[sector as usize][usize::from(word)];
+            self.hash ^= mixed(sector, word, *slot) ^ mixed(sector, word, old);
+            *slot = old;
         }
+    }
+
+    /// The fingerprint of the whole content.
+    #[must_use]
+    pub fn hash(&self) -> u64 {
+        self.hash
     }
 
     /// Which words differ from what they were at `mark`, with their values then.

@@ -22,7 +22,7 @@ pub struct Memory {
 /// What a word's content adds to the hash, for the word at `index`.
 #[inline(always)]
 #[allow(clippy::cast_possible_truncation, reason = "both halves of the product are used")]
-const fn mixed(index: u32, value: u64) -> u64 {
+pub(super) const fn mixed(index: u32, value: u64) -> u64 {
     let key = (index as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let product = ((value ^ 0xd6e8_feb8_6659_fd93) as u128) * (key as u128);
     (product as u64).rotate_left(29) ^ ((product >> 64) as u64) ^ value

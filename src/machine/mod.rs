@@ -305,23 +305,36 @@ impl Machine {
     pub fn state_hash(&self) -> TraceHash {
         let mut hash = TraceHash::default();
         hash.absorb(self.memory.hash(), self.clock);
+        self.absorb_registers(&mut hash);
+        self.absorb_remembered(&mut hash);
+        self.absorb_devices(&mut hash);
+        hash
+    }
+
+    /// Takes in what processors and IOMMU hold but for cached translations.
+    pub fn absorb_registers(&self, hash: &mut TraceHash) {
         for state in &self.processors {
             for word in state.registers.words() {
                 hash.absorb(word, state.controls.cr3);
             }
-            state.tlb.absorb(&mut hash);
-            state.may_hold.absorb(&mut hash);
-        }
-        for device in &self.devices {
-            device.absorb(&mut hash);
-        }
-        for sector in self.disk.sectors() {
-            for word in sector {
-                hash.absorb(*word, 0);
-            }
         }
         hash.absorb(self.iommu.root, u64::from(self.iommu.enabled) | u64::from(self.stopped) << 1);
-        hash
+    }
+
+    /// Takes in the translations that processors remember, or may remember.
+    pub fn absorb_remembered(&self, hash: &mut TraceHash) {
+        for state in &self.processors {
+            state.tlb.absorb(hash);
+            state.may_hold.absorb(hash);
+        }
+    }
+
+    /// Takes in the devices and the disk.
+    pub fn absorb_devices(&self, hash: &mut TraceHash) {
+        for device in &self.devices {
+            device.absorb(hash);
+        }
+        hash.absorb(self.disk.hash(), 0);
     }
 
     /// Whether nothing can happen any more: all processors wait and no device is busy.

@@ -218,9 +218,7 @@ impl World {
     /// Hands over what happened, and takes note of an end.
     #[inline]
     fn tell(&mut self, witness: &mut impl Witness) {
-        for event in &self.machine.events {
-            witness.event(event);
-        }
+        witness.turn(&self.machine.events);
         if self.machine.stopped {
             self.note_stop();
         }

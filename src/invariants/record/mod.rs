@@ -38,6 +38,8 @@ pub struct Record {
     before_stop: usize,
     returning: Vec<usize>,
     news: Marks,
+    /// Whether anything was told since all was looked at.
+    is_stirred: bool,
 }
 
 impl Default for Record {
@@ -67,6 +69,7 @@ impl Record {
             before_stop: 0,
             returning: Vec::new(),
             news: Marks::default(),
+            is_stirred: true,
         }
     }
 
@@ -128,6 +131,7 @@ impl Record {
         self.events.clear();
         self.suspects.clear();
         self.before_stop = 0;
+        self.is_stirred = true;
     }
 
     /// Takes in what decides which news there will be. To be asked between steps.
@@ -144,6 +148,7 @@ impl Record {
     /// Takes stock after a step: which kinds of news there are.
     #[inline]
     pub(super) fn settle(&mut self, machine: &Machine, authority: &Authority) -> Kinds {
+        self.is_stirred = false;
         let records = authority.record_count();
         if records != self.state.records {
             self.state.records = records;
@@ -246,21 +251,13 @@ impl Record {
 }
 
 impl Witness for Record {
-    #[inline]
     fn event(&mut self, event: &Event) {
-        self.note(event.kind, event);
-    }
-}
-
-impl Record {
-    /// As [`event`](Witness::event), for a caller that knows the event's kind beforehand.
-    #[inline(always)]
-    pub fn note(&mut self, kind: EventKind, event: &Event) {
+        self.is_stirred = true;
         let processor = usize::from(event.processor) % PROCESSORS;
         let is_system = VirtAddr(event.virt).is_system();
-        match kind {
+        match event.kind {
             EventKind::Step | EventKind::Load | EventKind::Store => {
-                if kind == EventKind::Step {
+                if event.kind == EventKind::Step {
                     self.state.delivering[processor] = false;
                 }
                 let is_beyond = is_system
@@ -277,5 +274,41 @@ impl Record {
             }
             _ => self.rarer(event),
         }
+    }
+}
+
+// What the books too say is in order need not be told to the record.
+impl Record {
+    /// Whether nothing needs to be written down of a load or store, as far as the record is concerned.
+    #[inline(always)]
+    #[must_use]
+    pub fn is_in_place(&self, event: &Event) -> bool {
+        let is_beyond = VirtAddr(event.virt).is_system()
+            && self.state.user_mode[usize::from(event.processor) % PROCESSORS];
+        !is_beyond && !self.state.is_stopped
+    }
+
+    /// The same of a step.
+    #[inline(always)]
+    #[must_use]
+    pub fn step_is_in_place(&self, event: &Event) -> bool {
+        let delivering = self.state.delivering[usize::from(event.processor) % PROCESSORS];
+        !delivering && self.is_in_place(event)
+    }
+
+    /// The same of a push.
+    #[inline(always)]
+    #[must_use]
+    pub fn push_is_in_place(&self, event: &Event) -> bool {
+        VirtAddr(event.virt).is_system() && !self.state.is_stopped
+    }
+
+    /// Whether nothing was told since the invariants were asked last, and every processor is in the
+    /// mode that it was switched to: then there is no news, in the books either.
+    #[inline(always)]
+    pub(super) fn is_quiet(&self, machine: &Machine) -> bool {
+        let mut modes = machine.processors.iter().zip(&self.state.user_mode);
+        !self.is_stirred
+            && modes.all(|(state, &user_mode)| user_mode == (state.registers.ring == Ring::User))
     }
 }

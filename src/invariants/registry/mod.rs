@@ -185,6 +185,20 @@ impl Registry {
         map: &KernelMap,
         findings: &mut Findings,
     ) {
+        if !record.is_quiet(machine) {
+            self.ask_of_news(record, machine, authority, map, findings);
+        }
+    }
+
+    #[inline(never)]
+    fn ask_of_news(
+        &self,
+        record: &mut Record,
+        machine: &Machine,
+        authority: &Authority,
+        map: &KernelMap,
+        findings: &mut Findings,
+    ) {
         let kinds = record.settle(machine, authority);
         if kinds.meets(self.kinds) {
             self.ask(kinds, record, machine, authority, map, findings);
@@ -194,7 +208,6 @@ impl Registry {
         }
     }
 
-    #[inline(never)]
     fn ask(
         &self,
         kinds: Kinds,
