@@ -11,6 +11,7 @@ mod execute;
 pub mod flaws;
 pub mod interrupt;
 pub mod iommu;
+mod located;
 pub mod memory;
 pub mod paging;
 mod privileged;
@@ -40,6 +41,7 @@ use device::Device;
 use disk::Disk;
 use flaws::Flaws;
 use iommu::Iommu;
+use located::Located;
 use memory::{FRAME_WORDS, Memory};
 use paging::x86_64::Controls;
 use table_frames::TableFrames;
@@ -133,6 +135,7 @@ pub struct Machine {
     struck: bool,
     roots: BTreeMap<u64, Principal>,
     tables: TableFrames,
+    located: Located,
 }
 
 /// Everything needed to put a machine back where it was.
@@ -182,6 +185,7 @@ impl Machine {
             struck: false,
             roots: BTreeMap::new(),
             tables: TableFrames::new(frames),
+            located: Located::default(),
         }
     }
 

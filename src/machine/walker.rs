@@ -45,7 +45,7 @@ impl Machine {
                 return Err(match exception {
                     Exception::PageFault { virt, code } => {
                         let mask = if self.flaws.denies_presence { !PRESENT } else { !0 };
-                        Trap { vector: Trap::PAGE_FAULT, code: code.0 & mask, virt: virt.0 }
+                        Trap::page_fault(code.0 & mask, virt.0)
                     }
                     Exception::GeneralProtection => Trap::general_protection(),
                 });
@@ -81,7 +81,6 @@ impl Machine {
     #[must_use]
     pub fn locate(&self, number: usize, virt: VirtAddr) -> Option<u64> {
         let controls = &self.processors[number].controls;
-        let reach = x86_64::lookup(&self.memory, controls, virt)?;
-        Some(reach.page.plus(virt.0 & (reach.size.bytes() - 1)).raw())
+        self.located.find(&self.memory, controls, virt).map(PhysAddr::raw)
     }
 }
