@@ -176,7 +176,11 @@ impl Runs {
         let first = self.at;
         let number = authority.words[first];
         let rest = &authority.words[first..self.end];
-        // A page is usually one run: many words are compared at once.
+        // A page is usually one run: all of it is compared with itself, one word further on.
+        if rest[1..] == rest[..rest.len() - 1] {
+            self.at = self.end;
+            return Some((first, rest.len(), number));
+        }
         let alike = rest.chunks_exact(32).take_while(|words| {
             words.iter().fold(0, |differing, &other| differing | (other ^ number)) == 0
         });

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 
 use crate::base::{Frame, Principal};
 
-use super::decode::{frame_count, free_frames, kernel_word};
+use super::decode::{KernelWords, frame_count, free_frames, kernel_word};
 use super::{End, Evidence, Findings, Invariant, Kinds, RestKind};
 
 pub(super) struct FramesConserved;
@@ -46,6 +46,7 @@ impl Invariant for FramesConserved {
     fn scan(&self, evidence: &Evidence<'_>, findings: &mut Findings) {
         let (memory, map, authority) = (&evidence.machine.memory, evidence.map, evidence.authority);
         let kernel = Some(Principal::KERNEL);
+        let words = KernelWords::new(memory, map);
         let (free, is_list) = free_frames(memory, map);
         let said = kernel_word(memory, map, map.free_frame_count).unwrap_or(0);
         if !is_list || said != free.len() as u64 {
@@ -59,7 +60,7 @@ impl Invariant for FramesConserved {
                 is_free[index] = true;
             }
             let at = Frame(frame).start();
-            let count = frame_count(memory, map, frame).unwrap_or(0);
+            let count = frame_count(&words, frame).unwrap_or(0);
             if count != 0 || !authority.region_at(at).is_free() {
                 findings.add(kernel, authority.owner_of(at), at.raw(), 0, || {
                     format!("frame {frame:#x} is on the free list with {count} references")
@@ -68,7 +69,7 @@ impl Invariant for FramesConserved {
         }
         for (index, is_free) in is_free.iter().enumerate().skip(1) {
             let frame = index as u64;
-            if !is_free && frame_count(memory, map, frame) == Some(0) {
+            if !is_free && frame_count(&words, frame) == Some(0) {
                 findings.add(kernel, None, Frame(frame).start().raw(), 0, || {
                     format!("frame {frame:#x} has no references and is on no list")
                 });
@@ -81,7 +82,7 @@ impl Invariant for FramesConserved {
             }
         }
         for (frame, times) in mapped {
-            if frame_count(memory, map, frame).is_some_and(|count| count < times) {
+            if frame_count(&words, frame).is_some_and(|count| count < times) {
                 findings.add(kernel, None, Frame(frame).start().raw(), 0, || {
                     format!("frame {frame:#x} is mapped {times} times and counted less often")
                 });

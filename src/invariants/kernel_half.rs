@@ -10,6 +10,7 @@
 //! single virtual address space called system space".
 
 use crate::base::{EventKind, FRAME_BYTES, Principal};
+use crate::machine::memory::Memory;
 
 use super::decode::{ACCESSED, DIRTY, ENTRIES, is_for_user, root_entry};
 use super::{Evidence, Findings, Invariant, Kinds, Root};
@@ -18,8 +19,38 @@ pub(super) struct KernelHalf;
 
 const ADDRESS: u64 = 0x000f_ffff_ffff_f000;
 
+/// Entries of one half of a root.
+const HALF: usize = 256;
+
+/// The entries of a root's kernel half.
+fn upper(memory: &Memory, root: u64) -> Option<&[u64]> {
+    let first = usize::try_from((root & ADDRESS) / 8).ok()? + HALF;
+    memory.words().get(first..first + HALF)
+}
+
+/// Whether two kernel halves differ in the slot of the self-map at most: most do.
+fn are_alike(one: &[u64], other: &[u64], self_map: usize) -> bool {
+    let differ = |(one, other): (&[u64], &[u64])| {
+        let pairs = one.iter().zip(other);
+        pairs.fold(0, |any, (one, other)| any | one ^ other) & !(ACCESSED | DIRTY) != 0
+    };
+    let next = self_map + 1;
+    !differ((&one[..self_map], &other[..self_map])) && !differ((&one[next..], &other[next..]))
+}
+
 fn look(evidence: &Evidence<'_>, root: Root, findings: &mut Findings) {
     let (memory, map) = (&evidence.machine.memory, evidence.map);
+    let self_map = usize::try_from(map.self_map_slot).ok().and_then(|slot| slot.checked_sub(HALF));
+    let self_map = self_map.filter(|&slot| slot < HALF);
+    if let (Some(one), Some(other), Some(self_map)) =
+        (upper(memory, root.at), upper(memory, map.system_root), self_map)
+        && let entry = root_entry(memory, root.at, map.self_map_slot)
+        && entry & ADDRESS == root.at & ADDRESS
+        && !is_for_user(entry)
+        && are_alike(one, other, self_map)
+    {
+        return;
+    }
     for slot in ENTRIES / 2..ENTRIES {
         let entry = root_entry(memory, root.at, slot);
         let is_right = if slot == map.self_map_slot {

@@ -3,6 +3,8 @@
 //! Only 4-level paging with 4 KiB, 2 MiB and 1 GiB pages (Intel SDM volume 3A, "4-Level Paging"); what
 //! reserved bits forbid is not looked at, so that more is taken for mapped than is.
 
+use core::cell::Cell;
+
 use crate::base::{FRAME_BYTES, KernelMap, PhysAddr};
 use crate::machine::memory::Memory;
 
@@ -78,7 +80,9 @@ const AT_ONCE: usize = 16;
 fn none_is_for_user(memory: &Memory, at: u64) -> bool {
     let first = usize::try_from(at / 8).unwrap_or(usize::MAX);
     let some = memory.words().get(first..).and_then(|words| words.first_chunk::<AT_ONCE>());
-    some.is_some_and(|some| !some.iter().fold(false, |any, &entry| any | is_for_user(entry)))
+    // Bits 0 and 2 of one entry, laid upon each other.
+    const { assert!(PRESENT << 2 == USER) };
+    some.is_some_and(|some| some.iter().fold(0, |any, &entry| any | entry & entry >> 2) & 1 == 0)
 }
 
 fn descend(
@@ -150,6 +154,37 @@ pub fn kernel_word(memory: &Memory, map: &KernelMap, virt: u64) -> Option<u64> {
     locate(memory, map.system_root, virt).map(|at| word(memory, at & !7))
 }
 
+/// Reads words of the kernel's, and keeps where the last page led: structures that are scanned lie
+/// side by side, and memory stands still meanwhile.
+pub struct KernelWords<'a> {
+    memory: &'a Memory,
+    map: &'a KernelMap,
+    last: Cell<Option<(u64, Option<u64>)>>,
+}
+
+impl<'a> KernelWords<'a> {
+    /// Those in this memory.
+    #[must_use]
+    pub fn new(memory: &'a Memory, map: &'a KernelMap) -> Self {
+        Self { memory, map, last: Cell::new(None) }
+    }
+
+    /// As [`kernel_word`].
+    #[must_use]
+    pub fn at(&self, virt: u64) -> Option<u64> {
+        let page = virt & !(FRAME_BYTES - 1);
+        let to = match self.last.get() {
+            Some((last, to)) if last == page => to,
+            _ => {
+                let to = locate(self.memory, self.map.system_root, page);
+                self.last.set(Some((page, to)));
+                to
+            }
+        };
+        to.map(|to| word(self.memory, to | virt & (FRAME_BYTES - 1) & !7))
+    }
+}
+
 /// The entry of a root's table.
 #[must_use]
 pub fn root_entry(memory: &Memory, root: u64, slot: u64) -> u64 {
@@ -158,23 +193,25 @@ pub fn root_entry(memory: &Memory, root: u64, slot: u64) -> u64 {
 
 /// The reference count of a frame.
 #[must_use]
-pub fn frame_count(memory: &Memory, map: &KernelMap, frame: u64) -> Option<u64> {
+pub fn frame_count(words: &KernelWords<'_>, frame: u64) -> Option<u64> {
+    let map = words.map;
     let entry = map.frame_database.wrapping_add(frame.wrapping_mul(map.frame_entry_bytes));
-    kernel_word(memory, map, entry.wrapping_add(map.frame_count))
+    words.at(entry.wrapping_add(map.frame_count))
 }
 
 /// The free-frame list in order; the second value is whether it ends as a list should.
 #[must_use]
 pub fn free_frames(memory: &Memory, map: &KernelMap) -> (Vec<u64>, bool) {
     let mut frames = Vec::new();
-    let mut next = kernel_word(memory, map, map.free_frames).unwrap_or(0);
+    let words = KernelWords::new(memory, map);
+    let mut next = words.at(map.free_frames).unwrap_or(0);
     while next != 0 {
         if next >= memory.frame_count() || frames.len() as u64 >= memory.frame_count() {
             return (frames, false);
         }
         frames.push(next);
         let entry = map.frame_database.wrapping_add(next.wrapping_mul(map.frame_entry_bytes));
-        next = kernel_word(memory, map, entry.wrapping_add(map.frame_next)).unwrap_or(0);
+        next = words.at(entry.wrapping_add(map.frame_next)).unwrap_or(0);
     }
     (frames, true)
 }
@@ -196,19 +233,20 @@ pub struct RawHandle {
 #[must_use]
 pub fn handles(memory: &Memory, map: &KernelMap) -> Vec<RawHandle> {
     let mut found = Vec::new();
+    let words = KernelWords::new(memory, map);
     for process in 0..u8::try_from(map.processes_max.min(64)).unwrap_or(64) {
-        let object = kernel_word(memory, map, map.processes + u64::from(process) * 8).unwrap_or(0);
+        let object = words.at(map.processes + u64::from(process) * 8).unwrap_or(0);
         if object == 0 {
             continue;
         }
         let table = object.wrapping_add(map.process_handles);
-        let table = kernel_word(memory, map, table).unwrap_or(0);
+        let table = words.at(table).unwrap_or(0);
         if table == 0 {
             continue;
         }
         for index in 0..map.handles_max {
             let entry = table.wrapping_add(index * map.handle_bytes);
-            let field = |offset: u64| kernel_word(memory, map, entry.wrapping_add(offset));
+            let field = |offset: u64| words.at(entry.wrapping_add(offset));
             let object = field(map.handle_object).unwrap_or(0);
             if object != 0 {
                 let rights = field(map.handle_access).unwrap_or(0) & map.handle_rights;
