@@ -568,7 +568,12 @@ impl Processor<'_> {
         while done < bytes {
             let here = (bytes - done).min(8);
             let word = self.load_at(source.wrapping_add(done), from)? & bits_of(mask_of(here));
-            self.store_masked(operation.virt.wrapping_add(done), into, word, mask_of(here))?;
+            let to = operation.virt.wrapping_add(done);
+            if here == 8 {
+                self.store_at(to, into, word)?;
+            } else {
+                self.store_masked(to, into, word, mask_of(here))?;
+            }
             hash = mix(hash, word);
             done += here;
         }

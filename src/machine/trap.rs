@@ -1,5 +1,15 @@
 //! Exceptions as the processor raises them.
 
+/// A byte that is never 0: what tells a word that was read from an exception then needs no word of its
+/// own, and either comes back in two registers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+enum Mark {
+    Trap = 1,
+}
+
+const _: () = assert!(size_of::<Result<u64, Trap>>() == 16);
+
 /// An exception: its vector, its error code and the address a page fault reports.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Trap {
@@ -9,6 +19,7 @@ pub struct Trap {
     pub code: u32,
     /// The linear address of a page fault (CR2), 0 otherwise.
     pub virt: u64,
+    mark: Mark,
 }
 
 impl Trap {
@@ -40,7 +51,13 @@ impl Trap {
     /// An exception without an error code.
     #[must_use]
     pub const fn plain(vector: u8) -> Self {
-        Self { vector, code: 0, virt: 0 }
+        Self { vector, code: 0, virt: 0, mark: Mark::Trap }
+    }
+
+    /// A page fault with this error code, raised by an access to `virt`.
+    #[must_use]
+    pub const fn page_fault(code: u32, virt: u64) -> Self {
+        Self { code, virt, ..Self::plain(Self::PAGE_FAULT) }
     }
 
     /// A general-protection exception with error code 0.

@@ -234,6 +234,7 @@ impl World {
             boots: 1,
             rest: None,
             started: false,
+            next_tick: u64::MAX,
         })
     }
 }

@@ -50,6 +50,8 @@ pub struct World {
     boots: u8,
     rest: Option<Rest>,
     started: bool,
+    /// When the clock interrupts next; follows from time.
+    next_tick: u64,
 }
 
 /// Everything needed to put a world back where it was.
@@ -196,10 +198,15 @@ impl World {
     #[inline]
     fn tick(&mut self, processor: usize) {
         let interval = u64::from(self.configuration.machine.clock_interval);
-        if interval != 0
-            && self.machine.clock % interval == interval - 1
-            && !self.machine.processors[processor].registers.halted
-        {
+        let clock = self.machine.clock;
+        // The next one is known until it has passed, or time was turned back by more than that.
+        if self.next_tick.wrapping_sub(clock) >= interval {
+            self.next_tick = match interval {
+                0 => return,
+                _ => clock - clock % interval + interval - 1,
+            };
+        }
+        if clock == self.next_tick && !self.machine.processors[processor].registers.halted {
             self.machine.raise_interrupt(processor, Trap::CLOCK);
         }
     }

@@ -122,6 +122,13 @@ impl MayHold {
             return;
         }
         let at = PhysAddr::truncated(at.raw() & !7);
+        // Frames serve as tables and are reused as something else: then nobody's list has them.
+        let is_listed = |listing: &Listing| !listing.uses_of(at.frame()).is_empty();
+        if self.loaded.as_ref().is_some_and(|loaded| loaded.is_of(controls) && !is_listed(loaded))
+            && !self.known.iter().any(is_listed)
+        {
+            return;
+        }
         let before = Patched { memory, at, value: old };
         let after = Patched { memory, at, value: new };
         self.relist(&before, controls);
