@@ -10,7 +10,7 @@
 //!     cargo bench --bench throughput --no-run
 //!     valgrind --tool=callgrind --callgrind-out-file=/dev/null target/release/deps/throughput-… checked 20
 //!
-//! (`counted`, `hashed`, `checked` or `forked`; it prints how many events there were.)
+//! (`counted`, `hashed`, `checked`, `forked` or `small`; it prints how many events there were.)
 
 use std::time::Duration;
 use std::time::Instant;
@@ -23,6 +23,53 @@ use ringfence::world::World;
 
 const REPETITIONS: usize = 5;
 const EXPERIMENTS: u32 = 1000;
+
+/// A world so small that an experiment in it is a few hundred events: what forking, arming, going back
+/// and classifying cost shows here, and is lost in the long experiments of `standard`.
+const SMALL: &str = r#"
+format = 1
+name = "small"
+about = "Two applications and little to do."
+schedule = "0x5ea1"
+steps-max = 6000
+boots-max = 1
+
+[machine]
+processors = 1
+frames = 384
+smep = true
+smap = false
+write-protect = true
+iommu = false
+self-map-slot = 493
+sysret-faults-in-kernel = true
+transfer-delay = 12
+clock-interval = 400
+pool-checks = true
+
+[[component]]
+name = "first"
+home = "application"
+actions = [
+    { do = "store", word = 0, value = "0x101" },
+    { do = "load", word = 0 },
+    { do = "load", word = 0 },
+    { do = "wait" },
+]
+
+[[component]]
+name = "second"
+home = "application"
+actions = [
+    { do = "store", word = 0, value = "0x201" },
+    { do = "load", word = 0 },
+    { do = "wait" },
+]
+"#;
+
+/// The fault whose experiments in the small world are measured: none that makes somebody spin until
+/// the step budget ends.
+const SMALL_FAULT: &str = "wild-write";
 
 /// Counts what a run consists of.
 #[derive(Default)]
@@ -67,14 +114,27 @@ fn standard() -> Scenario {
     Scenario::from_bytes(builtin.text.as_bytes()).expect("it is sound")
 }
 
+fn small() -> (Scenario, SeriesOptions) {
+    let scenario = Scenario::from_bytes(SMALL.as_bytes()).expect("it is sound");
+    let kinds = vec![SMALL_FAULT.to_owned()];
+    let options = SeriesOptions { experiments: 10 * EXPERIMENTS, seed: Seed(1), kinds, only: None };
+    (scenario, options)
+}
+
 /// One kind of work, a number of times, for callgrind. Prints the events in it.
 fn alone(what: &str, count: u32) {
     let registries = Registries::default();
     let scenario = standard();
     let mut events = 0;
-    if what == "forked" {
-        let options =
-            SeriesOptions { experiments: count, seed: Seed(1), kinds: Vec::new(), only: None };
+    if what == "forked" || what == "small" {
+        let (scenario, options) = match what {
+            "small" => small(),
+            _ => {
+                let (seed, kinds) = (Seed(1), Vec::new());
+                (scenario, SeriesOptions { experiments: 0, seed, kinds, only: None })
+            }
+        };
+        let options = SeriesOptions { experiments: count, ..options };
         let series = Series::new(&scenario, &options, &registries).expect("it builds");
         series
             .run(|trial, case| {
@@ -214,8 +274,30 @@ fn main() {
     row("experiments, forked before the strike", forked);
     row("events after the strikes", forked_events);
     row("the same as experiments of 200 events", normal);
+    let (mut brief, mut brief_cases, mut brief_events) = (Vec::new(), 0u64, 0u64);
+    for _ in 0..REPETITIONS {
+        (brief_cases, brief_events) = (0, 0);
+        let (scenario, options) = small();
+        let series = Series::new(&scenario, &options, &registries).expect("it builds");
+        let (time, ()) = timed(|| {
+            series
+                .run(|trial, case| {
+                    let before = case.outcome.activation.first.unwrap_or(0);
+                    brief_events += trial.judge.events().saturating_sub(before);
+                    brief_cases += 1;
+                    std::hint::black_box(case.outcome.class());
+                })
+                .expect("the faults are made");
+        });
+        brief.push(brief_cases as f64 / time.as_secs_f64());
+    }
+    row("experiments in a small world, forked", brief);
     println!(
-        "\n{cases} experiments; {} events each after the strike; an exception, bug check or reset in {crashes}",
+        "\nin the small world: {brief_cases} experiments ({SMALL_FAULT}), {} events each after the strike",
+        brief_events / brief_cases.max(1)
+    );
+    println!(
+        "{cases} experiments; {} events each after the strike; an exception, bug check or reset in {crashes}",
         after_fork / cases.max(1)
     );
     println!("caption: both kinds are classified; \"forked\" reuses the run up to the strike");

@@ -144,10 +144,13 @@ impl Series {
         let trial = &mut self.trial;
         trial.rewind();
         let mut turn = 0;
+        let mut fork = (trial.world.checkpoint(), trial.judge.checkpoint());
         for drawn in self.drawn {
             self.interrupt.check()?;
             begins(drawn.number);
-            if drawn.turn < turn {
+            // Experiments of one turn share what they start from.
+            let mut moved = drawn.turn < turn;
+            if moved {
                 trial.rewind();
                 turn = 0;
             }
@@ -155,13 +158,16 @@ impl Series {
                 trial.world.step(&mut trial.judge);
                 trial.watch.after_step(&trial.world, &mut trial.judge);
                 turn += 1;
+                moved = true;
                 if u64::from(turn) % GLANCE == 0 {
                     self.interrupt.check()?;
                 }
             }
             // What the golden prefix violates is the world's own.
             trial.watch.clear();
-            let fork = (trial.world.checkpoint(), trial.judge.checkpoint());
+            if moved {
+                fork = (trial.world.checkpoint(), trial.judge.checkpoint());
+            }
             let mut armed = trial.arm(0, &drawn.plan)?;
             armed.seen =
                 seen_before(&self.reached, &armed.trigger, trial.world.machine.points.reached);
