@@ -109,6 +109,16 @@ impl Breach {
     pub(crate) const fn is_final(&self) -> bool {
         matches!(self.check, Check::Stores | Check::Frames | Check::Totality)
     }
+
+    /// Whether the tables are then other than they should be, so that one bug would be told once more
+    /// for each of its consequences in later calls. Wrong answers and refusals leave them as they are.
+    pub(crate) fn spoils_tables(&self) -> bool {
+        match self.check {
+            Check::Translation | Check::Invalidation | Check::Marks => false,
+            Check::Request => !self.kind.contains("false refusal"),
+            _ => true,
+        }
+    }
 }
 
 /// The rule of an interface: what any user of a mapper relies on, whatever the architecture.

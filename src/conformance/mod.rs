@@ -37,6 +37,26 @@
 //! | [`margin`] | how many single faults from a breach, store by store? |
 //! | [`trace`] | does a recorded trace of page-table code hold? |
 //!
+//! How code of some shape plugs in:
+//!
+//! | your code | the adapter |
+//! |---|---|
+//! | reads and writes entries through an accessor or a callback | forwards it to [`Memory::load`] and [`Memory::store`]: every store is judged by itself |
+//! | reads pages, or bytes | [`Memory::read`] |
+//! | holds raw pointers, or an offset to all of memory | hands out [`Memory::pointer`] or [`Memory::offset`] |
+//! | has static hooks, or hooks that must be `Send` | asks for the memory with [`current`] inside them |
+//! | takes its tables from the global allocator | is a binary with a global allocator that serves them while your functions run |
+//! | returns what is to be invalidated | invalidates that before its method returns |
+//! | leaves invalidating to its user | does what the documentation asks of the user, or leaves out [`Capability::Invalidates`] |
+//! | knows regions only | maps a page as a region of its size |
+//! | acts on whatever page is there | asks for its size first and refuses with [`Refusal::OtherSize`] |
+//! | never unmaps, never frees | refuses with [`Refusal::Declined`], leaves out [`Capability::FreesOnDrop`] |
+//! | can't express some rights | declines them |
+//! | keeps entries that are not present | leaves out [`Capability::HiddenEntries`] |
+//! | tells of some rights and not of others | says so in [`Walker::tells_rights`] or [`Mapper::tells_rights`] |
+//! | keeps translations or tables it has read | drops them in [`Walker::invalidate`] |
+//! | may crash the process, or loop without touching memory | runs [`isolated`](Suite::isolated) |
+//!
 //! The suite draws sequences of calls near the places where implementations go wrong, runs each on a
 //! fresh instance, and judges every store, allocation, invalidation and answer against walkers by the
 //! book and a flat model of pages. What it finds is minimised, told with every entry decoded, and

@@ -108,6 +108,7 @@ const fn consequence(capability: Capability) -> &'static str {
         Capability::AllocationFailure => "failing allocations",
         Capability::HardwareMarks => "accessed and dirty flags set meanwhile",
         Capability::ForeignEntries => "entries that others wrote to",
+        Capability::HiddenEntries => "entries that others made invalid",
         Capability::AlteredTables => "flipped bits of tables",
         Capability::Abandonment => "abandoned operations",
         Capability::UpperHalf => "the upper half",

@@ -32,9 +32,12 @@ pub enum Capability {
     AllocationFailure,
     /// Other processors use its tables while it works, and set accessed and dirty flags.
     HardwareMarks,
-    /// Others write legal bits to entries of its tables: memory types, ignored bits, entries that
-    /// were made invalid and keep their other bits.
+    /// Others write legal bits to entries of its tables: memory types, ignored bits.
     ForeignEntries,
+    /// Others make entries invalid that keep their other bits, and it takes such a page for not mapped,
+    /// as the processor does. Code that documents such an entry as a page it still holds leaves this
+    /// out.
+    HiddenEntries,
     /// Any bit of its tables may be flipped; it must not crash, run forever or mistranslate.
     AlteredTables,
     /// An operation may end half-way, by a panic out of one of its hooks.
@@ -52,7 +55,7 @@ pub struct Capabilities(u32);
 
 impl Capabilities {
     /// Every capability.
-    pub const EVERY: [Capability; 15] = [
+    pub const EVERY: [Capability; 16] = [
         Capability::Protect,
         Capability::Query,
         Capability::Pages2M,
@@ -64,6 +67,7 @@ impl Capabilities {
         Capability::AllocationFailure,
         Capability::HardwareMarks,
         Capability::ForeignEntries,
+        Capability::HiddenEntries,
         Capability::AlteredTables,
         Capability::Abandonment,
         Capability::UpperHalf,

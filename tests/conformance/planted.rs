@@ -1,6 +1,10 @@
 //! Each planted bug is found, and nothing where there is none.
 
-use ringfence::conformance::{self, FaultKind, Report};
+use ringfence::base::{PhysAddr, VirtAddr};
+use ringfence::conformance::{
+    self, Capabilities, Capability, Check, FaultKind, Mapper, Mapping, Refusal, Report, Rights,
+};
+use ringfence::machine::paging::PageSize;
 
 use crate::bug::Bug;
 use crate::tables::Tables;
@@ -40,4 +44,67 @@ fn each_planted_bug_is_found_by_the_check_that_is_there_for_it() {
     }
 
     assert!(missed.is_empty(), "missed: {missed:?}");
+}
+
+/// The mapper of these tests, declaring no more than what it is asked for here.
+struct Declaring(Tables, Capabilities);
+
+impl Mapper for Declaring {
+    fn capabilities(&self) -> Capabilities {
+        self.1
+    }
+
+    fn root(&self) -> PhysAddr {
+        self.0.root()
+    }
+
+    fn map(
+        &mut self,
+        page: VirtAddr,
+        to: PhysAddr,
+        size: PageSize,
+        rights: Rights,
+    ) -> Result<(), Refusal> {
+        self.0.map(page, to, size, rights)
+    }
+
+    fn unmap(&mut self, page: VirtAddr, size: PageSize) -> Result<Option<PhysAddr>, Refusal> {
+        self.0.unmap(page, size)
+    }
+
+    fn query(&mut self, virt: VirtAddr) -> Result<Option<Mapping>, Refusal> {
+        self.0.query(virt)
+    }
+}
+
+fn run_declaring(capabilities: Capabilities) -> Report {
+    let bug = Some(Bug::TranslatesHiddenLeaf);
+    conformance::mapper(move |memory| Declaring(Tables::new(memory, bug), capabilities))
+        .cases(400)
+        .run()
+}
+
+#[test]
+fn entries_are_hidden_only_from_code_that_takes_them_for_not_mapped() {
+    let keeps = Capabilities::PLAIN.with(Capability::Query).with(Capability::ForeignEntries);
+
+    let keeping = run_declaring(keeps);
+    let taking = run_declaring(keeps.with(Capability::HiddenEntries));
+
+    assert!(keeping.findings().is_empty(), "\n{keeping}");
+    assert!(taking.has(Check::Translation), "\n{taking}");
+}
+
+#[test]
+fn what_follows_from_a_wrong_page_is_not_told_as_another_finding() {
+    let suite = conformance::mapper(|memory| Tables::new(memory, Some(Bug::ForgetsExecuteNever)));
+
+    let report = suite.cases(400).findings_max(40).run();
+
+    // Rights that are too wide are told by the calls that grant them, and not by calls after those.
+    for finding in report.findings() {
+        let is_told_by_its_call = [Check::Isolation, Check::Request].contains(&finding.check());
+        assert!(is_told_by_its_call && !finding.kind().contains("refusal"), "\n{finding}");
+    }
+    assert!(!report.findings().is_empty(), "\n{report}");
 }

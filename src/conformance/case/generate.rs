@@ -99,8 +99,10 @@ fn kinds(draw: &mut Draw<'_>, capabilities: Capabilities) -> Vec<Kind> {
     sometimes(draw, has(Capability::CleanUp), &[Kind::CleanUp]);
     let is_foreign = has(Capability::ForeignEntries);
     sometimes(draw, is_foreign || has(Capability::HardwareMarks), &[Kind::Mark]);
-    if is_foreign && draw.one_in(3) {
-        kinds.extend([Kind::Decorate, Kind::Hide]);
+    let is_hidden = has(Capability::HiddenEntries);
+    if (is_foreign || is_hidden) && draw.one_in(3) {
+        kinds.extend(is_foreign.then_some(Kind::Decorate));
+        kinds.extend(is_hidden.then_some(Kind::Hide));
     }
     if has(Capability::AlteredTables) && draw.one_in(4) {
         kinds.extend([Kind::Flip]);

@@ -79,6 +79,8 @@ struct Run<'a, M> {
     trip: Option<RoundTrip>,
     /// A known breach after which nothing can be proved.
     is_spoilt: bool,
+    /// A known breach left the tables other than they should be: what later calls show follows from it.
+    is_last_call: bool,
 }
 
 impl<M: Mapper> Setting<'_, M> {
@@ -123,6 +125,7 @@ impl<M: Mapper> Setting<'_, M> {
             has_hidden: false,
             trip: None,
             is_spoilt: false,
+            is_last_call: false,
         };
         run.scene.relaxed.uninvalidated = !capabilities.has(Capability::Invalidates);
         if self.format.has_barriers() && capabilities.has(Capability::Barriers) {
@@ -185,6 +188,7 @@ impl<M: Mapper> Run<'_, M> {
             }
             self.trial.calls += 1;
             let goes_on = self.call(&mut mapper, call);
+            self.is_spoilt |= self.is_last_call;
             if !goes_on {
                 break;
             }
@@ -211,6 +215,7 @@ impl<M: Mapper> Run<'_, M> {
         }
         if self.setting.known.contains(&breach.key()) {
             self.is_spoilt |= breach.is_final();
+            self.is_last_call |= breach.spoils_tables();
         } else {
             self.trial.breach = Some(breach);
         }
