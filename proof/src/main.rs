@@ -1,50 +1,123 @@
-//! Runs the conformance suite on the adapters that were built in and prints a row for each.
+//! Runs the conformance suite on one adapter that was built in.
+//!
+//!     ringfence-proof                       names the adapters
+//!     ringfence-proof ADAPTER               findings and digest, a line each, for `matrix`
+//!     ringfence-proof ADAPTER --tell        the report as the suite prints it
 //!
 //! `unsafe` is here only where an interface under test demands it.
 
-#[cfg(feature = "page_table_multiarch")]
-mod page_table_multiarch;
-#[cfg(feature = "x86_64")]
-mod x86_64;
+mod adapters;
 
-use ringfence::conformance::{Check, Report};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
-/// Cases for each adapter; `RINGFENCE_CASES` overrides it.
-const CASES: u64 = 3000;
+use ringfence::base::PhysAddr;
+use ringfence::conformance::format::Format;
+use ringfence::conformance::{self, Mapper, Memory, Report, Walker};
 
-fn main() {
-    let label = std::env::args().nth(1).unwrap_or_default();
-    let tells = std::env::args().any(|argument| argument == "--tell");
-    let runs: Vec<(&str, Report)> = vec![
-        #[cfg(feature = "x86_64")]
-        ("OffsetPageTable", x86_64::offset(CASES)),
-        #[cfg(feature = "x86_64")]
-        ("MappedPageTable", x86_64::mapped(CASES)),
-        #[cfg(feature = "page_table_multiarch")]
-        ("PageTable64", page_table_multiarch::run(CASES)),
-    ];
-    for (name, report) in runs {
-        row(&label, name, &report);
-        for finding in report.findings() {
-            println!("    {}: {}", finding.check(), finding.kind());
-        }
-        if tells {
-            println!("{report}");
-        }
+/// Cases of a mapper; `RINGFENCE_CASES` overrides it.
+const MAPPER_CASES: u64 = 1500;
+/// Cases of a mapper whose stores are trapped; `RINGFENCE_CASES` overrides it.
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+const TRAPPED_CASES: u64 = 100;
+/// Sets of tables of a walker; `RINGFENCE_CASES` overrides it.
+const WALKER_CASES: u64 = 4000;
+/// A case that makes no progress for so long is endless.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How every adapter is run: nothing here is particular to one, and no build uses all of it.
+pub(crate) struct Plan;
+
+#[allow(dead_code, reason = "an adapter uses one of them, and a row has few adapters")]
+impl Plan {
+    /// Runs code that maps.
+    pub(crate) fn mapper<M: Mapper, F: Fn(Memory) -> M>(
+        &self,
+        format: &'static dyn Format,
+        factory: F,
+    ) -> Report {
+        conformance::mapper(factory)
+            .format(format)
+            .cases(MAPPER_CASES)
+            .findings_max(40)
+            .on_finding(announce())
+            .run()
+    }
+
+    /// Runs code that maps and may end the process.
+    pub(crate) fn isolated<M: Mapper, F: Fn(Memory) -> M>(
+        &self,
+        format: &'static dyn Format,
+        factory: F,
+    ) -> Report {
+        conformance::mapper(factory)
+            .format(format)
+            .cases(MAPPER_CASES)
+            .findings_max(40)
+            .on_finding(announce())
+            .isolated(PATIENCE)
+            .run()
+    }
+
+    /// Runs code that holds raw pointers with each of its stores observed: slower, so fewer cases.
+    #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+    pub(crate) fn trapped<M: Mapper, F: Fn(Memory) -> M>(
+        &self,
+        format: &'static dyn Format,
+        factory: F,
+    ) -> Report {
+        conformance::mapper(factory)
+            .format(format)
+            .cases(TRAPPED_CASES)
+            .findings_max(40)
+            .on_finding(announce())
+            .trapping(conformance::Observed::Stores)
+            .run()
+    }
+
+    /// Runs code that only translates.
+    pub(crate) fn walker<W: Walker, F: Fn(Memory, PhysAddr) -> W>(
+        &self,
+        format: &'static dyn Format,
+        factory: F,
+    ) -> Report {
+        conformance::walker(factory).format(format).cases(WALKER_CASES).on_finding(announce()).run()
     }
 }
 
-/// A row of the matrix: how many kinds of findings each check has.
-fn row(label: &str, name: &str, report: &Report) {
-    let cells: Vec<String> = Check::ALL
-        .iter()
-        .map(|check| {
-            let found = report.findings().iter().filter(|finding| finding.check() == *check);
-            match found.count() {
-                0 => "  -".to_owned(),
-                count => format!("{count:>3}"),
-            }
-        })
-        .collect();
-    println!("{label:<28}{name:<17}{}  {}", cells.join(" "), report.digest());
+/// Prints a finding with the time it took, minimising included.
+fn announce() -> impl Fn(&conformance::Finding) {
+    let started = Instant::now();
+    move |finding| {
+        let cases = finding.seed().unwrap_or(0);
+        let time = started.elapsed().as_millis();
+        println!("finding\t{}\t{}\t{cases}\t{time}", finding.check(), finding.kind());
+    }
+}
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    let Some(wanted) = arguments.next() else {
+        for (name, _) in adapters::all() {
+            println!("{name}");
+        }
+        return ExitCode::SUCCESS;
+    };
+    let Some((_, run)) = adapters::all().into_iter().find(|(name, _)| *name == wanted) else {
+        eprintln!("no adapter {wanted:?} was built in; without arguments their names are printed");
+        return ExitCode::from(2);
+    };
+    let started = Instant::now();
+    let report = run(&Plan);
+    let time = started.elapsed().as_millis();
+    if arguments.next().as_deref() == Some("--tell") {
+        println!("{report}");
+    }
+    // A process that died in isolation is known only now.
+    for finding in report.findings().iter().filter(|finding| finding.kind() == "the process dies") {
+        let cases = finding.seed().unwrap_or(0);
+        println!("finding\t{}\t{}\t{cases}\t{time}", finding.check(), finding.kind());
+    }
+    println!("run\t{}\t{time}\t{}", report.cases(), report.digest());
+    ExitCode::SUCCESS
 }

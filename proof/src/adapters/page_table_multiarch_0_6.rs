@@ -1,19 +1,22 @@
 //! Adapter for the crate `page_table_multiarch`: `PageTable64` with its x86-64 entries.
 //!
 //! Its hooks are static functions. A region may be unmapped and protected only as it was mapped (its
-//! documentation: "unexpected behaviors may occur" otherwise); the adapter refuses the rest. It flushes only on targets without an operating system, so no
-//! invalidation is seen here and none is judged.
+//! documentation: "unexpected behaviors may occur" otherwise); the adapter refuses the rest. It flushes
+//! only on targets without an operating system, so no invalidation is seen here and none is judged.
 
-use memory_addr::{PhysAddr, VirtAddr};
-use page_table_entry::x86_64::X64PTE;
-use page_table_multiarch::{
+use memory_addr_0_4::{PhysAddr, VirtAddr};
+use page_table_entry_0_6::x86_64::X64PTE;
+use page_table_multiarch_0_6::{
     MappingFlags, PageSize, PageTable64, PagingError, PagingHandler, PagingMetaData,
 };
 use ringfence::base;
+use ringfence::conformance::format::X86_64;
 use ringfence::conformance::{
     self, Capabilities, Capability, Mapper, Mapping, Refusal, Report, Rights,
 };
 use ringfence::machine::paging;
+
+use crate::Plan;
 
 struct Meta;
 
@@ -58,12 +61,10 @@ impl PagingHandler for Handler {
 struct Adapter(PageTable64<Meta, X64PTE, Handler>, Vec<(u64, u64)>);
 
 /// `PageTable64`.
-pub(crate) fn run(cases: u64) -> Report {
-    conformance::mapper(|_| {
+pub(crate) fn run(plan: &Plan) -> Report {
+    plan.mapper(X86_64::FOUR_LEVELS, |_| {
         Adapter(PageTable64::try_new().expect("a frame for the root"), Vec::new())
     })
-    .cases(cases)
-    .run()
 }
 
 fn flags(rights: Rights) -> MappingFlags {

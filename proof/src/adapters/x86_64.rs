@@ -2,22 +2,30 @@
 //!
 //! Their user has to invalidate what `MapperFlush` names, and to keep tables that `clean_up` frees
 //! until everything is invalidated: the adapter does both. Parents get all rights, as a user that
-//! changes rights later has to ask for.
+//! changes rights later has to ask for. It has no ranges of its own: the adapter goes through
+//! `Page::range`, as its user does. Adding to a page is documented to panic where that leaves the address
+//! space; such a range is refused.
+
+use std::panic::catch_unwind;
 
 use ringfence::base;
+use ringfence::conformance::format::X86_64;
 use ringfence::conformance::{
-    self, Capabilities, Capability, Mapper as Subject, Mapping, Memory, Refusal, Report, Rights,
+    Capabilities, Capability, Mapper as Subject, Mapping, Memory, Refusal, Report, Rights,
 };
 use ringfence::machine::paging;
 use x86_64::structures::paging::mapper::{
     CleanUp, FlagUpdateError, MapToError, MappedFrame, MapperFlush, PageTableFrameMapping,
     Translate, TranslateResult, UnmapError,
 };
+use x86_64::structures::paging::page::PageRange;
 use x86_64::structures::paging::{
     FrameAllocator, FrameDeallocator, MappedPageTable, Mapper, OffsetPageTable, Page, PageSize,
     PageTable, PageTableFlags, PhysFrame, Size1GiB, Size2MiB, Size4KiB,
 };
 use x86_64::{PhysAddr, VirtAddr};
+
+use crate::Plan;
 
 struct Frames(Memory);
 
@@ -61,30 +69,32 @@ fn root(memory: &Memory) -> (base::PhysAddr, &'static mut PageTable) {
 }
 
 /// `OffsetPageTable`.
-pub(crate) fn offset(cases: u64) -> Report {
-    conformance::mapper(|memory| {
-        let (at, level_4) = root(&memory);
-        let offset = VirtAddr::new(memory.offset());
-        // SAFETY: all memory is mapped at this offset.
-        let tables = unsafe { OffsetPageTable::new(level_4, offset) };
-        Adapter { memory, root: at, tables }
-    })
-    .cases(cases)
-    .findings_max(40)
-    .run()
+pub(crate) fn offset(plan: &Plan) -> Report {
+    plan.mapper(X86_64::FOUR_LEVELS, at_offset)
+}
+
+/// `OffsetPageTable`, store by store.
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+pub(crate) fn trapped(plan: &Plan) -> Report {
+    plan.trapped(X86_64::FOUR_LEVELS, at_offset)
+}
+
+fn at_offset(memory: Memory) -> Adapter<OffsetPageTable<'static>> {
+    let (at, level_4) = root(&memory);
+    let offset = VirtAddr::new(memory.offset());
+    // SAFETY: all memory is mapped at this offset.
+    let tables = unsafe { OffsetPageTable::new(level_4, offset) };
+    Adapter { memory, root: at, tables }
 }
 
 /// `MappedPageTable`.
-pub(crate) fn mapped(cases: u64) -> Report {
-    conformance::mapper(|memory| {
+pub(crate) fn mapped(plan: &Plan) -> Report {
+    plan.mapper(X86_64::FOUR_LEVELS, |memory| {
         let (at, level_4) = root(&memory);
         // SAFETY: the mapping gives the frames' bytes.
         let tables = unsafe { MappedPageTable::new(level_4, Pointers(memory.clone())) };
         Adapter { memory, root: at, tables }
     })
-    .cases(cases)
-    .findings_max(40)
-    .run()
 }
 
 fn flags(rights: Rights) -> PageTableFlags {
@@ -173,13 +183,24 @@ impl<T> Adapter<T> {
     }
 }
 
+/// The pages of a range, as the crate counts them.
+fn pages(first: base::VirtAddr, bytes: u64) -> Result<PageRange, Refusal> {
+    let first = page::<Size4KiB>(first);
+    let end = catch_unwind(|| first + bytes / Size4KiB::SIZE)
+        .map_err(|_| Refusal::Declined("documented panic: the end leaves the address space"))?;
+    Ok(Page::range(first, end))
+}
+
+fn start(page: Page) -> base::VirtAddr {
+    base::VirtAddr(page.start_address().as_u64())
+}
+
 impl<T> Subject for Adapter<T>
 where
     T: Mapper<Size4KiB> + Mapper<Size2MiB> + Mapper<Size1GiB> + Translate + CleanUp,
 {
     fn capabilities(&self) -> Capabilities {
         Capabilities::all()
-            .without(Capability::Ranges)
             .without(Capability::FreesOnDrop)
             .without(Capability::HardwareMarks)
             .without(Capability::Abandonment)
@@ -249,6 +270,34 @@ where
             }
             TranslateResult::NotMapped | TranslateResult::InvalidFrameAddress(_) => None,
         })
+    }
+
+    fn map_range(
+        &mut self,
+        first: base::VirtAddr,
+        to: base::PhysAddr,
+        bytes: u64,
+        rights: Rights,
+    ) -> Result<(), Refusal> {
+        let mut next = to;
+        for page in pages(first, bytes)? {
+            self.map::<Size4KiB>(start(page), next, rights)?;
+            next = next.plus(Size4KiB::SIZE);
+        }
+        Ok(())
+    }
+
+    fn unmap_range(&mut self, first: base::VirtAddr, bytes: u64) -> Result<(), Refusal> {
+        pages(first, bytes)?.try_for_each(|page| self.unmap::<Size4KiB>(start(page)).map(|_| ()))
+    }
+
+    fn protect_range(
+        &mut self,
+        first: base::VirtAddr,
+        bytes: u64,
+        rights: Rights,
+    ) -> Result<(), Refusal> {
+        pages(first, bytes)?.try_for_each(|page| self.protect::<Size4KiB>(start(page), rights))
     }
 
     fn clean_up(&mut self) -> Result<(), Refusal> {
