@@ -37,6 +37,8 @@ pub(crate) struct Trial {
     pub(crate) story: Story,
     flat: Flat,
     refused: u32,
+    /// It ended at a known breach, before its last call: there is nothing to compare with.
+    is_cut: bool,
 }
 
 /// What was seen, for the report.
@@ -99,11 +101,12 @@ impl<M: Mapper> Setting<'_, M> {
     pub(crate) fn run(&self, case: &Case, capabilities: Capabilities) -> Trial {
         let mut trial = self.run_once(case, capabilities);
         if trial.breach.is_none()
+            && !trial.is_cut
             && trial.refused == 0
             && let Some(singles) = equivalence::in_singles(case)
         {
             let other = self.run_once(&singles, capabilities);
-            if other.breach.is_none() && other.refused == 0 {
+            if other.breach.is_none() && !other.is_cut && other.refused == 0 {
                 let breach = equivalence::differs(&trial.flat, &other.flat);
                 trial.breach = breach.filter(|breach| !self.known.contains(&breach.key()));
             }
@@ -137,6 +140,7 @@ impl<M: Mapper> Setting<'_, M> {
         let mut trial = run.trial;
         trial.digest = run.hash.digest();
         trial.flat = run.scene.flat;
+        trial.is_cut = run.is_spoilt;
         if let Some(fault) = case.fault
             && let Some(count) = trial.tally.strikes.get_mut(fault.kind as usize)
         {
