@@ -508,3 +508,33 @@ fn a_full_disk_is_named() {
         assert!(stderr(&output).contains("can't write to standard output"), "{}", stderr(&output));
     }
 }
+
+#[test]
+fn margins_are_compared_and_a_smaller_one_ends_with_1_a_malformed_file_with_2() {
+    let print = |lost: u32| {
+        format!(
+            "ringfence margins 1\nformat x86-64, 4 levels\ncase 1\ncall 1 unmap 4 KiB page 0x4000\n\
+             after 0 margin 1 lost-invalidation {lost} abandoned-store 0 concurrent-walk 0 flipped-bit 7\n"
+        )
+    };
+    let one = file("margin-one.txt", print(1).as_bytes());
+    let two = file("margin-two.txt", print(2).as_bytes());
+    let bad = file("margin-bad.txt", print(1).replace("margin 1", "margin 2").as_bytes());
+    let compare = |before: &PathBuf, after: &PathBuf| {
+        let paths = [before, after].map(|path| path.to_str().expect("a path in UTF-8"));
+        ringfence(&["margin", "compare", paths[0], paths[1]])
+    };
+
+    let same = compare(&one, &one);
+    let worse = compare(&one, &two);
+    let better = compare(&two, &one);
+    let malformed = compare(&one, &bad);
+
+    assert_eq!(
+        [&same, &worse, &better, &malformed].map(code),
+        [Some(0), Some(1), Some(0), Some(2)]
+    );
+    assert!(stdout(&worse).contains("lost-invalidation 1 -> 2"), "{}", stdout(&worse));
+    let told = stderr(&malformed);
+    assert!(told.contains("margin-bad.txt:5:16") && told.contains("expected: 1"), "{told}");
+}

@@ -53,6 +53,9 @@ pub(crate) enum Command {
     /// Flips each byte of the kernel once and prints which of them anybody looks at.
     #[command(after_help = examples::LIVE_BYTES)]
     LiveBytes(LiveBytesArguments),
+    /// Compares how many single faults stood between page-table code and a breach, before and after.
+    #[command(after_help = examples::MARGIN)]
+    Margin(MarginArguments),
     /// Reports what the page tables of a real machine allow, and what each flipped bit would.
     Audit(Box<AuditArguments>),
     /// Judges recorded traces of page-table code, store by store.
@@ -193,6 +196,27 @@ pub(crate) struct LiveBytesArguments {
     /// One JSON object a line instead of a table.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// Options of `margin`.
+#[derive(Args, Debug)]
+pub(crate) struct MarginArguments {
+    /// What to do with prints of margins.
+    #[command(subcommand)]
+    pub(crate) command: MarginCommand,
+}
+
+/// What can be done with prints of margins.
+#[derive(Subcommand, Debug)]
+pub(crate) enum MarginCommand {
+    /// Says which calls changed between two prints, and whether any margin got smaller.
+    #[command(after_help = examples::MARGIN)]
+    Compare {
+        /// What `Suite::margins` printed before.
+        before: std::path::PathBuf,
+        /// What it prints now.
+        after: std::path::PathBuf,
+    },
 }
 
 /// Reads a number that is not 0.

@@ -13,6 +13,7 @@ Examples:
   ringfence translate --expect cases.csv         recorded translation cases against this machine
   ringfence audit tables.bin.zst --flip          a machine's page tables, and each flipped bit
   ringfence check trace.txt                      a recorded trace of page-table code, store by store
+  ringfence margin compare before.txt after.txt  page-table code, before and after a commit
 
 Exit codes:
   0    everything held
@@ -81,6 +82,18 @@ Examples:
 Exit codes:
   0  listed
   2  a mistake in the arguments";
+
+/// Of `margin` and `margin compare`.
+pub(super) const MARGIN: &str = "\
+Examples:
+  ringfence margin compare before.txt after.txt    two prints of one suite, from two commits
+
+A print comes from a test: println!(\"{}\", ringfence::conformance::mapper(MyTables::new).margins()).
+
+Exit codes:
+  0  no margin got smaller
+  1  a margin got smaller: fewer faults suffice for a breach, or more single ones do
+  2  a mistake in the arguments, or a file that is no such print, with line and column";
 
 /// Of `live-bytes`.
 pub(super) const LIVE_BYTES: &str = "\

@@ -13,6 +13,7 @@ mod explain;
 mod list;
 mod live_bytes;
 mod load;
+mod margin;
 mod progress;
 mod replay;
 mod run;
@@ -107,6 +108,7 @@ fn carry_out(arguments: Arguments, out: &mut impl Write) -> Result<Ended, Failur
         Some(Command::Translate(arguments)) => translate::translate(&arguments, out),
         Some(Command::Audit(arguments)) => audit::audit(&arguments, out),
         Some(Command::Check(arguments)) => check::check(&arguments, out),
+        Some(Command::Margin(arguments)) => margin::margin(&arguments, out),
     }
 }
 

@@ -4,6 +4,7 @@
 mod aarch64;
 mod bug;
 mod entrances;
+mod margins;
 mod planted;
 mod pointers;
 mod tables;

@@ -9,6 +9,9 @@ use crate::tables::Tables;
 /// Enough for any call of these cases, and few enough for those that never return: each is a signal.
 const ACCESSES_MAX: u32 = 20_000;
 
+/// Cases for each bug; `RINGFENCE_CASES` tries more.
+const CASES: u64 = 15;
+
 fn accessed(bug: Option<Bug>, cases: u64) -> Report {
     let suite = conformance::mapper(move |memory: Memory| Tables::new(memory, bug));
     suite.cases(cases).accesses_max(ACCESSES_MAX).run()
@@ -41,14 +44,14 @@ fn each_planted_bug_has_the_same_findings_trapped_as_by_the_accessor() {
         if *bug == Bug::WritesPlainly {
             continue; // a matter of the compiler, below
         }
-        let trapped = trapped(Some(*bug), 25, Observed::Accesses);
+        let trapped = trapped(Some(*bug), CASES, Observed::Accesses);
 
-        assert_eq!(told(&trapped), told(&accessed(Some(*bug), 25)), "{bug:?}");
+        assert_eq!(told(&trapped), told(&accessed(Some(*bug), CASES)), "{bug:?}");
         found += trapped.findings().len();
     }
 
     println!("{found} findings, equal");
-    assert!(found > 20, "{found} findings");
+    assert!(found > 15, "{found} findings");
 }
 
 #[test]

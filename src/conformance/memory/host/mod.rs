@@ -46,7 +46,7 @@ mod trap;
 #[cfg(feature = "store-trap")]
 mod window;
 
-use core::cell::Cell;
+use core::cell::{Cell, RefCell};
 
 use self::active::Active;
 use self::context::Context;
@@ -83,7 +83,8 @@ pub(crate) struct Hosting {
 
 /// What a memory needs to host code.
 pub(super) struct Host {
-    handlers: Handlers,
+    /// `None` when nothing runs here any more.
+    handlers: RefCell<Option<Handlers>>,
     #[cfg(feature = "store-trap")]
     pub(super) trap: Option<Trap>,
     #[cfg(feature = "privileged-shim")]
@@ -113,7 +114,7 @@ impl Host {
             is_wanted |= privileged.is_some();
         }
         is_wanted.then(|| Self {
-            handlers: Handlers::install(),
+            handlers: RefCell::new(Some(Handlers::install())),
             #[cfg(feature = "store-trap")]
             trap,
             #[cfg(feature = "privileged-shim")]
@@ -144,7 +145,9 @@ impl Memory {
     /// Calls the code under test; what ends it is caught.
     pub(crate) fn attempt<T>(&self, call: impl FnOnce() -> T) -> Result<T, Stop> {
         let Some(host) = &self.0.host else { return caught(call) };
-        host.handlers.assert_in_force();
+        if let Some(handlers) = &*host.handlers.borrow() {
+            handlers.assert_in_force();
+        }
         let result = {
             let _stack = AlternateStack::set();
             let _active = Active::set(self);
@@ -167,8 +170,15 @@ impl Memory {
         self.0.host.as_ref().is_some_and(|host| host.is_given_up.get())
     }
 
-    #[cfg(not(feature = "store-trap"))]
-    pub(crate) const fn retire(&self) {}
+    /// Lets go of what code held that was given up.
+    pub(crate) fn retire(&self) {
+        let Some(host) = self.0.host.as_ref().filter(|host| host.is_given_up.get()) else { return };
+        host.handlers.take();
+        #[cfg(feature = "store-trap")]
+        if let Some(trap) = &host.trap {
+            trap.window.close();
+        }
+    }
 
     #[cfg(not(feature = "store-trap"))]
     pub(super) const fn trapped_reach(&self) -> Option<u64> {

@@ -96,13 +96,6 @@ impl Memory {
         self.trap().map(|trap| trap.window.pointer(physical))
     }
 
-    /// Lets go of what code held that was given up.
-    pub(crate) fn retire(&self) {
-        if let Some(trap) = self.trap().filter(|_| self.is_given_up()) {
-            trap.window.close();
-        }
-    }
-
     /// A signal: `false` when it is no access of the code's.
     pub(super) fn trapped(&self, raised: &Raised, context: &mut Context<'_>) -> bool {
         let Some(trap) = self.trap() else { return false };

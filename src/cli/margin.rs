@@ -1,0 +1,59 @@
+//! `ringfence margin compare`: did page-table code come nearer to a breach?
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+
+use crate::conformance::margin::{Comparison, Margins};
+
+use super::arguments::{MarginArguments, MarginCommand};
+use super::{Ended, Failure};
+
+/// Compares two prints.
+pub(super) fn margin(arguments: &MarginArguments, out: &mut impl Write) -> Result<Ended, Failure> {
+    let MarginCommand::Compare { before, after } = &arguments.command;
+    let (old, new) = (read(before)?, read(after)?);
+    if old.format != new.format {
+        return Err(Failure::mistake(
+            format!(
+                "{} is of {:?}, {} of {:?}",
+                before.display(),
+                old.format,
+                after.display(),
+                new.format
+            ),
+            "compare prints of one table format",
+        ));
+    }
+    let comparison = Comparison::of(&old, &new);
+    if comparison.compared == 0 {
+        return Err(Failure::mistake(
+            format!("no call is in both {} and {}", before.display(), after.display()),
+            "print both with the same seed, number of cases and declared capabilities",
+        ));
+    }
+    writeln!(out, "{comparison}")?;
+    Ok(if comparison.is_smaller() { Ended::Violated } else { Ended::Held })
+}
+
+fn read(path: &Path) -> Result<Margins, Failure> {
+    let name = path.display();
+    let text = fs::read_to_string(path).map_err(|error| {
+        Failure::mistake(
+            format!("can't read {name}: {error}"),
+            "give a file that holds what `Suite::margins` printed",
+        )
+    })?;
+    Margins::parse(&text).map_err(|error| {
+        let line = text.lines().nth(error.line - 1).unwrap_or("");
+        let (number, column) = (error.line, error.column);
+        let blank = " ".repeat(number.to_string().len());
+        let before = " ".repeat(column - 1);
+        Failure::Mistake(format!(
+            "error: not a print of margins\n{blank}--> {name}:{number}:{column}\n{blank} |\n{number} | {line}\n\
+             {blank} | {before}^\n{blank} = expected: {}\n{blank} = help: print it anew with \
+             `Suite::margins`, and only that into the file",
+            error.expected
+        ))
+    })
+}
