@@ -38,7 +38,8 @@ impl Kernel {
 
     fn entry(&self, table: u64, level: u32, page: VirtAddr) -> *mut u64 {
         let index = page.0 >> (12 + 9 * (level - 1)) & 511;
-        core::ptr::with_exposed_provenance_mut((self.offset + table + 8 * index) as usize)
+        let address = self.offset.wrapping_add(table + 8 * index);
+        core::ptr::with_exposed_provenance_mut(usize::try_from(address).expect("64 bits"))
     }
 
     fn forget(&self, page: VirtAddr) {

@@ -44,7 +44,8 @@ impl Words for Raw {
 
     fn store_in_halves(&self, at: PhysAddr, value: u64) {
         let halves = self.pointer(at).cast::<u32>();
-        let [low, high] = [value, value >> 32].map(|half| (half & 0xffff_ffff) as u32);
+        let halves_of = [value & 0xffff_ffff, value >> 32];
+        let [low, high] = halves_of.map(|half| u32::try_from(half).expect("32 bits"));
         unsafe {
             halves.write_volatile(low);
             halves.add(1).write_volatile(high);

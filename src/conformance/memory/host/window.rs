@@ -7,6 +7,7 @@
 //! Unsafe because of the mappings.
 
 #![allow(unsafe_code, reason = "pages are mapped twice, with other rights")]
+#![allow(clippy::cast_possible_truncation, reason = "only where an address has 64 bits")]
 
 use core::cell::Cell;
 use core::slice;
