@@ -31,7 +31,7 @@ pub(super) fn all(scene: &Scene, books: &Books<'_>) -> Flips {
         }
         let ways: Vec<&TableUse> =
             scene.listing.tables.iter().filter(|way| way.frame == table.frame).collect();
-        for index in 0..512 {
+        for index in 0..scene.format.entries(table.level) {
             let at = table.frame.start().plus(8 * index);
             let old = scene.word(at);
             for bit in 0..64 {

@@ -51,6 +51,9 @@ impl<M: Mapper> Instance<M> {
         Memory::number(root.frame())?;
         let mut scene = Scene::new(setting.format);
         scene.relaxed.uninvalidated = !capabilities.has(Capability::Invalidates);
+        if setting.format.has_barriers() && capabilities.has(Capability::Barriers) {
+            scene.heed_barriers();
+        }
         scene.root = root;
         memory.set_root(root);
         memory.compare_all();
