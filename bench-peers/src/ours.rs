@@ -41,7 +41,7 @@ pub(crate) fn all(tables: Tables) -> Vec<Box<dyn Subject>> {
     let memory = Words(tables.words());
     let (controls, walker) = (controls(), walker());
     vec![
-        single("ours: walk, full answer", FullWalk { memory, controls }),
+        single("ours: walk", FullWalk { memory, controls }),
         single("ours: Walker", OneByOne { memory, walker }),
         many("ours: Walker, 32 together", Together { memory, walker }),
         single("ours: upper levels, 1,024", UpperLevels::<1024>::new(memory)),

@@ -24,9 +24,9 @@ pub(crate) fn all(tables: Tables) -> Vec<Box<dyn Subject>> {
     };
     let translations = Translations { changing: Changing::new(tables, PTE), cached: Cached::new() };
     vec![
-        single("ours: upper levels, PTE stores", upper_levels(PTE)),
-        single("ours: upper levels, PDE stores", upper_levels(PDE)),
-        single("ours: Tlb, 4,096, PTE stores", translations),
+        single("ours: upper, PTE stores", upper_levels(PTE)),
+        single("ours: upper, PDE stores", upper_levels(PDE)),
+        single("ours: Tlb, PTE stores", translations),
     ]
 }
 

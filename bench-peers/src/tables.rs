@@ -26,13 +26,14 @@ impl Workload {
     pub(crate) const ALL: [Self; 5] =
         [Self::Near, Self::Contiguous, Self::Spread, Self::Far, Self::Large];
 
+    /// The head of its column.
     pub(crate) const fn title(self) -> &'static str {
         match self {
-            Self::Near => "64 in a row",
-            Self::Contiguous => "64k in a row",
-            Self::Spread => "64k in 16 GiB",
-            Self::Far => "1M in 64 GiB",
-            Self::Large => "4k of 2 MiB",
+            Self::Near => "64",
+            Self::Contiguous => "64k",
+            Self::Spread => "64k any",
+            Self::Far => "1M any",
+            Self::Large => "2 MiB",
         }
     }
 
@@ -82,15 +83,12 @@ const ENTRY: u64 = 0x67;
 const LARGE: u64 = 0x80;
 /// The first linear address; 512 GiB from there on have one PML4 entry.
 const BASE: u64 = 0x5a80_0000_0000;
-/// Frames before the root: physical address 0 means "none" to some, and the others are for those who
-/// want a root of their own.
-const ROOT_FRAME: usize = 4;
+/// Physical address 0 means "none" to some.
+const ROOT_FRAME: usize = 1;
 
 impl Tables {
     /// The physical address of the root.
     pub(crate) const ROOT: u64 = (ROOT_FRAME as u64) << 12;
-    /// A frame that nobody walks.
-    pub(crate) const SPARE: u64 = 2 << 12;
 
     pub(crate) fn new(workload: Workload) -> Self {
         let mut draw = Seed(7).stream("pages", 0);

@@ -86,7 +86,7 @@ pub(crate) fn translate_phys(tables: Tables) -> Box<dyn Subject> {
     let root = PhysAddr::from_usize(Tables::ROOT as usize);
     // SAFETY: the root and all tables below it are in the frames, alive for good; nobody changes them.
     let view = unsafe { PageTableRef::<Meta, Frames>::from_paddr(root, frames) };
-    single("page-table-generic translate_phys", View(view))
+    single("page-table-generic translate", View(view))
 }
 
 struct View(PageTableRef<Meta, Frames>);

@@ -7,7 +7,7 @@ use page_table_entry::x86_64::X64PTE;
 use page_table_multiarch::{PageTable64, PagingHandler, PagingMetaData};
 
 use crate::subject::{NOWHERE, Subject, Translate, single};
-use crate::tables::Tables;
+use crate::tables::{Frame, Tables};
 
 struct Meta;
 
@@ -24,11 +24,17 @@ impl PagingMetaData for Meta {
 /// atomic, which would be loaded at each level.
 static mut BASE: usize = 0;
 
+/// Where its root lies: an own frame, which it writes zeros to when it is made. The tables below are
+/// everybody's.
+static mut ROOT: usize = 0;
+
 struct Handler;
 
 impl PagingHandler for Handler {
     fn alloc_frames(_: usize, _: usize) -> Option<PhysAddr> {
-        Some(PhysAddr::from(Tables::SPARE as usize))
+        // SAFETY: there is one thread.
+        let (base, root) = unsafe { (BASE, ROOT) };
+        Some(PhysAddr::from(root.wrapping_sub(base)))
     }
 
     fn dealloc_frames(_: PhysAddr, _: usize) {}
@@ -36,18 +42,21 @@ impl PagingHandler for Handler {
     #[inline(always)]
     fn phys_to_virt(at: PhysAddr) -> VirtAddr {
         // SAFETY: there is one thread.
-        VirtAddr::from(unsafe { BASE } + at.as_usize())
+        VirtAddr::from(unsafe { BASE }.wrapping_add(at.as_usize()))
     }
 }
 
 pub(crate) fn query(tables: Tables) -> Box<dyn Subject> {
-    let frames = tables.frames.to_vec().leak();
+    let root: *mut Frame = Box::leak(Box::new(Frame([0; 512])));
     // SAFETY: there is one thread.
-    unsafe { BASE = frames.as_mut_ptr().addr() };
-    // It makes its root itself, of zeros, in the frame it is given.
+    unsafe {
+        BASE = tables.base().expose_provenance();
+        ROOT = root.expose_provenance();
+    }
     let made = PageTable64::<Meta, X64PTE, Handler>::try_new().expect("there is a frame");
     let made = ManuallyDrop::new(made);
-    frames[Tables::SPARE as usize / 4096] = frames[Tables::ROOT as usize / 4096].clone();
+    // SAFETY: a frame of ours, alive for good, and not in use now.
+    unsafe { root.write(tables.frames[Tables::ROOT as usize / 4096].clone()) };
     single("page_table_multiarch query", Query(made))
 }
 

@@ -17,22 +17,20 @@ unsafe impl PageTableFrameMapping for At {
     }
 }
 
-/// Tables of its own, because it wants to be able to change them.
-fn owned(tables: Tables) -> (*mut u8, &'static mut PageTable) {
-    let base: *mut u8 = tables.frames.to_vec().leak().as_mut_ptr().cast();
-    let root = base.wrapping_add(Tables::ROOT as usize).cast();
-    // SAFETY: a frame of the copy just made, aligned, alive for good, and nobody else changes it.
-    (base, unsafe { &mut *root })
+/// A root of its own, because it wants to be able to change it; the tables below are everybody's.
+fn root(tables: Tables) -> &'static mut PageTable {
+    const { assert!(align_of::<Frame>() == align_of::<PageTable>()) };
+    let root = Box::leak(Box::new(tables.frames[Tables::ROOT as usize / 4096].clone()));
+    // SAFETY: both are 512 words, equally aligned; alive for good, and nobody else has it.
+    unsafe { &mut *std::ptr::from_mut(root).cast() }
 }
 
 pub(crate) fn all(tables: Tables) -> Vec<Box<dyn Subject>> {
-    const { assert!(align_of::<Frame>() == align_of::<PageTable>()) };
-    let (base, root) = owned(tables);
-    // SAFETY: all of physical memory lies at this offset.
-    let offset = unsafe { OffsetPageTable::new(root, VirtAddr::from_ptr(base)) };
-    let (base, root) = owned(tables);
-    // SAFETY: the mapping gives the frames' bytes.
-    let mapped = unsafe { MappedPageTable::new(root, At(base)) };
+    let base = tables.base().cast_mut();
+    // SAFETY: all of physical memory lies at this offset, and it is only read.
+    let offset = unsafe { OffsetPageTable::new(root(tables), VirtAddr::from_ptr(base)) };
+    // SAFETY: the mapping gives the frames' bytes, and they are only read.
+    let mapped = unsafe { MappedPageTable::new(root(tables), At(base)) };
     vec![
         single("x86_64 OffsetPageTable", Mapper(offset)),
         single("x86_64 MappedPageTable", Mapper(mapped)),
