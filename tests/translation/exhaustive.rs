@@ -103,7 +103,7 @@ fn rights_over_five_levels_are_judged_by_the_book_for_every_access_in_every_mode
                 let controls = Controls { cr3: ROOT, flags, ..Controls::default() };
                 let mut bits = bits;
                 // A shadow stack is dirty; without CET that counts for nothing.
-                bits[leaf] = bits[leaf] & !Entry::D | u64::from(mode >> 5) * Entry::D;
+                bits[leaf] = bits[leaf] & !Entry::D | (u64::from(mode >> 5) * Entry::D);
                 if mode & 32 == 0 && mode & 16 == 0 {
                     continue;
                 }

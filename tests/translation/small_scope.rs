@@ -167,7 +167,7 @@ fn shadow_stacks_and_implicit_accesses_are_judged_by_the_book() {
             let rights = pattern >> (2 * (level - 1));
             *entry |= (rights & 1) * Entry::RW + (rights >> 1 & 1) * Entry::US;
         }
-        bits[1] = bits[1] & !Entry::D | (pattern >> 8) * Entry::D;
+        bits[1] = bits[1] & !Entry::D | ((pattern >> 8) * Entry::D);
         for mode in 0..1 << 6 {
             let flags = ControlFlags::from_bits(mode & 7)
                 | if mode & 8 != 0 { ControlFlags::CET } else { ControlFlags::NONE };

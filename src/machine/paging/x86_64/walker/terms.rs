@@ -32,7 +32,7 @@ impl Regime {
         let space = controls.root().raw()
             | if five_levels { FIVE_LEVELS } else { 0 }
             | if controls.flags.has(ControlFlags::NXE) { EXECUTE_DISABLE } else { 0 }
-            | controls.vendor as u64 * VENDOR
+            | (controls.vendor as u64 * VENDOR)
             | (controls.physical_bits() as u64) << WIDTH_SHIFT;
         Self {
             space,
