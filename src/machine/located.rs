@@ -13,7 +13,7 @@ use super::paging::TableMemory;
 use super::paging::x86_64::{self, Controls};
 
 /// Answers that are remembered.
-const ANSWERS: usize = 32;
+const ANSWERS: usize = 64;
 
 /// Entries that are read for one answer at most: levels of tables.
 const READS: usize = 5;
@@ -54,7 +54,7 @@ impl Answer {
     }
 }
 
-/// Answers, each in the place that its page chooses.
+/// Answers, each in the place that its page and its root choose.
 pub(super) struct Located {
     answers: RefCell<[Option<Answer>; ANSWERS]>,
 }
@@ -86,8 +86,10 @@ impl TableMemory for Read<'_> {
 }
 
 #[allow(clippy::cast_possible_truncation, reason = "a remainder")]
-const fn place_of(page: Page) -> usize {
-    (page.0.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 59) as usize % ANSWERS
+const fn place_of(page: Page, controls: &Controls) -> usize {
+    // Processes have different things in the same pages.
+    let key = page.0 ^ controls.cr3.rotate_left(20);
+    (key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 58) as usize % ANSWERS
 }
 
 impl Located {
@@ -100,7 +102,7 @@ impl Located {
     ) -> Option<PhysAddr> {
         let page = virt.page();
         let mut answers = self.answers.borrow_mut();
-        let answer = &mut answers[place_of(page)];
+        let answer = &mut answers[place_of(page, controls)];
         let known = answer.as_ref().filter(|known| known.holds(memory, controls, page));
         let to = match known {
             Some(known) => known.to,

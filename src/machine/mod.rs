@@ -43,7 +43,7 @@ use flaws::Flaws;
 use iommu::Iommu;
 use located::Located;
 use memory::{FRAME_WORDS, Memory};
-use paging::x86_64::Controls;
+use paging::x86_64::{Controls, Entry};
 use table_frames::TableFrames;
 use tlb::{Grants, Invalidation, MayHold, RootLoad, Tlb};
 
@@ -201,6 +201,9 @@ impl Machine {
 
     #[cold]
     fn table_written(&mut self, at: PhysAddr, old: u64, new: u64) {
+        if (old | new) & Entry::P == 0 {
+            return;
+        }
         self.tables.entry_written(&self.memory, at, new);
         for state in &mut self.processors {
             state.may_hold.table_store(&self.memory, &state.controls, at, old, new);
