@@ -5,7 +5,7 @@ use crate::conformance::stop::{Stop, caught};
 
 /// How the code under test is run: there is one way.
 #[derive(Clone, Copy, Default, Debug)]
-pub(crate) struct Hosting;
+pub(crate) struct Hosting {}
 
 /// There is none.
 pub(super) enum Host {}

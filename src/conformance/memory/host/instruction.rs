@@ -1,6 +1,8 @@
 //! The instruction that a signal interrupted.
 
-use iced_x86::{Code, Decoder, DecoderOptions, Instruction, Mnemonic, OpKind, Register};
+#[cfg(feature = "store-trap")]
+use iced_x86::{Code, Mnemonic, OpKind};
+use iced_x86::{Decoder, DecoderOptions, Instruction, Register};
 
 use super::context::Context;
 

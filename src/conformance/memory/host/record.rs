@@ -4,9 +4,11 @@
 //! Where an accessor would end the operation, a handler can't: what the operation stores from then on is
 //! void, and it ends at its next hook or when it returns.
 
+#[cfg(feature = "privileged-shim")]
+use super::super::Invalidation;
+use super::super::Memory;
 #[cfg(feature = "store-trap")]
-use super::super::StoreKind;
-use super::super::{Event, Invalidation, Memory};
+use super::super::{Event, StoreKind};
 #[cfg(feature = "store-trap")]
 use super::instruction::Reads;
 #[cfg(feature = "store-trap")]

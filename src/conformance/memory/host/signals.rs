@@ -37,6 +37,7 @@ pub(super) struct Raised {
 /// `si_code` of a signal that the kernel itself raised, without an address: general protection.
 const SI_KERNEL: c_int = 0x80;
 /// `si_code` of a single step.
+#[cfg(feature = "store-trap")]
 const TRAP_TRACE: c_int = 2;
 
 impl Raised {
