@@ -46,8 +46,9 @@ pub(crate) fn all(tables: Tables) -> Vec<Box<dyn Subject>> {
         many("ours: Walker, 32 together", Together { memory, walker }),
         single("ours: upper levels, 1,024", UpperLevels::<1024>::new(memory)),
         single("ours: upper levels, 32,768", UpperLevels::<32768>::new(memory)),
-        single("ours: Tlb, 64", Translations::<64>::new(memory)),
-        single("ours: Tlb, 4,096", Translations::<4096>::new(memory)),
+        single("ours: Tlb, 64", Translations::<64, 12>::new(memory)),
+        single("ours: Tlb, 4,096", Translations::<4096, 12>::new(memory)),
+        single("ours: Tlb, 4,096 of 2 MiB", Translations::<4096, 21>::new(memory)),
     ]
 }
 
@@ -119,20 +120,20 @@ impl<const REGIONS: usize> Translate for UpperLevels<REGIONS> {
 }
 
 /// Translations are remembered; a miss walks the tables.
-pub(crate) struct Translations<const ENTRIES: usize> {
+pub(crate) struct Translations<const ENTRIES: usize, const SHIFT: u32> {
     memory: Words<'static>,
-    pub(crate) cached: Cached<ENTRIES>,
+    pub(crate) cached: Cached<ENTRIES, SHIFT>,
 }
 
 /// What does not depend on whose memory it is.
-pub(crate) struct Cached<const ENTRIES: usize> {
+pub(crate) struct Cached<const ENTRIES: usize, const SHIFT: u32> {
     controls: Controls,
     walker: Walker,
     granted: u16,
-    pub(crate) tlb: Box<DirectMapped<ENTRIES>>,
+    pub(crate) tlb: Box<DirectMapped<ENTRIES, SHIFT>>,
 }
 
-impl<const ENTRIES: usize> Cached<ENTRIES> {
+impl<const ENTRIES: usize, const SHIFT: u32> Cached<ENTRIES, SHIFT> {
     pub(crate) fn new() -> Self {
         let controls = controls();
         let granted = Grants::new(&controls).of(Access::Read, Ring::User, false);
@@ -155,13 +156,13 @@ impl<const ENTRIES: usize> Cached<ENTRIES> {
     }
 }
 
-impl<const ENTRIES: usize> Translations<ENTRIES> {
+impl<const ENTRIES: usize, const SHIFT: u32> Translations<ENTRIES, SHIFT> {
     fn new(memory: Words<'static>) -> Self {
         Self { memory, cached: Cached::new() }
     }
 }
 
-impl<const ENTRIES: usize> Translate for Translations<ENTRIES> {
+impl<const ENTRIES: usize, const SHIFT: u32> Translate for Translations<ENTRIES, SHIFT> {
     #[inline(always)]
     fn translate(&mut self, virt: u64) -> u64 {
         self.cached.translate(&self.memory, VirtAddr(virt))

@@ -97,7 +97,7 @@ impl Translate for UpperLevels {
 /// After a store the page is invalidated, as INVLPG does.
 struct Translations {
     changing: Changing,
-    cached: Cached<4096>,
+    cached: Cached<4096, 12>,
 }
 
 impl Translate for Translations {

@@ -32,14 +32,15 @@ pub enum Invalidation {
         /// The current PCID.
         pcid: u64,
     },
-    /// INVPCID type 1, and MOV to CR3: everything of that PCID except global translations.
+    /// INVPCID type 1, MOV to CR3, and MOV to CR4 that sets SMEP: everything of that PCID except global
+    /// translations.
     Pcid {
         /// The PCID named by the instruction, or loaded.
         pcid: u64,
     },
     /// INVPCID type 3: everything except global translations.
     AllExceptGlobal,
-    /// INVPCID type 2, and MOV to CR4 that changes PGE, PCIDE or clears SMEP: everything.
+    /// INVPCID type 2, and MOV to CR4 that changes PGE or clears PCIDE: everything.
     All,
 }
 
@@ -72,6 +73,22 @@ impl Invalidation {
         match load {
             RootLoad::Keep if after.flags.has(ControlFlags::PCIDE) => None,
             _ => Some(Self::Pcid { pcid: after.pcid() }),
+        }
+    }
+
+    /// MOV to CR4 that takes the processor from the controls `before` to those `after`. What setting SMEP
+    /// does to global translations the manual leaves open, so they need not be forgotten.
+    #[must_use]
+    pub const fn control_load(before: &Controls, after: &Controls) -> Option<Self> {
+        let (was, is) = (before.flags, after.flags);
+        let changes_global = was.has(ControlFlags::PGE) != is.has(ControlFlags::PGE);
+        let clears_identifiers = was.has(ControlFlags::PCIDE) && !is.has(ControlFlags::PCIDE);
+        if changes_global || clears_identifiers {
+            Some(Self::All)
+        } else if !was.has(ControlFlags::SMEP) && is.has(ControlFlags::SMEP) {
+            Some(Self::Pcid { pcid: before.pcid() })
+        } else {
+            None
         }
     }
 
@@ -199,5 +216,31 @@ mod tests {
         assert_eq!(Invalidation::root_load(&with, RootLoad::Keep), None);
         assert_eq!(Invalidation::root_load(&without, RootLoad::Flush), flushed(0));
         assert_eq!(Invalidation::root_load(&without, RootLoad::Keep), flushed(0));
+    }
+
+    #[test]
+    fn a_load_of_cr4_forgets_what_the_manual_lists() {
+        const RELEVANT: [ControlFlags; 3] =
+            [ControlFlags::PGE, ControlFlags::PCIDE, ControlFlags::SMEP];
+        let of = |bits: usize| {
+            let chosen = RELEVANT.into_iter().enumerate().filter(|(bit, _)| bits >> bit & 1 == 1);
+            let flags = chosen.fold(ControlFlags::WP, |all, (_, flag)| all | flag);
+            Controls { cr3: 0x1007, flags, ..Controls::default() }
+        };
+        for before in 0..8 {
+            for after in 0..8 {
+                let invalidation = Invalidation::control_load(&of(before), &of(after));
+
+                // Bit 0 is PGE, 1 is PCIDE, 2 is SMEP.
+                let pcid = if before & 2 == 0 { 0 } else { 7 };
+                let expected = match before ^ after {
+                    change if change & 1 != 0 => Some(Invalidation::All),
+                    change if change & before & 2 != 0 => Some(Invalidation::All),
+                    change if change & after & 4 != 0 => Some(Invalidation::Pcid { pcid }),
+                    _ => None,
+                };
+                assert_eq!(invalidation, expected, "{before:03b} to {after:03b}");
+            }
+        }
     }
 }

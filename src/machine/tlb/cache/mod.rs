@@ -1,9 +1,9 @@
 //! Which translation does a processor use now?
 //!
-//! A direct-mapped cache of translations of 4 KiB, 64 in a world. A large page is kept in pieces of 4 KiB, as
-//! the Intel SDM, volume 3A, "Details of TLB Use" allows; what must be dropped together is dropped
-//! together. There is no cache of upper-level entries here: a miss reads all levels, which is legal
-//! too. What a processor *could* do beyond that is [`MayHold`](super::MayHold).
+//! A direct-mapped cache of translations, of 64 in a world. A page larger than its translations is kept
+//! in pieces, as the Intel SDM, volume 3A, "Details of TLB Use" allows; what must be dropped together is
+//! dropped together. There is no cache of upper-level entries here: a miss reads all levels, which is
+//! legal too. What a processor *could* do beyond that is [`MayHold`](super::MayHold).
 
 use super::invalidation::Invalidation;
 use crate::base::{Access, Page, PhysAddr, TraceHash, VirtAddr};
@@ -30,30 +30,44 @@ pub type Tlb = DirectMapped<64>;
 
 /// The translations one processor uses without asking the tables: a power of two of them, 16 bytes
 /// each. Plain data: a copy is a checkpoint.
+///
+/// Each is of 2^`SHIFT` bytes, 12 or 21: a larger page is kept in pieces, a smaller one not at all. A
+/// processor has such caches side by side, because 2 MiB in pieces of 4 KiB fill any.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct DirectMapped<const ENTRIES: usize> {
+pub struct DirectMapped<const ENTRIES: usize, const SHIFT: u32 = 12> {
     entries: [[u64; 2]; ENTRIES],
     /// Whether a piece of a large page may be among them: only then are there entries to drop for
     /// an address that is not their own.
     has_pieces: bool,
 }
 
-impl<const ENTRIES: usize> Default for DirectMapped<ENTRIES> {
+impl<const ENTRIES: usize, const SHIFT: u32> Default for DirectMapped<ENTRIES, SHIFT> {
     fn default() -> Self {
         const { assert!(ENTRIES.is_power_of_two(), "a slot is cut from a product") };
+        const { assert!(SHIFT == 12 || SHIFT == 21, "a page size of which there are larger ones") };
         Self { entries: [[0; 2]; ENTRIES], has_pieces: false }
     }
 }
 
 #[allow(clippy::cast_possible_truncation, reason = "as many bits as there are entries")]
 #[inline(always)]
-const fn slot<const ENTRIES: usize>(page: Page) -> usize {
+const fn slot<const ENTRIES: usize, const SHIFT: u32>(virt: VirtAddr) -> usize {
     // Images, data and stacks lie at round distances: without mixing they would share few slots.
-    let mixed = page.0.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(ENTRIES.trailing_zeros());
+    let mixed =
+        (virt.0 >> SHIFT).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(ENTRIES.trailing_zeros());
     mixed as usize % ENTRIES
 }
 
-impl<const ENTRIES: usize> DirectMapped<ENTRIES> {
+impl<const ENTRIES: usize, const SHIFT: u32> DirectMapped<ENTRIES, SHIFT> {
+    /// The bits of an address within one translation.
+    const OFFSET: u64 = (1 << SHIFT) - 1;
+
+    /// What one translation covers.
+    const PIECE: PageSize = if SHIFT == 12 { PageSize::Kib4 } else { PageSize::Mib2 };
+
+    /// The frame's address in a value: what lies between is zero.
+    const FRAME: u64 = FRAME & !Self::OFFSET;
+
     /// The physical address that is remembered for the request, if what is remembered permits it.
     ///
     /// `None` also for missing rights, and for a write through a leaf not yet dirty: the caller
@@ -63,9 +77,9 @@ impl<const ENTRIES: usize> DirectMapped<ENTRIES> {
     #[inline(always)]
     pub fn lookup(&self, controls: &Controls, request: &Request) -> Option<PhysAddr> {
         let virt = request.virt;
-        let [tag, value] = self.entries[slot::<ENTRIES>(virt.page())];
+        let [tag, value] = self.entries[slot::<ENTRIES, SHIFT>(virt)];
         // Bits of the tag that differ. A global translation serves every PCID.
-        let difference = tag ^ (virt.0 & !PCID | controls.pcid());
+        let difference = tag ^ (virt.0 & !Self::OFFSET | controls.pcid());
         let counts = if value & GLOBAL != 0 { !PCID } else { u64::MAX };
         if value & VALID == 0 || difference & counts != 0 {
             return None;
@@ -75,7 +89,7 @@ impl<const ENTRIES: usize> DirectMapped<ENTRIES> {
         }
         match refusal(controls, request, rights(value), key(value)) {
             Some(_) => None,
-            None => Some(PhysAddr::truncated(value & FRAME | virt.offset())),
+            None => Some(PhysAddr::truncated(value & Self::FRAME | virt.0 & Self::OFFSET)),
         }
     }
 
@@ -84,37 +98,40 @@ impl<const ENTRIES: usize> DirectMapped<ENTRIES> {
     #[must_use]
     #[inline(always)]
     pub fn hit(&self, virt: VirtAddr, granted: u16, writes: bool) -> Option<PhysAddr> {
-        let [tag, value] = self.entries[slot::<ENTRIES>(virt.page())];
+        let [tag, value] = self.entries[slot::<ENTRIES, SHIFT>(virt)];
         let needed = if writes { VALID | DIRTY } else { VALID };
-        let is_hit = tag == virt.0 & !PCID
+        let is_hit = tag == virt.0 & !Self::OFFSET
             && value & needed == needed
             && granted >> (value >> RIGHTS_SHIFT & 15) & 1 == 1;
-        is_hit.then(|| PhysAddr::truncated(value & FRAME | virt.offset()))
+        is_hit.then(|| PhysAddr::truncated(value & Self::FRAME | virt.0 & Self::OFFSET))
     }
 
     /// Remembers what a walk for the request found.
     #[inline]
     pub fn fill(&mut self, controls: &Controls, request: &Request, walk: &Walk) {
-        let page = request.virt.page();
+        if walk.size < Self::PIECE {
+            return;
+        }
         let mut value = VALID
             | u64::from(walk.rights.bits()) << RIGHTS_SHIFT
             | u64::from(walk.key) << KEY_SHIFT
             | (walk.size as u64) << SIZE_SHIFT
-            | walk.address.raw() & FRAME;
+            | walk.address.raw() & Self::FRAME;
         if walk.leaf_is_dirty {
             value |= DIRTY;
         }
         if walk.global {
             value |= GLOBAL;
         }
-        self.has_pieces |= walk.size != PageSize::Kib4;
-        self.entries[slot::<ENTRIES>(page)] = [page.start().0 | controls.pcid(), value];
+        self.put(controls, request.virt, walk.size, value);
     }
 
     /// Remembers what a [`Walker`](crate::machine::paging::x86_64::Walker) found for `virt`.
     #[inline]
     pub fn keep(&mut self, controls: &Controls, virt: VirtAddr, reach: &Reach) {
-        let page = virt.page();
+        if reach.size < Self::PIECE {
+            return;
+        }
         let address = reach.page.plus(virt.0 & (reach.size.bytes() - 1));
         let of = |is: bool, bit: u64| if is { bit } else { 0 };
         let value = VALID
@@ -123,15 +140,21 @@ impl<const ENTRIES: usize> DirectMapped<ENTRIES> {
             | of(reach.is_global(controls), GLOBAL)
             | u64::from(reach.leaf.key()) << KEY_SHIFT
             | (reach.size as u64) << SIZE_SHIFT
-            | address.raw() & FRAME;
-        self.has_pieces |= reach.size != PageSize::Kib4;
-        self.entries[slot::<ENTRIES>(page)] = [page.start().0 | controls.pcid(), value];
+            | address.raw() & Self::FRAME;
+        self.put(controls, virt, reach.size, value);
+    }
+
+    #[inline(always)]
+    fn put(&mut self, controls: &Controls, virt: VirtAddr, size: PageSize, value: u64) {
+        self.has_pieces |= size != Self::PIECE;
+        let tag = virt.0 & !Self::OFFSET | controls.pcid();
+        self.entries[slot::<ENTRIES, SHIFT>(virt)] = [tag, value];
     }
 
     /// Forgets what must be forgotten.
     pub fn invalidate(&mut self, invalidation: Invalidation) {
         let one = match invalidation.virt() {
-            Some(virt) if !self.has_pieces => Some(slot::<ENTRIES>(virt.page())),
+            Some(virt) if !self.has_pieces => Some(slot::<ENTRIES, SHIFT>(virt)),
             _ => None,
         };
         let concerned = match one {

@@ -144,6 +144,29 @@ fn an_address_on_a_large_page_drops_every_piece_of_it() {
 }
 
 #[test]
+fn a_cache_of_large_pages_keeps_each_whole_and_no_small_one() {
+    let controls = controls(ControlFlags::NONE);
+    let large = Uniform { pde: 0x20_0000 | TABLE | Entry::PS, pte: 0 };
+    let read = user(Access::Read);
+    let mut tlb = DirectMapped::<16, 21>::default();
+    let far_end = VirtAddr(PAGE.0 | 0x1f_ffff);
+
+    let small = walk(&memory(TABLE), &controls, &read).expect("mapped and permitted");
+    tlb.fill(&controls, &read, &small);
+    assert_eq!(tlb.lookup(&controls, &read), None);
+
+    let found = walk(&large, &controls, &read).expect("mapped and permitted");
+    tlb.fill(&controls, &read, &found);
+    let far = Request { virt: far_end, ..read };
+    assert_eq!(tlb.lookup(&controls, &far), PhysAddr::new(0x3f_ffff));
+    let granted = Grants::new(&controls).of(Access::Read, Ring::User, false);
+    assert_eq!(tlb.hit(far_end, granted, false), PhysAddr::new(0x3f_ffff));
+
+    tlb.invalidate(Invalidation::page(&controls, VirtAddr(PAGE.0 ^ 0x1f_0000)));
+    assert_eq!(tlb.lookup(&controls, &far), None);
+}
+
+#[test]
 fn the_hash_follows_what_is_remembered() {
     let digest = |tlb: &Tlb| {
         let mut hash = TraceHash::default();

@@ -28,6 +28,9 @@ const SPACES: usize = 8;
 /// Times that everything can be forgotten before the memory of it must be wiped.
 const EPOCHS: u64 = 1 << 12;
 
+/// Regions that come to a taken place until one of them gets it.
+const PATIENCE: u32 = 8;
+
 // A tag: the linear address in the bits above what is covered; the epoch in bits 14:3, the space in
 // 2:0. A value: a table's address in bits 51:12, or a large leaf's in 51:3; and beside it:
 const DENIED: u64 = Entry::RW | Entry::US | Entry::XD;
@@ -53,6 +56,8 @@ pub struct PagingStructureCache<const REGIONS: usize = 1024> {
     /// … and what its tags end in.
     context: u64,
     epoch: u64,
+    /// Regions that came to a taken place.
+    displaced: u32,
 }
 
 impl<const REGIONS: usize> Default for PagingStructureCache<REGIONS> {
@@ -80,6 +85,7 @@ impl<const REGIONS: usize> PagingStructureCache<REGIONS> {
             space: u64::MAX,
             context: 0,
             epoch: 1,
+            displaced: 0,
         }
     }
 
@@ -216,8 +222,10 @@ impl<const REGIONS: usize> PagingStructureCache<REGIONS> {
         let entry = memory.entry(at);
         match walker.descend(directory, entry) {
             Descent::Table(below) => {
-                self.watched.insert(at, self.epoch);
-                self.keep_region(virt, below.table & Entry::ADDRESS | below.denied & DENIED);
+                if self.takes_turn(virt) {
+                    self.watched.insert(at, self.epoch);
+                    self.keep_region(virt, below.table & Entry::ADDRESS | below.denied & DENIED);
+                }
                 let entry = memory.entry(entry_at(below.table, virt, PT));
                 walker.finish(below.denied, entry, PageSize::Kib4)
             }
@@ -227,6 +235,19 @@ impl<const REGIONS: usize> PagingStructureCache<REGIONS> {
             }
             Descent::Ends => None,
         }
+    }
+
+    /// Whether a region gets its place, which another may have. Where more regions are in use than
+    /// there are places, keeping each of them for a moment would cost more than it saves: one in
+    /// [`PATIENCE`] that come to a taken place gets it.
+    #[inline(always)]
+    fn takes_turn(&mut self, virt: VirtAddr) -> bool {
+        let [tag, _] = self.regions[place::<REGIONS>(virt, PageSize::Mib2)];
+        if tag & (PageSize::Mib2.bytes() - 1) != self.context {
+            return true;
+        }
+        self.displaced = self.displaced.wrapping_add(1);
+        self.displaced.is_multiple_of(PATIENCE)
     }
 
     fn find_directory(

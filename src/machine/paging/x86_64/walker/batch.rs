@@ -44,24 +44,28 @@ impl Walker {
         let nothing = Underway { virt: VirtAddr(0), above: Above { table: 0, denied: 0 } };
         let mut walks = [nothing; TOGETHER];
         // Bit n: walk n goes on.
-        let mut live = 0;
-        for (number, (&virt, found)) in virts.iter().zip(found.iter_mut()).enumerate() {
+        let mut live: u32 = 0;
+        let mut len = 0;
+        for (number, ((&virt, found), walk)) in
+            virts.iter().zip(&mut *found).zip(&mut walks).enumerate()
+        {
             *found = None;
-            if let (Some(root), Some(walk)) = (self.root(virt), walks.get_mut(number)) {
+            if let Some(root) = self.root(virt) {
                 *walk = Underway { virt, above: root };
                 live |= 1 << number;
             }
+            len = number + 1;
         }
+        let walks = walks.get_mut(..len).unwrap_or_default();
         if self.regime.has_five_levels() {
-            self.advance_upper(memory, &mut walks, &mut live, PML5);
+            self.advance_upper(memory, walks, &mut live, PML5);
         }
-        self.advance_upper(memory, &mut walks, &mut live, PML4);
-        self.advance(memory, &mut walks, &mut live, PDPT, PageSize::Gib1, found);
-        self.advance(memory, &mut walks, &mut live, PD, PageSize::Mib2, found);
-        for number in numbers(live) {
-            let walk = &walks[number];
-            let entry = memory.entry(entry_at(walk.above.table, walk.virt, PT));
-            if let Some(found) = found.get_mut(number) {
+        self.advance_upper(memory, walks, &mut live, PML4);
+        self.advance(memory, walks, &mut live, PDPT, PageSize::Gib1, found);
+        self.advance(memory, walks, &mut live, PD, PageSize::Mib2, found);
+        for (number, (walk, found)) in walks.iter().zip(found).enumerate() {
+            if live >> number & 1 != 0 {
+                let entry = memory.entry(entry_at(walk.above.table, walk.virt, PT));
                 *found = self.arrive(walk, entry, PageSize::Kib4);
             }
         }
@@ -71,12 +75,14 @@ impl Walker {
     fn advance_upper(
         &self,
         memory: &impl TableMemory,
-        walks: &mut [Underway; TOGETHER],
+        walks: &mut [Underway],
         live: &mut u32,
         shift: u32,
     ) {
-        for number in numbers(*live) {
-            let walk = &mut walks[number];
+        for (number, walk) in walks.iter_mut().enumerate() {
+            if *live >> number & 1 == 0 {
+                continue;
+            }
             match self.below_upper(memory, walk.above, walk.virt, shift) {
                 Some(below) => walk.above = below,
                 None => *live &= !(1 << number),
@@ -88,22 +94,22 @@ impl Walker {
     fn advance(
         &self,
         memory: &impl TableMemory,
-        walks: &mut [Underway; TOGETHER],
+        walks: &mut [Underway],
         live: &mut u32,
         shift: u32,
         size: PageSize,
         found: &mut [Option<PhysAddr>],
     ) {
-        for number in numbers(*live) {
-            let walk = &mut walks[number];
+        for (number, (walk, found)) in walks.iter_mut().zip(found).enumerate() {
+            if *live >> number & 1 == 0 {
+                continue;
+            }
             let entry = memory.entry(entry_at(walk.above.table, walk.virt, shift));
             match self.descend(walk.above, entry) {
                 Descent::Table(below) => walk.above = below,
                 Descent::Large => {
                     *live &= !(1 << number);
-                    if let Some(found) = found.get_mut(number) {
-                        *found = self.arrive(walk, entry, size);
-                    }
+                    *found = self.arrive(walk, entry, size);
                 }
                 Descent::Ends => *live &= !(1 << number),
             }
@@ -115,16 +121,4 @@ impl Walker {
         let reach = self.finish(walk.above.denied, leaf, size)?;
         Some(address_in(&reach, walk.virt))
     }
-}
-
-/// The numbers of the bits that are set, each below [`TOGETHER`].
-#[inline(always)]
-fn numbers(set: u32) -> impl Iterator<Item = usize> {
-    let mut rest = set;
-    core::iter::from_fn(move || {
-        let number = rest.trailing_zeros() as usize % TOGETHER;
-        let is_some = rest != 0;
-        rest &= rest.wrapping_sub(1);
-        is_some.then_some(number)
-    })
 }
