@@ -2,6 +2,7 @@
 
 use ringfence::base::Access;
 use ringfence::campaign::Trial;
+use ringfence::campaign::experiment::{CONTAINED, SURVIVES};
 use ringfence::injection::PointKind;
 use ringfence::kernel::layout::address;
 use ringfence::kernel::status;
@@ -124,8 +125,33 @@ fn where_a_crash_leaves_something_behind_somebody_notices() {
             struck(&mut trial, fault("crash", "editor", PointKind::Step, 6, "how = 'abort'"));
 
         assert_eq!(sees_the_same(&trial, "shell"), !is_noticed);
-        let alarm = outcome.guarantees.iter().any(|name| name == "a-crash-is-contained");
-        assert_eq!(alarm, is_noticed, "{:?}", outcome.guarantees);
+        // The one is told by the books, the other by what the shell saw.
+        for guarantee in ["a-crash-is-contained", CONTAINED] {
+            let alarm = outcome.guarantees.iter().any(|name| name == guarantee);
+            assert_eq!(alarm, is_noticed, "{guarantee}: {:?}", outcome.guarantees);
+        }
+    }
+}
+
+#[test]
+fn where_output_buffers_are_not_probed_an_application_stops_the_system() {
+    for (weakness, stops) in [(None, false), (Some("no-probe"), true)] {
+        let mut scenario = neighbours();
+        scenario.configuration.weaknesses = weakness.map(str::to_owned).into_iter().collect();
+        let mut trial = trial(&scenario);
+        let (mut strikes, mut alarms) = (0, 0);
+
+        for nth in 1..=reached(&trial, "editor", PointKind::ModeSwitch) {
+            let nowhere = "value = '0xffff900000000000'";
+            let argument = "kernel-address-as-argument";
+            let plan = fault(argument, "editor", PointKind::ModeSwitch, nth, nowhere);
+            let outcome = trial.run(&[plan]).expect("a fault that can be made");
+            strikes += outcome.activation.strikes;
+            alarms += u32::from(outcome.guarantees.iter().any(|name| name == SURVIVES));
+        }
+
+        assert!(strikes > 0, "no call has a buffer");
+        assert_eq!(alarms > 0, stops);
     }
 }
 
