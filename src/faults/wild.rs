@@ -25,7 +25,9 @@ const REGISTERS: [usize; 15] = [0, 1, 2, 3, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 1
 
 /// Checks what each operator needs.
 pub(super) fn check(parameters: &Parameters) -> Result<Operator, String> {
-    let operator = parameters.operator.unwrap_or(Operator::Offset);
+    // Who names a place means it, and a near miss is the commonest otherwise.
+    let usual = if parameters.target.is_some() { Operator::Target } else { Operator::Offset };
+    let operator = parameters.operator.unwrap_or(usual);
     parameters.bit_or(0)?;
     match operator {
         Operator::Target if parameters.target.is_none() => {

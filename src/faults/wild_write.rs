@@ -84,6 +84,8 @@ mod tests {
         assert_eq!(leads_to("operator = 'uniform'\nvalue = '0x3'", &mut scene), Some(0x20_0018));
         let target = "operator = 'target'\ntarget = 'kernel/ready-queue'";
         assert_eq!(leads_to(target, &mut scene), Some(DATA + 0x400));
+        // Said without the operator it is the same, and not a near miss of the store's own place.
+        assert_eq!(leads_to("target = 'kernel/ready-queue'", &mut scene), Some(DATA + 0x400));
     }
 
     #[test]
