@@ -17,6 +17,7 @@ use ringfence::kernel::loader::Dispatch;
 use ringfence::kernel::request::IO_COMPLETE_REQUEST;
 use ringfence::kernel::status;
 use ringfence::machine::{Flow, Routine, routine};
+use ringfence::outcome::{Availability, Integrity};
 use ringfence::scenario::{Scenario, library};
 use ringfence::world::{Action, Component, Configuration, DriverDefinition, Drivers, Home};
 
@@ -303,4 +304,26 @@ fn what_becomes_of_the_scenarios_built_in() {
         }
     }
     insta::assert_snapshot!("outcomes-built-in", text);
+}
+
+#[test]
+fn the_scenario_in_the_readme_strikes_and_somebody_else_is_blamed() {
+    let readme = include_str!("../README.md");
+    let from = readme.find("format = 1").expect("a scenario");
+    let text = readme[from..].split("```").next().expect("its end");
+    let scenario = Scenario::from_bytes(text.as_bytes()).expect("it is sound");
+
+    let outcome = Trial::new(&scenario, &Registries::default())
+        .expect("it builds")
+        .run(&scenario.plan)
+        .expect("its fault can be made");
+
+    assert_eq!((outcome.activation.strikes, outcome.integrity), (1, Integrity::Consumed));
+    assert!(
+        matches!(outcome.availability, Availability::BugCheck { code: 0x3b, .. }),
+        "{outcome:?}"
+    );
+    let detection = outcome.detection.expect("the bug check");
+    assert_eq!((detection.blamed.as_str(), detection.did.as_str()), ("kernel", "nic"));
+    assert_eq!(detection.steps, 1537);
 }
