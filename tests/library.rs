@@ -47,6 +47,7 @@ const INVERTED: Kind = Kind {
     source: "this test",
     build: |_, _| Ok(Box::new(Inverted)),
     draw: |_, _, _| Parameters::default(),
+    every: |_, _| vec![Parameters::default()],
 };
 
 routine! {

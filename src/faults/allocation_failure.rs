@@ -8,7 +8,7 @@
 //!
 //! Injection point: `allocate`.
 
-use super::common::{fault, nothing};
+use super::common::{fault, nothing, once};
 use super::{Family, Kind};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
@@ -23,6 +23,7 @@ pub(super) const KIND: Kind = Kind {
     source: "Microsoft, \"Driver Verifier: Low Resources Simulation\"; Linux, \"Fault injection capabilities infrastructure\" (failslab)",
     build: |_, _| fault(&KIND, |_, _| Some(Verdict::Skip)),
     draw: nothing,
+    every: once,
 };
 
 #[cfg(test)]

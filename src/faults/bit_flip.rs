@@ -8,7 +8,7 @@
 //!
 //! Injection point: `step`.
 
-use super::common::{bit, change_physical, fault};
+use super::common::{bit, change_physical, each_bit_of, fault};
 use super::{Family, Kind, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
@@ -36,6 +36,7 @@ pub(super) const KIND: Kind = Kind {
         bit: Some(bit(stream)),
         ..Parameters::default()
     },
+    every: |_, directory| each_bit_of(directory.targets()),
 };
 
 #[cfg(test)]

@@ -1,9 +1,11 @@
 //! What the files of faults share.
 
+use core::ops::RangeInclusive;
+
 use super::{Kind, Parameters};
 use crate::base::{Stream, VirtAddr};
 use crate::injection::{Fault, Operation, PointRecord, Scene, Verdict};
-use crate::world::directory::Directory;
+use crate::world::directory::{Directory, Target};
 
 struct Struck<F> {
     kind: &'static Kind,
@@ -42,6 +44,29 @@ pub(super) fn nothing(_: &mut Stream, _: &PointRecord, _: &Directory) -> Paramet
 /// A bit, each as likely.
 pub(super) fn any_bit(stream: &mut Stream, _: &PointRecord, _: &Directory) -> Parameters {
     Parameters { bit: Some(bit(stream)), ..Parameters::default() }
+}
+
+/// No parameter: there is one way only.
+pub(super) fn once(_: &PointRecord, _: &Directory) -> Vec<Parameters> {
+    vec![Parameters::default()]
+}
+
+/// Each bit of a word.
+pub(super) fn every_bit() -> Vec<Parameters> {
+    (0..64).map(|bit| Parameters { bit: Some(bit), ..Parameters::default() }).collect()
+}
+
+/// Each bit of each of these places.
+pub(super) fn each_bit_of(targets: Vec<Target>) -> Vec<Parameters> {
+    let with = |target: Target| {
+        every_bit().into_iter().map(move |bit| Parameters { target: Some(target.clone()), ..bit })
+    };
+    targets.into_iter().flat_map(with).collect()
+}
+
+/// Each of these numbers of something.
+pub(super) fn indices(numbers: RangeInclusive<u16>) -> Vec<Parameters> {
+    numbers.map(|index| Parameters { index: Some(index), ..Parameters::default() }).collect()
 }
 
 /// A bit number.

@@ -8,7 +8,7 @@
 //!
 //! Injection point: `step`.
 
-use super::common::{bit, change, fault};
+use super::common::{bit, change, every_bit, fault};
 use super::{Family, Kind, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
@@ -34,6 +34,7 @@ pub(super) const KIND: Kind = Kind {
         let bit = if stream.word() & 1 == 0 { bit(stream) } else { bit(stream) % 8 };
         Parameters { bit: Some(bit), ..Parameters::default() }
     },
+    every: |_, _| every_bit(),
 };
 
 #[cfg(test)]

@@ -8,11 +8,11 @@
 //!
 //! Injection point: `step`.
 
-use super::common::{bit, change_physical, fault};
+use super::common::{bit, change_physical, each_bit_of, fault};
 use super::{Family, Kind, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 use crate::kernel::service::COUNT;
-use crate::world::directory::{Part, Target};
+use crate::world::directory::{Directory, Part, Target};
 
 /// A pointer to code that the kernel calls through is overwritten.
 pub(super) const KIND: Kind = Kind {
@@ -35,19 +35,6 @@ pub(super) const KIND: Kind = Kind {
         })
     },
     draw: |stream, _, directory| {
-        let is_code = |target: &Target| {
-            let Target::Named { part, .. } = target else { return false };
-            use Part as P;
-            matches!(
-                part,
-                P::ServiceTable
-                    | P::InterruptGate
-                    | P::ReadDispatch
-                    | P::WriteDispatch
-                    | P::ControlDispatch
-                    | P::DeferredRoutine
-            )
-        };
         let targets: Vec<_> = directory.targets().into_iter().filter(is_code).collect();
         let target = stream.pick(&targets).cloned().map(|target| match target {
             Target::Named { owner, part: Part::ServiceTable, .. } => {
@@ -57,7 +44,34 @@ pub(super) const KIND: Kind = Kind {
         });
         Parameters { target, bit: Some(bit(stream)), ..Parameters::default() }
     },
+    every: |_, directory| each_bit_of(entries(directory)),
 };
+
+/// Whether what is there leads to code.
+fn is_code(target: &Target) -> bool {
+    use Part as P;
+    matches!(
+        target,
+        Target::Named {
+            part: P::ServiceTable
+                | P::InterruptGate
+                | P::ReadDispatch
+                | P::WriteDispatch
+                | P::ControlDispatch
+                | P::DeferredRoutine,
+            ..
+        }
+    )
+}
+
+/// Every entry: of the system services each one.
+fn entries(directory: &Directory) -> Vec<Target> {
+    let others = directory.targets().into_iter().filter(|target| {
+        is_code(target) && !matches!(target, Target::Named { part: Part::ServiceTable, .. })
+    });
+    let services = (0..COUNT).map(|number| Target::kernel(Part::ServiceTable, number));
+    services.chain(others).collect()
+}
 
 #[cfg(test)]
 mod tests {

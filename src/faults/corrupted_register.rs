@@ -9,7 +9,7 @@
 //!
 //! Injection point: `step`.
 
-use super::common::{bit, fault, index};
+use super::common::{bit, every_bit, fault, index};
 use super::{Family, Kind, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 use crate::machine::Reg;
@@ -36,6 +36,14 @@ pub(super) const KIND: Kind = Kind {
         index: Some(index(stream, 16)),
         bit: Some(bit(stream)),
         ..Parameters::default()
+    },
+    every: |_, _| {
+        let registers = 0..16;
+        registers
+            .flat_map(|register| {
+                every_bit().into_iter().map(move |bit| Parameters { index: Some(register), ..bit })
+            })
+            .collect()
     },
 };
 

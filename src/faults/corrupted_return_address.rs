@@ -8,10 +8,13 @@
 //!
 //! Injection point: `step`.
 
-use super::common::{any_bit, change, fault};
+use super::common::{any_bit, change, every_bit, fault};
 use super::{Family, Kind, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 use crate::machine::Reg;
+
+/// What an overrun with one letter leaves.
+const FILLER: u64 = 0x4141_4141_4141_4141;
 
 /// The return address of the running routine is overwritten.
 pub(super) const KIND: Kind = Kind {
@@ -33,9 +36,13 @@ pub(super) const KIND: Kind = Kind {
     },
     draw: |stream, at, directory| {
         if stream.below(4) == 0 {
-            return Parameters { value: Some(0x4141_4141_4141_4141), ..Parameters::default() };
+            return Parameters { value: Some(FILLER), ..Parameters::default() };
         }
         any_bit(stream, at, directory)
+    },
+    every: |_, _| {
+        let filler = Parameters { value: Some(FILLER), ..Parameters::default() };
+        every_bit().into_iter().chain([filler]).collect()
     },
 };
 

@@ -11,7 +11,7 @@
 
 use super::common::fault;
 use super::{Crash, Family, Kind, Parameters};
-use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
+use crate::injection::{PointKind, PointKinds, PointRecord, Recurrence, Verdict};
 use crate::machine::{Reg, Trap};
 
 /// The address of a field of a structure at null.
@@ -51,17 +51,27 @@ pub(super) const KIND: Kind = Kind {
         })
     },
     draw: |stream, at, _| {
-        let ways = [
-            Crash::NullDereference,
-            Crash::IllegalInstruction,
-            Crash::DivideByZero,
-            Crash::Abort,
-            Crash::StackOverflow,
-        ];
-        let possible = if at.kind == PointKind::Step { 5 } else { 4 };
-        Parameters { how: stream.pick(&ways[..possible]).copied(), ..Parameters::default() }
+        Parameters { how: stream.pick(ways(at)).copied(), ..Parameters::default() }
+    },
+    every: |at, _| {
+        ways(at).iter().map(|&how| Parameters { how: Some(how), ..Parameters::default() }).collect()
     },
 };
+
+/// The ways to crash there: a stack is used up by a step only.
+const fn ways(at: &PointRecord) -> &'static [Crash] {
+    const WAYS: &[Crash] = &[
+        Crash::NullDereference,
+        Crash::IllegalInstruction,
+        Crash::DivideByZero,
+        Crash::Abort,
+        Crash::StackOverflow,
+    ];
+    match at.kind {
+        PointKind::Step => WAYS,
+        _ => WAYS.split_at(4).0,
+    }
+}
 
 #[cfg(test)]
 mod tests {

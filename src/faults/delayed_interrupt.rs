@@ -8,7 +8,7 @@
 //!
 //! Injection point: `interrupt`.
 
-use super::common::{fault, index};
+use super::common::{fault, index, indices};
 use super::{Family, Kind, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
@@ -33,6 +33,7 @@ pub(super) const KIND: Kind = Kind {
         })
     },
     draw: |stream, _, _| Parameters { index: Some(1 + index(stream, 40)), ..Parameters::default() },
+    every: |_, _| indices(1..=40),
 };
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 //!
 //! Injection point: `dma`.
 
-use super::common::{fault, index};
+use super::common::{fault, index, indices};
 use super::{Family, Kind, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
@@ -30,6 +30,7 @@ pub(super) const KIND: Kind = Kind {
         })
     },
     draw: |stream, _, _| Parameters { index: Some(1 + index(stream, 6)), ..Parameters::default() },
+    every: |_, _| indices(1..=6),
 };
 
 #[cfg(test)]

@@ -50,6 +50,16 @@ pub(super) const KIND: Kind = Kind {
         let frames = if stream.word() & 1 == 0 { frames } else { -frames };
         Parameters { offset: Some(frames * 4096), ..Parameters::default() }
     },
+    every: |_, directory| {
+        let places = directory.targets().into_iter().map(|target| Parameters {
+            target: Some(target),
+            ..Parameters::default()
+        });
+        let frames = (1..=256).flat_map(|frames: i64| [frames * 4096, -frames * 4096]);
+        let frames =
+            frames.map(|bytes| Parameters { offset: Some(bytes), ..Parameters::default() });
+        places.chain(frames).collect()
+    },
 };
 
 #[cfg(test)]

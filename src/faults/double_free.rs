@@ -7,7 +7,7 @@
 //!
 //! Injection point: `free`.
 
-use super::common::{fault, index};
+use super::common::{fault, index, indices};
 use super::{Family, Kind, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 use crate::world::directory::{first_free_frame, free_pool_blocks};
@@ -34,6 +34,7 @@ pub(super) const KIND: Kind = Kind {
         })
     },
     draw: |stream, _, _| Parameters { index: Some(index(stream, 4)), ..Parameters::default() },
+    every: |_, _| indices(0..=3),
 };
 
 #[cfg(test)]

@@ -7,7 +7,7 @@
 //!
 //! Injection points: `step`, `load`, `store`.
 
-use super::common::{fault, nothing};
+use super::common::{fault, nothing, once};
 use super::{Family, Kind};
 use crate::base::VirtAddr;
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
@@ -28,6 +28,7 @@ pub(super) const KIND: Kind = Kind {
         })
     },
     draw: nothing,
+    every: once,
 };
 
 #[cfg(test)]

@@ -45,6 +45,13 @@ pub(super) const KIND: Kind = Kind {
         };
         Parameters { value: Some(value), ..Parameters::default() }
     },
+    every: |_, _| {
+        let small = (1..=16).map(|entry| 4 * entry);
+        let pseudo = (0..8).map(|below| u64::MAX - below);
+        let pointers = [0, crate::kernel::layout::address::POOL, 1 << 63, 0x4141_4141_4141_4141];
+        let values = small.chain(pseudo).chain(pointers);
+        values.map(|value| Parameters { value: Some(value), ..Parameters::default() }).collect()
+    },
 };
 
 #[cfg(test)]

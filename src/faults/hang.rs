@@ -8,7 +8,7 @@
 //!
 //! Injection point: `step`.
 
-use super::common::{fault, nothing};
+use super::common::{fault, nothing, once};
 use super::{Family, Kind};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
@@ -30,6 +30,7 @@ pub(super) const KIND: Kind = Kind {
         })
     },
     draw: nothing,
+    every: once,
 };
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 use crate::kernel::layout::address;
 use crate::machine::Reg;
 use crate::machine::registers::ARGUMENTS;
-use crate::world::directory::{Area, Part, Target};
+use crate::world::directory::{Area, Directory, Part, Target};
 
 /// A system call is handed a kernel address.
 pub(super) const KIND: Kind = Kind {
@@ -50,14 +50,23 @@ pub(super) const KIND: Kind = Kind {
         })
     },
     draw: |stream, _, directory| {
-        let targets: Vec<_> = directory
-            .targets()
-            .into_iter()
-            .filter(|target| matches!(target, Target::Named { part, .. } if part.area() != Area::Process))
-            .collect();
-        Parameters { target: stream.pick(&targets).cloned(), ..Parameters::default() }
+        Parameters { target: stream.pick(&targets(directory)).cloned(), ..Parameters::default() }
+    },
+    every: |_, directory| {
+        let targets = targets(directory).into_iter();
+        targets
+            .map(|target| Parameters { target: Some(target), ..Parameters::default() })
+            .collect()
     },
 };
+
+/// Places of kernel mode.
+fn targets(directory: &Directory) -> Vec<Target> {
+    let is_kernel = |target: &Target| {
+        matches!(target, Target::Named { part, .. } if part.area() != Area::Process)
+    };
+    directory.targets().into_iter().filter(is_kernel).collect()
+}
 
 #[cfg(test)]
 mod tests {

@@ -8,7 +8,7 @@
 //!
 //! Injection point: `invalidate`.
 
-use super::common::{fault, nothing};
+use super::common::{fault, nothing, once};
 use super::{Family, Kind};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
@@ -23,6 +23,7 @@ pub(super) const KIND: Kind = Kind {
     source: "Linux eb66ae030829, \"mremap: properly flush TLB before releasing the page\" (CVE-2018-18281)",
     build: |_, _| fault(&KIND, |_, _| Some(Verdict::Skip)),
     draw: nothing,
+    every: once,
 };
 
 #[cfg(test)]

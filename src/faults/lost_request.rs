@@ -7,7 +7,7 @@
 //!
 //! Injection point: `handover`.
 
-use super::common::{fault, nothing};
+use super::common::{fault, nothing, once};
 use super::{Family, Kind};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
@@ -22,6 +22,7 @@ pub(super) const KIND: Kind = Kind {
     source: "Microsoft, \"Driver Verifier: I/O Verification\"; Microsoft, \"Bug Check 0x9F: DRIVER_POWER_STATE_FAILURE\"",
     build: |_, _| fault(&KIND, |_, _| Some(Verdict::Skip)),
     draw: nothing,
+    every: once,
 };
 
 #[cfg(test)]

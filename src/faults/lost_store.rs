@@ -7,7 +7,7 @@
 //!
 //! Injection points: `store`, `table-store`.
 
-use super::common::{fault, nothing};
+use super::common::{fault, nothing, once};
 use super::{Family, Kind};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
@@ -22,6 +22,7 @@ pub(super) const KIND: Kind = Kind {
     source: "Durães and Madeira, \"Emulation of Software Faults: A Field Data Study and a Practical Approach\", IEEE TSE 2006",
     build: |_, _| fault(&KIND, |_, _| Some(Verdict::Skip)),
     draw: nothing,
+    every: once,
 };
 
 #[cfg(test)]

@@ -7,7 +7,7 @@
 //!
 //! Injection point: `dma`.
 
-use super::common::{fault, nothing};
+use super::common::{fault, nothing, once};
 use super::{Family, Kind};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
@@ -22,6 +22,7 @@ pub(super) const KIND: Kind = Kind {
     source: "Prabhakaran et al., \"IRON File Systems\", SOSP 2005; Bairavasundaram et al., \"An Analysis of Data Corruption in the Storage Stack\", FAST 2008 (lost writes)",
     build: |_, _| fault(&KIND, |_, _| Some(Verdict::Skip)),
     draw: nothing,
+    every: once,
 };
 
 #[cfg(test)]

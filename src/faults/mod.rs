@@ -45,6 +45,10 @@ pub type Build = fn(&Parameters, &Directory) -> Result<Box<dyn Fault>, String>;
 /// Draws parameters for a strike at a point that a run reached.
 pub type Draw = fn(&mut Stream, &PointRecord, &Directory) -> Parameters;
 
+/// All parameters for strikes at such a point, in a fixed order and each once: every one where there are
+/// finitely many, the bounds and what lies beside them where there are not.
+pub type Every = fn(&PointRecord, &Directory) -> Vec<Parameters>;
+
 /// A kind of fault. Make one for a fault of your own and [add](Registry::add) it.
 #[derive(Clone, Copy, Debug)]
 pub struct Kind {
@@ -66,6 +70,8 @@ pub struct Kind {
     pub build: Build,
     /// Draws parameters.
     pub draw: Draw,
+    /// All parameters that make a difference, where a sweep tries every one.
+    pub every: Every,
 }
 
 /// The kinds of fault that plans can name. Passed by value: add your own.

@@ -48,6 +48,11 @@ pub(super) const KIND: Kind = Kind {
         let doublings = stream.word().trailing_zeros().min(9);
         Parameters { bytes: Some(index(stream, 8 << doublings) + 1), ..Parameters::default() }
     },
+    every: |_, _| {
+        let few = 1..=8;
+        let blocks = (4..=12).map(|doublings| 1 << doublings);
+        few.chain(blocks).map(|bytes| Parameters { bytes: Some(bytes), ..Parameters::default() }).collect()
+    },
 };
 
 #[cfg(test)]

@@ -8,7 +8,7 @@
 //!
 //! Injection point: `free`.
 
-use super::common::{fault, index};
+use super::common::{fault, index, indices};
 use super::{Family, Kind, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 use crate::kernel::layout::POOL_HEADER_BYTES;
@@ -40,6 +40,7 @@ pub(super) const KIND: Kind = Kind {
         })
     },
     draw: |stream, _, _| Parameters { index: Some(index(stream, 64)), ..Parameters::default() },
+    every: |_, _| indices(0..=63),
 };
 
 #[cfg(test)]

@@ -7,7 +7,7 @@
 //!
 //! Injection point: `interrupt`.
 
-use super::common::{fault, nothing};
+use super::common::{fault, nothing, once};
 use super::{Family, Kind};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
@@ -22,6 +22,7 @@ pub(super) const KIND: Kind = Kind {
     source: "Linux, \"kernel/irq/spurious.c\"; Intel, \"Software Developer's Manual\", volume 3A, \"Spurious Interrupt\"",
     build: |_, _| fault(&KIND, |_, _| Some(Verdict::Repeat)),
     draw: nothing,
+    every: once,
 };
 
 #[cfg(test)]

@@ -40,6 +40,10 @@ pub(super) const KIND: Kind = Kind {
         let steps = if stream.word() & 1 == 0 { steps } else { -steps };
         Parameters { offset: Some(steps), ..Parameters::default() }
     },
+    every: |_, _| {
+        let steps = (1..=6).flat_map(|steps| [steps, -steps]);
+        steps.map(|steps| Parameters { offset: Some(steps), ..Parameters::default() }).collect()
+    },
 };
 
 #[cfg(test)]

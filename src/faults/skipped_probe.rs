@@ -7,7 +7,7 @@
 //!
 //! Injection point: `probe`.
 
-use super::common::{fault, nothing};
+use super::common::{fault, nothing, once};
 use super::{Family, Kind};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
@@ -22,6 +22,7 @@ pub(super) const KIND: Kind = Kind {
     source: "Linux 96ca579a1ecc, \"waitid(): Add missing access_ok() checks\" (CVE-2017-5123)",
     build: |_, _| fault(&KIND, |_, _| Some(Verdict::Skip)),
     draw: nothing,
+    every: once,
 };
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 //!
 //! Injection point: `step`.
 
-use super::common::{fault, nothing};
+use super::common::{fault, nothing, once};
 use super::{Family, Kind};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 use crate::machine::Trap;
@@ -27,6 +27,7 @@ pub(super) const KIND: Kind = Kind {
         })
     },
     draw: nothing,
+    every: once,
 };
 
 #[cfg(test)]

@@ -51,6 +51,11 @@ pub(super) const KIND: Kind = Kind {
         let distance = if stream.word() & 1 == 0 { distance } else { -distance };
         Parameters { offset: Some(distance), ..Parameters::default() }
     },
+    every: |_, _| {
+        let distances = [4, -4, 8, -8, 12, -12];
+        let with = |distance| Parameters { offset: Some(distance), ..Parameters::default() };
+        distances.map(with).to_vec()
+    },
 };
 
 #[cfg(test)]

@@ -76,3 +76,60 @@ fn a_kind_of_ones_own_takes_its_place_among_the_others() {
     assert_eq!(registry.kinds().len(), 1);
     assert!(registry.get("my-fault").is_some_and(|kind| kind.points.contains(PointKind::Free)));
 }
+
+#[test]
+fn every_fault_of_a_sweep_is_another_one_and_can_be_made() {
+    let directory = directory();
+    let registry = Registry::default();
+    for kind in registry.kinds() {
+        for point in kind.points.iter() {
+            let at = PointRecord {
+                kind: point,
+                principal: Principal::KERNEL,
+                routine: 0,
+                caller: 0,
+                number: 0,
+                clock: 0,
+                argument: 0x1000,
+            };
+
+            let all = (kind.every)(&at, &directory);
+
+            let texts = all.iter().map(|one| toml::to_string(one).expect("plain data"));
+            let unlike: std::collections::BTreeSet<String> = texts.collect();
+            assert_eq!(unlike.len(), all.len(), "{}", kind.name);
+            assert!(!all.is_empty(), "{}", kind.name);
+            for parameters in &all {
+                let built = registry.build(kind.name, parameters, &directory);
+                assert!(built.is_ok(), "{}: {:?}", kind.name, built.err());
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_drawn_from_a_small_range_is_among_what_a_sweep_tries() {
+    // Distances, places in all of memory, made-up handles and lengths of an overrun are without end.
+    let endless = ["wild-write", "wild-read", "forged-handle", "overrun"];
+    let directory = directory();
+    let registry = Registry::default();
+    for kind in registry.kinds().iter().filter(|kind| !endless.contains(&kind.name)) {
+        let mut stream = Seed(3).stream("draw", 0);
+        for point in kind.points.iter() {
+            let at = PointRecord {
+                kind: point,
+                principal: Principal::KERNEL,
+                routine: 0,
+                caller: 0,
+                number: 0,
+                clock: 0,
+                argument: 0x1000,
+            };
+            let all = (kind.every)(&at, &directory);
+            for _ in 0..200 {
+                let drawn = (kind.draw)(&mut stream, &at, &directory);
+                assert!(all.contains(&drawn), "{}: {drawn:?}", kind.name);
+            }
+        }
+    }
+}

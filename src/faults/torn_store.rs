@@ -36,6 +36,9 @@ pub(super) const KIND: Kind = Kind {
         })
     },
     draw: |stream, _, _| Parameters { bytes: Some(1 + index(stream, 7)), ..Parameters::default() },
+    every: |_, _| {
+        (1..=7).map(|bytes| Parameters { bytes: Some(bytes), ..Parameters::default() }).collect()
+    },
 };
 
 #[cfg(test)]

@@ -37,6 +37,15 @@ pub(super) const KIND: Kind = Kind {
         offset: Some(i64::from(index(stream, 6)) * 8),
         ..Parameters::default()
     },
+    every: |_, _| {
+        let places = (0..4).flat_map(|block| (0..6i64).map(move |word| (block, word)));
+        let with = |(block, word)| Parameters {
+            index: Some(block),
+            offset: Some(word * 8),
+            ..Parameters::default()
+        };
+        places.map(with).collect()
+    },
 };
 
 #[cfg(test)]

@@ -108,6 +108,26 @@ pub(super) fn redirect(
     (to != virt).then_some(Redirection::Linear(to))
 }
 
+/// Every wild pointer that can be listed: misses by whole words at powers of two and by bytes at their
+/// nearest, each bit, each stale block and base, the other context, each place. What is drawn from all
+/// of memory can't.
+pub(super) fn every(directory: &Directory) -> Vec<Parameters> {
+    let by = |operator| Parameters { operator: Some(operator), ..Parameters::default() };
+    let near = [1, 2, 4].into_iter().chain((3..=16).map(|doublings| 1i64 << doublings));
+    let near = near.flat_map(|bytes| [bytes, -bytes]);
+    let offsets = near.map(|bytes| Parameters { offset: Some(bytes), ..by(Operator::Offset) });
+    let bits = (0..64).map(|bit| Parameters { bit: Some(bit), ..by(Operator::Bit) });
+    let pointers = [Operator::Stale, Operator::Base]
+        .into_iter()
+        .flat_map(|operator| (0..4).map(move |index| (operator, index)))
+        .map(|(operator, index)| Parameters { index: Some(index), ..by(operator) });
+    let targets = directory
+        .targets()
+        .into_iter()
+        .map(|target| Parameters { target: Some(target), ..by(Operator::Target) });
+    offsets.chain(bits).chain(pointers).chain([by(Operator::Context)]).chain(targets).collect()
+}
+
 /// Draws an operator, near misses first, and what it needs.
 pub(super) fn draw(stream: &mut Stream, at: &PointRecord, directory: &Directory) -> Parameters {
     let operator = *stream.weighted(&[

@@ -45,6 +45,10 @@ pub(super) const KIND: Kind = Kind {
         }
         parameters
     },
+    every: |_, directory| {
+        let all = wild::every(directory).into_iter();
+        all.filter(|one| one.operator != Some(Operator::Context)).collect()
+    },
 };
 
 #[cfg(test)]

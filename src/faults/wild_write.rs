@@ -42,6 +42,7 @@ pub(super) const KIND: Kind = Kind {
         })
     },
     draw: wild::draw,
+    every: |_, directory| wild::every(directory),
 };
 
 #[cfg(test)]

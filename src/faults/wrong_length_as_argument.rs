@@ -14,6 +14,9 @@ use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 use crate::kernel::layout::address;
 use crate::machine::Reg;
 
+/// Lengths at and beyond the bounds of what a service takes.
+const LENGTHS: [u64; 8] = [0, 1, 257, 0xe01, 0x1000, 0x7fff_ffff, u64::MAX, u64::MAX - 7];
+
 /// A system call is handed a wrong length.
 pub(super) const KIND: Kind = Kind {
     name: "wrong-length-as-argument",
@@ -40,8 +43,11 @@ pub(super) const KIND: Kind = Kind {
         })
     },
     draw: |stream, _, _| {
-        let lengths = [0, 1, 257, 0xe01, 0x1000, 0x7fff_ffff, u64::MAX, u64::MAX - 7];
-        Parameters { value: stream.pick(&lengths).copied(), ..Parameters::default() }
+        Parameters { value: stream.pick(&LENGTHS).copied(), ..Parameters::default() }
+    },
+    every: |_, _| {
+        let with = |length| Parameters { value: Some(length), ..Parameters::default() };
+        LENGTHS.map(with).to_vec()
     },
 };
 

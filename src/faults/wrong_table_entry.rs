@@ -7,7 +7,7 @@
 //!
 //! Injection point: `table-store`.
 
-use super::common::{bit, fault};
+use super::common::{bit, every_bit, fault};
 use super::{Family, Kind, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
@@ -34,6 +34,7 @@ pub(super) const KIND: Kind = Kind {
         let bit = if stream.word() & 1 == 0 { rights[stream.index(4)] } else { any };
         Parameters { bit: Some(bit), ..Parameters::default() }
     },
+    every: |_, _| every_bit(),
 };
 
 #[cfg(test)]
