@@ -173,7 +173,9 @@ fn one_experiment_of_a_campaign_is_told_as_a_story_that_fits_a_terminal() {
 
 #[test]
 fn everything_listed_has_a_name() {
-    for what in ["scenarios", "faults", "invariants", "weaknesses", "classes"] {
+    for what in
+        ["scenarios", "faults", "invariants", "weaknesses", "classes", "bug-checks", "rules"]
+    {
         let output = ringfence(&["list", what, "--json"]);
 
         assert_eq!(code(&output), Some(0), "{}", stderr(&output));
@@ -182,7 +184,10 @@ fn everything_listed_has_a_name() {
             let object: serde_json::Value = serde_json::from_str(line).expect("an object a line");
             assert!(object["name"].is_string(), "{line}");
         }
-        assert_eq!(code(&ringfence(&["list", what])), Some(0));
+        let told = ringfence(&["list", what]);
+        assert_eq!(code(&told), Some(0));
+        let wide = stdout(&told).lines().find(|line| line.chars().count() > 100).map(str::to_owned);
+        assert_eq!(wide, None, "{what}");
     }
 }
 

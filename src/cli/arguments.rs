@@ -173,6 +173,10 @@ pub(crate) enum Listing {
     Weaknesses,
     /// Classes of outcome, in order of precedence.
     Classes,
+    /// Bug checks that the kernel can stop itself with, code by code and subtype by subtype.
+    BugChecks,
+    /// Modelled rules of kernel and machine, each with its source.
+    Rules,
 }
 
 /// Options of `live-bytes`.

@@ -4,7 +4,7 @@
 //! shows the new tables ("Virtual address spaces", "User space and system space"). The user half
 //! is one table at each level; code is mapped read-only from the parent's frames, all else is new.
 
-use crate::base::{EventKind, Principal, Structure};
+use crate::base::{EventKind, Principal, Rule, Structure};
 use crate::machine::{Flow, Processor, Trap, routine};
 
 use super::address_space_end::MM_DELETE_ADDRESS_SPACE;
@@ -14,6 +14,20 @@ use super::paging::{
     ADDRESS, PRESENT, SYSTEM_RW, USER_CODE_PAGE, USER_RW, USER_TABLE, entry_address, map_window,
     window,
 };
+
+/// What is modelled here, by whose word.
+pub(crate) const RULES: &[Rule] = &[
+    Rule::documented(
+        "user-space-per-process",
+        "Each process has a user half of its own; one system half is shared by all kernel-mode code.",
+        "Virtual address spaces",
+    ),
+    Rule::inferred(
+        "system-half-copied",
+        "A new root copies the system half's entries, except that the self-map shows the new tables.",
+        "Virtual address spaces",
+    ),
+];
 
 /// Levels of tables: root, page-directory-pointer table, page directory, page table.
 pub(super) const LEVELS: u64 = 4;

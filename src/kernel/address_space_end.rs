@@ -4,13 +4,27 @@
 //! so that at no moment a table leads to a frame that is free ("Terminating a Process": memory is
 //! deallocated, the object remains until its last handle is closed).
 
-use crate::base::{EventKind, Principal, Structure};
+use crate::base::{EventKind, Principal, Rule, Structure};
 use crate::machine::{Flow, routine};
 
 use super::address_space::{LEVELS, is_shared_code, user_index};
 use super::frames::MM_FREE_FRAME;
 use super::layout::{address, element};
 use super::paging::{ADDRESS, PRESENT, SYSTEM_RW, map_window, window};
+
+/// What is modelled here, by whose word.
+pub(crate) const RULES: &[Rule] = &[
+    Rule::documented(
+        "memory-ends-with-process",
+        "A process's memory is given back when it ends.",
+        "Terminating a Process",
+    ),
+    Rule::chosen(
+        "tables-cleared-leaves-first",
+        "Entries are cleared before their frames are free, so that no table leads to a free frame.",
+        "this model: the order that leaves no stale entry",
+    ),
+];
 
 /// Entries of a table.
 const ENTRIES: u64 = 512;

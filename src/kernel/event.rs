@@ -3,7 +3,7 @@
 //! A notification event stays signalled once set ("Event Objects", "NtSetEvent", "NtQueryEvent").
 //! Nobody waits on an event in this model; its state is looked at.
 
-use crate::base::Structure;
+use crate::base::{Rule, Structure};
 use crate::machine::{Flow, Reg, routine};
 
 use super::handle::{OB_CREATE_HANDLE, OB_REFERENCE_BY_HANDLE, access};
@@ -12,6 +12,13 @@ use super::object::{OB_CREATE_OBJECT, OB_DEREFERENCE, current_process};
 use super::service::answer;
 use super::status;
 use super::user_buffer::{COPY_TO_USER, PROBE_FOR_WRITE};
+
+/// What is modelled here, by whose word.
+pub(crate) const RULES: &[Rule] = &[Rule::documented(
+    "event-stays-signalled",
+    "A notification event stays signalled once it is set.",
+    "Event Objects",
+)];
 
 /// Bytes that a query returns: the state, and how often the event was set.
 pub const QUERY_BYTES: u64 = 16;

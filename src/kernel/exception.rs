@@ -4,14 +4,63 @@
 //! documentation of the bug checks named; where the documents leave a choice between two codes it is
 //! made by whose code faulted.
 
-use crate::base::{PhysAddr, Structure};
+use crate::base::{PhysAddr, Rule, Structure};
 use crate::machine::registers::USER_CODE;
 use crate::machine::{Flow, Processor, Reg, Trap, routine};
 
-use super::bug_check::{KE_BUG_CHECK, code};
+use super::bug_check::{BugCheck, KE_BUG_CHECK, bug_checks};
 use super::layout::{address, process, processor_block, thread};
 use super::process_end::PS_EXIT_PROCESS;
 use super::status;
+
+/// What is modelled here, by whose word.
+pub(crate) const RULES: &[Rule] = &[
+    Rule::documented(
+        "user-exception-ends-process",
+        "An exception that user mode doesn't handle ends the process with the exception's code.",
+        "Exception Dispatching; Terminating a Process",
+    ),
+    Rule::documented(
+        "raised-level-is-fatal",
+        "At dispatch level or above a page fault stops the machine; no handler helps.",
+        "Managing Hardware Priorities; Bug Check 0x0A: IRQL_NOT_LESS_OR_EQUAL",
+    ),
+    Rule::inferred(
+        "raised-level-blames-code",
+        "Whose code faulted chooses between 0xD1 (a driver's) and 0x0A (Windows's own).",
+        "Bug Check 0xD1: DRIVER_IRQL_NOT_LESS_OR_EQUAL; Bug Check 0x0A: IRQL_NOT_LESS_OR_EQUAL",
+    ),
+    Rule::documented(
+        "system-address-has-no-handler",
+        "An invalid system address stops the machine; try-except doesn't protect from it.",
+        "Bug Check 0x50: PAGE_FAULT_IN_NONPAGED_AREA",
+    ),
+    Rule::documented(
+        "user-address-raises-exception",
+        "A user address that isn't mapped or allowed raises an exception that a handler may catch.",
+        "Handling Exceptions; Bug Check 0x1E: KMODE_EXCEPTION_NOT_HANDLED",
+    ),
+    Rule::documented(
+        "unhandled-in-service",
+        "An exception that nobody handles in a system service is 0x3B.",
+        "Bug Check 0x3B: SYSTEM_SERVICE_EXCEPTION",
+    ),
+    Rule::documented(
+        "unhandled-in-system-thread",
+        "An exception that nobody handles in a system thread is 0x7E.",
+        "Bug Check 0x7E: SYSTEM_THREAD_EXCEPTION_NOT_HANDLED",
+    ),
+    Rule::documented(
+        "double-fault-stops",
+        "A double fault, as after a kernel stack's overflow, is 0x7F with parameter 8.",
+        "Bug Check 0x7F: UNEXPECTED_KERNEL_MODE_TRAP",
+    ),
+    Rule::documented(
+        "fast-fail-has-no-handler",
+        "Fast fail runs no handler: it ends the process, or in kernel mode the machine (0x139).",
+        "__fastfail",
+    ),
+];
 
 /// Offsets in the frame that delivery pushes, from the lowest word.
 pub(super) mod frame {
@@ -30,6 +79,58 @@ const FETCH: u64 = 16;
 
 /// Level from which on no page fault can be resolved ("Managing Hardware Priorities").
 const DISPATCH_LEVEL: u64 = 2;
+
+bug_checks! {
+    RAISED_IN_WINDOWS: IRQL_NOT_LESS_OR_EQUAL,
+    when "at dispatch level or above Windows's own code raises a page fault",
+    parameters "referenced", "level", "access", "by the code at",
+    source "Bug Check 0x0A: IRQL_NOT_LESS_OR_EQUAL" inferred;
+
+    IN_SYSTEM_SERVICE: SYSTEM_SERVICE_EXCEPTION,
+    when "nobody handles an exception in a system service",
+    parameters "exception", "at", "", "",
+    source "Bug Check 0x3B: SYSTEM_SERVICE_EXCEPTION" documented;
+
+    FREED: PAGE_FAULT_IN_NONPAGED_AREA, parameter 4 = 0,
+    when "a system address is referenced whose entry maps no page any more",
+    parameters "referenced", "access", "by the code at", "",
+    source "Bug Check 0x50: PAGE_FAULT_IN_NONPAGED_AREA" documented;
+
+    NO_TABLE: PAGE_FAULT_IN_NONPAGED_AREA, parameter 4 = 2,
+    when "a system address is referenced for which there is no page table",
+    parameters "referenced", "access", "by the code at", "",
+    source "Bug Check 0x50: PAGE_FAULT_IN_NONPAGED_AREA" documented;
+
+    IN_SYSTEM_THREAD: SYSTEM_THREAD_EXCEPTION_NOT_HANDLED,
+    when "nobody handles an exception in a system thread",
+    parameters "exception", "at", "", "",
+    source "Bug Check 0x7E: SYSTEM_THREAD_EXCEPTION_NOT_HANDLED" documented;
+
+    DOUBLE_FAULT: UNEXPECTED_KERNEL_MODE_TRAP, parameter 1 = 8,
+    when "an exception cannot be delivered, as when the kernel's stack has run over",
+    parameters "trap", "", "", "",
+    source "Bug Check 0x7F: UNEXPECTED_KERNEL_MODE_TRAP" documented;
+
+    READ_ONLY: ATTEMPTED_WRITE_TO_READONLY_MEMORY,
+    when "kernel mode writes to a system page that is read-only",
+    parameters "written", "", "", "",
+    source "Bug Check 0xBE: ATTEMPTED_WRITE_TO_READONLY_MEMORY" documented;
+
+    RAISED_IN_DRIVER: DRIVER_IRQL_NOT_LESS_OR_EQUAL,
+    when "at dispatch level or above a driver's code raises a page fault",
+    parameters "referenced", "level", "access", "by the code at",
+    source "Bug Check 0xD1: DRIVER_IRQL_NOT_LESS_OR_EQUAL" inferred;
+
+    EXECUTED: ATTEMPTED_EXECUTE_OF_NOEXECUTE_MEMORY,
+    when "kernel mode executes a page that is there and may not be executed",
+    parameters "executed", "", "", "",
+    source "Bug Check 0xFC: ATTEMPTED_EXECUTE_OF_NOEXECUTE_MEMORY" documented;
+
+    FAST_FAIL: KERNEL_SECURITY_CHECK_FAILURE, parameter 1 = 0,
+    when "kernel mode asks to be stopped (int 29h) for a stack that was overrun",
+    parameters "what", "", "", "",
+    source "Bug Check 0x139: KERNEL_SECURITY_CHECK_FAILURE" documented;
+}
 
 /// What becomes of a page fault raised by kernel-mode code.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -70,41 +171,20 @@ pub struct KernelPageFault {
 #[must_use]
 pub fn resolve(fault: &KernelPageFault) -> Resolution {
     let kind = if fault.error & FETCH != 0 { 0x10 } else { fault.error & WRITE };
+    let stop = |row: &'static BugCheck, parameters| Resolution::BugCheck(row.with(parameters));
     if fault.irql >= DISPATCH_LEVEL {
-        let (bug, access) = if fault.in_driver {
-            (code::DRIVER_IRQL_NOT_LESS_OR_EQUAL, kind >> 1)
-        } else {
-            (code::IRQL_NOT_LESS_OR_EQUAL, kind >> 1)
-        };
-        return Resolution::BugCheck([bug, fault.virt, fault.irql, access, fault.rip]);
+        let row = if fault.in_driver { &RAISED_IN_DRIVER } else { &RAISED_IN_WINDOWS };
+        return stop(row, [fault.virt, fault.irql, kind >> 1, fault.rip]);
     }
     if fault.error & FETCH != 0 && fault.error & PRESENT != 0 {
-        return Resolution::BugCheck([
-            code::ATTEMPTED_EXECUTE_OF_NOEXECUTE_MEMORY,
-            fault.virt,
-            fault.entry,
-            0,
-            0,
-        ]);
+        return stop(&EXECUTED, [fault.virt, fault.entry, 0, 0]);
     }
     if fault.virt >> 63 == 1 {
         if fault.error & PRESENT != 0 && fault.error & WRITE != 0 {
-            return Resolution::BugCheck([
-                code::ATTEMPTED_WRITE_TO_READONLY_MEMORY,
-                fault.virt,
-                fault.entry,
-                0,
-                0,
-            ]);
+            return stop(&READ_ONLY, [fault.virt, fault.entry, 0, 0]);
         }
-        let subtype = if fault.entry == 0 { 2 } else { 0 };
-        return Resolution::BugCheck([
-            code::PAGE_FAULT_IN_NONPAGED_AREA,
-            fault.virt,
-            kind,
-            fault.rip,
-            subtype,
-        ]);
+        let (row, subtype) = if fault.entry == 0 { (&NO_TABLE, 2) } else { (&FREED, 0) };
+        return stop(row, [fault.virt, kind, fault.rip, subtype]);
     }
     if fault.has_handler {
         return Resolution::Handler;
@@ -115,12 +195,8 @@ pub fn resolve(fault: &KernelPageFault) -> Resolution {
 /// An exception in kernel mode that nobody handles.
 #[must_use]
 pub fn unhandled(exception: u64, rip: u64, system_thread: bool, rest: [u64; 2]) -> Resolution {
-    let bug = if system_thread {
-        code::SYSTEM_THREAD_EXCEPTION_NOT_HANDLED
-    } else {
-        code::SYSTEM_SERVICE_EXCEPTION
-    };
-    Resolution::BugCheck([bug, exception, rip, rest[0], rest[1]])
+    let row = if system_thread { &IN_SYSTEM_THREAD } else { &IN_SYSTEM_SERVICE };
+    Resolution::BugCheck(row.with([exception, rip, rest[0], rest[1]]))
 }
 
 /// Whether the running thread belongs to the system process.
@@ -253,7 +329,7 @@ routine! {
     /// Where the gate of vector 8 leads, on a stack of its own.
     pub static KI_DOUBLE_FAULT = "KiDoubleFaultAbort", frame 0;
     stop, call KE_BUG_CHECK => |p| {
-        p.pass([code::UNEXPECTED_KERNEL_MODE_TRAP, u64::from(Trap::DOUBLE_FAULT), 0, 0, 0]);
+        p.pass(DOUBLE_FAULT.with([u64::from(Trap::DOUBLE_FAULT), 0, 0, 0]));
         Ok(Flow::Call)
     },
     stopped => |_| Ok(Flow::Stay),
@@ -268,7 +344,7 @@ routine! {
             p.swap_gs()?;
             return Ok(Flow::To(At::acquire as u8));
         }
-        p.pass([code::KERNEL_SECURITY_CHECK_FAILURE, 0, 0, 0, 0]);
+        p.pass(FAST_FAIL.with([0, 0, 0, 0]));
         Ok(Flow::Call)
     },
     stopped => |_| Ok(Flow::Stay),

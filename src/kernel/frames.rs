@@ -1,12 +1,38 @@
 //! Page frames: the free list, zeroing, and the frame database.
 
-use crate::base::{EventKind, Principal, Structure};
+use crate::base::{EventKind, Principal, Rule, Structure};
 use crate::injection::{PointKind, Verdict};
 use crate::machine::{Flow, routine};
 
-use super::bug_check::{KE_BUG_CHECK, code};
+use super::bug_check::{KE_BUG_CHECK, bug_checks};
 use super::layout::{address, frame_entry, kernel_data, switches};
 use super::paging::{SYSTEM_RW, map_window, window};
+
+/// What is modelled here, by whose word.
+pub(crate) const RULES: &[Rule] = &[
+    Rule::inferred(
+        "frames-are-zeroed",
+        "A frame is zeroed before it is handed out.",
+        "VirtualAlloc (memory is initialised to zero)",
+    ),
+    Rule::inferred(
+        "frame-list-checked",
+        "A free frame that counts references, or one released too often, is 0x4E.",
+        "Bug Check 0x4E: PFN_LIST_CORRUPT",
+    ),
+];
+
+bug_checks! {
+    FREE_FRAME_IN_USE: PFN_LIST_CORRUPT, parameter 1 = 2,
+    when "the first frame of the free list is in use by its own entry",
+    parameters "what", "", "", "",
+    source "Bug Check 0x4E: PFN_LIST_CORRUPT" documented;
+
+    UNREFERENCED_FRAME: PFN_LIST_CORRUPT, parameter 1 = 7,
+    when "a reference is dropped from a frame that has none left",
+    parameters "what", "", "", "",
+    source "Bug Check 0x4E: PFN_LIST_CORRUPT" documented;
+}
 
 routine! {
     /// Takes a frame off the free list and zeroes it. Arguments: the structure it will hold (its
@@ -30,7 +56,7 @@ routine! {
         let entry = address::FRAME_DATABASE.wrapping_add(frame.wrapping_mul(16));
         let count = p.load(entry, frame_entry::COUNT)?;
         if count != 0 {
-            p.pass([code::PFN_LIST_CORRUPT, 2, frame, count, 0]);
+            p.pass(FREE_FRAME_IN_USE.with([2, frame, count, 0]));
             return Ok(Flow::Call);
         }
         let next = p.load(entry, frame_entry::NEXT)?;
@@ -78,7 +104,7 @@ routine! {
         let entry = address::FRAME_DATABASE.wrapping_add(frame.wrapping_mul(16));
         let count = p.load(entry, frame_entry::COUNT)?;
         if count == 0 {
-            p.pass([code::PFN_LIST_CORRUPT, 7, frame, 0, 0]);
+            p.pass(UNREFERENCED_FRAME.with([7, frame, 0, 0]));
             return Ok(Flow::Call);
         }
         p.store(entry, frame_entry::COUNT, count.wrapping_sub(1))?;

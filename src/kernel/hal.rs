@@ -19,7 +19,7 @@
 //! identifier, as remapping hardware keeps in its context entries); behind it two pages for each
 //! device, physically one behind the other, all zero.
 
-use crate::base::{EventKind, Principal, Structure};
+use crate::base::{EventKind, Principal, Rule, Structure};
 use crate::machine::device::port;
 use crate::machine::iommu::{PRESENT, WRITE};
 use crate::machine::{Flow, Processor, Routine, Trap, routine};
@@ -27,6 +27,20 @@ use crate::machine::{Flow, Processor, Routine, Trap, routine};
 use super::layout::{address, element, kernel_data, switches};
 use super::paging::{self, ADDRESS, entry_address};
 use super::status;
+
+/// What is modelled here, by whose word.
+pub(crate) const RULES: &[Rule] = &[
+    Rule::documented(
+        "hal-alone-reaches-hardware",
+        "Nothing but the hardware abstraction layer touches a device.",
+        "User mode and kernel mode",
+    ),
+    Rule::documented(
+        "dma-is-mapped-first",
+        "A page is opened to a device before a transfer and closed after it.",
+        "Using Bus-Master DMA; Map Registers",
+    ),
+];
 
 /// The routines of the layer.
 pub const ROUTINES: &[&Routine] = &[

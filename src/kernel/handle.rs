@@ -5,7 +5,7 @@
 //! "ObReferenceObjectByHandle"; for the low bits `OBJ_HANDLE_TAGBITS` as "The Old New Thing" of 21
 //! January 2005 explains it).
 
-use crate::base::{EventKind, Structure};
+use crate::base::{EventKind, Rule, Structure};
 use crate::injection::{PointKind, Verdict};
 use crate::machine::{Flow, Processor, Reg, Trap, routine};
 
@@ -14,6 +14,30 @@ use super::layout::{
 };
 use super::object::{OB_REFERENCE, current_process, principal_of};
 use super::status;
+
+/// What is modelled here, by whose word.
+pub(crate) const RULES: &[Rule] = &[
+    Rule::documented(
+        "handles-are-per-process",
+        "A handle is an entry in the table of one process.",
+        "Kernel Objects",
+    ),
+    Rule::documented(
+        "handle-tag-bits-ignored",
+        "The low two bits of a handle's value are ignored.",
+        "The Old New Thing, 21 January 2005: why are kernel HANDLEs always a multiple of four?",
+    ),
+    Rule::documented(
+        "rights-granted-at-open",
+        "Rights are granted when a handle is opened and compared at each use.",
+        "ObReferenceObjectByHandle; Kernel Objects",
+    ),
+    Rule::chosen(
+        "fifteen-handles",
+        "A table has 15 entries (Windows: up to 2^24).",
+        "this model: small tables",
+    ),
+];
 
 /// The pool tag of handle tables.
 pub const HANDLE_TABLE_TAG: u64 = u32::from_le_bytes(*b"Obtb") as u64;

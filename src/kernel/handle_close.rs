@@ -3,11 +3,11 @@
 //! Closing the last handle does not free an object that something else still refers to ("ZwClose",
 //! "Terminating a Process").
 
-use crate::base::{EventKind, Structure};
+use crate::base::{EventKind, Rule, Structure};
 use crate::injection::{PointKind, Verdict};
 use crate::machine::{Flow, routine};
 
-use super::bug_check::{KE_BUG_CHECK, code};
+use super::bug_check::{KE_BUG_CHECK, bug_checks};
 use super::handle::entry_of;
 use super::layout::{
     HANDLES_MAX, address, handle_entry, kernel_data, object_header, process, switches,
@@ -15,6 +15,27 @@ use super::layout::{
 use super::object::{OB_DEREFERENCE, current_process, principal_of};
 use super::service::answer;
 use super::status;
+
+/// What is modelled here, by whose word.
+pub(crate) const RULES: &[Rule] = &[
+    Rule::documented(
+        "exit-closes-handles",
+        "A process's handles are closed when it ends; objects live on while somebody refers to them.",
+        "Terminating a Process; ZwClose",
+    ),
+    Rule::inferred(
+        "handle-count-checked",
+        "Closing a handle to an object that counts none is 0x18.",
+        "Bug Check 0x18: REFERENCE_BY_POINTER",
+    ),
+];
+
+bug_checks! {
+    NO_HANDLE_LEFT: REFERENCE_BY_POINTER,
+    when "a handle is closed to an object that counts no handles",
+    parameters "type", "object", "", "",
+    source "Bug Check 0x18: REFERENCE_BY_POINTER" inferred;
+}
 
 routine! {
     /// Empties one entry of a process's table and drops its references. Arguments: process, handle.
@@ -40,7 +61,7 @@ routine! {
         let count = p.load(object, object_header::HANDLE_COUNT)?;
         if count == 0 {
             let kind = p.load(object, object_header::TYPE)?;
-            p.pass([code::REFERENCE_BY_POINTER, kind, object, 0, 0]);
+            p.pass(NO_HANDLE_LEFT.with([kind, object, 0, 0]));
             return Ok(Flow::Call);
         }
         p.store(object, object_header::HANDLE_COUNT, count.wrapping_sub(1))?;

@@ -4,6 +4,7 @@
 //! rights ("DuplicateHandle", "ZwDuplicateObject"). In this model the source process is always the
 //! caller, rights never grow, and the new entry is never inherited.
 
+use crate::base::Rule;
 use crate::machine::{Flow, Reg, routine};
 
 use super::handle::{OB_CREATE_HANDLE, OB_REFERENCE_BY_HANDLE, access};
@@ -11,6 +12,20 @@ use super::layout::{address, kernel_data, object_type, process, switches};
 use super::object::OB_DEREFERENCE;
 use super::service::answer;
 use super::status;
+
+/// What is modelled here, by whose word.
+pub(crate) const RULES: &[Rule] = &[
+    Rule::documented(
+        "duplicate-needs-right",
+        "Duplicating needs the right to it on the target process; the entry is the target's.",
+        "DuplicateHandle; ZwDuplicateObject",
+    ),
+    Rule::chosen(
+        "duplicate-never-widens",
+        "Rights of the duplicate are never more than those of its source.",
+        "this model: the page allows more for some types",
+    ),
+];
 
 routine! {
     /// Service: gives another process a handle to an object the caller has a handle to. Arguments:

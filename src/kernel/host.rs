@@ -11,7 +11,7 @@
 //! leave open whether requests are completed before or after the restart; the model completes
 //! them first. There is no pooling: a host has one device.
 
-use crate::base::{EventKind, Principal, Structure};
+use crate::base::{EventKind, Principal, Rule, Structure};
 use crate::machine::{Flow, Processor, Routine, Trap, routine};
 
 use super::host_create::PS_CREATE_HOST;
@@ -21,6 +21,25 @@ use super::schedule::KI_WAIT;
 use super::service::answer;
 use super::status;
 use super::user_buffer::{COPY_FROM_USER, COPY_TO_USER, PROBE_FOR_READ, PROBE_FOR_WRITE};
+
+/// What is modelled here, by whose word.
+pub(crate) const RULES: &[Rule] = &[
+    Rule::documented(
+        "host-loss-completes-requests",
+        "When a host ends its outstanding requests are completed with STATUS_DRIVER_PROCESS_TERMINATED.",
+        "How UMDF Handles Driver Failures",
+    ),
+    Rule::documented(
+        "host-restarts-bounded",
+        "A lost host is started again five times at most, then the device is disabled.",
+        "Using Device Pooling in UMDF Drivers",
+    ),
+    Rule::chosen(
+        "completed-before-restart",
+        "Requests are completed before the host is started again.",
+        "How UMDF Handles Driver Failures (leaves the order open)",
+    ),
+];
 
 /// The routines of this file.
 pub const ROUTINES: &[&Routine] = &[&NT_HOST_WAIT, &NT_HOST_COMPLETE, &IO_PROCESS_ENDED];

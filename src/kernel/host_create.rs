@@ -5,7 +5,7 @@
 //! laid out at boot with the host's code and the first content of its data and buffer pages. A new
 //! host gets the pattern's code frames, shared and read-only, and copies of those two pages.
 
-use crate::base::{EventKind, Principal, Structure};
+use crate::base::{EventKind, Principal, Rule, Structure};
 use crate::machine::{Flow, Processor, Routine, Trap, routine};
 
 use super::address_space::MM_CREATE_ADDRESS_SPACE;
@@ -22,6 +22,13 @@ use super::paging::{
 use super::pool::{EX_ALLOCATE_POOL, EX_FREE_POOL};
 use super::process_create::take_stack;
 use super::schedule::{KI_READY_THREAD, KI_THREAD_START};
+
+/// What is modelled here, by whose word.
+pub(crate) const RULES: &[Rule] = &[Rule::chosen(
+    "host-from-pattern",
+    "A new host is copied from an address space laid out at boot, in the driver manager's stead.",
+    "UMDF Driver Host Process",
+)];
 
 /// The routines of this file.
 pub const ROUTINES: &[&Routine] = &[&PS_CREATE_HOST];

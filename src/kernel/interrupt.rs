@@ -4,7 +4,7 @@
 //! routine at dispatch level, and leaves. Interrupts are off while the kernel's lock is held, so the
 //! interrupted code is user mode or the idle loop.
 
-use crate::base::Structure;
+use crate::base::{Rule, Structure};
 use crate::machine::registers::USER_CODE;
 use crate::machine::{Flow, Processor, Reg, Trap, routine};
 
@@ -12,6 +12,25 @@ use super::layout::{
     address, device_object, driver_object, element, kernel_data, processor_block, ready_queue,
 };
 use super::schedule::{KI_READY_THREAD, KI_SWAP_CONTEXT};
+
+/// What is modelled here, by whose word.
+pub(crate) const RULES: &[Rule] = &[
+    Rule::documented(
+        "interrupts-in-arbitrary-context",
+        "An interrupt and its deferred routine run on whatever thread happens to run.",
+        "Virtual address spaces; Dispatch Routines and IRQLs",
+    ),
+    Rule::documented(
+        "deferred-at-dispatch-level",
+        "A deferred routine runs at DISPATCH_LEVEL.",
+        "Dispatch Routines and IRQLs",
+    ),
+    Rule::inferred(
+        "quantum-by-clock",
+        "A thread gives way after a count of clock interrupts; the count is this model's.",
+        "Managing Hardware Priorities",
+    ),
+];
 
 /// The registers an interrupt saves, in the order of their pushes.
 const SAVED: [Reg; 15] = [

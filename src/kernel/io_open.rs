@@ -1,6 +1,7 @@
 //! Opening a device, or a file on it: an object that remembers which, and a handle with the rights
 //! that were asked for ("File Objects", "NtCreateFile").
 
+use crate::base::Rule;
 use crate::machine::{Flow, Routine, routine};
 
 use super::handle::{OB_CREATE_HANDLE, access};
@@ -11,6 +12,13 @@ use super::layout::{
 use super::object::{OB_CREATE_OBJECT, OB_DEREFERENCE, current_process};
 use super::service::answer;
 use super::status;
+
+/// What is modelled here, by whose word.
+pub(crate) const RULES: &[Rule] = &[Rule::documented(
+    "open-makes-file-object",
+    "Opening a device makes an object and a handle with the rights asked for.",
+    "File Objects; NtCreateFile",
+)];
 
 /// The routines of this file.
 pub const ROUTINES: &[&Routine] = &[&NT_OPEN_FILE];

@@ -10,7 +10,7 @@
 //! All four services fill a block of words on their own stack, see [`block`], and leave the rest to
 //! [`IO_SYNCHRONOUS_REQUEST`]. A service's status comes back in rax, the bytes produced in rdx.
 
-use crate::base::Structure;
+use crate::base::{Rule, Structure};
 use crate::machine::{Flow, Processor, Routine, Trap, routine};
 
 use super::handle::{OB_REFERENCE_BY_HANDLE, access};
@@ -26,6 +26,25 @@ use super::schedule::KI_WAIT;
 use super::service::answer;
 use super::status;
 use super::user_buffer::{COPY_FROM_USER, COPY_TO_USER, PROBE_FOR_READ, PROBE_FOR_WRITE};
+
+/// What is modelled here, by whose word.
+pub(crate) const RULES: &[Rule] = &[
+    Rule::documented(
+        "buffered-copies-both-ways",
+        "Buffered I/O copies in before the driver runs and out what it says it produced.",
+        "Using Buffered I/O",
+    ),
+    Rule::documented(
+        "neither-passes-addresses",
+        "METHOD_NEITHER hands the caller's addresses over unchecked.",
+        "Using Neither Buffered Nor Direct I/O",
+    ),
+    Rule::documented(
+        "control-code-has-rights",
+        "The rights a control code takes are in the code.",
+        "Defining I/O Control Codes",
+    ),
+];
 
 /// The routines of this file.
 pub const ROUTINES: &[&Routine] = &[

@@ -1,8 +1,16 @@
 //! The kernel's lock: a word in memory, taken and given back in single steps.
 
+use crate::base::Rule;
 use crate::machine::{Flow, Processor, Trap};
 
 use super::layout::{address, kernel_data};
+
+/// What is modelled here, by whose word.
+pub(crate) const RULES: &[Rule] = &[Rule::chosen(
+    "one-kernel-lock",
+    "One lock guards the kernel; services run with interrupts off.",
+    "this model: one processor in the kernel at a time",
+)];
 
 /// Takes the lock, or runs the same step again while another processor has it.
 ///

@@ -17,6 +17,7 @@
 //! | [`address_space`], [`address_space_end`] | and their address spaces? |
 //! | [`request`], [`io_open`], [`io_transfer`], [`io_disk`], [`host`] | how does a request reach a driver? |
 //! | [`hal`] | who touches the hardware? |
+//! | [`rules`] | by whose word is all that? |
 
 pub mod address_space;
 pub mod address_space_end;
@@ -45,6 +46,7 @@ pub mod process_create;
 pub mod process_end;
 pub mod process_open;
 pub mod request;
+pub mod rules;
 pub mod schedule;
 pub mod section;
 pub mod service;

@@ -5,15 +5,46 @@
 //! Object", "Bug Check 0x18: REFERENCE_BY_POINTER", "Bug Check 0x189: BAD_OBJECT_HEADER"). A count
 //! by handle is part of the count by pointer.
 
-use crate::base::{EventKind, Principal, Structure};
+use crate::base::{EventKind, Principal, Rule, Structure};
 use crate::machine::{Flow, Processor, Trap, routine};
 
-use super::bug_check::{KE_BUG_CHECK, code};
+use super::bug_check::{KE_BUG_CHECK, bug_checks};
 use super::frames::MM_FREE_FRAME;
 use super::layout::{
     OBJECT_BODY, object_body, object_header, object_type, process, processor_block, thread,
 };
 use super::pool::{EX_ALLOCATE_POOL, EX_FREE_POOL};
+
+/// What is modelled here, by whose word.
+pub(crate) const RULES: &[Rule] = &[
+    Rule::documented(
+        "objects-live-while-referenced",
+        "An object lives until neither handle nor pointer refers to it.",
+        "Life Cycle of an Object",
+    ),
+    Rule::documented(
+        "reference-underflow-stops",
+        "A reference dropped from an object that has none is 0x18.",
+        "Bug Check 0x18: REFERENCE_BY_POINTER",
+    ),
+    Rule::documented(
+        "object-header-checked",
+        "A header with a type that doesn't exist is 0x189.",
+        "Bug Check 0x189: BAD_OBJECT_HEADER",
+    ),
+];
+
+bug_checks! {
+    UNREFERENCED: REFERENCE_BY_POINTER,
+    when "a reference is dropped from an object that has none left",
+    parameters "type", "object", "", "",
+    source "Bug Check 0x18: REFERENCE_BY_POINTER" documented;
+
+    UNKNOWN_TYPE: BAD_OBJECT_HEADER, parameter 3 = 0,
+    when "an object's header names a type that does not exist",
+    parameters "object", "type", "", "",
+    source "Bug Check 0x189: BAD_OBJECT_HEADER" documented;
+}
 
 /// The pool tag of every object.
 pub const OBJECT_TAG: u64 = u32::from_le_bytes(*b"ObjT") as u64;
@@ -55,11 +86,7 @@ pub(super) fn principal_of(p: &mut Processor<'_>, object: u64) -> Result<Princip
 /// The type in an object's header, or the parameters of the bug check when it cannot be one.
 fn checked_type(p: &mut Processor<'_>, object: u64) -> Result<Result<u64, [u64; 5]>, Trap> {
     let kind = p.load(object, object_header::TYPE)?;
-    if is_known(kind) {
-        Ok(Ok(kind))
-    } else {
-        Ok(Err([code::BAD_OBJECT_HEADER, object, kind, 0, 0]))
-    }
+    if is_known(kind) { Ok(Ok(kind)) } else { Ok(Err(UNKNOWN_TYPE.with([object, kind, 0, 0]))) }
 }
 
 routine! {
@@ -127,7 +154,7 @@ routine! {
         };
         let count = p.load(object, object_header::POINTER_COUNT)?;
         if count == 0 {
-            p.pass([code::REFERENCE_BY_POINTER, kind, object, 0, 0]);
+            p.pass(UNREFERENCED.with([kind, object, 0, 0]));
             return Ok(Flow::Call);
         }
         p.store(object, object_header::POINTER_COUNT, count.wrapping_sub(1))?;

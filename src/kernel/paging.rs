@@ -1,10 +1,24 @@
 //! How the kernel changes page tables: through the self-map of the current address space, and
 //! through a window of its own for frames that are mapped nowhere.
 
-use crate::base::Structure;
+use crate::base::{Rule, Structure};
 use crate::machine::{Flow, Processor, Trap, routine};
 
 use super::layout::{address, kernel_data, switches};
+
+/// What is modelled here, by whose word.
+pub(crate) const RULES: &[Rule] = &[
+    Rule::inferred(
+        "self-map-shows-tables",
+        "One page-map slot leads to the page map itself, so that all tables are a range of addresses.",
+        "Frisk, Total Meltdown?, 2018",
+    ),
+    Rule::chosen(
+        "window-per-processor",
+        "A frame that is mapped nowhere is reached through one page a processor.",
+        "this model: stands for system PTEs",
+    ),
+];
 
 /// Entry: present.
 pub const PRESENT: u64 = 1;

@@ -5,14 +5,70 @@
 //! 0x19 describes it: neighbours that disagree). Free blocks are linked through their first word,
 //! plain, so that a wild write to a free block is a wild allocation later.
 
-use crate::base::{EventKind, Principal, Structure};
+use crate::base::{EventKind, Principal, Rule, Structure};
 use crate::injection::{PointKind, Verdict};
 use crate::machine::{Flow, routine};
 
-use super::bug_check::{KE_BUG_CHECK, code};
+use super::bug_check::{KE_BUG_CHECK, bug_checks};
 use super::layout::{
     POOL_HEADER_BYTES, address, element, kernel_data, pool_header, pool_lists, switches,
 };
+
+/// What is modelled here, by whose word.
+pub(crate) const RULES: &[Rule] = &[
+    Rule::documented(
+        "pool-header-inline",
+        "A legacy pool block has a header in front that tells its size, its neighbour's and its tag.",
+        "Bug Check 0x19: BAD_POOL_HEADER",
+    ),
+    Rule::documented(
+        "pool-checked-at-free",
+        "A damaged header is found when a block is freed, not when it is damaged.",
+        "Bug Check 0x19: BAD_POOL_HEADER",
+    ),
+    Rule::documented(
+        "pool-tag-compared",
+        "Freeing with another tag is 0xC2 with 0xA.",
+        "Bug Check 0xC2: BAD_POOL_CALLER",
+    ),
+    Rule::documented(
+        "pool-double-free-stops",
+        "Freeing a free block is 0xC2 with 7.",
+        "Bug Check 0xC2: BAD_POOL_CALLER",
+    ),
+    Rule::documented(
+        "pool-memory-zeroed",
+        "Memory comes zeroed unless it is asked for uninitialised.",
+        "ExAllocatePool2",
+    ),
+    Rule::chosen(
+        "pool-size-classes",
+        "Blocks come in four sizes and headers have 16 bytes.",
+        "this model: the header's size is in no public page",
+    ),
+];
+
+bug_checks! {
+    NEIGHBOURS_DISAGREE: BAD_POOL_HEADER, parameter 1 = 5,
+    when "a block is freed and the next one's header tells another size of it",
+    parameters "what", "block", "", "",
+    source "Bug Check 0x19: BAD_POOL_HEADER" documented;
+
+    SIZE_UNKNOWN: BAD_POOL_HEADER, parameter 1 = 0x20,
+    when "a block is freed and its header tells a size that no block has",
+    parameters "what", "block", "", "",
+    source "Bug Check 0x19: BAD_POOL_HEADER" documented;
+
+    ALREADY_FREE: BAD_POOL_CALLER, parameter 1 = 7,
+    when "a block is freed that is free",
+    parameters "what", "", "", "",
+    source "Bug Check 0xC2: BAD_POOL_CALLER" documented;
+
+    WRONG_TAG: BAD_POOL_CALLER, parameter 1 = 0xa,
+    when "a block is freed with another tag than it was allocated with",
+    parameters "what", "", "", "",
+    source "Bug Check 0xC2: BAD_POOL_CALLER" documented;
+}
 
 /// Sizes of blocks with their headers, smallest first.
 const CLASSES: [u64; 4] = [64, 128, 256, 512];
@@ -129,21 +185,21 @@ routine! {
             return Ok(Flow::To(At::unmark as u8));
         }
         if !CLASSES.contains(&size) {
-            p.pass([code::BAD_POOL_HEADER, 0x20, header, sizes, found]);
+            p.pass(SIZE_UNKNOWN.with([0x20, header, sizes, found]));
             return Ok(Flow::Call);
         }
         if sizes & IN_USE == 0 {
-            p.pass([code::BAD_POOL_CALLER, 7, 0, found, block]);
+            p.pass(ALREADY_FREE.with([7, 0, found, block]));
             return Ok(Flow::Call);
         }
         if found != tag {
-            p.pass([code::BAD_POOL_CALLER, 0xa, block, found, tag]);
+            p.pass(WRONG_TAG.with([0xa, block, found, tag]));
             return Ok(Flow::Call);
         }
         let neighbour = header.wrapping_add(size);
         let end = p.load(address::KERNEL_DATA, kernel_data::POOL_NEXT)?;
         if neighbour < end && neighbour % 4096 != 0 && p.load(neighbour, pool_header::SIZES)? >> 16 & 0xffff != size {
-            p.pass([code::BAD_POOL_HEADER, 5, header, neighbour, size]);
+            p.pass(NEIGHBOURS_DISAGREE.with([5, header, neighbour, size]));
             return Ok(Flow::Call);
         }
         Ok(Flow::To(At::unmark as u8))

@@ -4,7 +4,7 @@
 //! handles it gets those marked for inheritance, under the same values ("Creating Processes",
 //! "Inheritance"; "CreateProcess": handles are copied with the same value and access).
 
-use crate::base::{EventKind, Principal, Structure};
+use crate::base::{EventKind, Principal, Rule, Structure};
 use crate::machine::{Flow, Processor, Trap, routine};
 
 use super::address_space::MM_CREATE_ADDRESS_SPACE;
@@ -24,6 +24,13 @@ use super::process_open::announce_sought;
 use super::schedule::{KI_READY_THREAD, KI_THREAD_START};
 use super::service::answer;
 use super::status;
+
+/// What is modelled here, by whose word.
+pub(crate) const RULES: &[Rule] = &[Rule::documented(
+    "inheritance-copies-entries",
+    "A child gets the handles marked for inheritance, with the same values and rights.",
+    "CreateProcess; Inheritance",
+)];
 
 /// Takes a free kernel stack; `None` when all are in use.
 pub(super) fn take_stack(p: &mut Processor<'_>) -> Result<Option<u64>, Trap> {

@@ -5,11 +5,11 @@
 //! process the system cannot do without is bug check 0xEF ("Bug Check 0xEF:
 //! CRITICAL_PROCESS_DIED").
 
-use crate::base::{EventKind, Structure};
+use crate::base::{EventKind, Rule, Structure};
 use crate::machine::{Flow, routine};
 
 use super::address_space_end::MM_DELETE_ADDRESS_SPACE;
-use super::bug_check::{KE_BUG_CHECK, code};
+use super::bug_check::{KE_BUG_CHECK, bug_checks};
 use super::handle::{HANDLE_TABLE_TAG, PROCESSES_MAX};
 use super::handle_close::OB_CLOSE_ALL;
 use super::host::IO_PROCESS_ENDED;
@@ -23,6 +23,27 @@ use super::schedule::{KI_EXIT_THREAD, KI_READY_THREAD, KI_SWAP_CONTEXT};
 use super::service::answer;
 use super::status;
 
+/// What is modelled here, by whose word.
+pub(crate) const RULES: &[Rule] = &[
+    Rule::documented(
+        "critical-process-stops",
+        "The end of a critical process is 0xEF.",
+        "Bug Check 0xEF: CRITICAL_PROCESS_DIED",
+    ),
+    Rule::documented(
+        "children-go-on",
+        "The end of a process doesn't end its children.",
+        "Terminating a Process",
+    ),
+];
+
+bug_checks! {
+    CRITICAL_PROCESS: CRITICAL_PROCESS_DIED, parameter 2 = 0,
+    when "a process ends that the system cannot do without",
+    parameters "process", "", "", "",
+    source "Bug Check 0xEF: CRITICAL_PROCESS_DIED" documented;
+}
+
 routine! {
     /// Ends the running process and gives the processor away; does not return. Called with the
     /// kernel's lock held, which goes over to whoever runs next. Argument: the exit status.
@@ -33,7 +54,7 @@ routine! {
         let object = current_process(p)?;
         p.set_local(0, object)?;
         if p.load(object, process::CRITICAL)? != 0 {
-            p.pass([code::CRITICAL_PROCESS_DIED, object, 0, 0, 0]);
+            p.pass(CRITICAL_PROCESS.with([object, 0, 0, 0]));
             return Ok(Flow::Call);
         }
         p.store(object, process::ALIVE, 0)?;

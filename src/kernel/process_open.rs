@@ -5,7 +5,7 @@
 //! the one that created it (object header, creator) get whatever they ask for, nobody else gets
 //! anything.
 
-use crate::base::{EventKind, Principal, Structure};
+use crate::base::{EventKind, Principal, Rule, Structure};
 use crate::machine::{Flow, Processor, Trap, routine};
 
 use super::handle::{OB_CREATE_HANDLE, PROCESSES_MAX, access};
@@ -13,6 +13,13 @@ use super::layout::{address, element, kernel_data, object_header, process};
 use super::object::current_process;
 use super::service::answer;
 use super::status;
+
+/// What is modelled here, by whose word.
+pub(crate) const RULES: &[Rule] = &[Rule::chosen(
+    "process-access-by-descent",
+    "A process itself and its creator get the rights they ask for, others none.",
+    "Process Security and Access Rights (stands for a security descriptor)",
+)];
 
 /// Announces that a process is told whether another is there: either answer says so, and both are
 /// documented ("ZwOpenProcess": `STATUS_INVALID_CID`, `STATUS_ACCESS_DENIED`).

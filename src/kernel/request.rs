@@ -11,11 +11,11 @@
 //! | [`IO_COMPLETE_REQUEST`] | packet, status, information | – |
 //! | [`IO_FREE_REQUEST`] | packet | – |
 
-use crate::base::{EventKind, Principal, Structure};
+use crate::base::{EventKind, Principal, Rule, Structure};
 use crate::injection::{PointKind, Verdict};
 use crate::machine::{Flow, Processor, Routine, Trap, routine};
 
-use super::bug_check::{KE_BUG_CHECK, code};
+use super::bug_check::{KE_BUG_CHECK, bug_checks};
 use super::layout::{
     REQUEST_BYTES, device_object, driver_object, process, processor_block, request_packet, thread,
 };
@@ -23,9 +23,30 @@ use super::pool::{EX_ALLOCATE_POOL, EX_FREE_POOL};
 use super::schedule::KI_WAKE;
 use super::status;
 
+/// What is modelled here, by whose word.
+pub(crate) const RULES: &[Rule] = &[
+    Rule::documented(
+        "requests-pass-down-the-stack",
+        "A request is handed from driver to driver and any of them may complete it.",
+        "I/O request packets; Passing IRPs down the Driver Stack",
+    ),
+    Rule::documented(
+        "completed-once",
+        "A packet completed twice is 0x44.",
+        "Bug Check 0x44: MULTIPLE_IRP_COMPLETE_REQUESTS",
+    ),
+];
+
 /// The routines of this file.
 pub const ROUTINES: &[&Routine] =
     &[&IO_BUILD_REQUEST, &IO_CALL_DRIVER, &IO_COMPLETE_REQUEST, &IO_FREE_REQUEST];
+
+bug_checks! {
+    COMPLETED_TWICE: MULTIPLE_IRP_COMPLETE_REQUESTS,
+    when "a request packet is completed that is complete",
+    parameters "packet", "", "", "",
+    source "Bug Check 0x44: MULTIPLE_IRP_COMPLETE_REQUESTS" documented;
+}
 
 /// The tag of request packets: "Irp ".
 pub const PACKET_TAG: u64 = 0x2070_7249;
@@ -243,7 +264,7 @@ routine! {
     record, call KE_BUG_CHECK => |p| {
         let (packet, outcome, information) = (p.argument(0), p.argument(1), p.argument(2));
         if p.load(packet, request_packet::DONE)? != 0 {
-            p.pass([code::MULTIPLE_IRP_COMPLETE_REQUESTS, packet, 0, 0, 0]);
+            p.pass(COMPLETED_TWICE.with([packet, 0, 0, 0]));
             return Ok(Flow::Call);
         }
         p.store(packet, request_packet::STATUS, outcome)?;

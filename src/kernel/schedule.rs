@@ -1,6 +1,6 @@
 //! Threads: who runs next, how to wait, how to begin.
 
-use crate::base::Structure;
+use crate::base::{Rule, Structure};
 use crate::machine::interrupt::TSS_RSP0;
 use crate::machine::registers::{FLAGS_FIXED, INTERRUPT_FLAG, IO_PRIVILEGE};
 use crate::machine::{Flow, KEEP_TRANSLATIONS, Processor, Reg, Trap, routine};
@@ -9,6 +9,13 @@ use super::layout::{
     address, kernel_data, process, processor_block, ready_queue, switches, thread, thread_state,
 };
 use super::paging::PCID;
+
+/// What is modelled here, by whose word.
+pub(crate) const RULES: &[Rule] = &[Rule::chosen(
+    "round-robin",
+    "Ready threads run in turn; there are no priorities.",
+    "this model: no rule of isolation depends on priorities",
+)];
 
 /// Takes the first ready thread off the queue into rbx, or the idle thread when none is ready.
 fn choose(p: &mut Processor<'_>) -> Result<Flow, Trap> {

@@ -5,7 +5,7 @@
 //! section has one page and a number; its view has the same address in every process; opening one
 //! needs no leave beyond knowing the number.
 
-use crate::base::{EventKind, Structure};
+use crate::base::{EventKind, Rule, Structure};
 use crate::machine::{Flow, Reg, routine};
 
 use super::frames::MM_FREE_FRAME;
@@ -15,6 +15,20 @@ use super::object::{OB_DEREFERENCE, current_process, principal_of};
 use super::paging::{ADDRESS, MM_REPLACE_ENTRY, NO_EXECUTE, PRESENT, USER, USER_RW, entry_address};
 use super::service::answer;
 use super::status;
+
+/// What is modelled here, by whose word.
+pub(crate) const RULES: &[Rule] = &[
+    Rule::documented(
+        "views-outlive-handles",
+        "A view has the rights of its handle and stays when the handle is closed.",
+        "Section Objects and Views; ZwMapViewOfSection",
+    ),
+    Rule::documented(
+        "shared-on-purpose",
+        "Memory is private unless it is shared.",
+        "Virtual Address Space",
+    ),
+];
 
 /// Sections at most.
 pub const SECTIONS_MAX: u64 = 8;

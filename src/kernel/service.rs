@@ -4,7 +4,15 @@
 //! user buffer in r8 and its length in r9; a service that takes bytes has the buffer in rdx and the
 //! length in r10. The status comes back in rax; a new handle in rdx.
 
+use crate::base::Rule;
 use crate::machine::{Flow, Processor, Reg, Routine};
+
+/// What is modelled here, by whose word.
+pub(crate) const RULES: &[Rule] = &[Rule::documented(
+    "services-by-number",
+    "User mode asks by number through one table.",
+    "User mode and kernel mode",
+)];
 
 macro_rules! services {
     ($($(#[doc = $doc:literal])* $NAME:ident = $number:literal => $routine:path,)*) => {

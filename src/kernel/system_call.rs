@@ -4,11 +4,18 @@
 //! before anything is pushed. Services run with interrupts off and the kernel's lock held: one
 //! processor at a time, the others in user mode or spinning.
 
-use crate::base::Structure;
+use crate::base::{Rule, Structure};
 use crate::machine::{Flow, Reg, routine};
 
 use super::layout::{address, element, kernel_data, processor_block, switches};
 use super::{service, status};
+
+/// What is modelled here, by whose word.
+pub(crate) const RULES: &[Rule] = &[Rule::inferred(
+    "services-on-kernel-stack",
+    "A service runs on the thread's kernel stack, changed to before anything is pushed.",
+    "Intel SDM volume 2B, SYSCALL (doesn't change the stack)",
+)];
 
 routine! {
     /// Where `syscall` leads: service number in rax, arguments in rdi, rsi, rdx, r10, r8, r9.

@@ -3,6 +3,7 @@
 //! "Boot-start" drivers are initialised before anything else uses them (Windows driver
 //! documentation, "Specifying Driver Load Order").
 
+use crate::base::Rule;
 use crate::machine::{Flow, routine};
 
 use super::layout::{
@@ -10,6 +11,13 @@ use super::layout::{
     thread_state,
 };
 use super::schedule::KI_SWAP_CONTEXT;
+
+/// What is modelled here, by whose word.
+pub(crate) const RULES: &[Rule] = &[Rule::documented(
+    "boot-start-first",
+    "Boot-start drivers are initialised before anything else uses them.",
+    "Specifying Driver Load Order",
+)];
 
 routine! {
     /// Where the system thread begins, with the lock held. Never returns.

@@ -4,12 +4,27 @@
 //! mapped there, so that each access needs a handler as well ("ProbeForRead", "ProbeForWrite",
 //! "Buffer Handling"; "Failure to Validate Addresses in METHOD_NEITHER IOCTLs").
 
-use crate::base::{EventKind, Principal, Structure};
+use crate::base::{EventKind, Principal, Rule, Structure};
 use crate::injection::{PointKind, Verdict};
 use crate::machine::{Flow, Processor, Trap, routine};
 
 use super::layout::{address, kernel_data, switches};
 use super::status;
+
+/// What is modelled here, by whose word.
+pub(crate) const RULES: &[Rule] = &[
+    Rule::documented(
+        "probe-checks-range-only",
+        "A probe checks the range and doesn't touch the memory.",
+        "ProbeForRead",
+    ),
+    Rule::documented("probe-of-nothing", "A probe of length zero checks nothing.", "ProbeForRead"),
+    Rule::documented(
+        "user-access-needs-handler",
+        "Each access to user memory needs a handler although it was probed.",
+        "Using Neither Buffered Nor Direct I/O; Handling Exceptions",
+    ),
+];
 
 /// Bytes that one copy moves at most.
 const COPY_BYTES_MAX: u64 = 1 << 16;

@@ -4,7 +4,7 @@
 //! after every processor has dropped its translation ("VirtualAlloc", "VirtualFree";
 //! "ZwAllocateVirtualMemory", "ZwFreeVirtualMemory").
 
-use crate::base::Structure;
+use crate::base::{Rule, Structure};
 use crate::machine::{Flow, routine};
 
 use super::frames::{MM_ALLOCATE_FRAME, MM_FREE_FRAME};
@@ -13,6 +13,16 @@ use super::object::current_process;
 use super::paging::{ADDRESS, MM_REPLACE_ENTRY, PRESENT, USER_RW, entry_address};
 use super::service::answer;
 use super::status;
+
+/// What is modelled here, by whose word.
+pub(crate) const RULES: &[Rule] = &[
+    Rule::documented("allocated-memory-is-zero", "Allocated pages are zero.", "VirtualAlloc"),
+    Rule::inferred(
+        "freed-after-shootdown",
+        "A page's frame is free only after every processor has dropped its translation.",
+        "Linux eb66ae030829, mremap: properly flush TLB before releasing the page",
+    ),
+];
 
 routine! {
     /// Service: allocates a page. No arguments. Its address comes back in rdx.

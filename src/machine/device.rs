@@ -3,7 +3,14 @@
 //! A device knows bus addresses only. It reaches memory past the processors' translation, through
 //! the IOMMU when that is on.
 
-use crate::base::Principal;
+use crate::base::{Principal, Rule};
+
+/// What is modelled here, by whose word.
+pub(crate) const RULES: &[Rule] = &[Rule::documented(
+    "devices-bypass-paging",
+    "A device reaches memory past the processors' page tables.",
+    "Intel VT-d specification, DMA Remapping",
+)];
 
 /// What sort of device it is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]

@@ -1,6 +1,14 @@
 //! A small persistent disk: what is written there survives a reboot.
 
+use crate::base::Rule;
 use std::collections::BTreeMap;
+
+/// What is modelled here, by whose word.
+pub(crate) const RULES: &[Rule] = &[Rule::documented(
+    "disk-survives-reboot",
+    "What is on the disk survives a reboot.",
+    "Varieties of Kernel-Mode Dump Files",
+)];
 
 /// Words of 8 bytes in a sector of 512 bytes.
 pub const SECTOR_WORDS: usize = 64;

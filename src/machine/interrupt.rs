@@ -4,7 +4,7 @@
 //! wild write there has the consequence it has on hardware (Intel SDM volume 3A, "Interrupt and
 //! Exception Handling": gate format, stack switching, double fault, shutdown).
 
-use crate::base::{Access, Event, EventKind, Principal, Ring, Structure};
+use crate::base::{Access, Event, EventKind, Principal, Ring, Rule, Structure};
 use crate::injection::{Operation, PointKind, Verdict};
 
 use super::Machine;
@@ -13,6 +13,30 @@ use super::registers::{
     FLAGS_FIXED, INTERRUPT_FLAG, KERNEL_CODE, KERNEL_STACK, Reg, USER_CODE, USER_STACK,
 };
 use super::trap::Trap;
+
+/// What is modelled here, by whose word.
+pub(crate) const RULES: &[Rule] = &[
+    Rule::documented(
+        "gates-from-memory",
+        "Interrupts and exceptions enter through gates read from memory.",
+        "Intel SDM volume 3A, Interrupt and Exception Handling",
+    ),
+    Rule::documented(
+        "double-and-triple-fault",
+        "What fails while an exception is delivered is a double fault; what fails then is shutdown.",
+        "Intel SDM volume 3A, Interrupt 8—Double Fault Exception",
+    ),
+    Rule::inferred(
+        "shutdown-resets",
+        "Shutdown resets the machine without a bug check or a dump.",
+        "Intel SDM volume 3A, Interrupt 8—Double Fault Exception",
+    ),
+    Rule::documented(
+        "sysret-to-non-canonical",
+        "SYSRET to a non-canonical address faults in ring 0 on Intel processors and in ring 3 on AMD ones.",
+        "NIST National Vulnerability Database, CVE-2012-0217",
+    ),
+];
 
 /// Bytes of one gate.
 pub const GATE_BYTES: u64 = 16;

@@ -5,9 +5,23 @@
 //! | present). Like second-level translation in remapping hardware it binds requests whatever the
 //! processors' tables say (Intel VT-d specification, "DMA Remapping").
 
-use crate::base::{Access, PhysAddr};
+use crate::base::{Access, PhysAddr, Rule};
 
 use super::memory::Memory;
+
+/// What is modelled here, by whose word.
+pub(crate) const RULES: &[Rule] = &[
+    Rule::documented(
+        "iommu-binds-devices",
+        "With the IOMMU on a device reaches what its own table maps, whatever the processors' tables say.",
+        "Intel VT-d specification, DMA Remapping",
+    ),
+    Rule::chosen(
+        "iommu-one-level",
+        "The IOMMU's table has one level.",
+        "this model: the rights are what matters",
+    ),
+];
 
 /// Entry bit: something is mapped.
 pub const PRESENT: u64 = 1;

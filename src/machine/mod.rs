@@ -18,6 +18,7 @@ mod privileged;
 pub mod processor;
 pub mod raw;
 pub mod registers;
+pub mod rules;
 mod scene;
 mod table_frames;
 pub mod tlb;

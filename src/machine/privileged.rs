@@ -1,6 +1,6 @@
 //! Privileged instructions: what only ring 0 may ask of a processor.
 
-use crate::base::{Event, EventKind, Ring, VirtAddr};
+use crate::base::{Event, EventKind, Ring, Rule, VirtAddr};
 use crate::injection::{Operation, PointKind, Verdict};
 
 use super::KEEP_TRANSLATIONS;
@@ -9,6 +9,20 @@ use super::processor::Processor;
 use super::registers::{ALIGNMENT_CHECK, INTERRUPT_FLAG, IO_PRIVILEGE, Reg};
 use super::tlb::Invalidation;
 use super::trap::Trap;
+
+/// What is modelled here, by whose word.
+pub(crate) const RULES: &[Rule] = &[
+    Rule::documented(
+        "privileged-instructions",
+        "Control registers, descriptor tables and ports are ring 0's.",
+        "Intel SDM volume 3A, Privileged Instructions",
+    ),
+    Rule::documented(
+        "access-control-by-ac",
+        "STAC and CLAC say whether ring 0 may touch user pages while SMAP is on.",
+        "Intel SDM volume 3A, Determination of Access Rights",
+    ),
+];
 
 impl Processor<'_> {
     /// # Errors

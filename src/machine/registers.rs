@@ -1,6 +1,13 @@
 //! The registers of one processor.
 
-use crate::base::{Principal, Ring};
+use crate::base::{Principal, Ring, Rule};
+
+/// What is modelled here, by whose word.
+pub(crate) const RULES: &[Rule] = &[Rule::chosen(
+    "fifteen-registers",
+    "Code is a list of steps and not an instruction set; registers, flags and stack are a processor's.",
+    "this model: steps stand for instructions",
+)];
 
 /// General registers by their number in instruction encodings.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

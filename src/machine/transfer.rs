@@ -1,12 +1,19 @@
 //! What devices do when their time has come.
 
-use crate::base::{Access, Event, EventKind, PhysAddr, Structure, TraceHash};
+use crate::base::{Access, Event, EventKind, PhysAddr, Rule, Structure, TraceHash};
 use crate::injection::{Operation, PointKind, Verdict};
 
 use super::Machine;
 use super::device::{Command, Device, DeviceKind, HOLD_WORDS};
 use super::disk::SECTOR_WORDS;
 use super::scene::DEVICE_PROCESSOR;
+
+/// What is modelled here, by whose word.
+pub(crate) const RULES: &[Rule] = &[Rule::inferred(
+    "blocked-transfers-are-dropped",
+    "A transfer that the IOMMU refuses is dropped and reported to the device, not to a processor.",
+    "Intel VT-d specification, DMA Remapping",
+)];
 
 impl Machine {
     /// Completes the transfers that are due and interrupts `processor`, whoever runs there.

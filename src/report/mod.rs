@@ -1,5 +1,6 @@
 //! How is it told? One format, one file.
 
+pub mod entries;
 pub mod interval;
 pub mod results;
 pub mod table;

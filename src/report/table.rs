@@ -91,7 +91,7 @@ pub fn table<R: AsRef<[C]>, C: AsRef<str>>(columns: &[Column], rows: &[R]) -> St
     text
 }
 
-fn width(text: &str) -> usize {
+pub(super) fn width(text: &str) -> usize {
     text.chars().count()
 }
 
@@ -139,7 +139,7 @@ fn title_lines(columns: &[Column], widths: &[usize]) -> Vec<Vec<String>> {
 
 /// `text` in lines of at most `width_max`, broken at spaces; a longer word is left for
 /// [`push_line`] to cut.
-fn wrap(text: &str, width_max: usize) -> Vec<String> {
+pub(super) fn wrap(text: &str, width_max: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
         match lines.last_mut() {

@@ -7,4 +7,5 @@ mod forgotten;
 mod forms;
 mod layers;
 mod names;
+mod registries;
 mod sources;

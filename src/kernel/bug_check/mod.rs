@@ -1,8 +1,21 @@
 //! The kernel stopping itself.
 
+mod registry;
+
+use crate::base::Rule;
 use crate::machine::{Flow, routine};
 
 use super::layout::{address, crash_block, kernel_data, switches};
+
+pub(crate) use registry::bug_checks;
+pub use registry::{BugCheck, all, described};
+
+/// What is modelled here, by whose word.
+pub(crate) const RULES: &[Rule] = &[Rule::documented(
+    "bug-check-halts",
+    "A bug check halts the machine and may leave a dump; a restart follows.",
+    "KeBugCheckEx; Varieties of Kernel-Mode Dump Files",
+)];
 
 /// Bug check codes, by the names of the Windows debugger documentation ("Bug Check Code
 /// Reference").

@@ -1,5 +1,7 @@
 //! `ringfence list`: what there is.
 
+mod reference;
+
 use std::io::Write;
 
 use serde_json::{Value, json};
@@ -17,6 +19,8 @@ use super::{Ended, Failure};
 /// Lists what was asked for, one a line.
 pub(super) fn list(arguments: &ListArguments, out: &mut impl Write) -> Result<Ended, Failure> {
     let (titles, rows) = match arguments.what {
+        Listing::BugChecks => return reference::bug_checks(arguments.json, out),
+        Listing::Rules => return reference::rules(arguments.json, out),
         Listing::Scenarios => scenarios()?,
         Listing::Faults => faults(),
         Listing::Invariants => invariants(),
@@ -61,6 +65,8 @@ const fn plural(what: Listing) -> &'static str {
         Listing::Invariants => "invariants",
         Listing::Weaknesses => "weaknesses",
         Listing::Classes => "classes",
+        Listing::BugChecks => "bug-checks",
+        Listing::Rules => "rules",
     }
 }
 

@@ -1,0 +1,78 @@
+//! Every modelled rule of the kernel, file by file.
+
+use crate::base::Rule;
+
+use super::{
+    address_space, address_space_end, bug_check, event, exception, frames, hal, handle,
+    handle_close, handle_duplicate, host, host_create, interrupt, io_disk, io_open, io_transfer,
+    lock, object, paging, pool, process_create, process_end, process_open, request, schedule,
+    section, service, system_call, system_thread, user_buffer, virtual_memory,
+};
+
+/// The rules of each file, under the file's name.
+pub const RULES: &[(&str, &[Rule])] = &[
+    ("address-space", address_space::RULES),
+    ("address-space-end", address_space_end::RULES),
+    ("bug-check", bug_check::RULES),
+    ("event", event::RULES),
+    ("exception", exception::RULES),
+    ("frames", frames::RULES),
+    ("hal", hal::RULES),
+    ("handle", handle::RULES),
+    ("handle-close", handle_close::RULES),
+    ("handle-duplicate", handle_duplicate::RULES),
+    ("host", host::RULES),
+    ("host-create", host_create::RULES),
+    ("interrupt", interrupt::RULES),
+    ("io-disk", io_disk::RULES),
+    ("io-open", io_open::RULES),
+    ("io-transfer", io_transfer::RULES),
+    ("lock", lock::RULES),
+    ("object", object::RULES),
+    ("paging", paging::RULES),
+    ("pool", pool::RULES),
+    ("process-create", process_create::RULES),
+    ("process-end", process_end::RULES),
+    ("process-open", process_open::RULES),
+    ("request", request::RULES),
+    ("schedule", schedule::RULES),
+    ("section", section::RULES),
+    ("service", service::RULES),
+    ("system-call", system_call::RULES),
+    ("system-thread", system_thread::RULES),
+    ("user-buffer", user_buffer::RULES),
+    ("virtual-memory", virtual_memory::RULES),
+];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::base::Basis;
+    use crate::machine;
+
+    fn all() -> impl Iterator<Item = &'static Rule> {
+        RULES.iter().chain(machine::rules::RULES).flat_map(|(_, rules)| *rules)
+    }
+
+    #[test]
+    fn each_rule_has_a_name_of_its_own_a_sentence_and_a_source() {
+        let mut names = BTreeSet::new();
+
+        for rule in all() {
+            assert!(names.insert(rule.name), "{} is there twice", rule.name);
+            assert!(rule.about.ends_with('.'), "{}: {}", rule.name, rule.about);
+            assert!(rule.about.len() <= 100, "{}: {}", rule.name, rule.about);
+            assert!(!rule.source.is_empty(), "{}", rule.name);
+        }
+    }
+
+    #[test]
+    fn what_is_chosen_by_this_model_does_not_pass_for_documented() {
+        for rule in all() {
+            let is_own = rule.source.starts_with("this model");
+            assert!(!is_own || rule.basis == Basis::Chosen, "{}", rule.name);
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! Every modelled rule of the machine, part by part.
+
+use crate::base::Rule;
+
+use super::{device, disk, interrupt, iommu, paging, privileged, registers, tlb, transfer};
+
+/// The rules of each part, under the part's name.
+pub const RULES: &[(&str, &[Rule])] = &[
+    ("device", device::RULES),
+    ("disk", disk::RULES),
+    ("interrupt", interrupt::RULES),
+    ("iommu", iommu::RULES),
+    ("paging", paging::x86_64::RULES),
+    ("privileged", privileged::RULES),
+    ("registers", registers::RULES),
+    ("tlb", tlb::RULES),
+    ("transfer", transfer::RULES),
+];
