@@ -127,7 +127,6 @@ pub(crate) struct Translations<const ENTRIES: usize, const SHIFT: u32> {
 
 /// What does not depend on whose memory it is.
 pub(crate) struct Cached<const ENTRIES: usize, const SHIFT: u32> {
-    controls: Controls,
     walker: Walker,
     granted: u16,
     pub(crate) tlb: Box<DirectMapped<ENTRIES, SHIFT>>,
@@ -135,9 +134,8 @@ pub(crate) struct Cached<const ENTRIES: usize, const SHIFT: u32> {
 
 impl<const ENTRIES: usize, const SHIFT: u32> Cached<ENTRIES, SHIFT> {
     pub(crate) fn new() -> Self {
-        let controls = controls();
-        let granted = Grants::new(&controls).of(Access::Read, Ring::User, false);
-        Self { controls, walker: walker(), granted, tlb: Box::default() }
+        let granted = Grants::new(&controls()).of(Access::Read, Ring::User, false);
+        Self { walker: walker(), granted, tlb: Box::default() }
     }
 
     #[inline(always)]
@@ -150,9 +148,7 @@ impl<const ENTRIES: usize, const SHIFT: u32> Cached<ENTRIES, SHIFT> {
 
     #[inline(never)]
     fn miss(&mut self, memory: &Words<'_>, virt: VirtAddr) -> u64 {
-        let Some(reach) = self.walker.reach(memory, virt) else { return NOWHERE };
-        self.tlb.keep(&self.controls, virt, &reach);
-        reach.page.raw() | virt.0 & (reach.size.bytes() - 1)
+        raw(self.tlb.fetch(&self.walker, memory, virt))
     }
 }
 

@@ -305,6 +305,26 @@ impl Processor {
         }
     }
 
+    /// "Operations that Invalidate TLBs and Paging-Structure Caches", what it says of MOV to CR4.
+    fn load_controls(&mut self, flags: ControlFlags) {
+        let before = self.controls;
+        self.controls.flags = flags;
+        self.may_hold.load_controls(&self.memory, &before, &self.controls);
+        let is = |flag| (before.flags.has(flag), flags.has(flag));
+        let forgotten = match (is(ControlFlags::PGE), is(ControlFlags::PCIDE)) {
+            ((false, true) | (true, false), _) | (_, (true, false)) => Some(Invalidation::All),
+            _ if is(ControlFlags::SMEP) == (false, true) => {
+                let has_identifiers = before.flags.has(ControlFlags::PCIDE);
+                let pcid = if has_identifiers { before.cr3 & 0xfff } else { 0 };
+                Some(Invalidation::Pcid { pcid })
+            }
+            _ => None,
+        };
+        if let Some(forgotten) = forgotten {
+            self.forget(forgotten);
+        }
+    }
+
     fn access(&mut self, request: &Request) {
         let walker = Walker::new(&self.controls, request);
         let kept = self.upper_levels.reach(&walker, &self.memory, request.virt);
@@ -461,6 +481,7 @@ pub fn outcome(data: &[u8]) -> (usize, u32) {
             TlbStep::Keys { pkru, pkrs } => {
                 processor.controls = Controls { pkru, pkrs, ..processor.controls };
             }
+            TlbStep::LoadControls { flags } => processor.load_controls(flags),
             TlbStep::Reset => processor.reset(),
         }
         processor.check(number + 1);

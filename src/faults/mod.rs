@@ -126,6 +126,7 @@ kinds! {
     evicted_translation,
     evicted_translations,
     excess_invalidation,
+    held_translation,
     delayed_interrupt,
     delayed_transfer,
     spurious_interprocessor_interrupt,

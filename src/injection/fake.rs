@@ -13,6 +13,10 @@ pub(crate) struct FakeScene {
     pub(crate) rip: u64,
     pub(crate) root: u64,
     pub(crate) evicted: Vec<u64>,
+    /// Pages whose translations were withdrawn and may be held, and those made use of.
+    pub(crate) withdrawn: Vec<u64>,
+    pub(crate) held: Vec<u64>,
+    pub(crate) prefetched: Vec<u64>,
     pub(crate) pended: Vec<u8>,
     pub(crate) pokes: Vec<(u64, u64)>,
 }
@@ -27,6 +31,9 @@ impl FakeScene {
             rip: 0,
             root: 0,
             evicted: Vec::new(),
+            withdrawn: Vec::new(),
+            held: Vec::new(),
+            prefetched: Vec::new(),
             pended: Vec::new(),
             pokes: Vec::new(),
         }
@@ -97,6 +104,23 @@ impl Scene for FakeScene {
 
     fn evict_all(&mut self) {
         self.evicted.push(u64::MAX);
+    }
+
+    fn hold(&mut self, page: Option<VirtAddr>, drawn: u64) -> Option<VirtAddr> {
+        let serves = |at: &&u64| page.is_none_or(|virt| virt.0 & !0xfff == **at);
+        let all: Vec<u64> = self.withdrawn.iter().filter(serves).copied().collect();
+        let chosen = drawn.checked_rem(all.len() as u64)?;
+        let at = all[usize::try_from(chosen).expect("few")];
+        self.held.push(at);
+        Some(VirtAddr(at))
+    }
+
+    fn prefetch(&mut self, virt: VirtAddr) -> bool {
+        let is_mapped = self.translate(virt).is_some();
+        if is_mapped {
+            self.prefetched.push(virt.0);
+        }
+        is_mapped
     }
 
     fn pend(&mut self, vector: u8) {

@@ -62,6 +62,13 @@ pub trait Scene {
     fn evict(&mut self, virt: VirtAddr);
     /// Makes the processor forget every cached translation, as it may at any time.
     fn evict_all(&mut self);
+    /// Makes the processor use, as it may, a translation that it may still hold although the tables no
+    /// longer grant it: of this page or, for `None`, of any; the one on which `drawn` falls. Returns the
+    /// address that it translates; `None` when there is none.
+    fn hold(&mut self, page: Option<VirtAddr>, drawn: u64) -> Option<VirtAddr>;
+    /// Makes the processor load the translation of this page before anybody asks for it, as it may at
+    /// any time. Whether there is one.
+    fn prefetch(&mut self, virt: VirtAddr) -> bool;
     /// Makes the interrupt with this vector pending on the processor.
     fn pend(&mut self, vector: u8);
 }

@@ -5,10 +5,12 @@
 //! drivers; what the kernel does with it is the kernel's business.
 
 pub mod code;
+mod controls;
 pub mod device;
 pub mod disk;
 mod execute;
 pub mod flaws;
+mod held;
 pub mod interrupt;
 pub mod iommu;
 mod located;
@@ -322,6 +324,7 @@ impl Machine {
     /// Takes in what processors and IOMMU hold but for cached translations.
     pub fn absorb_registers(&self, hash: &mut TraceHash) {
         for state in &self.processors {
+            hash.absorb(u64::from(state.controls.flags.bits()), state.controls.cr3);
             for word in state.registers.words() {
                 hash.absorb(word, state.controls.cr3);
             }

@@ -29,7 +29,7 @@ impl Processor<'_> {
     ///
     /// General protection at ring 3.
     #[inline]
-    fn require_ring_0(&self) -> Result<(), Trap> {
+    pub(super) fn require_ring_0(&self) -> Result<(), Trap> {
         match self.ring() {
             Ring::Kernel => Ok(()),
             Ring::User => Err(Trap::general_protection()),

@@ -2,10 +2,13 @@
 
 use crate::base::Rule;
 
-use super::{device, disk, interrupt, iommu, paging, privileged, registers, tlb, transfer};
+use super::{
+    controls, device, disk, interrupt, iommu, paging, privileged, registers, tlb, transfer,
+};
 
 /// The rules of each part, under the part's name.
 pub const RULES: &[(&str, &[Rule])] = &[
+    ("controls", controls::RULES),
     ("device", device::RULES),
     ("disk", disk::RULES),
     ("interrupt", interrupt::RULES),

@@ -87,6 +87,14 @@ impl Scene for Stage<'_> {
         self.machine.processors[self.processor].tlb.flush_all();
     }
 
+    fn hold(&mut self, page: Option<VirtAddr>, drawn: u64) -> Option<VirtAddr> {
+        self.machine.hold(self.processor, page, drawn)
+    }
+
+    fn prefetch(&mut self, virt: VirtAddr) -> bool {
+        self.machine.prefetch(self.processor, virt)
+    }
+
     fn pend(&mut self, vector: u8) {
         self.machine.raise_interrupt(self.processor, vector);
     }

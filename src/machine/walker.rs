@@ -52,29 +52,34 @@ impl Machine {
             }
         };
         for &(at, bits) in walk.marks.items() {
-            let old = self.memory.read(at);
-            self.memory.write(at, old | bits);
-            let registers = &self.processors[number].registers;
-            #[allow(clippy::cast_possible_truncation, reason = "few processors")]
-            let event = Event {
-                kind: EventKind::TableMark,
-                actor: registers.actor,
-                context: registers.context,
-                subject: registers.actor,
-                structure: Structure::PageTable,
-                mask: 0xff,
-                processor: number as u8,
-                struck: false,
-                phys: at.raw(),
-                virt: request.virt.0,
-                value: old | bits,
-                old,
-            };
-            self.events.push(event);
+            self.mark(number, request.virt, at, bits);
         }
         let state = &mut self.processors[number];
         state.tlb.fill(&controls, request, &walk);
         Ok(walk.address)
+    }
+
+    /// Sets bits of an entry that a processor used for `virt`.
+    pub(super) fn mark(&mut self, number: usize, virt: VirtAddr, at: PhysAddr, bits: u64) {
+        let old = self.memory.read(at);
+        self.memory.write(at, old | bits);
+        let registers = &self.processors[number].registers;
+        #[allow(clippy::cast_possible_truncation, reason = "few processors")]
+        let event = Event {
+            kind: EventKind::TableMark,
+            actor: registers.actor,
+            context: registers.context,
+            subject: registers.actor,
+            structure: Structure::PageTable,
+            mask: 0xff,
+            processor: number as u8,
+            struck: false,
+            phys: at.raw(),
+            virt: virt.0,
+            value: old | bits,
+            old,
+        };
+        self.events.push(event);
     }
 
     /// Where the loaded tables of a processor lead, rights aside and without effect.

@@ -44,6 +44,11 @@ pub enum TlbStep {
         /// `IA32_PKRS`.
         pkrs: u32,
     },
+    /// MOV to CR4.
+    LoadControls {
+        /// All control bits from then on.
+        flags: ControlFlags,
+    },
     /// Everything is forgotten, as after INIT.
     Reset,
 }
@@ -87,8 +92,10 @@ pub fn tlb_sequence(data: &[u8]) -> TlbSequence {
     let mut steps = Vec::new();
     while !bytes.0.is_empty() && steps.len() < STEPS_MAX {
         let step = step(&mut bytes, &controls);
-        if let TlbStep::LoadRoot { cr3, .. } = step {
-            controls.cr3 = cr3;
+        match step {
+            TlbStep::LoadRoot { cr3, .. } => controls.cr3 = cr3,
+            TlbStep::LoadControls { flags } => controls.flags = flags,
+            _ => {}
         }
         steps.push(step);
     }
@@ -124,6 +131,7 @@ fn step(bytes: &mut Bytes<'_>, controls: &Controls) -> TlbStep {
         _ => match rights >> 6 {
             1 => TlbStep::Keys { pkru: u32::from(what), pkrs: u32::from(place) },
             2 if rights & 63 == 63 => TlbStep::Reset,
+            2 if rights & 48 == 0 => TlbStep::LoadControls { flags: other_flags(controls, what) },
             _ => {
                 let access = [Access::Read, Access::Write, Access::Execute, Access::Write];
                 let ring = if what & 4 == 0 { Ring::Kernel } else { Ring::User };
@@ -133,6 +141,20 @@ fn step(bytes: &mut Bytes<'_>, controls: &Controls) -> TlbStep {
             }
         },
     }
+}
+
+/// The control bits after a load of CR4. CR4.PCIDE is set only where the processor allows it.
+fn other_flags(controls: &Controls, what: u8) -> ControlFlags {
+    const CHANGED: [ControlFlags; 4] =
+        [ControlFlags::PGE, ControlFlags::PCIDE, ControlFlags::SMEP, ControlFlags::SMAP];
+    CHANGED.into_iter().enumerate().fold(controls.flags, |flags, (bit, flag)| {
+        let is_allowed = flag != ControlFlags::PCIDE || controls.cr3 & 0xfff == 0;
+        match what >> bit & 1 {
+            1 if flags.has(flag) => flags.without(flag),
+            1 if is_allowed => flags.with(flag),
+            _ => flags,
+        }
+    })
 }
 
 /// An entry that names a table, a page or nothing.
@@ -167,6 +189,7 @@ impl fmt::Display for TlbStep {
             }
             Self::Access(request) => write!(f, "access    {}", words::request(request)),
             Self::Keys { pkru, pkrs } => write!(f, "keys      PKRU {pkru:#x}, PKRS {pkrs:#x}"),
+            Self::LoadControls { flags } => write!(f, "cr4       {}", words::flags(*flags)),
             Self::Reset => write!(f, "forget    everything"),
         }
     }

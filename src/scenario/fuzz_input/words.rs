@@ -19,22 +19,26 @@ const FLAGS: [(ControlFlags, &str); 10] = [
     (ControlFlags::CET, "CET"),
 ];
 
-/// Control registers on one line.
-pub(super) fn controls(controls: &Controls) -> String {
+/// Control bits: which are on, and which are off.
+pub(super) fn flags(flags: ControlFlags) -> String {
     let names = |on: bool| {
-        let chosen = FLAGS.iter().filter(|(flag, _)| controls.flags.has(*flag) == on);
+        let chosen = FLAGS.iter().filter(|(flag, _)| flags.has(*flag) == on);
         let names: Vec<&str> = chosen.map(|(_, name)| *name).collect();
         if names.is_empty() { "none".to_owned() } else { names.join(" ") }
     };
+    format!("on: {}; off: {}", names(true), names(false))
+}
+
+/// Control registers on one line.
+pub(super) fn controls(controls: &Controls) -> String {
     let vendor = if controls.vendor == Vendor::Amd { "AMD" } else { "Intel" };
     format!(
-        "CR3 {:#x}, MAXPHYADDR {}, {vendor}, PKRU {:#x}, PKRS {:#x}; on: {}; off: {}",
+        "CR3 {:#x}, MAXPHYADDR {}, {vendor}, PKRU {:#x}, PKRS {:#x}; {}",
         controls.cr3,
         controls.physical_bits(),
         controls.pkru,
         controls.pkrs,
-        names(true),
-        names(false),
+        flags(controls.flags),
     )
 }
 

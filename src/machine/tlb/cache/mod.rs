@@ -6,9 +6,13 @@
 //! legal too. What a processor *could* do beyond that is [`MayHold`](super::MayHold).
 
 use super::invalidation::Invalidation;
-use crate::base::{Access, Page, PhysAddr, TraceHash, VirtAddr};
-use crate::machine::paging::PageSize;
-use crate::machine::paging::x86_64::{Controls, Entry, Reach, Request, Rights, Walk, refusal};
+use super::may_hold::{Withdrawn, WithdrawnKind};
+use crate::base::{Access, Frame, Page, PhysAddr, TraceHash, VirtAddr};
+use crate::machine::paging::x86_64::walker::address_in;
+use crate::machine::paging::x86_64::{
+    Controls, Entry, Reach, Request, Rights, Walk, Walker, refusal,
+};
+use crate::machine::paging::{PageSize, TableMemory};
 
 mod grants;
 
@@ -126,22 +130,68 @@ impl<const ENTRIES: usize, const SHIFT: u32> DirectMapped<ENTRIES, SHIFT> {
         self.put(controls, request.virt, walk.size, value);
     }
 
-    /// Remembers what a [`Walker`](crate::machine::paging::x86_64::Walker) found for `virt`.
+    /// Remembers what a [`Walker`] found for `virt`.
     #[inline]
     pub fn keep(&mut self, controls: &Controls, virt: VirtAddr, reach: &Reach) {
-        if reach.size < Self::PIECE {
-            return;
+        if reach.size >= Self::PIECE {
+            self.put(controls, virt, reach.size, Self::value(controls, virt, reach));
         }
-        let address = reach.page.plus(virt.0 & (reach.size.bytes() - 1));
+    }
+
+    /// Where `walker` leads `virt`, remembered from then on: what to do after a miss.
+    /// [`Walker::reach`] and [`keep`](Self::keep) say and do the same in more instructions.
+    #[must_use]
+    #[inline]
+    pub fn fetch(
+        &mut self,
+        walker: &Walker,
+        memory: &impl TableMemory,
+        virt: VirtAddr,
+    ) -> Option<PhysAddr> {
+        let controls = walker.controls();
+        let (address, size, value) = walker.reach_as(memory, virt, |reach| {
+            (address_in(&reach, virt), reach.size, Self::value(controls, virt, &reach))
+        })?;
+        if size >= Self::PIECE {
+            self.put(controls, virt, size, value);
+        }
+        Some(address)
+    }
+
+    #[inline(always)]
+    fn value(controls: &Controls, virt: VirtAddr, reach: &Reach) -> u64 {
         let of = |is: bool, bit: u64| if is { bit } else { 0 };
-        let value = VALID
+        VALID
             | u64::from(reach.rights.bits()) << RIGHTS_SHIFT
             | of(reach.leaf.has(Entry::D), DIRTY)
             | of(reach.is_global(controls), GLOBAL)
             | u64::from(reach.leaf.key()) << KEY_SHIFT
             | (reach.size as u64) << SIZE_SHIFT
-            | address.raw() & Self::FRAME;
-        self.put(controls, virt, reach.size, value);
+            | address_in(reach, virt).raw() & Self::FRAME
+    }
+
+    /// Remembers `page` of a withdrawn translation again, as a processor may until it is told to forget
+    /// it. As [dirty](Entry::D) when it is writable: software may have cleared the bit since.
+    ///
+    /// # Panics
+    ///
+    /// When the member is the way to a table.
+    pub fn hold(&mut self, controls: &Controls, member: &Withdrawn, page: Page) {
+        let WithdrawnKind::Leaf(size) = member.kind else { panic!("{member:?} is no translation") };
+        if size < Self::PIECE {
+            return;
+        }
+        let frame = Frame(member.frame.0.wrapping_add(page.0.wrapping_sub(member.first.0)));
+        let of = |is: bool, bit: u64| if is { bit } else { 0 };
+        let value = VALID
+            | u64::from(member.rights.bits()) << RIGHTS_SHIFT
+            | of(member.rights.has(Rights::WRITABLE), DIRTY)
+            | of(member.global, GLOBAL)
+            | u64::from(member.key) << KEY_SHIFT
+            | (size as u64) << SIZE_SHIFT
+            | frame.start().raw() & Self::FRAME;
+        let controls = Controls { cr3: member.pcid, ..*controls };
+        self.put(&controls, page.start(), size, value);
     }
 
     #[inline(always)]

@@ -288,3 +288,115 @@ fn what_a_walker_found_is_remembered_as_what_a_walk_found() {
     let [filled, kept] = both(&Gigabytes, &controls);
     assert_eq!(filled, kept);
 }
+
+#[test]
+fn what_is_fetched_is_found_and_remembered_as_what_is_kept() {
+    fn fetched_is_kept<const SHIFT: u32>(memory: &impl TableMemory, controls: &Controls) -> bool {
+        let walker = Walker::new(controls, &user(Access::Read));
+        let [mut fetched, mut kept] = [DirectMapped::<16, SHIFT>::default(); 2];
+        let reach = walker.reach(memory, PAGE).expect("mapped and marked");
+        kept.keep(controls, PAGE, &reach);
+
+        let address = fetched.fetch(&walker, memory, PAGE);
+
+        assert_eq!(address, walker.address(memory, PAGE));
+        assert_eq!(fetched, kept);
+        kept != DirectMapped::default()
+    }
+    let controls = Controls { cr3: 0x1007, ..controls(ControlFlags::PCIDE) };
+    let marked = TABLE | Entry::A;
+    let large = Marked { pde: 0x20_0000 | marked | Entry::PS | Entry::G, pte: 0 };
+
+    for pte in [marked, marked | Entry::D, marked | Entry::G, marked | 9 << 59] {
+        let small = Marked { pde: 0x4000 | marked, pte: 0x9000 | pte };
+        assert!(fetched_is_kept::<12>(&small, &controls), "{pte:#x}");
+        assert!(!fetched_is_kept::<21>(&small, &controls), "a page too small for it");
+    }
+    assert!(fetched_is_kept::<12>(&large, &controls));
+    assert!(fetched_is_kept::<21>(&large, &controls));
+    let absent = Marked { pde: 0x4000 | marked, pte: 0 };
+    let mut tlb = Tlb::default();
+    let walker = Walker::new(&controls, &user(Access::Read));
+    assert_eq!(tlb.fetch(&walker, &absent, PAGE), None);
+    assert_eq!(tlb, Tlb::default());
+}
+
+/// As [`Uniform`], with upper entries that were used.
+struct Marked {
+    pde: u64,
+    pte: u64,
+}
+
+impl TableMemory for Marked {
+    fn entry(&self, at: PhysAddr) -> u64 {
+        match at.raw() >> 12 {
+            1 => 0x2000 | TABLE | Entry::A,
+            2 => 0x3000 | TABLE | Entry::A,
+            3 => self.pde,
+            _ => self.pte,
+        }
+    }
+}
+
+fn withdrawn(size: PageSize, rights: Rights) -> Withdrawn {
+    Withdrawn {
+        pcid: 7,
+        first: PAGE.page(),
+        pages: 2 * size.frames(),
+        frame: Frame(0x4_0000),
+        rights,
+        global: false,
+        key: 3,
+        kind: WithdrawnKind::Leaf(size),
+    }
+}
+
+#[test]
+fn a_withdrawn_translation_is_held_with_all_it_permitted_and_under_its_identifier() {
+    let other = Controls { cr3: 0x1002, ..controls(ControlFlags::PCIDE | ControlFlags::PKE) };
+    let own = Controls { cr3: 0x1007, ..other };
+    let second = Page(PAGE.page().0 + 1);
+    let ask = |tlb: &Tlb, controls: &Controls, access| {
+        let request = Request { virt: second.start().plus(8), ..user(access) };
+        tlb.lookup(controls, &request)
+    };
+    let both = Rights::from_bits(3);
+    let mut tlb = Tlb::default();
+
+    tlb.hold(&other, &withdrawn(PageSize::Kib4, both), second);
+
+    assert_eq!(ask(&tlb, &own, Access::Read), PhysAddr::new(0x4000_1008));
+    assert_eq!(ask(&tlb, &own, Access::Write), PhysAddr::new(0x4000_1008));
+    assert_eq!(ask(&tlb, &own, Access::Execute), None, "it was not executable");
+    assert_eq!(ask(&tlb, &other, Access::Read), None, "it is another space's");
+    assert_eq!(ask(&tlb, &Controls { pkru: 1 << 6, ..own }, Access::Read), None, "by its key");
+    let mut tlb = Tlb::default();
+    tlb.hold(
+        &other,
+        &Withdrawn { global: true, ..withdrawn(PageSize::Kib4, Rights::USER) },
+        second,
+    );
+    assert_eq!(ask(&tlb, &other, Access::Read), PhysAddr::new(0x4000_1008), "it is everybody's");
+    assert_eq!(ask(&tlb, &own, Access::Write), None, "it was read-only");
+}
+
+#[test]
+fn a_piece_of_a_large_page_is_held_until_any_address_on_the_page_is_invalidated() {
+    let own = Controls { cr3: 0x1007, ..controls(ControlFlags::PCIDE) };
+    let mut large = withdrawn(PageSize::Mib2, Rights::USER);
+    large.first = Page(large.first.0 & !511);
+    let virt = large.first.start().plus(5 << 12);
+    let read = Request { virt, ..user(Access::Read) };
+    let mut tlb = Tlb::default();
+
+    tlb.hold(&own, &large, virt.page());
+
+    assert_eq!(tlb.lookup(&own, &read), PhysAddr::new(0x4000_5000));
+    tlb.invalidate(Invalidation::page(&own, large.first.start()));
+    assert_eq!(tlb.lookup(&own, &read), None);
+    let mut whole = DirectMapped::<16, 21>::default();
+    whole.hold(&own, &withdrawn(PageSize::Kib4, Rights::USER), virt.page());
+    assert_eq!(whole, DirectMapped::default(), "a page too small for it");
+    whole.hold(&own, &large, virt.page());
+    assert_eq!(whole.lookup(&own, &read), PhysAddr::new(0x4000_5000));
+}

@@ -105,16 +105,13 @@ fn rights_that_count(controls: &Controls, rights: Rights) -> Rights {
 
 /// Whether `now` permits all that `was` did, for as long. Sizes must be alike: the large translation
 /// may be remembered as such after the tables were split. A global translation outlives one that is
-/// not, but with CR4.PCIDE not everywhere: INVLPG under another identifier drops it and leaves the
-/// one that is not global.
+/// not, but not everywhere: with CR4.PCIDE, which may be set later, INVLPG under another identifier
+/// drops it and leaves the one that is not global.
 pub(super) fn still_grants(controls: &Controls, was: &Reach, now: &Reach) -> bool {
     let keys_count = controls.flags.has(ControlFlags::PKE) || controls.flags.has(ControlFlags::PKS);
     now.page == was.page
         && now.size == was.size
         && now.rights.has(rights_that_count(controls, was.rights))
         && (now.leaf.key() == was.leaf.key() || !keys_count)
-        && match (was.is_global(controls), now.is_global(controls)) {
-            (false, true) => !controls.flags.has(ControlFlags::PCIDE),
-            (was, now) => was == now,
-        }
+        && now.is_global(controls) == was.is_global(controls)
 }

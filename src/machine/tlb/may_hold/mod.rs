@@ -195,6 +195,22 @@ impl MayHold {
         }
     }
 
+    /// MOV to CR0 or CR4: the processor goes on with the same root under the controls `after`, which
+    /// differ in bits that do not change what is reserved in an entry or what its bits permit.
+    pub fn load_controls(
+        &mut self,
+        memory: &impl TableMemory,
+        before: &Controls,
+        after: &Controls,
+    ) {
+        if let Some(invalidation) = Invalidation::control_load(before, after) {
+            self.invalidate(invalidation);
+        }
+        if self.loaded.is_some() {
+            self.relist(memory, after);
+        }
+    }
+
     /// Forgets what must be forgotten.
     pub fn invalidate(&mut self, invalidation: Invalidation) {
         let mut parts = Vec::new();

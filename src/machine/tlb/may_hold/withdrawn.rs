@@ -46,6 +46,12 @@ impl Withdrawn {
         frame.0.wrapping_sub(self.frame.0) < frames
     }
 
+    /// Whether it translates `page`.
+    #[must_use]
+    pub const fn translates(&self, page: Page) -> bool {
+        page.0.wrapping_sub(self.first.0) < self.pages
+    }
+
     /// Takes in `next` if it goes on where this ends.
     pub(super) fn extend(&mut self, next: &Self) -> bool {
         let WithdrawnKind::Leaf(_) = self.kind else { return false };

@@ -5,7 +5,7 @@
 //! fetches them together. That pays where tables are larger than its caches; where they are not, one
 //! walk after the other is cheaper.
 
-use super::{Above, Descent, PD, PDPT, PML4, PML5, PT, Walker, address_in, entry_at};
+use super::{Above, Descent, PD, PDPT, PML4, PT, Walker, address_in, entry_at};
 use crate::base::{PhysAddr, VirtAddr};
 use crate::machine::paging::{PageSize, TableMemory};
 
@@ -13,11 +13,50 @@ use crate::machine::paging::{PageSize, TableMemory};
 /// cache misses.
 const TOGETHER: usize = 32;
 
-/// One of them.
+/// One that has to read another entry.
 #[derive(Clone, Copy)]
 struct Underway {
     virt: VirtAddr,
     above: Above,
+    /// Its place among those that were asked for.
+    place: usize,
+}
+
+/// Those that go on, without gaps: what ended is not looked at again.
+struct Going {
+    walks: [Underway; TOGETHER],
+    count: usize,
+}
+
+impl Going {
+    const fn none() -> Self {
+        let nothing =
+            Underway { virt: VirtAddr(0), above: Above { table: 0, denied: 0 }, place: 0 };
+        Self { walks: [nothing; TOGETHER], count: 0 }
+    }
+
+    #[inline(always)]
+    fn put(&mut self, walk: Underway) {
+        // The remainder says so to the compiler.
+        self.walks[self.count % TOGETHER] = walk;
+        self.count += 1;
+    }
+
+    /// Each with its entry, all of which are asked for before the first is looked at: a loop with
+    /// little else in it keeps as many loads under way as a processor can.
+    #[inline(always)]
+    fn entries(&self, memory: &impl TableMemory, shift: u32) -> [u64; TOGETHER] {
+        let mut entries = [0; TOGETHER];
+        for (entry, walk) in entries.iter_mut().zip(self.walks()) {
+            *entry = memory.entry(entry_at(walk.above.table, walk.virt, shift));
+        }
+        entries
+    }
+
+    #[inline(always)]
+    fn walks(&self) -> &[Underway] {
+        self.walks.get(..self.count).unwrap_or_default()
+    }
 }
 
 impl Walker {
@@ -41,84 +80,70 @@ impl Walker {
         virts: &[VirtAddr],
         found: &mut [Option<PhysAddr>],
     ) {
-        let nothing = Underway { virt: VirtAddr(0), above: Above { table: 0, denied: 0 } };
-        let mut walks = [nothing; TOGETHER];
-        // Bit n: walk n goes on.
-        let mut live: u32 = 0;
-        let mut len = 0;
-        for (number, ((&virt, found), walk)) in
-            virts.iter().zip(&mut *found).zip(&mut walks).enumerate()
-        {
-            *found = None;
-            if let Some(root) = self.root(virt) {
-                *walk = Underway { virt, above: root };
-                live |= 1 << number;
-            }
-            len = number + 1;
-        }
-        let walks = walks.get_mut(..len).unwrap_or_default();
-        if self.regime.has_five_levels() {
-            self.advance_upper(memory, walks, &mut live, PML5);
-        }
-        self.advance_upper(memory, walks, &mut live, PML4);
-        self.advance(memory, walks, &mut live, PDPT, PageSize::Gib1, found);
-        self.advance(memory, walks, &mut live, PD, PageSize::Mib2, found);
-        for (number, (walk, found)) in walks.iter().zip(found).enumerate() {
-            if live >> number & 1 != 0 {
-                let entry = memory.entry(entry_at(walk.above.table, walk.virt, PT));
-                *found = self.arrive(walk, entry, PageSize::Kib4);
-            }
+        let going = self.through_uppers(memory, virts, found);
+        let entries = going.entries(memory, PD);
+        let going = self.through_directories(&going, &entries, found);
+        let entries = going.entries(memory, PT);
+        for (walk, leaf) in going.walks().iter().zip(entries) {
+            self.arrive(walk, leaf, PageSize::Kib4, found);
         }
     }
 
+    /// Down to the page directories, each walk by itself: what is read there covers so much that it is
+    /// in the caches.
     #[inline(always)]
-    fn advance_upper(
+    fn through_uppers(
         &self,
         memory: &impl TableMemory,
-        walks: &mut [Underway],
-        live: &mut u32,
-        shift: u32,
-    ) {
-        for (number, walk) in walks.iter_mut().enumerate() {
-            if *live >> number & 1 == 0 {
-                continue;
-            }
-            match self.below_upper(memory, walk.above, walk.virt, shift) {
-                Some(below) => walk.above = below,
-                None => *live &= !(1 << number),
-            }
-        }
-    }
-
-    #[inline(always)]
-    fn advance(
-        &self,
-        memory: &impl TableMemory,
-        walks: &mut [Underway],
-        live: &mut u32,
-        shift: u32,
-        size: PageSize,
+        virts: &[VirtAddr],
         found: &mut [Option<PhysAddr>],
-    ) {
-        for (number, (walk, found)) in walks.iter_mut().zip(found).enumerate() {
-            if *live >> number & 1 == 0 {
-                continue;
+    ) -> Going {
+        let mut going = Going::none();
+        for (place, (&virt, found)) in virts.iter().zip(found).enumerate() {
+            *found = None;
+            let Some(mut above) = self.root(virt) else { continue };
+            if self.regime.has_five_levels() {
+                let Some(below) = self.below_fifth(memory, above, virt) else { continue };
+                above = below;
             }
-            let entry = memory.entry(entry_at(walk.above.table, walk.virt, shift));
-            match self.descend(walk.above, entry) {
-                Descent::Table(below) => walk.above = below,
+            let Some(above) = self.below_upper(memory, above, virt, PML4) else { continue };
+            let entry = memory.entry(entry_at(above.table, virt, PDPT));
+            match self.descend(above, entry) {
+                Descent::Table(above) => going.put(Underway { virt, above, place }),
                 Descent::Large => {
-                    *live &= !(1 << number);
-                    *found = self.arrive(walk, entry, size);
+                    let reach = self.finish_gib(above.denied, entry);
+                    *found = reach.map(|reach| address_in(&reach, virt));
                 }
-                Descent::Ends => *live &= !(1 << number),
+                Descent::Ends => {}
             }
         }
+        going
     }
 
     #[inline(always)]
-    fn arrive(&self, walk: &Underway, leaf: u64, size: PageSize) -> Option<PhysAddr> {
-        let reach = self.finish(walk.above.denied, leaf, size)?;
-        Some(address_in(&reach, walk.virt))
+    fn through_directories(
+        &self,
+        before: &Going,
+        entries: &[u64; TOGETHER],
+        found: &mut [Option<PhysAddr>],
+    ) -> Going {
+        let mut going = Going::none();
+        for (walk, &entry) in before.walks().iter().zip(entries) {
+            match self.descend(walk.above, entry) {
+                Descent::Table(above) => going.put(Underway { above, ..*walk }),
+                Descent::Large => self.arrive(walk, entry, PageSize::Mib2, found),
+                Descent::Ends => {}
+            }
+        }
+        going
+    }
+
+    #[inline(always)]
+    fn arrive(&self, walk: &Underway, leaf: u64, size: PageSize, found: &mut [Option<PhysAddr>]) {
+        if let (Some(found), Some(reach)) =
+            (found.get_mut(walk.place), self.finish(walk.above.denied, leaf, size))
+        {
+            *found = Some(address_in(&reach, walk.virt));
+        }
     }
 }

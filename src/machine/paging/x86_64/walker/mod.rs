@@ -123,7 +123,7 @@ impl Walker {
     /// What `answer` makes of it: where it is called the page's size is a constant, so that an
     /// address is cheap to put together.
     #[inline(always)]
-    fn reach_as<T>(
+    pub(in crate::machine) fn reach_as<T>(
         &self,
         memory: &impl TableMemory,
         virt: VirtAddr,
@@ -282,3 +282,6 @@ const fn rights_below(denied: u64) -> Rights {
     #[allow(clippy::cast_possible_truncation, reason = "three bits")]
     Rights::from_bits((user | writable | executable) as u8)
 }
+
+#[cfg(test)]
+mod tests;

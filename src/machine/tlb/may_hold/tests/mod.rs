@@ -165,9 +165,43 @@ fn a_page_made_global_may_still_be_held_under_its_identifier() {
 
     let held = world.members_to(NINE);
     assert_eq!(held.iter().map(|held| (held.pcid, held.global)).collect::<Vec<_>>(), [(0, false)]);
-    let mut without = World::new(ControlFlags::NONE);
-    without.store(PTE, 0x9000 | TABLE | Entry::G);
-    assert_eq!(without.members_to(NINE), [], "whatever drops the global one drops it too");
+}
+
+#[test]
+fn a_page_made_global_before_there_were_identifiers_may_still_be_held_as_it_was() {
+    let mut world = World::new(ControlFlags::NONE);
+    world.store(PTE, 0x9000 | TABLE | Entry::G);
+    let before = world.controls;
+    world.controls.flags = before.flags | ControlFlags::PCIDE;
+    world.may_hold.load_controls(&world.words, &before, &world.controls);
+    world.load(0x5002, RootLoad::Keep);
+
+    // Drops the global translation and what has identifier 2.
+    world.may_hold.invalidate(Invalidation::page(&world.controls, PAGE));
+
+    let held = world.members_to(NINE);
+    assert_eq!(held.iter().map(|held| (held.pcid, held.global)).collect::<Vec<_>>(), [(0, false)]);
+}
+
+#[test]
+fn a_load_of_cr4_forgets_what_it_must_and_follows_the_tables_from_then_on() {
+    for (before, after, wanted) in [
+        (ControlFlags::NONE, ControlFlags::SMEP, 0),
+        (ControlFlags::NONE, ControlFlags::SMAP, 1),
+        (ControlFlags::PCIDE, ControlFlags::NONE, 0),
+    ] {
+        let mut world = World::new(before);
+        world.store(PTE, 0xa000 | TABLE);
+        assert_eq!(world.members_to(NINE).len(), 1);
+        let controls = world.controls;
+        world.controls.flags = controls.flags.without(before) | after;
+
+        world.may_hold.load_controls(&world.words, &controls, &world.controls);
+
+        assert_eq!(world.members_to(NINE).len(), wanted, "{before:?} to {after:?}");
+        world.store(PTE, 0xb000 | TABLE);
+        assert_eq!(world.members_to(Frame(10)).len(), 1, "it was granted until now");
+    }
 }
 
 #[test]
