@@ -173,9 +173,16 @@ fn one_experiment_of_a_campaign_is_told_as_a_story_that_fits_a_terminal() {
 
 #[test]
 fn everything_listed_has_a_name() {
-    for what in
-        ["scenarios", "faults", "invariants", "weaknesses", "classes", "bug-checks", "rules"]
-    {
+    for what in [
+        "scenarios",
+        "incidents",
+        "faults",
+        "invariants",
+        "weaknesses",
+        "classes",
+        "bug-checks",
+        "rules",
+    ] {
         let output = ringfence(&["list", what, "--json"]);
 
         assert_eq!(code(&output), Some(0), "{}", stderr(&output));

@@ -371,8 +371,11 @@ fn availability(
     differing: PrincipalSet,
 ) -> Availability {
     if let Some(crash) = crash {
-        let code = if let Availability::BugCheck { code, .. } = crash { code } else { 0 };
-        return if loops { Availability::BootLoop { code } } else { crash };
+        let (code, parameters) = match crash {
+            Availability::BugCheck { code, parameters } => (code, parameters),
+            _ => (0, [0; 4]),
+        };
+        return if loops { Availability::BootLoop { code, parameters } } else { crash };
     }
     let roster = world.roster();
     let unfinished = unfinished(judge, golden);

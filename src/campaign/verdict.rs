@@ -64,6 +64,25 @@ fn lost_by_itself(trial: &Trial) -> Availability {
     ends.max().unwrap_or_default()
 }
 
+/// Which parameters of the bug check are others than those expected.
+fn missed_parameters(expected: &Expectation, found: Availability) -> Vec<String> {
+    let wanted =
+        [expected.parameter_1, expected.parameter_2, expected.parameter_3, expected.parameter_4];
+    let found = match found {
+        Availability::BugCheck { parameters, .. } | Availability::BootLoop { parameters, .. } => {
+            parameters.map(Some)
+        }
+        _ => [None; 4],
+    };
+    let pairs = wanted.into_iter().zip(found).enumerate();
+    let missed = pairs.filter_map(|(number, (wanted, found))| {
+        let wanted = wanted.filter(|wanted| found != Some(*wanted))?;
+        let found = found.map_or("no bug check".to_owned(), |found| format!("{found:#x}"));
+        Some(format!("expected parameter {} to be {wanted:#x}, found {found}", number + 1))
+    });
+    missed.collect()
+}
+
 /// What of an expectation was missed, one sentence each.
 #[must_use]
 pub fn missed(expected: &Expectation, class: Class, outcome: &Outcome) -> Vec<String> {
@@ -75,12 +94,21 @@ pub fn missed(expected: &Expectation, class: Class, outcome: &Outcome) -> Vec<St
     }
     if let Some(wanted) = expected.bug_check {
         let found = match outcome.availability {
-            Availability::BugCheck { code, .. } | Availability::BootLoop { code } => Some(code),
+            Availability::BugCheck { code, .. } | Availability::BootLoop { code, .. } => Some(code),
             _ => None,
         };
         if found != Some(wanted) {
             let found = found.map_or("none".to_owned(), |code| format!("{code:#x}"));
             missed.push(format!("expected bug check {wanted:#x}, found {found}"));
+        }
+    }
+    missed.extend(missed_parameters(expected, outcome.availability));
+    for (axis, wanted, found) in [
+        ("integrity", &expected.integrity, outcome.integrity.name()),
+        ("availability", &expected.availability, outcome.availability.name()),
+    ] {
+        if let Some(wanted) = wanted.as_deref().filter(|wanted| *wanted != found) {
+            missed.push(format!("expected the {axis} {wanted}, found {found}"));
         }
     }
     let violated = outcome.guarantees.join(", ");

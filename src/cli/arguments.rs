@@ -165,6 +165,8 @@ pub(crate) struct ListArguments {
 pub(crate) enum Listing {
     /// Built-in scenarios.
     Scenarios,
+    /// Incidents, built in: what happened in the world, as scenarios.
+    Incidents,
     /// Kinds of fault.
     Faults,
     /// Invariants.

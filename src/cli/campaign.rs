@@ -169,7 +169,15 @@ fn one(
 
 /// A world without a fault, under another name.
 fn by_itself(world: &Scenario, name: String) -> Scenario {
-    Scenario { name, plan: Vec::new(), expect: None, published: None, ..world.clone() }
+    Scenario {
+        name,
+        plan: Vec::new(),
+        expect: None,
+        published: None,
+        incident: None,
+        contrasts: Vec::new(),
+        ..world.clone()
+    }
 }
 
 /// Raised when Ctrl-C is pressed; pressed again it ends the program at once.

@@ -5,7 +5,7 @@ pub(super) const ALL: &str = "\
 Examples:
   ringfence                                      a campaign over generated worlds, as a table
   ringfence campaign standard --jobs 2 --json    the built-in world, one JSON object a line
-  ringfence run content-parser-kernel            one scenario, told as a story
+  ringfence run incidents/I01                    an incident, told as a story
   ringfence replay case.toml                     a stored case: does it still show what it shows?
   ringfence explain crash-5f3a                   a fuzz artefact as a readable case
   ringfence list faults                          every kind of fault with its source
@@ -40,7 +40,7 @@ Exit codes:
 pub(super) const RUN: &str = "\
 Examples:
   ringfence run standard                   the built-in world by itself
-  ringfence run content-parser-kernel      the boot loop of July 2024
+  ringfence run incidents/I01              the boot loop of July 2024; its number is enough
   ringfence run case.toml --trace          every event, then the story
 
 Exit codes:

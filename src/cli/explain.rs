@@ -17,7 +17,7 @@ pub(super) fn explain(
     out: &mut impl Write,
 ) -> Result<Ended, Failure> {
     let name = &arguments.case;
-    if library::find(name).is_some() {
+    if library::named(name) != library::Named::Nothing {
         return shown(&load::scenario(name)?, arguments.json, out);
     }
     let bytes = load::bytes(name)?;

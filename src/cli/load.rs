@@ -6,8 +6,9 @@ use std::path::Path;
 use crate::base::nearest;
 use crate::campaign::experiment::{CONTAINED, SURVIVES};
 use crate::invariants;
-use crate::outcome::Class;
-use crate::scenario::{Scenario, Vocabulary, library};
+use crate::outcome::{Availability, Class, Integrity};
+use crate::scenario::library::{Builtin, INCIDENTS_FOLDER, Named};
+use crate::scenario::{Scenario, ScenarioErrors, Vocabulary, library};
 
 use super::Failure;
 
@@ -21,20 +22,41 @@ const COMMANDS: [&str; 8] =
 /// The scenario built in under this name, or in this file.
 pub(super) fn scenario(name: &str) -> Result<Scenario, Failure> {
     let vocabulary = vocabulary();
-    let read = if let Some(builtin) = library::find(name) {
-        Scenario::from_toml(&format!("{name}.toml"), builtin.text, &vocabulary)
-    } else {
-        Scenario::from_bytes_of(name, &bytes(name)?, &vocabulary)
+    let read = match library::named(name) {
+        Named::Scenario(builtin) => built_in(builtin, &vocabulary),
+        Named::Page(page) => {
+            return Err(Failure::mistake(
+                format!("`{}` is a page and no scenario", page.name),
+                format!("`ringfence run {name}` shows it: it says why no world here can"),
+            ));
+        }
+        Named::Several(names) => {
+            return Err(Failure::mistake(
+                format!("`{name}` may be one of {} incidents", names.len()),
+                format!("name one of {}", names.join(", ")),
+            ));
+        }
+        Named::Nothing => Scenario::from_bytes_of(name, &bytes(name)?, &vocabulary),
     };
     read.map_err(|errors| Failure::Mistake(errors.to_string()))
 }
 
+/// A scenario that is built in.
+pub(super) fn built_in(
+    builtin: Builtin,
+    vocabulary: &Vocabulary,
+) -> Result<Scenario, ScenarioErrors> {
+    Scenario::from_toml(&format!("scenarios/{}.toml", builtin.name), builtin.text, vocabulary)
+}
+
 /// Every name that a file may use.
-fn vocabulary() -> Vocabulary {
+pub(super) fn vocabulary() -> Vocabulary {
     let invariants = invariants::Registry::all();
     let names = invariants.iter().map(|invariant| invariant.name());
     let guarantees: Vec<&str> = names.chain([CONTAINED, SURVIVES]).collect();
-    Vocabulary::default().expecting(Class::ALL.iter().map(|class| class.name()), guarantees)
+    Vocabulary::default()
+        .expecting(Class::ALL.iter().map(|class| class.name()), guarantees)
+        .expecting_axes(Integrity::ALL.iter().map(|one| one.name()), Availability::NAMES)
 }
 
 /// Threads: as many as were asked for, or as there are processors.
@@ -63,8 +85,8 @@ pub(super) fn bytes(name: &str) -> Result<Vec<u8>, Failure> {
         Err(error) => {
             // `standrad.toml` is probably neither a file nor `standard.toml`.
             let stem = name.strip_suffix(".toml").unwrap_or(name);
-            let known = library::ALL.iter().map(|builtin| builtin.name);
-            let remedy = match nearest(stem, known).filter(|_| !path.exists()) {
+            let known = library::names();
+            let remedy = match nearest_name(stem, known).filter(|_| !path.exists()) {
                 Some(near) => format!("name a file that can be read; did you mean `{near}`?"),
                 None => "name a file that can be read, or a scenario of `ringfence list scenarios`"
                     .to_owned(),
@@ -75,13 +97,37 @@ pub(super) fn bytes(name: &str) -> Result<Vec<u8>, Failure> {
 }
 
 fn unknown(name: &str) -> Failure {
-    let known = library::ALL.iter().map(|builtin| builtin.name).chain(COMMANDS);
-    let remedy = match nearest(name, known) {
+    let known = library::names().chain(COMMANDS);
+    let remedy = match nearest_name(name, known) {
         Some(near) => format!("did you mean `{near}`?"),
         None => format!(
-            "name a file, or one of {}",
+            "name a file, an incident of `ringfence list incidents`, or one of {}",
             library::ALL.iter().map(|builtin| builtin.name).collect::<Vec<_>>().join(", ")
         ),
     };
     Failure::mistake(format!("there is no scenario and no file `{name}`"), remedy)
+}
+
+/// The name that was probably meant; of an incident the number or the words may be what is right.
+fn nearest_name<'a>(
+    name: &str,
+    known: impl IntoIterator<Item = &'a str> + Clone,
+) -> Option<&'a str> {
+    let wanted = name.strip_prefix(INCIDENTS_FOLDER).unwrap_or(name);
+    let words = |known: &'a str| known.strip_prefix(INCIDENTS_FOLDER)?.split_once('-');
+    let by_words = || {
+        let all = known.clone().into_iter().filter_map(words).map(|(_, words)| words);
+        let near = nearest(wanted.split_once('-').map_or(wanted, |(_, words)| words), all)?;
+        known.clone().into_iter().find(|one| words(one).is_some_and(|(_, words)| words == near))
+    };
+    let by_number = || {
+        let all = known.clone().into_iter().filter_map(words).map(|(number, _)| number);
+        let near = nearest(wanted.split('-').next().unwrap_or_default(), all)?;
+        known.clone().into_iter().find(|one| words(one).is_some_and(|(number, _)| number == near))
+    };
+    let short = |one: &'a str| one.strip_prefix(INCIDENTS_FOLDER).unwrap_or(one);
+    nearest(wanted, known.clone().into_iter().map(short).collect::<Vec<_>>())
+        .and_then(|near| known.clone().into_iter().find(|one| short(one) == near))
+        .or_else(by_words)
+        .or_else(|| if name.starts_with(INCIDENTS_FOLDER) { by_number() } else { None })
 }

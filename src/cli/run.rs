@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use crate::campaign::{Registries, Trial, TrialError};
 use crate::counterexample::{Story, recorder, story};
-use crate::scenario::Scenario;
+use crate::scenario::library::{Builtin, Named};
+use crate::scenario::{Scenario, library};
 
 use super::arguments::RunArguments;
 use super::campaign::stopped_by_ctrl_c;
@@ -14,12 +15,25 @@ use super::{Ended, Failure, load};
 
 /// Runs a scenario with its plan, or by itself when it has none.
 pub(super) fn run(arguments: &RunArguments, out: &mut impl Write) -> Result<Ended, Failure> {
+    if let Named::Page(page) = library::named(&arguments.scenario) {
+        return shown(page, arguments.json, out);
+    }
     let scenario = load::scenario(&arguments.scenario)?;
     let registries = Registries { interrupt: stopped_by_ctrl_c()?, ..Registries::default() };
     if arguments.trace {
         trace(&scenario, &registries, arguments.json, out)?;
     }
     told(&scenario, &registries, arguments.json, out)
+}
+
+/// A page that stands in place of a scenario.
+fn shown(page: Builtin, json: bool, out: &mut impl Write) -> Result<Ended, Failure> {
+    if json {
+        writeln!(out, "{}", json!({ "name": page.name, "page": page.text }))?;
+    } else {
+        write!(out, "{}", page.text)?;
+    }
+    Ok(Ended::Held)
 }
 
 /// Runs a scenario and tells what happened.

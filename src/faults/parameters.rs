@@ -67,6 +67,12 @@ macro_rules! parameters {
         }
 
         impl Parameters {
+            /// These, and of the others those that are not given here.
+            #[must_use]
+            pub fn or(self, others: &Self) -> Self {
+                Self { $($field: self.$field.or_else(|| others.$field.clone()),)* }
+            }
+
             /// Names of those that are given.
             #[must_use]
             pub fn given(&self) -> Vec<&'static str> {

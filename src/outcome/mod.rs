@@ -44,6 +44,31 @@ pub enum Integrity {
     Durable,
 }
 
+impl Integrity {
+    /// Every value, from harmless to lasting.
+    pub const ALL: [Self; 6] = [
+        Self::Untouched,
+        Self::Overwritten,
+        Self::Dormant,
+        Self::Consumed,
+        Self::Deviated,
+        Self::Durable,
+    ];
+
+    /// Its name in files and tables.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Untouched => "untouched",
+            Self::Overwritten => "overwritten",
+            Self::Dormant => "dormant",
+            Self::Consumed => "consumed",
+            Self::Deviated => "deviated",
+            Self::Durable => "durable",
+        }
+    }
+}
+
 /// Whose bytes were corrupted.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -99,9 +124,45 @@ pub enum Availability {
     Reset,
     /// The machine stops at every boot.
     BootLoop {
-        /// The last bug check's code; 0 for a reset.
+        /// The first bug check's code; 0 for a reset.
         code: u64,
+        /// Its four parameters.
+        parameters: [u64; 4],
     },
+}
+
+impl Availability {
+    /// The names of all values, from harmless to lasting.
+    pub const NAMES: [&'static str; 10] = [
+        "unaffected",
+        "request-failed",
+        "process-hung",
+        "process-lost",
+        "host-lost",
+        "device-disabled",
+        "hang",
+        "bug-check",
+        "reset",
+        "boot-loop",
+    ];
+
+    /// Its name in files and tables.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        let number = match self {
+            Self::Unaffected => 0,
+            Self::RequestFailed { .. } => 1,
+            Self::ProcessHung => 2,
+            Self::ProcessLost { .. } => 3,
+            Self::HostLost { .. } => 4,
+            Self::DeviceDisabled => 5,
+            Self::Hang => 6,
+            Self::BugCheck { .. } => 7,
+            Self::Reset => 8,
+            Self::BootLoop { .. } => 9,
+        };
+        Self::NAMES[number]
+    }
 }
 
 /// Who noticed, and whom they blamed.

@@ -75,7 +75,10 @@ fn each_class_is_reached_by_an_outcome_and_by_no_weaker_one() {
         (Class::Reset, Outcome { availability: Availability::Reset, ..struck() }),
         (
             Class::BootLoop,
-            Outcome { availability: Availability::BootLoop { code: 0x50 }, ..Outcome::default() },
+            Outcome {
+                availability: Availability::BootLoop { code: 0x50, parameters: [0; 4] },
+                ..Outcome::default()
+            },
         ),
         (
             Class::GuaranteeViolated,

@@ -222,7 +222,15 @@ impl Campaign {
 
 /// A world without a fault, under another name.
 fn by_itself(scenario: &Scenario, name: String) -> Scenario {
-    Scenario { name, plan: Vec::new(), expect: None, published: None, ..scenario.clone() }
+    Scenario {
+        name,
+        plan: Vec::new(),
+        expect: None,
+        published: None,
+        incident: None,
+        contrasts: Vec::new(),
+        ..scenario.clone()
+    }
 }
 
 /// Saves a case, whole or not at all: beside its place first, then moved there.

@@ -56,7 +56,52 @@ impl Scenario {
         if components.len() <= crate::base::Principal::COUNT_MAX - 4 {
             self.check_plan(vocabulary, &mut problems);
         }
+        self.check_incident(&mut problems);
+        // What is wrong with the case itself is told once.
+        if problems.0.is_empty() {
+            self.check_contrasts(vocabulary, &mut problems);
+        }
         problems.0
+    }
+
+    fn check_incident(&self, problems: &mut Problems) {
+        let Some(component) = self.incident.as_ref().and_then(|one| one.component.as_deref())
+        else {
+            return;
+        };
+        let names = self.configuration.components.iter().map(|one| &*one.name);
+        problems.known(path!["incident", "component"], "component", component, names);
+    }
+
+    /// Each contrast can be made, and is a scenario then.
+    fn check_contrasts(&self, vocabulary: &Vocabulary, problems: &mut Problems) {
+        for (number, contrast) in self.contrasts.iter().enumerate() {
+            let name = &contrast.name;
+            let here = path!["contrast", number];
+            if self.contrasts[..number].iter().any(|other| other.name == *name) {
+                problems
+                    .add(
+                        path!["contrast", number, "name"],
+                        format!("two contrasts are named `{name}`"),
+                    )
+                    .remedy = Some("say of each what is different".to_owned());
+            }
+            let changed = match contrast.of(self) {
+                Ok(changed) => changed,
+                Err(what) => {
+                    problems.add(here, what);
+                    continue;
+                }
+            };
+            for problem in changed.check(vocabulary) {
+                // What is expected, or planned, stands in the contrast; anything else comes of it.
+                let is_its_own = matches!(&problem.path[..], [Step::Field(first), ..]
+                    if matches!(&**first, "expect" | "fault"));
+                let path =
+                    if is_its_own { [here.clone(), problem.path].concat() } else { here.clone() };
+                problems.0.push(Problem { path, ..problem });
+            }
+        }
     }
 
     fn check_machine(&self, vocabulary: &Vocabulary, problems: &mut Problems) {
@@ -106,6 +151,14 @@ impl Scenario {
             && !classes.is_empty()
         {
             problems.known(path!["expect", "class"], "class", class, classes);
+        }
+        for (axis, name, known) in [
+            ("integrity", &expect.integrity, &vocabulary.integrities),
+            ("availability", &expect.availability, &vocabulary.availabilities),
+        ] {
+            if let Some(name) = name.as_deref().filter(|_| !known.is_empty()) {
+                problems.known(path!["expect", axis], axis, name, texts(known));
+            }
         }
         for (number, violated) in expect.violated.iter().enumerate() {
             if !guarantees.is_empty() {

@@ -47,6 +47,8 @@ pub(super) enum Shape {
     List(&'static Shape),
     /// One table of these fields.
     Table(&'static [Field]),
+    /// A table of any of these fields, the first of which must be there when it must.
+    Change(&'static [Field]),
     /// A table with the fields of the action that its field `do` names.
     Action,
 }
@@ -69,7 +71,7 @@ const fn may(name: &'static str, shape: Shape) -> Field {
     Field { name, shape, must: false }
 }
 
-use Shape::{Flag, Hex, List, SignedHex, Table, Text, Whole, Word};
+use Shape::{Change, Flag, Hex, List, SignedHex, Table, Text, Whole, Word};
 
 /// Everything at the top.
 pub(super) const TOP: &[Field] = &[
@@ -86,6 +88,20 @@ pub(super) const TOP: &[Field] = &[
     may("component", List(&Table(COMPONENT))),
     may("fault", List(&Table(FAULT))),
     may("expect", Table(EXPECT)),
+    may("incident", Table(INCIDENT)),
+    may("contrast", List(&Table(CONTRAST))),
+];
+
+const INCIDENT: &[Field] = &[must("what", Text), must("date", Text), may("component", Text)];
+
+const CONTRAST: &[Field] = &[
+    must("name", Text),
+    may("machine", Change(MACHINE)),
+    may("weaknesses", List(&Text)),
+    may("component", List(&Change(COMPONENT))),
+    may("fault", List(&Table(FAULT))),
+    may("parameters", Table(PARAMETERS)),
+    must("expect", Table(EXPECT)),
 ];
 
 const MACHINE: &[Field] = &[
@@ -151,6 +167,12 @@ const CRASHES: [&str; 5] =
 const EXPECT: &[Field] = &[
     may("class", Text),
     may("bug-check", Hex),
+    may("parameter-1", Hex),
+    may("parameter-2", Hex),
+    may("parameter-3", Hex),
+    may("parameter-4", Hex),
+    may("integrity", Text),
+    may("availability", Text),
     may("guarantees", Word(|| vec!["held", "violated"])),
     may("violated", List(&Text)),
 ];
@@ -217,7 +239,7 @@ mod tests {
             SignedHex => "\"-0x1\"".to_owned(),
             Word(words) => format!("\"{}\"", words()[0]),
             List(_) => "[]".to_owned(),
-            Table(_) | Shape::Action => "{}".to_owned(),
+            Table(_) | Change(_) | Shape::Action => "{}".to_owned(),
         }
     }
 

@@ -5,10 +5,12 @@
 //! position for every mistake and written in one canonical way; see [`library`] for those built in.
 
 mod check;
+mod contrast;
 mod error;
 mod form;
 pub mod fuzz_input;
 pub mod generate;
+pub mod home;
 pub mod library;
 mod problem;
 mod read;
@@ -23,6 +25,7 @@ use serde::{Deserialize, Serialize};
 use crate::faults::PlannedFault;
 use crate::world::configuration::{Configuration, hex};
 
+pub use contrast::{Contrast, Fields, Plain};
 pub use error::{ScenarioError, ScenarioErrors};
 pub use generate::Bias;
 pub use problem::{Problem, Step};
@@ -42,12 +45,30 @@ pub struct Scenario {
     pub sources: Vec<String>,
     /// What became of the real case, by published account.
     pub published: Option<String>,
+    /// Which incident it is, where it is one.
+    pub incident: Option<Incident>,
     /// The world.
     pub configuration: Configuration,
     /// The faults; none for a golden run.
     pub plan: Vec<PlannedFault>,
     /// What should become of it.
     pub expect: Option<Expectation>,
+    /// The same with one thing changed.
+    pub contrasts: Vec<Contrast>,
+}
+
+/// What is known of an incident beside its story.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Incident {
+    /// What it is called, in a few words.
+    pub what: String,
+    /// When it was published: a year, a month or a day, as in ISO 8601, or several years.
+    pub date: String,
+    /// The component that went wrong: it can be tried at its other homes. Nothing where the hardware
+    /// went wrong, or the kernel itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub component: Option<String>,
 }
 
 /// Whether every guarantee should hold.
@@ -70,6 +91,24 @@ pub struct Expectation {
     /// The code of the bug check.
     #[serde(default, with = "optional_hex", skip_serializing_if = "Option::is_none")]
     pub bug_check: Option<u64>,
+    /// Its parameters, where one of them is part of what was published.
+    #[serde(default, with = "optional_hex", skip_serializing_if = "Option::is_none")]
+    pub parameter_1: Option<u64>,
+    /// The second.
+    #[serde(default, with = "optional_hex", skip_serializing_if = "Option::is_none")]
+    pub parameter_2: Option<u64>,
+    /// The third.
+    #[serde(default, with = "optional_hex", skip_serializing_if = "Option::is_none")]
+    pub parameter_3: Option<u64>,
+    /// The fourth.
+    #[serde(default, with = "optional_hex", skip_serializing_if = "Option::is_none")]
+    pub parameter_4: Option<u64>,
+    /// What becomes of stored data, by its name on that axis.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub integrity: Option<String>,
+    /// What becomes of service, by its name on that axis.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub availability: Option<String>,
     /// Whether guarantees hold.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub guarantees: Option<Guarantees>,

@@ -13,7 +13,9 @@ use super::check::unknown;
 use super::form::{ACTIONS, TOP};
 use super::problem::Step;
 use super::shape::misfits;
-use super::{Expectation, FORMAT, Scenario, ScenarioError, ScenarioErrors, Vocabulary};
+use super::{
+    Contrast, Expectation, FORMAT, Incident, Scenario, ScenarioError, ScenarioErrors, Vocabulary,
+};
 use crate::base::nearest;
 use crate::faults::{PlannedFault, is_point};
 use crate::world::configuration::{Component, Configuration, MachineConfiguration, hex};
@@ -50,6 +52,9 @@ struct Written {
     #[serde(default)]
     fault: Vec<PlannedFault>,
     expect: Option<Expectation>,
+    incident: Option<Incident>,
+    #[serde(default)]
+    contrast: Vec<Contrast>,
 }
 
 fn steps_max() -> u64 {
@@ -138,6 +143,7 @@ impl Scenario {
             about: written.about,
             sources: written.sources,
             published: written.published,
+            incident: written.incident,
             configuration: Configuration {
                 machine: written.machine,
                 schedule: written.schedule,
@@ -148,6 +154,7 @@ impl Scenario {
             },
             plan: written.fault,
             expect: written.expect,
+            contrasts: written.contrast,
         };
         for problem in scenario.check(vocabulary) {
             let bytes = find(document.get_ref(), &problem.path);

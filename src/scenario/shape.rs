@@ -73,10 +73,10 @@ fn in_words(shape: Shape) -> String {
             "a signed hexadecimal string such as \"-0x18\", of at most 63 bits".to_owned()
         }
         Shape::Word(words) => listed(words()),
-        Shape::List(Shape::Table(_)) => "a list of tables".to_owned(),
+        Shape::List(Shape::Table(_) | Shape::Change(_)) => "a list of tables".to_owned(),
         Shape::List(Shape::Action) => "a list of actions such as { do = \"yield\" }".to_owned(),
         Shape::List(item) => format!("a list between [ and ], each item {}", in_words(*item)),
-        Shape::Table(_) => "a table".to_owned(),
+        Shape::Table(_) | Shape::Change(_) => "a table".to_owned(),
         Shape::Action => "an action such as { do = \"yield\" }".to_owned(),
     }
 }
@@ -88,6 +88,15 @@ impl Misfits {
     fn add(&mut self, bytes: Range<usize>, what: String) -> &mut Misfit {
         self.0.push(Misfit { bytes, what, expected: None, remedy: None });
         self.0.last_mut().expect("just added")
+    }
+
+    /// Any of these fields; only the first, which names what is changed, can't be left out.
+    fn change(&mut self, table: &DeTable<'_>, place: Range<usize>, fields: &[Field]) {
+        let loose = fields
+            .iter()
+            .enumerate()
+            .map(|(number, field)| Field { must: field.must && number == 0, ..*field });
+        self.table(table, place, &loose.collect::<Vec<_>>());
     }
 
     fn table(&mut self, table: &DeTable<'_>, place: Range<usize>, fields: &[Field]) {
@@ -175,6 +184,7 @@ impl Misfits {
                 }
             }
             (Shape::Table(fields), DeValue::Table(table)) => self.table(table, bytes, fields),
+            (Shape::Change(fields), DeValue::Table(table)) => self.change(table, bytes, fields),
             (Shape::Action, DeValue::Table(table)) => self.action(table, bytes),
             _ => self.of_another_kind(name, bytes, value, shape),
         }
@@ -215,10 +225,10 @@ impl Misfits {
                 let sign = if number < 0 { "-" } else { "" };
                 Some(format!("write \"{sign}{:#x}\"", number.unsigned_abs()))
             }),
-            (Shape::Table(_), DeValue::Array(_)) => {
+            (Shape::Table(_) | Shape::Change(_), DeValue::Array(_)) => {
                 Some(format!("there is one such table: write [{name}] with single brackets"))
             }
-            (Shape::List(Shape::Table(_)), DeValue::Table(_)) => {
+            (Shape::List(Shape::Table(_) | Shape::Change(_)), DeValue::Table(_)) => {
                 Some(format!("write [[{name}]] with double brackets, once for each"))
             }
             (Shape::List(_), _) => Some("put it between [ and ]".to_owned()),

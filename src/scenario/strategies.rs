@@ -1,8 +1,10 @@
 //! Strategies for proptest: worlds and plans that are valid by construction.
 
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
 
-use super::{Bias, Expectation, Guarantees, Scenario};
+use super::{Bias, Contrast, Expectation, Fields, Guarantees, Incident, Plain, Scenario};
 use crate::base::{PrincipalKind, Ratio, Seed};
 use crate::faults::Family;
 
@@ -13,15 +15,50 @@ pub fn scenarios(faults: u64) -> impl Strategy<Value = Scenario> {
         proptest::collection::vec("\\PC{0,30}", 0..3),
         proptest::option::of("(?s).{0,60}"),
     );
-    (any::<u64>(), biases(faults), texts, proptest::option::of(expectations())).prop_map(
-        |(seed, bias, (about, sources, published), expect)| Scenario {
-            about,
-            sources,
-            published,
-            expect,
-            ..Scenario::generate(Seed(seed), &bias)
+    let incident = proptest::option::of(("\\PC{0,20}", "\\PC{0,10}"));
+    let rest = (proptest::option::of(expectations()), incident, contrasts());
+    (any::<u64>(), biases(faults), texts, rest).prop_map(
+        |(seed, bias, (about, sources, published), (expect, incident, contrasts))| {
+            let scenario = Scenario {
+                about,
+                sources,
+                published,
+                expect,
+                ..Scenario::generate(Seed(seed), &bias)
+            };
+            let names = scenario.configuration.components.iter().map(|one| one.name.clone());
+            let last = names.last();
+            let incident = incident.map(|(what, date)| Incident { what, date, component: last });
+            Scenario { incident, contrasts, ..scenario }
         },
     )
+}
+
+/// Contrasts of any world: switches that every machine has, and the whole plan.
+fn contrasts() -> impl Strategy<Value = Vec<Contrast>> {
+    let machine = (any::<bool>(), 1i64..=100).prop_map(|(smap, delay)| {
+        Fields::from([
+            ("smap".to_owned(), Plain::Flag(smap)),
+            ("transfer-delay".to_owned(), Plain::Whole(delay)),
+        ])
+    });
+    let machine = prop_oneof![Just(BTreeMap::new()), machine];
+    let weaknesses = proptest::option::of(Just(vec!["no-probe".to_owned()]));
+    let plan = proptest::option::of(Just(Vec::new()));
+    let one = (machine, weaknesses, plan, expectations());
+    proptest::collection::vec(one, 0..3).prop_map(|some| {
+        let numbered = some.into_iter().enumerate();
+        let contrast = numbered.map(|(number, (machine, weaknesses, fault, expect))| Contrast {
+            name: format!("contrast \"{number}\""),
+            machine,
+            weaknesses,
+            component: Vec::new(),
+            fault,
+            parameters: None,
+            expect,
+        });
+        contrast.collect()
+    })
 }
 
 /// Any valid scenario whose faults are stress: no alarm may be raised.
@@ -58,13 +95,20 @@ fn expectations() -> impl Strategy<Value = Expectation> {
     let guarantees = prop_oneof![Just(Guarantees::Held), Just(Guarantees::Violated)];
     (
         proptest::option::of("[a-z][a-z -]{0,20}"),
-        proptest::option::of(any::<u64>()),
+        proptest::array::uniform5(proptest::option::of(any::<u64>())),
+        proptest::option::of("[a-z]{1,9}"),
         proptest::option::of(guarantees),
         proptest::collection::vec("[a-z][a-z-]{0,20}", 0..3),
     )
-        .prop_map(|(class, bug_check, guarantees, violated)| Expectation {
+        .prop_map(|(class, numbers, axis, guarantees, violated)| Expectation {
             class,
-            bug_check,
+            bug_check: numbers[0],
+            parameter_1: numbers[1],
+            parameter_2: numbers[2],
+            parameter_3: numbers[3],
+            parameter_4: numbers[4],
+            integrity: axis.clone(),
+            availability: axis,
             guarantees,
             violated,
         })

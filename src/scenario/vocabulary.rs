@@ -19,6 +19,10 @@ pub struct Vocabulary {
     pub classes: Vec<String>,
     /// Guarantees that may be expected to be violated; none: whichever.
     pub guarantees: Vec<String>,
+    /// Names on the axis of integrity that may be expected; none: whichever.
+    pub integrities: Vec<String>,
+    /// Names on the axis of availability that may be expected; none: whichever.
+    pub availabilities: Vec<String>,
     /// Routines, each with the driver whose code it is in, if any.
     pub routines: Vec<(Option<String>, String)>,
 }
@@ -40,6 +44,8 @@ impl Vocabulary {
             weaknesses: WEAKNESSES.iter().map(|(name, ..)| (*name).to_owned()).collect(),
             classes: Vec::new(),
             guarantees: Vec::new(),
+            integrities: Vec::new(),
+            availabilities: Vec::new(),
             routines: drivers
                 .routines()
                 .into_iter()
@@ -57,6 +63,18 @@ impl Vocabulary {
     ) -> Self {
         self.classes = classes.into_iter().map(str::to_owned).collect();
         self.guarantees = guarantees.into_iter().map(str::to_owned).collect();
+        self
+    }
+
+    /// With the names on the two axes that an expectation may use.
+    #[must_use]
+    pub fn expecting_axes<'a>(
+        mut self,
+        integrities: impl IntoIterator<Item = &'a str>,
+        availabilities: impl IntoIterator<Item = &'a str>,
+    ) -> Self {
+        self.integrities = integrities.into_iter().map(str::to_owned).collect();
+        self.availabilities = availabilities.into_iter().map(str::to_owned).collect();
         self
     }
 }

@@ -4,8 +4,8 @@ use core::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::{FORMAT, Scenario};
-use crate::faults::Parameters;
+use super::{Contrast, FORMAT, Fields, Plain, Scenario};
+use crate::faults::{Parameters, PlannedFault};
 use crate::world::configuration::Component;
 
 impl Scenario {
@@ -36,35 +36,97 @@ impl Scenario {
         if !world.weaknesses.is_empty() {
             writeln!(to, "weaknesses = {}", list(&world.weaknesses))?;
         }
+        if let Some(incident) = &self.incident {
+            writeln!(to, "\n[incident]\n{}", plain(incident).trim_end())?;
+        }
         writeln!(to, "\n[machine]\n{}", plain(&world.machine).trim_end())?;
         for component in &world.components {
             write_component(to, component)?;
         }
         for fault in &self.plan {
             writeln!(to, "\n[[fault]]")?;
-            writeln!(to, "kind = {}", quoted(&fault.kind))?;
-            writeln!(to, "who = {}", quoted(&fault.who))?;
-            let at = &fault.at;
-            write!(to, "at = {{ point = \"{}\"", at.point)?;
-            if let Some(routine) = &at.routine {
-                write!(to, ", routine = {}", quoted(routine))?;
-            }
-            if let Some(caller) = &at.caller {
-                write!(to, ", caller = {}", quoted(caller))?;
-            }
-            writeln!(to, ", nth = {} }}", at.nth)?;
-            if fault.recurs() {
-                writeln!(to, "recurrence = \"always\"")?;
-            }
-            if fault.parameters != Parameters::default() {
-                writeln!(to, "parameters = {}", inline(&fault.parameters))?;
-            }
+            write_fault(to, fault)?;
         }
         if let Some(expect) = &self.expect {
             writeln!(to, "\n[expect]\n{}", plain(expect).trim_end())?;
         }
+        for contrast in &self.contrasts {
+            write_contrast(to, contrast)?;
+        }
         Ok(())
     }
+}
+
+fn write_fault(to: &mut String, fault: &PlannedFault) -> core::fmt::Result {
+    writeln!(to, "kind = {}", quoted(&fault.kind))?;
+    writeln!(to, "who = {}", quoted(&fault.who))?;
+    let at = &fault.at;
+    write!(to, "at = {{ point = \"{}\"", at.point)?;
+    if let Some(routine) = &at.routine {
+        write!(to, ", routine = {}", quoted(routine))?;
+    }
+    if let Some(caller) = &at.caller {
+        write!(to, ", caller = {}", quoted(caller))?;
+    }
+    writeln!(to, ", nth = {} }}", at.nth)?;
+    if fault.recurs() {
+        writeln!(to, "recurrence = \"always\"")?;
+    }
+    if fault.parameters != Parameters::default() {
+        writeln!(to, "parameters = {}", inline(&fault.parameters))?;
+    }
+    Ok(())
+}
+
+fn write_contrast(to: &mut String, contrast: &Contrast) -> core::fmt::Result {
+    writeln!(to, "\n[[contrast]]\nname = {}", quoted(&contrast.name))?;
+    if !contrast.machine.is_empty() {
+        writeln!(to, "machine = {}", inline_fields(&contrast.machine))?;
+    }
+    if let Some(weaknesses) = &contrast.weaknesses {
+        writeln!(to, "weaknesses = {}", list(weaknesses))?;
+    }
+    if !contrast.component.is_empty() {
+        let changes: Vec<_> = contrast.component.iter().map(inline_fields).collect();
+        writeln!(to, "component = [{}]", changes.join(", "))?;
+    }
+    if let Some(parameters) = &contrast.parameters {
+        writeln!(to, "parameters = {}", inline(parameters))?;
+    }
+    writeln!(to, "expect = {}", inline(&contrast.expect))?;
+    if contrast.fault.as_ref().is_some_and(Vec::is_empty) {
+        writeln!(to, "fault = []")?;
+    }
+    for fault in contrast.fault.iter().flatten() {
+        writeln!(to, "\n[[contrast.fault]]")?;
+        write_fault(to, fault)?;
+    }
+    Ok(())
+}
+
+/// Fields on one line, whatever they hold.
+fn inline_fields(fields: &Fields) -> String {
+    let told =
+        fields.iter().map(|(name, value)| format!("{} = {}", key(name), inline_plain(value)));
+    format!("{{ {} }}", told.collect::<Vec<_>>().join(", "))
+}
+
+fn inline_plain(value: &Plain) -> String {
+    match value {
+        Plain::Flag(flag) => flag.to_string(),
+        Plain::Whole(number) => number.to_string(),
+        Plain::Text(text) => quoted(text),
+        Plain::List(items) => {
+            format!("[{}]", items.iter().map(inline_plain).collect::<Vec<_>>().join(", "))
+        }
+        Plain::Table(fields) => inline_fields(fields),
+    }
+}
+
+/// A key, between quotes where it must be.
+fn key(name: &str) -> String {
+    let is_bare = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    if !name.is_empty() && name.chars().all(is_bare) { name.to_owned() } else { quoted(name) }
 }
 
 fn write_component(to: &mut String, component: &Component) -> core::fmt::Result {

@@ -14,7 +14,7 @@ use crate::scenario::{Scenario, Vocabulary, library};
 use crate::world::WEAKNESSES;
 
 use super::arguments::{ListArguments, Listing};
-use super::{Ended, Failure};
+use super::{Ended, Failure, load};
 
 /// Lists what was asked for, one a line.
 pub(super) fn list(arguments: &ListArguments, out: &mut impl Write) -> Result<Ended, Failure> {
@@ -22,6 +22,7 @@ pub(super) fn list(arguments: &ListArguments, out: &mut impl Write) -> Result<En
         Listing::BugChecks => return reference::bug_checks(arguments.json, out),
         Listing::Rules => return reference::rules(arguments.json, out),
         Listing::Scenarios => scenarios()?,
+        Listing::Incidents => incidents()?,
         Listing::Faults => faults(),
         Listing::Invariants => invariants(),
         Listing::Weaknesses => (
@@ -61,6 +62,7 @@ pub(super) fn list(arguments: &ListArguments, out: &mut impl Write) -> Result<En
 const fn plural(what: Listing) -> &'static str {
     match what {
         Listing::Scenarios => "scenarios",
+        Listing::Incidents => "incidents",
         Listing::Faults => "faults",
         Listing::Invariants => "invariants",
         Listing::Weaknesses => "weaknesses",
@@ -93,6 +95,38 @@ fn scenarios() -> Result<Rows, Failure> {
         rows.push(texts([builtin.name, &scenario.about]));
     }
     Ok((vec!["name", "about"], rows))
+}
+
+/// The incidents, with how each ended.
+fn incidents() -> Result<Rows, Failure> {
+    let vocabulary = Vocabulary::default();
+    let mut rows = Vec::new();
+    for builtin in library::INCIDENTS {
+        let scenario = load::built_in(*builtin, &vocabulary)
+            .map_err(|errors| Failure::Mistake(errors.to_string()))?;
+        let incident = scenario.incident.unwrap_or_default();
+        let expect = scenario.expect.unwrap_or_default();
+        let ended = expect.availability.or(expect.class).unwrap_or_default();
+        let ended = match expect.bug_check {
+            Some(code) => format!("{ended} {code:#x}"),
+            None => ended,
+        };
+        rows.push(vec![
+            json!(builtin.name),
+            json!(incident.date),
+            json!(incident.what),
+            json!(ended),
+            json!(scenario.sources),
+        ]);
+    }
+    for page in library::PAGES {
+        let title = page.text.lines().next().unwrap_or_default().trim_start_matches("# ");
+        let mut parts = title.split(" · ").skip(1);
+        let (what, date) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+        rows.push(vec![json!(page.name), json!(date), json!(what), json!("a page"), json!([])]);
+    }
+    rows.sort_by_key(|row| cell(&row[0]));
+    Ok((vec!["name", "date", "what", "ends", "source"], rows))
 }
 
 fn faults() -> Rows {

@@ -162,10 +162,13 @@ pub fn minimised(
     let extent = if registries.interrupt.is_raised() { Extent::BudgetHit } else { extent };
     scenario.expect = Some(Expectation {
         class: Some(Class::GuaranteeViolated.name().to_owned()),
-        bug_check: None,
         guarantees: Some(Guarantees::Violated),
         violated: evidence.guarantees.clone(),
+        ..Expectation::default()
     });
+    // They are of the case before it was made smaller.
+    scenario.incident = None;
+    scenario.contrasts.clear();
     Some(Counterexample { scenario, outcome: evidence, shown, trials, extent })
 }
 

@@ -1,0 +1,126 @@
+//! The same case with one thing changed: what shows that this thing decides.
+//!
+//! An incident that comes out as published proves little while a switch made for it could decide it.
+//! A contrast says what is changed, of the machine, of a component or of the fault, and what should
+//! become of it then. It is plain data: the fields that differ, in the words of the scenario itself.
+
+use std::collections::BTreeMap;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::home::at_home;
+use super::{Expectation, Scenario};
+use crate::faults::{Parameters, PlannedFault};
+use crate::world::configuration::{Component, Home};
+
+/// A value of the text form.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Plain {
+    /// `true` or `false`.
+    Flag(bool),
+    /// A whole number.
+    Whole(i64),
+    /// A text.
+    Text(String),
+    /// Several values.
+    List(Vec<Plain>),
+    /// Fields with their values.
+    Table(Fields),
+}
+
+/// Fields with their values, in the order of their names.
+pub type Fields = BTreeMap<String, Plain>;
+
+/// A scenario's case with something changed, and what should become of it then.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Contrast {
+    /// Its name: what is different, in a few words.
+    pub name: String,
+    /// Fields of `[machine]` that differ.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub machine: Fields,
+    /// All weaknesses that are planted, where they differ.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weaknesses: Option<Vec<String>>,
+    /// Fields of components that differ; each names its component.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub component: Vec<Fields>,
+    /// The whole plan, where it differs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<Vec<PlannedFault>>,
+    /// Parameters that differ, of every fault of the plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parameters: Option<Parameters>,
+    /// What should become of it.
+    pub expect: Expectation,
+}
+
+impl Contrast {
+    /// The scenario with this changed, and with what is expected then. It has no contrasts of its own.
+    ///
+    /// # Errors
+    ///
+    /// What can't be changed so: a component that is not there, a value that is none of the field's.
+    pub fn of(&self, scenario: &Scenario) -> Result<Scenario, String> {
+        let mut changed = Scenario {
+            expect: Some(self.expect.clone()),
+            contrasts: Vec::new(),
+            ..scenario.clone()
+        };
+        let world = &mut changed.configuration;
+        world.machine = overlaid(&world.machine, &self.machine)?;
+        if let Some(weaknesses) = &self.weaknesses {
+            world.weaknesses.clone_from(weaknesses);
+        }
+        for fields in &self.component {
+            let Some(Plain::Text(name)) = fields.get("name") else {
+                return Err("a component is changed that has no `name`".to_owned());
+            };
+            let Some(index) = world.components.iter().position(|one| one.name == *name) else {
+                return Err(format!("there is no component `{name}` to change"));
+            };
+            let before = world.components[index].clone();
+            // Who moves takes its fields along.
+            let mut kept = fields.clone();
+            let home = kept.remove("home").map(|home| home_of(&home)).transpose()?;
+            world.components[index] = overlaid::<Component>(&before, &kept)?;
+            if let Some(home) = home.filter(|home| *home != before.home) {
+                *world = at_home(world, name, home)?;
+            }
+        }
+        if let Some(plan) = &self.fault {
+            changed.plan.clone_from(plan);
+        }
+        if let Some(parameters) = &self.parameters {
+            for fault in &mut changed.plan {
+                fault.parameters = parameters.clone().or(&fault.parameters);
+            }
+        }
+        Ok(changed)
+    }
+}
+
+fn home_of(home: &Plain) -> Result<Home, String> {
+    let value = toml::Value::try_from(home).map_err(|error| error.to_string())?;
+    value.try_into().map_err(|error: toml::de::Error| error.message().to_owned())
+}
+
+/// A value of the text form with some fields changed.
+///
+/// # Errors
+///
+/// When a field is none of its, or holds something else.
+pub(super) fn overlaid<T: Serialize + DeserializeOwned>(
+    value: &T,
+    fields: &Fields,
+) -> Result<T, String> {
+    let plain = |error: toml::ser::Error| error.to_string();
+    let mut table = toml::Table::try_from(value).map_err(plain)?;
+    for (name, field) in fields {
+        table.insert(name.clone(), toml::Value::try_from(field).map_err(plain)?);
+    }
+    table.try_into().map_err(|error: toml::de::Error| error.message().to_owned())
+}
