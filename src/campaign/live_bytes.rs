@@ -23,6 +23,7 @@ use crate::kernel::layout::{
     kernel_data, object_body, object_header, pool_header, pool_lists, process, processor_block,
     ready_queue, request_packet, thread,
 };
+use crate::kernel::pools::state;
 use crate::scenario::Scenario;
 use crate::world::World;
 
@@ -360,6 +361,7 @@ fn word_number(word: PhysAddr) -> usize {
 fn flips(authority: &Authority, world: &World, every: usize) -> Vec<Flip> {
     let frame_of = |virt: u64| world.machine.locate(0, VirtAddr(virt)).map(|phys| phys / PAGE);
     let variables = frame_of(address::KERNEL_DATA);
+    let pool_state = frame_of(state::STATE);
     let mut flips = Vec::new();
     let mut run = (None, 0);
     let mut bytes = 0;
@@ -377,7 +379,11 @@ fn flips(authority: &Authority, world: &World, every: usize) -> Vec<Flip> {
         }
         let structure = region.structure;
         let is_variable = variables == Some(number * 8 / PAGE);
-        let field = field_at(structure, number * 8, run.1, is_variable);
+        let field = if pool_state == Some(number * 8 / PAGE) {
+            pool_field(number * 8 % PAGE)
+        } else {
+            field_at(structure, number * 8, run.1, is_variable, pool_state.is_some())
+        };
         let is_used = field.is_some() || world.machine.memory.read(word) != 0;
         let what = if is_used { What::Used } else { What::Room };
         for lane in 0..8 {
@@ -393,8 +399,21 @@ fn flips(authority: &Authority, world: &World, every: usize) -> Vec<Flip> {
     flips
 }
 
+/// The field of the pool's own variables at an offset; each but the first is the first of several.
+fn pool_field(offset: u64) -> Option<&'static str> {
+    let field = state::FIELDS.iter().rfind(|field| field.offset <= offset)?;
+    let is_there = field.offset == offset || field.offset >= state::HEADS.offset;
+    (is_there && offset < state::STATE_WORDS * 8).then_some(field.name)
+}
+
 /// The field that begins at a physical address within a run of one structure.
-fn field_at(structure: Structure, phys: u64, run: u64, is_variable: bool) -> Option<&'static str> {
+fn field_at(
+    structure: Structure,
+    phys: u64,
+    run: u64,
+    is_variable: bool,
+    has_generation: bool,
+) -> Option<&'static str> {
     let in_page = phys % PAGE;
     let within = phys - run;
     let (fields, offset): (&[Field], u64) = match structure {
@@ -408,7 +427,9 @@ fn field_at(structure: Structure, phys: u64, run: u64, is_variable: bool) -> Opt
         Structure::Thread => (thread::FIELDS, within + OBJECT_BODY),
         Structure::ObjectBody => (object_body::FIELDS, within + OBJECT_BODY),
         Structure::HandleTable => (handle_entry::FIELDS, within % 16),
-        Structure::PoolHeader => (pool_header::FIELDS, within % 16),
+        // The plain header of another generation of the pool has nothing in its second word.
+        Structure::PoolHeader if !has_generation => (pool_header::FIELDS, within % 16),
+        Structure::PoolHeader => (&pool_header::FIELDS[..1], within % 16),
         Structure::FrameDatabase => (frame_entry::FIELDS, within % 16),
         Structure::DriverObject => (driver_object::FIELDS, within % 0x40),
         Structure::DeviceObject => (device_object::FIELDS, within % 0x40),

@@ -100,7 +100,7 @@ fn simpler_machines(machine: &MachineConfiguration) -> Vec<MachineConfiguration>
         };
     }
     usual!(smep, smap, write_protect, iommu, self_map_slot, sysret_faults_in_kernel);
-    usual!(pcid, transfer_delay, pool_checks);
+    usual!(pcid, transfer_delay, pool_checks, pool);
     if machine.frames > usual.frames {
         forms.push(MachineConfiguration { frames: usual.frames, ..machine.clone() });
     }

@@ -10,6 +10,7 @@ use crate::machine::{Flow, Processor, Reg, Trap, routine};
 
 use super::bug_check::{BugCheck, KE_BUG_CHECK, bug_checks};
 use super::layout::{address, process, processor_block, thread};
+use super::pools::special::{self, Place};
 use super::process_end::PS_EXIT_PROCESS;
 use super::status;
 
@@ -160,13 +161,15 @@ pub struct KernelPageFault {
     pub in_driver: bool,
     /// Whether the running thread is the system's and not a process's.
     pub system_thread: bool,
+    /// What the address is in special pool.
+    pub special: Place,
 }
 
 /// Decides what becomes of a page fault raised by kernel-mode code.
 ///
 /// At or above dispatch level nothing helps (bug checks 0xD1, 0x0A). For system addresses no handler
-/// is asked (0x50 "cannot be protected by try-except"; 0xBE and 0xFC where the page is there but
-/// the access is not allowed). For user addresses the handler decides, else the exception is
+/// is asked (0x50 "cannot be protected by try-except"; 0xCC, 0xCD, 0xD5, 0xD6 in special pool; 0xBE
+/// and 0xFC where the page is there but the access is not allowed). For user addresses the handler decides, else the exception is
 /// unhandled: 0x3B on a system service's path, 0x7E in a system thread.
 #[must_use]
 pub fn resolve(fault: &KernelPageFault) -> Resolution {
@@ -182,6 +185,9 @@ pub fn resolve(fault: &KernelPageFault) -> Resolution {
     if fault.virt >> 63 == 1 {
         if fault.error & PRESENT != 0 && fault.error & WRITE != 0 {
             return stop(&READ_ONLY, [fault.virt, fault.entry, 0, 0]);
+        }
+        if let Some(row) = special::absent(fault.special, fault.in_driver) {
+            return stop(row, [fault.virt, fault.error >> 1 & 1, fault.rip, 0]);
         }
         let (row, subtype) = if fault.entry == 0 { (&NO_TABLE, 2) } else { (&FREED, 0) };
         return stop(row, [fault.virt, kind, fault.rip, subtype]);
@@ -246,6 +252,7 @@ routine! {
             has_handler: landing != 0,
             in_driver: (address::DRIVER_CODE..address::KERNEL_DATA).contains(&rip),
             system_thread: is_system_thread(p)?,
+            special: special::place(p, virt)?,
         };
         match resolve(&fault) {
             Resolution::Handler => {

@@ -1,6 +1,7 @@
 //! Which routines make up the kernel's image.
 
-use crate::machine::Routine;
+use crate::machine::code::substituted;
+use crate::machine::{Routine, Substitute};
 
 use super::{exception, interrupt, schedule, service, system_call, system_thread};
 
@@ -24,9 +25,13 @@ const ROOTS: [&Routine; 15] = [
 ];
 
 /// Everything reachable from the kernel's roots and from what other components call, except what
-/// `elsewhere` already holds; each routine once, callers before callees.
+/// `elsewhere` already holds; each routine once, callers before callees. What has a substitute is
+/// left out, and the substitute is there.
 #[must_use]
-pub fn routines(elsewhere: &[&'static Routine]) -> Vec<&'static Routine> {
+pub fn routines(
+    elsewhere: &[&'static Routine],
+    substitutes: &[Substitute],
+) -> Vec<&'static Routine> {
     let is_elsewhere =
         |routine: &'static Routine| elsewhere.iter().any(|other| core::ptr::eq(*other, routine));
     let mut found: Vec<&'static Routine> = Vec::new();
@@ -36,6 +41,7 @@ pub fn routines(elsewhere: &[&'static Routine]) -> Vec<&'static Routine> {
     waiting.extend(service::TABLE);
     waiting.extend(ROOTS);
     while let Some(routine) = waiting.pop() {
+        let routine = substituted(substitutes, routine);
         if is_elsewhere(routine) || found.iter().any(|known| core::ptr::eq(*known, routine)) {
             continue;
         }

@@ -11,7 +11,7 @@
 //! | [`exception`], [`interrupt`], [`bug_check`] | what when something goes wrong, or arrives? |
 //! | [`schedule`] | who runs next? |
 //! | [`frames`], [`paging`], [`virtual_memory`], [`section`] | which memory is whose? |
-//! | [`pool`], [`object`] | where do the kernel's own things live? |
+//! | [`pool`], [`pools`], [`object`] | where do the kernel's own things live? |
 //! | [`handle`], [`handle_close`], [`handle_duplicate`] | what does a handle stand for? |
 //! | [`process_create`], [`process_open`], [`process_end`] | how do processes begin and end? |
 //! | [`address_space`], [`address_space_end`] | and their address spaces? |
@@ -42,6 +42,7 @@ mod lock;
 pub mod object;
 pub mod paging;
 pub mod pool;
+pub mod pools;
 pub mod process_create;
 pub mod process_end;
 pub mod process_open;

@@ -5,8 +5,8 @@ use crate::base::Rule;
 use super::{
     address_space, address_space_end, bug_check, event, exception, frames, hal, handle,
     handle_close, handle_duplicate, host, host_create, interrupt, io_disk, io_open, io_transfer,
-    lock, object, paging, pool, process_create, process_end, process_open, request, schedule,
-    section, service, system_call, system_thread, user_buffer, virtual_memory,
+    lock, object, paging, pool, pools, process_create, process_end, process_open, request,
+    schedule, section, service, system_call, system_thread, user_buffer, virtual_memory,
 };
 
 /// The rules of each file, under the file's name.
@@ -31,6 +31,7 @@ pub const RULES: &[(&str, &[Rule])] = &[
     ("object", object::RULES),
     ("paging", paging::RULES),
     ("pool", pool::RULES),
+    ("pools", pools::RULES),
     ("process-create", process_create::RULES),
     ("process-end", process_end::RULES),
     ("process-open", process_open::RULES),

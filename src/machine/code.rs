@@ -181,6 +181,17 @@ pub struct LinkedRoutine {
 pub struct Program {
     steps: Vec<LinkedStep>,
     routines: Vec<LinkedRoutine>,
+    substitutes: Vec<Substitute>,
+}
+
+/// A routine and what takes its place wherever it is called.
+pub type Substitute = (&'static Routine, &'static Routine);
+
+/// What takes a routine's place: itself, unless something else does.
+#[must_use]
+pub fn substituted(substitutes: &[Substitute], routine: &'static Routine) -> &'static Routine {
+    let found = substitutes.iter().find(|(of, _)| core::ptr::eq(*of, routine));
+    found.map_or(routine, |&(_, by)| by)
 }
 
 /// A routine's number for "none that is known".
@@ -195,7 +206,18 @@ impl Program {
     /// steps.
     #[must_use]
     pub fn link(images: &[Image]) -> Self {
-        let mut program = Self { steps: Vec::new(), routines: Vec::new() };
+        Self::link_with(images, &[])
+    }
+
+    /// As [`link`](Self::link), with some routines in the place of others.
+    ///
+    /// # Panics
+    ///
+    /// As [`link`](Self::link).
+    #[must_use]
+    pub fn link_with(images: &[Image], substitutes: &[Substitute]) -> Self {
+        let mut program =
+            Self { steps: Vec::new(), routines: Vec::new(), substitutes: substitutes.to_vec() };
         for image in images {
             let mut at = image.base;
             for &routine in &image.routines {
@@ -250,9 +272,10 @@ impl Program {
         words
     }
 
-    /// The address of a routine, preferring the copy in `image`.
+    /// The address of a routine or of what takes its place, preferring the copy in `image`.
     #[must_use]
     pub fn entry_near(&self, routine: &'static Routine, image: &str) -> Option<u64> {
+        let routine = substituted(&self.substitutes, routine);
         let mut copies =
             self.routines.iter().filter(|linked| core::ptr::eq(linked.routine, routine));
         let first = copies.clone().find(|linked| linked.image == image);

@@ -35,7 +35,7 @@ use crate::base::{Access, Event, PhysAddr, Principal, TraceHash, VirtAddr};
 use crate::injection::Points;
 
 pub use crate::routine;
-pub use code::{Flow, Image, Program, Routine, Step, StepFn};
+pub use code::{Flow, Image, Program, Routine, Step, StepFn, Substitute};
 pub use processor::Processor;
 pub use registers::{Reg, Registers};
 pub use trap::Trap;

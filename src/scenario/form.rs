@@ -5,6 +5,7 @@
 
 use crate::faults::point_names;
 use crate::kernel::loader::SECTIONS;
+use crate::kernel::pools::PoolKind;
 use crate::world::action::{LENGTH_MAX, PRIVATE_WORDS, SLOTS_MAX};
 
 /// Steps of a run at most: minutes, not hours.
@@ -118,6 +119,7 @@ const MACHINE: &[Field] = &[
     // 0 is no clock; what else is too short is said where fields are taken together.
     may("clock-interval", Whole(0, WORD_MAX)),
     may("pool-checks", Flag),
+    may("pool", Word(|| PoolKind::NAMES.to_vec())),
 ];
 
 const COMPONENT: &[Field] = &[

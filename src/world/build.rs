@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::base::{Principal, Roster, VirtAddr};
 use crate::kernel;
 use crate::kernel::layout::{address, kernel_data};
-use crate::kernel::loader::{FirstProcess, Loader};
+use crate::kernel::loader::{FirstProcess, Loader, PoolSetup};
 use crate::machine::device::{Device, DeviceKind};
 use crate::machine::paging::x86_64::{ControlFlags, Controls};
 use crate::machine::{Image, Machine, Program, Trap};
@@ -114,7 +114,8 @@ impl World {
         machine.flaws = flaws;
         let slot = u64::from(options.self_map_slot);
 
-        let mut loader = Loader::new(&mut machine, &program, slot, switches);
+        let pool = PoolSetup::of(options.pool, configuration.schedule);
+        let mut loader = Loader::new(&mut machine, &program, slot, switches, pool);
         loader.load_kernel_image("nt", address::KERNEL_CODE);
         loader.load_kernel_image("hal", address::HAL_CODE);
         loader.make_sections();
@@ -301,12 +302,13 @@ fn link(
     elsewhere.extend(kernel::hal::ROUTINES);
     elsewhere.extend(placed.iter().flat_map(|driver| driver.definition.routines));
     elsewhere.extend(drivers.hosted.iter().flat_map(|hosted| hosted.routines));
+    let substitutes = configuration.machine.pool.substitutes();
     let mut images = vec![
         Image {
             name: "nt".to_owned(),
             owner: Some(Principal::KERNEL),
             base: VirtAddr(address::KERNEL_CODE),
-            routines: kernel::image::routines(&elsewhere),
+            routines: kernel::image::routines(&elsewhere, &substitutes),
         },
         Image {
             name: "hal".to_owned(),
@@ -347,7 +349,7 @@ fn link(
             });
         }
     }
-    Ok(Program::link(&images))
+    Ok(Program::link_with(&images, &substitutes))
 }
 
 fn machine(configuration: &Configuration, roster: &Roster, program: Arc<Program>) -> Machine {

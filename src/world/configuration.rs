@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::base::{PrincipalKind, Roster};
+use crate::kernel::pools::PoolKind;
 
 use super::action::Action;
 
@@ -36,6 +37,9 @@ pub struct MachineConfiguration {
     pub clock_interval: u32,
     /// Whether the pool compares headers when a block is freed.
     pub pool_checks: bool,
+    /// Which generation of the pool the kernel has.
+    #[serde(skip_serializing_if = "PoolKind::is_usual")]
+    pub pool: PoolKind,
 }
 
 impl Default for MachineConfiguration {
@@ -53,6 +57,7 @@ impl Default for MachineConfiguration {
             transfer_delay: 12,
             clock_interval: 200,
             pool_checks: true,
+            pool: PoolKind::Classes,
         }
     }
 }

@@ -83,7 +83,8 @@ impl Drivers {
         elsewhere.extend(application::ROUTINES);
         elsewhere.extend(kernel::hal::ROUTINES);
         elsewhere.extend(drivers.iter().flat_map(|(_, routines)| *routines));
-        let mut system = kernel::image::routines(&elsewhere);
+        let mut system = kernel::image::routines(&elsewhere, &[]);
+        system.extend(kernel::pools::routines());
         system.extend(windows_api::ROUTINES);
         system.extend(application::ROUTINES);
         system.extend(kernel::hal::ROUTINES);

@@ -44,16 +44,28 @@ pub mod code {
     pub const UNEXPECTED_KERNEL_MODE_TRAP: u64 = 0x7f;
     /// Read-only memory was written.
     pub const ATTEMPTED_WRITE_TO_READONLY_MEMORY: u64 = 0xbe;
+    /// Special pool was written where no block is.
+    pub const SPECIAL_POOL_DETECTED_MEMORY_CORRUPTION: u64 = 0xc1;
     /// A bad request to the pool.
     pub const BAD_POOL_CALLER: u64 = 0xc2;
+    /// A block of special pool was touched after it was freed.
+    pub const PAGE_FAULT_IN_FREED_SPECIAL_POOL: u64 = 0xcc;
+    /// The page behind a block of special pool was touched.
+    pub const PAGE_FAULT_BEYOND_END_OF_ALLOCATION: u64 = 0xcd;
     /// A driver touched invalid memory at a raised level.
     pub const DRIVER_IRQL_NOT_LESS_OR_EQUAL: u64 = 0xd1;
+    /// A driver touched a block of special pool after it was freed.
+    pub const DRIVER_PAGE_FAULT_IN_FREED_SPECIAL_POOL: u64 = 0xd5;
+    /// A driver touched the page behind a block of special pool.
+    pub const DRIVER_PAGE_FAULT_BEYOND_END_OF_ALLOCATION: u64 = 0xd6;
     /// A critical process ended.
     pub const CRITICAL_PROCESS_DIED: u64 = 0xef;
     /// Memory that is not executable was executed.
     pub const ATTEMPTED_EXECUTE_OF_NOEXECUTE_MEMORY: u64 = 0xfc;
     /// A fast fail in the kernel.
     pub const KERNEL_SECURITY_CHECK_FAILURE: u64 = 0x139;
+    /// The segment heap found a header or list damaged.
+    pub const KERNEL_MODE_HEAP_CORRUPTION: u64 = 0x13a;
     /// An object header is damaged.
     pub const BAD_OBJECT_HEADER: u64 = 0x189;
 }

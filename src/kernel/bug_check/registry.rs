@@ -5,7 +5,7 @@
 
 use crate::base::Basis;
 
-use super::super::{exception, frames, handle_close, object, pool, process_end, request};
+use super::super::{exception, frames, handle_close, object, pool, pools, process_end, request};
 
 /// A way in which the kernel stops itself: a code and, where one code says several things, the value
 /// of the parameter that tells them apart.
@@ -61,7 +61,7 @@ macro_rules! bug_checks {
         parameters $a:literal, $b:literal, $c:literal, $d:literal,
         source $source:literal $basis:ident;
     )+) => {
-        $(pub(super) static $NAME: $crate::kernel::bug_check::BugCheck =
+        $(pub(crate) static $NAME: $crate::kernel::bug_check::BugCheck =
             $crate::kernel::bug_check::BugCheck {
                 code: $crate::kernel::bug_check::code::$CODE,
                 name: stringify!($CODE),
@@ -72,7 +72,7 @@ macro_rules! bug_checks {
                 basis: $crate::kernel::bug_check::bug_checks!(@basis $basis),
             };)+
         /// The bug checks that this file raises.
-        pub(super) static BUG_CHECKS: &[&$crate::kernel::bug_check::BugCheck] = &[$(&$NAME),+];
+        pub(crate) static BUG_CHECKS: &[&$crate::kernel::bug_check::BugCheck] = &[$(&$NAME),+];
     };
 }
 pub(crate) use bug_checks;
@@ -84,6 +84,8 @@ static FILES: &[&[&BugCheck]] = &[
     handle_close::BUG_CHECKS,
     object::BUG_CHECKS,
     pool::BUG_CHECKS,
+    pools::damage::BUG_CHECKS,
+    pools::special::BUG_CHECKS,
     process_end::BUG_CHECKS,
     request::BUG_CHECKS,
 ];

@@ -8,14 +8,18 @@
 //! |---|---|
 //! | `images` | which code is where, and which tables lead to it? |
 //! | `objects` | which objects, threads and processors are there? |
+//! | `pool` | which blocks of which pool? |
 //! | `spaces` | which address spaces and processes? |
 
 mod images;
 mod objects;
+mod pool;
 mod spaces;
 
 use crate::base::{Event, EventKind, Field, Frame, PhysAddr, Principal, Structure, VirtAddr};
 use crate::machine::{Machine, Program, Routine};
+
+pub use pool::PoolSetup;
 
 use super::layout::switches::{DRIVER_DATA_OPEN, USER_BIT_IN_SYSTEM};
 use super::layout::{address, frame_entry, kernel_data, ready_queue, thread};
@@ -77,6 +81,7 @@ pub struct Loader<'m> {
     self_map_slot: u64,
     self_map_bits: u64,
     driver_bits: u64,
+    pool: PoolSetup,
     pool_next: u64,
     last_carved: u64,
     stacks_in_use: u64,
@@ -96,6 +101,7 @@ impl<'m> Loader<'m> {
         program: &'m Program,
         self_map_slot: u64,
         switches: u64,
+        pool: PoolSetup,
     ) -> Self {
         let mut loader = Self {
             machine,
@@ -115,6 +121,7 @@ impl<'m> Loader<'m> {
             } else {
                 SYSTEM_RW
             },
+            pool,
             pool_next: address::POOL,
             last_carved: 0,
             stacks_in_use: 0,
@@ -156,6 +163,7 @@ impl<'m> Loader<'m> {
             loader.map_pages(at, 1, Structure::KernelStack, SYSTEM_RW);
         }
         loader.claim_variables();
+        loader.make_pool();
         loader.put(address::KERNEL_DATA, kernel_data::SELF_MAP_SLOT, self_map_slot);
         loader.put(address::KERNEL_DATA, kernel_data::SWITCHES, switches);
         loader.make_tables();
@@ -245,6 +253,16 @@ impl<'m> Loader<'m> {
         }
     }
 
+    /// Makes the tables above an address at which nothing is yet.
+    fn map_absent(&mut self, virt: u64) {
+        self.map(self.root, virt, 0, PRESENT | WRITABLE | self.driver_bits & USER);
+    }
+
+    /// Reads a word of memory by its system address.
+    fn word(&self, virt: u64) -> u64 {
+        self.machine.memory.read(PhysAddr::truncated(self.physical(virt)))
+    }
+
     /// Puts a lowest-level entry, making the tables above it as needed.
     pub fn map(&mut self, root: u64, virt: u64, entry: u64, table_bits: u64) {
         let mut table = root;
@@ -306,10 +324,8 @@ impl<'m> Loader<'m> {
 
     /// Closes the books: frame database, free list, ready queue.
     pub fn finish(mut self) {
-        self.put(address::KERNEL_DATA, kernel_data::POOL_NEXT, self.pool_next);
+        self.close_pool();
         self.put(address::KERNEL_DATA, kernel_data::STACKS_IN_USE, self.stacks_in_use);
-        let last = self.last_carved;
-        self.write(address::KERNEL_DATA + 0x620, last);
         for frame in 0..self.next_frame {
             let entry = address::FRAME_DATABASE + frame * 16;
             let count = self.get(entry, frame_entry::COUNT);

@@ -2,9 +2,8 @@
 
 use crate::base::{EventKind, PhysAddr, Principal, Structure};
 use crate::kernel::layout::{
-    POOL_HEADER_BYTES, PROCESS_BYTES, SMALL_OBJECT_BYTES, THREAD_BYTES, address, kernel_data,
-    object_body, object_header, object_type, pool_header, process, processor_block, thread,
-    thread_state,
+    PROCESS_BYTES, SMALL_OBJECT_BYTES, THREAD_BYTES, address, kernel_data, object_body,
+    object_header, object_type, process, processor_block, thread, thread_state,
 };
 use crate::kernel::object::OBJECT_TAG;
 use crate::kernel::{schedule, system_call, system_thread};
@@ -13,43 +12,13 @@ use crate::machine::interrupt::{TSS_IST1, TSS_RSP0};
 
 use super::{Loader, SECTIONS, STACKS};
 
-/// Sizes of pool blocks with their headers.
-const CLASSES: [u64; 4] = [64, 128, 256, 512];
-const IN_USE: u64 = 1 << 32;
-
 impl Loader<'_> {
-    /// Carves a pool block.
-    ///
-    /// # Panics
-    ///
-    /// When it is too large for the pool.
-    pub fn pool_block(&mut self, bytes: u64, tag: u64) -> u64 {
-        let size = *CLASSES
-            .iter()
-            .find(|&&size| bytes + POOL_HEADER_BYTES <= size)
-            .expect("boot objects fit a pool block");
-        let next = self.pool_next;
-        let start = if next % 4096 + size > 4096 { (next | 0xfff) + 1 } else { next };
-        let before = if start % 4096 == 0 { 0 } else { self.last_carved };
-        if start != next {
-            self.claim(next, 2, Structure::PoolHeader, Principal::KERNEL);
-            self.put(next, pool_header::SIZES, (start - next) | self.last_carved << 16);
-        }
-        self.pool_next = start + size;
-        self.last_carved = size;
-        self.claim(start, 2, Structure::PoolHeader, Principal::KERNEL);
-        self.put(start, pool_header::SIZES, size | before << 16 | IN_USE);
-        self.put(start, pool_header::TAG, tag);
-        start + POOL_HEADER_BYTES
-    }
-
     /// Makes an object in the pool: header, body.
     pub fn object(&mut self, kind: u64, bytes: u64, structure: Structure) -> u64 {
         let object = self.pool_block(bytes, OBJECT_TAG);
-        let size =
-            *CLASSES.iter().find(|&&size| bytes + POOL_HEADER_BYTES <= size).expect("as above");
+        let words = self.pool_words(bytes);
         self.claim(object, 4, Structure::ObjectHeader, Principal::KERNEL);
-        self.claim(object + 0x20, (size - POOL_HEADER_BYTES) / 8 - 4, structure, Principal::KERNEL);
+        self.claim(object + 0x20, words - 4, structure, Principal::KERNEL);
         self.put(object, object_header::POINTER_COUNT, 1);
         self.put(object, object_header::TYPE, kind);
         object

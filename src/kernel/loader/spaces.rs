@@ -56,7 +56,8 @@ impl Loader<'_> {
 
         let object = self.object(object_type::PROCESS, PROCESS_BYTES, Structure::Process);
         let handles = self.pool_block(HANDLE_TABLE_BYTES, HANDLE_TABLE_TAG);
-        self.claim(handles, 32, Structure::HandleTable, Principal::KERNEL);
+        let words = self.pool_words(HANDLE_TABLE_BYTES);
+        self.claim(handles, words, Structure::HandleTable, Principal::KERNEL);
         let switches = self.get(address::KERNEL_DATA, kernel_data::SWITCHES);
         let context = if switches & switches::CONTEXTS == 0 { 0 } else { u64::from(owner.0) };
         let start = self.entry(&schedule::KI_THREAD_START);

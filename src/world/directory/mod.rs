@@ -3,6 +3,7 @@
 //! A target is resolved at the moment a fault strikes, through the kernel's own tables as they lie
 //! in memory then: a corrupted table leads somewhere else, or nowhere, as it would.
 
+mod generations;
 mod target;
 
 use crate::base::{Principal, PrincipalKind, Roster, VirtAddr, nearest};
@@ -162,7 +163,10 @@ fn kernel_part(part: Part, number: u64, scene: &dyn Scene) -> Option<Place> {
                 address::FRAME_DATABASE + number * 16 + frame_entry::COUNT.offset
             }
             Part::PoolHeader => pool_blocks(scene).get(usize::try_from(number).ok()?)?.header,
-            Part::PoolFreeList => data + pool_lists::FREE_64.offset + number * 8,
+            Part::PoolFreeList => match generations::key(scene) {
+                Some(_) => generations::list_head(number),
+                None => data + pool_lists::FREE_64.offset + number * 8,
+            },
             Part::ServiceTable => address::SERVICE_TABLE + number * 8,
             Part::InterruptGate => address::INTERRUPT_TABLE + number * 16,
             Part::FileCache => address::FILE_CACHE + number * 8,
@@ -269,6 +273,9 @@ fn driver_part(owner: Principal, part: Part, number: u64, scene: &dyn Scene) -> 
 /// The blocks of the pool, page by page, as far as their headers make sense.
 #[must_use]
 pub fn pool_blocks(scene: &dyn Scene) -> Vec<PoolBlock> {
+    if let Some(key) = generations::key(scene) {
+        return generations::blocks(scene, key);
+    }
     let mut blocks = Vec::new();
     for page in 0..address::POOL_PAGES {
         let start = address::POOL + page * 4096;
@@ -289,6 +296,9 @@ pub fn pool_blocks(scene: &dyn Scene) -> Vec<PoolBlock> {
 /// The first block of each of the pool's free lists, the bodies' addresses.
 #[must_use]
 pub fn free_pool_blocks(scene: &dyn Scene) -> Vec<u64> {
+    if let Some(key) = generations::key(scene) {
+        return generations::free_blocks(scene, key);
+    }
     (0..4)
         .filter_map(|class| {
             pointer(scene, address::KERNEL_DATA + pool_lists::FREE_64.offset + class * 8)
