@@ -3,10 +3,10 @@
 use crate::machine::code::substituted;
 use crate::machine::{Routine, Substitute};
 
-use super::{exception, interrupt, schedule, service, system_call, system_thread};
+use super::{exception, interrupt, pool, schedule, service, system_call, system_thread};
 
 /// Where control enters the kernel by itself: gates, services, new threads, idle processors.
-const ROOTS: [&Routine; 15] = [
+const ROOTS: [&Routine; 16] = [
     &system_call::KI_SYSTEM_CALL,
     &exception::KI_DIVIDE_ERROR,
     &exception::KI_BREAKPOINT,
@@ -15,6 +15,7 @@ const ROOTS: [&Routine; 15] = [
     &exception::KI_GENERAL_PROTECTION,
     &exception::KI_PAGE_FAULT,
     &exception::KI_FAST_FAIL,
+    &exception::KI_SECURE_FAULT,
     &interrupt::KI_CLOCK_INTERRUPT,
     &interrupt::KI_TRANSFER_INTERRUPT,
     &interrupt::KI_DISK_INTERRUPT,
@@ -48,5 +49,7 @@ pub fn routines(
         found.push(routine);
         waiting.extend(callees(routine));
     }
+    // The pool's code lies together, so that a fault in it can be told from others.
+    found.sort_by_key(|routine| pool::is_pool(routine));
     found
 }

@@ -123,6 +123,10 @@ fields! {
         NEVER = 0x58 "word that never becomes nonzero",
         /// Bit set of the principal numbers that new processes may take.
         SPAWNABLE = 0x60 "numbers for new processes",
+        /// Where the pool's code begins.
+        POOL_CODE = 0x68 "pool code",
+        /// Where it ends.
+        POOL_CODE_END = 0x70 "pool code end",
         /// First of 16 device object pointers.
         DEVICES = 0x80 "device table",
         /// First of 64 process object pointers, by the process's principal number.

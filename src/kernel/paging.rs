@@ -28,6 +28,8 @@ pub const WRITABLE: u64 = 2;
 pub const USER: u64 = 4;
 /// Entry: not executable.
 pub const NO_EXECUTE: u64 = 1 << 63;
+/// Entry above the lowest level: maps a large page itself.
+pub const LARGE: u64 = 1 << 7;
 /// Entry: survives a load of the root, with CR4.PGE.
 pub const GLOBAL: u64 = 1 << 8;
 /// Entry of a kernel data page that only one address space or processor uses.

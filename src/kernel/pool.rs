@@ -7,9 +7,10 @@
 
 use crate::base::{EventKind, Principal, Rule, Structure};
 use crate::injection::{PointKind, Verdict};
-use crate::machine::{Flow, routine};
+use crate::machine::{Flow, Routine, routine};
 
 use super::bug_check::{KE_BUG_CHECK, bug_checks};
+use super::pools;
 use super::layout::{
     POOL_HEADER_BYTES, address, element, kernel_data, pool_header, pool_lists, switches,
 };
@@ -68,6 +69,13 @@ bug_checks! {
     when "a block is freed with another tag than it was allocated with",
     parameters "what", "", "", "",
     source "Bug Check 0xC2: BAD_POOL_CALLER" documented;
+}
+
+/// Whether a routine is the pool's own: a fault in one is blamed on who damaged the pool.
+#[must_use]
+pub fn is_pool(routine: &'static Routine) -> bool {
+    let usual: [&Routine; 2] = [&EX_ALLOCATE_POOL, &EX_FREE_POOL];
+    usual.into_iter().chain(pools::routines()).any(|own| core::ptr::eq(own, routine))
 }
 
 /// Sizes of blocks with their headers, smallest first.

@@ -44,7 +44,7 @@ routine! {
         Ok(Flow::Next)
     },
     acquire => |p| super::lock::acquire(p),
-    dispatch, on_fault failed => |p| {
+    dispatch => |p| {
         let number = p.get(Reg::Rax);
         if number >= service::COUNT {
             p.put(Reg::Rax, status::INVALID_SYSTEM_SERVICE);
@@ -70,9 +70,5 @@ routine! {
         p.set_stack(user_stack);
         p.swap_gs()?;
         Ok(Flow::SysReturn)
-    },
-    failed => |p| {
-        p.put(Reg::Rax, status::ACCESS_VIOLATION);
-        Ok(Flow::To(At::release as u8))
     },
 }

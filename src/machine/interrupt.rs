@@ -106,7 +106,8 @@ impl Processor<'_> {
         let registers = self.registers_mut();
         registers.rip = target;
         registers.flags &= !INTERRUPT_FLAG;
-        if trap.vector == Trap::PAGE_FAULT {
+        if matches!(trap.vector, Trap::PAGE_FAULT | Trap::GENERAL_PROTECTION | Trap::VIRTUALIZATION)
+        {
             registers.cr2 = trap.virt;
         }
         if from_user {

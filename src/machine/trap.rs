@@ -10,6 +10,18 @@ enum Mark {
 
 const _: () = assert!(size_of::<Result<u64, Trap>>() == 16);
 
+/// What the second level of permissions refuses, in the error code that the model's virtualization
+/// exception pushes (hardware writes an exit qualification with the same bits to an information page,
+/// Intel SDM volume 3C, "Virtualization Exceptions").
+pub mod second_level {
+    /// Reading.
+    pub const READ: u64 = 1;
+    /// Writing.
+    pub const WRITE: u64 = 2;
+    /// Execution.
+    pub const EXECUTE: u64 = 4;
+}
+
 /// An exception: its vector, its error code and the address a page fault reports.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Trap {
@@ -37,6 +49,8 @@ impl Trap {
     pub const GENERAL_PROTECTION: u8 = 13;
     /// Page fault.
     pub const PAGE_FAULT: u8 = 14;
+    /// Virtualization exception: the second level of permissions refuses what the tables allow.
+    pub const VIRTUALIZATION: u8 = 20;
     /// The clock's interrupt.
     pub const CLOCK: u8 = 0x20;
     /// The transfer device's interrupt.
@@ -66,10 +80,24 @@ impl Trap {
         Self::plain(Self::GENERAL_PROTECTION)
     }
 
+    /// A general protection raised by an access to an address that is not canonical. Hardware does not
+    /// tell the address; a kernel decodes the instruction, which steps have none of, so it is found
+    /// where a page fault's is.
+    #[must_use]
+    pub const fn non_canonical(virt: u64) -> Self {
+        Self { virt, ..Self::general_protection() }
+    }
+
+    /// A refusal of the second level: the bits of [`second_level`] that were refused, and the address.
+    #[must_use]
+    pub const fn virtualization(refused: u32, virt: u64) -> Self {
+        Self { code: refused, virt, ..Self::plain(Self::VIRTUALIZATION) }
+    }
+
     /// Whether it is one that turns into a double fault when raised while another is delivered
     /// (Intel SDM volume 3A, "Interrupt 8—Double Fault Exception": contributory and page faults).
     #[must_use]
     pub const fn is_contributory(self) -> bool {
-        matches!(self.vector, 0 | 10 | 11 | 12 | 13 | 14)
+        matches!(self.vector, 0 | 10 | 11 | 12 | 13 | 14 | 20)
     }
 }

@@ -48,6 +48,8 @@ pub mod code {
     pub const SPECIAL_POOL_DETECTED_MEMORY_CORRUPTION: u64 = 0xc1;
     /// A bad request to the pool.
     pub const BAD_POOL_CALLER: u64 = 0xc2;
+    /// The pool's code ran into what a driver made of the pool.
+    pub const DRIVER_CORRUPTED_EXPOOL: u64 = 0xc5;
     /// A block of special pool was touched after it was freed.
     pub const PAGE_FAULT_IN_FREED_SPECIAL_POOL: u64 = 0xcc;
     /// The page behind a block of special pool was touched.
@@ -66,6 +68,8 @@ pub mod code {
     pub const KERNEL_SECURITY_CHECK_FAILURE: u64 = 0x139;
     /// The segment heap found a header or list damaged.
     pub const KERNEL_MODE_HEAP_CORRUPTION: u64 = 0x13a;
+    /// The second level of permissions refused an access.
+    pub const SECURE_FAULT_UNHANDLED: u64 = 0x18d;
     /// An object header is damaged.
     pub const BAD_OBJECT_HEADER: u64 = 0x189;
 }

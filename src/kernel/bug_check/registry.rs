@@ -79,7 +79,7 @@ pub(crate) use bug_checks;
 
 /// Every file's.
 static FILES: &[&[&BugCheck]] = &[
-    exception::BUG_CHECKS,
+    exception::resolve::BUG_CHECKS,
     frames::BUG_CHECKS,
     handle_close::BUG_CHECKS,
     object::BUG_CHECKS,

@@ -5,7 +5,8 @@ use crate::kernel::layout::{
     DEVICE_OBJECT_BYTES, address, device_object, driver_object, kernel_data,
 };
 use crate::kernel::paging::PRESENT;
-use crate::kernel::{exception, hal, interrupt, service};
+use crate::kernel::{exception, hal, interrupt, pool, service};
+use crate::machine::code::STEP_BYTES;
 use crate::machine::interrupt::gate;
 use crate::machine::{Trap, iommu};
 
@@ -26,6 +27,7 @@ impl Loader<'_> {
             (Trap::NOT_PRESENT, &exception::KI_GENERAL_PROTECTION, 0, false),
             (Trap::GENERAL_PROTECTION, &exception::KI_GENERAL_PROTECTION, 0, false),
             (Trap::PAGE_FAULT, &exception::KI_PAGE_FAULT, 0, false),
+            (Trap::VIRTUALIZATION, &exception::KI_SECURE_FAULT, 0, false),
             (Trap::CLOCK, &interrupt::KI_CLOCK_INTERRUPT, 0, false),
             (Trap::TRANSFER, &interrupt::KI_TRANSFER_INTERRUPT, 0, false),
             (Trap::DISK, &interrupt::KI_DISK_INTERRUPT, 0, false),
@@ -50,6 +52,21 @@ impl Loader<'_> {
             );
         }
         self.machine.iommu.root = root;
+        self.note_pool_code();
+    }
+
+    /// Notes where the pool's code begins and ends.
+    fn note_pool_code(&mut self) {
+        let program = self.program;
+        let own = program.routines().iter().filter(|linked| pool::is_pool(linked.routine));
+        let bounds = own.map(|linked| {
+            let bytes = STEP_BYTES * linked.routine.steps.len() as u64;
+            (linked.entry.0, linked.entry.0 + bytes)
+        });
+        let (start, end) =
+            bounds.fold((u64::MAX, 0), |(low, high), (start, end)| (low.min(start), high.max(end)));
+        self.put(address::KERNEL_DATA, kernel_data::POOL_CODE, start);
+        self.put(address::KERNEL_DATA, kernel_data::POOL_CODE_END, end);
     }
 
     /// Maps a component's code at the image's base, read-only.

@@ -1,0 +1,245 @@
+//! Exceptions: a process ends, a handler is found, or the machine stops.
+//!
+//! | module | answers |
+//! |---|---|
+//! | [`resolve`](mod@resolve) | what becomes of an exception of kernel-mode code? |
+//! | `dispatch` | what is there to decide it by? |
+//!
+//! Here is where the gates lead.
+
+mod dispatch;
+pub mod resolve;
+
+use crate::base::{Rule, Structure};
+use crate::machine::registers::USER_CODE;
+use crate::machine::{Flow, Processor, Reg, Trap, routine};
+
+use super::bug_check::KE_BUG_CHECK;
+use super::process_end::PS_EXIT_PROCESS;
+use super::status;
+use dispatch::{KI_DISPATCH_EXCEPTION, cause};
+use resolve::{AddressClass, Cause, KernelException, Resolution, class_of, resolve};
+
+/// What is modelled here, by whose word.
+pub(crate) const RULES: &[Rule] = &[
+    Rule::documented(
+        "user-exception-ends-process",
+        "An exception that user mode doesn't handle ends the process with the exception's code.",
+        "Exception Dispatching; Terminating a Process",
+    ),
+    Rule::documented(
+        "raised-level-is-fatal",
+        "At dispatch level or above a page fault stops the machine; no handler helps.",
+        "Managing Hardware Priorities; Bug Check 0x0A: IRQL_NOT_LESS_OR_EQUAL",
+    ),
+    Rule::inferred(
+        "raised-level-blames-code",
+        "Whose code faulted chooses between 0xD1 (a driver's) and 0x0A (Windows's own).",
+        "Bug Check 0xD1: DRIVER_IRQL_NOT_LESS_OR_EQUAL; Bug Check 0x0A: IRQL_NOT_LESS_OR_EQUAL",
+    ),
+    Rule::documented(
+        "system-address-has-no-handler",
+        "An invalid system address stops the machine; try-except doesn't protect from it.",
+        "Bug Check 0x50: PAGE_FAULT_IN_NONPAGED_AREA",
+    ),
+    Rule::documented(
+        "user-address-raises-exception",
+        "A user address that isn't mapped or allowed raises an exception that a handler may catch.",
+        "Handling Exceptions; Bug Check 0x1E: KMODE_EXCEPTION_NOT_HANDLED",
+    ),
+    Rule::documented(
+        "unhandled-in-service",
+        "An exception that nobody handles in a system service is 0x3B.",
+        "Bug Check 0x3B: SYSTEM_SERVICE_EXCEPTION",
+    ),
+    Rule::documented(
+        "unhandled-in-system-thread",
+        "An exception that nobody handles in a system thread is 0x7E.",
+        "Bug Check 0x7E: SYSTEM_THREAD_EXCEPTION_NOT_HANDLED",
+    ),
+    Rule::documented(
+        "unhandled-otherwise",
+        "An exception that nobody handles elsewhere, as in a deferred call, is 0x1E.",
+        "Bug Check 0x1E: KMODE_EXCEPTION_NOT_HANDLED",
+    ),
+    Rule::documented(
+        "handlers-up-the-stack",
+        "A handler is looked for frame by frame, from the code that faulted outwards.",
+        "Exception Dispatching",
+    ),
+    Rule::inferred(
+        "traps-are-exceptions",
+        "A divide error or an invalid opcode in kernel mode is an exception that a handler may catch.",
+        "Bug Check 0x1E: KMODE_EXCEPTION_NOT_HANDLED; Bug Check 0x7F: UNEXPECTED_KERNEL_MODE_TRAP",
+    ),
+    Rule::inferred(
+        "non-canonical-in-kernel-mode",
+        "General protection by an address in the hole is 0x50 with 4 below dispatch level, else 0xD1.",
+        "Bug Check 0x50: PAGE_FAULT_IN_NONPAGED_AREA (doesn't say how it is routed)",
+    ),
+    Rule::inferred(
+        "non-canonical-in-user-mode",
+        "In user mode an address in the hole is an access violation.",
+        "Handling Exceptions (access beyond the space)",
+    ),
+    Rule::documented(
+        "user-page-not-allowed",
+        "A user page that SMAP closes to kernel mode is 0x50 with 0xF.",
+        "Bug Check 0x50: PAGE_FAULT_IN_NONPAGED_AREA",
+    ),
+    Rule::inferred(
+        "smep-violation",
+        "A user page that SMEP closes to kernel mode is 0xFC.",
+        "Bug Check 0xFC: ATTEMPTED_EXECUTE_OF_NOEXECUTE_MEMORY",
+    ),
+    Rule::inferred(
+        "second-level-denial",
+        "What the second level of permissions refuses is 0x18D.",
+        "Bug Check 0x18D: SECURE_FAULT_UNHANDLED (doesn't say what raises it)",
+    ),
+    Rule::inferred(
+        "corrupt-entry-on-the-way",
+        "Reserved bits in an entry for a system address are 0x1A with 0x41792.",
+        "Bug Check 0x1A: MEMORY_MANAGEMENT",
+    ),
+    Rule::inferred(
+        "pool-code-blamed",
+        "A fault in the pool's own code at dispatch level is 0xC5.",
+        "Bug Check 0xC5: DRIVER_CORRUPTED_EXPOOL",
+    ),
+    Rule::documented(
+        "double-fault-stops",
+        "A double fault, as after a kernel stack's overflow, is 0x7F with parameter 8.",
+        "Bug Check 0x7F: UNEXPECTED_KERNEL_MODE_TRAP",
+    ),
+    Rule::documented(
+        "fast-fail-has-no-handler",
+        "Fast fail runs no handler: it ends the process, or in kernel mode the machine (0x139).",
+        "__fastfail",
+    ),
+];
+
+/// Offsets in the frame that delivery pushes, from the lowest word.
+pub(super) mod frame {
+    /// Error code.
+    pub(in super::super) const CODE: u64 = 0;
+    /// Instruction pointer.
+    pub(in super::super) const RIP: u64 = 8;
+    /// Code selector.
+    pub(in super::super) const CS: u64 = 16;
+    /// Stack pointer.
+    pub(in super::super) const RSP: u64 = 32;
+}
+
+/// Whether the exception was raised at ring 3; then GS is exchanged.
+fn came_from_user(p: &mut Processor<'_>) -> Result<bool, Trap> {
+    let stack = p.get(Reg::Rsp);
+    if p.load_at(stack.wrapping_add(frame::CS), Structure::KernelStack)? != USER_CODE {
+        return Ok(false);
+    }
+    p.swap_gs()?;
+    Ok(true)
+}
+
+/// Hands the exception over to the dispatcher: what was raised, and a status or reason.
+fn dispatch(p: &mut Processor<'_>, cause: u64, status: u64) -> Flow {
+    let stack = p.get(Reg::Rsp);
+    p.pass([cause, stack, status]);
+    Flow::Call
+}
+
+/// Continues with the handler that the dispatcher found.
+fn land(p: &mut Processor<'_>) -> Flow {
+    let frame_pointer = p.result();
+    p.put(Reg::Rbp, frame_pointer);
+    Flow::InterruptReturn
+}
+
+/// Whether the last general protection was raised by an address in the hole.
+fn is_non_canonical(p: &Processor<'_>) -> Result<bool, Trap> {
+    Ok(class_of(p.fault_address()?) == AddressClass::NonCanonical)
+}
+
+macro_rules! exception_entry {
+    ($(#[$meta:meta])* $NAME:ident = $text:literal, $told:expr, $status:expr) => {
+        routine! {
+            $(#[$meta])*
+            pub static $NAME = $text, frame 0;
+            sort, call KI_DISPATCH_EXCEPTION => |p| {
+                if came_from_user(p)? {
+                    return Ok(Flow::To(At::acquire as u8));
+                }
+                let told: fn(&mut Processor<'_>) -> Result<(u64, u64), Trap> = $told;
+                let (cause, status) = told(p)?;
+                Ok(dispatch(p, cause, status))
+            },
+            landed => |p| Ok(land(p)),
+            acquire => |p| super::lock::acquire(p),
+            end_process, call PS_EXIT_PROCESS => |p| {
+                let status: fn(&mut Processor<'_>) -> Result<u64, Trap> = $status;
+                let status = status(p)?;
+                p.pass([status]);
+                Ok(Flow::Call)
+            },
+            gone => |_| Ok(Flow::Stay),
+        }
+    };
+}
+
+exception_entry!(
+    /// Where the gate of vector 14 leads.
+    KI_PAGE_FAULT = "KiPageFault",
+    |_| Ok((cause::PAGE_FAULT, 0)),
+    |_| Ok(status::ACCESS_VIOLATION)
+);
+exception_entry!(
+    /// Where the gate of vector 0 leads.
+    KI_DIVIDE_ERROR = "KiDivideErrorFault",
+    |_| Ok((cause::OTHER, status::INTEGER_DIVIDE_BY_ZERO)),
+    |_| Ok(status::INTEGER_DIVIDE_BY_ZERO)
+);
+exception_entry!(
+    /// Where the gate of vector 3 leads.
+    KI_BREAKPOINT = "KiBreakpointTrap",
+    |_| Ok((cause::OTHER, status::BREAKPOINT)),
+    |_| Ok(status::BREAKPOINT)
+);
+exception_entry!(
+    /// Where the gate of vector 6 leads.
+    KI_INVALID_OPCODE = "KiInvalidOpcodeFault",
+    |_| Ok((cause::OTHER, status::ILLEGAL_INSTRUCTION)),
+    |_| Ok(status::ILLEGAL_INSTRUCTION)
+);
+exception_entry!(
+    /// Where the gates of vectors 11 and 13 lead. At ring 3 it is a privileged instruction or an
+    /// address that is not canonical; both end the process.
+    KI_GENERAL_PROTECTION = "KiGeneralProtectionFault",
+    |p| Ok(if is_non_canonical(p)? { (cause::NON_CANONICAL, 0) } else { (cause::OTHER, status::ACCESS_VIOLATION) }),
+    |p| Ok(if is_non_canonical(p)? { status::ACCESS_VIOLATION } else { status::PRIVILEGED_INSTRUCTION })
+);
+exception_entry!(
+    /// Where the gate of vector 20 leads: the second level of permissions refused what the tables
+    /// allow (Intel SDM volume 3C, "Virtualization Exceptions"). At ring 3 it is an access violation.
+    KI_SECURE_FAULT = "KiSecureFault",
+    |_| Ok((cause::SECOND_LEVEL, 0)),
+    |_| Ok(status::ACCESS_VIOLATION)
+);
+exception_entry!(
+    /// Where the gate of vector 29h leads. The reason is in rcx ("__fastfail").
+    KI_FAST_FAIL = "KiRaiseSecurityCheckFailure",
+    |p| Ok((cause::FAST_FAIL, p.get(Reg::Rcx))),
+    |_| Ok(status::STACK_BUFFER_OVERRUN)
+);
+
+routine! {
+    /// Where the gate of vector 8 leads, on a stack of its own.
+    pub static KI_DOUBLE_FAULT = "KiDoubleFaultAbort", frame 0;
+    stop, call KE_BUG_CHECK => |p| match resolve(&KernelException::of(Cause::DoubleFault)) {
+        Resolution::BugCheck(parameters) => {
+            p.pass(parameters);
+            Ok(Flow::Call)
+        }
+        Resolution::Handler => Ok(Flow::Stay),
+    },
+    stopped => |_| Ok(Flow::Stay),
+}

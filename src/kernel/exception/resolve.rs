@@ -1,0 +1,376 @@
+//! What becomes of an exception that kernel-mode code raises: one decision, as a pure function.
+//!
+//! The order of decisions is assembled from the debugger documentation of the bug checks named; that
+//! order is inferred, and where the documents leave a choice between two codes it is made by whose
+//! code faulted. Whoever did the damage is not asked: the code that is blamed may be a victim ("Bug
+//! Check 0x139", "Bug Check 0x19").
+
+use crate::kernel::bug_check::{BugCheck, bug_checks};
+use crate::kernel::layout::address;
+use crate::kernel::pools::special::{self, Place};
+use crate::kernel::status;
+
+/// Level from which on no page fault can be resolved ("Managing Hardware Priorities").
+pub const DISPATCH_LEVEL: u64 = 2;
+
+/// Page-fault error code bits (Intel SDM volume 3A, "Interrupt 14—Page-Fault Exception").
+const PRESENT: u64 = 1;
+const WRITE: u64 = 2;
+const RESERVED: u64 = 8;
+const FETCH: u64 = 16;
+
+bug_checks! {
+    RAISED_IN_WINDOWS: IRQL_NOT_LESS_OR_EQUAL,
+    when "at dispatch level or above Windows's own code touches memory that is not there or not allowed",
+    parameters "referenced", "level", "access", "by the code at",
+    source "Bug Check 0x0A: IRQL_NOT_LESS_OR_EQUAL" inferred;
+
+    TABLE_CORRUPT: MEMORY_MANAGEMENT, parameter 1 = 0x41792,
+    when "a page-table entry on the way to a system address has reserved bits set",
+    parameters "what", "entry at", "entry", "",
+    source "Bug Check 0x1A: MEMORY_MANAGEMENT" inferred;
+
+    UNHANDLED: KMODE_EXCEPTION_NOT_HANDLED,
+    when "nobody handles an exception that is neither in a system service nor in a system thread",
+    parameters "exception", "at", "", "referenced",
+    source "Bug Check 0x1E: KMODE_EXCEPTION_NOT_HANDLED" documented;
+
+    IN_SYSTEM_SERVICE: SYSTEM_SERVICE_EXCEPTION,
+    when "nobody handles an exception in a system service",
+    parameters "exception", "at", "context", "",
+    source "Bug Check 0x3B: SYSTEM_SERVICE_EXCEPTION" documented;
+
+    FREED: PAGE_FAULT_IN_NONPAGED_AREA, parameter 4 = 0,
+    when "a system address is referenced whose entry maps no page",
+    parameters "referenced", "access", "by the code at", "",
+    source "Bug Check 0x50: PAGE_FAULT_IN_NONPAGED_AREA" documented;
+
+    NO_TABLE: PAGE_FAULT_IN_NONPAGED_AREA, parameter 4 = 2,
+    when "a system address is referenced for which there is no page table",
+    parameters "referenced", "access", "by the code at", "why",
+    source "Bug Check 0x50: PAGE_FAULT_IN_NONPAGED_AREA" documented;
+
+    NON_CANONICAL: PAGE_FAULT_IN_NONPAGED_AREA, parameter 4 = 4,
+    when "an address in the hole between the halves is referenced",
+    parameters "referenced", "access", "by the code at", "why",
+    source "Bug Check 0x50: PAGE_FAULT_IN_NONPAGED_AREA" inferred;
+
+    USER_NOT_ALLOWED: PAGE_FAULT_IN_NONPAGED_AREA, parameter 4 = 0xf,
+    when "kernel mode touches a user page while SMAP forbids it",
+    parameters "referenced", "access", "by the code at", "why",
+    source "Bug Check 0x50: PAGE_FAULT_IN_NONPAGED_AREA" documented;
+
+    IN_SYSTEM_THREAD: SYSTEM_THREAD_EXCEPTION_NOT_HANDLED,
+    when "nobody handles an exception in a system thread",
+    parameters "exception", "at", "record", "context",
+    source "Bug Check 0x7E: SYSTEM_THREAD_EXCEPTION_NOT_HANDLED" documented;
+
+    DOUBLE_FAULT: UNEXPECTED_KERNEL_MODE_TRAP, parameter 1 = 8,
+    when "an exception cannot be delivered, as when the kernel's stack has run over",
+    parameters "trap", "", "", "",
+    source "Bug Check 0x7F: UNEXPECTED_KERNEL_MODE_TRAP" documented;
+
+    READ_ONLY: ATTEMPTED_WRITE_TO_READONLY_MEMORY,
+    when "kernel mode writes to a system page that is read-only",
+    parameters "written", "entry", "", "",
+    source "Bug Check 0xBE: ATTEMPTED_WRITE_TO_READONLY_MEMORY" documented;
+
+    IN_POOL_CODE: DRIVER_CORRUPTED_EXPOOL,
+    when "at dispatch level or above the pool's code follows what is no pool",
+    parameters "referenced", "level", "access", "by the code at",
+    source "Bug Check 0xC5: DRIVER_CORRUPTED_EXPOOL" documented;
+
+    RAISED_IN_DRIVER: DRIVER_IRQL_NOT_LESS_OR_EQUAL,
+    when "at dispatch level or above a driver's code touches memory that is not there or not allowed",
+    parameters "referenced", "level", "access", "by the code at",
+    source "Bug Check 0xD1: DRIVER_IRQL_NOT_LESS_OR_EQUAL" inferred;
+
+    EXECUTED: ATTEMPTED_EXECUTE_OF_NOEXECUTE_MEMORY,
+    when "kernel mode executes a page that is there and may not be executed, a user page with SMEP too",
+    parameters "executed", "entry", "", "",
+    source "Bug Check 0xFC: ATTEMPTED_EXECUTE_OF_NOEXECUTE_MEMORY" documented;
+
+    FAST_FAIL: KERNEL_SECURITY_CHECK_FAILURE,
+    when "kernel mode asks to be stopped (int 29h); parameter 1 says for what",
+    parameters "what", "trap frame", "", "",
+    source "Bug Check 0x139: KERNEL_SECURITY_CHECK_FAILURE" documented;
+
+    SECOND_LEVEL_EXECUTE: SECURE_FAULT_UNHANDLED, parameter 1 = 1,
+    when "a frame is executed that the second level of permissions closes to execution",
+    parameters "what", "referenced", "", "",
+    source "Bug Check 0x18D: SECURE_FAULT_UNHANDLED" inferred;
+
+    SECOND_LEVEL_READ: SECURE_FAULT_UNHANDLED, parameter 1 = 2,
+    when "a frame is read that the second level of permissions closes to reads",
+    parameters "what", "referenced", "", "",
+    source "Bug Check 0x18D: SECURE_FAULT_UNHANDLED" inferred;
+
+    SECOND_LEVEL_WRITE: SECURE_FAULT_UNHANDLED, parameter 1 = 4,
+    when "a frame is written that the second level of permissions closes to writes",
+    parameters "what", "referenced", "", "",
+    source "Bug Check 0x18D: SECURE_FAULT_UNHANDLED" inferred;
+}
+
+/// What was raised.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Cause {
+    /// A page fault with this error code.
+    PageFault(u64),
+    /// A general protection that an address in the hole raised.
+    NonCanonical,
+    /// The second level of permissions refused what the tables allow: the bits of
+    /// [`second_level`](crate::machine::trap::second_level).
+    SecondLevel(u64),
+    /// Any other exception, by its status.
+    Other(u64),
+    /// A fast fail, with its reason.
+    FastFail(u64),
+    /// A double fault.
+    DoubleFault,
+}
+
+/// What the tables say of the address.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PageState {
+    /// A table above the lowest level is not there.
+    NoTable,
+    /// The entry maps nothing.
+    Absent,
+    /// The entry maps nothing, and the page is special pool's.
+    Special(Place),
+    /// A page is mapped, with these rights.
+    Mapped {
+        /// User mode may use it.
+        user: bool,
+        /// It may be written.
+        writable: bool,
+    },
+}
+
+/// In which half of the address space an address lies.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum AddressClass {
+    /// The first 64 KiB: what a null pointer and a small offset lead to.
+    NullPage,
+    /// The user half.
+    User,
+    /// The hole between the halves.
+    NonCanonical,
+    /// The system half.
+    System,
+}
+
+/// The class of an address, for 48 bits of linear address.
+#[must_use]
+pub const fn class_of(virt: u64) -> AddressClass {
+    match virt >> 47 {
+        0 if virt < 0x1_0000 => AddressClass::NullPage,
+        0 => AddressClass::User,
+        0x1_ffff => AddressClass::System,
+        _ => AddressClass::NonCanonical,
+    }
+}
+
+/// Whose code raised it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum FaultingCode {
+    /// A driver's.
+    Driver,
+    /// Windows's own.
+    Windows,
+    /// The pool's, which is Windows's own.
+    Pool,
+}
+
+/// How control came to the code that raised it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Path {
+    /// By a system service.
+    SystemService,
+    /// In a system thread.
+    SystemThread,
+    /// Otherwise: an interrupt or a deferred call, an exception of user mode, the idle loop.
+    Other,
+}
+
+/// What the kernel knows when its own code raises an exception.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct KernelException {
+    /// What was raised.
+    pub cause: Cause,
+    /// The address that was accessed; 0 when none was.
+    pub virt: u64,
+    /// Where.
+    pub rip: u64,
+    /// The interrupt request level.
+    pub irql: u64,
+    /// Whose code it was.
+    pub code: FaultingCode,
+    /// What the tables say of the address.
+    pub page: PageState,
+    /// Where the lowest-level entry of the address appears.
+    pub entry_address: u64,
+    /// What it holds; 0 when there is none.
+    pub entry: u64,
+    /// Whether a frame of the stack has a handler for it.
+    pub has_handler: bool,
+    /// How control came there.
+    pub path: Path,
+    /// The address of the trap frame: the context record.
+    pub context: u64,
+}
+
+impl KernelException {
+    /// What is known when nothing was looked up.
+    #[must_use]
+    pub const fn of(cause: Cause) -> Self {
+        Self {
+            cause,
+            virt: 0,
+            rip: 0,
+            irql: 0,
+            code: FaultingCode::Windows,
+            page: PageState::Absent,
+            entry_address: 0,
+            entry: 0,
+            has_handler: false,
+            path: Path::Other,
+            context: 0,
+        }
+    }
+}
+
+/// What becomes of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Resolution {
+    /// The handler continues.
+    Handler,
+    /// The machine stops: code and four parameters.
+    BugCheck([u64; 5]),
+}
+
+fn stop(row: &'static BugCheck, parameters: [u64; 4]) -> Resolution {
+    Resolution::BugCheck(row.with(parameters))
+}
+
+/// The access in the form that bug check 0x50 takes: 0 read, 2 write, 0x10 execute.
+const fn access(error: u64) -> u64 {
+    if error & FETCH != 0 { FETCH } else { error & WRITE }
+}
+
+/// Decides what becomes of an exception that kernel-mode code raised.
+///
+/// 1. A fast fail and a double fault stop the machine, whatever else is so.
+/// 2. At dispatch level or above an access that goes wrong stops it, for any reason: 0xC5 in the
+///    pool's code, 0xD1 in a driver's, 0x0A in Windows's own.
+/// 3. Below, a system address, an address in the hole, a refusal of the second level and an execution
+///    that is forbidden stop it too; no handler is asked.
+/// 4. A user address that is there but closed by SMAP stops it (0x50, 0xF).
+/// 5. What remains is an exception: a handler continues, else 0x3B in a system service, 0x7E in a
+///    system thread, 0x1E otherwise.
+#[must_use]
+pub fn resolve(raised: &KernelException) -> Resolution {
+    let error = match raised.cause {
+        Cause::FastFail(reason) => return stop(&FAST_FAIL, [reason, raised.context, 0, 0]),
+        Cause::DoubleFault => return stop(&DOUBLE_FAULT, [8, 0, 0, 0]),
+        Cause::Other(status) => return exception(raised, status),
+        Cause::PageFault(error) => error,
+        Cause::NonCanonical => 0,
+        Cause::SecondLevel(refused) => page_fault_bits(refused),
+    };
+    if raised.irql >= DISPATCH_LEVEL {
+        let (row, access) = match raised.code {
+            FaultingCode::Pool => (&IN_POOL_CODE, u64::from(error & WRITE != 0)),
+            FaultingCode::Driver => (&RAISED_IN_DRIVER, access(error) >> 1),
+            FaultingCode::Windows => (&RAISED_IN_WINDOWS, access(error) >> 1),
+        };
+        return stop(row, [raised.virt, raised.irql, access, raised.rip]);
+    }
+    match raised.cause {
+        Cause::NonCanonical => stop(&NON_CANONICAL, [raised.virt, 0, raised.rip, 4]),
+        Cause::SecondLevel(_) => second_level(raised, error),
+        _ if error & FETCH != 0 && error & PRESENT != 0 => {
+            stop(&EXECUTED, [raised.virt, raised.entry, 0, 0])
+        }
+        _ => match class_of(raised.virt) {
+            AddressClass::System | AddressClass::NonCanonical => system_address(raised, error),
+            AddressClass::NullPage | AddressClass::User => user_address(raised, error),
+        },
+    }
+}
+
+/// A refusal of the second level in the bits of a page fault's error code.
+const fn page_fault_bits(refused: u64) -> u64 {
+    use crate::machine::trap::second_level;
+    PRESENT
+        | if refused & second_level::WRITE != 0 { WRITE } else { 0 }
+        | if refused & second_level::EXECUTE != 0 { FETCH } else { 0 }
+}
+
+fn second_level(raised: &KernelException, error: u64) -> Resolution {
+    let (row, what) = match access(error) {
+        FETCH => (&SECOND_LEVEL_EXECUTE, 1),
+        WRITE => (&SECOND_LEVEL_WRITE, 4),
+        _ => (&SECOND_LEVEL_READ, 2),
+    };
+    stop(row, [what, raised.virt, 0, 0])
+}
+
+fn system_address(raised: &KernelException, error: u64) -> Resolution {
+    let KernelException { virt, rip, entry, code, .. } = *raised;
+    if error & RESERVED != 0 {
+        return stop(&TABLE_CORRUPT, [0x41792, raised.entry_address, entry, 0]);
+    }
+    if error & PRESENT != 0 && error & WRITE != 0 {
+        return stop(&READ_ONLY, [virt, entry, 0, 0]);
+    }
+    if let PageState::Special(place) = raised.page
+        && let Some(row) = special::absent(place, code == FaultingCode::Driver)
+    {
+        return stop(row, [virt, u64::from(error & WRITE != 0), rip, 0]);
+    }
+    match raised.page {
+        PageState::NoTable => stop(&NO_TABLE, [virt, access(error), rip, 2]),
+        PageState::Absent | PageState::Mapped { .. } => stop(&FREED, [virt, access(error), rip, 0]),
+    }
+}
+
+fn user_address(raised: &KernelException, error: u64) -> Resolution {
+    // What the page itself allows is refused by SMAP alone.
+    let is_allowed_by_page = match raised.page {
+        PageState::Mapped { user, writable } => user && (writable || error & WRITE == 0),
+        _ => false,
+    };
+    if error & PRESENT != 0 && is_allowed_by_page {
+        return stop(&USER_NOT_ALLOWED, [raised.virt, access(error), raised.rip, 0xf]);
+    }
+    exception(raised, status::ACCESS_VIOLATION)
+}
+
+/// An exception that a handler may catch.
+fn exception(raised: &KernelException, status: u64) -> Resolution {
+    if raised.has_handler {
+        return Resolution::Handler;
+    }
+    let KernelException { rip, virt, context, .. } = *raised;
+    match raised.path {
+        Path::SystemService => stop(&IN_SYSTEM_SERVICE, [status, rip, context, 0]),
+        Path::SystemThread => stop(&IN_SYSTEM_THREAD, [status, rip, context, context]),
+        Path::Other => stop(&UNHANDLED, [status, rip, 0, virt]),
+    }
+}
+
+/// Whose code lies at an address of the system half. The pool's code lies between the two addresses.
+#[must_use]
+pub fn code_at(rip: u64, pool_code: core::ops::Range<u64>) -> FaultingCode {
+    if (address::DRIVER_CODE..address::KERNEL_DATA).contains(&rip) {
+        FaultingCode::Driver
+    } else if pool_code.contains(&rip) {
+        FaultingCode::Pool
+    } else {
+        FaultingCode::Windows
+    }
+}
+
+#[cfg(test)]
+mod tests;

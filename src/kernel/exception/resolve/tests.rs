@@ -1,0 +1,239 @@
+//! The table: a row for each code and subtype that the function reaches. Expected values are those of
+//! the page of each bug check, written out, and not taken from the rows of the code under test.
+
+use super::*;
+
+const RIP: u64 = 0xffff_f800_0006_1230;
+const SYSTEM: u64 = 0xffff_fa80_0000_4018;
+const USER: u64 = 0x50_0010;
+const ENTRY: u64 = 0x8000_0000_0012_3001;
+
+/// A read of a system address that maps nothing, in a driver, in a system service.
+fn read() -> KernelException {
+    KernelException {
+        virt: SYSTEM,
+        rip: RIP,
+        code: FaultingCode::Driver,
+        entry_address: 0xffff_f6fd_4000_0020,
+        entry: ENTRY,
+        path: Path::SystemService,
+        context: 0xffff_f800_0018_0f80,
+        ..KernelException::of(Cause::PageFault(0))
+    }
+}
+
+/// The same with another error code.
+fn with(error: u64) -> KernelException {
+    KernelException { cause: Cause::PageFault(error), ..read() }
+}
+
+fn mapped(user: bool, writable: bool) -> PageState {
+    PageState::Mapped { user, writable }
+}
+
+#[track_caller]
+fn assert_stops(raised: KernelException, code: u64, parameters: [u64; 4]) {
+    let [first, second, third, fourth] = parameters;
+    let expected = Resolution::BugCheck([code, first, second, third, fourth]);
+    assert_eq!(resolve(&raised), expected, "{raised:x?}");
+    // In kernel mode these are never asked.
+    let handled = KernelException { has_handler: true, ..raised };
+    assert_eq!(resolve(&handled), expected, "with a handler: {raised:x?}");
+}
+
+#[test]
+fn at_dispatch_level_any_access_that_goes_wrong_stops_the_machine() {
+    for level in [2, 5, 15] {
+        let at = |raised| KernelException { irql: level, ..raised };
+        // 0xD1: address, level, 0 read, 1 write, 2 or 8 execute, code.
+        assert_stops(at(read()), 0xd1, [SYSTEM, level, 0, RIP]);
+        assert_stops(at(with(2)), 0xd1, [SYSTEM, level, 1, RIP]);
+        assert_stops(at(with(0x10)), 0xd1, [SYSTEM, level, 8, RIP]);
+        assert_stops(at(with(3)), 0xd1, [SYSTEM, level, 1, RIP]);
+        // 0x0A: address, level, bit 0 write, bit 3 execute, code.
+        let windows = |raised| KernelException { code: FaultingCode::Windows, ..at(raised) };
+        assert_stops(windows(read()), 0x0a, [SYSTEM, level, 0, RIP]);
+        assert_stops(windows(with(2)), 0x0a, [SYSTEM, level, 1, RIP]);
+        assert_stops(windows(with(0x10)), 0x0a, [SYSTEM, level, 8, RIP]);
+        // 0xC5: address, level, 0 or 1, code.
+        let pool = |raised| KernelException { code: FaultingCode::Pool, ..at(raised) };
+        assert_stops(pool(read()), 0xc5, [SYSTEM, level, 0, RIP]);
+        assert_stops(pool(with(2)), 0xc5, [SYSTEM, level, 1, RIP]);
+        // A user address, an address in the hole, the second level: for any reason.
+        let user = KernelException { virt: USER, ..at(read()) };
+        assert_stops(user, 0xd1, [USER, level, 0, RIP]);
+        let hole = 0x8000_0000_0000;
+        let hole_read = KernelException { cause: Cause::NonCanonical, virt: hole, ..at(read()) };
+        assert_stops(hole_read, 0xd1, [hole, level, 0, RIP]);
+        let second = KernelException { cause: Cause::SecondLevel(2), ..at(read()) };
+        assert_stops(second, 0xd1, [SYSTEM, level, 1, RIP]);
+    }
+}
+
+#[test]
+fn system_addresses_stop_the_machine_by_the_state_of_their_page() {
+    let in_state = |raised, page| KernelException { page, ..raised };
+    // 0x50: address; 0 read, 2 write, 0x10 execute; code; 0 freed, 2 no table.
+    assert_stops(in_state(read(), PageState::Absent), 0x50, [SYSTEM, 0, RIP, 0]);
+    assert_stops(in_state(with(2), PageState::Absent), 0x50, [SYSTEM, 2, RIP, 0]);
+    assert_stops(in_state(with(0x10), PageState::Absent), 0x50, [SYSTEM, 0x10, RIP, 0]);
+    assert_stops(in_state(read(), PageState::NoTable), 0x50, [SYSTEM, 0, RIP, 2]);
+    assert_stops(in_state(with(2), PageState::NoTable), 0x50, [SYSTEM, 2, RIP, 2]);
+    assert_stops(in_state(with(0x10), PageState::NoTable), 0x50, [SYSTEM, 0x10, RIP, 2]);
+    // Special pool: address, 0 or 1, code.
+    assert_stops(in_state(read(), PageState::Special(Place::Freed)), 0xd5, [SYSTEM, 0, RIP, 0]);
+    assert_stops(in_state(with(2), PageState::Special(Place::Freed)), 0xd5, [SYSTEM, 1, RIP, 0]);
+    assert_stops(in_state(with(2), PageState::Special(Place::BeyondEnd)), 0xd6, [SYSTEM, 1, RIP, 0]);
+    let windows = KernelException { code: FaultingCode::Windows, ..with(2) };
+    assert_stops(in_state(windows, PageState::Special(Place::Freed)), 0xcc, [SYSTEM, 1, RIP, 0]);
+    assert_stops(in_state(windows, PageState::Special(Place::BeyondEnd)), 0xcd, [SYSTEM, 1, RIP, 0]);
+    // 0xBE: address, entry. 0xFC: address, entry.
+    assert_stops(in_state(with(3), mapped(false, false)), 0xbe, [SYSTEM, ENTRY, 0, 0]);
+    assert_stops(in_state(with(0x11), mapped(false, true)), 0xfc, [SYSTEM, ENTRY, 0, 0]);
+    // 0x1A, 0x41792: where the entry is, the entry.
+    let corrupt = in_state(with(9), mapped(false, true));
+    assert_stops(corrupt, 0x1a, [0x41792, 0xffff_f6fd_4000_0020, ENTRY, 0]);
+}
+
+#[test]
+fn the_hole_and_the_second_level_stop_the_machine() {
+    for hole in [0x8000_0000_0000, 0xffff_7fff_ffff_ffff, 1 << 63] {
+        let raised = KernelException { cause: Cause::NonCanonical, virt: hole, ..read() };
+        assert_stops(raised, 0x50, [hole, 0, RIP, 4]);
+    }
+    // 0x18D: 1 execution, 2 reading, 4 writing; the address. In either half.
+    for virt in [SYSTEM, USER] {
+        for (refused, told) in [(1, 2), (2, 4), (4, 1)] {
+            let raised = KernelException { cause: Cause::SecondLevel(refused), virt, ..read() };
+            assert_stops(raised, 0x18d, [told, virt, 0, 0]);
+        }
+    }
+}
+
+#[test]
+fn a_user_page_is_closed_by_smap_or_smep_or_is_an_exception() {
+    let user = |error, page| KernelException { virt: USER, page, ..with(error) };
+    // What the page allows, SMAP alone can have refused.
+    assert_stops(user(1, mapped(true, true)), 0x50, [USER, 0, RIP, 0xf]);
+    assert_stops(user(3, mapped(true, true)), 0x50, [USER, 2, RIP, 0xf]);
+    assert_stops(user(1, mapped(true, false)), 0x50, [USER, 0, RIP, 0xf]);
+    // Execution of a user page: SMEP.
+    assert_stops(user(0x11, mapped(true, true)), 0xfc, [USER, ENTRY, 0, 0]);
+    for (error, page) in [
+        (0, PageState::Absent),
+        (2, PageState::NoTable),
+        (0x10, PageState::Absent),
+        (3, mapped(true, false)),
+    ] {
+        let handled = KernelException { has_handler: true, ..user(error, page) };
+        assert_eq!(resolve(&handled), Resolution::Handler, "{error:#x} {page:?}");
+    }
+}
+
+#[test]
+fn what_nobody_handles_depends_on_the_way_there() {
+    let context = read().context;
+    let access = KernelException { virt: USER, ..with(0) };
+    let null = KernelException { virt: 0x10, ..with(0) };
+    let divide = KernelException { cause: Cause::Other(0xc000_0094), virt: 0, ..read() };
+    let opcode = KernelException { cause: Cause::Other(0xc000_001d), virt: 0, ..read() };
+    for (raised, status, referenced) in [
+        (access, 0xc000_0005, USER),
+        (null, 0xc000_0005, 0x10),
+        (divide, 0xc000_0094, 0),
+        (opcode, 0xc000_001d, 0),
+    ] {
+        let on = |path| resolve(&KernelException { path, ..raised });
+        // 0x3B: exception, code, context record, 0.
+        let service = [0x3b, status, RIP, context, 0];
+        assert_eq!(on(Path::SystemService), Resolution::BugCheck(service));
+        // 0x7E: exception, code, exception record, context record.
+        let thread = [0x7e, status, RIP, context, context];
+        assert_eq!(on(Path::SystemThread), Resolution::BugCheck(thread));
+        // 0x1E: exception, code, information 0, information 1: the address.
+        let other = [0x1e, status, RIP, 0, referenced];
+        assert_eq!(on(Path::Other), Resolution::BugCheck(other));
+        let handled = KernelException { has_handler: true, path: Path::Other, ..raised };
+        assert_eq!(resolve(&handled), Resolution::Handler);
+    }
+}
+
+#[test]
+fn traps_are_exceptions_at_any_level_but_accesses_are_not() {
+    let raised = KernelException { irql: 2, path: Path::Other, ..read() };
+    let divide = KernelException { cause: Cause::Other(0xc000_0094), virt: 0, ..raised };
+
+    assert_eq!(resolve(&divide), Resolution::BugCheck([0x1e, 0xc000_0094, RIP, 0, 0]));
+    let handled = KernelException { has_handler: true, ..divide };
+    assert_eq!(resolve(&handled), Resolution::Handler);
+}
+
+#[test]
+fn fast_fails_and_double_faults_ask_nobody() {
+    for reason in [0, 2, 3, 0xa, 0xe] {
+        let raised = KernelException { cause: Cause::FastFail(reason), ..read() };
+        assert_stops(raised, 0x139, [reason, raised.context, 0, 0]);
+        assert_stops(KernelException { irql: 2, ..raised }, 0x139, [reason, raised.context, 0, 0]);
+    }
+    assert_stops(KernelException { cause: Cause::DoubleFault, ..read() }, 0x7f, [8, 0, 0, 0]);
+}
+
+#[test]
+fn each_row_is_reached_by_the_table_above() {
+    // All that the function can be told, coarsely; each row must come up.
+    let mut reached = std::collections::BTreeSet::new();
+    let causes = (0..0x20).map(Cause::PageFault).chain([1, 2, 4].map(Cause::SecondLevel)).chain([
+        Cause::NonCanonical,
+        Cause::Other(5),
+        Cause::FastFail(3),
+        Cause::DoubleFault,
+    ]);
+    let pages = [
+        PageState::NoTable,
+        PageState::Absent,
+        PageState::Special(Place::Freed),
+        PageState::Special(Place::BeyondEnd),
+        mapped(true, true),
+        mapped(false, true),
+    ];
+    for cause in causes {
+        for virt in [0x10, USER, 0x8000_0000_0000, SYSTEM] {
+            for irql in [0, 2] {
+                for code in [FaultingCode::Driver, FaultingCode::Windows, FaultingCode::Pool] {
+                    for page in pages {
+                        for path in [Path::SystemService, Path::SystemThread, Path::Other] {
+                            let raised =
+                                KernelException { virt, irql, code, page, path, cause, ..read() };
+                            if let Resolution::BugCheck([code, rest @ ..]) = resolve(&raised) {
+                                let row = crate::kernel::bug_check::described(code, rest);
+                                let row = row.expect("it has a row");
+                                assert!(row.is_of(rest), "{raised:x?}");
+                                reached.insert((row.code, row.subtype));
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    for row in BUG_CHECKS {
+        assert!(reached.contains(&(row.code, row.subtype)), "{row:?} is not reached");
+    }
+}
+
+#[test]
+fn the_halves_and_the_hole_begin_where_the_architecture_says() {
+    for (virt, class) in [
+        (0, AddressClass::NullPage),
+        (0xffff, AddressClass::NullPage),
+        (0x1_0000, AddressClass::User),
+        (0x0000_7fff_ffff_ffff, AddressClass::User),
+        (0x0000_8000_0000_0000, AddressClass::NonCanonical),
+        (0xffff_7fff_ffff_ffff, AddressClass::NonCanonical),
+        (0xffff_8000_0000_0000, AddressClass::System),
+        (u64::MAX, AddressClass::System),
+    ] {
+        assert_eq!(class_of(virt), class, "{virt:#x}");
+    }
+}

@@ -1,0 +1,439 @@
+//! Each way in which the kernel can stop itself is provoked by a component of a world.
+//!
+//! Expected codes and parameters are written out, from the page of each bug check.
+
+#[path = "../prober/mod.rs"]
+mod prober;
+
+use std::collections::BTreeSet;
+
+use prober::{DATA, Do, FRAME_COUNT, HANDLE_COUNT, NEIGHBOUR, To, Where};
+use ringfence::kernel::bug_check::all;
+use ringfence::kernel::layout::address;
+use ringfence::machine::Trap;
+use ringfence::world::{Configuration, Rest};
+
+/// A parameter that is compared, or not.
+type Parameter = Option<u64>;
+
+const ANY: Parameter = None;
+
+const fn is(value: u64) -> Parameter {
+    Some(value)
+}
+
+/// What is done where, and what the machine stops with.
+struct Case {
+    about: &'static str,
+    place: Where,
+    script: Vec<Do>,
+    /// Run by the deferred call, which the script above asks for.
+    deferred: Vec<Do>,
+    smap: bool,
+    code: u64,
+    parameters: [Parameter; 4],
+}
+
+fn case(about: &'static str, script: &[Do], code: u64, parameters: [Parameter; 4]) -> Case {
+    let script = script.to_vec();
+    Case { about, place: Where::Service, script, deferred: vec![], smap: false, code, parameters }
+}
+
+fn deferred(about: &'static str, script: &[Do], code: u64, parameters: [Parameter; 4]) -> Case {
+    let start = case(about, &[Do::Interrupt], code, parameters);
+    Case { deferred: script.to_vec(), ..start }
+}
+
+/// A system address without tables, one beyond a driver's data page, a page of the pool that nobody
+/// has used yet, an address in the hole, a user address that is not mapped, one that is.
+const NO_TABLE: u64 = 0xffff_9000_0000_0018;
+const ABSENT: u64 = DATA + 4096;
+const UNUSED: u64 = address::POOL + (address::POOL_PAGES - 1) * 4096;
+const HOLE: u64 = 0x0000_8000_0000_0000;
+const UNMAPPED: u64 = 0x10;
+const MAPPED: u64 = address::USER_BUFFERS;
+
+/// The tag that the prober allocates with.
+const TAG: u64 = 0x7072_6f62;
+
+#[allow(clippy::too_many_lines, reason = "one table")]
+fn cases(configuration: &Configuration) -> Vec<Case> {
+    let plain = To::Plain;
+    let entry = To::Plain(prober::entry_of(configuration, UNUSED));
+    let soft = |state: u64| vec![Do::Write(entry, state), Do::Invalidate(plain(UNUSED))];
+    let then = |mut script: Vec<Do>, last: Do| {
+        script.push(last);
+        script
+    };
+    let free_at = |at| Do::Free(plain(at), TAG);
+    let block = To::Block;
+    vec![
+        // Accesses at a raised level.
+        deferred(
+            "a driver reads user memory that is not there in a deferred call",
+            &[Do::Read(plain(UNMAPPED))],
+            0xd1,
+            [is(UNMAPPED), is(2), is(0), ANY],
+        ),
+        deferred(
+            "a driver writes system memory that is not there in a deferred call",
+            &[Do::Write(plain(ABSENT), 1)],
+            0xd1,
+            [is(ABSENT), is(2), is(1), ANY],
+        ),
+        deferred(
+            "a driver calls into nowhere in a deferred call",
+            &[Do::Execute(plain(NO_TABLE & !15))],
+            0xd1,
+            [is(NO_TABLE & !15), is(2), is(8), ANY],
+        ),
+        deferred(
+            "a driver reads in the hole in a deferred call",
+            &[Do::Read(plain(HOLE))],
+            0xd1,
+            [is(HOLE), is(2), is(0), ANY],
+        ),
+        case(
+            "a driver raises the level and reads user memory that is not there",
+            &[Do::Level(2), Do::Read(plain(UNMAPPED))],
+            0xd1,
+            [is(UNMAPPED), is(2), is(0), ANY],
+        ),
+        deferred(
+            "Windows completes what is no packet in a deferred call",
+            &[Do::Complete(plain(NO_TABLE))],
+            0x0a,
+            [is(NO_TABLE + 0x40), is(2), is(0), ANY],
+        ),
+        deferred(
+            "the pool frees what is no block in a deferred call",
+            &[free_at(NO_TABLE)],
+            0xc5,
+            [is(NO_TABLE - 16), is(2), is(0), ANY],
+        ),
+        // System addresses.
+        case(
+            "a driver reads what its entry no longer maps",
+            &[Do::Read(plain(ABSENT))],
+            0x50,
+            [is(ABSENT), is(0), ANY, is(0)],
+        ),
+        case(
+            "a driver writes what its entry no longer maps",
+            &[Do::Write(plain(ABSENT), 1)],
+            0x50,
+            [is(ABSENT), is(2), ANY, is(0)],
+        ),
+        case(
+            "a driver reads where there is no table",
+            &[Do::Read(plain(NO_TABLE))],
+            0x50,
+            [is(NO_TABLE), is(0), ANY, is(2)],
+        ),
+        case(
+            "a driver reads in the hole",
+            &[Do::Read(plain(HOLE))],
+            0x50,
+            [is(HOLE), is(0), ANY, is(4)],
+        ),
+        Case {
+            smap: true,
+            ..case(
+                "a driver reads user memory although SMAP is on",
+                &[Do::Read(plain(MAPPED))],
+                0x50,
+                [is(MAPPED), is(0), ANY, is(0xf)],
+            )
+        },
+        Case {
+            smap: true,
+            ..case(
+                "a driver writes user memory although SMAP is on",
+                &[Do::Write(plain(MAPPED), 1)],
+                0x50,
+                [is(MAPPED), is(2), ANY, is(0xf)],
+            )
+        },
+        case(
+            "a driver writes its own code",
+            &[Do::Write(plain(address::DRIVER_CODE), 1)],
+            0xbe,
+            [is(address::DRIVER_CODE), ANY, is(0), is(0)],
+        ),
+        case(
+            "a driver runs its own data",
+            &[Do::Execute(To::Data(0))],
+            0xfc,
+            [is(DATA), ANY, is(0), is(0)],
+        ),
+        case(
+            "a driver runs user code although SMEP is on",
+            &[Do::Execute(plain(address::USER_CODE))],
+            0xfc,
+            [is(address::USER_CODE), ANY, is(0), is(0)],
+        ),
+        case(
+            "a driver sets reserved bits in an entry and reads through it",
+            &then(
+                vec![Do::Write(entry, 1 << 51 | 1), Do::Invalidate(plain(UNUSED))],
+                Do::Read(plain(UNUSED)),
+            ),
+            0x1a,
+            [is(0x41792), is(prober::entry_of(configuration, UNUSED)), is(1 << 51 | 1), is(0)],
+        ),
+        // Special pool, by what the entry of a page says.
+        case(
+            "a driver reads a freed block of special pool",
+            &then(soft(2), Do::Read(plain(UNUSED))),
+            0xd5,
+            [is(UNUSED), is(0), ANY, is(0)],
+        ),
+        case(
+            "a driver writes beyond a block of special pool",
+            &then(soft(4), Do::Write(plain(UNUSED), 1)),
+            0xd6,
+            [is(UNUSED), is(1), ANY, is(0)],
+        ),
+        case(
+            "the pool reads a freed block of special pool",
+            &then(soft(2), free_at(UNUSED + 16)),
+            0xcc,
+            [is(UNUSED), is(0), ANY, is(0)],
+        ),
+        case(
+            "the pool reads beyond a block of special pool",
+            &then(soft(4), free_at(UNUSED + 16)),
+            0xcd,
+            [is(UNUSED), is(0), ANY, is(0)],
+        ),
+        // What nobody handles.
+        case(
+            "a service reads user memory that is not there",
+            &[Do::Read(plain(UNMAPPED))],
+            0x3b,
+            [is(0xc000_0005), ANY, ANY, is(0)],
+        ),
+        case(
+            "a service divides by zero",
+            &[Do::Raise(Trap::DIVIDE, 0)],
+            0x3b,
+            [is(0xc000_0094), ANY, ANY, is(0)],
+        ),
+        case(
+            "a service runs into what is no instruction",
+            &[Do::Raise(Trap::INVALID_OPCODE, 0)],
+            0x3b,
+            [is(0xc000_001d), ANY, ANY, is(0)],
+        ),
+        Case {
+            place: Where::SystemThread,
+            ..case(
+                "a system thread reads user memory that is not there",
+                &[Do::Read(plain(UNMAPPED))],
+                0x7e,
+                [is(0xc000_0005), ANY, ANY, ANY],
+            )
+        },
+        Case {
+            place: Where::SystemThread,
+            ..case(
+                "a system thread divides by zero",
+                &[Do::Raise(Trap::DIVIDE, 0)],
+                0x7e,
+                [is(0xc000_0094), ANY, ANY, ANY],
+            )
+        },
+        deferred(
+            "a deferred call divides by zero",
+            &[Do::Raise(Trap::DIVIDE, 0)],
+            0x1e,
+            [is(0xc000_0094), ANY, is(0), is(0)],
+        ),
+        Case {
+            place: Where::Guarded,
+            ..case(
+                "a handler is not asked for a system address",
+                &[Do::Read(plain(NO_TABLE))],
+                0x50,
+                [is(NO_TABLE), is(0), ANY, is(2)],
+            )
+        },
+        case(
+            "a driver fails fast over a list",
+            &[Do::Raise(Trap::FAST_FAIL, 3)],
+            0x139,
+            [is(3), ANY, is(0), is(0)],
+        ),
+        Case {
+            place: Where::Guarded,
+            ..case(
+                "a driver fails fast over a cookie, and no handler is asked",
+                &[Do::Raise(Trap::FAST_FAIL, 2)],
+                0x139,
+                [is(2), ANY, is(0), is(0)],
+            )
+        },
+        case("a driver uses its stack up", &[Do::Overflow], 0x7f, [is(8), is(0), is(0), is(0)]),
+        // What the kernel finds damaged.
+        case(
+            "a driver drops a reference that nobody has",
+            &[Do::Write(To::Data(0x10), 3), Do::Dereference(To::Data(0))],
+            0x18,
+            [is(3), is(DATA), is(0), is(0)],
+        ),
+        case(
+            "an object's count of handles is damaged and the handle is closed",
+            &[Do::Write(To::Object(HANDLE_COUNT), 0)],
+            0x18,
+            [is(3), ANY, is(0), is(0)],
+        ),
+        case(
+            "a driver drops a reference to what is no object",
+            &[Do::Write(To::Data(0x10), 77), Do::Dereference(To::Data(0))],
+            0x189,
+            [is(DATA), is(77), is(0), is(0)],
+        ),
+        case(
+            "a packet is completed twice",
+            &[Do::Complete(To::Packet(0))],
+            0x44,
+            [ANY, is(0), is(0), is(0)],
+        ),
+        case(
+            "a free frame is marked as in use and the list is used",
+            &[Do::Write(To::FreeFrameEntry(FRAME_COUNT), 1)],
+            0x4e,
+            [is(2), ANY, is(1), is(0)],
+        ),
+        case(
+            "a driver releases a free frame",
+            &[Do::FreeFrame(To::FreeFrame)],
+            0x4e,
+            [is(7), ANY, is(0), is(0)],
+        ),
+        case(
+            "a driver frees a block with another tag",
+            &[Do::Allocate, Do::Free(block(0), 1)],
+            0xc2,
+            [is(0xa), ANY, is(TAG), is(1)],
+        ),
+        case(
+            "a driver frees a block twice",
+            &[Do::Allocate, Do::Free(block(0), TAG), Do::Free(block(0), TAG)],
+            0xc2,
+            [is(7), ANY, ANY, ANY],
+        ),
+        case(
+            "a driver writes a wrong size before its block and frees it",
+            &[
+                Do::Allocate,
+                Do::Write(block(0u64.wrapping_sub(16)), 33 | 1 << 32),
+                Do::Free(block(0), TAG),
+            ],
+            0x19,
+            [is(0x20), ANY, ANY, ANY],
+        ),
+        case(
+            "a driver writes past its block and frees it",
+            &[
+                Do::Allocate,
+                Do::Allocate,
+                Do::Write(block(0u64.wrapping_sub(16)), 64 | 33 << 16 | 1 << 32),
+                Do::Free(block(0u64.wrapping_sub(64)), TAG),
+            ],
+            0x19,
+            [is(5), ANY, ANY, ANY],
+        ),
+    ]
+}
+
+#[track_caller]
+fn assert_stops(case: &Case, configuration: &Configuration) -> (u64, [u64; 4]) {
+    let mut configuration = configuration.clone();
+    configuration.machine.smap = case.smap;
+    let mut world = prober::built(&configuration);
+    prober::script(&mut world, case.place, &case.script);
+    prober::script(&mut world, Where::Deferred, &case.deferred);
+
+    let ended = prober::run(&mut world);
+
+    let [code, parameters @ ..] = ended.crash;
+    assert_eq!(ended.rest, Rest::BugCheck(case.code), "{}: {parameters:x?}", case.about);
+    assert_eq!(code, case.code, "{}", case.about);
+    for (number, (found, wanted)) in parameters.into_iter().zip(case.parameters).enumerate() {
+        assert!(
+            wanted.is_none_or(|wanted| wanted == found),
+            "{}: parameter {} is {found:#x}, expected {wanted:x?}",
+            case.about,
+            number + 1
+        );
+    }
+    (code, parameters)
+}
+
+/// Rows whose test is elsewhere: code, subtype, and where.
+const ELSEWHERE: &[(u64, Option<(u8, u64)>, &str)] = &[
+    (0xef, Some((2, 0)), "tests/kernel_objects/ends.rs"),
+    (0x18d, Some((1, 1)), "tests/protections/main.rs"),
+    (0x18d, Some((1, 2)), "the unit test of the second level: no switch closes a frame to reads"),
+    (0x18d, Some((1, 4)), "tests/protections/main.rs"),
+];
+
+#[test]
+fn each_row_is_provoked_by_a_component() {
+    let configuration = prober::configuration();
+    let mut provoked = BTreeSet::new();
+
+    for case in cases(&configuration) {
+        let (code, parameters) = assert_stops(&case, &configuration);
+        let rows = all().into_iter().filter(|row| row.code == code && row.is_of(parameters));
+        provoked.extend(rows.map(|row| (row.code, row.subtype, row.when)));
+    }
+
+    for row in all() {
+        let is_elsewhere =
+            ELSEWHERE.iter().any(|&(code, subtype, _)| (code, subtype) == (row.code, row.subtype));
+        let is_provoked = provoked.contains(&(row.code, row.subtype, row.when));
+        assert!(is_provoked != is_elsewhere, "{:#x} {:?}: {}", row.code, row.subtype, row.when);
+    }
+}
+
+#[test]
+fn without_a_script_nothing_stops() {
+    let configuration = prober::configuration();
+    let mut world = prober::built(&configuration);
+
+    let ended = prober::run(&mut world);
+
+    assert_eq!(ended.rest, Rest::Quiescent);
+    assert!(ended.seen.statuses.iter().all(|status| *status == 0), "{:x?}", ended.seen.statuses);
+}
+
+#[test]
+fn a_caller_s_handler_catches_what_the_callee_raised() {
+    for raised in [Do::Read(To::Plain(UNMAPPED)), Do::Raise(Trap::DIVIDE, 0)] {
+        let configuration = prober::configuration();
+        let mut world = prober::built(&configuration);
+        prober::script(&mut world, Where::Guarded, &[raised]);
+
+        let ended = prober::run(&mut world);
+
+        assert_eq!(ended.rest, Rest::Quiescent, "{raised:?}: {:x?}", ended.crash);
+        let cancelled = ended.seen.statuses.iter().filter(|status| **status == 0xc000_0120);
+        assert_eq!(cancelled.count(), 1, "{raised:?}");
+    }
+}
+
+#[test]
+fn what_is_allowed_succeeds_in_silence() {
+    // Without SMAP a driver reaches the current process's memory, and a neighbour's always.
+    for to in [MAPPED + 0x600, NEIGHBOUR + 0xf00] {
+        let configuration = prober::configuration();
+        let mut world = prober::built(&configuration);
+        prober::script(&mut world, Where::Service, &[Do::Write(To::Plain(to), 0x77)]);
+
+        let ended = prober::run(&mut world);
+
+        assert_eq!(ended.rest, Rest::Quiescent, "{to:#x}: {:x?}", ended.crash);
+    }
+}
