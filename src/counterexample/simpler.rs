@@ -100,7 +100,10 @@ fn simpler_machines(machine: &MachineConfiguration) -> Vec<MachineConfiguration>
         };
     }
     usual!(smep, smap, write_protect, iommu, self_map_slot, sysret_faults_in_kernel);
-    usual!(pcid, transfer_delay, pool_checks, pool);
+    usual!(pcid, transfer_delay, pool_checks, self_map_randomised, null_guard, no_execute_pool);
+    usual!(read_only_code, code_integrity, protected_data, integrity_checks, shadow_stacks);
+    usual!(protection_keys);
+    usual!(pool);
     if machine.frames > usual.frames {
         forms.push(MachineConfiguration { frames: usual.frames, ..machine.clone() });
     }

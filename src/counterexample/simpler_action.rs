@@ -145,6 +145,7 @@ pub(super) fn renumbered(actions: &[Action]) -> Option<Vec<Action>> {
 fn slots_of(action: &mut Action) -> Vec<&mut u8> {
     match action {
         Action::Allocate { slot }
+        | Action::AllocateAt { slot, .. }
         | Action::Free { slot }
         | Action::StoreThrough { slot, .. }
         | Action::LoadThrough { slot, .. }

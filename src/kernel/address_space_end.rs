@@ -39,17 +39,12 @@ fn shared_structure(virt: u64) -> Option<Structure> {
     (address::USER_VIEWS..address::USER_STACK).contains(&virt).then_some(Structure::SharedSection)
 }
 
-/// The user address that the entry with this index of the lowest-level table maps.
-const fn user_address(index: u64) -> u64 {
-    address::USER_CODE.wrapping_add(index.wrapping_mul(4096))
-}
-
 routine! {
     /// Frees the user half of an address space and its tables. Arguments: the root's address, the
     /// principal whose it was.
     pub static MM_DELETE_ADDRESS_SPACE = "MmDeleteProcessAddressSpace", frame 7;
     // Locals: 0 to 3 the frames of the tables, root first, 0 where there is none; 4 the level or
-    // entry in hand; 5 the principal.
+    // entry in hand; 5 the principal; 6 the address that the lowest table in hand begins with.
     start => |p| {
         let (root, owner) = (p.argument(0), p.argument(1));
         for number in 1..LEVELS {
@@ -58,6 +53,7 @@ routine! {
         p.set_local(0, (root & ADDRESS) >> 12)?;
         p.set_local(4, 0)?;
         p.set_local(5, owner)?;
+        p.set_local(6, 0)?;
         Ok(Flow::Next)
     },
     descend => |p| {
@@ -71,10 +67,14 @@ routine! {
         }
         let table = p.local(level)?;
         map_window(p, table << 12 | SYSTEM_RW)?;
-        let at = element(window(p), user_index(level, address::USER_CODE));
+        let base = p.local(6)?;
+        let at = element(window(p), user_index(level, base));
         let entry = p.load_at(at, Structure::PageTable)?;
         if entry & PRESENT == 0 {
             p.set_local(4, LEVELS)?;
+            if base == 0 {
+                return Ok(Flow::To(At::second as u8));
+            }
             return Ok(Flow::To(At::table as u8));
         }
         p.set_local(below, (entry & ADDRESS) >> 12)?;
@@ -85,7 +85,7 @@ routine! {
         let index = p.local(4)?;
         if index >= ENTRIES {
             p.set_local(4, LEVELS)?;
-            return Ok(Flow::To(At::table as u8));
+            return Ok(Flow::To(if p.local(6)? == 0 { At::low_table as u8 } else { At::table as u8 }));
         }
         // The window shows the lowest table all the while: freeing a frame does not use it.
         let window = window(p);
@@ -98,7 +98,7 @@ routine! {
             p.store_at(element(window, index), Structure::PageTable, 0)?;
             p.set_local(4, index.wrapping_add(1))?;
             let frame = entry & ADDRESS;
-            let virt = user_address(index);
+            let virt = p.local(6)?.wrapping_add(index.wrapping_mul(4096));
             if let Some(structure) = shared_structure(virt) {
                 let subject = Principal((p.local(5)? & 63) as u8);
                 p.announce(EventKind::Unshare, subject, structure, [frame, virt, 512, 0]);
@@ -132,4 +132,21 @@ routine! {
         Ok(Flow::Call)
     },
     next_table => |_| Ok(Flow::To(At::table as u8)),
+    // The table of the low pages is there only when the process asked for some.
+    low_table, call MM_FREE_FRAME => |p| {
+        let (directory, table) = (p.local(LEVELS - 2)?, p.local(LEVELS - 1)?);
+        map_window(p, directory << 12 | SYSTEM_RW)?;
+        let at = element(window(p), user_index(LEVELS - 2, 0));
+        p.store_at(at, Structure::PageTable, 0)?;
+        p.pass([table]);
+        Ok(Flow::Call)
+    },
+    second => |p| {
+        for number in 1..LEVELS {
+            p.set_local(number, 0)?;
+        }
+        p.set_local(4, 0)?;
+        p.set_local(6, address::USER_CODE)?;
+        Ok(Flow::To(At::descend as u8))
+    },
 }

@@ -164,6 +164,7 @@ routine! {
         let its_thread = p.local(5)?;
         let top = p.load(its_thread, thread::STACK_TOP)?;
         p.store_at(top.wrapping_sub(8), Structure::KernelStack, begin)?;
+        p.shadow(top.wrapping_sub(8), begin)?;
         p.store_at(top.wrapping_sub(16), Structure::KernelStack, 0)?;
         p.store(its_thread, thread::STACK, top.wrapping_sub(16))?;
         p.store(its_thread, thread::FRAME_POINTER, top.wrapping_sub(16))?;

@@ -6,7 +6,7 @@ use crate::machine::{Routine, Substitute};
 use super::{exception, interrupt, pool, schedule, service, system_call, system_thread};
 
 /// Where control enters the kernel by itself: gates, services, new threads, idle processors.
-const ROOTS: [&Routine; 16] = [
+const ROOTS: [&Routine; 18] = [
     &system_call::KI_SYSTEM_CALL,
     &exception::KI_DIVIDE_ERROR,
     &exception::KI_BREAKPOINT,
@@ -16,7 +16,9 @@ const ROOTS: [&Routine; 16] = [
     &exception::KI_PAGE_FAULT,
     &exception::KI_FAST_FAIL,
     &exception::KI_SECURE_FAULT,
+    &exception::KI_CONTROL_PROTECTION,
     &interrupt::KI_CLOCK_INTERRUPT,
+    &interrupt::KI_CLOCK_INTERRUPT_CHECKING,
     &interrupt::KI_TRANSFER_INTERRUPT,
     &interrupt::KI_DISK_INTERRUPT,
     &interrupt::KI_INTERPROCESSOR_INTERRUPT,

@@ -8,6 +8,8 @@ use crate::base::{Rule, Structure};
 use crate::machine::registers::USER_CODE;
 use crate::machine::{Flow, Processor, Reg, Trap, routine};
 
+use super::integrity::KI_CHECK_INTEGRITY;
+use super::keys;
 use super::layout::{
     address, device_object, driver_object, element, kernel_data, processor_block, ready_queue,
 };
@@ -133,9 +135,14 @@ routine! {
         if routine == 0 {
             return Ok(Flow::To(At::release as u8));
         }
+        let device = p.argument(0);
+        keys::enter_driver(p, device)?;
         Ok(Flow::CallAt(routine))
     },
-    release => |p| super::lock::release(p),
+    release => |p| {
+        keys::set(p, keys::ALL)?;
+        super::lock::release(p)
+    },
     leave => leave,
 }
 
@@ -153,33 +160,52 @@ routine! {
     leave => leave,
 }
 
+/// Counts a clock interrupt; goes on to `leave` when the thread keeps the processor.
+fn count(p: &mut Processor<'_>, leave: u8) -> Result<Flow, Trap> {
+    if !came_from_user(p)? {
+        return Ok(Flow::To(leave));
+    }
+    let block = p.gs();
+    let quantum = p.load(block, processor_block::QUANTUM)?.wrapping_add(1);
+    p.store(block, processor_block::QUANTUM, quantum)?;
+    if quantum < QUANTUM {
+        return Ok(Flow::To(leave));
+    }
+    p.store(block, processor_block::QUANTUM, 0)?;
+    Ok(Flow::Next)
+}
+
+/// Puts the running thread behind the others; goes on to `release` when there are none.
+fn requeue(p: &mut Processor<'_>, release: u8) -> Result<Flow, Trap> {
+    if p.load(address::KERNEL_DATA, ready_queue::HEAD)? == 0 {
+        return Ok(Flow::To(release));
+    }
+    p.set_irql(0)?;
+    let current = p.load(p.gs(), processor_block::CURRENT_THREAD)?;
+    p.pass([current]);
+    Ok(Flow::Call)
+}
+
 routine! {
     /// The clock: a thread that has had its share gives way.
     pub static KI_CLOCK_INTERRUPT = "KiClockInterrupt", frame 0;
     enter => enter,
-    count => |p| {
-        if !came_from_user(p)? {
-            return Ok(Flow::To(At::leave as u8));
-        }
-        let block = p.gs();
-        let quantum = p.load(block, processor_block::QUANTUM)?.wrapping_add(1);
-        p.store(block, processor_block::QUANTUM, quantum)?;
-        if quantum < QUANTUM {
-            return Ok(Flow::To(At::leave as u8));
-        }
-        p.store(block, processor_block::QUANTUM, 0)?;
-        Ok(Flow::Next)
-    },
+    count => |p| count(p, At::leave as u8),
     acquire => |p| super::lock::acquire(p),
-    requeue, call KI_READY_THREAD => |p| {
-        if p.load(address::KERNEL_DATA, ready_queue::HEAD)? == 0 {
-            return Ok(Flow::To(At::release as u8));
-        }
-        p.set_irql(0)?;
-        let current = p.load(p.gs(), processor_block::CURRENT_THREAD)?;
-        p.pass([current]);
-        Ok(Flow::Call)
-    },
+    requeue, call KI_READY_THREAD => |p| requeue(p, At::release as u8),
+    give_way, call KI_SWAP_CONTEXT => |_| Ok(Flow::Call),
+    release => |p| super::lock::release(p),
+    leave => leave,
+}
+
+routine! {
+    /// The clock where late integrity checks are on.
+    pub static KI_CLOCK_INTERRUPT_CHECKING = "KiClockInterruptChecking", frame 0;
+    enter => enter,
+    check, call KI_CHECK_INTEGRITY => |_| Ok(Flow::Call),
+    count => |p| count(p, At::leave as u8),
+    acquire => |p| super::lock::acquire(p),
+    requeue, call KI_READY_THREAD => |p| requeue(p, At::release as u8),
     give_way, call KI_SWAP_CONTEXT => |_| Ok(Flow::Call),
     release => |p| super::lock::release(p),
     leave => leave,

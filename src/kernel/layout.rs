@@ -15,6 +15,8 @@ pub mod address {
     pub const USER_BUFFERS: u64 = 0x0050_1000;
     /// Where pages that a process allocates appear.
     pub const USER_HEAP: u64 = 0x0058_0000;
+    /// One past the low pages that a process can ask for by address: one page table maps them.
+    pub const LOW_END: u64 = 0x0020_0000;
     /// Where views of shared sections appear.
     pub const USER_VIEWS: u64 = 0x005c_0000;
     /// The page of a process's user stack.
@@ -159,6 +161,20 @@ fields! {
         PARAMETER_3 = 0x818 "bug check parameter 3",
         /// Fourth parameter.
         PARAMETER_4 = 0x820 "bug check parameter 4",
+    }
+}
+
+fields! {
+    /// What the late integrity checks go by, behind the kernel variables.
+    integrity of KernelData {
+        /// Clock interrupts until the next check.
+        COUNTDOWN = 0x900 "integrity countdown",
+        /// Clock interrupts from one check to the next.
+        PERIOD = 0x908 "integrity period",
+        /// The region that is checked next.
+        NEXT = 0x910 "next region checked",
+        /// First of the sums of the regions.
+        SUMS = 0x918 "sums of regions",
     }
 }
 
@@ -494,6 +510,18 @@ pub mod switches {
     pub const DRIVER_DATA_OPEN: u64 = 1 << 19;
     /// Translations are tagged with the process's number (CR4.PCIDE).
     pub const CONTEXTS: u64 = 1 << 33;
+    /// A process may map the page at address 0.
+    pub const NULL_PAGE_OPEN: u64 = 1 << 34;
+    /// Drivers run with a protection key each.
+    pub const PROTECTION_KEYS: u64 = 1 << 35;
+    /// Pool memory is executable.
+    pub const POOL_EXECUTABLE: u64 = 1 << 36;
+    /// Kernel code is writable.
+    pub const CODE_WRITABLE: u64 = 1 << 37;
+    /// The clock leads to the late integrity checks.
+    pub const INTEGRITY_CHECKS: u64 = 1 << 38;
+    /// Kernel stacks have shadows.
+    pub const SHADOW_STACKS: u64 = 1 << 39;
     /// The pool detects a damaged header (legacy pool: bug check 0x19).
     pub const POOL_CHECKS: u64 = 1 << 32;
 }

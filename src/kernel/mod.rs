@@ -9,6 +9,8 @@
 //! | [`layout`] | where is what, and how is it laid out? |
 //! | [`system_call`], [`service`] | how does user mode ask, and for what? |
 //! | [`exception`], [`interrupt`], [`bug_check`] | what when something goes wrong, or arrives? |
+//! | [`integrity`] | what when it was changed behind the kernel's back? |
+//! | [`keys`] | which driver's data may a driver write? |
 //! | [`schedule`] | who runs next? |
 //! | [`frames`], [`paging`], [`virtual_memory`], [`section`] | which memory is whose? |
 //! | [`pool`], [`pools`], [`object`] | where do the kernel's own things live? |
@@ -32,10 +34,12 @@ pub mod handle_duplicate;
 pub mod host;
 pub mod host_create;
 pub mod image;
+pub mod integrity;
 pub mod interrupt;
 pub mod io_disk;
 pub mod io_open;
 pub mod io_transfer;
+pub mod keys;
 pub mod layout;
 pub mod loader;
 mod lock;

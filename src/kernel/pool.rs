@@ -10,10 +10,10 @@ use crate::injection::{PointKind, Verdict};
 use crate::machine::{Flow, Routine, routine};
 
 use super::bug_check::{KE_BUG_CHECK, bug_checks};
-use super::pools;
 use super::layout::{
     POOL_HEADER_BYTES, address, element, kernel_data, pool_header, pool_lists, switches,
 };
+use super::pools;
 
 /// What is modelled here, by whose word.
 pub(crate) const RULES: &[Rule] = &[

@@ -16,6 +16,7 @@ use crate::injection::{PointKind, Verdict};
 use crate::machine::{Flow, Processor, Routine, Trap, routine};
 
 use super::bug_check::{KE_BUG_CHECK, bug_checks};
+use super::keys;
 use super::layout::{
     REQUEST_BYTES, device_object, driver_object, process, processor_block, request_packet, thread,
 };
@@ -201,7 +202,7 @@ routine! {
 routine! {
     /// Hands a packet to a device's driver. Arguments: device object, packet. Result: the status. A
     /// packet that no driver takes is completed here, so that every packet is completed once.
-    pub static IO_CALL_DRIVER = "IoCallDriver", frame 3;
+    pub static IO_CALL_DRIVER = "IoCallDriver", frame 4;
     keep => |p| {
         let (device, packet) = (p.argument(0), p.argument(1));
         let (operation, verdict) = p.pass_point(PointKind::Handover, packet, device)?;
@@ -242,10 +243,16 @@ routine! {
             p.set_local(2, status::INVALID_DEVICE_REQUEST)?;
             return Ok(Flow::To(At::refuse as u8));
         }
+        let allowed = keys::enter_driver(p, device)?;
+        p.set_local(3, allowed)?;
         p.pass([device, packet]);
         Ok(Flow::CallAt(target))
     },
-    back => |_| Ok(Flow::Return),
+    back => |p| {
+        let allowed = p.local(3)?;
+        keys::set(p, allowed)?;
+        Ok(Flow::Return)
+    },
     refuse, call IO_COMPLETE_REQUEST => |p| {
         let (packet, refusal) = (p.local(1)?, p.local(2)?);
         p.pass([packet, refusal, 0]);

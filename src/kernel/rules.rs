@@ -4,9 +4,10 @@ use crate::base::Rule;
 
 use super::{
     address_space, address_space_end, bug_check, event, exception, frames, hal, handle,
-    handle_close, handle_duplicate, host, host_create, interrupt, io_disk, io_open, io_transfer,
-    lock, object, paging, pool, pools, process_create, process_end, process_open, request,
-    schedule, section, service, system_call, system_thread, user_buffer, virtual_memory,
+    handle_close, handle_duplicate, host, host_create, integrity, interrupt, io_disk, io_open,
+    io_transfer, keys, lock, object, paging, pool, pools, process_create, process_end,
+    process_open, request, schedule, section, service, system_call, system_thread, user_buffer,
+    virtual_memory,
 };
 
 /// The rules of each file, under the file's name.
@@ -23,10 +24,12 @@ pub const RULES: &[(&str, &[Rule])] = &[
     ("handle-duplicate", handle_duplicate::RULES),
     ("host", host::RULES),
     ("host-create", host_create::RULES),
+    ("integrity", integrity::RULES),
     ("interrupt", interrupt::RULES),
     ("io-disk", io_disk::RULES),
     ("io-open", io_open::RULES),
     ("io-transfer", io_transfer::RULES),
+    ("keys", keys::RULES),
     ("lock", lock::RULES),
     ("object", object::RULES),
     ("paging", paging::RULES),

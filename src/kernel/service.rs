@@ -35,7 +35,7 @@ services! {
     TERMINATE = 0 => super::process_end::NT_TERMINATE_PROCESS,
     /// Gives the processor to another ready thread.
     YIELD = 1 => super::process_end::NT_YIELD_EXECUTION,
-    /// Allocates one page: its address comes back in rdx.
+    /// Allocates one page: wanted address, 0 for any. Its address comes back in rdx.
     ALLOCATE = 2 => super::virtual_memory::NT_ALLOCATE_VIRTUAL_MEMORY,
     /// Frees a page: address.
     FREE = 3 => super::virtual_memory::NT_FREE_VIRTUAL_MEMORY,

@@ -6,6 +6,7 @@
 use crate::base::Rule;
 use crate::machine::{Flow, routine};
 
+use super::keys;
 use super::layout::{
     address, device_object, driver_object, element, kernel_data, processor_block, thread,
     thread_state,
@@ -45,10 +46,14 @@ routine! {
         if entry == 0 {
             return Ok(Flow::Stay);
         }
+        keys::enter_driver(p, device)?;
         p.pass([device]);
         Ok(Flow::CallAt(entry))
     },
-    again => |_| Ok(Flow::To(At::next_driver as u8)),
+    again => |p| {
+        keys::set(p, keys::ALL)?;
+        Ok(Flow::To(At::next_driver as u8))
+    },
     finish, call KI_SWAP_CONTEXT => |p| {
         let current = p.load(p.gs(), processor_block::CURRENT_THREAD)?;
         p.store(current, thread::STATE, thread_state::ENDED)?;

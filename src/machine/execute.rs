@@ -120,6 +120,10 @@ impl Processor<'_> {
         });
         let stack = self.get(Reg::Rsp);
         self.push(back)?;
+        if let Err(trap) = self.shadow(self.get(Reg::Rsp), back) {
+            self.put(Reg::Rsp, stack);
+            return Err(trap);
+        }
         if let Err(trap) = self.push(self.get(Reg::Rbp)) {
             self.put(Reg::Rsp, stack);
             return Err(trap);
@@ -137,6 +141,7 @@ impl Processor<'_> {
         let structure = self.stack_structure();
         let caller_frame = self.load_at(frame_pointer, structure)?;
         let back = self.load_at(frame_pointer.wrapping_add(8), structure)?;
+        self.compare_with_shadow(frame_pointer.wrapping_add(8), back)?;
         let registers = self.registers_mut();
         registers.put(Reg::Rsp, frame_pointer.wrapping_add(16));
         registers.put(Reg::Rbp, caller_frame);

@@ -53,6 +53,10 @@ impl Machine {
         page: Option<VirtAddr>,
         drawn: u64,
     ) -> Option<VirtAddr> {
+        // What it would remember isn't narrowed by the second level.
+        if self.second_level.is_on() {
+            return None;
+        }
         let state = &mut self.processors[number];
         let serves = |member: &&Withdrawn| page.is_none_or(|virt| member.translates(virt.page()));
         let members = || state.may_hold.members().iter().filter(serves);
@@ -77,7 +81,8 @@ impl Machine {
     /// one.
     pub(super) fn prefetch(&mut self, number: usize, virt: VirtAddr) -> bool {
         let controls = self.processors[number].controls;
-        controls.is_canonical(virt)
+        !self.second_level.is_on()
+            && controls.is_canonical(virt)
             && self.remember(number, &controls, TableUse::root(&controls), virt).is_some()
     }
 

@@ -22,6 +22,8 @@ pub mod raw;
 pub mod registers;
 pub mod rules;
 mod scene;
+pub mod second_level;
+pub mod shadow_stack;
 mod table_frames;
 pub mod tlb;
 mod transfer;
@@ -47,6 +49,7 @@ use iommu::Iommu;
 use located::Located;
 use memory::{FRAME_WORDS, Memory};
 use paging::x86_64::{Controls, Entry};
+use second_level::SecondLevel;
 use table_frames::TableFrames;
 use tlb::{Grants, Invalidation, MayHold, RootLoad, Tlb};
 
@@ -133,6 +136,10 @@ pub struct Machine {
     /// Whether `sysret` to a non-canonical address raises general protection at ring 0 (Intel) or
     /// ring 3 (AMD).
     pub sysret_faults_in_kernel: bool,
+    /// What frames may be used for, whatever the tables say.
+    pub second_level: SecondLevel,
+    /// Whether ring 0's return addresses have shadows.
+    pub shadow_stacks: bool,
     /// Bugs of this hardware.
     pub flaws: Flaws,
     struck: bool,
@@ -184,6 +191,8 @@ impl Machine {
             program,
             transfer_delay: 40,
             sysret_faults_in_kernel: true,
+            second_level: SecondLevel::default(),
+            shadow_stacks: false,
             flaws: Flaws::default(),
             struck: false,
             roots: BTreeMap::new(),

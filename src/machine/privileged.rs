@@ -204,6 +204,20 @@ impl Processor<'_> {
         Ok(())
     }
 
+    /// Changes what the protection keys of supervisor pages allow, and returns what they allowed (`wrmsr`
+    /// to `IA32_PKRS`: two bits a key, access and write disabled).
+    ///
+    /// # Errors
+    ///
+    /// General protection at ring 3.
+    pub fn set_protection_keys(&mut self, allowed: u64) -> Result<u64, Trap> {
+        self.require_ring_0()?;
+        let controls = &mut self.machine.processors[self.number].controls;
+        #[allow(clippy::cast_possible_truncation, reason = "the register's low half")]
+        let old = core::mem::replace(&mut controls.pkrs, allowed as u32);
+        Ok(u64::from(old))
+    }
+
     /// Exchanges the GS base with the kernel's (`swapgs`).
     ///
     /// # Errors

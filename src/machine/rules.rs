@@ -3,7 +3,8 @@
 use crate::base::Rule;
 
 use super::{
-    controls, device, disk, interrupt, iommu, paging, privileged, registers, tlb, transfer,
+    controls, device, disk, interrupt, iommu, paging, privileged, registers, second_level,
+    shadow_stack, tlb, transfer,
 };
 
 /// The rules of each part, under the part's name.
@@ -16,6 +17,8 @@ pub const RULES: &[(&str, &[Rule])] = &[
     ("paging", paging::x86_64::RULES),
     ("privileged", privileged::RULES),
     ("registers", registers::RULES),
+    ("second-level", second_level::RULES),
+    ("shadow-stack", shadow_stack::RULES),
     ("tlb", tlb::RULES),
     ("transfer", transfer::RULES),
 ];

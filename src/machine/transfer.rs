@@ -1,6 +1,6 @@
 //! What devices do when their time has come.
 
-use crate::base::{Access, Event, EventKind, PhysAddr, Rule, Structure, TraceHash};
+use crate::base::{Access, Event, EventKind, PhysAddr, Ring, Rule, Structure, TraceHash};
 use crate::injection::{Operation, PointKind, Verdict};
 
 use super::Machine;
@@ -95,6 +95,11 @@ impl Machine {
             value: 0,
             old: 0,
         };
+        // Where the IOMMU is on it is the hypervisor's, and grants no more than the second level does.
+        let reached = reached.filter(|phys| {
+            !self.iommu.enabled
+                || self.second_level.refused(phys.frame(), access, Ring::Kernel) == 0
+        });
         let Some(phys) = reached else {
             self.events.push(blank);
             return false;

@@ -51,6 +51,8 @@ impl Trap {
     pub const PAGE_FAULT: u8 = 14;
     /// Virtualization exception: the second level of permissions refuses what the tables allow.
     pub const VIRTUALIZATION: u8 = 20;
+    /// Control protection: a return address is not the one that was pushed.
+    pub const CONTROL_PROTECTION: u8 = 21;
     /// The clock's interrupt.
     pub const CLOCK: u8 = 0x20;
     /// The transfer device's interrupt.

@@ -1,6 +1,6 @@
 //! The hardware walker: a miss in the cache is a walk, its marks, and a fill.
 
-use crate::base::{Event, EventKind, PhysAddr, Structure, VirtAddr};
+use crate::base::{Event, EventKind, PhysAddr, Ring, Structure, VirtAddr};
 
 use super::Machine;
 use super::memory::Memory;
@@ -51,11 +51,23 @@ impl Machine {
                 });
             }
         };
+        if self.second_level.is_on() {
+            let ring = if request.is_user_mode() { Ring::User } else { Ring::Kernel };
+            let refused = self.second_level.refused(walk.address.frame(), request.access, ring);
+            if refused != 0 {
+                #[allow(clippy::cast_possible_truncation, reason = "three bits")]
+                return Err(Trap::virtualization(refused as u32, request.virt.0));
+            }
+        }
         for &(at, bits) in walk.marks.items() {
             self.mark(number, request.virt, at, bits);
         }
         let state = &mut self.processors[number];
-        state.tlb.fill(&controls, request, &walk);
+        if !self.second_level.is_on() {
+            state.tlb.fill(&controls, request, &walk);
+        } else if let Some(narrowed) = self.second_level.narrowed(&walk) {
+            state.tlb.fill(&controls, request, &narrowed);
+        }
         Ok(walk.address)
     }
 

@@ -403,6 +403,7 @@ impl Scenario {
 fn slots_of(action: &Action) -> Vec<(&'static str, u8)> {
     match *action {
         Action::Allocate { slot }
+        | Action::AllocateAt { slot, .. }
         | Action::Free { slot }
         | Action::StoreThrough { slot, .. }
         | Action::LoadThrough { slot, .. }

@@ -7,6 +7,7 @@ use crate::faults::point_names;
 use crate::kernel::loader::SECTIONS;
 use crate::kernel::pools::PoolKind;
 use crate::world::action::{LENGTH_MAX, PRIVATE_WORDS, SLOTS_MAX};
+use crate::world::preset::Preset;
 
 /// Steps of a run at most: minutes, not hours.
 pub(super) const STEPS_MAX: u64 = 10_000_000;
@@ -120,6 +121,16 @@ const MACHINE: &[Field] = &[
     may("clock-interval", Whole(0, WORD_MAX)),
     may("pool-checks", Flag),
     may("pool", Word(|| PoolKind::NAMES.to_vec())),
+    may("preset", Word(|| Preset::ALL.map(|(name, _)| name).to_vec())),
+    may("self-map-randomised", Flag),
+    may("null-guard", Flag),
+    may("no-execute-pool", Flag),
+    may("read-only-code", Flag),
+    may("code-integrity", Flag),
+    may("protected-data", Flag),
+    may("integrity-checks", Whole(0, WORD_MAX)),
+    may("shadow-stacks", Flag),
+    may("protection-keys", Flag),
 ];
 
 const COMPONENT: &[Field] = &[
@@ -195,6 +206,7 @@ pub(super) const ACTIONS: &[(&str, &[Field])] = &[
     ("load", &[PRIVATE_WORD]),
     ("access", &[must("address", Hex), must("access", Word(|| vec!["read", "write", "execute"]))]),
     ("allocate", &[SLOT]),
+    ("allocate-at", &[must("address", Hex), SLOT]),
     ("free", &[SLOT]),
     ("store-through", &[SLOT, PAGE_WORD, VALUE]),
     ("load-through", &[SLOT, PAGE_WORD]),

@@ -76,6 +76,15 @@ pub enum Action {
         /// The slot.
         slot: u8,
     },
+    /// Allocates the page at an address; where it is goes into a slot. To ask for the page at 0, ask for
+    /// address 1: 0 means any.
+    AllocateAt {
+        /// The address.
+        #[serde(with = "hex")]
+        address: u64,
+        /// The slot.
+        slot: u8,
+    },
     /// Frees the page whose address is in a slot.
     Free {
         /// The slot.
@@ -320,6 +329,9 @@ impl Action {
                 [kind, address, 0x5eed, 0, 0, 0, 0, 0]
             }
             Self::Allocate { slot: at } => call(service::ALLOCATE, 0, slot(at), [0; 6], 0),
+            Self::AllocateAt { address, slot: at } => {
+                call(service::ALLOCATE, 0, slot(at), [address, 0, 0, 0, 0, 0], 0)
+            }
             Self::Free { slot: at } => call(service::FREE, first, n, [slot(at), 0, 0, 0, 0, 0], 0),
             Self::StoreThrough { slot: at, word, value } => {
                 [kind::STORE | first << 16, slot(at), value, u64::from(word) * 8, 0, 0, 0, 0]

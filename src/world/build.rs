@@ -14,6 +14,7 @@ use super::action::{Encoded, Names};
 use super::components;
 use super::configuration::{Component, Configuration, Home};
 use super::driver::{Drivers, Placement};
+use super::protection::second_level;
 use super::schedule::Schedule;
 use super::weakness::planted;
 use super::{World, driver};
@@ -112,7 +113,7 @@ impl World {
         let mut machine = machine(configuration, &roster, Arc::clone(&program));
         let (switches, flaws) = planted(configuration)?;
         machine.flaws = flaws;
-        let slot = u64::from(options.self_map_slot);
+        let slot = u64::from(configuration.self_map_slot());
 
         let pool = PoolSetup::of(options.pool, configuration.schedule);
         let mut loader = Loader::new(&mut machine, &program, slot, switches, pool);
@@ -217,11 +218,13 @@ impl World {
             configuration.components.iter().enumerate().filter(|(_, component)| component.spawned);
         let numbers = spawned.fold(0, |bits, (index, _)| bits | 1 << (index + 2));
         loader.put(address::KERNEL_DATA, kernel_data::SPAWNABLE, numbers);
+        loader.watch_regions(u64::from(options.integrity_checks));
         loader.finish();
 
         for component in configuration.components.iter().filter(|c| c.content.is_some()) {
             machine.disk.write(CONTENT_SECTOR, 0, component.content.unwrap_or(0));
         }
+        machine.second_level = second_level(&machine, &program, options);
         let claims = core::mem::take(&mut machine.events);
         machine.settle();
         let fresh = machine.checkpoint();
@@ -360,6 +363,7 @@ fn machine(configuration: &Configuration, roster: &Roster, program: Arc<Program>
         (options.smep, ControlFlags::SMEP),
         (options.smap, ControlFlags::SMAP),
         (options.pcid, ControlFlags::PCIDE),
+        (options.protection_keys, ControlFlags::PKS),
     ] {
         if on {
             flags = flags.with(flag);
@@ -379,6 +383,7 @@ fn machine(configuration: &Configuration, roster: &Roster, program: Arc<Program>
         Device::new(DeviceKind::DiskController, device("disk-controller"), Trap::DISK),
     ];
     machine.iommu.enabled = options.iommu;
+    machine.shadow_stacks = options.shadow_stacks;
     machine.transfer_delay = u64::from(options.transfer_delay);
     machine.sysret_faults_in_kernel = options.sysret_faults_in_kernel;
     machine

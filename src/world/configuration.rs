@@ -2,14 +2,17 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::{PrincipalKind, Roster};
+use crate::base::{PrincipalKind, Roster, Seed};
 use crate::kernel::pools::PoolKind;
 
 use super::action::Action;
 
 /// Hardware and its switches.
+///
+/// In files `preset = "windows-7"` or `"windows-11"` may stand among them: what isn't said is then as
+/// in the [preset](super::preset).
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case", remote = "Self")]
 pub struct MachineConfiguration {
     /// Processors, 1 to 4.
     pub processors: u8,
@@ -40,6 +43,35 @@ pub struct MachineConfiguration {
     /// Which generation of the pool the kernel has.
     #[serde(skip_serializing_if = "PoolKind::is_usual")]
     pub pool: PoolKind,
+    /// Whether the self-map's slot is drawn from the seed of the schedule, and not `self_map_slot`.
+    #[serde(skip_serializing_if = "is_false")]
+    pub self_map_randomised: bool,
+    /// Whether no process may map the page at address 0.
+    #[serde(skip_serializing_if = "is_true")]
+    pub null_guard: bool,
+    /// Whether pool memory is closed to execution.
+    #[serde(skip_serializing_if = "is_true")]
+    pub no_execute_pool: bool,
+    /// Whether kernel code is read-only.
+    #[serde(skip_serializing_if = "is_true")]
+    pub read_only_code: bool,
+    /// Whether a second level of permissions closes kernel code to writes and all else to execution by
+    /// kernel mode (memory integrity, HVCI).
+    #[serde(skip_serializing_if = "is_false")]
+    pub code_integrity: bool,
+    /// Whether a second level of permissions closes the service table and the interrupt table to writes
+    /// (kernel data protection).
+    #[serde(skip_serializing_if = "is_false")]
+    pub protected_data: bool,
+    /// Clock interrupts from one late integrity check to the next; 0: none.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub integrity_checks: u32,
+    /// Whether return addresses of kernel mode have shadows.
+    #[serde(skip_serializing_if = "is_false")]
+    pub shadow_stacks: bool,
+    /// Whether each driver runs with a protection key of its own.
+    #[serde(skip_serializing_if = "is_false")]
+    pub protection_keys: bool,
 }
 
 impl Default for MachineConfiguration {
@@ -58,6 +90,15 @@ impl Default for MachineConfiguration {
             clock_interval: 200,
             pool_checks: true,
             pool: PoolKind::Classes,
+            self_map_randomised: false,
+            null_guard: true,
+            no_execute_pool: true,
+            read_only_code: true,
+            code_integrity: false,
+            protected_data: false,
+            integrity_checks: 0,
+            shadow_stacks: false,
+            protection_keys: false,
         }
     }
 }
@@ -109,6 +150,16 @@ const fn is_false(flag: &bool) -> bool {
     !*flag
 }
 
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "the signature serde wants")]
+const fn is_true(flag: &bool) -> bool {
+    *flag
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "the signature serde wants")]
+const fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
 /// A whole world.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -146,6 +197,23 @@ impl Default for Configuration {
 }
 
 impl Configuration {
+    /// The page-map slot of the self-map: what the machine says, or drawn from the seed of the schedule
+    /// where it is randomised.
+    #[must_use]
+    pub fn self_map_slot(&self) -> u16 {
+        if !self.machine.self_map_randomised {
+            return self.machine.self_map_slot;
+        }
+        let mut stream = Seed(self.schedule).stream("self-map", 0);
+        loop {
+            // Slots of the system half but those that the system uses.
+            let slot = 256 + u16::try_from(stream.below(256)).expect("below 256");
+            if !matches!(slot, 0x1f0 | 0x1f5) {
+                return slot;
+            }
+        }
+    }
+
     /// Numbers and kinds of all principals: kernel, HAL, the components in order, the devices.
     ///
     /// # Panics

@@ -27,7 +27,7 @@ impl World {
         let entry = self.machine.program.entry(&KI_SYSTEM_CALL);
         KernelMap {
             system_root: self.system_root(),
-            self_map_slot: u64::from(self.configuration.machine.self_map_slot),
+            self_map_slot: u64::from(self.configuration.self_map_slot()),
             syscall_entry: entry.map_or(0, |entry| entry.0),
             frame_database: address::FRAME_DATABASE,
             frame_entry_bytes: 16,

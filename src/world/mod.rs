@@ -10,6 +10,8 @@ pub mod configuration;
 pub mod directory;
 pub mod driver;
 mod map;
+pub mod preset;
+mod protection;
 mod schedule;
 mod weakness;
 

@@ -76,8 +76,18 @@ pub const WEAKNESSES: &[(&str, u64, &str)] = &[
 pub(super) fn planted(configuration: &Configuration) -> Result<(u64, Flaws), BuildError> {
     let machine = &configuration.machine;
     let mut bits = if machine.pool_checks { switches::POOL_CHECKS } else { 0 };
-    if machine.pcid {
-        bits |= switches::CONTEXTS;
+    for (is_on, bit) in [
+        (machine.pcid, switches::CONTEXTS),
+        (!machine.null_guard, switches::NULL_PAGE_OPEN),
+        (!machine.no_execute_pool, switches::POOL_EXECUTABLE),
+        (!machine.read_only_code, switches::CODE_WRITABLE),
+        (machine.integrity_checks > 0, switches::INTEGRITY_CHECKS),
+        (machine.shadow_stacks, switches::SHADOW_STACKS),
+        (machine.protection_keys, switches::PROTECTION_KEYS),
+    ] {
+        if is_on {
+            bits |= bit;
+        }
     }
     for name in &configuration.weaknesses {
         let (_, bit, _) = WEAKNESSES.iter().find(|(known, ..)| known == name).ok_or_else(|| {

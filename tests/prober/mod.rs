@@ -40,6 +40,8 @@ pub(crate) enum To {
     FreeFrameEntry(u64),
     /// The object behind the caller's first handle.
     Object(u64),
+    /// Where the return address of the script's own routine is.
+    Return,
 }
 
 /// One thing the prober does.
@@ -104,6 +106,7 @@ fn encoded_address(to: To) -> [u64; 2] {
         To::FreeFrame => [4, 0],
         To::FreeFrameEntry(offset) => [5, offset],
         To::Object(offset) => [6, offset],
+        To::Return => [7, 8],
     }
 }
 
@@ -146,6 +149,7 @@ fn meant(p: &mut Processor<'_>, base: u64, offset: u64) -> Result<u64, Trap> {
             let handles = p.load(owner, process::HANDLES)?;
             p.load(handles, handle_entry::OBJECT)?
         }
+        7 => p.get(Reg::Rbp),
         _ => 0,
     };
     Ok(start.wrapping_add(offset))
@@ -489,7 +493,7 @@ pub(crate) fn run(world: &mut World) -> Ended {
 
 /// The entry of a page as the system's tables have it, by the self-map.
 pub(crate) fn entry_of(configuration: &Configuration, virt: u64) -> u64 {
-    address::table_entry(u64::from(configuration.machine.self_map_slot), virt)
+    address::table_entry(u64::from(configuration.self_map_slot()), virt)
 }
 
 /// Fields that scripts name.

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::base::{Basis, Rule};
 use crate::kernel::bug_check::{self, BugCheck};
 use crate::report::entries::{Entry, entries};
+use crate::world::preset;
 use crate::{kernel, machine};
 
 use super::super::{Ended, Failure};
@@ -63,6 +64,8 @@ fn sourced(source: &str, basis: Basis) -> String {
 pub(super) fn rules(json: bool, out: &mut impl Write) -> Result<Ended, Failure> {
     let parts = kernel::rules::RULES.iter().map(|part| ("kernel", part));
     let parts = parts.chain(machine::rules::RULES.iter().map(|part| ("machine", part)));
+    let presets = ("presets", preset::RULES);
+    let parts = parts.chain([("world", &presets)]);
     let mut told = Vec::new();
     for (layer, (part, rules)) in parts {
         for rule in *rules {

@@ -64,6 +64,8 @@ pub mod code {
     pub const CRITICAL_PROCESS_DIED: u64 = 0xef;
     /// Memory that is not executable was executed.
     pub const ATTEMPTED_EXECUTE_OF_NOEXECUTE_MEMORY: u64 = 0xfc;
+    /// A periodic check found the kernel changed.
+    pub const CRITICAL_STRUCTURE_CORRUPTION: u64 = 0x109;
     /// A fast fail in the kernel.
     pub const KERNEL_SECURITY_CHECK_FAILURE: u64 = 0x139;
     /// The segment heap found a header or list damaged.

@@ -5,7 +5,9 @@
 
 use crate::base::Basis;
 
-use super::super::{exception, frames, handle_close, object, pool, pools, process_end, request};
+use super::super::{
+    exception, frames, handle_close, integrity, object, pool, pools, process_end, request,
+};
 
 /// A way in which the kernel stops itself: a code and, where one code says several things, the value
 /// of the parameter that tells them apart.
@@ -82,6 +84,7 @@ static FILES: &[&[&BugCheck]] = &[
     exception::resolve::BUG_CHECKS,
     frames::BUG_CHECKS,
     handle_close::BUG_CHECKS,
+    integrity::BUG_CHECKS,
     object::BUG_CHECKS,
     pool::BUG_CHECKS,
     pools::damage::BUG_CHECKS,

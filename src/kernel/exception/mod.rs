@@ -112,12 +112,21 @@ pub(crate) const RULES: &[Rule] = &[
         "A double fault, as after a kernel stack's overflow, is 0x7F with parameter 8.",
         "Bug Check 0x7F: UNEXPECTED_KERNEL_MODE_TRAP",
     ),
+    Rule::chosen(
+        "shadow-stack-violation",
+        "A return address that the shadow stack doesn't have is a fast fail (0x139, 0x39).",
+        "Intel SDM volume 3A, Interrupt 21—Control Protection Exception (the bug check is in no page)",
+    ),
     Rule::documented(
         "fast-fail-has-no-handler",
         "Fast fail runs no handler: it ends the process, or in kernel mode the machine (0x139).",
         "__fastfail",
     ),
 ];
+
+/// The reason of a fast fail for a return address that the shadow stack doesn't have
+/// (`FAST_FAIL_CONTROL_INVALID_RETURN_ADDRESS`).
+const INVALID_RETURN_ADDRESS: u64 = 0x39;
 
 /// Offsets in the frame that delivery pushes, from the lowest word.
 pub(super) mod frame {
@@ -223,6 +232,13 @@ exception_entry!(
     KI_SECURE_FAULT = "KiSecureFault",
     |_| Ok((cause::SECOND_LEVEL, 0)),
     |_| Ok(status::ACCESS_VIOLATION)
+);
+exception_entry!(
+    /// Where the gate of vector 21 leads: a return address is not the one that was pushed. In kernel
+    /// mode it is a fast fail; which reason Windows gives is in no public page.
+    KI_CONTROL_PROTECTION = "KiControlProtectionFault",
+    |_| Ok((cause::FAST_FAIL, INVALID_RETURN_ADDRESS)),
+    |_| Ok(status::STACK_BUFFER_OVERRUN)
 );
 exception_entry!(
     /// Where the gate of vector 29h leads. The reason is in rcx ("__fastfail").

@@ -331,7 +331,7 @@ fn system_address(raised: &KernelException, error: u64) -> Resolution {
     }
     match raised.page {
         PageState::NoTable => stop(&NO_TABLE, [virt, access(error), rip, 2]),
-        PageState::Absent | PageState::Mapped { .. } => stop(&FREED, [virt, access(error), rip, 0]),
+        _ => stop(&FREED, [virt, access(error), rip, 0]),
     }
 }
 

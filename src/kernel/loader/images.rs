@@ -2,10 +2,10 @@
 
 use crate::base::{Principal, Structure};
 use crate::kernel::layout::{
-    DEVICE_OBJECT_BYTES, address, device_object, driver_object, kernel_data,
+    DEVICE_OBJECT_BYTES, address, device_object, driver_object, kernel_data, switches,
 };
-use crate::kernel::paging::PRESENT;
-use crate::kernel::{exception, hal, interrupt, pool, service};
+use crate::kernel::paging::{PRESENT, WRITABLE};
+use crate::kernel::{exception, hal, interrupt, keys, pool, service};
 use crate::machine::code::STEP_BYTES;
 use crate::machine::interrupt::gate;
 use crate::machine::{Trap, iommu};
@@ -19,6 +19,11 @@ impl Loader<'_> {
             let target = self.entry(routine);
             self.write(address::SERVICE_TABLE + number as u64 * 8, target);
         }
+        let clock = if self.switches & switches::INTEGRITY_CHECKS == 0 {
+            &interrupt::KI_CLOCK_INTERRUPT
+        } else {
+            &interrupt::KI_CLOCK_INTERRUPT_CHECKING
+        };
         for (vector, routine, ist, user) in [
             (Trap::DIVIDE, &exception::KI_DIVIDE_ERROR, 0, false),
             (Trap::BREAKPOINT, &exception::KI_BREAKPOINT, 0, true),
@@ -28,7 +33,8 @@ impl Loader<'_> {
             (Trap::GENERAL_PROTECTION, &exception::KI_GENERAL_PROTECTION, 0, false),
             (Trap::PAGE_FAULT, &exception::KI_PAGE_FAULT, 0, false),
             (Trap::VIRTUALIZATION, &exception::KI_SECURE_FAULT, 0, false),
-            (Trap::CLOCK, &interrupt::KI_CLOCK_INTERRUPT, 0, false),
+            (Trap::CONTROL_PROTECTION, &exception::KI_CONTROL_PROTECTION, 0, false),
+            (Trap::CLOCK, clock, 0, false),
             (Trap::TRANSFER, &interrupt::KI_TRANSFER_INTERRUPT, 0, false),
             (Trap::DISK, &interrupt::KI_DISK_INTERRUPT, 0, false),
             (Trap::INTERPROCESSOR, &interrupt::KI_INTERPROCESSOR_INTERRUPT, 0, false),
@@ -73,7 +79,8 @@ impl Loader<'_> {
     pub fn load_kernel_image(&mut self, name: &str, base: u64) {
         let words = self.program.code_words(name);
         let pages = (words.len() as u64 * 8).div_ceil(4096);
-        self.map_pages(base, pages, Structure::Code, PRESENT);
+        let writable = if self.switches & switches::CODE_WRITABLE == 0 { 0 } else { WRITABLE };
+        self.map_pages(base, pages, Structure::Code, PRESENT | writable);
         for (index, word) in words.into_iter().enumerate() {
             self.write(base + index as u64 * 8, word);
         }
@@ -111,7 +118,12 @@ impl Loader<'_> {
         let base = address::DRIVER_CODE + number * address::DRIVER_STRIDE;
         self.load_kernel_image(image, base);
         let data = base + address::DRIVER_DATA_OFFSET;
-        self.map_pages(data, 1, Structure::Free, self.driver_bits);
+        let key = if self.switches & switches::PROTECTION_KEYS == 0 {
+            0
+        } else {
+            keys::entry_bits(number)
+        };
+        self.map_pages(data, 1, Structure::Free, self.driver_bits | key);
         self.claim(data, 512, Structure::DriverData, principal);
         let driver = address::IO_OBJECTS + number * 0x80;
         let device = driver + 0x40;

@@ -17,13 +17,19 @@ mod pool;
 mod spaces;
 
 use crate::base::{Event, EventKind, Field, Frame, PhysAddr, Principal, Structure, VirtAddr};
+use crate::machine::shadow_stack::SHADOW_OFFSET;
 use crate::machine::{Machine, Program, Routine};
 
 pub use pool::PoolSetup;
 
-use super::layout::switches::{DRIVER_DATA_OPEN, USER_BIT_IN_SYSTEM};
-use super::layout::{address, frame_entry, kernel_data, ready_queue, thread};
-use super::paging::{ADDRESS, GLOBAL, PRESENT, SYSTEM_RW, USER, WRITABLE};
+use super::integrity;
+use super::layout::switches::{
+    DRIVER_DATA_OPEN, INTEGRITY_CHECKS, POOL_EXECUTABLE, SHADOW_STACKS, USER_BIT_IN_SYSTEM,
+};
+use super::layout::{
+    address, frame_entry, integrity as integrity_block, kernel_data, ready_queue, thread,
+};
+use super::paging::{ADDRESS, GLOBAL, NO_EXECUTE, PRESENT, SYSTEM_RW, USER, WRITABLE};
 
 /// Kernel stacks mapped at boot.
 pub const STACKS: u64 = 16;
@@ -80,6 +86,7 @@ pub struct Loader<'m> {
     root: u64,
     self_map_slot: u64,
     self_map_bits: u64,
+    switches: u64,
     driver_bits: u64,
     pool: PoolSetup,
     pool_next: u64,
@@ -109,6 +116,7 @@ impl<'m> Loader<'m> {
             next_frame: 1,
             root: 0,
             self_map_slot,
+            switches,
             // Weakness: the self-map entry of every root carries the user bit (CVE-2018-1038).
             self_map_bits: if switches & USER_BIT_IN_SYSTEM != 0 {
                 SYSTEM_RW | USER
@@ -145,10 +153,12 @@ impl<'m> Loader<'m> {
             (address::DMA_BUFFERS, 2, Structure::DmaBuffer),
             (address::INTERRUPT_TABLE, 1, Structure::InterruptTable),
             (address::TASK_STATES, 1, Structure::TaskState),
-            (address::POOL, address::POOL_PAGES, Structure::Free),
         ] {
             loader.map_pages(at, pages, structure, SYSTEM_RW);
         }
+        let is_executable = switches & POOL_EXECUTABLE != 0;
+        let pool_bits = if is_executable { SYSTEM_RW & !NO_EXECUTE } else { SYSTEM_RW };
+        loader.map_pages(address::POOL, address::POOL_PAGES, Structure::Free, pool_bits);
         // The window's table must exist; the window itself shows nothing yet.
         for number in 0..loader.machine.processors.len() as u64 {
             loader.map_pages(
@@ -161,6 +171,11 @@ impl<'m> Loader<'m> {
         for number in 0..STACKS {
             let at = address::KERNEL_STACKS + number * address::KERNEL_STACK_STRIDE;
             loader.map_pages(at, 1, Structure::KernelStack, SYSTEM_RW);
+            if switches & SHADOW_STACKS != 0 {
+                // Read-only to stores; the processor writes it as it pushes return addresses.
+                let bits = PRESENT | NO_EXECUTE;
+                loader.map_pages(at + SHADOW_OFFSET, 1, Structure::KernelStack, bits);
+            }
         }
         loader.claim_variables();
         loader.make_pool();
@@ -320,6 +335,24 @@ impl<'m> Loader<'m> {
     pub fn claim(&mut self, virt: u64, words: u64, structure: Structure, owner: Principal) {
         let phys = self.physical(virt);
         self.say(EventKind::Grant, owner, structure, [phys, virt, words, 0]);
+    }
+
+    /// Notes the sums of the regions that are watched, checked every `period` clock interrupts.
+    pub fn watch_regions(&mut self, period: u64) {
+        if self.switches & INTEGRITY_CHECKS == 0 {
+            return;
+        }
+        for number in 0..integrity::REGIONS {
+            let region = integrity::region(number);
+            let words = (0..region.bytes / 8).map(|word| {
+                let at = self.physical(region.start + word * 8);
+                self.machine.memory.read(PhysAddr::truncated(at))
+            });
+            let sum = integrity::sum_of(words);
+            self.put(address::KERNEL_DATA + number * 8, integrity_block::SUMS, sum);
+        }
+        self.put(address::KERNEL_DATA, integrity_block::PERIOD, period);
+        self.put(address::KERNEL_DATA, integrity_block::COUNTDOWN, period);
     }
 
     /// Closes the books: frame database, free list, ready queue.

@@ -9,6 +9,7 @@ use crate::kernel::object::OBJECT_TAG;
 use crate::kernel::{schedule, system_call, system_thread};
 use crate::machine::Reg;
 use crate::machine::interrupt::{TSS_IST1, TSS_RSP0};
+use crate::machine::shadow_stack::SHADOW_OFFSET;
 
 use super::{Loader, SECTIONS, STACKS};
 
@@ -44,6 +45,9 @@ impl Loader<'_> {
         self.put(object, thread::STATE, thread_state::READY);
         self.write(top - 16, 0);
         self.write(top - 8, start);
+        if self.machine.shadow_stacks {
+            self.write(top - 8 + SHADOW_OFFSET, start);
+        }
         object
     }
 

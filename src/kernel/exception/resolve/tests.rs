@@ -83,10 +83,18 @@ fn system_addresses_stop_the_machine_by_the_state_of_their_page() {
     // Special pool: address, 0 or 1, code.
     assert_stops(in_state(read(), PageState::Special(Place::Freed)), 0xd5, [SYSTEM, 0, RIP, 0]);
     assert_stops(in_state(with(2), PageState::Special(Place::Freed)), 0xd5, [SYSTEM, 1, RIP, 0]);
-    assert_stops(in_state(with(2), PageState::Special(Place::BeyondEnd)), 0xd6, [SYSTEM, 1, RIP, 0]);
+    assert_stops(
+        in_state(with(2), PageState::Special(Place::BeyondEnd)),
+        0xd6,
+        [SYSTEM, 1, RIP, 0],
+    );
     let windows = KernelException { code: FaultingCode::Windows, ..with(2) };
     assert_stops(in_state(windows, PageState::Special(Place::Freed)), 0xcc, [SYSTEM, 1, RIP, 0]);
-    assert_stops(in_state(windows, PageState::Special(Place::BeyondEnd)), 0xcd, [SYSTEM, 1, RIP, 0]);
+    assert_stops(
+        in_state(windows, PageState::Special(Place::BeyondEnd)),
+        0xcd,
+        [SYSTEM, 1, RIP, 0],
+    );
     // 0xBE: address, entry. 0xFC: address, entry.
     assert_stops(in_state(with(3), mapped(false, false)), 0xbe, [SYSTEM, ENTRY, 0, 0]);
     assert_stops(in_state(with(0x11), mapped(false, true)), 0xfc, [SYSTEM, ENTRY, 0, 0]);

@@ -1,0 +1,89 @@
+//! Shadow stacks of ring 0: a return address is kept a second time, where stores don't reach.
+//!
+//! A call pushes the return address on both stacks and a return compares them; a difference raises
+//! control protection (Intel SDM volume 1, "Control-flow Enforcement Technology"). The model's shadow
+//! is parallel: the word that shadows an address lies [`SHADOW_OFFSET`] above it, so there is no
+//! shadow stack pointer to switch. Its pages are read-only to stores. Off unless a world switches it
+//! on; returns from interrupts are not compared.
+
+use crate::base::{Access, Event, EventKind, PhysAddr, Ring, Rule, Structure};
+
+use super::processor::Processor;
+use super::trap::Trap;
+
+/// What is modelled here, by whose word.
+pub(crate) const RULES: &[Rule] = &[
+    Rule::documented(
+        "shadow-stacks",
+        "A return whose address differs from the shadow stack's raises control protection.",
+        "Intel SDM volume 1, Control-flow Enforcement Technology",
+    ),
+    Rule::chosen(
+        "shadow-stacks-are-parallel",
+        "A shadow lies at a fixed distance from its stack; returns from interrupts aren't compared.",
+        "this model: no shadow stack pointer to switch",
+    ),
+];
+
+/// Bytes from a word of a kernel stack to its shadow.
+pub const SHADOW_OFFSET: u64 = 0x1000;
+
+impl Processor<'_> {
+    /// Keeps the shadow of a return address at `stack`, as a call does (and WRSSQ, for a thread that is
+    /// new). Nothing where there are no shadow stacks.
+    ///
+    /// # Errors
+    ///
+    /// Control protection when the stack has no shadow.
+    #[inline]
+    pub fn shadow(&mut self, stack: u64, back: u64) -> Result<(), Trap> {
+        if !self.machine.shadow_stacks || self.ring() == Ring::User {
+            return Ok(());
+        }
+        let (at, virt) = self.shadow_of(stack)?;
+        let old = self.machine.write_physical(at, back);
+        let event = Event {
+            structure: Structure::KernelStack,
+            mask: 0xff,
+            phys: at.raw(),
+            virt,
+            value: back,
+            old,
+            ..self.blank(EventKind::Store)
+        };
+        self.say(event);
+        Ok(())
+    }
+
+    /// Compares a return address from `stack` with its shadow.
+    ///
+    /// # Errors
+    ///
+    /// Control protection when they differ.
+    #[inline]
+    pub(super) fn compare_with_shadow(&mut self, stack: u64, back: u64) -> Result<(), Trap> {
+        if !self.machine.shadow_stacks || self.ring() == Ring::User {
+            return Ok(());
+        }
+        let (at, virt) = self.shadow_of(stack)?;
+        let value = self.machine.memory.read(at);
+        let event = Event {
+            structure: Structure::KernelStack,
+            mask: 0xff,
+            phys: at.raw(),
+            virt,
+            value,
+            ..self.blank(EventKind::Load)
+        };
+        self.say(event);
+        if value == back { Ok(()) } else { Err(Trap::plain(Trap::CONTROL_PROTECTION)) }
+    }
+
+    fn shadow_of(&mut self, stack: u64) -> Result<(PhysAddr, u64), Trap> {
+        let virt = stack.wrapping_add(SHADOW_OFFSET);
+        let at = self
+            .translate(virt & !7, Access::Read)
+            .map_err(|_| Trap::plain(Trap::CONTROL_PROTECTION))?;
+        Ok((at, virt & !7))
+    }
+}

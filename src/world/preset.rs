@@ -1,0 +1,167 @@
+//! Presets: the switches of a machine as a release of Windows has them.
+//!
+//! A file may say `preset = "windows-11"` in its `[machine]` and any switch beside it; what is said by
+//! itself wins. Read once, when a file is read: what is written afterwards is each switch by itself.
+//!
+//! | switch | `windows-7` | `windows-11` | by whose word |
+//! |---|---|---|---|
+//! | self-map | slot 0x1ED | drawn from the seed | LeechCore's self-map addresses; Ionescu on Windows 10 1607 |
+//! | page 0 | can be mapped | guarded | CVE-2011-1229; that it is closed since Windows 8 is inferred |
+//! | pool | legacy | segment | which pages describe which headers: inferred |
+//! | pool memory | executable | no-execute | "No-Execute (NX) Nonpaged Pool" |
+//! | SMEP | off | on | that Windows uses it since 8 is inferred |
+//! | SMAP | off | off | "User-mode accessors": future support |
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+
+use crate::base::Rule;
+use crate::kernel::pools::PoolKind;
+
+use super::configuration::MachineConfiguration;
+
+/// What is modelled here, by whose word.
+pub const RULES: &[Rule] = &[
+    Rule::documented(
+        "windows-7-self-map",
+        "Until Windows 10 1607 the self-map's slot is 0x1ED at every boot.",
+        "Frisk, Total Meltdown?, 2018",
+    ),
+    Rule::inferred(
+        "windows-11-self-map",
+        "Since Windows 10 1607 the self-map's slot differs from boot to boot.",
+        "Ionescu, blog entry 323, 2016",
+    ),
+    Rule::inferred(
+        "null-page-guard",
+        "Since Windows 8 no process can map the page at address 0.",
+        "CVE-2011-1229 (the release that closed it is in no page)",
+    ),
+    Rule::documented(
+        "no-execute-pool",
+        "Nonpaged pool is closed to execution since Windows 8, for drivers that ask for it.",
+        "No-Execute (NX) Nonpaged Pool",
+    ),
+    Rule::inferred(
+        "smep-in-use",
+        "Windows has SMEP on since 8.",
+        "Bug Check 0xFC: ATTEMPTED_EXECUTE_OF_NOEXECUTE_MEMORY (names no release)",
+    ),
+    Rule::documented(
+        "smap-not-in-use",
+        "Windows doesn't have SMAP on: support for it is announced.",
+        "User-mode accessors",
+    ),
+];
+
+/// A release whose switches are known.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Preset {
+    /// Windows 7 x64: fixed self-map, page 0 can be mapped, pool that can be executed.
+    #[serde(rename = "windows-7")]
+    Windows7,
+    /// Windows 11: self-map from the seed, guarded page 0, pool that can't be executed.
+    #[serde(rename = "windows-11")]
+    Windows11,
+}
+
+impl Preset {
+    /// All of them, by name.
+    pub const ALL: [(&'static str, Self); 2] =
+        [("windows-7", Self::Windows7), ("windows-11", Self::Windows11)];
+
+    /// A machine with its switches.
+    #[must_use]
+    pub fn machine(self) -> MachineConfiguration {
+        let usual = MachineConfiguration::default();
+        match self {
+            Self::Windows7 => MachineConfiguration {
+                self_map_slot: 0x1ed,
+                self_map_randomised: false,
+                null_guard: false,
+                no_execute_pool: false,
+                pool: PoolKind::Legacy,
+                smep: false,
+                smap: false,
+                ..usual
+            },
+            Self::Windows11 => MachineConfiguration {
+                self_map_randomised: true,
+                null_guard: true,
+                no_execute_pool: true,
+                pool: PoolKind::Segment,
+                smep: true,
+                smap: false,
+                ..usual
+            },
+        }
+    }
+}
+
+impl Serialize for MachineConfiguration {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for MachineConfiguration {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut given = toml::Table::deserialize(deserializer)?;
+        if let Some(preset) = given.remove("preset") {
+            let preset: Preset = preset.try_into().map_err(D::Error::custom)?;
+            let mut all = toml::Table::new();
+            all.extend(toml::Table::try_from(preset.machine()).map_err(D::Error::custom)?);
+            // A slot that is named is meant.
+            if given.contains_key("self-map-slot") {
+                all.remove("self-map-randomised");
+            }
+            all.extend(given);
+            given = all;
+        }
+        Self::deserialize(given).map_err(D::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> MachineConfiguration {
+        toml::from_str(text).expect("it is sound")
+    }
+
+    #[test]
+    fn a_preset_is_its_switches_and_what_is_said_by_itself_wins() {
+        let seven = read("preset = \"windows-7\"");
+        let eleven = read("preset = \"windows-11\"");
+        let guarded = read("null-guard = true\npreset = \"windows-7\"\nsmep = true");
+        let fixed = read("preset = \"windows-11\"\nself-map-slot = 300");
+
+        assert_eq!(seven, Preset::Windows7.machine());
+        assert_eq!(eleven, Preset::Windows11.machine());
+        assert_eq!((seven.self_map_slot, seven.null_guard, seven.smep), (0x1ed, false, false));
+        assert!(eleven.self_map_randomised && eleven.null_guard && eleven.smep && !eleven.smap);
+        assert!(guarded.null_guard && guarded.smep && !guarded.no_execute_pool);
+        assert_eq!((fixed.self_map_slot, fixed.self_map_randomised), (300, false));
+    }
+
+    #[test]
+    fn what_is_written_is_read_again_without_the_preset() {
+        for (_, preset) in Preset::ALL {
+            let machine = preset.machine();
+
+            let text = toml::to_string(&machine).expect("it is plain");
+
+            assert!(!text.contains("preset"), "{text}");
+            assert_eq!(read(&text), machine);
+        }
+        assert_eq!(read(""), MachineConfiguration::default());
+    }
+
+    #[test]
+    fn what_is_no_switch_and_no_preset_is_refused() {
+        for text in ["preset = \"windows-3\"", "preset = 7", "speed = 3", "smep = 1"] {
+            assert!(toml::from_str::<MachineConfiguration>(text).is_err(), "{text}");
+        }
+    }
+}

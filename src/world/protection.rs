@@ -1,0 +1,58 @@
+//! The second level of permissions of a world: which frames it closes, and to what.
+//!
+//! Set when the world is built, by whoever stands below the kernel; nothing in a world changes it.
+
+use crate::base::{Frame, VirtAddr};
+use crate::kernel::layout::address;
+use crate::machine::code::STEP_BYTES;
+use crate::machine::second_level::SecondLevel;
+use crate::machine::trap::second_level::{EXECUTE, WRITE};
+use crate::machine::{Machine, Program};
+
+use super::configuration::MachineConfiguration;
+
+/// Pages whose data is protected: what the loader writes and nobody after it.
+const PROTECTED: [u64; 2] = [address::SERVICE_TABLE, address::INTERRUPT_TABLE];
+
+/// The frame that a system address lies in.
+fn frame_of(machine: &Machine, virt: u64) -> Option<Frame> {
+    machine.locate(0, VirtAddr(virt)).map(|phys| Frame(phys >> 12))
+}
+
+/// The frames of kernel-mode code.
+fn code_frames(machine: &Machine, program: &Program) -> Vec<Frame> {
+    let mut frames = Vec::new();
+    for linked in program.routines().iter().filter(|linked| linked.owner.is_some()) {
+        let bytes = STEP_BYTES * linked.routine.steps.len() as u64;
+        let (first, last) = (linked.entry.0 >> 12, (linked.entry.0 + bytes - 1) >> 12);
+        frames.extend((first..=last).filter_map(|page| frame_of(machine, page << 12)));
+    }
+    frames
+}
+
+/// What a world's switches close.
+pub(super) fn second_level(
+    machine: &Machine,
+    program: &Program,
+    options: &MachineConfiguration,
+) -> SecondLevel {
+    if !options.code_integrity && !options.protected_data {
+        return SecondLevel::default();
+    }
+    let count = machine.memory.frame_count();
+    let mut level = SecondLevel::new(usize::try_from(count).expect("a small machine"));
+    if options.code_integrity {
+        for frame in 0..count {
+            level.refuse(Frame(frame), EXECUTE);
+        }
+        for frame in code_frames(machine, program) {
+            level.refuse_only(frame, WRITE);
+        }
+    }
+    if options.protected_data {
+        for frame in PROTECTED.iter().filter_map(|&virt| frame_of(machine, virt)) {
+            level.refuse(frame, WRITE);
+        }
+    }
+    level
+}

@@ -1,0 +1,385 @@
+//! Which protection stops which writer: the same wild access with the protection on and off.
+//!
+//! The rows are those of a table that was put together from Microsoft's pages on each mechanism:
+//! what is stopped, what is found late, and what nothing stops. In the default world nothing stops a
+//! kernel driver's write to another driver's or the kernel's writable data.
+
+#[path = "../prober/mod.rs"]
+mod prober;
+
+use prober::{Do, Ended, NEIGHBOUR, To, Where};
+use ringfence::base::Access;
+use ringfence::kernel::layout::address;
+use ringfence::kernel::service;
+use ringfence::world::{Action, Configuration, Rest, World};
+
+/// What became of a wild access.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Outcome {
+    /// It did what it wanted, and nobody took note.
+    Silent,
+    /// The machine stopped with this code at the access, before anything was changed.
+    Stopped(u64),
+    /// It did what it wanted, and the machine stopped with this code later.
+    Late(u64),
+    /// The device was refused.
+    Refused,
+    /// The process that did it ended.
+    ProcessEnded,
+}
+
+/// The word that is aimed at, and what it becomes.
+const VALUE: u64 = 0x5eed_0000_0000_0077;
+
+fn outcome(world: &World, ended: &Ended, target: u64, before: u64) -> Outcome {
+    let is_changed = prober::word(world, target) != before;
+    match (ended.rest, is_changed) {
+        (Rest::BugCheck(code), false) => Outcome::Stopped(code),
+        (Rest::BugCheck(code), true) => Outcome::Late(code),
+        (_, true) => Outcome::Silent,
+        (_, false) if ended.seen.refused > 0 => Outcome::Refused,
+        (_, false) => Outcome::ProcessEnded,
+    }
+}
+
+/// The world of the tests with some switches.
+fn with(change: impl FnOnce(&mut Configuration)) -> Configuration {
+    let mut configuration = prober::configuration();
+    change(&mut configuration);
+    configuration
+}
+
+/// A driver does this in a service; `target` is what it aims at.
+fn by_driver(
+    configuration: &Configuration,
+    target: u64,
+    script: impl FnOnce(&World) -> Vec<Do>,
+) -> Outcome {
+    let mut world = prober::built(configuration);
+    // What the transfer device has to give.
+    world.machine.devices[0].held[0] = VALUE;
+    let before = prober::word(&world, target);
+    let script = script(&world);
+    prober::script(&mut world, Where::Service, &script);
+    let ended = prober::run(&mut world);
+    outcome(&world, &ended, target, before)
+}
+
+/// A driver writes to the target.
+fn driver_writes(configuration: &Configuration, target: u64) -> Outcome {
+    by_driver(configuration, target, |_| vec![Do::Write(To::Plain(target), VALUE)])
+}
+
+/// The script of a driver that first makes the entry of a page allow what it wants.
+fn after_editing(world: &World, target: u64, set: u64, clear: u64, last: Do) -> Vec<Do> {
+    let at = prober::entry_of(world.configuration(), target);
+    let entry = prober::word(world, at);
+    vec![Do::Write(To::Plain(at), entry & !clear | set), Do::Invalidate(To::Plain(target)), last]
+}
+
+/// A driver makes a read-only page writable and writes to it.
+fn driver_edits_and_writes(configuration: &Configuration, target: u64) -> Outcome {
+    by_driver(configuration, target, |world| {
+        after_editing(world, target, 2, 0, Do::Write(To::Plain(target), VALUE))
+    })
+}
+
+/// The transfer device writes to the target's frame, whose leave the driver gets by the tables of the
+/// IOMMU when `is_mapped`.
+fn device_writes(configuration: &Configuration, target: u64, is_mapped: bool) -> Outcome {
+    by_driver(configuration, target, |world| {
+        let bus = prober::physical(world, target);
+        let entry = address::IOMMU_TABLES + 4096 + (bus >> 12) * 8;
+        let leave = Do::Write(To::Plain(entry), bus & !0xfff | 3);
+        let start = Do::Transfer(To::Plain(bus));
+        if is_mapped { vec![leave, start] } else { vec![start] }
+    })
+}
+
+/// The application writes to the target.
+fn application_writes(configuration: &Configuration, target: u64) -> Outcome {
+    let mut configuration = configuration.clone();
+    let access = Action::Access { address: target, access: Access::Write };
+    configuration.components[0].actions.insert(1, access);
+    by_driver(&configuration, target, |_| Vec::new())
+}
+
+/// A word of a neighbour's data page that nobody uses, one of kernel data, one behind the code of the
+/// prober, one of the service table behind the services, one of a service that nobody asks for.
+const NEIGHBOUR_WORD: u64 = NEIGHBOUR + 0xf00;
+const KERNEL_WORD: u64 = address::FILE_CACHE + 0x1f00;
+const CODE_WORD: u64 = address::DRIVER_CODE + 0xff8;
+const TABLE_WORD: u64 = address::SERVICE_TABLE + 0xf00;
+const WATCHED_WORD: u64 = address::SERVICE_TABLE + service::WAIT * 8;
+/// A page of the pool that nobody uses.
+const POOL_WORD: u64 = address::POOL + (address::POOL_PAGES - 1) * 4096 + 0x100;
+
+#[test]
+fn by_default_nothing_stops_a_driver_s_write_to_writable_data_of_others() {
+    let usual = prober::configuration();
+
+    for target in [NEIGHBOUR_WORD, KERNEL_WORD, POOL_WORD] {
+        assert_eq!(driver_writes(&usual, target), Outcome::Silent, "{target:#x}");
+        assert_eq!(device_writes(&usual, target, false), Outcome::Silent, "{target:#x}");
+        assert_eq!(application_writes(&usual, target), Outcome::ProcessEnded, "{target:#x}");
+    }
+}
+
+#[test]
+fn the_user_bit_stops_applications_and_nobody_else() {
+    let open = with(|c| c.weaknesses = vec!["driver-data-open".into()]);
+
+    assert_eq!(application_writes(&open, NEIGHBOUR_WORD), Outcome::Silent);
+    assert_eq!(application_writes(&prober::configuration(), NEIGHBOUR_WORD), Outcome::ProcessEnded);
+}
+
+#[test]
+fn read_only_code_stops_drivers_until_they_edit_the_entry() {
+    let (on, off) = (prober::configuration(), with(|c| c.machine.read_only_code = false));
+
+    assert_eq!(driver_writes(&on, CODE_WORD), Outcome::Stopped(0xbe));
+    assert_eq!(driver_writes(&off, CODE_WORD), Outcome::Silent);
+    assert_eq!(driver_edits_and_writes(&on, CODE_WORD), Outcome::Silent);
+    assert_eq!(device_writes(&on, CODE_WORD, false), Outcome::Silent);
+    assert_eq!(application_writes(&off, CODE_WORD), Outcome::ProcessEnded);
+}
+
+#[test]
+fn code_integrity_holds_after_the_entry_was_edited_and_for_code_only() {
+    let (on, off) = (with(|c| c.machine.code_integrity = true), prober::configuration());
+
+    assert_eq!(driver_edits_and_writes(&on, CODE_WORD), Outcome::Stopped(0x18d));
+    assert_eq!(driver_edits_and_writes(&off, CODE_WORD), Outcome::Silent);
+    assert_eq!(driver_writes(&on, NEIGHBOUR_WORD), Outcome::Silent);
+    assert_eq!(driver_writes(&on, KERNEL_WORD), Outcome::Silent);
+    // A device is stopped only where the hypervisor has the IOMMU.
+    let with_iommu = with(|c| (c.machine.code_integrity, c.machine.iommu) = (true, true));
+    let iommu_alone = with(|c| c.machine.iommu = true);
+    assert_eq!(device_writes(&on, CODE_WORD, true), Outcome::Silent);
+    assert_eq!(device_writes(&with_iommu, CODE_WORD, true), Outcome::Refused);
+    assert_eq!(device_writes(&iommu_alone, CODE_WORD, true), Outcome::Silent);
+}
+
+#[test]
+fn code_integrity_closes_data_to_execution_whatever_its_entry_says() {
+    let run = |configuration: &Configuration| {
+        let mut world = prober::built(configuration);
+        let script =
+            after_editing(&world, POOL_WORD, 0, 1 << 63, Do::Execute(To::Plain(POOL_WORD)));
+        prober::script(&mut world, Where::Service, &script);
+        prober::run(&mut world).crash
+    };
+
+    // What is there is no instruction; that it is fetched at all is the difference.
+    let [code, status, ..] = run(&prober::configuration());
+    assert_eq!((code, status), (0x3b, 0xc000_001d));
+    let [code, what, at, ..] = run(&with(|c| c.machine.code_integrity = true));
+    assert_eq!((code, what, at), (0x18d, 1, POOL_WORD));
+}
+
+#[test]
+fn protected_data_holds_after_the_entry_was_edited_and_for_that_data_only() {
+    let (on, off) = (with(|c| c.machine.protected_data = true), prober::configuration());
+
+    assert_eq!(driver_edits_and_writes(&on, TABLE_WORD), Outcome::Stopped(0x18d));
+    assert_eq!(driver_edits_and_writes(&off, TABLE_WORD), Outcome::Silent);
+    assert_eq!(driver_edits_and_writes(&on, CODE_WORD), Outcome::Silent);
+    let with_iommu = with(|c| (c.machine.protected_data, c.machine.iommu) = (true, true));
+    assert_eq!(device_writes(&with_iommu, TABLE_WORD, true), Outcome::Refused);
+    assert_eq!(device_writes(&on, TABLE_WORD, true), Outcome::Silent);
+    assert_eq!(application_writes(&off, TABLE_WORD), Outcome::ProcessEnded);
+}
+
+#[test]
+fn late_checks_find_what_is_watched_later_and_nothing_else() {
+    let spinning = |checks| {
+        with(|c| {
+            c.machine.integrity_checks = checks;
+            c.components[0].actions.push(Action::Spin);
+        })
+    };
+    let (on, off) = (spinning(1), spinning(0));
+
+    assert_eq!(driver_edits_and_writes(&on, WATCHED_WORD), Outcome::Late(0x109));
+    assert_eq!(driver_edits_and_writes(&off, WATCHED_WORD), Outcome::Silent);
+    assert_eq!(device_writes(&on, WATCHED_WORD, false), Outcome::Late(0x109));
+    assert_eq!(device_writes(&off, WATCHED_WORD, false), Outcome::Silent);
+    assert_eq!(driver_writes(&on, NEIGHBOUR_WORD), Outcome::Silent);
+    // Each type of region.
+    for (target, kind) in [
+        (WATCHED_WORD, 0),
+        (address::KERNEL_CODE + 0xff8, 1),
+        (address::INTERRUPT_TABLE + 63 * 16, 2),
+        (address::IO_OBJECTS + 0x80 + 0x18, 0x1c),
+    ] {
+        let mut world = prober::built(&on);
+        let script = after_editing(&world, target, 2, 0, Do::Write(To::Plain(target), VALUE));
+        prober::script(&mut world, Where::Service, &script);
+
+        let [code, .., found] = prober::run(&mut world).crash;
+
+        assert_eq!((code, found), (0x109, kind), "{target:#x}");
+    }
+}
+
+#[test]
+fn late_checks_find_nothing_where_nothing_was_changed() {
+    let configuration = with(|c| {
+        c.machine.integrity_checks = 1;
+        c.components[0].actions.push(Action::Spin);
+    });
+
+    let ended = prober::run(&mut prober::built(&configuration));
+
+    assert_eq!(ended.rest, Rest::OutOfSteps);
+}
+
+#[test]
+fn the_iommu_stops_devices_outside_what_was_mapped_and_nobody_else() {
+    let (on, off) = (with(|c| c.machine.iommu = true), prober::configuration());
+
+    assert_eq!(device_writes(&on, NEIGHBOUR_WORD, false), Outcome::Refused);
+    assert_eq!(device_writes(&off, NEIGHBOUR_WORD, false), Outcome::Silent);
+    assert_eq!(driver_writes(&on, NEIGHBOUR_WORD), Outcome::Silent);
+}
+
+#[test]
+fn protection_keys_stop_a_driver_at_another_s_data_and_only_there() {
+    let (on, off) = (with(|c| c.machine.protection_keys = true), prober::configuration());
+
+    assert_eq!(driver_writes(&on, NEIGHBOUR_WORD), Outcome::Stopped(0xbe));
+    assert_eq!(driver_writes(&off, NEIGHBOUR_WORD), Outcome::Silent);
+    assert_eq!(driver_writes(&on, prober::DATA + 0x2f8), Outcome::Silent);
+    assert_eq!(driver_writes(&on, KERNEL_WORD), Outcome::Silent);
+    assert_eq!(device_writes(&on, NEIGHBOUR_WORD, false), Outcome::Silent);
+}
+
+#[test]
+fn smap_stops_drivers_at_user_memory_only() {
+    // The user page is reached by its own address; what became of it is told by the application.
+    let crash = |smap| {
+        let configuration = with(|c| c.machine.smap = smap);
+        let mut world = prober::built(&configuration);
+        let write = Do::Write(To::Plain(address::USER_BUFFERS + 0x600), VALUE);
+        prober::script(&mut world, Where::Service, &[write]);
+        prober::run(&mut world).rest
+    };
+
+    assert_eq!(crash(true), Rest::BugCheck(0x50));
+    assert_eq!(crash(false), Rest::Quiescent);
+    let on = with(|c| c.machine.smap = true);
+    assert_eq!(driver_writes(&on, NEIGHBOUR_WORD), Outcome::Silent);
+}
+
+#[test]
+fn smep_stops_the_execution_of_user_code() {
+    let crash = |smep| {
+        let configuration = with(|c| c.machine.smep = smep);
+        let mut world = prober::built(&configuration);
+        let execute = Do::Execute(To::Plain(address::USER_CODE));
+        prober::script(&mut world, Where::Service, &[execute]);
+        prober::run(&mut world).rest
+    };
+
+    assert_eq!(crash(true), Rest::BugCheck(0xfc));
+    assert_ne!(crash(false), Rest::BugCheck(0xfc));
+    let off = with(|c| c.machine.smep = false);
+    assert_eq!(driver_writes(&off, NEIGHBOUR_WORD), Outcome::Silent);
+}
+
+#[test]
+fn a_pool_closed_to_execution_stops_execution_and_no_write() {
+    let (on, off) = (prober::configuration(), with(|c| c.machine.no_execute_pool = false));
+    let crash = |configuration: &Configuration| {
+        let mut world = prober::built(configuration);
+        let execute = Do::Execute(To::Plain(POOL_WORD));
+        prober::script(&mut world, Where::Service, &[execute]);
+        prober::run(&mut world).crash
+    };
+
+    assert_eq!(crash(&on)[0], 0xfc);
+    // It is fetched, and is no instruction.
+    assert_eq!(crash(&off)[..2], [0x3b, 0xc000_001d]);
+    for configuration in [on, off] {
+        assert_eq!(driver_writes(&configuration, POOL_WORD), Outcome::Silent);
+    }
+}
+
+#[test]
+fn the_null_guard_turns_a_null_dereference_into_an_exception() {
+    let run = |null_guard| {
+        let configuration = with(|c| {
+            c.machine.null_guard = null_guard;
+            c.components[0].actions.insert(0, Action::AllocateAt { address: 1, slot: 3 });
+        });
+        let mut world = prober::built(&configuration);
+        prober::script(&mut world, Where::Service, &[Do::Read(To::Plain(0x10))]);
+        prober::run(&mut world)
+    };
+
+    let guarded = run(true);
+    assert_eq!(guarded.seen.statuses[0], 0xc000_000d);
+    assert_eq!(guarded.crash[..2], [0x3b, 0xc000_0005]);
+    let open = run(false);
+    assert_eq!(open.rest, Rest::Quiescent);
+    assert!(open.seen.statuses.iter().all(|status| *status == 0), "{:x?}", open.seen.statuses);
+}
+
+#[test]
+fn a_self_map_elsewhere_makes_a_write_to_the_known_address_miss() {
+    let known = address::table_entry(0x1ed, POOL_WORD);
+    let fixed = prober::configuration();
+    let randomised = with(|c| c.machine.self_map_randomised = true);
+
+    assert_eq!(driver_writes(&fixed, known), Outcome::Silent);
+    let mut world = prober::built(&randomised);
+    prober::script(&mut world, Where::Service, &[Do::Write(To::Plain(known), VALUE)]);
+    let [code, at, access, _, why] = prober::run(&mut world).crash;
+    assert_eq!((code, at, access, why), (0x50, known, 2, 2));
+    // A write to where it really is does what it does.
+    let there = prober::entry_of(&randomised, POOL_WORD);
+    assert_eq!(driver_writes(&randomised, there), Outcome::Silent);
+}
+
+#[test]
+fn the_self_map_s_place_follows_from_the_seed() {
+    let slot = |schedule| {
+        with(|c| (c.machine.self_map_randomised, c.schedule) = (true, schedule)).self_map_slot()
+    };
+    let slots: std::collections::BTreeSet<u16> = (0..64).map(slot).collect();
+
+    assert!(slots.len() > 40, "{slots:x?}");
+    assert!(slots.iter().all(|slot| (256..512).contains(slot)));
+    assert_eq!(slot(7), slot(7));
+}
+
+#[test]
+fn a_shadow_stack_lets_the_write_pass_and_stops_the_return() {
+    let run = |shadow_stacks| {
+        let configuration = with(|c| c.machine.shadow_stacks = shadow_stacks);
+        let mut world = prober::built(&configuration);
+        // The last step of the routine that called: the request is never completed.
+        let elsewhere = address::DRIVER_CODE + 2 * 16;
+        prober::script(&mut world, Where::Service, &[Do::Write(To::Return, elsewhere)]);
+        prober::run(&mut world)
+    };
+
+    assert_eq!(run(false).rest, Rest::Quiescent);
+    let stopped = run(true);
+    assert_eq!(stopped.crash[..2], [0x139, 0x39]);
+}
+
+#[test]
+fn with_everything_on_a_sound_world_is_as_it_was() {
+    let all = with(|c| {
+        let m = &mut c.machine;
+        (m.smap, m.iommu, m.code_integrity, m.protected_data) = (true, true, true, true);
+        (m.shadow_stacks, m.protection_keys, m.integrity_checks) = (true, true, 1);
+        m.self_map_randomised = true;
+    });
+
+    let ended = prober::run(&mut prober::built(&all));
+
+    assert_eq!(ended.rest, Rest::Quiescent, "{:x?}", ended.crash);
+    assert!(ended.seen.statuses.iter().all(|status| *status == 0), "{:x?}", ended.seen.statuses);
+}
