@@ -98,6 +98,11 @@ pub(crate) const RULES: &[Rule] = &[
         "Bug Check 0x18D: SECURE_FAULT_UNHANDLED (doesn't say what raises it)",
     ),
     Rule::inferred(
+        "unused-entry-is-no-table",
+        "0x50 says 2 for an entry that was never used as for a missing table, 0 for one marked free.",
+        "Bug Check 0x50: PAGE_FAULT_IN_NONPAGED_AREA",
+    ),
+    Rule::inferred(
         "corrupt-entry-on-the-way",
         "Reserved bits in an entry for a system address are 0x1A with 0x41792.",
         "Bug Check 0x1A: MEMORY_MANAGEMENT",

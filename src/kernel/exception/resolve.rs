@@ -41,12 +41,12 @@ bug_checks! {
     source "Bug Check 0x3B: SYSTEM_SERVICE_EXCEPTION" documented;
 
     FREED: PAGE_FAULT_IN_NONPAGED_AREA, parameter 4 = 0,
-    when "a system address is referenced whose entry maps no page",
+    when "a system address is referenced whose entry was freed: it is absent and not empty",
     parameters "referenced", "access", "by the code at", "",
     source "Bug Check 0x50: PAGE_FAULT_IN_NONPAGED_AREA" documented;
 
     NO_TABLE: PAGE_FAULT_IN_NONPAGED_AREA, parameter 4 = 2,
-    when "a system address is referenced for which there is no page table",
+    when "a system address is referenced that has no table, or an entry that was never used",
     parameters "referenced", "access", "by the code at", "why",
     source "Bug Check 0x50: PAGE_FAULT_IN_NONPAGED_AREA" documented;
 
@@ -331,6 +331,8 @@ fn system_address(raised: &KernelException, error: u64) -> Resolution {
     }
     match raised.page {
         PageState::NoTable => stop(&NO_TABLE, [virt, access(error), rip, 2]),
+        // Which of the two an entry is that nobody ever used is not documented.
+        PageState::Absent if entry == 0 => stop(&NO_TABLE, [virt, access(error), rip, 2]),
         _ => stop(&FREED, [virt, access(error), rip, 0]),
     }
 }

@@ -80,6 +80,9 @@ fn system_addresses_stop_the_machine_by_the_state_of_their_page() {
     assert_stops(in_state(read(), PageState::NoTable), 0x50, [SYSTEM, 0, RIP, 2]);
     assert_stops(in_state(with(2), PageState::NoTable), 0x50, [SYSTEM, 2, RIP, 2]);
     assert_stops(in_state(with(0x10), PageState::NoTable), 0x50, [SYSTEM, 0x10, RIP, 2]);
+    // An entry that was never used counts as none.
+    let unused = KernelException { entry: 0, ..in_state(read(), PageState::Absent) };
+    assert_stops(unused, 0x50, [SYSTEM, 0, RIP, 2]);
     // Special pool: address, 0 or 1, code.
     assert_stops(in_state(read(), PageState::Special(Place::Freed)), 0xd5, [SYSTEM, 0, RIP, 0]);
     assert_stops(in_state(with(2), PageState::Special(Place::Freed)), 0xd5, [SYSTEM, 1, RIP, 0]);

@@ -4,7 +4,6 @@
 //! what is stopped, what is found late, and what nothing stops. In the default world nothing stops a
 //! kernel driver's write to another driver's or the kernel's writable data.
 
-#[path = "../prober/mod.rs"]
 mod prober;
 
 use prober::{Do, Ended, NEIGHBOUR, To, Where};
