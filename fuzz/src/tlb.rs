@@ -127,8 +127,8 @@ fn have_keys(controls: &Controls) -> bool {
 
 /// Controls under which nothing forbids the kernel to read what is mapped.
 fn lenient(controls: &Controls) -> Controls {
-    let flags = controls.flags.without(ControlFlags::PKE).without(ControlFlags::PKS);
-    Controls { flags, ..*controls }
+    let refuses = ControlFlags::PKE | ControlFlags::PKS | ControlFlags::SMAP;
+    Controls { flags: controls.flags.without(refuses), ..*controls }
 }
 
 /// What the book finds at `virt`, and the entries it reads on the way.

@@ -131,7 +131,7 @@ impl<const ENTRIES: usize, const SHIFT: u32> DirectMapped<ENTRIES, SHIFT> {
     }
 
     /// Remembers what a [`Walker`] found for `virt`.
-    #[inline]
+    #[inline(always)]
     pub fn keep(&mut self, controls: &Controls, virt: VirtAddr, reach: &Reach) {
         if reach.size >= Self::PIECE {
             self.put(controls, virt, reach.size, Self::value(controls, virt, reach));
@@ -148,14 +148,31 @@ impl<const ENTRIES: usize, const SHIFT: u32> DirectMapped<ENTRIES, SHIFT> {
         memory: &impl TableMemory,
         virt: VirtAddr,
     ) -> Option<PhysAddr> {
-        let controls = walker.controls();
-        let (address, size, value) = walker.reach_as(memory, virt, |reach| {
-            (address_in(&reach, virt), reach.size, Self::value(controls, virt, &reach))
-        })?;
-        if size >= Self::PIECE {
-            self.put(controls, virt, size, value);
+        let (denied, leaf, size) = walker.leaf(memory, virt)?;
+        // In each arm the page's size is a constant, so that what is kept is cheap to put together.
+        match size {
+            PageSize::Kib4 => {
+                self.finish(walker, virt, walker.finish(denied, leaf, PageSize::Kib4))
+            }
+            PageSize::Mib2 => {
+                self.finish(walker, virt, walker.finish(denied, leaf, PageSize::Mib2))
+            }
+            PageSize::Gib1 => {
+                self.finish(walker, virt, walker.finish(denied, leaf, PageSize::Gib1))
+            }
         }
-        Some(address)
+    }
+
+    #[inline(always)]
+    fn finish(
+        &mut self,
+        walker: &Walker,
+        virt: VirtAddr,
+        reach: Option<Reach>,
+    ) -> Option<PhysAddr> {
+        let reach = reach?;
+        self.keep(walker.controls(), virt, &reach);
+        Some(address_in(&reach, virt))
     }
 
     #[inline(always)]

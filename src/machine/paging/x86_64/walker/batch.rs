@@ -68,8 +68,9 @@ impl Walker {
         virts: &[VirtAddr],
         found: &mut [Option<PhysAddr>],
     ) {
+        let mut going = Going::none();
         for (virts, found) in virts.chunks(TOGETHER).zip(found.chunks_mut(TOGETHER)) {
-            self.together(memory, virts, found);
+            self.together(memory, &mut going, virts, found);
         }
     }
 
@@ -77,12 +78,13 @@ impl Walker {
     fn together(
         &self,
         memory: &impl TableMemory,
+        going: &mut Going,
         virts: &[VirtAddr],
         found: &mut [Option<PhysAddr>],
     ) {
-        let going = self.through_uppers(memory, virts, found);
+        self.through_uppers(memory, going, virts, found);
         let entries = going.entries(memory, PD);
-        let going = self.through_directories(&going, &entries, found);
+        self.through_directories(going, &entries, found);
         let entries = going.entries(memory, PT);
         for (walk, leaf) in going.walks().iter().zip(entries) {
             self.arrive(walk, leaf, PageSize::Kib4, found);
@@ -95,10 +97,11 @@ impl Walker {
     fn through_uppers(
         &self,
         memory: &impl TableMemory,
+        going: &mut Going,
         virts: &[VirtAddr],
         found: &mut [Option<PhysAddr>],
-    ) -> Going {
-        let mut going = Going::none();
+    ) {
+        going.count = 0;
         for (place, (&virt, found)) in virts.iter().zip(found).enumerate() {
             *found = None;
             let Some(mut above) = self.root(virt) else { continue };
@@ -117,25 +120,26 @@ impl Walker {
                 Descent::Ends => {}
             }
         }
-        going
     }
 
     #[inline(always)]
     fn through_directories(
         &self,
-        before: &Going,
+        going: &mut Going,
         entries: &[u64; TOGETHER],
         found: &mut [Option<PhysAddr>],
-    ) -> Going {
-        let mut going = Going::none();
-        for (walk, &entry) in before.walks().iter().zip(entries) {
+    ) {
+        let before = going.count;
+        going.count = 0;
+        for (number, &entry) in entries.iter().enumerate().take(before) {
+            // In its place: no more go on than came.
+            let walk = going.walks[number];
             match self.descend(walk.above, entry) {
-                Descent::Table(above) => going.put(Underway { above, ..*walk }),
-                Descent::Large => self.arrive(walk, entry, PageSize::Mib2, found),
+                Descent::Table(above) => going.put(Underway { above, ..walk }),
+                Descent::Large => self.arrive(&walk, entry, PageSize::Mib2, found),
                 Descent::Ends => {}
             }
         }
-        going
     }
 
     #[inline(always)]

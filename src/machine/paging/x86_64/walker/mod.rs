@@ -123,7 +123,7 @@ impl Walker {
     /// What `answer` makes of it: where it is called the page's size is a constant, so that an
     /// address is cheap to put together.
     #[inline(always)]
-    pub(in crate::machine) fn reach_as<T>(
+    fn reach_as<T>(
         &self,
         memory: &impl TableMemory,
         virt: VirtAddr,
@@ -148,6 +148,31 @@ impl Walker {
         };
         let entry = memory.entry(entry_at(above.table, virt, PT));
         self.finish(above.denied, entry, PageSize::Kib4).map(answer)
+    }
+
+    /// The entry that ends the walk for `virt`, of which nothing is checked, after what is denied above
+    /// it and before the size that it maps.
+    #[inline(always)]
+    pub(in crate::machine) fn leaf(
+        &self,
+        memory: &impl TableMemory,
+        virt: VirtAddr,
+    ) -> Option<(u64, u64, PageSize)> {
+        let mut above = self.root(virt)?;
+        if self.regime.has_five_levels() {
+            above = self.below_fifth(memory, above, virt)?;
+        }
+        above = self.below_upper(memory, above, virt, PML4)?;
+        for (shift, size) in [(PDPT, PageSize::Gib1), (PD, PageSize::Mib2)] {
+            let entry = memory.entry(entry_at(above.table, virt, shift));
+            match self.descend(above, entry) {
+                Descent::Table(below) => above = below,
+                Descent::Large => return Some((above.denied, entry, size)),
+                Descent::Ends => return None,
+            }
+        }
+        let entry = memory.entry(entry_at(above.table, virt, PT));
+        Some((above.denied, entry, PageSize::Kib4))
     }
 
     /// Where the walk starts; `None` for an address that is not canonical.
@@ -227,7 +252,7 @@ impl Walker {
         }
         let page = PhysAddr::truncated(leaf & Entry::ADDRESS & !(size.bytes() - 1));
         let entry = Entry(leaf);
-        Some(Reach { page, size, rights: rights_below(above).through_leaf(entry), leaf: entry })
+        Some(Reach { page, size, rights: rights_of(above, leaf), leaf: entry })
     }
 
     /// Which tables it walks, and how it reads them: walkers of which this is equal differ in the
@@ -272,15 +297,17 @@ pub(in crate::machine) const fn address_in(reach: &Reach, virt: VirtAddr) -> Phy
     PhysAddr::truncated(reach.page.raw() | virt.0 & (reach.size.bytes() - 1))
 }
 
-/// What turned entries leave of the rights that the root grants.
+/// The rights that turned entries above and a leaf leave, without a branch:
+/// [`Rights::through_leaf`] says the same of one right after the other.
 #[inline(always)]
-const fn rights_below(denied: u64) -> Rights {
-    let granted = !denied;
-    let writable = granted & Entry::RW;
+const fn rights_of(denied: u64, leaf: u64) -> Rights {
+    let granted = !(denied | turned(leaf));
     let user = (granted & Entry::US) >> 2;
     let executable = (granted & Entry::XD) >> 61;
-    #[allow(clippy::cast_possible_truncation, reason = "three bits")]
-    Rights::from_bits((user | writable | executable) as u8)
+    // Writable above, not writable itself, and dirty: a page of a shadow stack.
+    let shadow_stack = (!denied & !leaf & Entry::RW) & (leaf & Entry::D) >> 5;
+    #[allow(clippy::cast_possible_truncation, reason = "four bits")]
+    Rights::from_bits((user | granted & Entry::RW | executable | shadow_stack << 2) as u8)
 }
 
 #[cfg(test)]
