@@ -2,7 +2,10 @@
 //! components can be dropped and made again from memory, registers and devices.
 
 use ringfence::base::{Digest, Event, TraceHash, Witness};
-use ringfence::world::{Action, Component, Configuration, Home, World, components};
+use ringfence::scenario::{Scenario, library};
+use ringfence::world::{
+    Action, Component, Configuration, CrashKind, Home, Rest, World, components,
+};
 
 #[derive(Default)]
 struct Trace(TraceHash);
@@ -57,27 +60,80 @@ fn state(world: &World) -> Digest {
     world.machine.state_hash().digest()
 }
 
-#[test]
-fn a_world_forgotten_between_any_two_steps_goes_on_the_same() {
+/// Runs a world beside one that is forgotten whenever `is_forgotten` says so of the boot and of the
+/// step since, over all boots. Returns how often it was, and the steps of each boot.
+fn run_beside_a_forgetful_one(
+    configuration: &Configuration,
+    boots: u8,
+    is_forgotten: impl Fn(u8, u64) -> bool,
+) -> (u64, Vec<u64>) {
     let drivers = components::drivers();
-    let mut kept = World::build(&configuration()).expect("a sound configuration");
-    let mut forgetful = World::build(&configuration()).expect("a sound configuration");
+    let build = || World::build(configuration).expect("a sound configuration");
+    let (mut kept, mut forgetful) = (build(), build());
     let (mut kept_trace, mut forgetful_trace) = (Trace::default(), Trace::default());
-
-    let mut steps = 0;
-    loop {
-        forgetful = forgetful.rebuilt(&drivers);
-        let rest = kept.step(&mut kept_trace);
-        assert_eq!(forgetful.step(&mut forgetful_trace), rest, "step {steps}");
-        assert_eq!(forgetful_trace.0, kept_trace.0, "step {steps}");
-        assert_eq!(state(&forgetful), state(&kept), "step {steps}");
-        steps += 1;
-        if rest.is_some() {
-            break;
+    let (mut forgotten, mut lengths) = (0, Vec::new());
+    for boot in 1..=boots {
+        let mut steps = 0;
+        loop {
+            if is_forgotten(boot, steps) {
+                forgetful = forgetful.rebuilt(&drivers);
+                forgotten += 1;
+            }
+            let rest = kept.step(&mut kept_trace);
+            assert_eq!(forgetful.step(&mut forgetful_trace), rest, "boot {boot}, step {steps}");
+            assert_eq!(forgetful_trace.0, kept_trace.0, "boot {boot}, step {steps}");
+            assert_eq!(state(&forgetful), state(&kept), "boot {boot}, step {steps}");
+            steps += 1;
+            if let Some(rest) = rest {
+                assert!(boot == boots || rest != Rest::Quiescent, "boot {boot} does not stop");
+                break;
+            }
+        }
+        lengths.push(steps);
+        if boot < boots {
+            kept.reboot();
+            forgetful.reboot();
         }
     }
+    (forgotten, lengths)
+}
 
-    assert!(steps > 500, "only {steps} steps: too little happened to show anything");
+fn built_in(name: &str) -> Configuration {
+    let text = library::find(name).expect("it is built in").text;
+    Scenario::from_bytes(text.as_bytes()).expect("it is sound").configuration
+}
+
+#[test]
+fn a_world_forgotten_between_any_two_steps_goes_on_the_same() {
+    let (forgotten, lengths) = run_beside_a_forgetful_one(&configuration(), 1, |_, _| true);
+
+    assert!(forgotten > 500, "only {lengths:?} steps: too little happened to show anything");
+}
+
+#[test]
+fn a_world_with_every_component_forgotten_now_and_then_goes_on_the_same() {
+    // Each of its steps would take minutes: at each of the first, and from then on at every 61st.
+    let is_forgotten = |_, step: u64| step < 32 || step.is_multiple_of(61);
+    let standard = built_in("standard");
+
+    let (forgotten, lengths) = run_beside_a_forgetful_one(&standard, 1, is_forgotten);
+
+    assert!(forgotten > 100, "{forgotten} times in {lengths:?} steps");
+}
+
+#[test]
+fn a_world_forgotten_around_each_boot_goes_on_the_same() {
+    // The system can't do without the service, and the service ends amid its work.
+    let mut standard = built_in("standard");
+    let service = standard.components.iter_mut().find(|one| one.critical).expect("the service");
+    service.actions.insert(10, Action::Crash { how: CrashKind::Abort });
+    // Before the first step of a boot, what the loader handed out is announced and not yet told.
+    let is_forgotten = |_, step: u64| step < 16 || step.is_multiple_of(149);
+
+    let (forgotten, lengths) = run_beside_a_forgetful_one(&standard, 2, is_forgotten);
+
+    assert!(forgotten > 60, "{forgotten} times in {lengths:?} steps");
+    assert!(lengths.iter().all(|&steps| steps > 1000), "{lengths:?}");
 }
 
 #[test]

@@ -171,6 +171,8 @@ impl World {
         let mut other =
             Self::build_with(&self.configuration, drivers).expect("it was built before");
         other.machine.adopt(&self.machine.raw_state());
+        // What has happened and was not told yet: a boot that was announced and not begun.
+        other.machine.events.clone_from(&self.machine.events);
         other.boots = self.boots;
         other.rest = self.rest;
         other.started = self.started;
