@@ -319,7 +319,7 @@ fn the_scenario_in_the_readme_strikes_and_somebody_else_is_blamed() {
         .run(&scenario.plan)
         .expect("its fault can be made");
 
-    assert_eq!((outcome.activation.strikes, outcome.integrity), (1, Integrity::Consumed));
+    assert_eq!((outcome.activation.strikes, outcome.integrity), (1, Integrity::Deviated));
     assert!(
         matches!(outcome.availability, Availability::BugCheck { code: 0x3b, .. }),
         "{outcome:?}"

@@ -1,9 +1,10 @@
 //! Was this load, store or transfer granted?
 //!
 //! A store is granted when the actor may write the region *and* meant what is there: a kernel that
-//! writes a handle into a page table is wrong although both are its own. Bytes last written by a
-//! store that was not granted, or by one that a fault altered, are corrupt until a granted store
-//! replaces them or the memory is handed back.
+//! writes a handle into a page table is wrong although both are its own. Bytes changed by a store
+//! that was not granted, or by one that a fault altered, are corrupt until a granted store replaces
+//! them or the memory is handed back. A store of what was there anyway makes nothing corrupt; of a
+//! fill it is only known whether it changed anything.
 
 use crate::base::{Domain, Event, EventKind, Principal, PrincipalSet, Structure};
 
@@ -206,8 +207,12 @@ impl Authority {
                 self.clear_corrupt(word, event.mask);
             }
         } else {
-            let origin = self.corruption(event, &region, word as u64 * 8, 1);
-            self.set_corrupt(word, self.corrupt[word] | event.mask, origin);
+            // What was there anyway is no damage, whoever writes it again.
+            let changed = event.mask & bytes_of(event.value ^ event.old);
+            if changed != 0 {
+                let origin = self.corruption(event, &region, word as u64 * 8, 1);
+                self.set_corrupt(word, self.corrupt[word] | changed, origin);
+            }
         }
         if region.residue.is_some() {
             self.put(word, 1, number, Region { residue: None, ..region });
@@ -297,7 +302,7 @@ impl Authority {
             }
             if is_granted && !event.struck {
                 self.clear_corrupt_run(first, len);
-            } else {
+            } else if event.old != 0 {
                 let origin = self.corruption(event, &region, phys, words);
                 for word in first..first + len {
                     self.set_corrupt(word, 0xff, origin);
@@ -324,6 +329,11 @@ impl Authority {
         let rights = &self.regions.rights[usize::from(self.words[word])];
         if !rights.readers.contains(event.actor) {
             self.trespass(event, word, 1);
+        }
+        if Some(event.actor) == self.disk
+            && let Some(owner) = self.regions.get(self.words[word]).owner
+        {
+            self.state.disk_sources = self.state.disk_sources.with(owner);
         }
         if self.corrupt[word] & event.mask != 0 {
             self.consume(event, word);
@@ -356,6 +366,19 @@ impl Authority {
         self.state.returned[process] = self.state.ordinal;
         self.state.asking[process].is_open = false;
     }
+}
+
+/// The bytes in which these bits are, as a mask.
+const fn bytes_of(bits: u64) -> u8 {
+    let mut mask = 0;
+    let mut byte = 0;
+    while byte < 8 {
+        if bits >> (8 * byte) & 0xff != 0 {
+            mask |= 1 << byte;
+        }
+        byte += 1;
+    }
+    mask
 }
 
 /// The bits of the bytes in a mask.

@@ -12,8 +12,10 @@
 //! | a process looks another up by its number | the other, by being there or not → who looks |
 //! | a request is handed to a driver host | requestor and host, each the other |
 //! | two processes make requests of one driver about one file | each the other |
-//! | a critical process | → everybody: the system stops with it |
 //! | kernel mode, or a device | → everybody |
+//!
+//! A critical process changes nobody's results: it may stop the system, and what everybody saw until
+//! then is how their golden run begins.
 //!
 //! [`Authority::influences`] is the transitive closure through user mode. A third party that shares
 //! anything with anybody may also see another order of things, because whoever it shares with now
@@ -46,6 +48,7 @@ impl Resource {
 pub struct Influence {
     reached: Vec<PrincipalSet>,
     sharing: PrincipalSet,
+    disk_users: PrincipalSet,
 }
 
 impl Authority {
@@ -57,7 +60,24 @@ impl Authority {
         Influence {
             sharing: sharing.fold(PrincipalSet::NOBODY, PrincipalSet::with),
             reached: all().map(|one| self.influences(one)).collect(),
+            disk_users: self.disk_users(),
         }
+    }
+
+    /// Processes that made requests of a driver from whose memory the disk was written.
+    fn disk_users(&self) -> PrincipalSet {
+        let of_the_disk =
+            self.resources.iter().filter(|one| self.state.disk_sources.contains(one.driver));
+        of_the_disk.fold(PrincipalSet::NOBODY, |set, resource| set.union(resource.users))
+    }
+
+    /// Whether the disk may hold, with leave, what it does not hold in the golden run, where the
+    /// observations of `allowed` may differ: one of them has, in either run, something written there.
+    #[must_use]
+    pub fn may_change_disk(&self, allowed: PrincipalSet, golden: Option<&Influence>) -> bool {
+        let before = golden.map_or(PrincipalSet::NOBODY, |golden| golden.disk_users);
+        let users = self.disk_users().union(before);
+        allowed.iter().any(|one| users.contains(one))
     }
 
     /// Everybody whose observations may differ, with leave, from those of the golden run when faults
@@ -84,7 +104,7 @@ impl Authority {
         // Each turn finishes one principal, so there are at most as many turns as principals.
         while let Some(next) = reached.iter().find(|&next| !done.contains(next)) {
             done = done.with(next);
-            if !self.roster.kind(next).is_process() || self.state.critical.contains(next) {
+            if !self.roster.kind(next).is_process() {
                 return self.everybody();
             }
             reached = reached.union(self.state.direct[usize::from(next.0 & 63)]);

@@ -94,6 +94,12 @@ impl Authority {
         self.state.ended
     }
 
+    /// Processes with which the system stops.
+    #[must_use]
+    pub fn critical(&self) -> PrincipalSet {
+        self.state.critical
+    }
+
     /// Driver hosts that were restarted since the run began.
     #[must_use]
     pub fn restarted(&self) -> PrincipalSet {

@@ -63,6 +63,8 @@ const RECORDS_MAX: usize = 4096;
 #[derive(Clone, Debug)]
 pub struct Authority {
     roster: Roster,
+    /// The disk's controller.
+    disk: Option<Principal>,
     regions: Regions,
     /// Which region each word is in.
     words: Vec<u16>,
@@ -129,8 +131,10 @@ impl Authority {
         let regions = Regions::new(&roster);
         let state = State::new(&roster);
         let observations = Observations::new(roster.len());
+        let disk = roster.named("disk-controller");
         Self {
             roster,
+            disk,
             regions,
             words: vec![0; memory_words],
             prints: Prints::new(memory_words),

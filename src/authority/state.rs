@@ -38,6 +38,8 @@ pub(super) struct State {
     pub(super) critical: PrincipalSet,
     pub(super) restarted: PrincipalSet,
     pub(super) disabled: u64,
+    /// From whose memory the disk was written.
+    pub(super) disk_sources: PrincipalSet,
     /// Where the requests of this boot begin.
     pub(super) requests_from: usize,
     pub(super) corrupt_words: u32,
@@ -82,6 +84,7 @@ impl State {
             critical,
             restarted: PrincipalSet::NOBODY,
             disabled: 0,
+            disk_sources: PrincipalSet::NOBODY,
             requests_from: 0,
             corrupt_words: 0,
             consumed: 0,

@@ -13,7 +13,7 @@ pub enum EventKind {
     /// Memory was written: `value` is the new word, `old` the one before, `mask` which bytes.
     Store,
     /// A run of words was filled or copied to: `value` words starting at `phys`; each of their
-    /// bytes was written.
+    /// bytes was written, and `old` of the words changed.
     StoreRun,
     /// A run of words was read by one operation: `value` words starting at `phys`.
     LoadRun,

@@ -1,12 +1,14 @@
 //! One experiment: a plan in a world, from a checkpoint before its first strike to the end.
 
-use crate::base::{Domain, Principal, PrincipalKind, PrincipalSet, Structure};
+use crate::base::{Domain, Principal, PrincipalSet, Structure};
 use crate::injection::{Armed, PointKind};
 use crate::invariants::Scope;
-use crate::kernel::layout::{address, crash_block};
-use crate::outcome::{Activation, Availability, Detection, Integrity, Outcome, Victim};
+use crate::outcome::{
+    Activation, Availability, Detection, Integrity, Missed, Outcome, Victim, WhyMissed,
+};
 use crate::world::{Rest, World};
 
+use super::availability::{availability, crash_of, unfinished};
 use super::golden::Golden;
 use super::interrupt::{GLANCE, Interrupt, Interrupted};
 use super::judge::{FirstAlarm, Judge};
@@ -65,22 +67,16 @@ pub fn conclude(
     let first = match way {
         Way::Rest(rest) => rest,
         Way::Joined(joined) => {
-            let outcome = describe_joined(
-                world,
-                judge,
-                watch,
-                golden,
-                world.machine.points.strikes(),
-                joined,
-            );
+            let outcome = describe_joined(world, judge, watch, golden, strikes_of(world), joined);
             drop(world.machine.points.disarm());
             return Ok(outcome);
         }
     };
     let crash = crash_of(world, first);
+    let stood = Standing::at_rest(world, judge, golden, first);
     let mut last = first;
     let mut stops = u8::from(crash.is_some());
-    if crash.is_some() && wants_boot(world, judge, golden, after_stop) {
+    if crash.is_some() && wants_boot(golden, &stood, after_stop) {
         while crash_of(world, last).is_some() && stops < world.configuration().boots_max {
             world.reboot();
             world.set_steps_max(world.machine.clock + 2 * golden.clock + patience);
@@ -94,9 +90,9 @@ pub fn conclude(
         }
     }
     let loops = stops >= world.configuration().boots_max && world.configuration().boots_max > 1;
-    let strikes = world.machine.points.strikes();
+    let strikes = strikes_of(world);
     drop(world.machine.points.disarm());
-    Ok(describe(world, judge, watch, golden, is_planned, strikes, first, crash, loops))
+    Ok(describe(world, judge, watch, golden, is_planned, strikes, stood, crash, loops))
 }
 
 enum Way {
@@ -139,41 +135,72 @@ fn run_to_rest(
     Ok(Way::Rest(rest))
 }
 
-/// The crash a rest means, with the parameters the kernel left in memory.
-fn crash_of(world: &World, rest: Rest) -> Option<Availability> {
-    match rest {
-        Rest::BugCheck(code) => {
-            let word = |offset: u64| {
-                let at =
-                    world.machine.locate(0, crate::base::VirtAddr(address::KERNEL_DATA + offset));
-                at.map_or(0, |at| world.machine.memory.read(crate::base::PhysAddr::truncated(at)))
-            };
-            let parameters = [
-                word(crash_block::PARAMETER_1.offset),
-                word(crash_block::PARAMETER_2.offset),
-                word(crash_block::PARAMETER_3.offset),
-                word(crash_block::PARAMETER_4.offset),
-            ];
-            Some(Availability::BugCheck { code, parameters })
-        }
-        Rest::Reset => Some(Availability::Reset),
-        Rest::Quiescent | Rest::OutOfSteps | Rest::Paused => None,
-    }
-}
-
-fn wants_boot(world: &World, judge: &Judge, golden: &Golden, after_stop: AfterStop) -> bool {
+fn wants_boot(golden: &Golden, stood: &Standing, after_stop: AfterStop) -> bool {
     match after_stop {
         AfterStop::AlwaysBoot => true,
-        AfterStop::BootWhenChanged => {
-            golden.rest != Rest::Quiescent || reached_the_disk(world, judge)
+        AfterStop::BootWhenChanged => golden.rest != Rest::Quiescent || stood.is_durable,
+    }
+}
+
+/// What had become of everybody when the run first came to rest: what boots after that show is
+/// another run's.
+struct Standing {
+    /// Whose are not, beyond the influence relation.
+    deviated: PrincipalSet,
+    /// Whether somebody beyond the influence relation never finished.
+    is_waited: bool,
+    /// Whether the disk holds what it does not hold in the golden run, beyond the influence relation.
+    is_durable: bool,
+    victims: Vec<Victim>,
+    integrity: Integrity,
+    availability: Availability,
+}
+
+impl Standing {
+    fn at_rest(world: &World, judge: &Judge, golden: &Golden, rest: Rest) -> Self {
+        let struck = judge.struck();
+        let is_contained = is_contained(world, judge);
+        // Who was cut short saw no more than the beginning, and stored no more.
+        let is_cut = rest != Rest::Quiescent;
+        let differing = differing(world, judge, golden, is_cut);
+        let allowed = if is_contained {
+            judge.authority.may_differ(struck, Some(&golden.influence))
+        } else {
+            struck
+        };
+        let deviated = differing.iter().filter(|&one| !allowed.contains(one));
+        let deviated = deviated.fold(PrincipalSet::NOBODY, PrincipalSet::with);
+        let crash = crash_of(world, rest);
+        let waits = unfinished(judge, golden).iter().any(|one| !allowed.contains(one));
+        let is_durable = is_durable(world, judge, golden, is_cut, allowed);
+        let victims = victims(judge);
+        let availability = availability(world, judge, golden, rest, crash, differing);
+        Self {
+            deviated,
+            is_waited: waits && crash.is_none(),
+            is_durable,
+            integrity: integrity(judge, &victims, !deviated.is_empty(), is_durable),
+            victims,
+            availability,
         }
     }
 }
 
-/// Whether the disk's controller read corrupt bytes.
-fn reached_the_disk(world: &World, judge: &Judge) -> bool {
-    let disk = world.roster().named("disk-controller");
-    judge.authority.consumptions().iter().any(|consumption| Some(consumption.reader) == disk)
+/// Whether the disk holds what it does not hold in the golden run, although none of `allowed` has
+/// anything written there. What kernel mode and devices do, nobody has leave for.
+fn is_durable(
+    world: &World,
+    judge: &Judge,
+    golden: &Golden,
+    is_cut: bool,
+    allowed: PrincipalSet,
+) -> bool {
+    let Some(strike) = judge.strike() else { return false };
+    let is_cut = is_cut || golden.rest != Rest::Quiescent;
+    let differing = golden.stored.differing(&world.machine.disk, is_cut.then_some(strike.ordinal));
+    let is_by_leave = is_contained(world, judge)
+        && judge.authority.may_change_disk(allowed, Some(&golden.influence));
+    !differing.is_empty() && !is_by_leave
 }
 
 #[allow(clippy::too_many_arguments, reason = "the facts of one run, used once")]
@@ -183,8 +210,8 @@ fn describe(
     watch: &Watch,
     golden: &Golden,
     is_planned: bool,
-    strikes: u64,
-    first: Rest,
+    strikes: Strikes,
+    stood: Standing,
     crash: Option<Availability>,
     loops: bool,
 ) -> Outcome {
@@ -192,41 +219,34 @@ fn describe(
     let name = |principal: Principal| roster.name(principal).to_owned();
     let struck = judge.struck();
     let is_contained = is_contained(world, judge);
-    let differing = differing(world, judge, golden, first != Rest::Quiescent || crash.is_some());
-    let allowed = judge.authority.may_differ(struck, Some(&golden.influence));
-    let deviated: Vec<Principal> = if crash.is_some() {
-        Vec::new()
-    } else {
-        differing
-            .iter()
-            .filter(|&one| !struck.contains(one))
-            .filter(|&one| !is_contained || !allowed.contains(one))
-            .collect()
-    };
-
     let promised = |scope: Scope| is_contained || scope == Scope::Always;
     // What the golden run violates by itself is told of the world, and is nothing a fault did.
     let known = if is_planned { golden.violations.as_slice() } else { &[] };
     let mut guarantees = watch.names_beside(known, promised);
     let exposures = watch.names_beside(known, |scope| !promised(scope));
     if is_contained && !struck.is_empty() {
-        let waits = unfinished(judge, golden).iter().any(|one| !allowed.contains(one));
-        if !deviated.is_empty() || waits && crash.is_none() {
+        if !stood.deviated.is_empty() || stood.is_waited || stood.is_durable {
             guarantees.push(CONTAINED.to_owned());
         }
-        let critical = struck.iter().any(|one| roster.get(one).is_some_and(|entry| entry.critical));
+        let critical = struck.iter().any(|one| judge.authority.critical().contains(one));
         if crash.is_some() && golden.rest == Rest::Quiescent && !critical {
             guarantees.push(SURVIVES.to_owned());
         }
     }
 
-    let victims = victims(judge);
+    let availability = match stood.availability {
+        Availability::BugCheck { code, parameters } if loops => {
+            Availability::BootLoop { code, parameters }
+        }
+        Availability::Reset if loops => Availability::BootLoop { code: 0, parameters: [0; 4] },
+        availability => availability,
+    };
     Outcome {
         activation: activation(world, judge, strikes),
-        integrity: integrity(world, judge, &victims, !deviated.is_empty()),
-        victims,
-        deviated: deviated.into_iter().map(name).collect(),
-        availability: availability(world, judge, golden, first, crash, loops, differing),
+        integrity: stood.integrity,
+        victims: stood.victims,
+        deviated: stood.deviated.iter().map(name).collect(),
+        availability,
         disclosed: judge.authority.disclosures().len() as u64,
         detection: detection(world, judge, judge.alarm()),
         guarantees,
@@ -240,7 +260,7 @@ fn describe_joined(
     judge: &Judge,
     watch: &Watch,
     golden: &Golden,
-    strikes: u64,
+    strikes: Strikes,
     joined: Joined,
 ) -> Outcome {
     let is_contained = is_contained(world, judge);
@@ -248,7 +268,7 @@ fn describe_joined(
     let victims = victims(judge);
     Outcome {
         activation: activation(world, judge, strikes),
-        integrity: integrity(world, judge, &victims, false),
+        integrity: integrity(judge, &victims, false, false),
         victims,
         deviated: Vec::new(),
         availability: match golden.devices_disabled {
@@ -262,7 +282,26 @@ fn describe_joined(
     }
 }
 
-fn activation(world: &World, judge: &Judge, strikes: u64) -> Activation {
+/// How often faults struck, and those that never did.
+type Strikes = (u64, Vec<Missed>);
+
+/// What the armed faults did.
+fn strikes_of(world: &World) -> Strikes {
+    let points = &world.machine.points;
+    let missed = (0..).zip(points.armed()).filter(|(_, armed)| armed.strikes == 0);
+    let missed = missed.map(|(number, armed)| {
+        let (reached, wanted) = (armed.seen, armed.trigger.nth);
+        let why = if reached < wanted {
+            WhyMissed::PointNotReached { reached, wanted }
+        } else {
+            WhyMissed::NothingThere
+        };
+        Missed { number, why }
+    });
+    (points.strikes(), missed.collect())
+}
+
+fn activation(world: &World, judge: &Judge, (strikes, missed): Strikes) -> Activation {
     let name = |principal: Principal| world.roster().name(principal).to_owned();
     Activation {
         strikes,
@@ -272,6 +311,7 @@ fn activation(world: &World, judge: &Judge, strikes: u64) -> Activation {
             let (routine, _) = world.machine.program.locate(crate::base::VirtAddr(strike.rip))?;
             (strike.point != PointKind::Dma).then(|| routine.routine.name.to_owned())
         }),
+        missed,
     }
 }
 
@@ -315,15 +355,6 @@ fn differing(world: &World, judge: &Judge, golden: &Golden, is_cut: bool) -> Pri
     set
 }
 
-/// Processes that are still there although the golden run saw their end.
-fn unfinished(judge: &Judge, golden: &Golden) -> PrincipalSet {
-    let alive = judge.authority.alive();
-    alive
-        .iter()
-        .filter(|&one| !golden.alive.contains(one))
-        .fold(PrincipalSet::NOBODY, PrincipalSet::with)
-}
-
 fn victims(judge: &Judge) -> Vec<Victim> {
     let mut victims: Vec<Victim> = judge
         .authority
@@ -345,12 +376,12 @@ fn victims(judge: &Judge) -> Vec<Victim> {
     victims
 }
 
-fn integrity(world: &World, judge: &Judge, victims: &[Victim], deviated: bool) -> Integrity {
+fn integrity(judge: &Judge, victims: &[Victim], deviated: bool, durable: bool) -> Integrity {
+    if durable {
+        return Integrity::Durable;
+    }
     if judge.authority.corruptions().is_empty() {
         return Integrity::Untouched;
-    }
-    if reached_the_disk(world, judge) {
-        return Integrity::Durable;
     }
     if deviated && !victims.is_empty() {
         return Integrity::Deviated;
@@ -359,68 +390,6 @@ fn integrity(world: &World, judge: &Judge, victims: &[Victim], deviated: bool) -
         return Integrity::Consumed;
     }
     if judge.authority.corrupt_words() > 0 { Integrity::Dormant } else { Integrity::Overwritten }
-}
-
-fn availability(
-    world: &World,
-    judge: &Judge,
-    golden: &Golden,
-    first: Rest,
-    crash: Option<Availability>,
-    loops: bool,
-    differing: PrincipalSet,
-) -> Availability {
-    if let Some(crash) = crash {
-        let (code, parameters) = match crash {
-            Availability::BugCheck { code, parameters } => (code, parameters),
-            _ => (0, [0; 4]),
-        };
-        return if loops { Availability::BootLoop { code, parameters } } else { crash };
-    }
-    let roster = world.roster();
-    let unfinished = unfinished(judge, golden);
-    let others = unfinished.iter().any(|one| !judge.struck().contains(one));
-    let by_processes = judge.struck().iter().all(|one| roster.kind(one).is_process());
-    let cut = first == Rest::OutOfSteps && golden.rest != Rest::OutOfSteps;
-    if others || cut && unfinished.is_empty() && !by_processes {
-        return Availability::Hang;
-    }
-    if judge.authority.devices_disabled() != 0 {
-        return Availability::DeviceDisabled;
-    }
-    let mut worst = if unfinished.is_empty() && !cut {
-        Availability::Unaffected
-    } else {
-        Availability::ProcessHung
-    };
-    for (principal, entry) in roster.iter().filter(|(_, entry)| entry.kind.is_process()) {
-        let index = usize::from(principal.0);
-        let (ended, status) = judge.endings()[index];
-        if (ended, status) == golden.endings[index] {
-            continue;
-        }
-        let lost = match entry.kind {
-            PrincipalKind::DriverHost => Availability::HostLost {
-                restarted: judge.authority.restarted().contains(principal),
-            },
-            _ if ended > 0 => Availability::ProcessLost { status },
-            _ => Availability::Unaffected,
-        };
-        worst = worst.max(lost);
-    }
-    if worst == Availability::Unaffected {
-        for principal in differing.iter() {
-            let seen = judge.authority.observations().of(principal);
-            let before = golden.observations.of(principal);
-            if let (Some(seen), Some(before)) = (seen, before)
-                && let Some(index) = seen.first_difference(before)
-                && seen.first()[index].status != before.first()[index].status
-            {
-                return Availability::RequestFailed { status: seen.first()[index].status };
-            }
-        }
-    }
-    worst
 }
 
 /// What an exception's vector is called.

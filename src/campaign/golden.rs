@@ -9,6 +9,7 @@ use crate::world::{Rest, World};
 use super::interrupt::{GLANCE, Interrupt, Interrupted};
 use super::judge::{Endings, Judge};
 use super::milestones::Milestones;
+use super::stored::Stored;
 
 /// What an undisturbed run came to, to compare others with.
 #[derive(Clone, Debug)]
@@ -37,6 +38,8 @@ pub struct Golden {
     pub violations: Vec<Violation>,
     /// Devices that were given up.
     pub devices_disabled: u64,
+    /// What it left on the disk.
+    pub stored: Stored,
     /// Where it stood now and then.
     pub milestones: Milestones,
 }
@@ -58,10 +61,12 @@ impl Golden {
         let mut turns = Vec::new();
         let mut turn = 0;
         let mut milestones = Milestones::default();
+        let mut stored = Stored::from(&world.machine.disk);
         let rest = loop {
             let rest = world.step(&mut (&mut *judge, &mut milestones));
             watch.after_step(world, judge);
             milestones.pass(world, judge);
+            stored.look(&world.machine.disk, judge.events());
             turns.resize(world.machine.points.recorded(), turn);
             turn += 1;
             if u64::from(turn) % GLANCE == 0 {
@@ -88,6 +93,7 @@ impl Golden {
             alive: judge.authority.alive(),
             violations: watch.violations().to_vec(),
             devices_disabled: judge.authority.devices_disabled(),
+            stored,
             milestones,
         })
     }

@@ -5,8 +5,10 @@
 //! | [`judge`] | who watches a run, and what do they write down? |
 //! | [`watch`] | which invariants are asked, and when? |
 //! | [`golden`] | what does the undisturbed run come to? |
+//! | [`stored`] | what did it leave on the disk? |
 //! | [`milestones`] | where did it stand, for a run that stands there again? |
 //! | [`experiment`] | what became of one plan? |
+//! | `availability` | what became of service? |
 //! | [`interrupt`] | is it to end? |
 //! | [`trial`] | how is a stored scenario run? |
 //! | [`series`] | how are many plans run in one world? |
@@ -18,6 +20,7 @@
 //! | [`live_bytes`](mod@live_bytes) | which bytes of the kernel does anybody look at? |
 //! | [`workers`] | how is that spread over threads without changing it? |
 
+mod availability;
 pub mod difference;
 pub mod experiment;
 pub mod golden;
@@ -28,6 +31,7 @@ pub mod milestones;
 pub mod replay;
 pub mod sentence;
 pub mod series;
+pub mod stored;
 pub mod tally;
 pub mod trial;
 mod under_way;

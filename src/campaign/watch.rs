@@ -38,6 +38,8 @@ impl Watch {
             Rest::BugCheck(_) | Rest::Reset => RestKind::Stopped,
             Rest::OutOfSteps | Rest::Paused => RestKind::Cut,
         };
+        // A later boot is another run than the golden one.
+        let golden = golden.filter(|_| world.boots() == 1);
         let end = End {
             rest,
             golden: golden.map(|golden| &golden.observations),

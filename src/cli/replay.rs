@@ -24,7 +24,10 @@ pub(super) fn replay(arguments: &ReplayArguments, out: &mut impl Write) -> Resul
     };
     let mut missed = story.missed.clone();
     if !scenario.plan.is_empty() && story.outcome.activation.strikes == 0 {
-        missed.insert(0, "the fault never struck: nothing was replayed".to_owned());
+        let why = story.outcome.activation.missed.iter().map(|one| one.why.to_string());
+        let why: Vec<String> = why.collect();
+        let why = why.join("; ");
+        missed.insert(0, format!("the fault never struck: {why}; nothing was replayed"));
     }
     let violated: Vec<&str> =
         story.outcome.guarantees.iter().chain(&story.golden).map(String::as_str).collect();

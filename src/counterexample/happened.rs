@@ -69,17 +69,32 @@ pub(super) fn what_turned(trial: &Trial, plan: &[PlannedFault], turns: &[Turn]) 
                 let place = if device { String::new() } else { place(turn) };
                 ("struck", format!("{} was about to {point}{before}{place}", name(event.actor)))
             }
-            EventKind::Store | EventKind::DmaWrite if event.struck => (
-                "instead",
-                format!(
-                    "{} wrote {:#x} over {:#x} at {:#x}, meant as {}",
-                    name(event.actor),
-                    event.value,
-                    event.old,
-                    event.virt,
-                    event.structure
-                ),
-            ),
+            EventKind::Store | EventKind::DmaWrite if event.struck => {
+                let (new, old) = (event.value, event.old);
+                let what = match (event.virt, event.structure) {
+                    // Nobody's access: a change of memory, or a store where no address leads.
+                    (0, Structure::Free) => format!(
+                        "{new:#x} is over {old:#x} in {}, by the doing of {}",
+                        place_of(event.phys),
+                        name(event.actor)
+                    ),
+                    (0, meant) => format!(
+                        "{} wrote {new:#x} over {old:#x} in {}, meant as {meant}",
+                        name(event.actor),
+                        place_of(event.phys)
+                    ),
+                    (virt, Structure::Free) => format!(
+                        "{} wrote {new:#x} over {old:#x} at {virt:#x}, in {}",
+                        name(event.actor),
+                        place_of(event.phys)
+                    ),
+                    (virt, meant) => format!(
+                        "{} wrote {new:#x} over {old:#x} at {virt:#x}, meant as {meant}",
+                        name(event.actor)
+                    ),
+                };
+                ("instead", what)
+            }
             EventKind::Load | EventKind::DmaRead if event.struck => (
                 "instead",
                 format!("{} read {:#x} at {:#x}", name(event.actor), event.value, event.virt),

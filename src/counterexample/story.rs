@@ -4,9 +4,10 @@
 //! A story is told from the books and from a second run that writes down the turning points. It is a
 //! pure function of the scenario: the same case is told in the same words on every machine.
 
+use crate::base::Roster;
 use crate::campaign::experiment::{PATIENCE, TURNS};
 use crate::campaign::interrupt::GLANCE;
-use crate::campaign::{Judged, Registries, Trial, TrialError};
+use crate::campaign::{Judged, Origin, Registries, Trial, TrialError};
 use crate::faults::PlannedFault;
 use crate::invariants::Violation;
 use crate::outcome::{Class, Outcome};
@@ -184,6 +185,24 @@ pub fn plan_in_words(planned: &PlannedFault) -> String {
     )
 }
 
+/// In which row of a campaign's table a planned fault is counted when it strikes.
+#[must_use]
+pub fn row_in_words(planned: &PlannedFault, roster: &Roster) -> String {
+    let who = &planned.who;
+    let Some(principal) = roster.named(who) else {
+        return format!("none, there is nobody called {who}");
+    };
+    let kind = roster.kind(principal);
+    let row = Origin::of(kind);
+    match &*planned.kind {
+        "bit-flip" => format!("{}, or {row} where the bit is {who}'s own", Origin::Hardware),
+        "corrupted-code-byte" | "corrupted-dispatch-entry" if kind.is_process() => {
+            format!("{row}, or {} where what changes is not {who}'s own", Origin::Hardware)
+        }
+        _ => row.to_string(),
+    }
+}
+
 /// Tells what happened, in order, with the number of the step; of each sort the first few.
 fn tell(lines: &mut Vec<String>, happened: Vec<Happened>, steps: &[u64]) {
     let mut told: Vec<(&str, usize)> = Vec::new();
@@ -222,6 +241,9 @@ fn conclude(lines: &mut Vec<String>, outcome: &Outcome, class: Class, meaning: &
         [] => String::new(),
         some => format!("; other results than in the golden run: {}", some.join(", ")),
     };
+    for missed in &outcome.activation.missed {
+        push(lines, "no strike", &format!("fault {}: {}", missed.number + 1, missed.why));
+    }
     push(lines, "integrity", &format!("{}{victims}{deviated}", kebab(&outcome.integrity)));
     push(lines, "service", &availability(outcome.availability));
     if let Some(detection) = &outcome.detection {

@@ -5,7 +5,7 @@ use core::ops::RangeInclusive;
 use super::{Kind, Parameters};
 use crate::base::{Stream, VirtAddr};
 use crate::injection::{Fault, Operation, PointRecord, Scene, Verdict};
-use crate::world::directory::{Directory, Target};
+use crate::world::directory::{Directory, Place, Target};
 
 struct Struck<F> {
     kind: &'static Kind,
@@ -79,13 +79,26 @@ pub(super) fn index(stream: &mut Stream, bound: u16) -> u16 {
     u16::try_from(stream.below(u64::from(bound))).expect("below a u16")
 }
 
-/// Changes the word at a linear address; `None` when nothing is mapped there or nothing changes.
+/// Changes the word at a linear address as code of the principal's own does; `None` when nothing is mapped there or nothing changes.
 pub(super) fn change(scene: &mut dyn Scene, virt: u64, new: impl FnOnce(u64) -> u64) -> Option<()> {
     let phys = scene.translate(VirtAddr(virt))? & !7;
-    change_physical(scene, phys, new)
+    let (old, virt) = (scene.peek(phys), virt & !7);
+    let new = new(old);
+    (new != old).then(|| scene.store(virt, phys, new))
 }
 
-/// Changes a physical word; `None` when nothing changes.
+/// Changes the word at a place as code of the principal's own does; `None` when nothing changes.
+pub(super) fn change_place(
+    scene: &mut dyn Scene,
+    place: Place,
+    new: impl FnOnce(u64) -> u64,
+) -> Option<()> {
+    let old = scene.peek(place.phys);
+    let new = new(old);
+    (new != old).then(|| scene.store(place.virt.or(place.within).unwrap_or(0), place.phys, new))
+}
+
+/// Changes a physical word behind everybody's back; `None` when nothing changes.
 pub(super) fn change_physical(
     scene: &mut dyn Scene,
     phys: u64,

@@ -8,7 +8,7 @@
 //!
 //! Injection point: `step`.
 
-use super::common::{bit, change_physical, each_bit_of, fault};
+use super::common::{bit, change_place, each_bit_of, fault};
 use super::{Family, Kind, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 use crate::kernel::service::COUNT;
@@ -30,7 +30,7 @@ pub(super) const KIND: Kind = Kind {
         let directory = directory.clone();
         fault(&KIND, move |_, scene| {
             let place = directory.locate(&target, scene)?;
-            change_physical(scene, place.phys, |old| value.unwrap_or(old ^ 1 << bit))?;
+            change_place(scene, place, |old| value.unwrap_or(old ^ 1 << bit))?;
             Some(Verdict::Proceed)
         })
     },

@@ -13,8 +13,13 @@ use crate::world::directory::{Directory, free_pool_blocks, mapped_pages, process
 pub(super) enum Redirection {
     /// To this linear address.
     Linear(u64),
-    /// To this physical address: another address space's.
-    Physical(u64),
+    /// To this physical address, which another address space or none leads to.
+    Physical {
+        /// The linear address there, when it has one.
+        virt: Option<u64>,
+        /// The physical address.
+        phys: u64,
+    },
 }
 
 pub(super) const PARAMETERS: &[&str] =
@@ -86,7 +91,7 @@ pub(super) fn redirect(
                 .filter(|root| root >> 12 != scene.root() >> 12)
                 .find_map(|root| walk(scene, root, virt))?;
             // The system half is the same in every process: nothing would be wrong there.
-            return (virt >> 63 == 0).then_some(Redirection::Physical(phys));
+            return (virt >> 63 == 0).then_some(Redirection::Physical { virt: Some(virt), phys });
         }
         Operator::Uniform => {
             let pages = mapped_pages(scene);
@@ -101,7 +106,9 @@ pub(super) fn redirect(
                 Some(virt) => virt,
                 // What is mapped nowhere can't be reached by user-mode code.
                 None if scene.instruction_pointer() >> 63 == 0 => return None,
-                None => return Some(Redirection::Physical(place.phys)),
+                None => {
+                    return Some(Redirection::Physical { virt: place.within, phys: place.phys });
+                }
             }
         }
     };

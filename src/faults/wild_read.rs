@@ -33,7 +33,7 @@ pub(super) const KIND: Kind = Kind {
         fault(&KIND, move |operation, scene| {
             match wild::redirect(operator, &parameters, &directory, operation, scene)? {
                 Redirection::Linear(virt) => operation.virt = virt,
-                Redirection::Physical(_) => return None,
+                Redirection::Physical { .. } => return None,
             }
             Some(Verdict::Proceed)
         })

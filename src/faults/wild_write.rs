@@ -33,8 +33,9 @@ pub(super) const KIND: Kind = Kind {
         fault(&KIND, move |operation, scene| {
             match wild::redirect(operator, &parameters, &directory, operation, scene)? {
                 Redirection::Linear(virt) => operation.virt = virt,
-                Redirection::Physical(phys) => {
-                    scene.poke(phys & !7, operation.value);
+                Redirection::Physical { virt, phys } => {
+                    let virt = virt.map_or(0, |virt| virt & !7);
+                    scene.store(virt, phys & !7, operation.value);
                     return Some(Verdict::Skip);
                 }
             }
@@ -106,7 +107,7 @@ mod tests {
             strike("wild-write", "operator = 'context'", &mut store(0x50_1010), &mut scene);
 
         assert_eq!(verdict, Some(Verdict::Skip));
-        assert_eq!(scene.pokes, [(0x8010, 0x77)]);
+        assert_eq!((scene.stores, scene.pokes), (vec![0x50_1010], vec![(0x8010, 0x77)]));
     }
 
     #[test]

@@ -19,6 +19,8 @@ pub(crate) struct FakeScene {
     pub(crate) prefetched: Vec<u64>,
     pub(crate) pended: Vec<u8>,
     pub(crate) pokes: Vec<(u64, u64)>,
+    /// Where those went that were stores of the principal's own.
+    pub(crate) stores: Vec<u64>,
 }
 
 impl FakeScene {
@@ -36,6 +38,7 @@ impl FakeScene {
             prefetched: Vec::new(),
             pended: Vec::new(),
             pokes: Vec::new(),
+            stores: Vec::new(),
         }
     }
 
@@ -70,6 +73,11 @@ impl Scene for FakeScene {
         if let Some(word) = self.memory.get_mut(index) {
             *word = value;
         }
+    }
+
+    fn store(&mut self, virt: u64, phys: u64, value: u64) {
+        self.stores.push(virt);
+        self.poke(phys, value);
     }
 
     fn translate(&self, virt: VirtAddr) -> Option<u64> {

@@ -46,6 +46,10 @@ pub trait Scene {
     /// Changes a physical word behind everybody's back, as a particle, a row disturbance or a
     /// stray transfer does. Counts as a strike's own store.
     fn poke(&mut self, phys: u64, value: u64);
+    /// Changes a physical word as a store of the principal's own to this linear address does, in
+    /// whatever address space that leads there (0 when in none). Nobody asks for rights. What user
+    /// mode reaches thus beyond its own memory is changed behind everybody's back all the same.
+    fn store(&mut self, virt: u64, phys: u64, value: u64);
     /// Where the current address space maps this address, rights aside.
     fn translate(&self, virt: VirtAddr) -> Option<u64>;
     /// General register `number` (rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi, r8 … r15).

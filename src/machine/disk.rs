@@ -94,6 +94,12 @@ impl Disk {
         before
     }
 
+    /// In which sectors something changed since `mark`, in order of the changes, also where it was
+    /// changed back.
+    pub fn sectors_changed_since(&self, mark: usize) -> impl Iterator<Item = u32> {
+        self.journal[mark..].iter().map(|&(sector, _, _)| sector)
+    }
+
     /// All sectors, for whoever reads the whole of it.
     #[must_use]
     pub fn sectors(&self) -> &[[u64; SECTOR_WORDS]] {

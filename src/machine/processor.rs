@@ -524,8 +524,10 @@ impl Processor<'_> {
         while left > 0 {
             let here = left.min((4096 - at % 4096) / 8);
             let phys = self.translate(at, Access::Write)?.raw();
+            let mut changed = 0;
             for word in 0..here {
-                self.machine.write_physical(PhysAddr::truncated(phys + word * 8), value);
+                let at = PhysAddr::truncated(phys + word * 8);
+                changed += u64::from(self.machine.write_physical(at, value) != value);
             }
             let struck = self.machine.struck;
             let event = Event {
@@ -534,6 +536,7 @@ impl Processor<'_> {
                 phys,
                 virt: at,
                 value: here,
+                old: changed,
                 struck,
                 ..self.blank(EventKind::StoreRun)
             };

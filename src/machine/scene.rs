@@ -1,6 +1,6 @@
 //! Letting a due fault strike: the machine as its scene.
 
-use crate::base::{Event, EventKind, PhysAddr, Principal, Structure, VirtAddr};
+use crate::base::{Event, EventKind, PhysAddr, Principal, Ring, Structure, VirtAddr};
 use crate::injection::{Operation, PointKind, PointRecord, Scene, Verdict};
 
 use super::Machine;
@@ -15,16 +15,14 @@ struct Stage<'m> {
     machine: &'m mut Machine,
     processor: usize,
     principal: Principal,
+    /// Whether it is a device's point: then the processor is any.
+    is_device: bool,
     /// Whether memory or a register was changed.
     changed: bool,
 }
 
-impl Scene for Stage<'_> {
-    fn peek(&self, phys: u64) -> u64 {
-        self.machine.memory.read(PhysAddr::truncated(phys))
-    }
-
-    fn poke(&mut self, phys: u64, value: u64) {
+impl Stage<'_> {
+    fn write(&mut self, processor: u8, virt: u64, phys: u64, value: u64) {
         self.changed = true;
         let at = PhysAddr::truncated(phys & !7);
         let old = self.machine.write_physical(at, value);
@@ -39,13 +37,32 @@ impl Scene for Stage<'_> {
             subject: self.principal,
             structure: Structure::Free,
             mask,
-            processor: DEVICE_PROCESSOR,
+            processor,
             struck: true,
             phys: at.raw(),
-            virt: 0,
+            virt,
             value,
             old,
         });
+    }
+}
+
+impl Scene for Stage<'_> {
+    fn peek(&self, phys: u64) -> u64 {
+        self.machine.memory.read(PhysAddr::truncated(phys))
+    }
+
+    fn poke(&mut self, phys: u64, value: u64) {
+        self.write(DEVICE_PROCESSOR, 0, phys, value);
+    }
+
+    // Kernel mode can load another root or map what is mapped nowhere; user mode can't.
+    #[allow(clippy::cast_possible_truncation, reason = "few processors")]
+    fn store(&mut self, virt: u64, phys: u64, value: u64) {
+        let ring = self.machine.processors[self.processor].registers.ring;
+        let is_kernel_mode = !self.is_device && ring == Ring::Kernel;
+        let by = if is_kernel_mode { self.processor as u8 } else { DEVICE_PROCESSOR };
+        self.write(by, virt, phys, value);
     }
 
     fn translate(&self, virt: VirtAddr) -> Option<u64> {
@@ -130,9 +147,9 @@ impl Machine {
         };
         let Some(index) = self.points.due(reached) else { return Verdict::Proceed };
         let mut armed = self.points.take(index);
-        let processor = processor.unwrap_or(0);
+        let (is_device, processor) = (processor.is_none(), processor.unwrap_or(0));
         let first = self.events.len();
-        let mut stage = Stage { machine: self, processor, principal, changed: false };
+        let mut stage = Stage { machine: self, processor, principal, is_device, changed: false };
         let before = *operation;
         let verdict = armed.fault.strike(operation, &mut stage);
         let changed = stage.changed || *operation != before;

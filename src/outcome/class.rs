@@ -47,7 +47,7 @@ classes! {
     BugCheck = "bug-check",
     /// Somebody other than the one in whom the fault struck never finished, or nobody could go on.
     Hang = "hang",
-    /// Corrupt bytes reached the disk.
+    /// The disk was left other than in the golden run, beyond what the fault may change.
     Durable = "durable-damage",
     /// Somebody else's observable results differ, and nobody stopped.
     Deviated = "others-deviated",

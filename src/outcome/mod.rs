@@ -23,6 +23,50 @@ pub struct Activation {
     pub by: Option<String>,
     /// In which routine.
     pub routine: Option<String>,
+    /// The faults of the plan that never struck, in order, with the reason.
+    pub missed: Vec<Missed>,
+}
+
+/// A fault of the plan that never struck.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+pub struct Missed {
+    /// Its place in the plan, from 0.
+    pub number: u64,
+    /// Why.
+    pub why: WhyMissed,
+}
+
+/// Why a fault never struck.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WhyMissed {
+    /// The run did not come to the point that it waits for.
+    PointNotReached {
+        /// Points of the sort that were reached.
+        reached: u64,
+        /// The how-manieth of them it waits for.
+        wanted: u64,
+    },
+    /// The point was reached, and there was nothing to alter: its target is not there, or holds already
+    /// what it would have made of it.
+    NothingThere,
+}
+
+impl core::fmt::Display for WhyMissed {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::PointNotReached { reached: 0, wanted: _ } => {
+                f.write_str("no such point was reached")
+            }
+            Self::PointNotReached { reached, wanted } => {
+                write!(f, "only {reached} such points were reached, and it waits for number {wanted}")
+            }
+            Self::NothingThere => f.write_str(
+                "its point was reached, but there was nothing to alter: the target is not there, or \
+                 holds that already",
+            ),
+        }
+    }
 }
 
 /// The worst that became of stored data, from harmless to lasting.
@@ -40,7 +84,8 @@ pub enum Integrity {
     Consumed,
     /// What somebody else can observe differs from the golden run.
     Deviated,
-    /// Corrupt bytes reached the disk.
+    /// The disk holds at rest what it does not hold in the golden run, beyond the influence relation:
+    /// that survives a reboot.
     Durable,
 }
 

@@ -16,7 +16,7 @@ fn an_owner_may_write_what_it_means_and_nobody_else() {
 
 #[test]
 fn a_store_into_anothers_memory_is_a_trespass_and_corrupts() {
-    let books = after(&[store(ALICE, Structure::UserData, OTHER + 16, 1)]);
+    let books = after(&[store(ALICE, Structure::UserData, OTHER + 16, u64::MAX)]);
 
     let [trespass] = books.trespasses() else { panic!("{:?}", books.trespasses()) };
     assert_eq!((trespass.owner, trespass.domain), (Some(BOB), Domain::Application));
@@ -51,6 +51,24 @@ fn corrupt_bytes_are_consumed_by_reads_until_they_are_replaced() {
 }
 
 #[test]
+fn bytes_that_a_store_leaves_as_they_were_are_not_corrupt() {
+    let wild = |old, value| Event { old, ..store(ALICE, Structure::UserData, OTHER, value) };
+    let altered = |old, value| Event { struck: true, ..wild(old, value) };
+    let corrupt = |events: &[Event]| after(events).corrupt_bytes(PhysAddr::truncated(OTHER));
+
+    assert_eq!(corrupt(&[wild(7, 7)]), 0);
+    assert_eq!(corrupt(&[altered(7, 7)]), 0);
+    assert_eq!(corrupt(&[wild(0x0707, 0x0907)]), 0b10, "one byte of two is new");
+    assert_eq!(corrupt(&[wild(7, 8), wild(8, 8)]), 1, "what is corrupt stays so");
+    assert_eq!(after(&[wild(7, 7)]).trespasses().len(), 1, "it had no leave all the same");
+
+    let fill = Event { value: 8, old: 0, ..altered(0, 0) };
+    let fill = Event { kind: EventKind::StoreRun, phys: PAGE, ..fill };
+    assert_eq!(after(&[fill]).corrupt_words(), 0);
+    assert_eq!(after(&[Event { old: 1, ..fill }]).corrupt_words(), 8);
+}
+
+#[test]
 fn a_fetched_step_and_a_table_walk_consume_too() {
     let poke = Event { struck: true, ..store(DRIVER, Structure::Free, 0x400, 1) };
     let books = after(&[
@@ -76,6 +94,7 @@ fn a_struck_store_corrupts_although_it_is_granted() {
 fn a_fill_is_judged_region_by_region() {
     let fill = Event {
         value: 520,
+        old: 520,
         phys: PAGE,
         structure: Structure::UserData,
         ..blank(EventKind::StoreRun, ALICE)

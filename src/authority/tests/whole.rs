@@ -25,15 +25,17 @@ fn influence_follows_requests_to_hosts_and_shared_files() {
 }
 
 #[test]
-fn a_critical_process_influences_everybody() {
+fn a_critical_process_changes_nobodys_results_by_being_critical() {
     let created = Event {
         subject: CAROL,
         value: 1,
         context: KERNEL,
         ..blank(EventKind::ProcessCreated, KERNEL)
     };
-    assert!(after(&[created]).influences(CAROL).contains(ALICE));
-    assert!(!after(&[Event { value: 0, ..created }]).influences(CAROL).contains(ALICE));
+    let books = after(&[created]);
+
+    assert!(books.critical().contains(CAROL) && !books.influences(CAROL).contains(ALICE));
+    assert!(!after(&[Event { value: 0, ..created }]).critical().contains(CAROL));
 }
 
 #[test]

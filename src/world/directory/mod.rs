@@ -36,6 +36,9 @@ pub struct Place {
     pub phys: u64,
     /// Its linear address, when it has one in every address space.
     pub virt: Option<u64>,
+    /// Its linear address in the address space of the process that it belongs to, when it has none
+    /// everywhere.
+    pub within: Option<u64>,
 }
 
 /// A block of the pool, as its header tells.
@@ -117,9 +120,11 @@ impl Directory {
     #[must_use]
     pub fn locate(&self, target: &Target, scene: &dyn Scene) -> Option<Place> {
         match target {
-            Target::Physical(phys) => {
-                (*phys < scene.memory_bytes()).then_some(Place { phys: phys & !7, virt: None })
-            }
+            Target::Physical(phys) => (*phys < scene.memory_bytes()).then_some(Place {
+                phys: phys & !7,
+                virt: None,
+                within: None,
+            }),
             Target::Named { owner, part, number } => match part.area() {
                 Area::Kernel => kernel_part(*part, *number, scene),
                 Area::Process => process_part(self.roster.named(owner)?, *part, *number, scene),
@@ -140,7 +145,7 @@ const fn has(kind: PrincipalKind, area: Area) -> bool {
 /// A word that every address space shows.
 fn system(scene: &dyn Scene, virt: u64) -> Option<Place> {
     let phys = scene.translate(VirtAddr(virt))? & !7;
-    Some(Place { phys, virt: Some(virt & !7) })
+    Some(Place { phys, virt: Some(virt & !7), within: None })
 }
 
 fn word(scene: &dyn Scene, virt: u64) -> Option<u64> {
@@ -183,7 +188,7 @@ fn kernel_part(part: Part, number: u64, scene: &dyn Scene) -> Option<Place> {
             Part::SelfMap => {
                 let slot = word(scene, data + kernel_data::SELF_MAP_SLOT.offset)?;
                 let phys = (scene.root() & FRAME_BITS) + (slot & 511) * 8;
-                return Some(Place { phys, virt: None });
+                return Some(Place { phys, virt: None, within: None });
             }
             _ => return None,
         },
@@ -209,17 +214,19 @@ fn process_part(owner: Principal, part: Part, number: u64, scene: &dyn Scene) ->
     let field = |offset: u64| pointer(scene, block.wrapping_add(offset));
     let user = |virt: u64| {
         let phys = walk(scene, field(process::ROOT.offset)?, virt)?;
-        Some(Place { phys: phys & !7, virt: None })
+        Some(Place { phys: phys & !7, virt: None, within: Some(virt) })
     };
     match part {
         Part::Root => system(scene, block + process::ROOT.offset),
         Part::PageTableEntry => {
             let root = field(process::ROOT.offset)?;
-            Some(Place { phys: lowest_entry(scene, root, number << 12)?, virt: None })
+            let phys = lowest_entry(scene, root, number << 12)?;
+            Some(Place { phys, virt: None, within: None })
         }
         Part::PageMapEntry => {
             let root = field(process::ROOT.offset)?;
-            Some(Place { phys: (root & FRAME_BITS) + number * 8, virt: None })
+            let phys = (root & FRAME_BITS) + number * 8;
+            Some(Place { phys, virt: None, within: None })
         }
         Part::HandleTable | Part::HandleRights => {
             let entry =

@@ -1,0 +1,112 @@
+//! What became of service?
+
+use crate::authority::Seen;
+use crate::base::{PhysAddr, PrincipalKind, PrincipalSet, VirtAddr};
+use crate::kernel::layout::{address, crash_block};
+use crate::outcome::Availability;
+use crate::world::{Rest, World};
+
+use super::golden::Golden;
+use super::judge::Judge;
+
+/// The crash a rest means, with the parameters the kernel left in memory.
+pub(super) fn crash_of(world: &World, rest: Rest) -> Option<Availability> {
+    match rest {
+        Rest::BugCheck(code) => {
+            let word = |offset: u64| {
+                let at = world.machine.locate(0, VirtAddr(address::KERNEL_DATA + offset));
+                at.map_or(0, |at| world.machine.memory.read(PhysAddr::truncated(at)))
+            };
+            let parameters = [
+                word(crash_block::PARAMETER_1.offset),
+                word(crash_block::PARAMETER_2.offset),
+                word(crash_block::PARAMETER_3.offset),
+                word(crash_block::PARAMETER_4.offset),
+            ];
+            Some(Availability::BugCheck { code, parameters })
+        }
+        Rest::Reset => Some(Availability::Reset),
+        Rest::Quiescent | Rest::OutOfSteps | Rest::Paused => None,
+    }
+}
+
+/// Processes that are still there although the golden run saw their end.
+pub(super) fn unfinished(judge: &Judge, golden: &Golden) -> PrincipalSet {
+    let alive = judge.authority.alive();
+    alive
+        .iter()
+        .filter(|&one| !golden.alive.contains(one))
+        .fold(PrincipalSet::NOBODY, PrincipalSet::with)
+}
+
+/// The worst that became of service at a rest. `differing` are those whose observations are not the
+/// golden run's.
+pub(super) fn availability(
+    world: &World,
+    judge: &Judge,
+    golden: &Golden,
+    first: Rest,
+    crash: Option<Availability>,
+    differing: PrincipalSet,
+) -> Availability {
+    if let Some(crash) = crash {
+        return crash;
+    }
+    let roster = world.roster();
+    let unfinished = unfinished(judge, golden);
+    let others = unfinished.iter().any(|one| !judge.struck().contains(one));
+    let by_processes = judge.struck().iter().all(|one| roster.kind(one).is_process());
+    let cut = first == Rest::OutOfSteps && golden.rest != Rest::OutOfSteps;
+    if others || cut && unfinished.is_empty() && !by_processes {
+        return Availability::Hang;
+    }
+    if judge.authority.devices_disabled() != 0 {
+        return Availability::DeviceDisabled;
+    }
+    let mut worst = if unfinished.is_empty() && !cut {
+        Availability::Unaffected
+    } else {
+        Availability::ProcessHung
+    };
+    for (principal, entry) in roster.iter().filter(|(_, entry)| entry.kind.is_process()) {
+        let index = usize::from(principal.0);
+        let (ended, status) = judge.endings()[index];
+        if (ended, status) == golden.endings[index] {
+            continue;
+        }
+        let lost = match entry.kind {
+            PrincipalKind::DriverHost => Availability::HostLost {
+                restarted: judge.authority.restarted().contains(principal),
+            },
+            _ if ended > 0 => Availability::ProcessLost { status },
+            _ => Availability::Unaffected,
+        };
+        worst = worst.max(lost);
+    }
+    if worst == Availability::Unaffected {
+        for principal in differing.iter() {
+            let seen = judge.authority.observations().of(principal);
+            let before = golden.observations.of(principal);
+            if let (Some(seen), Some(before)) = (seen, before)
+                && let Some(status) = failed(seen, before)
+            {
+                return Availability::RequestFailed { status };
+            }
+        }
+    }
+    worst
+}
+
+/// The first status that says of a failure what the golden run does not say. A request that succeeds
+/// where it failed has not failed.
+fn failed(seen: &Seen, before: &Seen) -> Option<u64> {
+    let pairs = seen.first().iter().zip(before.first());
+    let differing = pairs.filter(|(seen, before)| seen.status != before.status);
+    differing.map(|(seen, _)| seen.status).find(|&status| is_error(status))
+}
+
+/// Whether a status is a warning or an error: the two severities with the top bit of 32 ("NTSTATUS",
+/// [MS-ERREF]).
+const fn is_error(status: u64) -> bool {
+    status >> 31 & 1 == 1
+}

@@ -1,0 +1,365 @@
+//! What is said of a run is what it left: on the disk, in memory, and in what everybody saw until the
+//! machine stopped.
+
+mod worlds;
+
+use ringfence::base::Seed;
+use ringfence::campaign::experiment::CONTAINED;
+use ringfence::campaign::{Case, Origin, Registries, Series, SeriesOptions, Trial};
+use ringfence::counterexample::Story;
+use ringfence::injection::PointKind;
+use ringfence::kernel::layout::address;
+use ringfence::outcome::{Availability, Class, Integrity, Outcome};
+use ringfence::scenario::Scenario;
+use ringfence::world::action::place;
+use ringfence::world::{Action, Component, Configuration};
+
+use worlds::{
+    application, built_in, fault, named, neighbours, reached, struck, trial, with_editor,
+};
+
+type Sectors = Vec<[u64; 64]>;
+
+fn disk(trial: &Trial) -> Sectors {
+    trial.world.machine.disk.sectors().to_vec()
+}
+
+fn golden_disk(trial: &mut Trial) -> Sectors {
+    trial.run(&[]).expect("nothing is planned");
+    disk(trial)
+}
+
+fn stops(outcome: &Outcome) -> bool {
+    matches!(
+        outcome.availability,
+        Availability::BugCheck { .. } | Availability::Reset | Availability::BootLoop { .. }
+    )
+}
+
+/// An application that writes its file, and whatever else, before it flushes.
+fn writer(between: &[Action]) -> Scenario {
+    let mut actions = vec![
+        Action::Open { device: "files".into(), file: 1, access: 3, slot: 0 },
+        Action::Write { slot: 0, offset: 0, length: 64, value: 0x5005 },
+        Action::Load { word: 0 },
+        Action::Flush { slot: 0 },
+    ];
+    actions.extend_from_slice(between);
+    with_editor(actions)
+}
+
+#[test]
+fn a_block_that_was_never_written_is_durable_damage() {
+    let mut trial = trial(&writer(&[]));
+    let golden = golden_disk(&mut trial);
+    let transfers = reached(&trial, "disk-controller", PointKind::Dma);
+
+    let mut lost = 0;
+    for nth in 1..=transfers {
+        let plan = fault("lost-transfer", "disk-controller", PointKind::Dma, nth, "");
+        let outcome = struck(&mut trial, plan);
+        let is_other = disk(&trial) != golden;
+
+        assert_eq!(
+            outcome.integrity == Integrity::Durable,
+            is_other,
+            "transfer {nth}: {outcome:?}"
+        );
+        assert!(!is_other || outcome.class() == Class::Durable, "transfer {nth}");
+        lost += u32::from(is_other);
+    }
+
+    assert!(lost > 0, "none of {transfers} transfers mattered");
+}
+
+#[test]
+fn damage_on_the_disk_that_is_written_over_is_not_durable() {
+    let again = [
+        Action::Write { slot: 0, offset: 0, length: 64, value: 0x5005 },
+        Action::Flush { slot: 0 },
+    ];
+    for (afterwards, is_mended) in [(&[][..], false), (&again[..], true)] {
+        let mut trial = trial(&writer(afterwards));
+        let golden = golden_disk(&mut trial);
+        let controller = named(&trial, "disk-controller");
+        // In the page from which the disk is written.
+        let spoilt = "target = 'kernel/dma-buffer:514'\nbit = 3";
+
+        let mut mended = 0;
+        for nth in (1..=reached(&trial, "hal", PointKind::Step)).step_by(3) {
+            let flip = fault("bit-flip", "hal", PointKind::Step, nth, spoilt);
+            let outcome = struck(&mut trial, flip);
+            let is_other = disk(&trial) != golden;
+            let mut readers = trial.judge.authority.consumptions().iter();
+            let was_written = readers.any(|one| one.reader == controller);
+
+            assert_eq!(
+                outcome.integrity == Integrity::Durable,
+                is_other,
+                "step {nth}: {outcome:?}"
+            );
+            mended += u32::from(was_written && !is_other);
+        }
+
+        assert_eq!(mended > 0, is_mended, "{mended} times");
+    }
+}
+
+#[test]
+fn what_a_crashed_application_did_not_write_any_more_is_no_damage() {
+    let mut trial = trial(&writer(&[]));
+    let golden = golden_disk(&mut trial);
+    let steps = reached(&trial, "editor", PointKind::Step);
+
+    let mut unwritten = 0;
+    for nth in 1..=steps {
+        let plan = fault("crash", "editor", PointKind::Step, nth, "how = 'abort'");
+        let outcome = struck(&mut trial, plan);
+
+        assert_eq!(outcome.guarantees, [""; 0], "step {nth}");
+        assert_ne!(outcome.integrity, Integrity::Durable, "step {nth}: {outcome:?}");
+        unwritten += u32::from(disk(&trial) != golden);
+    }
+
+    assert!(unwritten > 0, "the file was on the disk before each of {steps} steps");
+}
+
+#[test]
+fn in_every_run_that_ends_by_itself_durable_is_what_the_disk_says() {
+    let scenario = built_in("standard");
+    let options = SeriesOptions { experiments: 240, seed: Seed(3), kinds: Vec::new(), only: None };
+    let golden = golden_disk(&mut trial(&scenario));
+    let series = Series::new(&scenario, &options, &Registries::default()).expect("it is sound");
+
+    let (mut other, mut same, mut by_leave) = (0, 0, 0);
+    series
+        .in_full()
+        .run(|trial, case| {
+            let outcome = &case.outcome;
+            let roster = trial.roster();
+            let struck = trial.judge.struck();
+            let is_cut =
+                matches!(outcome.availability, Availability::Hang | Availability::ProcessHung)
+                    || stops(outcome);
+            if outcome.activation.strikes == 0 || is_cut {
+                return;
+            }
+            let is_durable = outcome.integrity == Integrity::Durable;
+            let differs = disk(trial) != golden;
+            let is_user_mode = struck.iter().all(|one| roster.kind(one).is_process());
+            if is_user_mode && !trial.judge.was_poked_elsewhere() {
+                assert!(!is_durable || differs, "{:?}", case.plan);
+                by_leave += u32::from(differs && !is_durable);
+                return;
+            }
+            assert_eq!(is_durable, differs, "{:?}: {outcome:?}", case.plan);
+            other += u32::from(differs);
+            same += u32::from(!differs);
+        })
+        .expect("the faults are made");
+
+    assert!(
+        other > 0 && same > 0 && by_leave > 0,
+        "{other} other, {same} same, {by_leave} by leave"
+    );
+}
+
+#[test]
+fn what_others_saw_before_the_machine_stopped_is_kept() {
+    let mut looks = vec![Action::Store { word: 0, value: 1 }];
+    looks.extend(vec![Action::Load { word: 0 }; 20]);
+    looks.extend([
+        Action::Open { device: "filter".into(), file: 0, access: 3, slot: 0 },
+        Action::Write { slot: 0, offset: 0, length: 64, value: 1 },
+    ]);
+    let mut trial = trial(&with_editor(looks));
+    let steps = reached(&trial, "nic", PointKind::Step);
+    let crash = fault("crash", "nic", PointKind::Step, steps, "how = 'null-dereference'");
+    let alone = struck(&mut trial, crash.clone());
+    let place = "target = 'process:editor/private-word:0'\nbit = 3";
+
+    let stopped = stops(&alone);
+    let damaged = (1..=reached(&trial, "shell", PointKind::Step)).find_map(|nth| {
+        let flip = fault("bit-flip", "shell", PointKind::Step, nth, place);
+        let outcome = trial.run(&[flip, crash.clone()]).expect("faults that can be made");
+        (!outcome.deviated.is_empty()).then_some(outcome)
+    });
+
+    assert!(stopped && alone.deviated.is_empty(), "{alone:?}");
+    let damaged = damaged.expect("the editor looks at its word before the machine stops");
+    assert!(stops(&damaged));
+    assert_eq!(damaged.deviated, ["editor"]);
+    assert_eq!(damaged.integrity, Integrity::Deviated);
+    assert_eq!(damaged.class(), Class::BugCheck);
+}
+
+/// A critical process that gives memory back, and a stranger who gets it; the critical one goes on.
+fn critical_and_stranger(weaknesses: &[&str]) -> Scenario {
+    let mut gives = vec![
+        Action::Allocate { slot: 0 },
+        Action::StoreThrough { slot: 0, word: 0, value: 9 },
+        Action::Free { slot: 0 },
+    ];
+    gives.extend(vec![Action::Yield; 50]);
+    let mut takes = vec![Action::Yield; 6];
+    takes.extend((1..9).map(|slot| Action::Allocate { slot }));
+    takes.extend((1..9).map(|slot| Action::LoadThrough { slot, word: 0 }));
+    let critical = Component { critical: true, ..application("critical", gives) };
+    let configuration = Configuration {
+        components: vec![critical, application("stranger", takes)],
+        weaknesses: weaknesses.iter().map(|&name| name.to_owned()).collect(),
+        ..Configuration::default()
+    };
+    Scenario { name: "critical-and-stranger".into(), configuration, ..Scenario::default() }
+}
+
+#[test]
+fn a_critical_process_that_stops_the_machine_answers_for_what_others_saw_before() {
+    for (weaknesses, is_seen) in [(&[][..], false), (&["no-zeroing"][..], true)] {
+        let mut trial = trial(&critical_and_stranger(weaknesses));
+        // What it stores in the page that it gives back.
+        let critical = named(&trial, "critical");
+        let points = trial.golden.points.iter();
+        let stores = points.filter(|one| one.principal == critical && one.kind == PointKind::Store);
+        let stores = (1..).zip(stores).filter(|(_, one)| one.argument % 4096 == 0);
+        let stores: Vec<u64> = stores.map(|(nth, _)| nth).collect();
+        let steps = reached(&trial, "critical", PointKind::Step);
+
+        let mut found = Vec::new();
+        for &nth in &stores {
+            let lost = fault("lost-store", "critical", PointKind::Store, nth, "");
+            let crash = fault("crash", "critical", PointKind::Step, steps - 8, "how = 'abort'");
+            let outcome = trial.run(&[lost, crash]).expect("faults that can be made");
+            let is_contained = outcome.guarantees.iter().all(|name| name != CONTAINED);
+            if stops(&outcome) {
+                found.push((is_contained, outcome.deviated));
+            }
+        }
+
+        assert!(!found.is_empty(), "{stores:?}: the machine never stopped");
+        let seen = found.iter().find(|(is_contained, _)| !is_contained);
+        assert_eq!(seen.is_some(), is_seen, "{weaknesses:?}: {found:?}");
+        assert!(seen.is_none_or(|(_, deviated)| deviated == &["stranger"]), "{found:?}");
+    }
+}
+
+#[test]
+fn a_store_of_what_was_there_anyway_corrupts_nothing() {
+    // The editor stores the same value twice; the second store is altered in nothing that shows.
+    let store = || Action::Store { word: 0, value: 0x77 };
+    let mut trial = trial(&with_editor(vec![store(), store(), Action::Load { word: 0 }]));
+    let word = address::USER_BUFFERS + place::PRIVATE;
+    let editor = named(&trial, "editor");
+    let points = trial.golden.points.iter();
+    let stores = points.filter(|one| one.principal == editor && one.kind == PointKind::Store);
+    let places: Vec<u64> =
+        (1..).zip(stores).filter(|(_, one)| one.argument == word).map(|(n, _)| n).collect();
+
+    let torn = places.iter().map(|&nth| {
+        struck(&mut trial, fault("torn-store", "editor", PointKind::Store, nth, "bytes = 4"))
+    });
+    let found: Vec<(Integrity, Class)> =
+        torn.map(|outcome| (outcome.integrity, outcome.class())).collect();
+
+    let expected =
+        [(Integrity::Overwritten, Class::Overwritten), (Integrity::Untouched, Class::NoEffect)];
+    assert_eq!(found, expected, "the first changes the word, the second leaves it as it is");
+}
+
+#[test]
+fn a_request_that_succeeds_where_it_failed_has_not_failed() {
+    // The file is opened to be read only, and written.
+    let mut trial = trial(&with_editor(vec![
+        Action::Open { device: "files".into(), file: 1, access: 1, slot: 0 },
+        Action::Load { word: 0 },
+        Action::Write { slot: 0, offset: 0, length: 16, value: 1 },
+        Action::Load { word: 0 },
+    ]));
+    let editor = named(&trial, "editor");
+    let statuses = |observations: &ringfence::authority::Observations| -> Vec<u64> {
+        let seen = observations.of(editor).expect("the editor").first();
+        seen.iter().map(|one| one.status).collect()
+    };
+    let before = statuses(&trial.golden.observations);
+
+    let mut allowed = 0;
+    for nth in 1..=reached(&trial, "editor", PointKind::Step) {
+        let right = "target = 'process:editor/handle-rights:0'\nbit = 1";
+        let plan = fault("bit-flip", "editor", PointKind::Step, nth, right);
+        let outcome = trial.run(&[plan]).expect("a fault that can be made");
+        let after = statuses(trial.judge.authority.observations());
+        let succeeds = after.len() == before.len()
+            && after.iter().zip(&before).all(|(after, before)| *after == 0 || after == before)
+            && after != before;
+        if succeeds {
+            assert_eq!(outcome.availability, Availability::Unaffected, "step {nth}");
+        }
+        allowed += u32::from(succeeds);
+    }
+
+    assert!(before.iter().any(|&status| status != 0), "the write is refused: {before:x?}");
+    assert!(allowed > 0, "the right was never there in time");
+}
+
+#[test]
+fn a_wild_write_is_counted_with_who_wrote() {
+    let scenario = built_in("standard");
+    let kinds = vec!["wild-write".to_owned()];
+    let options = SeriesOptions { experiments: 400, seed: Seed(5), kinds, only: None };
+    let registries = Registries::default();
+    let series = Series::new(&scenario, &options, &registries).expect("it is sound");
+
+    let mut cases: Vec<Case> = Vec::new();
+    series.run(|_, case| cases.push(case)).expect("the faults are made");
+
+    assert!(cases.iter().any(|case| case.outcome.activation.strikes > 0));
+    for case in cases {
+        assert_ne!(case.origin, Origin::Hardware, "{:?}", case.plan);
+    }
+}
+
+#[test]
+fn a_store_under_another_root_is_told_at_its_address() {
+    let scenario = neighbours();
+    let mut trial = trial(&scenario);
+    let kernel = named(&trial, "kernel");
+    let points = trial.golden.points.iter();
+    let stores = points.filter(|one| one.principal == kernel && one.kind == PointKind::Store);
+    let to_users = (1..).zip(stores).filter(|(_, one)| one.argument >> 63 == 0);
+    let to_users: Vec<(u64, u64)> = to_users.map(|(nth, one)| (nth, one.argument)).collect();
+
+    let (plan, place) = to_users
+        .into_iter()
+        .find_map(|(nth, place)| {
+            let wild = fault("wild-write", "kernel", PointKind::Store, nth, "operator = 'context'");
+            let outcome = trial.run(&[wild.clone()]).expect("a fault that can be made");
+            (outcome.activation.strikes > 0).then_some((wild, place))
+        })
+        .expect("the kernel answers where both processes have something");
+
+    assert!(!trial.judge.was_poked_elsewhere(), "it is the kernel's own store");
+    let told = Scenario { plan: vec![plan], ..scenario };
+    let story = Story::of(&told, &Registries::default()).expect("it ran before").to_string();
+    assert!(story.contains("struck in kernel mode (kernel)"), "{story}");
+    let instead = story.lines().find(|line| line.starts_with("instead")).expect("a store");
+    assert!(instead.contains(&format!(" at {:#x}", place & !7)), "{instead}");
+}
+
+#[test]
+fn a_flipped_bit_is_memorys_own_whoever_runs() {
+    let kinds = vec!["bit-flip".to_owned()];
+    let options = SeriesOptions { experiments: 40, seed: Seed(5), kinds, only: None };
+    let scenario = neighbours();
+    let series = Series::new(&scenario, &options, &Registries::default()).expect("it is sound");
+
+    let mut below = 0;
+    series
+        .run(|trial, case| {
+            let is_elsewhere = trial.judge.was_poked_elsewhere();
+            assert_eq!(case.origin == Origin::Hardware, is_elsewhere, "{:?}", case.plan);
+            below += u32::from(is_elsewhere);
+        })
+        .expect("the faults are made");
+
+    assert!(below > 0);
+}
