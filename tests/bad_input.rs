@@ -44,6 +44,8 @@ bug-check = "0x50"
 type Mistake = (&'static str, &'static str, (usize, usize), &'static str);
 
 const MISTAKES: &[Mistake] = &[
+    ("name = \"small\"", "name = \"\"", (2, 8), "a scenario without a name can't be told"),
+    ("name = \"small\"", "name = \" \"", (2, 8), "expected: a name, such as"),
     // Numbers: negative, too large, beyond 64 and 127 bits, fractions, other types.
     ("processors = 2", "processors = -1", (8, 14), "a whole number, 1 to 4"),
     ("processors = 2", "processors = 300", (8, 14), "a whole number, 1 to 4"),

@@ -377,6 +377,79 @@ fn a_fault_that_no_longer_strikes_is_not_reproduced() {
 }
 
 #[test]
+fn a_fault_that_never_struck_says_whether_its_point_or_its_target_was_missing() {
+    let planned = |name: &str, kind: &str, nth: &str, parameters: &str| {
+        let text = format!(
+            "{HOPEFUL}[[fault]]\nkind = \"{kind}\"\nwho = \"a\"\n\
+             at = {{ point = \"step\", nth = {nth} }}\nparameters = {{ {parameters} }}\n"
+        );
+        let path = file(name, text.as_bytes());
+        let path = path.to_str().expect("a plain path").to_owned();
+        let told = stdout(&ringfence(&["replay", &path]));
+        let json = stdout(&ringfence(&["run", &path, "--json"]));
+        let json: serde_json::Value = serde_json::from_str(&json).expect("an object");
+        (told, json["outcome"]["activation"]["missed"][0]["why"].clone())
+    };
+
+    let (late, late_json) = planned("no-point.toml", "crash", "999999", "how = \"abort\"");
+    let nowhere = "target = \"kernel/request-packet:15\", bit = 3";
+    let (empty, empty_json) = planned("no-target.toml", "bit-flip", "1", nowhere);
+
+    assert!(late.contains("and it waits for number 999999"), "{late}");
+    assert_eq!(late_json["point-not-reached"]["wanted"], 999_999, "{late_json}");
+    assert!(empty.contains("there was nothing to alter"), "{empty}");
+    assert_eq!(empty_json, "nothing-there");
+}
+
+#[test]
+fn what_can_be_listed_is_listed() {
+    let listed = ringfence(&["list"]);
+    let json = stdout(&ringfence(&["list", "--json"]));
+
+    assert_eq!(code(&listed), Some(0), "{}", stderr(&listed));
+    let names = json.lines().map(|line| {
+        let row: serde_json::Value = serde_json::from_str(line).expect("an object");
+        row["name"].as_str().expect("a name").to_owned()
+    });
+    let names: Vec<String> = names.collect();
+    assert!(names.len() >= 5, "{names:?}");
+    for name in names {
+        assert!(stdout(&listed).contains(&name), "{name}");
+        assert_eq!(code(&ringfence(&["list", &name])), Some(0), "{name}");
+    }
+}
+
+#[test]
+fn a_world_that_was_named_is_one_world_with_however_many_seeds() {
+    let named = summary(&["content-parser-host", "--seeds", "0..3", "--experiments", "2"]);
+    let generated = summary(&["--seeds", "0..3", "--experiments", "1"]);
+
+    assert_eq!((&named["worlds"], &named["seeds"]), (&1.into(), &3.into()), "{named}");
+    assert_eq!((&generated["worlds"], &generated["seeds"]), (&3.into(), &3.into()), "{generated}");
+}
+
+#[test]
+fn what_is_explained_names_the_row_in_which_it_is_counted() {
+    let row = |name: &str, kind: &str, who: &str, at: &str| {
+        let driver = "[[component]]\nname = \"nic\"\nhome = \"kernel-driver\"\n\
+                      driver = \"transfer\"\n";
+        let text = format!(
+            "{HOPEFUL}{driver}[[fault]]\nkind = \"{kind}\"\nwho = \"{who}\"\n\
+             at = {{ point = \"{at}\", nth = 1 }}\n\
+             parameters = {{ target = \"process:a/private-word:0\" }}\n"
+        );
+        let path = file(name, text.as_bytes());
+        stdout(&ringfence(&["explain", path.to_str().expect("a plain path")]))
+    };
+
+    let wild = row("row-wild.toml", "wild-write", "nic", "store");
+    let flip = row("row-flip.toml", "bit-flip", "a", "step");
+
+    assert!(wild.contains("# counted in the row: kernel-mode driver\n"), "{wild}");
+    assert!(flip.contains("# counted in the row: memory itself, or application"), "{flip}");
+}
+
+#[test]
 fn a_case_that_still_shows_what_it_shows_is_reproduced() {
     let output = ringfence(&["replay", "system-call-without-probe"]);
 

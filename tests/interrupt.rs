@@ -104,6 +104,7 @@ fn minimising_ends_with_the_least_found_so_far() {
 
 #[cfg(target_os = "linux")]
 mod command {
+    use std::io::Write as _;
     use std::path::PathBuf;
     use std::process::{Child, Command, Output, Stdio};
     use std::time::{Duration, Instant};
@@ -126,6 +127,7 @@ mod command {
     fn begun(arguments: &[&str]) -> Child {
         let child = Command::new(env!("CARGO_BIN_EXE_ringfence"))
             .args(arguments)
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -208,6 +210,33 @@ mod command {
         let summary = last(&interrupted(&arguments, Duration::from_millis(100)))["summary"].clone();
 
         assert_eq!(summary["partial"], true, "{summary}");
+    }
+
+    #[test]
+    fn a_comparison_of_page_walks_sums_up_what_it_has_compared() {
+        let cases = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/translation-recorded.csv");
+        let cases = std::fs::read(cases).expect("the fixture");
+        // Whoever writes to a pipe may take its time, and is not waited for.
+        for json in [&[][..], &["--json"]] {
+            let mut child = begun(&[&["translate", "--expect", "-"], json].concat());
+            let mut pipe = child.stdin.take().expect("a pipe");
+            pipe.write_all(&cases).expect("it reads");
+            std::thread::sleep(Duration::from_secs(2));
+            press(&child);
+            let output = child.wait_with_output().expect("it ends");
+            drop(pipe);
+
+            assert_eq!(output.status.code(), Some(130));
+            let text = String::from_utf8(output.stdout.clone()).expect("text");
+            if json.is_empty() {
+                let sum = text.lines().last().unwrap_or_default();
+                assert!(sum.starts_with("PARTIAL: interrupted; "), "{sum}");
+            } else {
+                let summary = last(&output)["summary"].clone();
+                assert_eq!(summary["partial"], true, "{summary}");
+                assert!(summary["cases"].as_u64().is_some_and(|cases| cases > 0), "{summary}");
+            }
+        }
     }
 
     #[test]

@@ -152,9 +152,9 @@ pub(crate) enum FuzzTarget {
 /// Options of `list`.
 #[derive(Args, Debug)]
 pub(crate) struct ListArguments {
-    /// What to list.
+    /// What to list; left out, it lists what can be listed.
     #[arg(value_enum)]
-    pub(crate) what: Listing,
+    pub(crate) what: Option<Listing>,
     /// One JSON object a line instead of a table.
     #[arg(long)]
     pub(crate) json: bool,

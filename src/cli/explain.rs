@@ -91,10 +91,14 @@ fn of_folder(path: &Path) -> Option<FuzzTarget> {
 /// A scenario: its plan in words, its text, and the test it makes.
 fn shown(scenario: &Scenario, json: bool, out: &mut impl Write) -> Result<Ended, Failure> {
     let planned: Vec<String> = scenario.plan.iter().map(story::plan_in_words).collect();
+    let roster = scenario.configuration.roster();
+    let rows: Vec<String> =
+        scenario.plan.iter().map(|planned| story::row_in_words(planned, &roster)).collect();
     if json {
         let line = json!({
             "name": scenario.name,
             "planned": planned,
+            "rows": rows,
             "scenario": scenario.to_toml(),
             "test": test_text::test(scenario),
         });
@@ -102,8 +106,9 @@ fn shown(scenario: &Scenario, json: bool, out: &mut impl Write) -> Result<Ended,
         return Ok(Ended::Held);
     }
     writeln!(out, "# {}", scenario.name)?;
-    for planned in planned {
+    for (planned, row) in planned.iter().zip(rows) {
         writeln!(out, "# planned: {planned}")?;
+        writeln!(out, "# counted in the row: {row}")?;
     }
     writeln!(out, "{}", scenario.to_toml())?;
     writeln!(out, "# As a test:")?;

@@ -244,7 +244,8 @@ impl Told<'_> {
             "digest": digest.to_string(),
             "partial": is_partial,
             "cut": cut.map(|cut| json!({ "seed": cut.seed, "next": cut.next })),
-            "worlds": worlds.len(),
+            "worlds": if self.is_generated() { worlds.len() } else { worlds.len().min(1) },
+            "seeds": worlds.len(),
             "events": total.events,
         }}));
         lines

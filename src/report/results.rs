@@ -116,11 +116,23 @@ impl Results {
 
     fn tell(&self, text: &mut String) -> core::fmt::Result {
         let report = &self.report;
-        writeln!(
-            text,
-            "{} of {} experiments violated a guarantee",
-            report.total.violations, report.total.experiments
-        )?;
+        match report.golden_violations_total {
+            0 => {}
+            1 => writeln!(text, "a world violated a guarantee by itself, without any fault")?,
+            worlds => {
+                writeln!(
+                    text,
+                    "{worlds} worlds violated a guarantee by themselves, without any fault"
+                )?;
+            }
+        }
+        if report.total.violations > 0 {
+            writeln!(
+                text,
+                "{} of {} experiments violated a guarantee",
+                report.total.violations, report.total.experiments
+            )?;
+        }
         for (number, golden) in report.golden_violations.iter().take(TOLD_MAX).enumerate() {
             self.tell_golden(text, golden, number == 0)?;
         }

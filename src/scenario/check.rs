@@ -41,6 +41,10 @@ impl Scenario {
     #[must_use]
     pub fn check(&self, vocabulary: &Vocabulary) -> Vec<Problem> {
         let mut problems = Problems::default();
+        if self.name.trim().is_empty() {
+            let problem = problems.add(path!["name"], "a scenario without a name can't be told");
+            problem.expected = Some("a name, such as \"stray-store\"".to_owned());
+        }
         self.check_machine(vocabulary, &mut problems);
         let components = &self.configuration.components;
         if components.is_empty() {

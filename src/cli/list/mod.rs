@@ -4,6 +4,7 @@ mod reference;
 
 use std::io::Write;
 
+use clap::ValueEnum as _;
 use serde_json::{Value, json};
 
 use crate::faults::Registry;
@@ -18,7 +19,8 @@ use super::{Ended, Failure, load};
 
 /// Lists what was asked for, one a line.
 pub(super) fn list(arguments: &ListArguments, out: &mut impl Write) -> Result<Ended, Failure> {
-    let (titles, rows) = match arguments.what {
+    let Some(what) = arguments.what else { return listings(arguments.json, out) };
+    let (titles, rows) = match what {
         Listing::BugChecks => return reference::bug_checks(arguments.json, out),
         Listing::Rules => return reference::rules(arguments.json, out),
         Listing::Scenarios => scenarios()?,
@@ -34,13 +36,45 @@ pub(super) fn list(arguments: &ListArguments, out: &mut impl Write) -> Result<En
             Class::ALL.iter().map(|class| texts([class.name(), class.meaning()])).collect(),
         ),
     };
-    if arguments.json {
-        for row in &rows {
+    tell(&titles, &rows, arguments.json, out)?;
+    if titles.contains(&"source") && !arguments.json {
+        writeln!(
+            out,
+            "\nEach with its source and what else there is to it: `ringfence list {} --json`",
+            plural(what)
+        )?;
+    }
+    Ok(Ended::Held)
+}
+
+/// What can be listed, by the words that the command takes.
+fn listings(json: bool, out: &mut impl Write) -> Result<Ended, Failure> {
+    let words = Listing::value_variants().iter().filter_map(|listing| {
+        let value = listing.to_possible_value()?;
+        let about = value.get_help().map(ToString::to_string).unwrap_or_default();
+        Some(texts([value.get_name(), &about]))
+    });
+    tell(&["name", "about"], &words.collect::<Vec<_>>(), json, out)?;
+    if !json {
+        writeln!(out, "\nOne of them: `ringfence list {}`", plural(Listing::Scenarios))?;
+    }
+    Ok(Ended::Held)
+}
+
+/// Rows as a table, or each as an object.
+fn tell(
+    titles: &[&str],
+    rows: &[Vec<Value>],
+    json: bool,
+    out: &mut impl Write,
+) -> Result<(), Failure> {
+    if json {
+        for row in rows {
             let fields =
                 titles.iter().zip(row).map(|(title, cell)| ((*title).to_owned(), cell.clone()));
             writeln!(out, "{}", Value::Object(fields.collect()))?;
         }
-        return Ok(Ended::Held);
+        return Ok(());
     }
     // What is long is told with `--json`.
     let is_long = |title: &str| matches!(title, "source" | "points" | "parameters");
@@ -49,14 +83,7 @@ pub(super) fn list(arguments: &ListArguments, out: &mut impl Write) -> Result<En
     let cells: Vec<Vec<String>> =
         rows.iter().map(|row| shown.iter().map(|&index| cell(&row[index])).collect()).collect();
     write!(out, "{}", table(&columns, &cells))?;
-    if titles.contains(&"source") {
-        writeln!(
-            out,
-            "\nEach with its source and what else there is to it: `ringfence list {} --json`",
-            plural(arguments.what)
-        )?;
-    }
-    Ok(Ended::Held)
+    Ok(())
 }
 
 const fn plural(what: Listing) -> &'static str {

@@ -98,8 +98,13 @@ impl<'a> Comparison<'a> {
         total
     }
 
-    /// Tells how many agree, set by set and in all.
-    pub(super) fn sum_up(&self, file: &str, out: &mut impl Write) -> Result<(), Failure> {
+    /// Tells how many agree, set by set and in all; of a part of the file when interrupted.
+    pub(super) fn sum_up(
+        &self,
+        file: &str,
+        is_partial: bool,
+        out: &mut impl Write,
+    ) -> Result<(), Failure> {
         let total = self.total();
         let name = |set: &[u8]| match String::from_utf8_lossy(set).escape_debug().to_string() {
             name if name.is_empty() => "–".to_owned(),
@@ -109,7 +114,7 @@ impl<'a> Comparison<'a> {
             for (set, counts) in &self.sets {
                 writeln!(out, "{}", counted(json!({ "set": name(set) }), *counts))?;
             }
-            let summary = counted(json!({ "file": file, "partial": false }), total);
+            let summary = counted(json!({ "file": file, "partial": is_partial }), total);
             writeln!(out, "{}", json!({ "summary": summary }))?;
             return Ok(());
         }
@@ -129,7 +134,8 @@ impl<'a> Comparison<'a> {
         }
         write!(out, "{}", table(&columns, &rows))?;
         let (cases, agree, disagree) = (total.cases, total.agree, total.disagree());
-        writeln!(out, "\n{agree} of {cases} cases agree, {disagree} disagree")?;
+        let partial = if is_partial { "PARTIAL: interrupted; " } else { "" };
+        writeln!(out, "\n{partial}{agree} of {cases} cases agree, {disagree} disagree")?;
         Ok(())
     }
 }

@@ -6,9 +6,12 @@ use std::ops::Range;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::campaign::Interrupt;
 use crate::cli::Failure;
 use crate::oracles::recorded::csv::BYTE_ORDER_MARK;
 use crate::oracles::recorded::{Fields, Malformed, Mistake, Scanned};
+
+use super::awaited::Awaited;
 
 /// Bytes read ahead.
 const BUFFER_BYTES: usize = 1 << 20;
@@ -20,6 +23,7 @@ const RECORD_BYTES_MAX: usize = 1 << 16;
 pub(super) struct Input {
     name: String,
     source: Box<dyn Read>,
+    interrupt: Interrupt,
     bar: ProgressBar,
     buffer: Vec<u8>,
     /// What of the buffer is filled and not yet read.
@@ -34,11 +38,13 @@ pub(super) struct Input {
 }
 
 impl Input {
-    /// Opens a file, or standard input for nothing or `-`.
-    pub(super) fn open(name: Option<&str>) -> Result<Self, Failure> {
+    /// Opens a file, or standard input for nothing or `-`. The interrupt, once raised, is its end.
+    pub(super) fn open(name: Option<&str>, interrupt: Interrupt) -> Result<Self, Failure> {
         let mut bar = ProgressBar::hidden();
         let (name, source): (_, Box<dyn Read>) = match name {
-            None | Some("-") => ("standard input", Box::new(io::stdin().lock())),
+            None | Some("-") => {
+                ("standard input", Box::new(Awaited::new(io::stdin(), interrupt.clone())))
+            }
             Some(name) => {
                 let file = File::open(name).map_err(|error| unreadable(name, &error))?;
                 let length = file.metadata().map_or(0, |about| about.len());
@@ -49,6 +55,7 @@ impl Input {
         let mut input = Self {
             name: name.to_owned(),
             source,
+            interrupt,
             bar,
             buffer: vec![0; BUFFER_BYTES],
             unread: 0..0,
@@ -93,6 +100,9 @@ impl Input {
 
     /// Reads the next record. `false` when there is none.
     pub(super) fn advance(&mut self) -> Result<bool, Failure> {
+        if self.interrupt.is_raised() {
+            return Ok(false);
+        }
         loop {
             let unread = &self.buffer[self.unread.clone()];
             match self.fields.scan(unread, self.at_end) {

@@ -2,6 +2,7 @@
 
 mod answers;
 pub(super) mod arguments;
+mod awaited;
 mod comparison;
 mod disagreement;
 mod input;
@@ -9,12 +10,14 @@ pub(super) mod mistake;
 
 use std::io::Write;
 
+use crate::campaign::Interrupt;
 use crate::oracles::recorded::{Columns, RecordedMachine, Wanted};
 
 use self::answers::Answers;
 use self::arguments::TranslateArguments;
 use self::comparison::Comparison;
 use self::input::Input;
+use super::campaign::stopped_by_ctrl_c;
 use super::{Ended, Failure};
 
 /// Answers each case, or compares with what somebody saw.
@@ -23,11 +26,15 @@ pub(super) fn translate(
     out: &mut impl Write,
 ) -> Result<Ended, Failure> {
     let machine = arguments.machine();
-    let mut input = Input::open(arguments.file.as_deref())?;
+    let stop = stopped_by_ctrl_c()?;
+    let mut input = Input::open(arguments.file.as_deref(), stop.clone())?;
     let wanted = if arguments.expect { Wanted::Expectations } else { Wanted::Cases };
-    let columns = header(&mut input, wanted)?;
+    let columns = match header(&mut input, wanted) {
+        Err(_) if stop.is_raised() => return Ok(Ended::Interrupted),
+        columns => columns?,
+    };
     if arguments.expect {
-        return compared(&machine, &columns, &mut input, arguments.json, out);
+        return compared(&machine, &columns, &mut input, &stop, arguments.json, out);
     }
     let mut answers = Answers::new(arguments.json);
     let end = loop {
@@ -55,6 +62,16 @@ pub(super) fn translate(
     answers.flush(out)?;
     input.finish();
     match end {
+        Ok(()) if stop.is_raised() => {
+            out.flush()?;
+            let _ = writeln!(
+                std::io::stderr(),
+                "PARTIAL: interrupted, {} answered and none after {}",
+                cases(answers.count),
+                if answers.count == 1 { "it" } else { "them" }
+            );
+            Ok(Ended::Interrupted)
+        }
         Ok(()) => Ok(Ended::Held),
         Err(failure) => Err(incomplete(failure, "answered", answers.count)),
     }
@@ -64,6 +81,7 @@ fn compared(
     machine: &RecordedMachine,
     columns: &Columns,
     input: &mut Input,
+    stop: &Interrupt,
     json: bool,
     out: &mut impl Write,
 ) -> Result<Ended, Failure> {
@@ -82,12 +100,16 @@ fn compared(
     input.finish();
     let total = comparison.total();
     match end {
+        Ok(()) if stop.is_raised() => {
+            comparison.sum_up(input.name(), true, out)?;
+            Ok(Ended::Interrupted)
+        }
         Ok(()) if total.cases == 0 => Err(Failure::mistake(
             format!("{} has no case: nothing was compared", input.name()),
             "give a file with at least one row below the header line",
         )),
         Ok(()) => {
-            comparison.sum_up(input.name(), out)?;
+            comparison.sum_up(input.name(), false, out)?;
             Ok(if total.disagree() == 0 { Ended::Held } else { Ended::Violated })
         }
         Err(failure) => {
@@ -113,11 +135,15 @@ fn header(input: &mut Input, wanted: Wanted) -> Result<Columns, Failure> {
         .map_err(|mistake| input.told(&mistake))
 }
 
+fn cases(count: u64) -> String {
+    if count == 1 { "1 case".to_owned() } else { format!("{count} cases") }
+}
+
 /// What was done before a mistake is not the whole, and says so.
 fn incomplete(failure: Failure, done: &str, count: u64) -> Failure {
     match failure {
         Failure::Mistake(text) => {
-            let cases = if count == 1 { "1 case".to_owned() } else { format!("{count} cases") };
+            let cases = cases(count);
             Failure::Mistake(format!(
                 "{text}\n  = note: incomplete: {done} {cases} before it, none after it"
             ))
