@@ -9,8 +9,6 @@ mod page_table_generic;
 mod page_table_multiarch;
 mod page_walker;
 mod rsemu;
-#[cfg(feature = "unicorn")]
-mod unicorn;
 #[cfg(feature = "vmi")]
 mod vmi;
 mod x86_64;
@@ -28,7 +26,5 @@ pub(crate) fn all(tables: Tables) -> Vec<Box<dyn Subject>> {
     all.extend(vmi::all(tables));
     #[cfg(feature = "memflow")]
     all.extend(memflow::all(tables));
-    #[cfg(feature = "unicorn")]
-    all.push(unicorn::vmem_translate(tables));
     all
 }
