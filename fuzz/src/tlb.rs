@@ -247,6 +247,15 @@ fn digest(absorb: impl FnOnce(&mut TraceHash)) -> u128 {
     hash.digest().0
 }
 
+/// By whom and for what a held translation is asked.
+const ACCESSES: [(Access, Ring); 5] = [
+    (Access::Read, Ring::Kernel),
+    (Access::Write, Ring::Kernel),
+    (Access::Read, Ring::User),
+    (Access::Write, Ring::User),
+    (Access::Execute, Ring::User),
+];
+
 struct Processor {
     memory: Memory,
     controls: Controls,
@@ -351,7 +360,11 @@ impl Processor {
                     let marked = self.memory.entry(at) | bits;
                     self.store(at, marked);
                 }
+                let mut fetched = self.tlb;
                 self.tlb.fill(&self.controls, request, &walk);
+                // All is marked by now, so a walker gets as far.
+                let address = fetched.fetch(&walker, &self.memory, request.virt);
+                assert_eq!((address, fetched), (Some(walk.address), self.tlb), "{request:x?}");
                 self.cached.insert(seen.page, seen);
                 self.one_may_have_been_evicted(seen.page);
             }
@@ -420,6 +433,44 @@ impl Processor {
             assert_eq!(self.answer(seen), Some(seen.frame), "step {step}: {seen:x?}");
         }
         self.frames_are_told_apart(step);
+        self.members_can_be_held();
+    }
+
+    /// A cache that is made to hold a member answers what the member permits and nothing else.
+    fn members_can_be_held(&self) {
+        for member in self.may_hold.members() {
+            let WithdrawnKind::Leaf(size) = member.kind else { continue };
+            let controls = Controls { cr3: member.pcid, ..self.controls };
+            for virt in addresses().into_iter().filter(|virt| member.translates(virt.page())) {
+                let mut tlb = Tlb::default();
+                tlb.hold(&self.controls, member, virt.page());
+                let offset = virt.page().0 - member.first.0;
+                for (access, ring) in ACCESSES {
+                    let request = Request::new(virt, access, ring);
+                    let refused = refusal(&controls, &request, member.rights, member.key);
+                    // What was not writable was not dirty either.
+                    let is_clean = access == Access::Write && !member.rights.has(Rights::WRITABLE);
+                    let wanted =
+                        (refused.is_none() && !is_clean).then_some(member.frame.0 + offset);
+                    let found = tlb.lookup(&controls, &request).map(|at| at.frame().0);
+                    assert_eq!(found, wanted, "{member:x?} {request:x?}");
+                    let other = Controls { cr3: member.pcid ^ 1, ..self.controls };
+                    let is_shared = member.global || other.pcid() == member.pcid;
+                    let found = tlb.lookup(&other, &request).map(|at| at.frame().0);
+                    assert_eq!(found, wanted.filter(|_| is_shared), "{member:x?} {request:x?}");
+                }
+                // Any address on the page drops every piece of it.
+                let elsewhere = VirtAddr(virt.0 ^ (size.bytes() - 1) & !0xfff);
+                for (invalidation, covers) in [
+                    (Invalidation::Page { virt: elsewhere, pcid: member.pcid }, true),
+                    (Invalidation::AllExceptGlobal, !member.global),
+                ] {
+                    let mut tlb = tlb;
+                    tlb.invalidate(invalidation);
+                    assert_eq!(digest(|hash| tlb.absorb(hash)) == digest(|_| {}), covers);
+                }
+            }
+        }
     }
 
     fn frames_are_told_apart(&self, step: usize) {
