@@ -213,6 +213,10 @@ fn a_damaged_core_is_refused() {
     assert_eq!(refused(big_endian, asked(None)).offset, Some(5));
     let small = [&good[..4], &[1], &good[5..]].concat();
     assert!(refused(small, asked(None)).what.contains("64-bit"));
+    let program = [&good[..16], &[3], &good[17..]].concat();
+    assert!(refused(program, asked(Some(image.cr3))).what.contains("no core: ELF type 3"));
+    let other_machine = [&good[..18], &[183], &good[19..]].concat();
+    assert!(refused(other_machine, asked(None)).what.contains("another machine's: 183"));
     let mut overlapping = good.clone();
     let physical = 64 + 56 * 2 + 24;
     overlapping.copy_within(physical - 56..physical - 48, physical);

@@ -7,7 +7,7 @@
 use std::io::{Read, Seek};
 
 use object::Endianness;
-use object::elf::{FileHeader64, PT_LOAD, PT_NOTE};
+use object::elf::{EM_X86_64, ET_CORE, FileHeader64, PT_LOAD, PT_NOTE};
 use object::read::elf::{FileHeader as _, NoteIterator, ProgramHeader as _};
 use object::read::{ReadCache, ReadRef as _};
 
@@ -63,6 +63,19 @@ pub(super) fn segments<R: Read + Seek>(
             header.endian().map_err(|_| damaged(5, "its byte order is neither little nor big"))?;
         if endian != Endianness::Little {
             return Err(damaged(5, "its byte order is big"));
+        }
+        let (kind, machine) = (header.e_type(endian), header.e_machine(endian));
+        if kind != ET_CORE {
+            return Err(damaged(
+                16,
+                &format!("it is no core: ELF type {}, not {}", kind.0, ET_CORE.0),
+            ));
+        }
+        if machine != EM_X86_64 {
+            return Err(damaged(
+                18,
+                &format!("it is another machine's: {}, not {}", machine.0, EM_X86_64.0),
+            ));
         }
         let headers = header.program_headers(endian, file).map_err(|_| {
             damaged(header.e_phoff(endian), "the file ends within its program headers")
