@@ -28,7 +28,10 @@ fn flags(draw: &mut Stream) -> ControlFlags {
 }
 
 fn controls(draw: &mut Stream) -> Controls {
-    let keys = |draw: &mut Stream| if draw.below(2) == 0 { 0 } else { draw.word() as u32 };
+    let keys = |draw: &mut Stream| {
+        let bits = draw.below(2) * draw.below(1 << 32);
+        u32::try_from(bits).expect("32 bits")
+    };
     Controls {
         cr3: 0x1000 | draw.below(2) << 3,
         flags: flags(draw),
