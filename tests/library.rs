@@ -48,6 +48,7 @@ const INVERTED: Kind = Kind {
     build: |_, _| Ok(Box::new(Inverted)),
     draw: |_, _, _| Parameters::default(),
     every: |_, _| vec![Parameters::default()],
+    flips_target: false,
 };
 
 routine! {

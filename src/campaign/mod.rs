@@ -9,9 +9,11 @@
 //! | [`milestones`] | where did it stand, for a run that stands there again? |
 //! | [`experiment`] | what became of one plan? |
 //! | `availability` | what became of service? |
+//! | `forks` | how do many experiments share one golden run? |
 //! | [`interrupt`] | is it to end? |
 //! | [`trial`] | how is a stored scenario run? |
 //! | [`series`] | how are many plans run in one world? |
+//! | [`sweep`] | what does every single fault of one world come to? |
 //! | [`verdict`] | is that what was expected? |
 //! | [`tally`] | what do all outcomes come to? |
 //! | [`replay`] | which command runs one experiment again? |
@@ -23,6 +25,7 @@
 mod availability;
 pub mod difference;
 pub mod experiment;
+mod forks;
 pub mod golden;
 pub mod interrupt;
 pub mod judge;
@@ -32,6 +35,7 @@ pub mod replay;
 pub mod sentence;
 pub mod series;
 pub mod stored;
+pub mod sweep;
 pub mod tally;
 pub mod trial;
 mod under_way;
@@ -45,6 +49,7 @@ pub use interrupt::{Interrupt, Interrupted};
 pub use judge::Judge;
 pub use live_bytes::{Flips, LiveBytes, LiveBytesOptions, Share, Shares, live_bytes};
 pub use series::{Case, Series, SeriesError, SeriesOptions};
+pub use sweep::{Disagreement, OfKind, Sweep, SweepProgress, Swept};
 pub use tally::{Origin, Tally};
 pub use trial::{Registries, Trial, TrialError};
 pub use verdict::{Judged, missed};

@@ -2,14 +2,13 @@
 
 use core::ops::Range;
 
-use crate::base::{Principal, PrincipalKind, Seed};
-use crate::faults::{self, Family, PlannedFault, Reached, Wanted};
-use crate::injection::Trigger;
+use crate::base::{PrincipalKind, Seed};
+use crate::faults::{self, Family, PlannedFault, Wanted};
 use crate::outcome::{Class, Outcome};
 use crate::scenario::Scenario;
 
-use super::experiment::{AfterStop, Course, conclude};
-use super::interrupt::{GLANCE, Interrupt};
+use super::experiment::Course;
+use super::forks::Forks;
 use super::tally::Origin;
 use super::trial::{Registries, Trial, TrialError};
 
@@ -64,11 +63,8 @@ struct Drawn {
 
 /// All plans of one world.
 pub struct Series {
-    trial: Trial,
-    reached: Reached,
+    forks: Forks,
     drawn: Vec<Drawn>,
-    course: Course,
-    interrupt: Interrupt,
 }
 
 /// Kinds of principal a fault may start from, in the order they are drawn from.
@@ -93,20 +89,19 @@ impl Series {
         registries: &Registries,
     ) -> Result<Self, SeriesError> {
         let trial = Trial::new(scenario, registries)?;
-        let reached = Reached::new(&trial.golden.points);
-        let mut drawn = draw(&trial, &reached, options, registries);
+        let forks = Forks::new(trial, Course::UntilJoined);
+        let mut drawn = draw(&forks, options, registries);
         // In order of their strikes, so that the golden prefix is walked once for each round.
         let first = drawn.first().map_or(0, |drawn| drawn.number);
-        let round = round_of(trial.golden.clock);
+        let round = round_of(forks.trial().golden.clock);
         drawn.sort_by_key(|drawn| ((drawn.number - first) / round, drawn.turn, drawn.number));
-        let interrupt = registries.interrupt.clone();
-        Ok(Self { trial, reached, drawn, course: Course::UntilJoined, interrupt })
+        Ok(Self { forks, drawn })
     }
 
     /// The world and its golden run.
     #[must_use]
     pub fn trial(&self) -> &Trial {
-        &self.trial
+        self.forks.trial()
     }
 
     /// The numbers of its experiments, in order: those for which a fault was drawn.
@@ -120,7 +115,7 @@ impl Series {
     /// The same, with every run followed to its end although what follows is known.
     #[must_use]
     pub fn in_full(mut self) -> Self {
-        self.course = Course::Full;
+        self.forks.follow_to_the_end();
         self
     }
 
@@ -141,53 +136,14 @@ impl Series {
         begins: impl Fn(u32),
         mut each: impl FnMut(&Trial, Case),
     ) -> Result<(), SeriesError> {
-        let trial = &mut self.trial;
-        trial.rewind();
-        let mut turn = 0;
-        let mut fork = (trial.world.checkpoint(), trial.judge.checkpoint());
-        for drawn in self.drawn {
-            self.interrupt.check()?;
-            begins(drawn.number);
-            // Experiments of one turn share what they start from.
-            let mut moved = drawn.turn < turn;
-            if moved {
-                trial.rewind();
-                turn = 0;
-            }
-            while turn < drawn.turn {
-                trial.world.step(&mut trial.judge);
-                trial.watch.after_step(&trial.world, &mut trial.judge);
-                turn += 1;
-                moved = true;
-                if u64::from(turn) % GLANCE == 0 {
-                    self.interrupt.check()?;
-                }
-            }
-            // What the golden prefix violates is the world's own.
-            trial.watch.clear();
-            if moved {
-                fork = (trial.world.checkpoint(), trial.judge.checkpoint());
-            }
-            let mut armed = trial.arm(0, &drawn.plan)?;
-            armed.seen =
-                seen_before(&self.reached, &armed.trigger, trial.world.machine.points.reached);
-            let outcome = conclude(
-                &mut trial.world,
-                &mut trial.judge,
-                &mut trial.watch,
-                &trial.golden,
-                vec![armed],
-                AfterStop::BootWhenChanged,
-                self.course,
-                &self.interrupt,
-            )?;
-            let Drawn { number, plan, origin, .. } = drawn;
-            let below = trial.judge.was_poked_elsewhere();
-            let origin = if below { Origin::Hardware } else { Origin::of(origin) };
-            each(trial, Case { number, plan, origin, outcome });
-            trial.world.restore(&fork.0);
-            trial.judge.restore(&fork.1);
-            trial.watch.clear();
+        for Drawn { number, plan, origin, .. } in self.drawn {
+            begins(number);
+            let case = |trial: &Trial, outcome| {
+                let below = trial.judge.was_poked_elsewhere();
+                let origin = if below { Origin::Hardware } else { Origin::of(origin) };
+                each(trial, Case { number, plan: plan.clone(), origin, outcome });
+            };
+            self.forks.run(&plan, case)?;
         }
         Ok(())
     }
@@ -204,23 +160,8 @@ fn round_of(golden_clock: u64) -> u32 {
     u32::try_from(round).expect("it is small")
 }
 
-/// Matching points that the golden run reached before point number `number`.
-fn seen_before(reached: &Reached, trigger: &Trigger, number: u64) -> u64 {
-    let same = reached.of(trigger.principal, trigger.kind).iter();
-    same.take_while(|point| point.number < number)
-        .filter(|point| {
-            trigger.routine.is_none_or(|routine| routine == point.routine)
-                && trigger.caller.is_none_or(|caller| caller == point.caller)
-        })
-        .count() as u64
-}
-
-fn draw(
-    trial: &Trial,
-    reached: &Reached,
-    options: &SeriesOptions,
-    registries: &Registries,
-) -> Vec<Drawn> {
+fn draw(forks: &Forks, options: &SeriesOptions, registries: &Registries) -> Vec<Drawn> {
+    let (trial, reached) = (forks.trial(), forks.reached());
     let program = &trial.world.machine.program;
     let routine = |number: u16| {
         program.routines().get(usize::from(number)).map(|linked| linked.routine.name.to_owned())
@@ -238,26 +179,8 @@ fn draw(
         let planned =
             faults::plan_at(&mut stream, &kinds, &trial.directory, reached, &routine, wanted);
         let Some(plan) = planned else { continue };
-        let Some(principal) = trial.roster().named(&plan.who) else { continue };
-        let turn = turn_of(trial, reached, &plan, principal);
+        let turn = forks.turn_of(&plan);
         drawn.push(Drawn { number, plan, origin, turn });
     }
     drawn
-}
-
-/// The turn of the golden run during which the plan's point is reached.
-fn turn_of(trial: &Trial, reached: &Reached, plan: &PlannedFault, principal: Principal) -> u32 {
-    let program = &trial.world.machine.program;
-    let number = |name: &Option<String>| name.as_ref().and_then(|name| program.routine_named(name));
-    let (routine, caller) = (number(&plan.at.routine), number(&plan.at.caller));
-    reached
-        .of(principal, plan.at.point)
-        .iter()
-        .filter(|point| {
-            routine.is_none_or(|routine| routine == point.routine)
-                && caller.is_none_or(|caller| caller == point.caller)
-        })
-        .nth(usize::try_from(plan.at.nth.saturating_sub(1)).unwrap_or(usize::MAX))
-        .and_then(|point| trial.golden.turns.get(usize::try_from(point.number).ok()?))
-        .map_or(0, |&turn| turn)
 }

@@ -3,6 +3,7 @@
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::campaign::replay::EXPERIMENTS;
+use crate::campaign::sweep::CHECK_ONE_IN;
 
 use super::audit::AuditArguments;
 use super::check::arguments::CheckArguments;
@@ -36,6 +37,9 @@ pub(crate) enum Command {
     /// Injects many faults and prints what they reach.
     #[command(after_help = examples::CAMPAIGN)]
     Campaign(CampaignArguments),
+    /// Tries every single fault of one scenario and counts what they come to, exactly.
+    #[command(after_help = examples::SWEEP)]
+    Sweep(SweepArguments),
     /// Runs one scenario and tells its story.
     #[command(after_help = examples::RUN)]
     Run(RunArguments),
@@ -85,6 +89,31 @@ pub(crate) struct CampaignArguments {
     #[arg(long, value_name = "N", value_parser = only)]
     pub(crate) only: Option<Only>,
     /// One JSON object a line instead of a table.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Writes violations as scenario files into this folder.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) save: Option<std::path::PathBuf>,
+}
+
+/// Options of `sweep`.
+#[derive(Args, Debug)]
+pub(crate) struct SweepArguments {
+    /// A built-in scenario's name or a TOML file; its own faults are left out.
+    pub(crate) scenario: String,
+    /// Only these kinds of fault (repeat, or separate with commas); all defects when left out.
+    #[arg(long, value_name = "KIND", value_delimiter = ',')]
+    pub(crate) fault: Vec<String>,
+    /// One in so many of the flips for which another one stands is run after all; 0: none of them.
+    #[arg(long, value_name = "N", default_value_t = CHECK_ONE_IN)]
+    pub(crate) check_one_in: u64,
+    /// Only the fault with this number, told as a story.
+    #[arg(long, value_name = "N")]
+    pub(crate) only: Option<u64>,
+    /// Worker threads; as many as there are processors when left out. The result is the same.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(crate) jobs: Option<u16>,
+    /// One JSON object a line instead of tables.
     #[arg(long)]
     pub(crate) json: bool,
     /// Writes violations as scenario files into this folder.

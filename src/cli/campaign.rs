@@ -71,16 +71,7 @@ pub(super) fn campaign(
 /// What the arguments ask for.
 fn planned(arguments: &CampaignArguments) -> Result<Campaign, Failure> {
     let registries = Registries::default();
-    for kind in &arguments.fault {
-        if registries.faults.get(kind).is_none() {
-            let known = registries.faults.kinds().iter().map(|kind| kind.name);
-            let remedy = nearest(kind, known)
-                .map_or("`ringfence list faults` names all of them".to_owned(), |near| {
-                    format!("did you mean `{near}`?")
-                });
-            return Err(Failure::mistake(format!("there is no kind of fault `{kind}`"), remedy));
-        }
-    }
+    check_kinds(&arguments.fault, &registries)?;
     let scenario = arguments.scenario.as_deref().map(load::scenario).transpose()?;
     if let Some(only) = arguments.only {
         check_only(arguments, only)?;
@@ -97,6 +88,21 @@ fn planned(arguments: &CampaignArguments) -> Result<Campaign, Failure> {
         registries,
         ..Campaign::default()
     })
+}
+
+/// Whether all of these are kinds of fault.
+pub(super) fn check_kinds(kinds: &[String], registries: &Registries) -> Result<(), Failure> {
+    for kind in kinds {
+        if registries.faults.get(kind).is_none() {
+            let known = registries.faults.kinds().iter().map(|kind| kind.name);
+            let remedy = nearest(kind, known)
+                .map_or("`ringfence list faults` names all of them".to_owned(), |near| {
+                    format!("did you mean `{near}`?")
+                });
+            return Err(Failure::mistake(format!("there is no kind of fault `{kind}`"), remedy));
+        }
+    }
+    Ok(())
 }
 
 /// `--only` is of one world: with more of them, or with none named, what is meant is not clear.
@@ -168,7 +174,7 @@ fn one(
 }
 
 /// A world without a fault, under another name.
-fn by_itself(world: &Scenario, name: String) -> Scenario {
+pub(super) fn by_itself(world: &Scenario, name: String) -> Scenario {
     Scenario {
         name,
         plan: Vec::new(),

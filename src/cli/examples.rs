@@ -5,6 +5,7 @@ pub(super) const ALL: &str = "\
 Examples:
   ringfence                                      a campaign over generated worlds, as a table
   ringfence campaign standard --jobs 2 --json    the built-in world, one JSON object a line
+  ringfence sweep incidents/I01                  every single fault of one world, counted exactly
   ringfence run incidents/I01                    an incident, told as a story
   ringfence replay case.toml                     a stored case: does it still show what it shows?
   ringfence explain crash-5f3a                   a fuzz artefact as a readable case
@@ -33,6 +34,20 @@ Examples:
 Exit codes:
   0    every guarantee held
   1    a guarantee was violated; a replay line names the experiment
+  2    a mistake in the arguments or a file, or no room for the output
+  130  Ctrl-C: what was found up to there is printed and marked partial; a second one ends at once";
+
+/// Of `sweep`.
+pub(super) const SWEEP: &str = "\
+Examples:
+  ringfence sweep incidents/I01                             all defects, at every injection point
+  ringfence sweep standard --fault lost-store,skipped-probe two kinds of fault
+  ringfence sweep standard --fault bit-flip --check-one-in 1000
+  ringfence sweep incidents/I01 --only 4711                 one of its faults, as a story
+
+Exit codes:
+  0    every guarantee held
+  1    a guarantee was violated, or a fault came to something else than the one that stood for it
   2    a mistake in the arguments or a file, or no room for the output
   130  Ctrl-C: what was found up to there is printed and marked partial; a second one ends at once";
 

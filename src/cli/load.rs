@@ -16,8 +16,8 @@ use super::Failure;
 const BYTES_MAX: u64 = 16 << 20;
 
 /// Words that may have been meant where a scenario's name stands.
-const COMMANDS: [&str; 8] =
-    ["campaign", "run", "replay", "explain", "list", "live-bytes", "translate", "audit"];
+const COMMANDS: [&str; 9] =
+    ["campaign", "sweep", "run", "replay", "explain", "list", "live-bytes", "translate", "audit"];
 
 /// The scenario built in under this name, or in this file.
 pub(super) fn scenario(name: &str) -> Result<Scenario, Failure> {

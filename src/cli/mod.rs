@@ -18,6 +18,7 @@ mod progress;
 mod replay;
 mod run;
 mod save;
+mod sweep;
 mod table;
 mod translate;
 
@@ -101,6 +102,7 @@ fn carry_out(arguments: Arguments, out: &mut impl Write) -> Result<Ended, Failur
         None => campaign::campaign(&arguments.campaign, out),
         Some(Command::Campaign(arguments)) => campaign::campaign(&arguments, out),
         Some(Command::Run(arguments)) => run::run(&arguments, out),
+        Some(Command::Sweep(arguments)) => sweep::sweep(&arguments, out),
         Some(Command::Replay(arguments)) => replay::replay(&arguments, out),
         Some(Command::Explain(arguments)) => explain::explain(&arguments, out),
         Some(Command::List(arguments)) => list::list(&arguments, out),

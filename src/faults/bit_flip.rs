@@ -37,6 +37,7 @@ pub(super) const KIND: Kind = Kind {
         ..Parameters::default()
     },
     every: |_, directory| each_bit_of(directory.targets()),
+    flips_target: true,
 };
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use core::ops::RangeInclusive;
 
 use super::{Kind, Parameters};
 use crate::base::{Stream, VirtAddr};
-use crate::injection::{Fault, Operation, PointRecord, Scene, Verdict};
+use crate::injection::{Fault, Operation, PointKind, PointRecord, Scene, Verdict};
 use crate::world::directory::{Directory, Place, Target};
 
 struct Struck<F> {
@@ -47,7 +47,7 @@ pub(super) fn any_bit(stream: &mut Stream, _: &PointRecord, _: &Directory) -> Pa
 }
 
 /// No parameter: there is one way only.
-pub(super) fn once(_: &PointRecord, _: &Directory) -> Vec<Parameters> {
+pub(super) fn once(_: PointKind, _: &Directory) -> Vec<Parameters> {
     vec![Parameters::default()]
 }
 

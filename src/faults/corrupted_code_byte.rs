@@ -35,6 +35,7 @@ pub(super) const KIND: Kind = Kind {
         Parameters { bit: Some(bit), ..Parameters::default() }
     },
     every: |_, _| every_bit(),
+    flips_target: false,
 };
 
 #[cfg(test)]

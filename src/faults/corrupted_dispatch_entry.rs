@@ -45,6 +45,7 @@ pub(super) const KIND: Kind = Kind {
         Parameters { target, bit: Some(bit(stream)), ..Parameters::default() }
     },
     every: |_, directory| each_bit_of(entries(directory)),
+    flips_target: true,
 };
 
 /// Whether what is there leads to code.

@@ -45,6 +45,7 @@ pub(super) const KIND: Kind = Kind {
             })
             .collect()
     },
+    flips_target: false,
 };
 
 #[cfg(test)]

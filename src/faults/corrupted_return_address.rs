@@ -44,6 +44,7 @@ pub(super) const KIND: Kind = Kind {
         let filler = Parameters { value: Some(FILLER), ..Parameters::default() };
         every_bit().into_iter().chain([filler]).collect()
     },
+    flips_target: false,
 };
 
 #[cfg(test)]

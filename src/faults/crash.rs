@@ -11,7 +11,7 @@
 
 use super::common::fault;
 use super::{Crash, Family, Kind, Parameters};
-use crate::injection::{PointKind, PointKinds, PointRecord, Recurrence, Verdict};
+use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 use crate::machine::{Reg, Trap};
 
 /// The address of a field of a structure at null.
@@ -51,15 +51,16 @@ pub(super) const KIND: Kind = Kind {
         })
     },
     draw: |stream, at, _| {
-        Parameters { how: stream.pick(ways(at)).copied(), ..Parameters::default() }
+        Parameters { how: stream.pick(ways(at.kind)).copied(), ..Parameters::default() }
     },
-    every: |at, _| {
-        ways(at).iter().map(|&how| Parameters { how: Some(how), ..Parameters::default() }).collect()
+    every: |point, _| {
+        ways(point).iter().map(|&how| Parameters { how: Some(how), ..Parameters::default() }).collect()
     },
+    flips_target: false,
 };
 
 /// The ways to crash there: a stack is used up by a step only.
-const fn ways(at: &PointRecord) -> &'static [Crash] {
+const fn ways(point: PointKind) -> &'static [Crash] {
     const WAYS: &[Crash] = &[
         Crash::NullDereference,
         Crash::IllegalInstruction,
@@ -67,7 +68,7 @@ const fn ways(at: &PointRecord) -> &'static [Crash] {
         Crash::Abort,
         Crash::StackOverflow,
     ];
-    match at.kind {
+    match point {
         PointKind::Step => WAYS,
         _ => WAYS.split_at(4).0,
     }

@@ -34,6 +34,7 @@ pub(super) const KIND: Kind = Kind {
     },
     draw: |stream, _, _| Parameters { index: Some(1 + index(stream, 40)), ..Parameters::default() },
     every: |_, _| indices(1..=40),
+    flips_target: false,
 };
 
 #[cfg(test)]

@@ -31,6 +31,7 @@ pub(super) const KIND: Kind = Kind {
     },
     draw: |stream, _, _| Parameters { index: Some(1 + index(stream, 6)), ..Parameters::default() },
     every: |_, _| indices(1..=6),
+    flips_target: false,
 };
 
 #[cfg(test)]

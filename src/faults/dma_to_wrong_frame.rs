@@ -60,6 +60,7 @@ pub(super) const KIND: Kind = Kind {
             frames.map(|bytes| Parameters { offset: Some(bytes), ..Parameters::default() });
         places.chain(frames).collect()
     },
+    flips_target: false,
 };
 
 #[cfg(test)]

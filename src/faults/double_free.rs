@@ -35,6 +35,7 @@ pub(super) const KIND: Kind = Kind {
     },
     draw: |stream, _, _| Parameters { index: Some(index(stream, 4)), ..Parameters::default() },
     every: |_, _| indices(0..=3),
+    flips_target: false,
 };
 
 #[cfg(test)]

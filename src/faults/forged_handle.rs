@@ -52,6 +52,7 @@ pub(super) const KIND: Kind = Kind {
         let values = small.chain(pseudo).chain(pointers);
         values.map(|value| Parameters { value: Some(value), ..Parameters::default() }).collect()
     },
+    flips_target: false,
 };
 
 #[cfg(test)]

@@ -49,6 +49,7 @@ pub(super) const KIND: Kind = Kind {
     },
     draw: |stream, _, _| Parameters { index: Some(index(stream, ORDERS)), ..Parameters::default() },
     every: |_, _| indices(0..=ORDERS - 1),
+    flips_target: false,
 };
 
 #[cfg(test)]

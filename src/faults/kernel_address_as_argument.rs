@@ -58,6 +58,7 @@ pub(super) const KIND: Kind = Kind {
             .map(|target| Parameters { target: Some(target), ..Parameters::default() })
             .collect()
     },
+    flips_target: false,
 };
 
 /// Places of kernel mode.

@@ -23,6 +23,7 @@ pub(super) const KIND: Kind = Kind {
     build: |_, _| fault(&KIND, |_, _| Some(Verdict::Skip)),
     draw: nothing,
     every: once,
+    flips_target: false,
 };
 
 #[cfg(test)]

@@ -11,13 +11,14 @@ mod plan;
 mod wild;
 
 use crate::base::{Stream, nearest};
-use crate::injection::{Fault, PointKinds, PointRecord, Recurrence};
+use crate::injection::{Fault, PointKind, PointKinds, PointRecord, Recurrence};
 use crate::world::directory::{Directory, Part, Target};
 
 pub use heavy_tail::HeavyTail;
 pub use parameters::{Crash, Operator, Parameters};
 pub use plan::{
-    At, PlannedFault, Reached, Wanted, blind, is_point, plan_at, planned_at, point_names,
+    At, PlannedFault, Reached, Wanted, at_of, blind, is_point, is_worth_it, plan_at, planned_at,
+    point_names,
 };
 
 /// Whether a fault is legal disorder or a defect.
@@ -45,9 +46,9 @@ pub type Build = fn(&Parameters, &Directory) -> Result<Box<dyn Fault>, String>;
 /// Draws parameters for a strike at a point that a run reached.
 pub type Draw = fn(&mut Stream, &PointRecord, &Directory) -> Parameters;
 
-/// All parameters for strikes at such a point, in a fixed order and each once: every one where there are
+/// All parameters for strikes at a point of this kind, in a fixed order and each once: every one where there are
 /// finitely many, the bounds and what lies beside them where there are not.
-pub type Every = fn(&PointRecord, &Directory) -> Vec<Parameters>;
+pub type Every = fn(PointKind, &Directory) -> Vec<Parameters>;
 
 /// A kind of fault. Make one for a fault of your own and [add](Registry::add) it.
 #[derive(Clone, Copy, Debug)]
@@ -72,6 +73,9 @@ pub struct Kind {
     pub draw: Draw,
     /// All parameters that make a difference, where a sweep tries every one.
     pub every: Every,
+    /// Whether all that one of [`every`](Self::every) does at a step is to flip the bit `bit` of the
+    /// word at `target`. Then strikes between which nobody uses that word are one and the same.
+    pub flips_target: bool,
 }
 
 /// The kinds of fault that plans can name. Passed by value: add your own.

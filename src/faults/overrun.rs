@@ -53,6 +53,7 @@ pub(super) const KIND: Kind = Kind {
         let blocks = (4..=12).map(|doublings| 1 << doublings);
         few.chain(blocks).map(|bytes| Parameters { bytes: Some(bytes), ..Parameters::default() }).collect()
     },
+    flips_target: false,
 };
 
 #[cfg(test)]

@@ -109,7 +109,8 @@ const fn reaches(kind: PrincipalKind, point: PointKind) -> bool {
 }
 
 /// Whether a fault can do something here: of mode switches, those into the kernel carry arguments.
-fn is_worth_it(record: &PointRecord) -> bool {
+#[must_use]
+pub fn is_worth_it(record: &PointRecord) -> bool {
     record.kind != PointKind::ModeSwitch || record.argument >> 63 == 1
 }
 
@@ -244,6 +245,23 @@ pub fn planned_at(
     directory: &Directory,
     routine: &dyn Fn(u16) -> Option<String>,
 ) -> PlannedFault {
+    PlannedFault {
+        kind: kind.name.to_owned(),
+        who: directory.roster().name(at.principal).to_owned(),
+        at: at_of(at, records, routine),
+        recurrence: kind.recurrence,
+        parameters: (kind.draw)(stream, at, directory),
+    }
+}
+
+/// The name of a point that a run reached: by what, where and the how-manieth there it is. `records` are
+/// the points reached, or those of the same principal and kind.
+#[must_use]
+pub fn at_of(
+    at: &PointRecord,
+    records: &[PointRecord],
+    routine: &dyn Fn(u16) -> Option<String>,
+) -> At {
     let (named, caller) = (routine(at.routine), routine(at.caller));
     let same = |record: &&PointRecord| {
         record.kind == at.kind
@@ -254,11 +272,5 @@ pub fn planned_at(
     let nth = records.iter().filter(same).take_while(|record| record.number < at.number).count()
         as u64
         + 1;
-    PlannedFault {
-        kind: kind.name.to_owned(),
-        who: directory.roster().name(at.principal).to_owned(),
-        at: At { point: at.kind, routine: named, caller, nth },
-        recurrence: kind.recurrence,
-        parameters: (kind.draw)(stream, at, directory),
-    }
+    At { point: at.kind, routine: named, caller, nth }
 }

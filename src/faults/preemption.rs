@@ -28,6 +28,7 @@ pub(super) const KIND: Kind = Kind {
     },
     draw: nothing,
     every: once,
+    flips_target: false,
 };
 
 #[cfg(test)]

@@ -41,6 +41,7 @@ pub(super) const KIND: Kind = Kind {
     },
     draw: |stream, _, _| Parameters { index: Some(index(stream, 64)), ..Parameters::default() },
     every: |_, _| indices(0..=63),
+    flips_target: false,
 };
 
 #[cfg(test)]

@@ -44,6 +44,7 @@ pub(super) const KIND: Kind = Kind {
         let steps = (1..=6).flat_map(|steps| [steps, -steps]);
         steps.map(|steps| Parameters { offset: Some(steps), ..Parameters::default() }).collect()
     },
+    flips_target: false,
 };
 
 #[cfg(test)]

@@ -56,6 +56,7 @@ pub(super) const KIND: Kind = Kind {
         let with = |distance| Parameters { offset: Some(distance), ..Parameters::default() };
         distances.map(with).to_vec()
     },
+    flips_target: false,
 };
 
 #[cfg(test)]

@@ -83,17 +83,7 @@ fn every_fault_of_a_sweep_is_another_one_and_can_be_made() {
     let registry = Registry::default();
     for kind in registry.kinds() {
         for point in kind.points.iter() {
-            let at = PointRecord {
-                kind: point,
-                principal: Principal::KERNEL,
-                routine: 0,
-                caller: 0,
-                number: 0,
-                clock: 0,
-                argument: 0x1000,
-            };
-
-            let all = (kind.every)(&at, &directory);
+            let all = (kind.every)(point, &directory);
 
             let texts = all.iter().map(|one| toml::to_string(one).expect("plain data"));
             let unlike: std::collections::BTreeSet<String> = texts.collect();
@@ -125,7 +115,7 @@ fn what_is_drawn_from_a_small_range_is_among_what_a_sweep_tries() {
                 clock: 0,
                 argument: 0x1000,
             };
-            let all = (kind.every)(&at, &directory);
+            let all = (kind.every)(point, &directory);
             for _ in 0..200 {
                 let drawn = (kind.draw)(&mut stream, &at, &directory);
                 assert!(all.contains(&drawn), "{}: {drawn:?}", kind.name);

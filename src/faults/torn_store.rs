@@ -39,6 +39,7 @@ pub(super) const KIND: Kind = Kind {
     every: |_, _| {
         (1..=7).map(|bytes| Parameters { bytes: Some(bytes), ..Parameters::default() }).collect()
     },
+    flips_target: false,
 };
 
 #[cfg(test)]

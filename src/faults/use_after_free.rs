@@ -46,6 +46,7 @@ pub(super) const KIND: Kind = Kind {
         };
         places.map(with).collect()
     },
+    flips_target: false,
 };
 
 #[cfg(test)]

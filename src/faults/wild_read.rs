@@ -49,6 +49,7 @@ pub(super) const KIND: Kind = Kind {
         let all = wild::every(directory).into_iter();
         all.filter(|one| one.operator != Some(Operator::Context)).collect()
     },
+    flips_target: false,
 };
 
 #[cfg(test)]

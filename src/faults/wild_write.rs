@@ -44,6 +44,7 @@ pub(super) const KIND: Kind = Kind {
     },
     draw: wild::draw,
     every: |_, directory| wild::every(directory),
+    flips_target: false,
 };
 
 #[cfg(test)]

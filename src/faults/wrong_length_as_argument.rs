@@ -49,6 +49,7 @@ pub(super) const KIND: Kind = Kind {
         let with = |length| Parameters { value: Some(length), ..Parameters::default() };
         LENGTHS.map(with).to_vec()
     },
+    flips_target: false,
 };
 
 #[cfg(test)]

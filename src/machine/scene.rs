@@ -17,13 +17,13 @@ struct Stage<'m> {
     principal: Principal,
     /// Whether it is a device's point: then the processor is any.
     is_device: bool,
-    /// Whether memory or a register was changed.
+    /// Whether a register was changed: what the step does is then no longer its own doing. Memory that
+    /// was changed is told by itself, and whoever reads it reads what is corrupt.
     changed: bool,
 }
 
 impl Stage<'_> {
     fn write(&mut self, processor: u8, virt: u64, phys: u64, value: u64) {
-        self.changed = true;
         let at = PhysAddr::truncated(phys & !7);
         let old = self.machine.write_physical(at, value);
         let differing = old ^ value;

@@ -1,0 +1,301 @@
+//! `ringfence sweep`: every single fault of one scenario, counted exactly.
+
+use std::io::Write;
+
+use serde_json::{Value, json};
+
+use crate::campaign::replay::quoted;
+use crate::campaign::{Origin, Registries, Sweep, Swept, Tally, TrialError};
+use crate::counterexample::case::TRIALS_MAX;
+use crate::counterexample::{minimised, test_text};
+use crate::outcome::Class;
+use crate::report::table::{Column, table};
+use crate::scenario::Scenario;
+
+use super::arguments::SweepArguments;
+use super::campaign::{by_itself, check_kinds, stopped_by_ctrl_c};
+use super::save::Folder;
+use super::{Ended, Failure, load, progress, run};
+
+/// Tries every fault of a scenario and prints what they come to.
+pub(super) fn sweep(arguments: &SweepArguments, out: &mut impl Write) -> Result<Ended, Failure> {
+    let registries = Registries { interrupt: stopped_by_ctrl_c()?, ..Registries::default() };
+    check_kinds(&arguments.fault, &registries)?;
+    let scenario = load::scenario(&arguments.scenario)?;
+    let folder = arguments.save.as_deref().map(Folder::prepare).transpose()?;
+    let sweep = Sweep {
+        scenario,
+        kinds: arguments.fault.clone(),
+        workers: load::workers(arguments.jobs),
+        check_one_in: arguments.check_one_in,
+        registries,
+    };
+    if let Some(number) = arguments.only {
+        return one(&sweep, number, arguments, out);
+    }
+    let bar = progress::bar();
+    let swept = sweep.run(|progress| {
+        bar.set_length(progress.faults_total);
+        bar.set_message(format!("{} run, {} violations", progress.run, progress.violations));
+        bar.set_position(progress.faults);
+    });
+    bar.finish_and_clear();
+    let swept = match swept {
+        Err(TrialError::Interrupted) => {
+            return run::interrupted(&sweep.scenario.name, arguments.json, out);
+        }
+        swept => swept.map_err(|error| run::unresolved(&sweep.scenario, &error))?,
+    };
+    let told = Told { arguments, sweep: &sweep, swept: &swept };
+    if arguments.json {
+        for line in told.json() {
+            writeln!(out, "{line}")?;
+        }
+    } else {
+        told.text(out)?;
+    }
+    out.flush()?;
+    if let Some(folder) = &folder {
+        save(&sweep, &swept, folder)?;
+    }
+    Ok(if swept.is_partial {
+        Ended::Interrupted
+    } else if swept.total.violations > 0
+        || swept.disagreements_total > 0
+        || !swept.golden.is_empty()
+    {
+        Ended::Violated
+    } else {
+        Ended::Held
+    })
+}
+
+/// One fault of a sweep, told as a story.
+fn one(
+    sweep: &Sweep,
+    number: u64,
+    arguments: &SweepArguments,
+    out: &mut impl Write,
+) -> Result<Ended, Failure> {
+    let wrong = |error| run::unresolved(&sweep.scenario, &error);
+    let Some(plan) = sweep.fault(number).map_err(wrong)? else {
+        let total = sweep.faults().map_err(wrong)?;
+        return Err(Failure::mistake(
+            format!("there is no fault {number}: this sweep has {total}"),
+            format!("give --only a number below {total}"),
+        ));
+    };
+    let name = format!("{} (fault {number})", sweep.scenario.name);
+    let scenario = Scenario { plan: vec![plan], ..by_itself(&sweep.scenario, name) };
+    run::told(&scenario, &sweep.registries, arguments.json, out)
+}
+
+/// Writes each violation, minimised, as a scenario file, with the line that replays it.
+fn save(sweep: &Sweep, swept: &Swept, folder: &Folder) -> Result<(), Failure> {
+    for (number, case) in &swept.violations {
+        let name = format!("violation-{number}");
+        let scenario =
+            Scenario { plan: vec![case.plan.clone()], ..by_itself(&sweep.scenario, name) };
+        let least = minimised(&scenario, &sweep.registries, TRIALS_MAX);
+        let least = least.map_or(scenario, |found| found.scenario);
+        let place = folder.write(&format!("{}.toml", least.name), &least.to_toml())?;
+        let line = test_text::replay_line(&place.display().to_string());
+        let _ = writeln!(std::io::stderr(), "saved: {line}");
+    }
+    Ok(())
+}
+
+/// Outcomes as the table of kinds shows them: what came of it for whom.
+const COLUMNS: [(&str, &[Class]); 5] = [
+    (
+        "machine stops",
+        &[Class::GuaranteeViolated, Class::BootLoop, Class::Reset, Class::BugCheck, Class::Hang],
+    ),
+    (
+        "reaches others",
+        &[Class::Durable, Class::Deviated, Class::Disclosed, Class::Consumed, Class::Dormant],
+    ),
+    (
+        "lost in the open",
+        &[Class::DeviceDisabled, Class::HostLost, Class::ProcessLost, Class::RequestFailed],
+    ),
+    ("stays at home", &[Class::ProcessHung, Class::OwnDamage]),
+    ("nothing", &[Class::Overwritten, Class::NoEffect]),
+];
+
+struct Told<'a> {
+    arguments: &'a SweepArguments,
+    sweep: &'a Sweep,
+    swept: &'a Swept,
+}
+
+impl Told<'_> {
+    /// The command that tells the story of one fault.
+    fn line(&self, number: u64) -> String {
+        let SweepArguments { scenario, fault, .. } = self.arguments;
+        let kinds = match &**fault {
+            [] => String::new(),
+            kinds => format!(" --fault {}", kinds.join(",")),
+        };
+        format!("ringfence sweep {}{kinds} --only {number}", quoted(scenario))
+    }
+
+    fn text(&self, out: &mut impl Write) -> Result<(), Failure> {
+        let Swept { points, faults, run, alike, nowhere, is_partial, reached, .. } = self.swept;
+        let partial = if *is_partial { "  PARTIAL: interrupted" } else { "" };
+        writeln!(out, "Every single fault of {}{partial}", self.sweep.scenario.name)?;
+        writeln!(
+            out,
+            "{faults} faults at {points} injection points: {run} run, {alike} alike with one of \
+             them,\n{nowhere} whose place is nowhere at that moment"
+        )?;
+        if *is_partial {
+            writeln!(out, "of the first {reached} faults and those for which they stand")?;
+        }
+        for found in &self.swept.golden {
+            writeln!(out, "the golden run itself violates {}: {}", found.invariant, found.detail)?;
+        }
+        writeln!(out, "\n{}", self.kinds())?;
+        self.cells(out)?;
+        self.ends(out)
+    }
+
+    fn kinds(&self) -> String {
+        let mut columns =
+            vec![Column::text("fault"), Column::number("faults"), Column::number("run")];
+        columns.push(Column::number("struck"));
+        columns.extend(COLUMNS.iter().map(|(title, _)| Column::number(*title)));
+        let count = |tally: &Tally, classes: &[Class]| -> u64 {
+            let of = |(&(_, class), &count): (&(Origin, Class), &u64)| {
+                if classes.contains(&class) { count } else { 0 }
+            };
+            tally.cells.iter().map(of).sum()
+        };
+        let row = |name: &str, run: u64, tally: &Tally| {
+            let counts = [tally.experiments, run, tally.activated];
+            let counts = counts.into_iter().chain(COLUMNS.iter().map(|(_, of)| count(tally, of)));
+            core::iter::once(name.to_owned())
+                .chain(counts.map(|count| count.to_string()))
+                .collect::<Vec<String>>()
+        };
+        let seen = self.swept.kinds.iter().filter(|of| of.tally.experiments > 0);
+        let mut rows: Vec<_> = seen.map(|of| row(of.name, of.run, &of.tally)).collect();
+        rows.push(row("all", self.swept.run, &self.swept.total));
+        table(&columns, &rows)
+    }
+
+    fn cells(&self, out: &mut impl Write) -> Result<(), Failure> {
+        for origin in Origin::ALL {
+            let of = |class: Class| {
+                let count = self.swept.total.cells.get(&(origin, class)).copied().unwrap_or(0);
+                (class, count)
+            };
+            let cells = Class::ALL.iter().map(|class| of(*class)).filter(|(_, count)| *count > 0);
+            let cells: Vec<(Class, u64)> = cells.collect();
+            let total: u64 = cells.iter().map(|(_, count)| count).sum();
+            if total == 0 {
+                continue;
+            }
+            writeln!(out, "{} · {total} faults", origin.name())?;
+            for (class, count) in cells {
+                let line = self.swept.examples.get(&(origin, class)).map(|n| self.line(*n));
+                let line = format!("  {class:<18} {count:>10}  {}", line.unwrap_or_default());
+                writeln!(out, "{}", line.trim_end())?;
+            }
+            writeln!(out)?;
+        }
+        Ok(())
+    }
+
+    fn ends(&self, out: &mut impl Write) -> Result<(), Failure> {
+        let swept = self.swept;
+        writeln!(out, "Counted exactly on this world: there is no interval.")?;
+        if swept.alike > 0 {
+            writeln!(
+                out,
+                "Flips of a bit between two uses of its word are one fault: the first is run and \
+                 counted as\nmany. {} of the others were run after all: {} came to something else.",
+                swept.checked, swept.disagreements_total
+            )?;
+        }
+        for one in &swept.disagreements {
+            writeln!(
+                out,
+                "  fault {} is {} where fault {}, which stood for it, is {}\n    {}\n    {}",
+                one.number,
+                one.found,
+                one.stands,
+                one.expected,
+                self.line(one.number),
+                self.line(one.stands)
+            )?;
+        }
+        if swept.disagreements_total > 0 {
+            writeln!(out, "This is a bug in ringfence: please report it with these lines.")?;
+        }
+        if !swept.violations.is_empty() {
+            writeln!(out, "\nGuarantees violated:")?;
+        }
+        for (number, case) in &swept.violations {
+            let (kind, who) = (&case.plan.kind, &case.plan.who);
+            writeln!(out, "  {} by {kind} in {who}", case.outcome.guarantees.join(", "))?;
+            writeln!(out, "    {}", self.line(*number))?;
+        }
+        writeln!(out, "\nguarantees violated  {:>12}", swept.total.violations)?;
+        let partial = if swept.is_partial { "  PARTIAL: interrupted" } else { "" };
+        writeln!(out, "digest               {}{partial}", swept.digest)?;
+        Ok(())
+    }
+
+    /// One object a cell of kind, origin and class, then one a violation and one a disagreement, then
+    /// the summary.
+    fn json(&self) -> Vec<Value> {
+        let swept = self.swept;
+        let mut lines = Vec::new();
+        for of in &swept.kinds {
+            for (&(origin, class), &count) in &of.tally.cells {
+                lines.push(json!({
+                    "kind": of.name,
+                    "origin": origin.name(),
+                    "class": class.name(),
+                    "count": count,
+                }));
+            }
+        }
+        for (number, case) in &swept.violations {
+            lines.push(json!({
+                "violation": case.outcome.guarantees,
+                "number": number,
+                "kind": case.plan.kind,
+                "who": case.plan.who,
+                "replay": self.line(*number),
+            }));
+        }
+        for one in &swept.disagreements {
+            lines.push(json!({
+                "disagreement": one.number,
+                "stands": one.stands,
+                "found": one.found.name(),
+                "expected": one.expected.name(),
+                "replay": self.line(one.number),
+            }));
+        }
+        lines.push(json!({ "summary": {
+            "points": swept.points,
+            "faults": swept.faults,
+            "run": swept.run,
+            "alike": swept.alike,
+            "nowhere": swept.nowhere,
+            "activated": swept.total.activated,
+            "violations": swept.total.violations,
+            "golden_violations": swept.golden.len(),
+            "check_one_in": self.sweep.check_one_in,
+            "checked": swept.checked,
+            "disagreements": swept.disagreements_total,
+            "digest": swept.digest.to_string(),
+            "partial": swept.is_partial,
+            "reached": swept.reached,
+        }}));
+        lines
+    }
+}
