@@ -264,13 +264,16 @@ routine! {
         Ok(Flow::Next)
     },
     copy_out, call COPY_TO_USER => |p| {
-        let (out, length) = (word(p, block::OUT)?, word(p, block::LENGTH_OUT)?);
+        let length = word(p, block::LENGTH_OUT)?;
         let is_stale = p.load(address::KERNEL_DATA, kernel_data::SWITCHES)? & switches::STALE_OUTPUT != 0;
         let bytes = if is_stale { length } else { p.local(4)?.min(length) };
         if bytes == 0 {
             return Ok(Flow::To(At::free as u8));
         }
         let packet = p.local(2)?;
+        // Probed when the request was made; what the packet says now is where it goes ("Using Buffered
+        // I/O", Windows drivers documentation).
+        let out = p.load(packet, request_packet::USER_BUFFER)?;
         let buffer = p.load(packet, request_packet::BUFFER)?;
         p.pass([out, buffer, bytes, Structure::SystemBuffer as u64]);
         Ok(Flow::Call)

@@ -107,8 +107,6 @@ fields! {
         FREE_FRAME_COUNT = 0x10 "free-frame count",
         /// The page-map slot of the self-map.
         SELF_MAP_SLOT = 0x18 "self-map slot",
-        /// Next free kernel stack number.
-        NEXT_STACK = 0x20 "next kernel stack",
         /// Processes alive.
         PROCESS_COUNT = 0x28 "process count",
         /// The system process, whose root is a template for others.
@@ -268,8 +266,6 @@ fields! {
         NEXT_HEAP = 0x58 "next heap address",
         /// The device it hosts drivers for, 0 when none.
         HOSTED_DEVICE = 0x60 "hosted device",
-        /// The processor on which it ran last.
-        PROCESSOR = 0x68 "last processor",
     }
 }
 

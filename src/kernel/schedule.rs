@@ -127,21 +127,22 @@ routine! {
 routine! {
     /// Waits until the word at an address is not zero. Arguments: the address, and which structure it
     /// is in (1 a request packet, else a kernel variable).
-    pub static KI_WAIT = "KeWaitForSingleObject", frame 2;
+    pub static KI_WAIT = "KeWaitForSingleObject", frame 1;
+    // What a thread waits for is in its block, and read there whenever it is woken.
     keep => |p| {
         let (at, kind) = (p.argument(0), p.argument(1));
-        p.set_local(0, at)?;
-        p.set_local(1, kind)?;
+        p.set_local(0, kind)?;
+        let current = p.load(p.gs(), processor_block::CURRENT_THREAD)?;
+        p.store(current, thread::WAIT, at)?;
         Ok(Flow::Next)
     },
     check, call KI_SWAP_CONTEXT => |p| {
-        let at = p.local(0)?;
-        let structure = waited_structure(p.local(1)?);
+        let current = p.load(p.gs(), processor_block::CURRENT_THREAD)?;
+        let at = p.load(current, thread::WAIT)?;
+        let structure = waited_structure(p.local(0)?);
         if p.load_at(at, structure)? != 0 {
             return Ok(Flow::Return);
         }
-        let current = p.load(p.gs(), processor_block::CURRENT_THREAD)?;
-        p.store(current, thread::WAIT, at)?;
         p.store(current, thread::STATE, thread_state::WAITING)?;
         Ok(Flow::Call)
     },
