@@ -623,3 +623,30 @@ fn margins_are_compared_and_a_smaller_one_ends_with_1_a_malformed_file_with_2() 
     let told = stderr(&malformed);
     assert!(told.contains("margin-bad.txt:5:16") && told.contains("expected: 1"), "{told}");
 }
+
+#[test]
+fn a_campaign_tells_how_long_damage_sleeps() {
+    let arguments = ["campaign", "--seeds", "0..2", "--experiments", "40", "--horizon", "100"];
+    let text = stdout(&ringfence(&arguments));
+    let json = stdout(&ringfence(&[&arguments[..], &["--json"]].concat()));
+
+    let from = text.find("How long damage sleeps").expect("a table");
+    let table = text[from..].split("\n\n").next().expect("its end");
+    assert!(table.contains("With a horizon of 100 steps: "), "{table}");
+    assert!(table.lines().all(|line| line.chars().count() <= 100), "{table}");
+    let objects = json.lines().map(|line| serde_json::from_str::<serde_json::Value>(line));
+    let sleeps = objects.map(|object| object.expect("an object")["sleep"].clone());
+    let sleeps: Vec<serde_json::Value> = sleeps.filter(serde_json::Value::is_object).collect();
+    let (all, origins) = sleeps.split_last().expect("damage");
+    let count = |one: &serde_json::Value| one["count"].as_u64().expect("a number");
+    assert!(all["origin"].is_null() && count(all) > 0, "{all}");
+    assert_eq!(origins.iter().map(count).sum::<u64>(), count(all));
+    for one in &sleeps {
+        let ends = ["read", "overwritten", "stopped", "run_ended"];
+        let of = |row: &serde_json::Value| ends.map(|end| row[end].as_u64().expect("a count"));
+        let rows = one["curve"].as_array().expect("rows");
+        assert_eq!(rows.iter().flat_map(of).sum::<u64>(), count(one), "each ends once: {one}");
+        let [before, after] = ["before", "after"].map(|side| of(&one["horizon"][side]));
+        assert_eq!(before.iter().chain(&after).sum::<u64>(), count(one), "{one}");
+    }
+}

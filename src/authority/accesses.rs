@@ -156,6 +156,7 @@ impl Authority {
     #[cold]
     fn consume(&mut self, event: &Event, word: usize) {
         self.state.consumed += 1;
+        self.state.noted = self.state.noted.wrapping_add(1);
         let consumption = Consumption {
             reader: event.actor,
             context: event.context,

@@ -77,6 +77,7 @@ impl Authority {
         self.undo.push(Undo::Mark { word: word as u32, mask: old, origin: old_origin });
         self.corrupt[word] = mask;
         self.origins[word] = origin;
+        self.state.noted = self.state.noted.wrapping_add(1);
         self.state.corrupt_words += u32::from(mask != 0);
         self.state.corrupt_words -= u32::from(old != 0);
     }

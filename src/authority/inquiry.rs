@@ -140,6 +140,14 @@ impl Authority {
         self.state.consumed
     }
 
+    /// How often a fault struck, damage changed or somebody read it: another number says that there is
+    /// something new of these.
+    #[inline]
+    #[must_use]
+    pub fn noted(&self) -> u32 {
+        self.state.noted
+    }
+
     /// Stores, loads and transfers that were not granted.
     #[must_use]
     pub fn trespasses(&self) -> &[Trespass] {

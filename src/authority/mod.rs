@@ -258,8 +258,8 @@ impl Authority {
             | EventKind::Invalidate
             | EventKind::RootSwitch
             | EventKind::BugCheck
-            | EventKind::Reset
-            | EventKind::Strike => {}
+            | EventKind::Reset => {}
+            EventKind::Strike => self.state.noted = self.state.noted.wrapping_add(1),
         }
     }
 }

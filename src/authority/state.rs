@@ -44,6 +44,8 @@ pub(super) struct State {
     pub(super) requests_from: usize,
     pub(super) corrupt_words: u32,
     pub(super) consumed: u64,
+    /// How often damage changed, was read, or a fault struck.
+    pub(super) noted: u32,
 }
 
 /// The last word that was read: half of a copy.
@@ -88,6 +90,7 @@ impl State {
             requests_from: 0,
             corrupt_words: 0,
             consumed: 0,
+            noted: 0,
         }
     }
 

@@ -4,7 +4,7 @@ use crate::base::{Domain, Principal, PrincipalSet, Structure};
 use crate::injection::{Armed, PointKind};
 use crate::invariants::Scope;
 use crate::outcome::{
-    Activation, Availability, Detection, Integrity, Missed, Outcome, Victim, WhyMissed,
+    Activation, Availability, Detection, Integrity, Missed, Outcome, Sleep, Victim, WhyMissed,
 };
 use crate::world::{Rest, World};
 
@@ -13,6 +13,7 @@ use super::golden::Golden;
 use super::interrupt::{GLANCE, Interrupt, Interrupted};
 use super::judge::{FirstAlarm, Judge};
 use super::milestones::Joined;
+use super::sleep::Sleeper;
 use super::watch::Watch;
 
 /// Steps a run may take beyond twice what the golden run took, before it counts as hung.
@@ -58,22 +59,26 @@ pub fn conclude(
     interrupt: &Interrupt,
 ) -> Result<Outcome, Interrupted> {
     let is_planned = !armed.is_empty();
+    let mut sleeper = Sleeper::new(judge);
     for fault in armed {
         world.machine.points.arm(fault);
     }
     let patience = PATIENCE + TURNS * u64::from(world.configuration().machine.clock_interval);
     world.set_steps_max(world.machine.clock.max(golden.clock) + golden.clock + patience);
-    let way = run_to_rest(world, judge, watch, golden, course, interrupt)?;
+    let way = run_to_rest(world, judge, watch, &mut sleeper, golden, course, interrupt)?;
     let first = match way {
         Way::Rest(rest) => rest,
         Way::Joined(joined) => {
             let outcome = describe_joined(world, judge, watch, golden, strikes_of(world), joined);
+            let sleep = sleeper.end(world, judge, false);
+            let outcome = Outcome { sleep, ..outcome };
             drop(world.machine.points.disarm());
             return Ok(outcome);
         }
     };
     let crash = crash_of(world, first);
-    let stood = Standing::at_rest(world, judge, golden, first);
+    let sleep = sleeper.end(world, judge, crash.is_some());
+    let stood = Standing { sleep, ..Standing::at_rest(world, judge, golden, first) };
     let mut last = first;
     let mut stops = u8::from(crash.is_some());
     if crash.is_some() && wants_boot(golden, &stood, after_stop) {
@@ -81,7 +86,7 @@ pub fn conclude(
             world.reboot();
             world.set_steps_max(world.machine.clock + 2 * golden.clock + patience);
             let Way::Rest(rest) =
-                run_to_rest(world, judge, watch, golden, Course::Full, interrupt)?
+                run_to_rest(world, judge, watch, &mut sleeper, golden, Course::Full, interrupt)?
             else {
                 break;
             };
@@ -104,6 +109,7 @@ fn run_to_rest(
     world: &mut World,
     judge: &mut Judge,
     watch: &mut Watch,
+    sleeper: &mut Sleeper,
     golden: &Golden,
     course: Course,
     interrupt: &Interrupt,
@@ -117,6 +123,7 @@ fn run_to_rest(
     let rest = loop {
         let rest = world.step(judge);
         watch.after_step(world, judge);
+        sleeper.look(world, judge);
         if let Some(rest) = rest {
             break rest;
         }
@@ -154,6 +161,7 @@ struct Standing {
     victims: Vec<Victim>,
     integrity: Integrity,
     availability: Availability,
+    sleep: Option<Sleep>,
 }
 
 impl Standing {
@@ -182,6 +190,7 @@ impl Standing {
             integrity: integrity(judge, &victims, !deviated.is_empty(), is_durable),
             victims,
             availability,
+            sleep: None,
         }
     }
 }
@@ -247,6 +256,7 @@ fn describe(
         victims: stood.victims,
         deviated: stood.deviated.iter().map(name).collect(),
         availability,
+        sleep: stood.sleep,
         disclosed: judge.authority.disclosures().len() as u64,
         detection: detection(world, judge, judge.alarm()),
         guarantees,
@@ -275,6 +285,7 @@ fn describe_joined(
             0 => Availability::Unaffected,
             _ => Availability::DeviceDisabled,
         },
+        sleep: None,
         disclosed: judge.authority.disclosures().len() as u64,
         detection: detection(world, judge, judge.alarm().or(joined.alarm)),
         guarantees: watch.names_beside(&golden.violations, promised),

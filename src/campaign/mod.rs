@@ -5,6 +5,7 @@
 //! | [`judge`] | who watches a run, and what do they write down? |
 //! | [`watch`] | which invariants are asked, and when? |
 //! | [`golden`] | what does the undisturbed run come to? |
+//! | [`sleep`] | how long does damage lie there before anybody reads it? |
 //! | [`stored`] | what did it leave on the disk? |
 //! | [`milestones`] | where did it stand, for a run that stands there again? |
 //! | [`experiment`] | what became of one plan? |
@@ -34,6 +35,7 @@ pub mod milestones;
 pub mod replay;
 pub mod sentence;
 pub mod series;
+pub mod sleep;
 pub mod stored;
 pub mod sweep;
 pub mod tally;

@@ -6,6 +6,7 @@ use crate::base::{Digest, PrincipalKind, TraceHash};
 use crate::outcome::{Class, Integrity};
 
 use super::series::Case;
+use super::sleep::Sleeps;
 
 /// Where a fault starts, as tables show it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
@@ -87,6 +88,8 @@ pub struct Tally {
     pub cells: BTreeMap<(Origin, Class), u64>,
     /// Struck experiments by origin.
     pub struck: BTreeMap<Origin, u64>,
+    /// How long damage slept, by origin.
+    pub sleeps: BTreeMap<Origin, Sleeps>,
     /// Events watched.
     pub events: u64,
 }
@@ -99,6 +102,9 @@ impl Tally {
         if outcome.activation.strikes > 0 {
             self.activated += 1;
             *self.struck.entry(case.origin).or_default() += 1;
+            if let Some(sleep) = outcome.sleep {
+                self.sleeps.entry(case.origin).or_default().add(sleep);
+            }
             if outcome.integrity >= Integrity::Consumed {
                 self.consumed += 1;
             }
@@ -118,6 +124,9 @@ impl Tally {
         self.events += other.events;
         for (&cell, count) in &other.cells {
             *self.cells.entry(cell).or_default() += count;
+        }
+        for (&origin, sleeps) in &other.sleeps {
+            self.sleeps.entry(origin).or_default().merge(sleeps);
         }
         for (&origin, count) in &other.struck {
             *self.struck.entry(origin).or_default() += count;

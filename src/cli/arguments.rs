@@ -88,6 +88,10 @@ pub(crate) struct CampaignArguments {
     /// that world by itself, without a fault.
     #[arg(long, value_name = "N", value_parser = only)]
     pub(crate) only: Option<Only>,
+    /// Also tells what of the damage still slept so many steps after the strike, and what became of
+    /// that later.
+    #[arg(long, value_name = "STEPS")]
+    pub(crate) horizon: Option<u64>,
     /// One JSON object a line instead of a table.
     #[arg(long)]
     pub(crate) json: bool,

@@ -46,8 +46,12 @@ pub(super) fn campaign(
         )
     })?;
 
-    let told =
-        Told { campaign: &campaign, scenario: arguments.scenario.as_deref(), report: &report };
+    let told = Told {
+        campaign: &campaign,
+        scenario: arguments.scenario.as_deref(),
+        report: &report,
+        horizon: arguments.horizon,
+    };
     if arguments.json {
         for line in told.json() {
             writeln!(out, "{line}")?;

@@ -5,6 +5,7 @@
 
 mod arguments;
 mod artefacts;
+mod asleep;
 mod audit;
 mod campaign;
 mod check;

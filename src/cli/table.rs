@@ -9,6 +9,8 @@ use crate::invariants::Violation;
 use crate::outcome::Class;
 use crate::report::interval::{CAPTION, Estimate, Sample, WorldCount};
 
+use super::asleep;
+
 /// Columns of a bar that stands for all experiments that struck.
 const BAR: u64 = 40;
 
@@ -29,6 +31,8 @@ pub(super) struct Told<'a> {
     /// The scenario as it was named, when one was.
     pub(super) scenario: Option<&'a str>,
     pub(super) report: &'a Report,
+    /// Steps after a strike at which is told what slept still.
+    pub(super) horizon: Option<u64>,
 }
 
 impl Told<'_> {
@@ -120,6 +124,7 @@ impl Told<'_> {
         } else {
             writeln!(to, "Shares of what struck, counted exactly on this world.")?;
         }
+        to.push_str(&asleep::text(&total.sleeps, self.horizon));
         self.write_replays(to)?;
         writeln!(to, "\nexperiments          {:>12}", total.experiments)?;
         writeln!(to, "struck               {:>12}", total.activated)?;
@@ -235,6 +240,7 @@ impl Told<'_> {
                 "replay": self.replay(example.seed, example.case.number),
             }));
         }
+        lines.extend(asleep::json(&total.sleeps, self.horizon));
         lines.push(json!({ "summary": {
             "experiments": total.experiments,
             "activated": total.activated,

@@ -210,6 +210,45 @@ impl Availability {
     }
 }
 
+/// How long damage lay there before anybody read it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+pub struct Sleep {
+    /// Steps from the first strike.
+    pub steps: u64,
+    /// What happened then.
+    pub end: SleepEnd,
+}
+
+/// What ended the sleep of damage.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SleepEnd {
+    /// Somebody read a corrupt byte.
+    Read,
+    /// The last corrupt byte was overwritten, or its memory was handed back.
+    Overwritten,
+    /// The machine stopped, and memory was lost.
+    Stopped,
+    /// The run ended.
+    RunEnded,
+}
+
+impl SleepEnd {
+    /// All of them, in order.
+    pub const ALL: [Self; 4] = [Self::Read, Self::Overwritten, Self::Stopped, Self::RunEnded];
+
+    /// Its name in tables.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Overwritten => "overwritten",
+            Self::Stopped => "stopped",
+            Self::RunEnded => "run ended",
+        }
+    }
+}
+
 /// Who noticed, and whom they blamed.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Detection {
@@ -238,6 +277,8 @@ pub struct Outcome {
     pub availability: Availability,
     /// Words that reached a principal that may not read them.
     pub disclosed: u64,
+    /// How long damage slept; none where there was no damage.
+    pub sleep: Option<Sleep>,
     /// Who noticed first.
     pub detection: Option<Detection>,
     /// Guarantees violated: not empty means a bug in the code under test.

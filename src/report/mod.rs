@@ -3,4 +3,5 @@
 pub mod entries;
 pub mod interval;
 pub mod results;
+pub mod survival;
 pub mod table;

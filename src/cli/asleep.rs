@@ -1,0 +1,117 @@
+//! How long damage sleeps, as a campaign tells it.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+
+use crate::campaign::Origin;
+use crate::campaign::sleep::Sleeps;
+use crate::outcome::SleepEnd;
+use crate::report::survival::{Ended, Horizon, at_horizon, curve};
+
+/// Columns of a bar that stands for all damage.
+const BAR: f64 = 30.0;
+
+fn together(sleeps: &BTreeMap<Origin, Sleeps>) -> Sleeps {
+    let mut all = Sleeps::default();
+    for one in sleeps.values() {
+        all.merge(one);
+    }
+    all
+}
+
+/// The curve of all origins together, lines of at most 100 columns. Nothing where nothing was damaged.
+pub(super) fn text(sleeps: &BTreeMap<Origin, Sleeps>, horizon: Option<u64>) -> String {
+    let all = together(sleeps);
+    let mut text = String::new();
+    if all.count() > 0 {
+        write(&mut text, &all, horizon).expect("a string takes everything");
+    }
+    text
+}
+
+fn write(to: &mut String, all: &Sleeps, horizon: Option<u64>) -> core::fmt::Result {
+    writeln!(to, "\nHow long damage sleeps: steps from the strike to the first reader")?;
+    let [read, overwritten, stopped, ended] = SleepEnd::ALL.map(SleepEnd::name);
+    writeln!(
+        to,
+        "  {:>8} {:>8} {read:>8} {overwritten:>12} {stopped:>8} {ended:>10}  still asleep",
+        "up to", "at risk"
+    )?;
+    for row in curve(all) {
+        let (steps, at_risk, share) = (row.steps, row.at_risk, row.asleep * 100.0);
+        let [read, overwritten, stopped, ended] = row.ended;
+        #[allow(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "between 0 and the bar's columns"
+        )]
+        let bar = "█".repeat((row.asleep * BAR).round() as usize);
+        let line = format!(
+            "  {steps:>8} {at_risk:>8} {read:>8} {overwritten:>12} {stopped:>8} {ended:>10}  \
+             {share:>5.1}% {bar}"
+        );
+        writeln!(to, "{}", line.trim_end())?;
+    }
+    let longest = all.longest();
+    writeln!(
+        to,
+        "The horizon is the end of each run, at most {longest} steps after its strike. What was"
+    )?;
+    writeln!(
+        to,
+        "overwritten, lost with a stop or not read by then is censored there (Kaplan–Meier)."
+    )?;
+    if let Some(steps) = horizon {
+        let Horizon { before, after, .. } = at_horizon(all, steps);
+        let asleep: u64 = after.iter().sum();
+        let [read, overwritten, stopped, ended] = after;
+        writeln!(to, "With a horizon of {steps} steps: {} read, {asleep} asleep.", before[0])?;
+        writeln!(
+            to,
+            "Of these, later: {read} read, {overwritten} overwritten, {stopped} lost with a stop, \
+             {ended} not read to the end."
+        )?;
+    }
+    Ok(())
+}
+
+fn named(ended: Ended) -> Value {
+    let fields = SleepEnd::ALL.iter().zip(ended);
+    let fields = fields.map(|(end, count)| (end.name().replace(' ', "_"), Value::from(count)));
+    Value::Object(fields.collect())
+}
+
+/// One object an origin, then one of all together, each with its curve; nothing where nothing was
+/// damaged.
+pub(super) fn json(sleeps: &BTreeMap<Origin, Sleeps>, horizon: Option<u64>) -> Vec<Value> {
+    let all = together(sleeps);
+    let of_each = sleeps.iter().map(|(origin, sleeps)| (Some(origin.name()), sleeps));
+    let told = of_each.chain(core::iter::once((None, &all)));
+    let told = told.filter(|(_, sleeps)| sleeps.count() > 0);
+    told.map(|(origin, sleeps)| {
+        let rows: Vec<Value> = curve(sleeps)
+            .iter()
+            .map(|row| {
+                let mut ended = named(row.ended);
+                ended["steps"] = row.steps.into();
+                ended["at_risk"] = row.at_risk.into();
+                ended["asleep"] = row.asleep.into();
+                ended
+            })
+            .collect();
+        let horizon = horizon.map(|steps| {
+            let Horizon { before, after, .. } = at_horizon(sleeps, steps);
+            json!({ "steps": steps, "before": named(before), "after": named(after) })
+        });
+        json!({ "sleep": {
+            "origin": origin,
+            "count": sleeps.count(),
+            "longest": sleeps.longest(),
+            "curve": rows,
+            "horizon": horizon,
+        }})
+    })
+    .collect()
+}
