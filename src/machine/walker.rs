@@ -24,6 +24,12 @@ impl TableMemory for Memory {
         let eight = words.and_then(|words| words.first_chunk::<8>());
         eight.is_some_and(|eight| eight.iter().fold(0, |all, entry| all | entry) & 1 == 0)
     }
+
+    #[inline(always)]
+    fn table(&self, at: PhysAddr) -> Option<&[u64; 512]> {
+        let words = self.index(at).and_then(|first| self.words().get(first..));
+        words.and_then(|words| words.first_chunk())
+    }
 }
 
 impl Machine {

@@ -21,6 +21,13 @@ pub trait TableMemory {
     fn are_eight_absent(&self, _at: PhysAddr) -> bool {
         false
     }
+
+    /// The whole table at `at`, a multiple of 4096, when it lies here as it would be read entry by
+    /// entry.
+    #[inline(always)]
+    fn table(&self, _at: PhysAddr) -> Option<&[u64; 512]> {
+        None
+    }
 }
 
 impl<M: TableMemory + ?Sized> TableMemory for &M {
@@ -32,6 +39,11 @@ impl<M: TableMemory + ?Sized> TableMemory for &M {
     #[inline(always)]
     fn are_eight_absent(&self, at: PhysAddr) -> bool {
         (**self).are_eight_absent(at)
+    }
+
+    #[inline(always)]
+    fn table(&self, at: PhysAddr) -> Option<&[u64; 512]> {
+        (**self).table(at)
     }
 }
 

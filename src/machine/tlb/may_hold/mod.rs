@@ -66,6 +66,11 @@ impl<M: TableMemory> TableMemory for Patched<'_, M> {
     fn are_eight_absent(&self, at: PhysAddr) -> bool {
         at.raw() / 64 != self.at.raw() / 64 && self.memory.are_eight_absent(at)
     }
+
+    #[inline(always)]
+    fn table(&self, at: PhysAddr) -> Option<&[u64; 512]> {
+        if at.frame() == self.at.frame() { None } else { self.memory.table(at) }
+    }
 }
 
 /// Keys change what an access may do, not what the tables say.
