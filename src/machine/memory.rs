@@ -11,6 +11,13 @@ pub const FRAME_WORDS: usize = 512;
 /// What a read outside memory yields: nobody drives the bus.
 const OPEN_BUS: u64 = u64::MAX;
 
+/// A place in the history of a memory to go back to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Mark {
+    changes: usize,
+    hash: u64,
+}
+
 /// Simulated physical memory from address 0 up.
 #[derive(Clone, Debug)]
 pub struct Memory {
@@ -69,6 +76,14 @@ impl Memory {
         self.words.get(index).copied().unwrap_or(OPEN_BUS)
     }
 
+    /// The word that holds this address and the one behind it.
+    #[inline(always)]
+    #[must_use]
+    pub fn read_two(&self, at: PhysAddr) -> [u64; 2] {
+        let two = self.index(at).and_then(|index| self.words.get(index..)?.first_chunk());
+        two.copied().unwrap_or_else(|| [self.read(at), self.read(at.plus(8))])
+    }
+
     /// Replaces the word that holds this address and returns the old one; without effect outside
     /// memory.
     #[inline(always)]
@@ -87,10 +102,10 @@ impl Memory {
         old
     }
 
-    /// How much has been changed: a place to go back to.
+    /// The present state: a place to go back to.
     #[must_use]
-    pub fn mark(&self) -> usize {
-        self.journal.len()
+    pub fn mark(&self) -> Mark {
+        Mark { changes: self.journal.len(), hash: self.hash }
     }
 
     /// Undoes every change made since `mark`, newest first.
@@ -98,21 +113,19 @@ impl Memory {
     /// # Panics
     ///
     /// When the mark lies ahead: it belongs to a state that was itself undone.
-    pub fn restore(&mut self, mark: usize) {
-        assert!(mark <= self.journal.len(), "a mark of a state that no longer exists");
-        while self.journal.len() > mark {
-            let (index, old) = self.journal.pop().expect("longer than the mark");
-            let word = &mut self.words[index as usize];
-            self.hash ^= mixed(index, *word) ^ mixed(index, old);
-            *word = old;
+    pub fn restore(&mut self, mark: Mark) {
+        assert!(mark.changes <= self.journal.len(), "a mark of a state that no longer exists");
+        for (index, old) in self.journal.drain(mark.changes..).rev() {
+            self.words[index as usize] = old;
         }
+        self.hash = mark.hash;
     }
 
     /// Writes every word back to what it was at `mark`, as new changes: the way a reboot reloads
     /// memory without losing the way back.
-    pub fn rewrite(&mut self, mark: usize) {
+    pub fn rewrite(&mut self, mark: Mark) {
         let mut before = std::collections::BTreeMap::new();
-        for &(index, old) in self.journal[mark.min(self.journal.len())..].iter().rev() {
+        for &(index, old) in self.journal[mark.changes.min(self.journal.len())..].iter().rev() {
             before.insert(index, old);
         }
         for (index, old) in before {
@@ -120,7 +133,7 @@ impl Memory {
         }
     }
 
-    /// Forgets the journal: what is now is where a [`restore`](Self::restore) to mark 0 leads.
+    /// Forgets the journal: what is now is where the first mark leads.
     pub fn settle(&mut self) {
         self.journal.clear();
     }
@@ -191,6 +204,10 @@ mod tests {
         let mut memory = Memory::new(1);
         assert_eq!(memory.write(at(4096), 1), u64::MAX);
         assert_eq!(memory.read(at(4096)), u64::MAX);
-        assert_eq!(memory.mark(), 0);
+        assert_eq!(memory.mark(), Mark::default());
+        memory.write(at(4088), 7);
+        assert_eq!(memory.read_two(at(4088)), [7, u64::MAX]);
+        assert_eq!(memory.read_two(at(4080)), [0, 7]);
+        assert_eq!(memory.read_two(at(4096)), [u64::MAX; 2]);
     }
 }

@@ -150,7 +150,7 @@ pub struct Machine {
 
 /// Everything needed to put a machine back where it was.
 pub struct Checkpoint {
-    memory: usize,
+    memory: memory::Mark,
     disk: usize,
     processors: Vec<ProcessorState>,
     devices: Vec<Device>,
