@@ -298,11 +298,11 @@ impl Program {
     /// The step a code word names; `None` when there is none: an invalid opcode.
     #[inline(always)]
     #[must_use]
-    pub fn decode(&self, word: u64) -> Option<LinkedStep> {
+    pub fn decode(&self, word: u64) -> Option<&LinkedStep> {
         if word >> 24 != SIGNATURE << 8 {
             return None;
         }
-        self.steps.get((word & 0xffff) as usize).copied()
+        self.steps.get((word & 0xffff) as usize)
     }
 
     /// All routines, by number.

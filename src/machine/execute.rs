@@ -4,7 +4,7 @@ use crate::base::{Access, Event, EventKind, Structure};
 use crate::injection::{Operation, PointKind, Verdict};
 
 use super::Machine;
-use super::code::{Flow, STEP_BYTES};
+use super::code::{Flow, LinkedStep, STEP_BYTES, StepFn};
 use super::processor::Processor;
 use super::registers::{INTERRUPT_FLAG, Reg};
 use super::trap::Trap;
@@ -13,87 +13,133 @@ impl Machine {
     /// Runs one step on a processor. What happened is in [`events`](Machine::events) afterwards.
     pub fn step(&mut self, number: usize) {
         self.clock += 1;
-        let registers = &self.processors[number].registers;
-        if registers.pending != 0 {
-            if registers.halted && registers.flags & INTERRUPT_FLAG == 0 {
-                return;
-            }
-            Processor { machine: self, number }.accept_interrupt();
+        if self.processors[number].registers.pending != 0 {
+            self.attend(number);
         }
         if self.stopped || self.processors[number].registers.halted {
             return;
         }
         let mut processor = Processor { machine: self, number };
         if let Err(trap) = processor.fetch_and_run() {
-            // What the processor pushes to deliver the exception is no longer the struck operation.
-            processor.machine.struck = false;
-            processor.raise(trap);
+            processor.fail(trap);
         }
         self.struck = false;
+    }
+
+    /// Accepts an interrupt that waits, unless interrupts are off.
+    #[inline]
+    fn attend(&mut self, number: usize) {
+        if self.processors[number].registers.flags & INTERRUPT_FLAG != 0 {
+            self.accept(number);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn accept(&mut self, number: usize) {
+        Processor { machine: self, number }.accept_interrupt();
     }
 }
 
 impl Processor<'_> {
-    #[inline]
+    #[cold]
+    #[inline(never)]
+    fn fail(&mut self, trap: Trap) {
+        // What the processor pushes to deliver the exception is no longer the struck operation.
+        self.machine.struck = false;
+        self.raise(trap);
+    }
+
+    #[inline(always)]
     fn fetch_and_run(&mut self) -> Result<(), Trap> {
         let rip = self.registers().rip;
         let phys = self.translate(rip, Access::Execute)?;
         if !rip.is_multiple_of(8) || rip % 4096 > 4096 - STEP_BYTES {
             return Err(Trap::plain(Trap::INVALID_OPCODE));
         }
-        let word = self.machine.memory.read(phys);
-        let operand = self.machine.memory.read(phys.plus(8));
-        let Some(step) = self.machine.program.decode(word) else {
+        // The processor is looked up once for all of this.
+        let Machine { memory, processors, points, events, program, .. } = &mut *self.machine;
+        let [word, operand] = memory.read_two(phys);
+        let Some(&LinkedStep { run, index, owner, .. }) = program.decode(word) else {
             return Err(Trap::plain(Trap::INVALID_OPCODE));
         };
-        let registers = self.registers_mut();
-        registers.actor = step.owner.unwrap_or(registers.context);
-        let event = Event {
+        let registers = &mut processors[self.number].registers;
+        let context = registers.context;
+        let actor = owner.unwrap_or(context);
+        registers.actor = actor;
+        events.push(Event {
+            kind: EventKind::Step,
+            actor,
+            context,
+            subject: actor,
             structure: Structure::Code,
             mask: 0xff,
+            #[allow(clippy::cast_possible_truncation, reason = "few processors")]
+            processor: self.number as u8,
+            struck: false,
             phys: phys.raw(),
             virt: rip,
             value: word,
             old: operand,
-            ..self.blank(EventKind::Step)
-        };
-        self.say(event);
+        });
 
-        if self.machine.points.reach(PointKind::Step) {
-            let mut operation = Operation {
-                kind: PointKind::Step,
-                principal: self.registers().actor,
-                virt: rip,
-                value: word,
-                mask: 0xff,
-            };
-            match self.machine.strike_if_due(Some(self.number), &mut operation) {
-                Verdict::Proceed => {}
-                Verdict::Skip => return self.follow(Flow::Next, rip, step.index, operand),
-                Verdict::Repeat => {
-                    (step.run)(self)?;
-                }
-                Verdict::Raise(vector) => return Err(Trap::plain(vector)),
-                Verdict::Jump(target) => {
-                    self.registers_mut().rip = target;
-                    return Ok(());
-                }
-                Verdict::Hang => return Ok(()),
-            }
+        if points.reach(PointKind::Step) {
+            return self.run_watched(run, index, rip, word, operand);
         }
-        let flow = (step.run)(self)?;
-        self.follow(flow, rip, step.index, operand)
+        let flow = run(self)?;
+        self.follow(flow, rip, index, operand)
     }
 
-    #[inline]
+    /// Runs a step that a fault may wait for.
+    #[inline(never)]
+    fn run_watched(
+        &mut self,
+        run: StepFn,
+        index: u8,
+        rip: u64,
+        word: u64,
+        operand: u64,
+    ) -> Result<(), Trap> {
+        let mut operation = Operation {
+            kind: PointKind::Step,
+            principal: self.registers().actor,
+            virt: rip,
+            value: word,
+            mask: 0xff,
+        };
+        match self.machine.strike_if_due(Some(self.number), &mut operation) {
+            Verdict::Proceed => {}
+            Verdict::Skip => return self.follow(Flow::Next, rip, index, operand),
+            Verdict::Repeat => {
+                run(self)?;
+            }
+            Verdict::Raise(vector) => return Err(Trap::plain(vector)),
+            Verdict::Jump(target) => {
+                self.registers_mut().rip = target;
+                return Ok(());
+            }
+            Verdict::Hang => return Ok(()),
+        }
+        let flow = run(self)?;
+        self.follow(flow, rip, index, operand)
+    }
+
+    #[inline(always)]
     fn follow(&mut self, flow: Flow, rip: u64, index: u8, operand: u64) -> Result<(), Trap> {
-        let next = rip.wrapping_add(STEP_BYTES);
         match flow {
-            Flow::Next => self.registers_mut().rip = next,
+            Flow::Next => self.registers_mut().rip = rip.wrapping_add(STEP_BYTES),
             Flow::To(to) => {
                 let start = rip.wrapping_sub(u64::from(index) * STEP_BYTES);
                 self.registers_mut().rip = start.wrapping_add(u64::from(to) * STEP_BYTES);
             }
+            _ => return self.follow_far(flow, rip.wrapping_add(STEP_BYTES), operand),
+        }
+        Ok(())
+    }
+
+    #[inline(never)]
+    fn follow_far(&mut self, flow: Flow, next: u64, operand: u64) -> Result<(), Trap> {
+        match flow {
             Flow::Call => self.call(operand, next)?,
             Flow::CallAt(target) => self.call(target, next)?,
             Flow::Return => self.return_to_caller()?,
@@ -104,7 +150,7 @@ impl Processor<'_> {
                 self.registers_mut().rip = next;
                 self.registers_mut().halted = true;
             }
-            Flow::Stay => {}
+            Flow::Next | Flow::To(_) | Flow::Stay => {}
         }
         Ok(())
     }

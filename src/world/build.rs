@@ -228,11 +228,12 @@ impl World {
         let claims = core::mem::take(&mut machine.events);
         machine.settle();
         let fresh = machine.checkpoint();
+        let schedule = Schedule::new(configuration.schedule, machine.processors.len());
         Ok(Self {
             machine,
             roster,
             configuration: configuration.clone(),
-            schedule: Schedule::new(configuration.schedule),
+            schedule,
             fresh,
             claims,
             boots: 1,

@@ -102,9 +102,7 @@ impl World {
         match processor {
             Some(processor) => {
                 if self.machine.devices_are_due() {
-                    let target =
-                        self.schedule.draw(self.machine.clock) % self.machine.processors.len();
-                    self.machine.run_devices(target);
+                    self.machine.run_devices(self.schedule.draw(self.machine.clock));
                 }
                 self.tick(processor);
                 self.machine.step(processor);
@@ -185,9 +183,6 @@ impl World {
         let processors = &self.machine.processors;
         let count = processors.len();
         let mut number = self.schedule.draw(self.machine.clock);
-        while number >= count {
-            number -= count;
-        }
         for _ in 0..count {
             let registers = &processors[number].registers;
             if !registers.halted || registers.pending != 0 {
@@ -221,8 +216,7 @@ impl World {
             self.machine.devices.iter().filter_map(|device| device.busy).map(|(_, due)| due).min();
         let Some(due) = due else { return Some(Rest::Quiescent) };
         self.machine.clock = self.machine.clock.max(due);
-        let target = self.schedule.draw(self.machine.clock) % self.machine.processors.len();
-        self.machine.run_devices(target);
+        self.machine.run_devices(self.schedule.draw(self.machine.clock));
         None
     }
 

@@ -8,18 +8,28 @@ const WORDS: usize = 4096;
 /// The sequence of draws. Read by position, so that a checkpoint needs only the clock.
 #[derive(Clone, Debug)]
 pub(super) struct Schedule {
-    words: Vec<u64>,
+    words: Box<[u64; WORDS]>,
 }
 
 impl Schedule {
-    /// The sequence of a seed.
+    /// The sequence of a seed, among this many processors.
+    ///
+    /// # Panics
+    ///
+    /// When there is no processor.
     #[must_use]
-    pub(super) fn new(seed: u64) -> Self {
+    pub(super) fn new(seed: u64, processors: usize) -> Self {
+        assert!(processors > 0, "somebody runs");
         let mut stream = Seed(seed).stream("schedule", 0);
-        Self { words: (0..WORDS).map(|_| stream.word()).collect() }
+        let among = |draw: u64| draw % processors as u64;
+        let word = |_| {
+            let word = stream.word();
+            (0..64).step_by(2).fold(0, |words, at| words | among(word >> at & 3) << at)
+        };
+        Self { words: Box::new(core::array::from_fn(word)) }
     }
 
-    /// A draw from 0 to 3 for the step at `clock`.
+    /// The processor drawn for the step at `clock`, by number.
     #[inline(always)]
     #[must_use]
     pub(super) fn draw(&self, clock: u64) -> usize {
