@@ -214,7 +214,7 @@ impl Witness for Authority {
             EventKind::Step => self.step(event),
             EventKind::Load => self.load(event),
             EventKind::Store => self.store(event),
-            EventKind::KernelPush => {}
+            EventKind::KernelPush | EventKind::Strike => {}
             _ => self.rarer(event),
         }
     }

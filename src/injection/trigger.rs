@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Fault, PointKind, PointRecord};
+use super::{Fault, Operation, PointKind, PointRecord, Scene, Verdict};
 use crate::base::Principal;
 
 /// The injection point a fault waits for: by who, where and the how-manieth such point it is, so that
@@ -80,6 +80,19 @@ impl Armed {
             Recurrence::Once => self.seen == wanted.nth,
             Recurrence::Always => self.seen >= wanted.nth,
         }
+    }
+}
+
+/// Stands in the place of a fault while it strikes.
+struct TakenOut;
+
+impl Fault for TakenOut {
+    fn name(&self) -> &'static str {
+        "taken-out"
+    }
+
+    fn strike(&mut self, _: &mut Operation, _: &mut dyn Scene) -> Option<Verdict> {
+        None
     }
 }
 
@@ -205,17 +218,28 @@ impl Points {
     }
 
     /// Takes a fault out to let it strike; it must be [put back](Self::put_back).
-    pub fn take(&mut self, index: usize) -> Armed {
-        self.armed.swap_remove(index)
+    ///
+    /// # Panics
+    ///
+    /// When no fault has this place in the plan.
+    pub fn take(&mut self, index: usize) -> Box<dyn Fault> {
+        // A box of nothing costs no allocation.
+        core::mem::replace(&mut self.armed[index].fault, Box::new(TakenOut))
     }
 
     /// Puts a fault back in its place, with one strike more when it struck.
-    pub fn put_back(&mut self, index: usize, mut armed: Armed, struck: bool) {
+    ///
+    /// # Panics
+    ///
+    /// When no fault has this place in the plan.
+    pub fn put_back(&mut self, index: usize, fault: Box<dyn Fault>, struck: bool) {
+        let armed = &mut self.armed[index];
+        armed.fault = fault;
         armed.strikes += u64::from(struck);
-        self.armed.push(armed);
-        let last = self.armed.len() - 1;
-        self.armed.swap(index, last);
-        self.kinds = self.kinds_awaited();
+        // While this one still waits, so do points of its kind.
+        if armed.is_spent() {
+            self.kinds = self.kinds_awaited();
+        }
     }
 
     /// How often faults struck, all together.

@@ -13,7 +13,7 @@ use super::paging::TableMemory;
 use super::paging::x86_64::{self, Controls};
 
 /// Answers that are remembered.
-const ANSWERS: usize = 64;
+const ANSWERS: usize = 256;
 
 /// Entries that are read for one answer at most: levels of tables.
 const READS: usize = 5;
@@ -89,7 +89,7 @@ impl TableMemory for Read<'_> {
 const fn place_of(page: Page, controls: &Controls) -> usize {
     // Processes have different things in the same pages.
     let key = page.0 ^ controls.cr3.rotate_left(20);
-    (key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 58) as usize % ANSWERS
+    (key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize % ANSWERS
 }
 
 impl Located {

@@ -146,14 +146,14 @@ impl Machine {
             argument: operation.virt,
         };
         let Some(index) = self.points.due(reached) else { return Verdict::Proceed };
-        let mut armed = self.points.take(index);
+        let mut fault = self.points.take(index);
         let (is_device, processor) = (processor.is_none(), processor.unwrap_or(0));
         let first = self.events.len();
         let mut stage = Stage { machine: self, processor, principal, is_device, changed: false };
         let before = *operation;
-        let verdict = armed.fault.strike(operation, &mut stage);
+        let verdict = fault.strike(operation, &mut stage);
         let changed = stage.changed || *operation != before;
-        self.points.put_back(index, armed, verdict.is_some());
+        self.points.put_back(index, fault, verdict.is_some());
         let Some(verdict) = verdict else { return Verdict::Proceed };
         // Legal disorder changes nothing of what is done; then the step's stores are its own.
         self.struck = changed
