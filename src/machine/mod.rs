@@ -51,7 +51,7 @@ use memory::{FRAME_WORDS, Memory};
 use paging::x86_64::{Controls, Entry};
 use second_level::SecondLevel;
 use table_frames::TableFrames;
-use tlb::{Grants, Invalidation, MayHold, RootLoad, Tlb};
+use tlb::{Case, Grants, Invalidation, MayHold, RootLoad, Tlb};
 
 /// The bit of CR3's operand that keeps what is remembered under the number it loads. Without
 /// CR4.PCIDE it means nothing here; hardware refuses it (Intel SDM volume 3A, "MOV to CR3").
@@ -68,7 +68,7 @@ pub struct ProcessorState {
     pub tlb: Tlb,
     /// What it may remember of translations that were withdrawn.
     pub may_hold: MayHold,
-    /// Which rights its accesses need; follows from the controls.
+    /// Which accesses rights permit; follows from the controls.
     grants: Grants,
 }
 
@@ -82,8 +82,15 @@ impl ProcessorState {
         }
         let registers = &self.registers;
         let ac = registers.flags & registers::ALIGNMENT_CHECK != 0;
-        let granted = self.grants.of(access, registers.ring, ac);
-        self.tlb.hit(VirtAddr(virt), granted, matches!(access, Access::Write))
+        self.tlb.hit_decided(VirtAddr(virt), Case::of(access, registers.ring, ac))
+    }
+
+    /// Decides again which accesses the cached translations permit, where the controls have changed.
+    fn regrant(&mut self) {
+        if !self.grants.are_of(&self.controls) {
+            self.grants = Grants::new(&self.controls);
+            self.tlb.decide(&self.grants);
+        }
     }
 
     /// Drops what is remembered of a page, as `invlpg` does.

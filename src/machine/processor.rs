@@ -12,7 +12,6 @@ use super::Machine;
 use super::code::Flow;
 use super::paging::x86_64::Request;
 use super::registers::{ALIGNMENT_CHECK, ARGUMENTS, Reg, Registers};
-use super::tlb::Grants;
 use super::trap::Trap;
 
 /// A processor of a machine, for the length of one step.
@@ -244,9 +243,7 @@ impl Processor<'_> {
     #[inline(never)]
     fn translate_slowly(&mut self, virt: u64, access: Access) -> Result<PhysAddr, Trap> {
         let state = &mut self.machine.processors[self.number];
-        if !state.grants.are_of(&state.controls) {
-            state.grants = Grants::new(&state.controls);
-        }
+        state.regrant();
         let request = Request {
             virt: VirtAddr(virt),
             access,

@@ -10,7 +10,7 @@ use super::disk::SECTOR_WORDS;
 use super::iommu::Iommu;
 use super::paging::x86_64::Controls;
 use super::registers::Registers;
-use super::tlb::{MayHold, Tlb};
+use super::tlb::{Grants, MayHold, Tlb};
 use super::{Machine, PhysAddr};
 
 /// Memory, registers, caches, devices, disk, clock. No object of kernel or components.
@@ -65,6 +65,8 @@ impl Machine {
             to.registers = *registers;
             to.controls = *controls;
             to.tlb = *tlb;
+            to.grants = Grants::new(controls);
+            to.tlb.decide(&to.grants);
             to.may_hold = may_hold.clone();
             to.may_hold.forget_tables(&self.memory, controls);
         }

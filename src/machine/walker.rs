@@ -74,6 +74,9 @@ impl Machine {
         } else if let Some(narrowed) = self.second_level.narrowed(&walk) {
             state.tlb.fill(&controls, request, &narrowed);
         }
+        if state.grants.are_of(&controls) {
+            state.tlb.decide_at(request.virt, &state.grants);
+        }
         Ok(walk.address)
     }
 

@@ -6,6 +6,37 @@ use crate::machine::paging::x86_64::{ControlFlags, Controls, Request, Rights, re
 /// Kinds of access × ring × EFLAGS.AC.
 const CASES: usize = 12;
 
+/// Reads and writes of each ring with EFLAGS.AC or without; fetches of each ring, where it does not
+/// count.
+pub(super) const DECIDED: u32 = 10;
+
+/// The writes among them.
+const WRITES: u16 = 0xf0;
+
+/// A kind of explicit access, as an entry that was decided knows it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Case(u32);
+
+impl Case {
+    /// An access of this kind from this ring, with this EFLAGS.AC.
+    #[inline(always)]
+    #[must_use]
+    pub const fn of(access: Access, ring: Ring, ac: bool) -> Self {
+        let user = matches!(ring, Ring::User) as u32;
+        Self(match access {
+            Access::Read => 2 * user + ac as u32,
+            Access::Write => 4 + 2 * user + ac as u32,
+            Access::Execute => 8 + user,
+        })
+    }
+
+    /// Its number, below [`DECIDED`].
+    #[inline(always)]
+    pub(super) const fn number(self) -> u32 {
+        self.0
+    }
+}
+
 /// For each kind of explicit access the rights that permit it: bit n for those of number n.
 ///
 /// Nothing at all under protection keys and process-context identifiers, which need more than the
@@ -14,6 +45,8 @@ const CASES: usize = 12;
 pub struct Grants {
     flags: ControlFlags,
     granted: [u16; CASES],
+    /// The same the other way round: for each set of rights the cases that it permits.
+    permitted: [u16; 16],
 }
 
 #[inline(always)]
@@ -30,10 +63,10 @@ impl Grants {
     /// What the rights permit under these controls.
     #[must_use]
     pub fn new(controls: &Controls) -> Self {
-        let mut granted = [0; CASES];
+        let (mut granted, mut permitted) = ([0; CASES], [0; 16]);
         let undecided = ControlFlags::PKE | ControlFlags::PKS | ControlFlags::PCIDE;
         if controls.flags.without(undecided) != controls.flags {
-            return Self { flags: controls.flags, granted };
+            return Self { flags: controls.flags, granted, permitted };
         }
         for access in [Access::Read, Access::Write, Access::Execute] {
             for ring in [Ring::Kernel, Ring::User] {
@@ -41,12 +74,14 @@ impl Grants {
                     let request = Request { ac, ..Request::new(VirtAddr(0), access, ring) };
                     granted[case(access, ring, ac)] = (0..16).fold(0, |set, bits| {
                         let refused = refusal(controls, &request, Rights::from_bits(bits), 0);
+                        let case = Case::of(access, ring, ac).number();
+                        permitted[usize::from(bits)] |= u16::from(refused.is_none()) << case;
                         set | u16::from(refused.is_none()) << bits
                     });
                 }
             }
         }
-        Self { flags: controls.flags, granted }
+        Self { flags: controls.flags, granted, permitted }
     }
 
     /// Whether they are those of these controls.
@@ -61,6 +96,13 @@ impl Grants {
     #[inline(always)]
     pub fn of(&self, access: Access, ring: Ring, ac: bool) -> u16 {
         self.granted[case(access, ring, ac)]
+    }
+
+    /// The cases that these rights permit; on a page that is not dirty, no write.
+    #[inline(always)]
+    pub(super) fn cases(&self, rights: Rights, is_dirty: bool) -> u16 {
+        let permitted = self.permitted[usize::from(rights.bits() & 15)];
+        if is_dirty { permitted } else { permitted & !WRITES }
     }
 }
 
@@ -111,11 +153,15 @@ mod tests {
 
             let granted = Grants::new(&controls).of(access, ring, ac);
             let hit = tlb.hit(virt, granted, access == Access::Write);
+            let undecided_yet = tlb.hit_decided(virt, Case::of(access, ring, ac));
+            tlb.decide(&Grants::new(&controls));
+            let decided = tlb.hit_decided(virt, Case::of(access, ring, ac));
 
             let found = tlb.lookup(&controls, &request);
             let undecided = ControlFlags::PKE | ControlFlags::PKS | ControlFlags::PCIDE;
             let is_decided = flags.without(undecided) == flags;
             assert_eq!(hit, found.filter(|_| is_decided), "{flags:?} {access:?} {ring:?} {ac}");
+            assert_eq!((undecided_yet, decided), (None, hit), "{flags:?} {access:?} {ring:?} {ac}");
             hits += u32::from(hit.is_some());
         }
         assert!(hits > 500, "only {hits} hits");

@@ -16,16 +16,19 @@ use crate::machine::paging::{PageSize, TableMemory};
 
 mod grants;
 
-pub use grants::Grants;
+pub use grants::{Case, Grants};
 
 // An entry is two words. Tag: page number in bits 63:12, PCID in 11:0. Value: frame in bits 51:12,
-// and below and above it:
+// and below and above it, with the cases of access that were decided to be permitted at the top:
 const VALID: u64 = 1;
 const RIGHTS_SHIFT: u32 = 1;
 const DIRTY: u64 = 1 << 5;
 const GLOBAL: u64 = 1 << 6;
 const KEY_SHIFT: u32 = 7;
 const SIZE_SHIFT: u32 = 52;
+const PERMITTED_SHIFT: u32 = 54;
+const PERMITTED: u64 = u64::MAX << PERMITTED_SHIFT;
+const _: () = assert!(PERMITTED_SHIFT + grants::DECIDED == 64);
 const FRAME: u64 = ((1 << 52) - 1) & !0xfff;
 const PCID: u64 = 0xfff;
 
@@ -108,6 +111,33 @@ impl<const ENTRIES: usize, const SHIFT: u32> DirectMapped<ENTRIES, SHIFT> {
             && value & needed == needed
             && granted >> (value >> RIGHTS_SHIFT & 15) & 1 == 1;
         is_hit.then(|| PhysAddr::truncated(value & Self::FRAME | virt.0 & Self::OFFSET))
+    }
+
+    /// As [`hit`](Self::hit), for an access of this kind under the controls that the entries were
+    /// [decided](Self::decide) for: a comparison and a test of one bit. `None` too for what was filled
+    /// and not decided since.
+    #[must_use]
+    #[inline(always)]
+    pub fn hit_decided(&self, virt: VirtAddr, case: Case) -> Option<PhysAddr> {
+        let [tag, value] = self.entries[slot::<ENTRIES, SHIFT>(virt)];
+        let is_hit =
+            tag == virt.0 & !Self::OFFSET && value >> (PERMITTED_SHIFT + case.number()) & 1 == 1;
+        is_hit.then(|| PhysAddr::truncated(value & Self::FRAME | virt.0 & Self::OFFSET))
+    }
+
+    /// Decides for each entry which accesses it permits: to be called whenever the controls that count
+    /// have changed.
+    pub fn decide(&mut self, grants: &Grants) {
+        for [_, value] in &mut self.entries {
+            *value = decided(*value, grants);
+        }
+    }
+
+    /// The same for the entry of one page, when it was filled.
+    #[inline]
+    pub fn decide_at(&mut self, virt: VirtAddr, grants: &Grants) {
+        let [_, value] = &mut self.entries[slot::<ENTRIES, SHIFT>(virt)];
+        *value = decided(*value, grants);
     }
 
     /// Remembers what a walk for the request found.
@@ -246,9 +276,19 @@ impl<const ENTRIES: usize, const SHIFT: u32> DirectMapped<ENTRIES, SHIFT> {
     /// Folds what is remembered into a hash.
     pub fn absorb(&self, hash: &mut TraceHash) {
         for [tag, value] in self.entries.iter().filter(|[_, value]| *value != 0) {
-            hash.absorb(*tag, *value);
+            hash.absorb(*tag, *value & !PERMITTED);
         }
     }
+}
+
+/// An entry's value with the cases that it permits.
+#[inline(always)]
+fn decided(value: u64, grants: &Grants) -> u64 {
+    if value & VALID == 0 {
+        return value;
+    }
+    let cases = grants.cases(rights(value), value & DIRTY != 0);
+    value & !PERMITTED | u64::from(cases) << PERMITTED_SHIFT
 }
 
 #[inline(always)]
