@@ -371,8 +371,11 @@ pub fn mapped_pages(scene: &dyn Scene) -> Vec<u64> {
 }
 
 fn collect(scene: &dyn Scene, table: u64, level: u32, base: u64, pages: &mut Vec<u64>) {
+    if table >= scene.memory_bytes() {
+        return;
+    }
     for slot in 0..512 {
-        if pages.len() >= PAGES_MAX || table >= scene.memory_bytes() {
+        if pages.len() >= PAGES_MAX {
             return;
         }
         let entry = scene.peek(table + slot * 8);
