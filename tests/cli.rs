@@ -634,7 +634,7 @@ fn a_campaign_tells_how_long_damage_sleeps() {
     let table = text[from..].split("\n\n").next().expect("its end");
     assert!(table.contains("With a horizon of 100 steps: "), "{table}");
     assert!(table.lines().all(|line| line.chars().count() <= 100), "{table}");
-    let objects = json.lines().map(|line| serde_json::from_str::<serde_json::Value>(line));
+    let objects = json.lines().map(serde_json::from_str::<serde_json::Value>);
     let sleeps = objects.map(|object| object.expect("an object")["sleep"].clone());
     let sleeps: Vec<serde_json::Value> = sleeps.filter(serde_json::Value::is_object).collect();
     let (all, origins) = sleeps.split_last().expect("damage");
