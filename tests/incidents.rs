@@ -1,12 +1,16 @@
 //! The incidents: each ends as was published, and each contrast as it says.
 
+mod review;
+
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::fs;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ringfence::campaign::experiment::{CONTAINED, SURVIVES};
 use ringfence::campaign::{Judged, Registries, Trial};
+use ringfence::counterexample::IncidentStory;
 use ringfence::invariants;
 use ringfence::outcome::{Availability, Class, Integrity};
 use ringfence::scenario::library::{Builtin, INCIDENTS, PAGES};
@@ -144,4 +148,121 @@ fn a_mistake_in_a_contrast_is_told_with_its_place() {
         let is_above = (1..5).any(|up| told.contains(&format!("a.toml:{}:", line - up)));
         assert!(is_placed || is_above, "{told}");
     }
+}
+
+/// A story without what any change of the kernel moves: steps, events, addresses.
+fn masked(text: &str) -> String {
+    let mut lines = Vec::new();
+    for line in text.lines() {
+        let mut words: Vec<String> = Vec::new();
+        for word in line.split(' ') {
+            let digits = word.trim_start_matches("0x").trim_end_matches([',', ':', ';', ')']);
+            let is_long = word.starts_with("0x") && digits.len() > 4;
+            let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+            let follows = |what: &str| words.last().is_some_and(|last| last == what);
+            let is_counted = is_number && (follows("step") || follows("after"));
+            let is_address =
+                is_long && !digits.starts_with("c0000") && !digits.starts_with("41414");
+            let is_place = word.starts_with("0x") && (follows("frame") || follows("byte"));
+            if is_counted || is_address || is_place {
+                let end: String = word.chars().rev().take_while(|c| ",:;)".contains(*c)).collect();
+                words.push(format!("…{}", end.chars().rev().collect::<String>()));
+            } else {
+                words.push(word.to_owned());
+            }
+        }
+        lines.push(words.join(" "));
+    }
+    lines.join("\n")
+}
+
+#[test]
+fn each_incident_is_told_as_it_was_reviewed() {
+    let vocabulary = vocabulary();
+    let scenarios: Vec<Scenario> = INCIDENTS.iter().map(|one| read(one, &vocabulary)).collect();
+
+    let told = each(&scenarios, |scenario| {
+        IncidentStory::of(scenario, &Registries::default()).expect("its world builds")
+    });
+
+    let _settings = review::snapshots();
+    for (scenario, story) in scenarios.iter().zip(&told) {
+        let wide =
+            story.to_string().lines().find(|line| line.chars().count() > 100).map(str::to_owned);
+        assert_eq!(wide, None, "{}", scenario.name);
+        assert_eq!(story.missed().collect::<Vec<_>>(), Vec::<String>::new(), "{}", scenario.name);
+        let name = format!("incident-{}", scenario.name);
+        insta::assert_snapshot!(name, masked(&story.reviewed()));
+    }
+}
+
+/// The page with one line for each incident.
+fn page() -> String {
+    let vocabulary = vocabulary();
+    let mut text = String::from(
+        "# Incidents\n\n\
+         One row for each file of `scenarios/incidents`: what happened, how it ended by published account,\n\
+         what the model gives, and what it gives with one thing changed. `ringfence run incidents/I01` tells\n\
+         one of them; `cargo test --test incidents` runs them all, holds every cell and this table.\n\n\
+         | incident | date | what | published | the model: data, service | contrasts |\n\
+         |---|---|---|---|---|---|\n",
+    );
+    let mut rows: Vec<(&str, String)> = Vec::new();
+    for builtin in INCIDENTS {
+        let scenario = read(builtin, &vocabulary);
+        let incident = scenario.incident.clone().unwrap_or_default();
+        let ended = |scenario: &Scenario| {
+            let expect = scenario.expect.clone().unwrap_or_default();
+            let code = expect.bug_check.map_or(String::new(), |code| format!(" {code:#x}"));
+            let integrity = expect.integrity.unwrap_or_default();
+            format!("{integrity}, {}{code}", expect.availability.unwrap_or_default())
+        };
+        let contrasts: Vec<String> = scenario
+            .contrasts
+            .iter()
+            .map(|one| {
+                let changed = one.of(&scenario).expect("it was checked when it was read");
+                format!("{}: {}", one.name, ended(&changed))
+            })
+            .collect();
+        let mut row = String::new();
+        let number = scenario.name.split('-').next().unwrap_or_default();
+        let _ = writeln!(
+            row,
+            "| [{number}](../scenarios/{}.toml) | {} | {} | {} | {} | {} |",
+            builtin.name,
+            incident.date,
+            incident.what,
+            scenario.published.clone().unwrap_or_default(),
+            ended(&scenario),
+            contrasts.join("; ")
+        );
+        rows.push((builtin.name, row));
+    }
+    for page in PAGES {
+        let title = page.text.lines().next().unwrap_or_default().trim_start_matches("# ");
+        let parts: Vec<&str> = title.split(" · ").collect();
+        let [number, what, date] = parts.as_slice() else { panic!("{title}") };
+        let row = format!(
+            "| [{number}](../scenarios/{}.md) | {date} | {what} | | a page that says why it can't be modelled | |\n",
+            page.name
+        );
+        rows.push((page.name, row));
+    }
+    rows.sort();
+    text.extend(rows.into_iter().map(|(_, row)| row));
+    text
+}
+
+#[test]
+fn the_page_of_incidents_is_that_of_the_files() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/incidents.md");
+
+    let wanted = page();
+
+    if std::env::var_os("RINGFENCE_WRITE_DOCS").is_some() {
+        fs::write(path, &wanted).expect("it can be written");
+    }
+    let found = fs::read_to_string(path).unwrap_or_default();
+    assert_eq!(found, wanted, "write it anew with RINGFENCE_WRITE_DOCS=1");
 }

@@ -1,11 +1,12 @@
 //! `ringfence run`: one scenario, told as a story.
 
-use std::io::Write;
+use std::io::{IsTerminal as _, Write};
 
 use serde_json::{Value, json};
 
 use crate::campaign::{Registries, Trial, TrialError};
-use crate::counterexample::{Story, recorder, story};
+use crate::counterexample::incident::Cell;
+use crate::counterexample::{IncidentStory, Story, recorder, story};
 use crate::scenario::library::{Builtin, Named};
 use crate::scenario::{Scenario, library};
 
@@ -43,6 +44,9 @@ pub(super) fn told(
     json: bool,
     out: &mut impl Write,
 ) -> Result<Ended, Failure> {
+    if scenario.incident.is_some() {
+        return incident(scenario, registries, json, out);
+    }
     let story = match Story::of(scenario, registries) {
         Err(TrialError::Interrupted) => return interrupted(&scenario.name, json, out),
         story => story.map_err(|error| unresolved(scenario, &error))?,
@@ -53,6 +57,72 @@ pub(super) fn told(
         write!(out, "{story}")?;
     }
     Ok(if holds(scenario, &story) { Ended::Held } else { Ended::Violated })
+}
+
+/// Tells an incident, to a room.
+fn incident(
+    scenario: &Scenario,
+    registries: &Registries,
+    json: bool,
+    out: &mut impl Write,
+) -> Result<Ended, Failure> {
+    let told = match IncidentStory::of(scenario, registries) {
+        Err(TrialError::Interrupted) => return interrupted(&scenario.name, json, out),
+        told => told.map_err(|error| unresolved(scenario, &error))?,
+    };
+    if json {
+        let mut object = object(scenario, &told.story);
+        let contrasts = told.contrasts.iter().map(|one| {
+            json!({
+                "name": one.name,
+                "class": one.class.name(),
+                "integrity": one.ending.integrity,
+                "availability": one.ending.availability,
+                "missed": one.missed,
+            })
+        });
+        object["contrasts"] = contrasts.collect();
+        object["homes"] =
+            told.containment.homes.iter().map(|(name, cell)| cell_of(name, *cell)).collect();
+        let names = || told.containment.homes.iter().map(|(name, _)| *name);
+        let protections = told.containment.protections.iter().map(|one| {
+            let cells = names().zip(&one.cells).map(|(name, cell)| cell_of(name, *cell));
+            json!({ "switch": one.switch, "to": one.to, "homes": cells.collect::<Vec<_>>() })
+        });
+        object["protections"] = protections.collect();
+        writeln!(out, "{object}")?;
+    } else {
+        write!(out, "{}", painted(&told.to_string()))?;
+    }
+    let holds = holds(scenario, &told.story) && told.missed().next().is_none();
+    Ok(if holds { Ended::Held } else { Ended::Violated })
+}
+
+fn cell_of(home: &str, cell: Cell) -> Value {
+    json!({
+        "home": home,
+        "integrity": cell.map(|cell| cell.integrity),
+        "availability": cell.map(|cell| cell.availability),
+    })
+}
+
+/// Titles in bold and ends in colour, on a terminal whose user didn't ask for none (no-color.org).
+fn painted(text: &str) -> String {
+    if !std::io::stdout().is_terminal() || std::env::var_os("NO_COLOR").is_some() {
+        return text.to_owned();
+    }
+    let paint = |line: &str| {
+        let style = match line.split_whitespace().next() {
+            Some("stopped" | "VIOLATED" | "missed" | "corrupt") => "31",
+            Some("struck" | "noticed" | "instead") => "33",
+            Some("again" | "expected") => "32",
+            Some(word) if word.len() == 3 && word.starts_with('I') => "1",
+            Some("where" | "as" | "with" | "what") if !line.starts_with(' ') => "1",
+            _ => return line.to_owned(),
+        };
+        format!("\u{1b}[{style}m{line}\u{1b}[0m")
+    };
+    text.lines().map(|line| paint(line) + "\n").collect()
 }
 
 /// Says that a run has no result: nothing is known of what becomes of it.

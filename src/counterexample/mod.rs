@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`story`] | what happened, in which order, to whose bytes? |
 //! | [`recorder`] | which events of a run are its turning points? |
+//! | [`incident`] | how is an incident told to a room? |
 //! | [`bug_check`] | what do a bug check's code and parameters say? |
 //! | [`case`](mod@case) | what is the least that still shows it? |
 //! | `smaller` | what of a scenario can be left out? |
@@ -14,7 +15,9 @@ pub mod bug_check;
 pub mod case;
 mod ending;
 mod happened;
+pub mod incident;
 mod mode_line;
+mod picture;
 pub mod recorder;
 mod simpler;
 mod simpler_action;
@@ -23,5 +26,6 @@ pub mod story;
 pub mod test_text;
 
 pub use case::{Counterexample, Shown, minimised, shown};
+pub use incident::IncidentStory;
 pub use recorder::Recorder;
 pub use story::Story;

@@ -17,6 +17,7 @@ use crate::world::Rest;
 use super::ending::{availability, kebab};
 use super::happened::{Found, Happened, what_turned, what_was_found};
 use super::mode_line::mode_line;
+use super::picture::drawn;
 use super::recorder::{Recorder, Turn};
 
 /// Columns a line of a story may take.
@@ -39,7 +40,8 @@ pub struct Story {
     pub missed: Vec<String>,
     /// Invariants that the golden run violates by itself, of a scenario with a fault.
     pub golden: Vec<String>,
-    lines: Vec<String>,
+    parts: Vec<(&'static str, String)>,
+    picture: Vec<String>,
 }
 
 impl Story {
@@ -60,6 +62,7 @@ impl Story {
             return Err(TrialError::Interrupted);
         }
         debug_assert_eq!(trial.judge.trace().digest(), told.digest(), "the same run again");
+        let picture = drawn(&trial, &outcome, &turns);
         let mut happened = what_turned(&trial, &scenario.plan, &turns);
         happened.extend(what_was_found(&trial, &found, &turns));
         happened.sort_by_key(|one| one.ordinal);
@@ -100,7 +103,19 @@ impl Story {
         if let Some(published) = &scenario.published {
             push(&mut lines, "published", published);
         }
-        Ok(Self { outcome, class, missed, golden, lines })
+        Ok(Self { outcome, class, missed, golden, parts: lines, picture })
+    }
+
+    /// What is told, each with the word it begins with.
+    #[must_use]
+    pub fn parts(&self) -> &[(&'static str, String)] {
+        &self.parts
+    }
+
+    /// The components above and below the mode line, with marks of who did what to whom.
+    #[must_use]
+    pub fn picture(&self) -> &[String] {
+        &self.picture
     }
 }
 
@@ -126,8 +141,10 @@ pub struct Traced {
 
 impl core::fmt::Display for Story {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        for line in &self.lines {
-            writeln!(f, "{line}")?;
+        for (head, what) in &self.parts {
+            for line in wrapped(head, what) {
+                writeln!(f, "{line}")?;
+            }
         }
         Ok(())
     }
@@ -204,7 +221,7 @@ pub fn row_in_words(planned: &PlannedFault, roster: &Roster) -> String {
 }
 
 /// Tells what happened, in order, with the number of the step; of each sort the first few.
-fn tell(lines: &mut Vec<String>, happened: Vec<Happened>, steps: &[u64]) {
+fn tell(lines: &mut Parts, happened: Vec<Happened>, steps: &[u64]) {
     let mut told: Vec<(&str, usize)> = Vec::new();
     let mut left_out = 0;
     for one in happened {
@@ -232,7 +249,7 @@ fn tell(lines: &mut Vec<String>, happened: Vec<Happened>, steps: &[u64]) {
 }
 
 /// How it ended, on both axes.
-fn conclude(lines: &mut Vec<String>, outcome: &Outcome, class: Class, meaning: &str) {
+fn conclude(lines: &mut Parts, outcome: &Outcome, class: Class, meaning: &str) {
     push(lines, "outcome", &format!("{class}: {meaning}"));
     let victims: Vec<String> = outcome.victims.iter().map(kebab).collect();
     let victims =
@@ -271,8 +288,16 @@ fn conclude(lines: &mut Vec<String>, outcome: &Outcome, class: Class, meaning: &
     }
 }
 
-/// Adds a line, or several where it is too long for one.
-fn push(lines: &mut Vec<String>, head: &str, what: &str) {
+/// What a story is told in: words to begin with, and what there is to say.
+type Parts = Vec<(&'static str, String)>;
+
+fn push(parts: &mut Parts, head: &'static str, what: &str) {
+    parts.push((head, what.to_owned()));
+}
+
+/// A line, or several where it is too long for one.
+fn wrapped(head: &str, what: &str) -> Vec<String> {
+    let mut lines = Vec::new();
     let mut line = format!("{head:HEAD$}");
     let mut is_empty = true;
     for word in what.split_whitespace() {
@@ -288,4 +313,5 @@ fn push(lines: &mut Vec<String>, head: &str, what: &str) {
         is_empty = false;
     }
     lines.push(line);
+    lines
 }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::home::at_home;
+use super::home::{at_home, name_at};
 use super::{Expectation, Scenario};
 use crate::faults::{Parameters, PlannedFault};
 use crate::world::configuration::{Component, Home};
@@ -89,6 +89,10 @@ impl Contrast {
             world.components[index] = overlaid::<Component>(&before, &kept)?;
             if let Some(home) = home.filter(|home| *home != before.home) {
                 *world = at_home(world, name, home)?;
+                // Who is struck moves along.
+                for fault in changed.plan.iter_mut().filter(|fault| fault.who == *name) {
+                    fault.who = name_at(name, home);
+                }
             }
         }
         if let Some(plan) = &self.fault {

@@ -3,10 +3,13 @@
 //! Ranges are those of the meaning and not of the type that keeps the number: whoever writes a file
 //! is told `1 to 4`, whatever the field is stored in.
 
+use super::contrast::overlaid;
+use super::{Fields, Plain};
 use crate::faults::point_names;
 use crate::kernel::loader::SECTIONS;
 use crate::kernel::pools::PoolKind;
 use crate::world::action::{LENGTH_MAX, PRIVATE_WORDS, SLOTS_MAX};
+use crate::world::configuration::MachineConfiguration;
 use crate::world::preset::Preset;
 
 /// Steps of a run at most: minutes, not hours.
@@ -237,6 +240,34 @@ pub(super) const ACTIONS: &[(&str, &[Field])] = &[
     ("spin", &[]),
     ("system-call", &[must("service", Whole(0, BYTE_MAX)), must("arguments", List(&Hex))]),
 ];
+
+/// Steps between late integrity checks, where they are turned on to be tried.
+const INTEGRITY_CHECKS: i64 = 500;
+
+/// Every switch of a machine, turned the other way: each flag, each other word of a choice, and late
+/// checks where there are none. A preset is no switch but several.
+#[must_use]
+pub fn switches(machine: &MachineConfiguration) -> Vec<(&'static str, Plain)> {
+    // What a file leaves out may be on or off: a value that changes nothing is the present one.
+    let is_now = |name: &str, value: &Plain| {
+        let fields = Fields::from([(name.to_owned(), value.clone())]);
+        overlaid(machine, &fields).is_ok_and(|same| same == *machine)
+    };
+    let mut turned = Vec::new();
+    for field in MACHINE.iter().filter(|field| field.name != "preset") {
+        let values: Vec<Plain> = match field.shape {
+            Flag => [true, false].map(Plain::Flag).into(),
+            Word(words) => words().into_iter().map(|word| Plain::Text(word.to_owned())).collect(),
+            Whole(..) if field.name == "integrity-checks" => {
+                [0, INTEGRITY_CHECKS].map(Plain::Whole).into()
+            }
+            _ => Vec::new(),
+        };
+        let others = values.into_iter().filter(|value| !is_now(field.name, value));
+        turned.extend(others.map(|value| (field.name, value)));
+    }
+    turned
+}
 
 #[cfg(test)]
 mod tests {

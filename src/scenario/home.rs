@@ -9,9 +9,13 @@ use crate::world::configuration::{Component, Configuration, Home};
 /// The driver that hands requests to a host.
 const REFLECTOR: &str = "reflector";
 
-/// The name of the host that runs what `name` ran in kernel mode.
-fn host_name(name: &str) -> String {
-    format!("{name}-host")
+/// Under which name the driver of the component `name` runs at another home.
+#[must_use]
+pub fn name_at(name: &str, home: Home) -> String {
+    match home {
+        Home::DriverHost => format!("{name}-host"),
+        _ => name.strip_suffix("-host").unwrap_or(name).to_owned(),
+    }
 }
 
 /// The world with the driver `name` at another home, in kernel mode or in a host of its own.
@@ -32,7 +36,7 @@ pub fn at_home(world: &Configuration, name: &str, home: Home) -> Result<Configur
                 return Err(format!("`{name}` is part of a device stack in kernel mode"));
             }
             let host = Component {
-                name: host_name(name),
+                name: name_at(name, home),
                 home: Home::DriverHost,
                 above: Some(name.to_owned()),
                 ..before.clone()

@@ -51,6 +51,23 @@ built_in! {
 
 incidents! {
     "I01-content-parser",
+    "I04-arbitrary-increment",
+    "I04-arbitrary-write",
+    "I04-integer-overflow",
+    "I04-memory-disclosure",
+    "I04-null-dereference",
+    "I04-pool-overrun",
+    "I04-stack-overrun",
+    "I04-stack-overrun-cookie",
+    "I04-type-confusion",
+    "I04-uninitialised-stack",
+    "I04-use-after-free",
+    "I04-write-null",
+    "I05-memory-driver",
+    "I06-dma-without-iommu",
+    "I07-rowhammer-entry",
+    "I08-missed-shootdown",
+    "I14-filter-at-boot",
 }
 
 pages! {

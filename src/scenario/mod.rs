@@ -27,6 +27,7 @@ use crate::world::configuration::{Configuration, hex};
 
 pub use contrast::{Contrast, Fields, Plain};
 pub use error::{ScenarioError, ScenarioErrors};
+pub use form::switches;
 pub use generate::Bias;
 pub use problem::{Problem, Step};
 pub use vocabulary::Vocabulary;

@@ -1,12 +1,13 @@
 //! The host process of a user-mode driver: asks for a request, lets the driver work on it, answers.
 //!
 //! Like every process it reaches the system through the Windows API only, and sees no memory but its
-//! own ("UMDF Driver Host Process"). Two drivers can be hosted:
+//! own ("UMDF Driver Host Process"). Three drivers can be hosted:
 //!
 //! * the *sensor* keeps a running sum of the words each requestor sent and answers every word plus
 //!   the sum so far; a request that sends nothing is answered with the sum;
 //! * the *parser* answers as the kernel-mode [`parser`] does, with the same routine on content in its
-//!   own page.
+//!   own page;
+//! * the *vulnerable* driver makes the mistakes of its kernel-mode twin.
 //!
 //! The buffer page of a host, at [`address::USER_BUFFERS`]; only the parser's part must be prepared,
 //! as [`parser`] lists it. The page behind it must not be mapped:
@@ -22,17 +23,39 @@
 use crate::base::Structure;
 use crate::kernel::host::header;
 use crate::kernel::layout::{address, element};
+use crate::kernel::request::function;
 use crate::kernel::{service, status};
 use crate::machine::{Flow, Processor, Reg, Routine, Trap, routine};
 use crate::world::driver::Placement;
 
 use super::parser::{self, PARSE};
+use super::vulnerable::classes::{
+    CALL_CONFUSED, CALL_NULL, CALL_STALE, COPY_TO_GUARDED_STACK, COPY_TO_STACK, WRAPPED_LENGTH,
+    WRITE_WHERE_TOLD,
+};
+use super::vulnerable::hosted::{HOSTED_COPY, HOSTED_WORK};
+use super::vulnerable::{self, packed};
 use super::windows_api::API_CALL;
 
 /// The code of a host with the sensor.
 pub const SENSOR_ROUTINES: &[&Routine] = &[&SENSOR_HOST_MAIN, &SENSOR];
 /// The code of a host with the parser.
 pub const PARSER_ROUTINES: &[&Routine] = &[&PARSER_HOST_MAIN, &HOSTED_PARSER, &PARSE];
+
+/// The code of a host with the vulnerable driver.
+pub const VULNERABLE_ROUTINES: &[&Routine] = &[
+    &VULNERABLE_HOST_MAIN,
+    &HOSTED_VULNERABLE,
+    &HOSTED_WORK,
+    &WRITE_WHERE_TOLD,
+    &COPY_TO_STACK,
+    &COPY_TO_GUARDED_STACK,
+    &HOSTED_COPY,
+    &WRAPPED_LENGTH,
+    &CALL_CONFUSED,
+    &CALL_STALE,
+    &CALL_NULL,
+];
 
 const DATA: Structure = Structure::UserData;
 
@@ -60,6 +83,12 @@ pub fn prepare_sensor(_: &Placement) -> Vec<(u64, u64)> {
 #[must_use]
 pub fn prepare_parser(placement: &Placement) -> Vec<(u64, u64)> {
     parser::prepare(placement)
+}
+
+/// The first words of the buffer page of a host with the vulnerable driver.
+#[must_use]
+pub fn prepare_vulnerable(placement: &Placement) -> Vec<(u64, u64)> {
+    vulnerable::prepare(placement)
 }
 
 /// Makes the first frame by hand: the process starts here without a call.
@@ -125,6 +154,10 @@ host_main!(
     /// The loop of a host with the parser. Never returns.
     PARSER_HOST_MAIN = "parser-host", HOSTED_PARSER
 );
+host_main!(
+    /// The loop of a host with the vulnerable driver. Never returns.
+    VULNERABLE_HOST_MAIN = "vulnerable-host", HOSTED_VULNERABLE
+);
 
 /// Where the present request's requestor has its sum.
 fn sum_address(p: &mut Processor<'_>) -> Result<u64, Trap> {
@@ -185,6 +218,23 @@ routine! {
         };
         p.store_at(PAGE + REPLY, DATA, sent.wrapping_add(result))?;
         let bytes = wanted(p, 8)?;
+        Ok(p.give_back(bytes))
+    },
+}
+
+routine! {
+    /// The vulnerable driver in a host: works on the present request. Result: bytes of answer.
+    pub static HOSTED_VULNERABLE = "HostedVulnerableProcess", frame 0;
+    work, call HOSTED_WORK => |p| {
+        let code = p.load_at(PAGE + REQUEST + header::CODE, DATA)?;
+        let bytes_in = p.load_at(PAGE + REQUEST + header::LENGTH_IN, DATA)?;
+        let bytes_out = p.load_at(PAGE + REQUEST + header::LENGTH_OUT, DATA)?;
+        p.pass([REQUEST_DATA, packed(DATA, DATA, 0), bytes_in, PAGE, function(code), bytes_out]);
+        Ok(Flow::Call)
+    },
+    put => |p| {
+        let bytes = p.result().min(256);
+        p.copy(PAGE + REPLY, DATA, REQUEST_DATA, DATA, bytes)?;
         Ok(p.give_back(bytes))
     },
 }

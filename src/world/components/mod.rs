@@ -5,7 +5,7 @@
 //! | [`application`] | applications |
 //! | [`windows_api`] | Windows API |
 //! | [`driver_host`] | user-mode drivers |
-//! | [`transfer_driver`], [`filter_driver`], [`reflector`], [`parser`] | other kernel-mode drivers |
+//! | [`transfer_driver`], [`filter_driver`], [`reflector`], [`parser`], [`vulnerable`] | other kernel-mode drivers |
 //! | [`file_system`] | file-system drivers |
 
 pub mod application;
@@ -15,6 +15,7 @@ pub mod filter_driver;
 pub mod parser;
 pub mod reflector;
 pub mod transfer_driver;
+pub mod vulnerable;
 pub mod windows_api;
 
 use crate::base::PrincipalKind;
@@ -63,6 +64,14 @@ pub fn drivers() -> Drivers {
                 owns: &[],
             },
             DriverDefinition {
+                name: "vulnerable",
+                kind,
+                routines: vulnerable::ROUTINES,
+                dispatch: vulnerable::DISPATCH,
+                prepare: vulnerable::prepare,
+                owns: &[],
+            },
+            DriverDefinition {
                 name: "file-system",
                 kind: PrincipalKind::FileSystem,
                 routines: file_system::ROUTINES,
@@ -81,6 +90,11 @@ pub fn drivers() -> Drivers {
                 name: "parser",
                 routines: driver_host::PARSER_ROUTINES,
                 prepare: driver_host::prepare_parser,
+            },
+            HostDefinition {
+                name: "vulnerable",
+                routines: driver_host::VULNERABLE_ROUTINES,
+                prepare: driver_host::prepare_vulnerable,
             },
         ],
     }

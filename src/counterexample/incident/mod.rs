@@ -1,0 +1,179 @@
+//! An incident told to a room: what happened, where the mode line was, the same in another home
+//! beside it, what differs with each contrast, and what would have contained it.
+
+mod beside;
+mod containment;
+
+use core::fmt;
+
+use crate::campaign::{Judged, Registries, Trial, TrialError};
+use crate::outcome::{Availability, Class, Integrity, Outcome};
+use crate::scenario::{Contrast, Scenario};
+
+use super::story::Story;
+
+pub use beside::beside;
+pub use containment::{Cell, Containment, Protection};
+
+/// What became of something, on both axes; they are never folded into one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Ending {
+    /// Of stored data.
+    pub integrity: Integrity,
+    /// Of service.
+    pub availability: Availability,
+}
+
+impl Ending {
+    /// How an outcome ended.
+    #[must_use]
+    pub const fn of(outcome: &Outcome) -> Self {
+        Self { integrity: outcome.integrity, availability: outcome.availability }
+    }
+
+    /// Service, with the code where the machine stopped.
+    #[must_use]
+    pub fn service(self) -> String {
+        let name = self.availability.name();
+        match self.availability {
+            Availability::BootLoop { code: 0, .. } => name.to_owned(),
+            Availability::BugCheck { code, .. } | Availability::BootLoop { code, .. } => {
+                format!("{name} {code:#x}")
+            }
+            _ => name.to_owned(),
+        }
+    }
+
+    /// Whether nothing that a person would call another outcome differs: not a bug check's
+    /// parameters, which name addresses, nor a status.
+    #[must_use]
+    pub fn is_like(self, other: Self) -> bool {
+        self.integrity == other.integrity && self.service() == other.service()
+    }
+}
+
+/// A contrast with what became of it.
+#[derive(Clone, Debug)]
+pub struct Contrasted {
+    /// Its name.
+    pub name: String,
+    /// How it ended.
+    pub ending: Ending,
+    /// The class of that.
+    pub class: Class,
+    /// What of its expectation was missed.
+    pub missed: Vec<String>,
+}
+
+/// An incident, ready to be told.
+#[derive(Clone, Debug)]
+pub struct IncidentStory {
+    /// Title: number, what it is called, when.
+    pub title: String,
+    /// What happened.
+    pub story: Story,
+    /// The same where the component is at another home, or with the first contrast: its name, and what
+    /// happened.
+    pub other: Option<(String, Story)>,
+    /// The contrasts.
+    pub contrasts: Vec<Contrasted>,
+    /// What would have contained it.
+    pub containment: Containment,
+}
+
+impl IncidentStory {
+    /// Runs an incident, its contrasts, and each protection at each home.
+    ///
+    /// # Errors
+    ///
+    /// When a world can't be built, a fault can't be made, or it was interrupted.
+    ///
+    /// # Panics
+    ///
+    /// When a contrast can't be made that was checked when the scenario was read.
+    pub fn of(scenario: &Scenario, registries: &Registries) -> Result<Self, TrialError> {
+        let incident = scenario.incident.clone().unwrap_or_default();
+        let number = scenario.name.split('-').next().unwrap_or_default();
+        let title = format!("{number} · {} · {}", incident.what, incident.date);
+        let story = Story::of(scenario, registries)?;
+        let changed = |contrast: &Contrast| {
+            contrast.of(scenario).expect("checked when the scenario was read")
+        };
+        let moves =
+            |contrast: &&Contrast| contrast.component.iter().any(|one| one.contains_key("home"));
+        let other = scenario.contrasts.iter().find(moves).or(scenario.contrasts.first());
+        let other = match other {
+            Some(contrast) => {
+                Some((contrast.name.clone(), Story::of(&changed(contrast), registries)?))
+            }
+            None => None,
+        };
+        let mut contrasts = Vec::new();
+        for contrast in &scenario.contrasts {
+            let changed = changed(contrast);
+            let mut trial = Trial::new(&changed, registries)?;
+            let Judged { outcome, class, missed } = Judged::of(&changed, &mut trial)?;
+            let ending = Ending::of(&outcome);
+            contrasts.push(Contrasted { name: contrast.name.clone(), ending, class, missed });
+        }
+        let containment = Containment::of(scenario, registries)?;
+        Ok(Self { title, story, other, contrasts, containment })
+    }
+
+    /// What of the expectations was missed, of the case itself and of its contrasts.
+    pub fn missed(&self) -> impl Iterator<Item = String> {
+        let own = self.story.missed.iter().cloned();
+        let others = self
+            .contrasts
+            .iter()
+            .flat_map(|one| one.missed.iter().map(move |what| format!("{}: {what}", one.name)));
+        own.chain(others)
+    }
+
+    /// What is reviewed: everything but what stands beside it and which protections change nothing, for
+    /// each new one does that to many.
+    #[must_use]
+    pub fn reviewed(&self) -> String {
+        self.told(Detail::Reviewed)
+    }
+
+    fn told(&self, detail: Detail) -> String {
+        let mut text = format!("{}\n\n{}", self.title, self.story);
+        text += "\nwhere it was\n";
+        for line in self.story.picture() {
+            text += &format!("{line}\n");
+        }
+        let other = self.other.as_ref().filter(|_| detail == Detail::All);
+        if let Some((name, other)) = other {
+            text += &format!("\nas it was, and {name}\n{}", beside(&self.story, name, other));
+        }
+        text += "\nwith one thing changed\n";
+        for one in &self.contrasts {
+            let met = if one.missed.is_empty() { "" } else { "  MISSED" };
+            let axes = format!("{:12} {}", one.ending.integrity.name(), one.ending.service());
+            text += &format!("  {:44} {axes}{met}\n", cut(&one.name, 44));
+        }
+        text + "\nwhat would have contained it\n" + &self.containment.text(detail == Detail::All)
+    }
+}
+
+/// How much is told.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Detail {
+    All,
+    Reviewed,
+}
+
+impl fmt::Display for IncidentStory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.told(Detail::All))
+    }
+}
+
+/// A text of at most `width` characters.
+fn cut(text: &str, width: usize) -> String {
+    if text.chars().count() <= width {
+        return text.to_owned();
+    }
+    text.chars().take(width - 1).chain(['…']).collect()
+}

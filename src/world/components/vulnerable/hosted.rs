@@ -1,0 +1,57 @@
+//! The driver in a host: what the kernel's pool would do is done with a block of the host's own page.
+
+use crate::machine::{Flow, routine};
+
+use super::classes::{
+    CALL_CONFUSED, CALL_NULL, CALL_STALE, COPY_TO_GUARDED_STACK, COPY_TO_STACK, WRAPPED_LENGTH,
+    WRITE_WHERE_TOLD,
+};
+use super::{
+    CONFUSE, INCREMENT, NULL, POOL, REFILL, STACK, STACK_GUARDED, STALE, USE, WRAP, WRITE, ZERO,
+    page, request,
+};
+
+/// Where a host has its block: behind the driver's words.
+const HOSTED_BLOCK: u64 = 0x7c0;
+
+routine! {
+    /// The same in a host. What the kernel's pool would do is done with a block of the host's own page.
+    pub static HOSTED_WORK = "HostedVulnerableWork", frame 0;
+    sort => |p| Ok(match p.argument(4) {
+        WRITE | ZERO | INCREMENT => Flow::To(At::write as u8),
+        STACK => Flow::To(At::stack as u8),
+        STACK_GUARDED => Flow::To(At::guarded as u8),
+        POOL | REFILL => Flow::To(At::copy as u8),
+        WRAP => Flow::To(At::wrap as u8),
+        CONFUSE => Flow::To(At::confuse as u8),
+        STALE => Flow::To(At::stale as u8),
+        NULL | USE => Flow::To(At::null as u8),
+        _ => p.give_back(0),
+    }),
+    write, call WRITE_WHERE_TOLD => |_| Ok(Flow::Call),
+    wrote => |_| Ok(Flow::Return),
+    stack, call COPY_TO_STACK => |_| Ok(Flow::Call),
+    stacked => |_| Ok(Flow::Return),
+    guarded, call COPY_TO_GUARDED_STACK => |_| Ok(Flow::Call),
+    guarded_too => |_| Ok(Flow::Return),
+    copy, call HOSTED_COPY => |_| Ok(Flow::Call),
+    copied => |_| Ok(Flow::Return),
+    wrap, call WRAPPED_LENGTH => |_| Ok(Flow::Call),
+    wrapped => |_| Ok(Flow::Return),
+    confuse, call CALL_CONFUSED => |_| Ok(Flow::Call),
+    confused => |_| Ok(Flow::Return),
+    stale, call CALL_STALE => |_| Ok(Flow::Call),
+    called => |_| Ok(Flow::Return),
+    null, call CALL_NULL => |_| Ok(Flow::Call),
+    nothing => |_| Ok(Flow::Return),
+}
+
+routine! {
+    /// In a host: copies the request to the host's own block.
+    pub static HOSTED_COPY = "HostedCopy", frame 0;
+    copy => |p| {
+        let (buffer, packed, bytes, data) = (p.argument(0), p.argument(1), p.argument(2), p.argument(3));
+        p.copy(data.wrapping_add(HOSTED_BLOCK), page(packed), buffer, request(packed), bytes)?;
+        Ok(p.give_back(0))
+    },
+}

@@ -1,0 +1,259 @@
+//! A driver with one known defect behind each control code, in kernel mode and in a host.
+//!
+//! After the classes of the HackSys Extreme Vulnerable Driver, a driver for exercises: the list of
+//! classes is taken from there and no code. Each is a mistake that real drivers made. Nothing here
+//! knows whether anybody watches: what becomes of a mistake is decided by what it hits.
+//!
+//! | function | mistake | the request's words |
+//! |---|---|---|
+//! | [`WRITE`] | writes where it is told | where, what |
+//! | [`ZERO`] | writes zero where it is told | where |
+//! | [`INCREMENT`] | adds one where it is told | where |
+//! | [`STACK`] | copies a request of any length into 32 bytes of stack | anything |
+//! | [`STACK_GUARDED`] | the same with a cookie below the return address | anything |
+//! | [`POOL`] | copies a request of any length into a block of 48 bytes | anything |
+//! | [`MAKE`], [`DROP`], [`USE`], [`REFILL`] | uses an object after it was freed | `REFILL`: what the block holds |
+//! | [`WRAP`] | adds to a length in 32 bits before it compares | length, then anything |
+//! | [`CONFUSE`] | takes the caller's second word for the routine it keeps there itself | type, any |
+//! | [`STALE`] | calls a routine out of a local that it has not set | [`MAGIC`], or not |
+//! | [`NULL`] | uses an object that is there only sometimes | [`MAGIC`], or not |
+//! | [`FETCH_TWICE`] | reads the caller's length to check it and again to use it (`METHOD_NEITHER`) | length, then anything |
+//! | [`DISCLOSE`] | answers with as many bytes as were asked for, from a block of 48 (`METHOD_NEITHER`) | – |
+//!
+//! The driver's data page, or the buffer page of its host, from [`COOKIE`] on:
+//!
+//! | word | at boot |
+//! |---|---|
+//! | [`COOKIE`] | any value |
+//! | [`OBJECT`] | 0 |
+
+pub mod classes;
+pub mod hosted;
+pub mod pool;
+
+use crate::base::{Field, Ring, Structure};
+use crate::kernel::layout::{device_object, driver_object, request_packet};
+use crate::kernel::loader::Dispatch;
+use crate::kernel::request::{IO_COMPLETE_REQUEST, function, is_neither};
+use crate::kernel::status;
+use crate::machine::{Flow, Processor, Routine, Trap, routine};
+use crate::world::driver::Placement;
+
+use classes::{
+    CALL_CONFUSED, CALL_NULL, CALL_STALE, COPY_TO_GUARDED_STACK, COPY_TO_STACK,
+    LENGTH_FETCHED_TWICE, WRAPPED_LENGTH, WRITE_WHERE_TOLD,
+};
+use pool::{COPY_TO_POOL, DROP_OBJECT, MAKE_OBJECT, READ_PAST_BLOCK, REFILL_BLOCK, USE_OBJECT};
+
+/// The driver's code in kernel mode.
+pub const ROUTINES: &[&Routine] = &[
+    &VULNERABLE_CONTROL,
+    &VULNERABLE_WORK,
+    &WRITE_WHERE_TOLD,
+    &COPY_TO_STACK,
+    &COPY_TO_GUARDED_STACK,
+    &COPY_TO_POOL,
+    &MAKE_OBJECT,
+    &DROP_OBJECT,
+    &USE_OBJECT,
+    &REFILL_BLOCK,
+    &WRAPPED_LENGTH,
+    &CALL_CONFUSED,
+    &CALL_STALE,
+    &CALL_NULL,
+    &LENGTH_FETCHED_TWICE,
+    &READ_PAST_BLOCK,
+];
+
+/// The driver's entry points in kernel mode.
+pub const DISPATCH: Dispatch = Dispatch {
+    read: None,
+    write: None,
+    control: Some(&VULNERABLE_CONTROL),
+    flush: None,
+    entry: None,
+    deferred: None,
+};
+
+/// Function: writes where it is told.
+pub const WRITE: u64 = 1;
+/// Function: writes zero where it is told.
+pub const ZERO: u64 = 2;
+/// Function: adds one where it is told.
+pub const INCREMENT: u64 = 3;
+/// Function: overruns its stack.
+pub const STACK: u64 = 4;
+/// Function: overruns its stack below a cookie.
+pub const STACK_GUARDED: u64 = 5;
+/// Function: overruns a pool block.
+pub const POOL: u64 = 6;
+/// Function: makes the object.
+pub const MAKE: u64 = 7;
+/// Function: frees the object and keeps its address.
+pub const DROP: u64 = 8;
+/// Function: uses the object.
+pub const USE: u64 = 9;
+/// Function: fills a block of the object's size.
+pub const REFILL: u64 = 10;
+/// Function: a length that wraps.
+pub const WRAP: u64 = 11;
+/// Function: takes one type for another.
+pub const CONFUSE: u64 = 12;
+/// Function: uses a local that was not set.
+pub const STALE: u64 = 13;
+/// Function: uses an object that isn't there.
+pub const NULL: u64 = 14;
+/// Function: fetches a length twice.
+pub const FETCH_TWICE: u64 = 15;
+/// Function: answers with more than it has.
+pub const DISCLOSE: u64 = 16;
+
+/// The first word of a request that all is well with.
+pub const MAGIC: u64 = 0xbad0_b0b0;
+/// Bytes of the array on the stack.
+const ARRAY_BYTES: u64 = 32;
+
+const fn word(offset: u64, name: &'static str) -> Field {
+    Field::new(Structure::DriverData, offset, name)
+}
+
+/// What stack cookies are made of.
+pub const COOKIE: Field = word(0x780, "vulnerable driver's cookie");
+/// The object of [`MAKE`].
+pub const OBJECT: Field = word(0x788, "vulnerable driver's object");
+
+/// The first words of the page, for both homes.
+#[must_use]
+pub fn prepare(_: &Placement) -> Vec<(u64, u64)> {
+    vec![(COOKIE.offset, 0x2b99_2ddf_a232_0001)]
+}
+
+/// What the second argument of each class packs: the structure of the request, that of the page, and
+/// the driver's principal number.
+#[must_use]
+pub(super) fn packed(request: Structure, page: Structure, principal: u64) -> u64 {
+    request as u64 | (page as u64) << 8 | (principal & 63) << 16
+}
+
+/// The structure with this number.
+fn structure(number: u64) -> Structure {
+    Structure::ALL[(number & 0xff) as usize % Structure::ALL.len()]
+}
+
+/// The structure of the request.
+fn request(packed: u64) -> Structure {
+    structure(packed)
+}
+
+/// The structure of the page.
+fn page(packed: u64) -> Structure {
+    structure(packed >> 8)
+}
+
+/// Which structure the stack of the running code is.
+fn stack(p: &Processor<'_>) -> Structure {
+    if p.ring() == Ring::Kernel { Structure::KernelStack } else { Structure::UserStack }
+}
+
+/// Keeps the first four arguments in the first four locals.
+fn keep(p: &mut Processor<'_>) -> Result<Flow, Trap> {
+    for number in 0..4 {
+        let value = p.argument(number);
+        p.set_local(number as u64, value)?;
+    }
+    Ok(Flow::Next)
+}
+
+routine! {
+    /// Device control. Arguments: device object, packet. Result: the status.
+    pub static VULNERABLE_CONTROL = "VulnerableDeviceControl", frame 2;
+    // Locals: 0 packet; 1 status.
+    keep, call VULNERABLE_WORK => |p| {
+        let (device, packet) = (p.argument(0), p.argument(1));
+        p.set_local(0, packet)?;
+        p.set_local(1, status::SUCCESS)?;
+        let driver = p.load(device, device_object::DRIVER)?;
+        let data = p.load(driver, driver_object::DATA)?;
+        let principal = p.load(driver, driver_object::PRINCIPAL)?;
+        let number = function(p.load(packet, request_packet::CODE)?);
+        let is_direct = matches!(number, FETCH_TWICE | DISCLOSE);
+        if is_neither(p, packet)? != is_direct {
+            p.set_local(1, status::INVALID_DEVICE_REQUEST)?;
+            return Ok(Flow::To(At::refuse as u8));
+        }
+        let field = if is_direct { request_packet::USER_BUFFER } else { request_packet::BUFFER };
+        let held = if is_direct { Structure::UserData } else { Structure::SystemBuffer };
+        let buffer = p.load(packet, field)?;
+        let (bytes_in, bytes_out) =
+            (p.load(packet, request_packet::LENGTH_IN)?, p.load(packet, request_packet::LENGTH_OUT)?);
+        p.pass([buffer, packed(held, Structure::DriverData, principal), bytes_in, data, number, bytes_out]);
+        Ok(Flow::Call)
+    },
+    complete, call IO_COMPLETE_REQUEST => |p| {
+        let bytes = p.result();
+        let packet = p.local(0)?;
+        p.pass([packet, status::SUCCESS, bytes]);
+        Ok(Flow::Call)
+    },
+    done => |p| {
+        let outcome = p.local(1)?;
+        Ok(p.give_back(outcome))
+    },
+    refuse, call IO_COMPLETE_REQUEST => |p| {
+        let (packet, outcome) = (p.local(0)?, p.local(1)?);
+        p.pass([packet, outcome, 0]);
+        Ok(Flow::Call)
+    },
+    refused => |_| Ok(Flow::To(At::done as u8)),
+}
+
+routine! {
+    /// Leads to a class. Arguments, as of every class: the request's data, what `packed` packs, its bytes,
+    /// the driver's page, the function, bytes of answer at most. Result: bytes of answer.
+    pub static VULNERABLE_WORK = "VulnerableWork", frame 0;
+    sort => |p| Ok(match p.argument(4) {
+        WRITE | ZERO | INCREMENT => Flow::To(At::write as u8),
+        STACK => Flow::To(At::stack as u8),
+        STACK_GUARDED => Flow::To(At::guarded as u8),
+        POOL => Flow::To(At::pool as u8),
+        MAKE => Flow::To(At::make as u8),
+        DROP => Flow::To(At::drop as u8),
+        USE => Flow::To(At::used as u8),
+        REFILL => Flow::To(At::refill as u8),
+        WRAP => Flow::To(At::wrap as u8),
+        CONFUSE => Flow::To(At::confuse as u8),
+        STALE => Flow::To(At::stale as u8),
+        NULL => Flow::To(At::null as u8),
+        FETCH_TWICE => Flow::To(At::twice as u8),
+        DISCLOSE => Flow::To(At::disclose as u8),
+        _ => p.give_back(0),
+    }),
+    write, call WRITE_WHERE_TOLD => |_| Ok(Flow::Call),
+    wrote => |_| Ok(Flow::Return),
+    stack, call COPY_TO_STACK => |_| Ok(Flow::Call),
+    stacked => |_| Ok(Flow::Return),
+    guarded, call COPY_TO_GUARDED_STACK => |_| Ok(Flow::Call),
+    guarded_too => |_| Ok(Flow::Return),
+    pool, call COPY_TO_POOL => |_| Ok(Flow::Call),
+    pooled => |_| Ok(Flow::Return),
+    make, call MAKE_OBJECT => |_| Ok(Flow::Call),
+    made => |_| Ok(Flow::Return),
+    drop, call DROP_OBJECT => |_| Ok(Flow::Call),
+    dropped => |_| Ok(Flow::Return),
+    used, call USE_OBJECT => |_| Ok(Flow::Call),
+    used_it => |_| Ok(Flow::Return),
+    refill, call REFILL_BLOCK => |_| Ok(Flow::Call),
+    refilled => |_| Ok(Flow::Return),
+    wrap, call WRAPPED_LENGTH => |_| Ok(Flow::Call),
+    wrapped => |_| Ok(Flow::Return),
+    confuse, call CALL_CONFUSED => |_| Ok(Flow::Call),
+    confused => |_| Ok(Flow::Return),
+    stale, call CALL_STALE => |_| Ok(Flow::Call),
+    called => |_| Ok(Flow::Return),
+    null, call CALL_NULL => |_| Ok(Flow::Call),
+    nothing => |_| Ok(Flow::Return),
+    twice, call LENGTH_FETCHED_TWICE => |_| Ok(Flow::Call),
+    fetched => |_| Ok(Flow::Return),
+    disclose, call READ_PAST_BLOCK => |_| Ok(Flow::Call),
+    disclosed => |_| Ok(Flow::Return),
+}

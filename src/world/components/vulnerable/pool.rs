@@ -1,0 +1,137 @@
+//! The mistakes with pool blocks, in kernel mode.
+
+use crate::base::Structure;
+use crate::kernel::pool::{EX_ALLOCATE_POOL, EX_FREE_POOL};
+use crate::kernel::user_buffer::COPY_TO_USER;
+use crate::machine::{Flow, Processor, Trap, routine};
+
+use super::{OBJECT, keep, request};
+
+/// Bytes of a pool block.
+const BLOCK_BYTES: u64 = 48;
+/// The tag of its blocks: "Vuln".
+const TAG: u64 = 0x6e6c_7556;
+
+routine! {
+    /// Copies the request into a pool block and frees it.
+    pub static COPY_TO_POOL = "CopyToPool", frame 5;
+    // Locals: 0 request; 1 packed; 2 bytes; 3 page; 4 block.
+    keep => keep,
+    allocate, call EX_ALLOCATE_POOL => allocate,
+    copy => |p| {
+        let block = p.result();
+        p.set_local(4, block)?;
+        if block == 0 {
+            return Ok(p.give_back(0));
+        }
+        let (buffer, packed, bytes) = (p.local(0)?, p.local(1)?, p.local(2)?);
+        p.copy(block, Structure::DriverData, buffer, request(packed), bytes)?;
+        Ok(Flow::Next)
+    },
+    free, call EX_FREE_POOL => |p| {
+        let block = p.local(4)?;
+        p.pass([block, TAG]);
+        Ok(Flow::Call)
+    },
+    done => |p| Ok(p.give_back(0)),
+}
+
+/// Asks for a block, with what `packed` packs in local 1.
+fn allocate(p: &mut Processor<'_>) -> Result<Flow, Trap> {
+    let principal = p.local(1)? >> 16 & 63;
+    p.pass([BLOCK_BYTES, TAG, Structure::DriverData as u64, principal]);
+    Ok(Flow::Call)
+}
+
+routine! {
+    /// Makes the object: a block whose first word is a routine to call, none at first.
+    pub static MAKE_OBJECT = "MakeObject", frame 4;
+    keep => keep,
+    allocate, call EX_ALLOCATE_POOL => allocate,
+    remember => |p| {
+        let block = p.result();
+        let data = p.local(3)?;
+        p.store(data, OBJECT, block)?;
+        Ok(p.give_back(0))
+    },
+}
+
+routine! {
+    /// Frees the object. Its address stays where it was.
+    pub static DROP_OBJECT = "DropObject", frame 4;
+    keep => keep,
+    free, call EX_FREE_POOL => |p| {
+        let data = p.local(3)?;
+        let block = p.load(data, OBJECT)?;
+        if block == 0 {
+            return Ok(p.give_back(0));
+        }
+        p.pass([block, TAG]);
+        Ok(Flow::Call)
+    },
+    done => |p| Ok(p.give_back(0)),
+}
+
+routine! {
+    /// Calls the object's routine.
+    pub static USE_OBJECT = "UseObject", frame 0;
+    call => |p| {
+        let data = p.argument(3);
+        let block = p.load(data, OBJECT)?;
+        if block == 0 {
+            return Ok(p.give_back(0));
+        }
+        match p.load_at(block, Structure::DriverData)? {
+            0 => Ok(p.give_back(0)),
+            target => Ok(Flow::CallAt(target)),
+        }
+    },
+    done => |p| Ok(p.give_back(0)),
+}
+
+routine! {
+    /// Fills a new block with the request, as far as it has room.
+    pub static REFILL_BLOCK = "RefillBlock", frame 4;
+    keep => keep,
+    allocate, call EX_ALLOCATE_POOL => allocate,
+    fill => |p| {
+        let block = p.result();
+        if block == 0 {
+            return Ok(p.give_back(0));
+        }
+        let (buffer, packed, bytes) = (p.local(0)?, p.local(1)?, p.local(2)?.min(BLOCK_BYTES));
+        p.copy(block, Structure::DriverData, buffer, request(packed), bytes)?;
+        Ok(p.give_back(0))
+    },
+}
+
+routine! {
+    /// Answers with as many bytes as were asked for, out of a block of 48.
+    pub static READ_PAST_BLOCK = "ReadPastBlock", frame 6;
+    // Locals: 0 request; 1 packed; 2 bytes; 3 page; 4 block; 5 bytes of answer.
+    keep => |p| {
+        let bytes = p.argument(5);
+        p.set_local(5, bytes)?;
+        keep(p)
+    },
+    allocate, call EX_ALLOCATE_POOL => allocate,
+    copy, call COPY_TO_USER => |p| {
+        let block = p.result();
+        p.set_local(4, block)?;
+        if block == 0 {
+            return Ok(p.give_back(0));
+        }
+        let (buffer, bytes) = (p.local(0)?, p.local(5)?);
+        p.pass([buffer, block, bytes, Structure::DriverData as u64]);
+        Ok(Flow::Call)
+    },
+    free, call EX_FREE_POOL => |p| {
+        let block = p.local(4)?;
+        p.pass([block, TAG]);
+        Ok(Flow::Call)
+    },
+    done => |p| {
+        let bytes = p.local(5)?;
+        Ok(p.give_back(bytes))
+    },
+}
