@@ -2,6 +2,7 @@
 
 use crate::base::{Event, EventKind, Principal, PrincipalKind, Witness};
 use crate::machine::code::{LinkedRoutine, STEP_BYTES};
+use crate::world::components::driver_manager;
 use crate::world::{Home, World};
 
 /// Turning points that are kept; a story needs few.
@@ -95,10 +96,13 @@ pub fn place(world: &World, actor: Principal, rip: u64) -> String {
     let name = world.roster().name(actor);
     let component = world.configuration().components.iter().find(|one| one.name == name);
     let image = match component {
-        Some(one) if one.home == Home::DriverHost => {
+        Some(one)
+            if matches!(one.home, Home::DriverHost | Home::SharedHost | Home::SharedDriver) =>
+        {
             format!("{} host", one.driver.as_deref().unwrap_or_default())
         }
         Some(one) if one.home == Home::Application => "application".to_owned(),
+        Some(one) if one.home == Home::DriverManager => driver_manager::IMAGE.to_owned(),
         _ => String::new(),
     };
     let step_in = |linked: &LinkedRoutine| {

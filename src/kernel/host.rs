@@ -9,7 +9,8 @@
 //! `STATUS_DRIVER_PROCESS_TERMINATED`, and the device gets a new host, five times at most; then it is
 //! disabled ("How UMDF Handles Driver Failures", "Using Device Pooling in UMDF Drivers"). The documents
 //! leave open whether requests are completed before or after the restart; the model completes
-//! them first. There is no pooling: a host has one device.
+//! them first. There is no pooling: a host has one device (before version 1.11 of the framework); what
+//! later versions do is in [`super::host_pool`].
 
 use crate::base::{EventKind, Principal, Rule, Structure};
 use crate::machine::{Flow, Processor, Routine, Trap, routine};
@@ -102,7 +103,24 @@ pub mod header {
 }
 
 /// What [`KI_WAIT`] calls a word of a driver's data.
-const WAIT_DRIVER_DATA: u64 = 3;
+pub(super) const WAIT_DRIVER_DATA: u64 = 3;
+
+/// A host gets a packet of a device. Result: bytes of data that go into a buffer of this length.
+pub(super) fn hand_over(
+    p: &mut Processor<'_>,
+    packet: u64,
+    device: u64,
+    length: u64,
+) -> Result<u64, Trap> {
+    let (phys, host) = (p.locate(packet).unwrap_or(0), p.context());
+    p.announce(
+        EventKind::RequestHandover,
+        host,
+        Structure::RequestPacket,
+        [phys, packet, device, 0],
+    );
+    Ok(p.load(packet, request_packet::LENGTH_IN)?.min(length.wrapping_sub(header::BYTES)))
+}
 
 /// The device that the running process hosts a driver for, and its extension; `None` when none.
 fn hosted(p: &mut Processor<'_>) -> Result<Option<(u64, u64)>, Trap> {
@@ -162,10 +180,8 @@ routine! {
     again => |_| Ok(Flow::To(At::take as u8)),
     head, call COPY_TO_USER => |p| {
         let (packet, buffer, length) = (p.local(4)?, p.local(2)?, p.local(3)?);
-        let (device, host) = (p.local(0)?, p.context());
-        let phys = p.locate(packet).unwrap_or(0);
-        p.announce(EventKind::RequestHandover, host, Structure::RequestPacket, [phys, packet, device, 0]);
-        let bytes = p.load(packet, request_packet::LENGTH_IN)?.min(length.wrapping_sub(header::BYTES));
+        let device = p.local(0)?;
+        let bytes = hand_over(p, packet, device, length)?;
         p.set_local(5, bytes)?;
         p.set_local(7, bytes)?;
         for (local, field) in [

@@ -40,7 +40,7 @@ fn lend(p: &mut Processor<'_>, kind: EventKind, frame: u64) {
 }
 
 /// Loads the root of the system process.
-fn load_system_root(p: &mut Processor<'_>) -> Result<(), Trap> {
+pub(super) fn load_system_root(p: &mut Processor<'_>) -> Result<(), Trap> {
     let system = p.load(address::KERNEL_DATA, kernel_data::SYSTEM_PROCESS)?;
     let root = p.load(system, process::ROOT)?;
     p.load_root(root)

@@ -17,7 +17,7 @@
 //! | [`handle`], [`handle_close`], [`handle_duplicate`] | what does a handle stand for? |
 //! | [`process_create`], [`process_open`], [`process_end`] | how do processes begin and end? |
 //! | [`address_space`], [`address_space_end`] | and their address spaces? |
-//! | [`request`], [`io_open`], [`io_transfer`], [`io_disk`], [`host`] | how does a request reach a driver? |
+//! | [`request`], [`io_open`], [`io_transfer`], [`io_disk`], [`host`], [`host_pool`], [`host_service`] | how does a request reach a driver? |
 //! | [`hal`] | who touches the hardware? |
 //! | [`rules`] | by whose word is all that? |
 
@@ -33,6 +33,8 @@ pub mod handle_close;
 pub mod handle_duplicate;
 pub mod host;
 pub mod host_create;
+pub mod host_pool;
+pub mod host_service;
 pub mod image;
 pub mod integrity;
 pub mod interrupt;

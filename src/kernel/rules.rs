@@ -4,8 +4,8 @@ use crate::base::Rule;
 
 use super::{
     address_space, address_space_end, bug_check, event, exception, frames, hal, handle,
-    handle_close, handle_duplicate, host, host_create, integrity, interrupt, io_disk, io_open,
-    io_transfer, keys, lock, object, paging, pool, pools, process_create, process_end,
+    handle_close, handle_duplicate, host, host_create, host_pool, integrity, interrupt, io_disk,
+    io_open, io_transfer, keys, lock, object, paging, pool, pools, process_create, process_end,
     process_open, request, schedule, section, service, system_call, system_thread, user_buffer,
     virtual_memory,
 };
@@ -24,6 +24,7 @@ pub const RULES: &[(&str, &[Rule])] = &[
     ("handle-duplicate", handle_duplicate::RULES),
     ("host", host::RULES),
     ("host-create", host_create::RULES),
+    ("host-pool", host_pool::RULES),
     ("integrity", integrity::RULES),
     ("interrupt", interrupt::RULES),
     ("io-disk", io_disk::RULES),

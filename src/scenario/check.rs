@@ -4,7 +4,7 @@ use super::form::{
     BOOTS_MAX, CONTENT_MAX, FRAMES, NTH_MAX, PAGE_WORDS, PROCESSORS_MAX, SELF_MAP_SLOTS, STEPS_MAX,
 };
 use super::problem::{Problem, Problems, Step};
-use super::{Scenario, Vocabulary};
+use super::{Scenario, Vocabulary, check_framework};
 use crate::kernel::layout::{ACTIONS_MAX, address};
 use crate::kernel::loader::{SECTIONS, STACKS};
 use crate::world::action::{Action, LENGTH_MAX, PRIVATE_WORDS, SLOTS_MAX};
@@ -191,6 +191,7 @@ impl Scenario {
         limit(|c| c.driver.as_deref() == Some("transfer"), 1, "drivers of the one transfer device");
         limit(|c| c.home == Home::FileSystem, 1, "file systems on the one disk");
         limit(|c| c.content.is_some(), 1, "parsers of the disk's one content");
+        self.check_framework(problems);
     }
 
     fn check_component(
@@ -221,6 +222,9 @@ impl Scenario {
                 Some("give each a name of its own".to_owned());
         }
         let is_application = component.home == Home::Application;
+        if component.home == Home::DriverManager {
+            return;
+        }
         let mut only = |given: bool, field: &str, whom: &str| {
             if given {
                 problems.add(at(field), format!("only {whom} has `{field}`")).remedy =
@@ -237,7 +241,7 @@ impl Scenario {
             self.check_actions(number, component, problems);
             return;
         }
-        let known = if component.home == Home::DriverHost {
+        let known = if check_framework::is_host(component.home) {
             &vocabulary.hosted_drivers
         } else {
             &vocabulary.kernel_drivers
@@ -258,14 +262,16 @@ impl Scenario {
         if let Some(content) = component.content {
             problems.range(at("content"), content, 0, CONTENT_MAX);
         }
-        self.check_above(number, component, problems);
+        if component.home != Home::SharedHost {
+            self.check_above(number, component, problems);
+        }
     }
 
     fn check_above(&self, number: usize, component: &Component, problems: &mut Problems) {
         let all = &self.configuration.components;
         let at = |field: &str| path!["component", number, field];
         let name = &component.name;
-        let is_host = component.home == Home::DriverHost;
+        let is_host = check_framework::is_host(component.home);
         let drivers: Vec<&str> = all
             .iter()
             .filter(|other| is_kernel_driver(other.home) && other.name != *name)
@@ -291,7 +297,7 @@ impl Scenario {
         if is_host
             && all[..number]
                 .iter()
-                .any(|c| c.home == Home::DriverHost && c.above.as_deref() == Some(above))
+                .any(|c| check_framework::is_host(c.home) && c.above.as_deref() == Some(above))
         {
             problems.add(at("above"), format!("`{above}` has a host already"));
         }

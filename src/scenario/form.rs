@@ -136,9 +136,19 @@ const MACHINE: &[Field] = &[
     may("protection-keys", Flag),
 ];
 
+const HOMES: [&str; 7] = [
+    "application",
+    "driver-host",
+    "kernel-driver",
+    "file-system",
+    "shared-host",
+    "shared-driver",
+    "driver-manager",
+];
+
 const COMPONENT: &[Field] = &[
     must("name", Text),
-    must("home", Word(|| vec!["application", "driver-host", "kernel-driver", "file-system"])),
+    must("home", Word(|| HOMES.to_vec())),
     may("driver", Text),
     may("above", Text),
     may("critical", Flag),

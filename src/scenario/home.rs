@@ -9,20 +9,25 @@ use crate::world::configuration::{Component, Configuration, Home};
 /// The driver that hands requests to a host.
 const REFLECTOR: &str = "reflector";
 
+/// The name of the host that drivers share.
+const SHARED_HOST: &str = "shared-host";
+
 /// Under which name the driver of the component `name` runs at another home.
 #[must_use]
 pub fn name_at(name: &str, home: Home) -> String {
     match home {
-        Home::DriverHost => format!("{name}-host"),
+        Home::DriverHost | Home::SharedDriver => format!("{name}-host"),
         _ => name.strip_suffix("-host").unwrap_or(name).to_owned(),
     }
 }
 
-/// The world with the driver `name` at another home, in kernel mode or in a host of its own.
+/// The world with the driver `name` at another home: in kernel mode, in a host of its own, or in the
+/// host that drivers share.
 ///
 /// # Errors
 ///
-/// When the component is not there, or is none that can live at both.
+/// When the component is not there, or is none that can live at both. From the shared host no driver
+/// moves back.
 pub fn at_home(world: &Configuration, name: &str, home: Home) -> Result<Configuration, String> {
     let Some(index) = world.components.iter().position(|one| one.name == name) else {
         return Err(format!("there is no component `{name}` to move"));
@@ -31,19 +36,27 @@ pub fn at_home(world: &Configuration, name: &str, home: Home) -> Result<Configur
     let mut moved = world.clone();
     match (before.home, home) {
         (from, to) if from == to => {}
-        (Home::KernelDriver, Home::DriverHost) => {
+        (Home::KernelDriver, Home::DriverHost | Home::SharedDriver) => {
             if before.above.is_some() {
                 return Err(format!("`{name}` is part of a device stack in kernel mode"));
             }
             let host = Component {
                 name: name_at(name, home),
-                home: Home::DriverHost,
+                home,
                 above: Some(name.to_owned()),
                 ..before.clone()
             };
             moved.components[index] =
                 Component { driver: Some(REFLECTOR.to_owned()), content: None, ..before.clone() };
             moved.components.insert(index + 1, host);
+            let is_there = moved.components.iter().any(|one| one.home == Home::SharedHost);
+            if home == Home::SharedDriver && !is_there {
+                moved.components.push(Component {
+                    name: SHARED_HOST.to_owned(),
+                    home: Home::SharedHost,
+                    ..before.clone()
+                });
+            }
         }
         (Home::DriverHost, Home::KernelDriver) => {
             let door = before.above.as_deref().unwrap_or_default();
@@ -60,8 +73,8 @@ pub fn at_home(world: &Configuration, name: &str, home: Home) -> Result<Configur
         }
         (from, to) => {
             return Err(format!(
-                "`{name}` can't move from {} to {}: only drivers move, between kernel-driver and \
-                 driver-host",
+                "`{name}` can't move from {} to {}: only drivers move, from kernel-driver \
+                 to driver-host or shared-driver, and from driver-host back",
                 kebab(from),
                 kebab(to)
             ));
@@ -74,6 +87,9 @@ const fn kebab(home: Home) -> &'static str {
     match home {
         Home::Application => "application",
         Home::DriverHost => "driver-host",
+        Home::SharedHost => "shared-host",
+        Home::SharedDriver => "shared-driver",
+        Home::DriverManager => "driver-manager",
         Home::KernelDriver => "kernel-driver",
         Home::FileSystem => "file-system",
     }

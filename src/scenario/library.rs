@@ -67,6 +67,8 @@ incidents! {
     "I06-dma-without-iommu",
     "I07-rowhammer-entry",
     "I08-missed-shootdown",
+    "I11-printer-drivers",
+    "I13-filter-driver-pool-overrun",
     "I14-filter-at-boot",
 }
 

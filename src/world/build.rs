@@ -6,6 +6,7 @@ use crate::base::{Principal, Roster, VirtAddr};
 use crate::kernel;
 use crate::kernel::layout::{address, kernel_data};
 use crate::kernel::loader::{FirstProcess, Loader, PoolSetup};
+use crate::machine::code::substituted;
 use crate::machine::device::{Device, DeviceKind};
 use crate::machine::paging::x86_64::{ControlFlags, Controls};
 use crate::machine::{Image, Machine, Program, Trap};
@@ -14,6 +15,7 @@ use super::action::{Encoded, Names};
 use super::components;
 use super::configuration::{Component, Configuration, Home};
 use super::driver::{Drivers, Placement};
+use super::framework::{self, Framework};
 use super::protection::second_level;
 use super::schedule::Schedule;
 use super::weakness::planted;
@@ -44,7 +46,7 @@ impl core::fmt::Display for BuildError {
 
 impl core::error::Error for BuildError {}
 
-fn wrong(component: &Component, what: impl Into<String>) -> BuildError {
+pub(super) fn wrong(component: &Component, what: impl Into<String>) -> BuildError {
     BuildError { component: Some(component.name.clone()), what: what.into() }
 }
 
@@ -147,6 +149,7 @@ impl World {
                 .position(|c| {
                     c.home == Home::DriverHost && c.above.as_deref() == Some(&driver.component.name)
                 })
+                .or_else(|| framework::host_of(configuration, &driver.component.name))
                 .map_or(0, |index| index as u64 + 2);
             let data = address::DRIVER_CODE
                 + number as u64 * address::DRIVER_STRIDE
@@ -211,9 +214,26 @@ impl World {
                     loader.make_process(&host);
                     components::register_host(&mut loader, &host, number as u64, &devices[number]);
                 }
+                Home::SharedHost | Home::SharedDriver | Home::DriverManager => {
+                    let definition = match component.home {
+                        Home::DriverManager => None,
+                        _ => Some(hosted(component, drivers)?),
+                    };
+                    framework::make(
+                        &mut loader,
+                        &Framework { configuration, devices: &devices, objects: &device_objects },
+                        component,
+                        principal,
+                        definition,
+                    )?;
+                }
                 _ => {}
             }
         }
+        framework::connect(
+            &mut loader,
+            &Framework { configuration, devices: &devices, objects: &device_objects },
+        );
         let spawned =
             configuration.components.iter().enumerate().filter(|(_, component)| component.spawned);
         let numbers = spawned.fold(0, |bits, (index, _)| bits | 1 << (index + 2));
@@ -301,12 +321,15 @@ fn link(
     drivers: &Drivers,
     placed: &[Placed<'_>],
 ) -> Result<Program, BuildError> {
+    let mut substitutes = configuration.machine.pool.substitutes();
+    substitutes.extend(framework::substitutes(configuration));
     let mut elsewhere = components::windows_api::ROUTINES.to_vec();
     elsewhere.extend(components::application::ROUTINES);
     elsewhere.extend(kernel::hal::ROUTINES);
-    elsewhere.extend(placed.iter().flat_map(|driver| driver.definition.routines));
+    // Substitutes are where what they take the place of was.
+    let own = placed.iter().flat_map(|driver| driver.definition.routines);
+    elsewhere.extend(own.map(|routine| substituted(&substitutes, routine)));
     elsewhere.extend(drivers.hosted.iter().flat_map(|hosted| hosted.routines));
-    let substitutes = configuration.machine.pool.substitutes();
     let mut images = vec![
         Image {
             name: "nt".to_owned(),
@@ -338,10 +361,17 @@ fn link(
             name: driver.component.name.clone(),
             owner: Some(driver.principal),
             base: VirtAddr(address::DRIVER_CODE + number as u64 * address::DRIVER_STRIDE),
-            routines: driver.definition.routines.to_vec(),
+            routines: driver
+                .definition
+                .routines
+                .iter()
+                .map(|routine| substituted(&substitutes, routine))
+                .collect(),
         });
     }
-    for component in configuration.components.iter().filter(|c| c.home == Home::DriverHost) {
+    images.extend(framework::image(configuration));
+    let hosts = |c: &&Component| matches!(c.home, Home::DriverHost | Home::SharedHost);
+    for component in configuration.components.iter().filter(hosts) {
         let definition = hosted(component, drivers)?;
         let name = components::host_image(definition);
         if !images.iter().any(|image| image.name == name) {

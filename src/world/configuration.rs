@@ -111,6 +111,13 @@ pub enum Home {
     Application,
     /// A process that hosts a user-mode driver.
     DriverHost,
+    /// A process that hosts user-mode drivers of several devices.
+    SharedHost,
+    /// A user-mode driver in the shared host; the process of this name is the one it gets when it
+    /// must leave that.
+    SharedDriver,
+    /// The process that decides what becomes of lost hosts.
+    DriverManager,
     /// Kernel mode.
     KernelDriver,
     /// Kernel mode, with files.
@@ -227,7 +234,10 @@ impl Configuration {
         for component in &self.components {
             let kind = match component.home {
                 Home::Application => PrincipalKind::Application,
-                Home::DriverHost => PrincipalKind::DriverHost,
+                Home::DriverHost | Home::SharedHost | Home::SharedDriver => {
+                    PrincipalKind::DriverHost
+                }
+                Home::DriverManager => PrincipalKind::Application,
                 Home::KernelDriver => PrincipalKind::KernelDriver,
                 Home::FileSystem => PrincipalKind::FileSystem,
             };

@@ -5,7 +5,7 @@ use crate::kernel;
 use crate::kernel::loader::{Dispatch, Loader};
 use crate::machine::Routine;
 
-use super::components::{application, windows_api};
+use super::components::{application, driver_manager, reflector, windows_api};
 
 /// What a driver's data page is prepared with.
 #[derive(Clone, Copy, Debug)]
@@ -85,6 +85,9 @@ impl Drivers {
         elsewhere.extend(drivers.iter().flat_map(|(_, routines)| *routines));
         let mut system = kernel::image::routines(&elsewhere, &[]);
         system.extend(kernel::pools::routines());
+        system.extend(kernel::host_pool::ROUTINES);
+        system.extend(driver_manager::ROUTINES);
+        system.push(&reflector::REFLECT_SHARED);
         system.extend(windows_api::ROUTINES);
         system.extend(application::ROUTINES);
         system.extend(kernel::hal::ROUTINES);

@@ -9,6 +9,7 @@ pub mod components;
 pub mod configuration;
 pub mod directory;
 pub mod driver;
+mod framework;
 mod map;
 pub mod preset;
 mod protection;

@@ -7,7 +7,9 @@
 //!   the sum so far; a request that sends nothing is answered with the sum;
 //! * the *parser* answers as the kernel-mode [`parser`] does, with the same routine on content in its
 //!   own page;
-//! * the *vulnerable* driver makes the mistakes of its kernel-mode twin.
+//! * the *vulnerable* driver makes the mistakes of its kernel-mode twin;
+//! * the *scanner* answers as the kernel-mode [`scanner`] does; the memory it unpacks into is the end of
+//!   its page.
 //!
 //! The buffer page of a host, at [`address::USER_BUFFERS`]; only the parser's part must be prepared,
 //! as [`parser`] lists it. The page behind it must not be mapped:
@@ -29,6 +31,7 @@ use crate::machine::{Flow, Processor, Reg, Routine, Trap, routine};
 use crate::world::driver::Placement;
 
 use super::parser::{self, PARSE};
+use super::scanner;
 use super::vulnerable::classes::{
     CALL_CONFUSED, CALL_NULL, CALL_STALE, COPY_TO_GUARDED_STACK, COPY_TO_STACK, WRAPPED_LENGTH,
     WRITE_WHERE_TOLD,
@@ -39,6 +42,8 @@ use super::windows_api::API_CALL;
 
 /// The code of a host with the sensor.
 pub const SENSOR_ROUTINES: &[&Routine] = &[&SENSOR_HOST_MAIN, &SENSOR];
+/// The code of a host with the scanner.
+pub const SCANNER_ROUTINES: &[&Routine] = &[&SCANNER_HOST_MAIN, &HOSTED_SCANNER];
 /// The code of a host with the parser.
 pub const PARSER_ROUTINES: &[&Routine] = &[&PARSER_HOST_MAIN, &HOSTED_PARSER, &PARSE];
 
@@ -159,6 +164,11 @@ host_main!(
     VULNERABLE_HOST_MAIN = "vulnerable-host", HOSTED_VULNERABLE
 );
 
+host_main!(
+    /// The loop of a host with the scanner. Never returns.
+    SCANNER_HOST_MAIN = "scanner-host", HOSTED_SCANNER
+);
+
 /// Where the present request's requestor has its sum.
 fn sum_address(p: &mut Processor<'_>) -> Result<u64, Trap> {
     let requestor = p.load_at(PAGE + REQUEST + header::REQUESTOR, DATA)? & 63;
@@ -235,6 +245,27 @@ routine! {
     put => |p| {
         let bytes = p.result().min(256);
         p.copy(PAGE + REPLY, DATA, REQUEST_DATA, DATA, bytes)?;
+        Ok(p.give_back(bytes))
+    },
+}
+
+routine! {
+    /// The scanner in a host: works on the present request. Result: bytes of answer.
+    pub static HOSTED_SCANNER = "HostedScannerProcess", frame 1;
+    // As in kernel mode the section's size is not compared with what was sent.
+    unpack => |p| {
+        let length = p.load_at(PAGE + REQUEST + header::LENGTH_IN, DATA)?;
+        let size = if length < 8 { 8 } else { (p.load_at(REQUEST_DATA, DATA)? & scanner::SIZE).max(8) };
+        let section = (PAGE + 4096).wrapping_sub(size) & !15;
+        p.set_local(0, section)?;
+        p.copy(section, DATA, REQUEST_DATA, DATA, length)?;
+        Ok(Flow::Next)
+    },
+    look => |p| {
+        let section = p.local(0)?;
+        let sum = scanner::sum(p, section, DATA, (PAGE + 4096).wrapping_sub(section))?;
+        p.store_at(PAGE + REPLY, DATA, sum)?;
+        let bytes = wanted(p, 8)?;
         Ok(p.give_back(bytes))
     },
 }

@@ -4,16 +4,18 @@
 //! |---|---|
 //! | [`application`] | applications |
 //! | [`windows_api`] | Windows API |
-//! | [`driver_host`] | user-mode drivers |
-//! | [`transfer_driver`], [`filter_driver`], [`reflector`], [`parser`], [`vulnerable`] | other kernel-mode drivers |
+//! | [`driver_host`], [`driver_manager`] | user-mode drivers |
+//! | [`transfer_driver`], [`filter_driver`], [`reflector`], [`parser`], [`scanner`], [`vulnerable`] | other kernel-mode drivers |
 //! | [`file_system`] | file-system drivers |
 
 pub mod application;
 pub mod driver_host;
+pub mod driver_manager;
 pub mod file_system;
 pub mod filter_driver;
 pub mod parser;
 pub mod reflector;
+pub mod scanner;
 pub mod transfer_driver;
 pub mod vulnerable;
 pub mod windows_api;
@@ -72,6 +74,14 @@ pub fn drivers() -> Drivers {
                 owns: &[],
             },
             DriverDefinition {
+                name: "scanner",
+                kind,
+                routines: scanner::ROUTINES,
+                dispatch: scanner::DISPATCH,
+                prepare: scanner::prepare,
+                owns: &[],
+            },
+            DriverDefinition {
                 name: "file-system",
                 kind: PrincipalKind::FileSystem,
                 routines: file_system::ROUTINES,
@@ -96,6 +106,11 @@ pub fn drivers() -> Drivers {
                 routines: driver_host::VULNERABLE_ROUTINES,
                 prepare: driver_host::prepare_vulnerable,
             },
+            HostDefinition {
+                name: "scanner",
+                routines: driver_host::SCANNER_ROUTINES,
+                prepare: driver_host::prepare_sensor,
+            },
         ],
     }
 }
@@ -108,8 +123,13 @@ pub(super) fn register_host(
     number: u64,
     image: &str,
 ) {
-    let data = address::DRIVER_CODE + number * address::DRIVER_STRIDE + address::DRIVER_DATA_OFFSET;
     let pattern = loader.make_pattern(host);
+    register_pattern(loader, number, image, pattern);
+}
+
+/// As [`register_host`], with a pattern that was made before.
+pub(super) fn register_pattern(loader: &mut Loader<'_>, number: u64, image: &str, pattern: u64) {
+    let data = reflector_data(number);
     for (field, value) in [
         (extension::TAKE, loader.entry_in(image, &reflector::REFLECT_TAKE)),
         (extension::FINISH, loader.entry_in(image, &reflector::REFLECT_FINISH)),
@@ -118,6 +138,11 @@ pub(super) fn register_host(
     ] {
         loader.put(data, field, value);
     }
+}
+
+/// The data page of driver number `number`.
+pub(super) const fn reflector_data(number: u64) -> u64 {
+    address::DRIVER_CODE + number * address::DRIVER_STRIDE + address::DRIVER_DATA_OFFSET
 }
 
 /// The name of a host's image: one that no component's image has.

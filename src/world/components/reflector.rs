@@ -10,6 +10,7 @@
 
 use crate::injection::{PointKind, Verdict};
 use crate::kernel::host::extension;
+use crate::kernel::host_pool::IO_SIGNAL_SHARED_HOST;
 use crate::kernel::layout::{address, device_object, kernel_data, request_packet, switches};
 use crate::kernel::loader::Dispatch;
 use crate::kernel::request::{IO_COMPLETE_REQUEST, is_neither};
@@ -52,6 +53,18 @@ fn extension_of(p: &mut Processor<'_>, device: u64) -> Result<u64, Trap> {
     p.load(device, device_object::EXTENSION)
 }
 
+/// Puts a packet at the end of the queue.
+fn append(p: &mut Processor<'_>, data: u64, packet: u64) -> Result<(), Trap> {
+    p.store(packet, request_packet::LINK, 0)?;
+    let tail = p.load(data, extension::TAIL)?;
+    if tail == 0 {
+        p.store(data, extension::HEAD, packet)?;
+    } else {
+        p.store(tail, request_packet::LINK, packet)?;
+    }
+    p.store(data, extension::TAIL, packet)
+}
+
 /// Takes the first packet off the queue; 0 when there is none.
 fn dequeue(p: &mut Processor<'_>, data: u64) -> Result<u64, Trap> {
     let packet = p.load(data, extension::HEAD)?;
@@ -85,17 +98,34 @@ routine! {
     queue, call KI_WAKE => |p| {
         let (device, packet) = (p.local(0)?, p.local(1)?);
         let data = extension_of(p, device)?;
-        p.store(packet, request_packet::LINK, 0)?;
-        let tail = p.load(data, extension::TAIL)?;
-        if tail == 0 {
-            p.store(data, extension::HEAD, packet)?;
-        } else {
-            p.store(tail, request_packet::LINK, packet)?;
-        }
-        p.store(data, extension::TAIL, packet)?;
+        append(p, data, packet)?;
         p.store(data, extension::SIGNAL, 1)?;
         let host = p.load(data, extension::HOST_THREAD)?;
         p.pass([host]);
+        Ok(Flow::Call)
+    },
+    queued => |p| Ok(p.give_back(status::PENDING)),
+}
+
+routine! {
+    /// As [`REFLECT`], where the host waits for requests of several devices.
+    pub static REFLECT_SHARED = "ReflectorSharedDispatch", frame 2;
+    sort, call IO_COMPLETE_REQUEST => |p| {
+        let (device, packet) = (p.argument(0), p.argument(1));
+        p.set_local(0, device)?;
+        p.set_local(1, packet)?;
+        if !is_neither(p, packet)? {
+            return Ok(Flow::To(At::queue as u8));
+        }
+        p.pass([packet, status::INVALID_DEVICE_REQUEST, 0]);
+        Ok(Flow::Call)
+    },
+    refused => |p| Ok(p.give_back(status::INVALID_DEVICE_REQUEST)),
+    queue, call IO_SIGNAL_SHARED_HOST => |p| {
+        let (device, packet) = (p.local(0)?, p.local(1)?);
+        let data = extension_of(p, device)?;
+        append(p, data, packet)?;
+        p.pass([device]);
         Ok(Flow::Call)
     },
     queued => |p| Ok(p.give_back(status::PENDING)),

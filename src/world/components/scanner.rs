@@ -1,0 +1,139 @@
+//! A scanner: unpacks a section of what it is sent into memory of the size that its header names.
+//!
+//! After CVE-2016-2208, a parser of executables in kernel mode: what a header said of a section's size
+//! decided the allocation, what was really there decided the copy, and nothing compared the two. The
+//! same routine runs in two places: in a kernel-mode driver, which takes the memory from the pool,
+//! and in a driver host, which takes it from the end of its own page.
+//!
+//! | request | answer |
+//! |---|---|
+//! | write, device control | up to one word: the sum of the words unpacked |
+//!
+//! The first word sent is the header: its low 12 bits are the size of the section in bytes; what is
+//! sent, header and all, is the section. The data page needs no preparation but the [`SCANNED`] count.
+
+use crate::base::{Field, Structure};
+use crate::kernel::layout::{device_object, driver_object, request_packet};
+use crate::kernel::loader::Dispatch;
+use crate::kernel::pool::{EX_ALLOCATE_POOL, EX_FREE_POOL};
+use crate::kernel::request::{IO_COMPLETE_REQUEST, is_neither};
+use crate::kernel::status;
+use crate::machine::{Flow, Processor, Routine, Trap, routine};
+use crate::world::driver::Placement;
+
+/// The driver's code in kernel mode.
+pub const ROUTINES: &[&Routine] = &[&SCANNER_DISPATCH];
+
+/// The driver's entry points in kernel mode.
+pub const DISPATCH: Dispatch = Dispatch {
+    read: None,
+    write: Some(&SCANNER_DISPATCH),
+    control: Some(&SCANNER_DISPATCH),
+    flush: None,
+    entry: None,
+    deferred: None,
+};
+
+/// The tag of its sections: "Scan".
+pub const TAG: u64 = 0x6e61_6353;
+/// The bits of the header that are the section's size.
+pub const SIZE: u64 = 0xfff;
+
+/// Sections scanned; continues from what is there.
+pub const SCANNED: Field = Field::new(Structure::DriverData, 0x00, "scanner's count");
+
+/// The first words of the data page.
+#[must_use]
+pub fn prepare(_: &Placement) -> Vec<(u64, u64)> {
+    vec![(SCANNED.offset, 0)]
+}
+
+/// The sum of the words of a section.
+///
+/// # Errors
+///
+/// What reading it raises.
+pub(super) fn sum(
+    p: &mut Processor<'_>,
+    at: u64,
+    structure: Structure,
+    bytes: u64,
+) -> Result<u64, Trap> {
+    let mut sum = 0_u64;
+    for word in 0..bytes.min(SIZE) / 8 {
+        sum = sum.wrapping_add(p.load_at(at.wrapping_add(word * 8), structure)?);
+    }
+    Ok(sum)
+}
+
+routine! {
+    /// Scans what a request brings. Arguments: device object, packet. Result: the status.
+    pub static SCANNER_DISPATCH = "ScannerDispatch", frame 6;
+    // Locals: 0 driver object; 1 packet; 2 the section's size; 3 the section; 4 status; 5 bytes.
+    keep => |p| {
+        let (device, packet) = (p.argument(0), p.argument(1));
+        let driver = p.load(device, device_object::DRIVER)?;
+        p.set_local(0, driver)?;
+        p.set_local(1, packet)?;
+        p.set_local(5, 0)?;
+        let length = p.load(packet, request_packet::LENGTH_IN)?;
+        if is_neither(p, packet)? || length < 8 {
+            p.set_local(4, status::INVALID_PARAMETER)?;
+            return Ok(Flow::To(At::complete as u8));
+        }
+        p.set_local(4, status::SUCCESS)?;
+        Ok(Flow::Next)
+    },
+    allocate, call EX_ALLOCATE_POOL => |p| {
+        let (driver, packet) = (p.local(0)?, p.local(1)?);
+        let buffer = p.load(packet, request_packet::BUFFER)?;
+        let size = (p.load_at(buffer, Structure::SystemBuffer)? & SIZE).max(8);
+        p.set_local(2, size)?;
+        let owner = p.load(driver, driver_object::PRINCIPAL)?;
+        p.pass([size, TAG, Structure::PoolBlock as u64, owner]);
+        Ok(Flow::Call)
+    },
+    // The section's size is not compared with what was sent, which is the point.
+    unpack => |p| {
+        let section = p.result();
+        p.set_local(3, section)?;
+        if section == 0 {
+            p.set_local(4, status::INSUFFICIENT_RESOURCES)?;
+            return Ok(Flow::To(At::complete as u8));
+        }
+        let packet = p.local(1)?;
+        let buffer = p.load(packet, request_packet::BUFFER)?;
+        let length = p.load(packet, request_packet::LENGTH_IN)?;
+        p.copy(section, Structure::PoolBlock, buffer, Structure::SystemBuffer, length)?;
+        Ok(Flow::Next)
+    },
+    look => |p| {
+        let (driver, packet) = (p.local(0)?, p.local(1)?);
+        let (size, section) = (p.local(2)?, p.local(3)?);
+        let found = sum(p, section, Structure::PoolBlock, size)?;
+        let data = p.load(driver, driver_object::DATA)?;
+        let scanned = p.load(data, SCANNED)?;
+        p.store(data, SCANNED, scanned.wrapping_add(1))?;
+        let bytes = p.load(packet, request_packet::LENGTH_OUT)?.min(8);
+        p.set_local(5, bytes)?;
+        if bytes > 0 {
+            let buffer = p.load(packet, request_packet::BUFFER)?;
+            p.store_bytes(buffer, Structure::SystemBuffer, found.wrapping_add(scanned), bytes)?;
+        }
+        Ok(Flow::Next)
+    },
+    release, call EX_FREE_POOL => |p| {
+        let section = p.local(3)?;
+        p.pass([section, TAG]);
+        Ok(Flow::Call)
+    },
+    complete, call IO_COMPLETE_REQUEST => |p| {
+        let (packet, outcome, bytes) = (p.local(1)?, p.local(4)?, p.local(5)?);
+        p.pass([packet, outcome, bytes]);
+        Ok(Flow::Call)
+    },
+    done => |p| {
+        let outcome = p.local(4)?;
+        Ok(p.give_back(outcome))
+    },
+}

@@ -1,0 +1,185 @@
+//! The driver framework with shared hosts and a driver manager, as it is at boot.
+//!
+//! One host is shared by all components at home `shared-driver`, the second failure of one of which
+//! gives it the process of its own name. Version 1.11 of the framework and later; a world without
+//! any of this has the framework of before ([`crate::kernel::host`]).
+
+use crate::base::{Principal, Seed, VirtAddr};
+use crate::kernel::host_pool::{self, shared};
+use crate::kernel::layout::address;
+use crate::kernel::loader::{FirstProcess, Loader};
+use crate::machine::{Image, Substitute};
+
+use super::build::{BuildError, wrong};
+use super::components::{self, driver_manager, reflector};
+use super::configuration::{Component, Configuration, Home};
+use super::driver::{HostDefinition, Placement};
+
+/// The number of a manager that there is not: no process has it.
+const NO_MANAGER: u64 = 63;
+
+/// What the framework is made from.
+pub(super) struct Framework<'a> {
+    /// The configuration.
+    pub(super) configuration: &'a Configuration,
+    /// The names of the drivers' components, by device number.
+    pub(super) devices: &'a [String],
+    /// Their device objects.
+    pub(super) objects: &'a [u64],
+}
+
+fn is_used(configuration: &Configuration) -> bool {
+    let mut homes = configuration.components.iter().map(|component| component.home);
+    homes.any(|home| matches!(home, Home::SharedHost | Home::SharedDriver | Home::DriverManager))
+}
+
+/// What takes the place of the framework of before.
+pub(super) fn substitutes(configuration: &Configuration) -> Vec<Substitute> {
+    if !is_used(configuration) {
+        return Vec::new();
+    }
+    let mut all = host_pool::substitutes();
+    all.push((&reflector::REFLECT, &reflector::REFLECT_SHARED));
+    all
+}
+
+/// The image of the driver manager, where there is one.
+pub(super) fn image(configuration: &Configuration) -> Option<Image> {
+    let mut homes = configuration.components.iter().map(|component| component.home);
+    homes.find(|&home| home == Home::DriverManager)?;
+    Some(Image {
+        name: driver_manager::IMAGE.to_owned(),
+        owner: None,
+        base: VirtAddr(address::USER_CODE),
+        routines: driver_manager::ROUTINES.to_vec(),
+    })
+}
+
+/// The index of the component whose process hosts the driver behind this reflector, if it is shared.
+pub(super) fn host_of(configuration: &Configuration, reflector: &str) -> Option<usize> {
+    let components = &configuration.components;
+    let is_behind =
+        |c: &Component| c.home == Home::SharedDriver && c.above.as_deref() == Some(reflector);
+    components.iter().find(|c| is_behind(c))?;
+    components.iter().position(|c| c.home == Home::SharedHost)
+}
+
+impl Framework<'_> {
+    /// The device number of the reflector that a component is behind.
+    fn number(&self, component: &Component) -> Option<usize> {
+        let above = component.above.as_deref()?;
+        self.devices.iter().position(|known| known == above)
+    }
+
+    /// The device numbers of the drivers that share the host.
+    fn members(&self) -> Vec<usize> {
+        let components = self.configuration.components.iter();
+        components.filter(|c| c.home == Home::SharedDriver).filter_map(|c| self.number(c)).collect()
+    }
+
+    /// The device numbers of all reflectors.
+    fn reflectors(&self) -> Vec<usize> {
+        let is_reflector = |name: &String| {
+            let mut components = self.configuration.components.iter();
+            components.any(|c| c.name == *name && c.driver.as_deref() == Some("reflector"))
+        };
+        (0..self.devices.len()).filter(|&number| is_reflector(&self.devices[number])).collect()
+    }
+}
+
+/// Makes the process of a component of the framework, or what it may be made from later.
+pub(super) fn make(
+    loader: &mut Loader<'_>,
+    framework: &Framework<'_>,
+    component: &Component,
+    principal: Principal,
+    definition: Option<&HostDefinition>,
+) -> Result<(), BuildError> {
+    let members = framework.members();
+    let Some(definition) = definition else {
+        let home = framework.reflectors().first().map_or(0, |&number| framework.objects[number]);
+        loader.make_process(&FirstProcess {
+            principal,
+            image: driver_manager::IMAGE,
+            critical: component.critical,
+            hosted_device: home,
+            actions: &[],
+            buffers: &[],
+        });
+        return Ok(());
+    };
+    let number = match component.home {
+        Home::SharedHost => members.first().copied(),
+        _ => framework.number(component),
+    };
+    let Some(number) = number else {
+        return Err(wrong(component, "hosts the driver of no reflector"));
+    };
+    let device = framework.objects[number];
+    let placement = Placement {
+        data: address::USER_BUFFERS,
+        device,
+        lower: 0,
+        host: u64::from(principal.0),
+        content: component.content.unwrap_or(0),
+    };
+    let buffers = (definition.prepare)(&placement);
+    let image = components::host_image(definition);
+    let host = FirstProcess {
+        principal,
+        image: &image,
+        critical: false,
+        hosted_device: device,
+        actions: &[],
+        buffers: &buffers,
+    };
+    let pattern = loader.make_pattern(&host);
+    if component.home == Home::SharedHost {
+        loader.make_process(&host);
+        for number in members {
+            let image = &framework.devices[number];
+            components::register_pattern(loader, number as u64, image, pattern);
+        }
+    } else {
+        let data = components::reflector_data(number as u64);
+        loader.put(data, shared::OWN_HOST, u64::from(principal.0));
+        loader.put(data, shared::OWN_PATTERN, pattern);
+    }
+    Ok(())
+}
+
+/// Connects the framework's devices: those that share the host, and all of them for the manager.
+pub(super) fn connect(loader: &mut Loader<'_>, framework: &Framework<'_>) {
+    if !is_used(framework.configuration) {
+        return;
+    }
+    let (members, all) = (framework.members(), framework.reflectors());
+    let components = &framework.configuration.components;
+    let manager = components
+        .iter()
+        .position(|c| c.home == Home::DriverManager)
+        .map_or(NO_MANAGER, |index| index as u64 + 2);
+    let object = |numbers: &[usize], place: usize| {
+        numbers.get(place).map_or(0, |&number| framework.objects[number])
+    };
+    let mut orders = Seed(framework.configuration.schedule).stream("recovery-order", 0);
+    for (place, &number) in all.iter().enumerate() {
+        let data = components::reflector_data(number as u64);
+        let shares = members.iter().position(|&member| member == number);
+        let (first, next) = match shares {
+            Some(place) => (object(&members, 0), object(&members, place + 1)),
+            None => (framework.objects[number], 0),
+        };
+        for (field, value) in [
+            (shared::NEXT, next),
+            (shared::FIRST, first),
+            (shared::MANAGER, manager),
+            (shared::HOME, object(&all, 0)),
+            (shared::NEXT_OF_ALL, object(&all, place + 1)),
+            (shared::ORDER, orders.word()),
+            (shared::IS_SHARED, u64::from(shares.is_some())),
+        ] {
+            loader.put(data, field, value);
+        }
+    }
+}

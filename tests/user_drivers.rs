@@ -1,0 +1,284 @@
+//! User-mode drivers that share a host, and the driver manager that decides what becomes of it.
+//!
+//! Expected behaviour is from "Using Device Pooling in UMDF Drivers" and "How UMDF Handles Driver
+//! Failures".
+
+use ringfence::base::{Event, EventKind, Seed, Witness};
+use ringfence::campaign::trial::Registries;
+use ringfence::campaign::{Series, SeriesOptions};
+use ringfence::kernel::{service, status};
+use ringfence::scenario::{Scenario, Vocabulary, library};
+use ringfence::world::{Action, Component, Configuration, CrashKind, Home, Rest, World};
+
+/// What happened that the outside can tell, in order.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Note {
+    /// A process saw the status of its request to a device.
+    Status(u8, u64),
+    /// A process ended.
+    Ended(u8),
+    /// A host was made again.
+    Restarted(u8),
+    /// A device was given up.
+    Disabled(u64),
+}
+
+#[derive(Default)]
+struct Notes(Vec<Note>);
+
+impl Witness for Notes {
+    fn event(&mut self, event: &Event) {
+        let note = match event.kind {
+            EventKind::Observe if event.value >> 8 == service::DEVICE_CONTROL => {
+                Note::Status(event.context.0, event.old)
+            }
+            EventKind::ProcessEnded => Note::Ended(event.subject.0),
+            EventKind::HostRestarted => Note::Restarted(event.subject.0),
+            EventKind::DeviceDisabled => Note::Disabled(event.value),
+            EventKind::BugCheck => panic!("a user-mode driver never stops the machine"),
+            _ => return,
+        };
+        self.0.push(note);
+    }
+}
+
+fn component(name: &str, home: Home, driver: Option<&str>, above: Option<&str>) -> Component {
+    Component {
+        name: name.into(),
+        home,
+        driver: driver.map(Into::into),
+        above: above.map(Into::into),
+        critical: false,
+        spawned: false,
+        actions: vec![],
+        content: None,
+    }
+}
+
+fn client(name: &str, device: &str, jobs: Vec<Action>) -> Component {
+    let open = Action::Open { device: device.into(), file: 0, access: 3, slot: 0 };
+    let actions = core::iter::once(open).chain(jobs).collect();
+    Component { actions, ..component(name, Home::Application, None, None) }
+}
+
+/// A job whose header names all that is sent.
+fn sound(number: usize) -> Vec<Action> {
+    vec![Action::Control { slot: 0, code: 0x22_0000, length: 32, value: 0x100 }; number]
+}
+
+/// A job whose header names less than is sent.
+fn malformed(number: usize) -> Vec<Action> {
+    vec![Action::Control { slot: 0, code: 0x22_0000, length: 64, value: 0x8 }; number]
+}
+
+// Principals by place: clients 2 and 3, reflectors 4 and 5, then these.
+const FIRST: u8 = 2;
+const SECOND: u8 = 3;
+const SHARED: u8 = 6;
+const OWN_SECOND: u8 = 8;
+
+fn world(first: Vec<Action>, second: Vec<Action>, with_manager: bool) -> Configuration {
+    let mut components = vec![
+        client("first", "printer-1", first),
+        client("second", "printer-2", second),
+        component("printer-1", Home::KernelDriver, Some("reflector"), None),
+        component("printer-2", Home::KernelDriver, Some("reflector"), None),
+        component("shared", Home::SharedHost, Some("scanner"), None),
+        component("own-1", Home::SharedDriver, Some("scanner"), Some("printer-1")),
+        component("own-2", Home::SharedDriver, Some("scanner"), Some("printer-2")),
+    ];
+    if with_manager {
+        components.push(component("manager", Home::DriverManager, None, None));
+    }
+    Configuration { components, ..Configuration::default() }
+}
+
+fn run(configuration: &Configuration) -> (Rest, Vec<Note>) {
+    let scenario = Scenario {
+        name: "user-drivers".into(),
+        configuration: configuration.clone(),
+        ..Scenario::default()
+    };
+    Scenario::from_toml("user-drivers", &scenario.to_toml(), &Vocabulary::default())
+        .unwrap_or_else(|problems| panic!("{problems}"));
+    let mut world = World::build(configuration).expect("a sound configuration");
+    let mut notes = Notes::default();
+    let rest = world.run(&mut notes, u64::MAX);
+    (rest, notes.0)
+}
+
+fn statuses(notes: &[Note], of: u8) -> Vec<u64> {
+    let of = notes.iter().filter_map(|note| match note {
+        Note::Status(who, status) if *who == of => Some(*status),
+        _ => None,
+    });
+    of.collect()
+}
+
+fn count(notes: &[Note], what: impl Fn(&Note) -> bool) -> usize {
+    notes.iter().filter(|note| what(note)).count()
+}
+
+const LOST: u64 = status::DRIVER_PROCESS_TERMINATED;
+const GONE: u64 = status::DEVICE_REMOVED;
+
+#[test]
+fn one_host_serves_several_devices() {
+    let (rest, notes) = run(&world(sound(3), sound(3), true));
+
+    assert_eq!(rest, Rest::Quiescent);
+    assert_eq!((statuses(&notes, FIRST), statuses(&notes, SECOND)), (vec![0; 3], vec![0; 3]));
+    assert_eq!(count(&notes, |note| matches!(note, Note::Restarted(_) | Note::Disabled(_))), 0);
+}
+
+#[test]
+fn the_first_failure_in_a_shared_host_restarts_it_for_all() {
+    let (rest, notes) = run(&world(sound(6), [malformed(1), sound(2)].concat(), true));
+
+    assert_eq!(rest, Rest::Quiescent);
+    assert_eq!(statuses(&notes, SECOND), [LOST, 0, 0]);
+    assert_eq!(count(&notes, |note| *note == Note::Ended(SHARED)), 1);
+    assert_eq!(count(&notes, |note| *note == Note::Restarted(SHARED)), 1);
+    let first = statuses(&notes, FIRST);
+    assert!(first.iter().all(|status| matches!(*status, 0 | LOST)), "{first:x?}");
+    assert_eq!(first.last(), Some(&0), "the neighbour's device works again");
+}
+
+#[test]
+fn the_second_failure_gives_the_device_a_host_of_its_own() {
+    let (rest, notes) = run(&world(sound(2), [malformed(3), sound(1)].concat(), true));
+
+    assert_eq!(rest, Rest::Quiescent);
+    assert_eq!(statuses(&notes, SECOND), [LOST, LOST, LOST, 0]);
+    assert_eq!(count(&notes, |note| *note == Note::Ended(SHARED)), 2);
+    assert_eq!(count(&notes, |note| *note == Note::Ended(OWN_SECOND)), 1, "the third is its own");
+    assert_eq!(count(&notes, |note| *note == Note::Restarted(SHARED)), 2, "without the device too");
+    assert_eq!(count(&notes, |note| *note == Note::Restarted(OWN_SECOND)), 2);
+}
+
+#[test]
+fn a_device_in_a_host_of_its_own_is_restarted_five_times_and_then_given_up() {
+    let (rest, notes) = run(&world(sound(1), malformed(10), true));
+
+    assert_eq!(rest, Rest::Quiescent);
+    // Two in the shared host; then the first and five restarts of its own.
+    assert_eq!(statuses(&notes, SECOND), [[LOST; 8].as_slice(), &[GONE; 2]].concat());
+    assert_eq!(count(&notes, |note| matches!(note, Note::Disabled(_))), 1);
+    assert_eq!(count(&notes, |note| *note == Note::Restarted(OWN_SECOND)), 6);
+}
+
+#[test]
+fn a_device_in_a_host_of_its_own_takes_nobody_with_it() {
+    let patient: Vec<Action> = core::iter::repeat_n(Action::Yield, 20).chain(sound(8)).collect();
+    let mut found = false;
+    for schedule in 0..6 {
+        let mut configuration = world(patient.clone(), malformed(5), true);
+        configuration.schedule = schedule;
+        let (_, notes) = run(&configuration);
+        let own = notes.iter().position(|note| *note == Note::Ended(OWN_SECOND));
+        let Some(own) = own else { continue };
+        found |= statuses(&notes[own..], FIRST).contains(&0);
+        assert_eq!(count(&notes[own..], |note| *note == Note::Ended(SHARED)), 0);
+    }
+
+    assert!(found, "somebody used the neighbour's device meanwhile");
+}
+
+#[test]
+fn without_a_manager_nobody_starts_a_host() {
+    let (rest, notes) = run(&world(sound(4), [malformed(1), sound(1)].concat(), false));
+
+    assert_eq!(rest, Rest::Quiescent);
+    assert_eq!(statuses(&notes, SECOND), [LOST, GONE]);
+    assert_eq!(count(&notes, |note| matches!(note, Note::Disabled(_))), 2, "all of them");
+    assert_eq!(count(&notes, |note| matches!(note, Note::Restarted(_))), 0);
+}
+
+#[test]
+fn an_error_may_come_before_or_after_the_restart() {
+    let (mut before, mut after) = (0, 0);
+    for schedule in 0..8 {
+        let mut configuration = world(vec![], malformed(1), true);
+        configuration.schedule = schedule;
+        let (_, notes) = run(&configuration);
+        let restarted = notes.iter().position(|note| matches!(note, Note::Restarted(_)));
+        let told = notes.iter().position(|note| matches!(note, Note::Status(SECOND, LOST)));
+        if told < restarted { before += 1 } else { after += 1 }
+    }
+
+    assert!(before > 0 && after > 0, "{before} before, {after} after");
+}
+
+#[test]
+fn an_application_that_dies_takes_no_host_with_it() {
+    let crash = Action::Crash { how: CrashKind::NullDereference };
+    let (rest, notes) = run(&world([sound(1), vec![crash]].concat(), sound(4), true));
+
+    assert_eq!(rest, Rest::Quiescent);
+    assert_eq!(statuses(&notes, SECOND), [0; 4]);
+    assert_eq!(count(&notes, |note| *note == Note::Ended(SHARED)), 0);
+}
+
+#[test]
+fn a_shared_driver_without_a_host_is_said_so() {
+    let mut configuration = world(vec![], vec![], true);
+    configuration.components.remove(4);
+    let scenario = Scenario { name: "alone".into(), configuration, ..Scenario::default() };
+
+    let said = Scenario::from_toml("alone", &scenario.to_toml(), &Vocabulary::default());
+
+    let said = said.expect_err("it has no host").to_string();
+    assert!(said.contains("shares a host that is not there"), "{said}");
+}
+
+#[test]
+fn faults_in_a_shared_host_or_the_manager_are_contained() {
+    for kinds in [["crash", "wild-write"], ["overrun", "replaced-step"]] {
+        let mut struck = 0;
+        for schedule in 0..3 {
+            let mut configuration = world(sound(4), sound(4), true);
+            configuration.schedule = schedule;
+            let scenario = Scenario { name: "shared".into(), configuration, ..Scenario::default() };
+            let options = SeriesOptions {
+                experiments: 24,
+                seed: Seed(schedule),
+                kinds: kinds.map(str::to_owned).to_vec(),
+                only: None,
+            };
+            let series = Series::new(&scenario, &options, &Registries::default()).expect("sound");
+            assert_eq!(series.trial().golden.violations, []);
+            series
+                .run(|_, case| {
+                    struck += case.outcome.activation.strikes;
+                    assert_eq!(case.outcome.guarantees, [""; 0], "{:?}", case.plan);
+                })
+                .expect("faults that can be made");
+        }
+        assert!(struck > 0, "{kinds:?}");
+    }
+}
+
+#[test]
+fn a_printer_driver_takes_along_what_lives_with_it() {
+    let file = library::find("I11").expect("it is built in");
+    let incident = Scenario::from_toml("I11", file.text, &Vocabulary::default());
+    let incident = incident.unwrap_or_else(|problems| panic!("{problems}"));
+    let of = |name: &str| {
+        let contrast = incident.contrasts.iter().find(|contrast| contrast.name == name);
+        let contrast = contrast.unwrap_or_else(|| panic!("{name}"));
+        let home = contrast.of(&incident).expect("it was checked when it was read");
+        let (rest, notes) = run(&home.configuration);
+        assert_eq!(rest, Rest::Quiescent, "{name}");
+        [2, 3, 4].map(|client| statuses(&notes, client))
+    };
+
+    let [first, second, third] = of("all in the spooler");
+    assert_eq!((first.last(), third.last()), (Some(&GONE), Some(&GONE)), "all printing is lost");
+    assert_eq!(second, [LOST, GONE]);
+    let [first, second, third] = of("in a shared host");
+    assert_eq!((first, third.last()), (vec![0, 0], Some(&GONE)), "those in the host are lost");
+    assert_eq!(second, [LOST, GONE]);
+    let [first, second, third] = of("each in a host of its own");
+    assert_eq!((first, third), (vec![0, 0], vec![0, 0]), "nobody else is lost");
+    assert_eq!(second, [LOST, 0]);
+}
