@@ -1,5 +1,7 @@
 //! What somebody else does to one entry between two calls.
 
+use core::ops::Range;
+
 use super::format::Decoded;
 use super::operation::Disturbance;
 use super::scene::Scene;
@@ -14,8 +16,14 @@ pub(crate) struct Change {
     pub(crate) level: u8,
 }
 
-/// Chooses the entry. Physical addresses from `reach` on must not become tables. `None` when there is nothing to choose from or nothing would change.
-pub(crate) fn choose(scene: &Scene, which: u64, how: Disturbance, reach: u64) -> Option<Change> {
+/// Chooses the entry. Physical addresses outside of `reach` must not become tables. `None` when there is
+/// nothing to choose from or nothing would change.
+pub(crate) fn choose(
+    scene: &Scene,
+    which: u64,
+    how: Disturbance,
+    reach: &Range<u64>,
+) -> Option<Change> {
     let format = scene.format;
     let change = match how {
         Disturbance::Flip(bits) => {
@@ -23,7 +31,7 @@ pub(crate) fn choose(scene: &Scene, which: u64, how: Disturbance, reach: u64) ->
             for table in &scene.listing.tables {
                 for index in 0..512 {
                     let at = table.frame.start().plus(8 * index);
-                    if scene.word(at) != 0 {
+                    if scene.word(at) != 0 && !scene.is_reserved(at) {
                         entries.push((at, table.level));
                     }
                 }
@@ -57,7 +65,7 @@ fn pick<T: Copy>(choices: &[T], which: u64) -> Option<T> {
 
 /// Whether code with raw pointers would follow the altered entry beyond its reach: that crashes the
 /// process and shows nothing.
-fn leads_away(scene: &Scene, change: &Change, reach: u64) -> bool {
+fn leads_away(scene: &Scene, change: &Change, reach: &Range<u64>) -> bool {
     let address_bits = scene.format.address_bits();
     let may_be_table = change.level > 1;
     let address = |bits| {
@@ -67,5 +75,5 @@ fn leads_away(scene: &Scene, change: &Change, reach: u64) -> bool {
         )
     };
     let new = address(change.new);
-    may_be_table && new.0 >= reach && address(change.old) != new
+    may_be_table && !reach.contains(&new.0) && address(change.old) != new
 }

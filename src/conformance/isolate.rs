@@ -11,10 +11,13 @@ use std::thread::sleep;
 use std::time::Duration;
 use std::{env, process};
 
-use super::suite::test_name;
+use super::options::test_name;
 
 /// Set in a child: the file it writes its progress to.
 const PROGRESS: &str = "RINGFENCE_CONFORMANCE_PROGRESS";
+
+/// Memory that a child may take, in KiB: 2 GiB, many times what the suite itself needs.
+const MEMORY_KIB_MAX: u64 = 2 * 1024 * 1024;
 
 /// How often a parent looks at its child.
 const LOOK: Duration = Duration::from_millis(20);
@@ -60,6 +63,13 @@ pub(super) fn trial(patience: Duration) -> Option<Death> {
     death
 }
 
+/// Memory of the child's that is in use, in KiB; `None` where the host does not say.
+fn resident_kib(child: &Child) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{}/status", child.id())).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
 fn seed_in(path: &Path) -> Option<u64> {
     fs::read_to_string(path).ok()?.parse().ok()
 }
@@ -82,11 +92,17 @@ fn watch(mut child: Child, patience: Duration, path: &Path) -> Option<Death> {
             last = seed;
             waited = Duration::ZERO;
         }
-        if waited >= patience {
+        let how = if resident_kib(&child).is_some_and(|taken| taken > MEMORY_KIB_MAX) {
+            Some("takes more than 2 GiB of memory".to_owned())
+        } else if waited >= patience {
+            Some(format!("makes no progress for {} s", patience.as_secs()))
+        } else {
+            None
+        };
+        if let Some(how) = how {
             // It may have ended meanwhile; either way it is gone then.
             let _ = child.kill();
             let _ = child.wait();
-            let how = format!("makes no progress for {} s", patience.as_secs());
             return Some(Death { seed, how });
         }
         sleep(LOOK);

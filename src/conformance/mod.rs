@@ -45,10 +45,15 @@
 //! | reads pages, or bytes | [`Memory::read`] |
 //! | holds raw pointers, or an offset to all of memory | hands out [`Memory::pointer`] or [`Memory::offset`] |
 //! | has static hooks, or hooks that must be `Send` | asks for the memory with [`current`] inside them |
+//! | has its root, or all its tables, in statics | makes them a parameter: tables are frames of [`Memory`] |
 //! | takes its tables from the global allocator | is a binary with a global allocator that serves them while your functions run |
 //! | returns what is to be invalidated | invalidates that before its method returns |
 //! | leaves invalidating to its user | does what the documentation asks of the user, or leaves out [`Capability::Invalidates`] |
 //! | knows regions only | maps a page as a region of its size |
+//! | knows large pages only | leaves out [`Capability::Pages4K`] and declares those |
+//! | takes a physical address for a pointer | runs [`identity_mapped`](Suite::identity_mapped) |
+//! | reaches its tables through themselves | runs [`recursive`](Suite::recursive) |
+//! | keeps entries of its root for itself | says which with [`reserving`](Suite::reserving) |
 //! | acts on whatever page is there | asks for its size first and refuses with [`Refusal::OtherSize`] |
 //! | never unmaps, never frees | refuses with [`Refusal::Declined`], leaves out [`Capability::FreesOnDrop`] |
 //! | can't express some rights | declines them |
@@ -76,11 +81,13 @@ pub mod margin;
 mod may_hold;
 mod memory;
 mod operation;
+mod options;
 mod permissions;
 mod report;
 mod rights;
 mod run;
 mod scene;
+mod search;
 mod stop;
 mod story;
 mod subject;
@@ -88,6 +95,7 @@ mod suite;
 mod tables;
 pub mod trace;
 mod walker;
+mod watch;
 
 /// Cases as `proptest` strategies.
 #[cfg(feature = "proptest")]

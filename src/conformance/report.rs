@@ -21,6 +21,8 @@ pub struct Report {
     pub(super) walker: bool,
     /// The format has barriers.
     pub(super) has_barriers: bool,
+    /// Entries of the root that the code keeps for itself.
+    pub(super) reserved: Vec<u64>,
 }
 
 impl Report {
@@ -34,6 +36,7 @@ impl Report {
             digest: Digest::default(),
             walker: false,
             has_barriers: false,
+            reserved: Vec::new(),
         }
     }
 
@@ -80,6 +83,9 @@ impl Report {
                 skipped.push(format!("{}: not declared", consequence(capability)));
             }
         }
+        if !self.reserved.is_empty() {
+            skipped.push(format!("what entries {:?} of the root lead to: reserved", self.reserved));
+        }
         if self.tally.has_pointers {
             let text = "the order of stores between two hooks: the code has raw pointers";
             skipped.push(text.to_owned());
@@ -113,6 +119,7 @@ const fn consequence(capability: Capability) -> &'static str {
         Capability::Abandonment => "abandoned operations",
         Capability::UpperHalf => "the upper half",
         Capability::Barriers => "barriers around invalidations",
+        Capability::Pages4K => "pages of 4 KiB",
     }
 }
 

@@ -28,6 +28,8 @@ pub(crate) struct Relaxed {
 pub(crate) struct Scene {
     pub(crate) format: &'static dyn Format,
     pub(crate) root: PhysAddr,
+    /// Entries of the root that the code keeps for itself.
+    pub(crate) reserved: Vec<u64>,
     shadow: Vec<u64>,
     pub(crate) owned: Vec<bool>,
     pub(crate) listing: Listing,
@@ -47,11 +49,12 @@ pub(crate) struct Scene {
 }
 
 impl Scene {
-    pub(crate) fn new(format: &'static dyn Format) -> Self {
+    pub(crate) fn new(format: &'static dyn Format, reserved: &[u64]) -> Self {
         let frames = usize::try_from(POOL_FRAMES + DATA_FRAMES).unwrap_or(0);
         let mut scene = Self {
             format,
             root: PhysAddr::default(),
+            reserved: reserved.to_vec(),
             shadow: vec![0; frames * 512],
             owned: vec![false; usize::try_from(POOL_FRAMES).unwrap_or(0)],
             listing: Listing::default(),
@@ -109,7 +112,7 @@ impl Scene {
     }
 
     fn list(&self) -> Listing {
-        Listing::of(self.format, self.root, &|frame| self.table(frame))
+        Listing::of(self.format, self.root, &self.reserved, &|frame| self.table(frame))
     }
 
     /// Reads the tables anew, and takes what they say as given.
@@ -274,6 +277,11 @@ impl Scene {
         let flat = Flat::of(&self.list().leaves);
         self.set(at, old);
         flat
+    }
+
+    /// Whether the entry is one of the root's that the code keeps for itself.
+    pub(crate) fn is_reserved(&self, at: PhysAddr) -> bool {
+        at.frame() == self.root.frame() && self.reserved.contains(&(at.offset() / 8))
     }
 
     pub(crate) fn breach(

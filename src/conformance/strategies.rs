@@ -14,5 +14,5 @@ pub fn cases(
     capabilities: Capabilities,
 ) -> impl Strategy<Value = Case> {
     proptest::collection::vec(any::<u8>(), 0..256)
-        .prop_map(move |bytes| generate(&mut Draw::Bytes(&bytes), format, capabilities))
+        .prop_map(move |bytes| generate(&mut Draw::Bytes(&bytes), format, capabilities, &[]))
 }

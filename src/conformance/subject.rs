@@ -47,6 +47,9 @@ pub enum Capability {
     /// It reports its barriers: an invalidation then counts only between them, where the architecture
     /// wants any.
     Barriers,
+    /// Pages of 4 KiB. In [`Capabilities::PLAIN`]; code that knows only larger ones leaves it out and
+    /// declares those.
+    Pages4K,
 }
 
 /// What an implementation can do.
@@ -55,7 +58,7 @@ pub struct Capabilities(u32);
 
 impl Capabilities {
     /// Every capability.
-    pub const EVERY: [Capability; 16] = [
+    pub const EVERY: [Capability; 17] = [
         Capability::Protect,
         Capability::Query,
         Capability::Pages2M,
@@ -72,10 +75,11 @@ impl Capabilities {
         Capability::Abandonment,
         Capability::UpperHalf,
         Capability::Barriers,
+        Capability::Pages4K,
     ];
 
     /// Maps and unmaps single pages of 4 KiB, and no more.
-    pub const PLAIN: Self = Self(0);
+    pub const PLAIN: Self = Self(1 << Capability::Pages4K as u8);
 
     /// All of them.
     #[must_use]
@@ -146,11 +150,11 @@ pub struct Mapping {
 
 /// Code that maps pages.
 ///
-/// Only `root`, `map` and `unmap` are needed; the rest is declared with
-/// [`capabilities`](Self::capabilities). Frames, and invalidations, go through the hooks of the
+/// Only `root` is needed, and `map` with `unmap` or, for code that knows regions only, `map_range` with
+/// `unmap_range`; the rest is declared with [`capabilities`](Self::capabilities). Frames, and invalidations, go through the hooks of the
 /// [`Memory`](super::Memory) that it was made with, before the operation returns.
 pub trait Mapper {
-    /// What it can do beyond mapping and unmapping single pages of 4 KiB.
+    /// What it can do: single pages of 4 KiB, and no more, unless said otherwise.
     fn capabilities(&self) -> Capabilities {
         Capabilities::PLAIN
     }
@@ -158,7 +162,7 @@ pub trait Mapper {
     /// Where its root table starts.
     fn root(&self) -> PhysAddr;
 
-    /// Maps one page of `size`.
+    /// Maps one page of `size`; as a region of that size unless said otherwise.
     ///
     /// # Errors
     ///
@@ -169,23 +173,27 @@ pub trait Mapper {
         to: PhysAddr,
         size: PageSize,
         rights: Rights,
-    ) -> Result<(), Refusal>;
+    ) -> Result<(), Refusal> {
+        self.map_range(page, to, size.bytes(), rights)
+    }
 
-    /// Unmaps one page of `size`; returns where it led, if that is told.
+    /// Unmaps one page of `size`, as a region of that size unless said otherwise; returns where it led, if
+    /// that is told.
     ///
     /// # Errors
     ///
     /// A true reason why not.
-    fn unmap(&mut self, page: VirtAddr, size: PageSize) -> Result<Option<PhysAddr>, Refusal>;
+    fn unmap(&mut self, page: VirtAddr, size: PageSize) -> Result<Option<PhysAddr>, Refusal> {
+        self.unmap_range(page, size.bytes()).map(|()| None)
+    }
 
-    /// Gives one mapped page these rights and no others.
+    /// Gives one mapped page these rights and no others; as a region of its size unless said otherwise.
     ///
     /// # Errors
     ///
     /// A true reason why not.
     fn protect(&mut self, page: VirtAddr, size: PageSize, rights: Rights) -> Result<(), Refusal> {
-        let _ = (page, size, rights);
-        Err(Refusal::Unsupported)
+        self.protect_range(page, size.bytes(), rights)
     }
 
     /// Where an address leads; `None` when it leads nowhere.

@@ -42,10 +42,12 @@ pub(crate) struct Listing {
 }
 
 impl Listing {
-    /// Reads everything below `root`. `word_at` gives `None` outside memory: such a table is empty.
+    /// Reads everything below `root`, but for what these entries of it lead to. `table_at` gives `None`
+    /// outside memory: such a table is empty.
     pub(crate) fn of(
         format: &dyn Format,
         root: PhysAddr,
+        reserved: &[u64],
         table_at: &dyn Fn(Frame) -> Option<TableWords>,
     ) -> Self {
         let mut listing = Self::default();
@@ -55,7 +57,19 @@ impl Listing {
             first: VirtAddr(0),
             limit: Permissions::ALL,
         };
-        listing.descend(format, table_at, root);
+        let table_at = |frame| {
+            let mut words = table_at(frame)?;
+            if frame == root.frame {
+                reserved.iter().for_each(|&index| {
+                    if let Some(word) = words.get_mut(usize::try_from(index).unwrap_or(usize::MAX))
+                    {
+                        *word = 0;
+                    }
+                });
+            }
+            Some(words)
+        };
+        listing.descend(format, &table_at, root);
         listing.leaves.sort_by_key(|leaf| leaf.first);
         listing
     }

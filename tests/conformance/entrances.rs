@@ -6,7 +6,8 @@ use proptest::prelude::*;
 use ringfence::base::{PhysAddr, VirtAddr};
 use ringfence::conformance::format::X86_64;
 use ringfence::conformance::{
-    self, Call, Capabilities, Capability, Case, Check, Mapper, Memory, Refusal, Rights,
+    self, Attempt, Call, Capabilities, Capability, Case, Check, Mapper, Mapping, Memory, Refusal,
+    Rights, Walker,
 };
 use ringfence::machine::paging::PageSize;
 
@@ -141,9 +142,9 @@ impl Mapper for Fatal {
     }
 }
 
-fn fatal(end: fn()) -> String {
+fn fatal(patience: Duration, end: fn()) -> String {
     let own = move |memory: Memory| Fatal { root: memory.allocate().expect("a frame"), end };
-    let report = conformance::mapper(own).isolated(Duration::from_secs(2)).cases(5).run();
+    let report = conformance::mapper(own).isolated(patience).cases(5).run();
     assert!(report.has(Check::Totality), "{report}");
     report.to_string()
 }
@@ -151,18 +152,158 @@ fn fatal(end: fn()) -> String {
 #[cfg(unix)]
 #[test]
 fn code_that_ends_its_process_is_told_with_the_seed_of_the_case() {
-    let told = fatal(|| std::process::abort());
+    let told = fatal(Duration::from_secs(20), || std::process::abort());
 
     assert!(told.contains("ends the process") && told.contains("RINGFENCE_SEED="), "{told}");
 }
 
+/// Takes memory of the host until there is none.
+#[cfg(target_os = "linux")]
+#[test]
+fn code_that_takes_memory_without_end_is_told_with_the_seed_of_the_case() {
+    let told = fatal(Duration::from_secs(60), || {
+        let mut taken = Vec::new();
+        loop {
+            taken.push(vec![1_u8; 64 << 20]);
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    });
+
+    assert!(told.contains("2 GiB") && told.contains("RINGFENCE_SEED="), "{told}");
+}
+
+/// Set in the child of the test below.
+const ENDLESS: &str = "RINGFENCE_TEST_ENDLESS";
+
+#[test]
+fn code_that_never_returns_ends_a_process_that_is_not_isolated_with_the_reason() {
+    let end: fn() = || {
+        loop {
+            std::thread::park();
+        }
+    };
+    if std::env::var_os(ENDLESS).is_some() {
+        let own = move |memory: Memory| Fatal { root: memory.allocate().expect("a frame"), end };
+        let _ = conformance::mapper(own).cases(5).run();
+        unreachable!("it never returns");
+    }
+    let name = std::thread::current().name().map(str::to_owned).expect("the harness names it");
+
+    let child = std::process::Command::new(std::env::current_exe().expect("this test binary"))
+        .args([name.as_str(), "--exact"])
+        .envs([(ENDLESS, "1"), ("RINGFENCE_PATIENCE", "1")])
+        .output()
+        .expect("a child");
+
+    let told = String::from_utf8_lossy(&child.stderr);
+    assert_eq!(child.status.code(), Some(101), "{told}");
+    for part in [name.as_str(), "with seed", "isolated", "RINGFENCE_CASES=1"] {
+        assert!(told.contains(part), "{part}\n{told}");
+    }
+}
+
+/// Code that answers what cannot be.
+struct Dreamer(PhysAddr);
+
+impl Mapper for Dreamer {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::PLAIN.with(Capability::Query)
+    }
+
+    fn root(&self) -> PhysAddr {
+        self.0
+    }
+
+    fn map(&mut self, _: VirtAddr, _: PhysAddr, _: PageSize, _: Rights) -> Result<(), Refusal> {
+        Err(Refusal::AlreadyMapped)
+    }
+
+    fn unmap(&mut self, _: VirtAddr, _: PageSize) -> Result<Option<PhysAddr>, Refusal> {
+        Ok(Some(PhysAddr::truncated(u64::MAX)))
+    }
+
+    fn query(&mut self, _: VirtAddr) -> Result<Option<Mapping>, Refusal> {
+        let address = PhysAddr::truncated(u64::MAX);
+        Ok(Some(Mapping { address, size: Some(PageSize::Gib1), rights: Some(Rights::ALL) }))
+    }
+}
+
+#[test]
+fn addresses_outside_of_memory_and_false_refusals_are_findings() {
+    let own = |memory: Memory| Dreamer(memory.allocate_zeroed().expect("a frame"));
+
+    let report = conformance::mapper(own).cases(50).run();
+
+    let kinds: Vec<&str> = report.findings().iter().map(conformance::Finding::kind).collect();
+    for kind in ["unmap of nothing succeeds", "map 4 KiB: false refusal, refused: already mapped"] {
+        assert!(kinds.contains(&kind), "{kind}\n{report}");
+    }
+    assert!(report.has(Check::Translation), "{report}");
+}
+
+#[test]
+fn a_known_kind_of_finding_is_not_told() {
+    let suite =
+        || conformance::mapper(|memory| Tables::new(memory, Some(Bug::ForgetsLastPage))).cases(40);
+    let told = suite().run();
+    let known = told.findings().first().expect("a finding");
+
+    let untold = suite().tolerating(known.check(), known.kind()).run();
+
+    let is_told = |finding: &conformance::Finding| finding.kind() == known.kind();
+    assert!(!untold.findings().iter().any(is_told), "{untold}");
+}
+
 #[test]
 fn code_that_loops_without_touching_memory_is_told_with_the_seed_of_the_case() {
-    let told = fatal(|| {
+    let told = fatal(Duration::from_secs(2), || {
         loop {
             std::thread::park();
         }
     });
 
     assert!(told.contains("no progress") && told.contains("RINGFENCE_SEED="), "{told}");
+}
+
+/// A walker that takes its process with it.
+#[cfg(unix)]
+struct FatalWalker;
+
+#[cfg(unix)]
+impl Walker for FatalWalker {
+    fn translate(&mut self, attempt: &Attempt) -> Option<Mapping> {
+        // Not at the first question of all, which is asked before there is a case.
+        if attempt.virt != VirtAddr(0x1000) {
+            std::process::abort();
+        }
+        None
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_walker_that_ends_its_process_is_told_with_its_tables_and_the_seed() {
+    let suite = conformance::walker(|_, _| FatalWalker);
+
+    let report = suite.isolated(Duration::from_secs(20)).cases(5).run();
+
+    let told = report.to_string();
+    for part in ["ends the process", "RINGFENCE_SEED=", "written for level", "translate 0x"] {
+        assert!(told.contains(part), "{part}\n{told}");
+    }
+}
+
+#[test]
+fn any_bytes_are_tables_for_a_walker() {
+    struct Nowhere;
+    impl Walker for Nowhere {
+        fn translate(&mut self, _: &Attempt) -> Option<Mapping> {
+            None
+        }
+    }
+
+    // The plainest tables lead somewhere.
+    let told = panics(|| conformance::walker(|_, _| Nowhere).fuzz(&[]));
+
+    assert!(told.expect("a finding").contains("misses a page"), "it leads somewhere");
 }

@@ -7,5 +7,6 @@ mod entrances;
 mod margins;
 mod planted;
 mod pointers;
+mod shapes;
 mod tables;
 mod walkers;

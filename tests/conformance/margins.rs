@@ -136,7 +136,7 @@ fn margins(manner: Manner, calls: &[Call]) -> Margins {
 }
 
 /// Each instant as it is counted: when, margin, and the four counts.
-fn counted(margins: &Margins) -> Vec<String> {
+pub(crate) fn counted(margins: &Margins) -> Vec<String> {
     let text = margins.to_string();
     let instants = text.lines().filter(|line| line.contains(" margin "));
     instants

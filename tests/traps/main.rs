@@ -5,6 +5,8 @@
 #[path = "../conformance/bug.rs"]
 mod bug;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod entrances;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod equal;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod kernel;
@@ -13,6 +15,8 @@ mod raw;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 #[path = "../conformance/tables.rs"]
 mod tables;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod walkers;
 
 #[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
 #[test]

@@ -4,7 +4,7 @@ use super::Case;
 use crate::base::{FRAME_BYTES, PhysAddr, VirtAddr};
 use crate::conformance::draw::Draw;
 use crate::conformance::fault::{Fault, FaultKind};
-use crate::conformance::format::Format;
+use crate::conformance::format::{Format, index};
 use crate::conformance::memory::Memory;
 use crate::conformance::operation::{Call, Disturbance};
 use crate::conformance::rights::Rights;
@@ -40,30 +40,38 @@ enum Kind {
 struct Generator<'a, 'b> {
     draw: &'a mut Draw<'b>,
     format: &'static dyn Format,
+    reserved: &'a [u64],
     sizes: Vec<PageSize>,
     edges: Vec<u64>,
     /// What was asked to be mapped: later calls aim there.
     mapped: Vec<(VirtAddr, PageSize)>,
 }
 
-/// Draws a case for an implementation with these capabilities.
+/// Draws a case for an implementation with these capabilities that keeps these entries of its root for
+/// itself.
 pub(crate) fn generate(
     draw: &mut Draw<'_>,
     format: &'static dyn Format,
     capabilities: Capabilities,
+    reserved: &[u64],
 ) -> Case {
     let has = |capability| capabilities.has(capability);
     // A root that translates one half only is made for that half.
     let is_upper = |edge: &u64| edge >> 63 == 1;
     let is_reached = has(Capability::UpperHalf) || format.edges().iter().all(is_upper);
-    let is_meant = |edge: &u64| is_reached || !is_upper(edge);
+    let is_free = |edge: &u64| !reserved.contains(&index(format, format.levels(), VirtAddr(*edge)));
+    let is_meant = |edge: &u64| (is_reached || !is_upper(edge)) && is_free(edge);
     let mut edges: Vec<u64> = format.edges().iter().copied().filter(is_meant).collect();
     // Two or three places a case: calls must meet.
     while edges.len() > 3 {
         let index = usize::try_from(draw.below(edges.len() as u64)).unwrap_or(0);
         edges.remove(index);
     }
-    let mut sizes = vec![PageSize::Kib4];
+    let mut sizes = Vec::new();
+    // Somebody who declares no size at all is told what they refuse.
+    if has(Capability::Pages4K) || !(has(Capability::Pages2M) || has(Capability::Pages1G)) {
+        sizes.push(PageSize::Kib4);
+    }
     if has(Capability::Pages2M) {
         sizes.push(PageSize::Mib2);
     }
@@ -72,7 +80,7 @@ pub(crate) fn generate(
     }
     let kinds = kinds(draw, capabilities);
     let fault = fault(draw, capabilities);
-    let mut generator = Generator { draw, format, sizes, edges, mapped: Vec::new() };
+    let mut generator = Generator { draw, format, reserved, sizes, edges, mapped: Vec::new() };
     let mut calls = Vec::new();
     let length = 4 + generator.draw.below(CALLS_MAX - 3);
     while (calls.len() as u64) < length && !generator.draw.is_spent() {
@@ -156,16 +164,18 @@ impl Generator<'_, '_> {
             }
             Kind::MapRange => {
                 let (first, bytes) = self.range();
+                let size = self.smallest();
                 let to = if bytes <= 16 * FRAME_BYTES && !self.draw.one_in(3) {
                     Memory::data_frame(0)
                 } else {
-                    let skew = if self.draw.one_in(3) { FRAME_BYTES } else { 0 };
+                    let skew = if self.draw.one_in(3) { size.bytes() } else { 0 };
                     PhysAddr::truncated(ELSEWHERE + skew + first.0 % PageSize::Mib2.bytes())
                 };
-                for page in 0..(bytes / FRAME_BYTES).min(4) {
-                    self.mapped.push((first.plus(page * FRAME_BYTES), PageSize::Kib4));
+                for page in 0..(bytes / size.bytes()).min(4) {
+                    self.mapped.push((first.plus(page * size.bytes()), size));
                 }
-                if first.0.is_multiple_of(PageSize::Mib2.bytes())
+                if size == PageSize::Kib4
+                    && first.0.is_multiple_of(PageSize::Mib2.bytes())
                     && bytes >= PageSize::Mib2.bytes()
                     && self.sizes.contains(&PageSize::Mib2)
                 {
@@ -203,8 +213,13 @@ impl Generator<'_, '_> {
         if self.draw.one_in(3) {
             self.draw.pick(&self.sizes).unwrap_or_default()
         } else {
-            PageSize::Kib4
+            self.smallest()
         }
+    }
+
+    /// What ranges are made of.
+    fn smallest(&self) -> PageSize {
+        self.sizes.first().copied().unwrap_or_default()
     }
 
     fn rights(&mut self) -> Rights {
@@ -237,7 +252,8 @@ impl Generator<'_, '_> {
     }
 
     fn is_translated(&self, virt: VirtAddr) -> bool {
-        self.format.first_of(1, virt, 0) == virt
+        let root = index(self.format, self.format.levels(), virt);
+        self.format.first_of(1, virt, 0) == virt && !self.reserved.contains(&root)
     }
 
     /// Mostly a page that was asked for before.
@@ -265,20 +281,21 @@ impl Generator<'_, '_> {
         };
         let mut first = match self.draw.pick(&self.mapped) {
             Some((page, _)) if !self.draw.one_in(3) => page,
-            _ => self.place(PageSize::Kib4),
+            _ => self.place(self.smallest()),
         };
         if is_long && !self.draw.one_in(3) {
             first = VirtAddr(first.0 & !(PageSize::Mib2.bytes() - 1));
         }
-        let mut bytes = pages * FRAME_BYTES;
+        let unit = self.smallest().bytes();
+        let mut bytes = pages * unit;
         let last = |bytes: u64| first.plus(bytes - 1);
         let fits = |last: VirtAddr| {
             last.0 >= first.0
                 && self.is_translated(VirtAddr(last.0 & !(FRAME_BYTES - 1)))
                 && last.is_system() == first.is_system()
         };
-        while bytes > FRAME_BYTES && !fits(last(bytes)) {
-            bytes -= FRAME_BYTES;
+        while bytes > unit && !fits(last(bytes)) {
+            bytes -= unit;
         }
         (first, bytes)
     }

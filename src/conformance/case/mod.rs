@@ -101,7 +101,11 @@ fn simpler_calls(call: &Call) -> Vec<Call> {
 }
 
 fn fewer(bytes: u64) -> impl Iterator<Item = u64> {
-    towards(bytes / FRAME_BYTES, 1).into_iter().map(|pages| pages * FRAME_BYTES)
+    let large = PageSize::Mib2.bytes();
+    let is_large = bytes.is_multiple_of(large) && bytes > large;
+    let in_large = is_large.then(|| towards(bytes / large, 1)).into_iter().flatten();
+    let in_small = towards(bytes / FRAME_BYTES, 1).into_iter();
+    in_large.map(move |pages| pages * large).chain(in_small.map(|pages| pages * FRAME_BYTES))
 }
 
 /// Where a page of this size leads in the simplest case.

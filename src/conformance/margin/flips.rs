@@ -33,6 +33,9 @@ pub(super) fn all(scene: &Scene, books: &Books<'_>) -> Flips {
             scene.listing.tables.iter().filter(|way| way.frame == table.frame).collect();
         for index in 0..scene.format.entries(table.level) {
             let at = table.frame.start().plus(8 * index);
+            if scene.is_reserved(at) {
+                continue;
+            }
             let old = scene.word(at);
             for bit in 0..64 {
                 let new = old ^ 1 << bit;

@@ -34,9 +34,14 @@
 //! | `flipped-bit` | one bit of one entry of a table in use flips | the tables then are in breach: 1 or 3 above |
 //!
 //! The *margin* is 0 when the machine is in breach, 1 when at least one single fault breaches, else 2: no
-//! single fault does (more are not searched for). 0 and 1 are exact, and so is the number of faults of
-//! each kind; the first of each kind is told as its witness. Nothing is drawn at random: the same code
-//! gives the same text.
+//! single fault does. 0 and 1 are exact, and so is the number of faults of each kind; the first of each kind
+//! is told as its witness. Nothing is drawn at random: the same code gives the same text.
+//!
+//! Pairs of faults are not searched for: nothing is to be learnt from them. Every live entry is one flipped
+//! address bit from a frame that is not its own, so 2 is left for tables without any entry, and only where
+//! one flip makes none (AArch64: bit 0 alone is a block without its Access flag). There two bits of one entry
+//! always breach, whatever the code does. What tells two commits apart is how many single faults there are of
+//! each kind.
 //!
 //! Where code has raw pointers and its stores are not trapped, those found together count as one store.
 //!

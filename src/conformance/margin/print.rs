@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 
 use super::{CaseMargins, Margins, of_case};
 use crate::base::Seed;
-use crate::conformance::case::{Case, generate};
+use crate::conformance::case::Case;
 use crate::conformance::draw::Draw;
 use crate::conformance::memory::Memory;
 use crate::conformance::operation::Call;
+use crate::conformance::options::from_environment;
 use crate::conformance::subject::{Capabilities, Mapper};
-use crate::conformance::suite::{CASES, Suite, from_environment};
+use crate::conformance::suite::{CASES, Suite};
 
 /// Cases whose margins are told when nobody sized them.
 const MARGIN_CASES: u64 = 8;
@@ -31,16 +32,16 @@ impl<M: Mapper, F: Fn(Memory) -> M> Suite<F> {
     /// When `RINGFENCE_SEED` or `RINGFENCE_CASES` is set and no number, or an instance can't be made.
     #[must_use]
     pub fn margins(self) -> Margins {
-        let own = if self.cases == CASES { MARGIN_CASES } else { self.cases };
+        let own = if self.options.cases == CASES { MARGIN_CASES } else { self.options.cases };
         let cases = from_environment("RINGFENCE_CASES").unwrap_or(own);
-        let seed = from_environment("RINGFENCE_SEED").unwrap_or(self.seed);
-        let capabilities = self.capabilities();
+        let seed = self.options.seed();
+        let capabilities = self.declared();
         let is_short = |call: &Call| !call.is_range() || call.region().pages <= MARGIN_PAGES_MAX;
         let is_plain = |call: &Call| !matches!(call, Call::Disturb { .. } | Call::Query { .. });
         let drawn = (0..cases).map(|number| {
             let seed = seed.wrapping_add(number);
             let mut draw = Draw::Stream(Box::new(Seed(seed).stream("conformance", 0)));
-            let case = generate(&mut draw, self.format, capabilities);
+            let case = self.drawn(&mut draw, capabilities);
             let calls = case.calls.into_iter().filter(|call| is_short(call) && is_plain(call));
             (seed.to_string(), Case { calls: calls.collect(), fault: None })
         });
@@ -54,7 +55,7 @@ impl<M: Mapper, F: Fn(Memory) -> M> Suite<F> {
     /// When an instance can't be made.
     #[must_use]
     pub fn margins_of(self, case: &Case) -> Margins {
-        let capabilities = self.capabilities();
+        let capabilities = self.declared();
         let given = core::iter::once(("given".to_owned(), case.clone()));
         self.margins_over(given, capabilities)
     }
@@ -65,12 +66,12 @@ impl<M: Mapper, F: Fn(Memory) -> M> Suite<F> {
         capabilities: Capabilities,
     ) -> Margins {
         let none = BTreeSet::new();
-        let setting = self.setting(self.format, &none, false);
+        let setting = self.setting(&none, false);
         let of = |(name, case): (String, Case)| {
             let calls = of_case(&setting, &case, capabilities);
             CaseMargins { name, calls }
         };
-        Margins { format: self.format.name().to_owned(), cases: cases.map(of).collect() }
+        Margins { format: self.options.format.name().to_owned(), cases: cases.map(of).collect() }
     }
 
     /// What the implementation declares.
@@ -78,9 +79,8 @@ impl<M: Mapper, F: Fn(Memory) -> M> Suite<F> {
     /// # Panics
     ///
     /// When no instance can be made.
-    fn capabilities(&self) -> Capabilities {
-        let none = BTreeSet::new();
-        match self.setting(self.format, &none, false).capabilities() {
+    fn declared(&self) -> Capabilities {
+        match self.capabilities() {
             Ok(capabilities) => capabilities,
             Err(stop) => panic!("no instance can be made: {stop:?}"),
         }

@@ -49,7 +49,7 @@ impl<M: Mapper> Instance<M> {
         });
         let (mapper, root) = made.ok()?;
         Memory::number(root.frame())?;
-        let mut scene = Scene::new(setting.format);
+        let mut scene = Scene::new(setting.format, setting.reserved);
         scene.relaxed.uninvalidated = !capabilities.has(Capability::Invalidates);
         if setting.format.has_barriers() && capabilities.has(Capability::Barriers) {
             scene.heed_barriers();

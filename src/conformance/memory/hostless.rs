@@ -1,5 +1,7 @@
 //! Without the features that host code: calls are calls.
 
+use core::ops::Range;
+
 use super::{Memory, Words};
 use crate::conformance::stop::{Stop, caught};
 
@@ -37,7 +39,7 @@ impl Memory {
 
     pub(crate) const fn retire(&self) {}
 
-    pub(super) const fn trapped_reach(&self) -> Option<u64> {
+    pub(super) const fn trapped_reach(&self) -> Option<Range<u64>> {
         None
     }
 

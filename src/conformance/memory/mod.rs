@@ -112,10 +112,6 @@ pub enum Barrier {
 }
 
 impl Memory {
-    pub(crate) fn new(format: &'static dyn Format, fault: Option<Fault>) -> Self {
-        Self::hosted(format, fault, Hosting::default())
-    }
-
     /// Memory for code that is run in this way.
     ///
     /// # Panics
@@ -126,6 +122,7 @@ impl Memory {
         fault: Option<Fault>,
         hosting: Hosting,
     ) -> Self {
+        super::watch::gets_on();
         let host = Host::new(hosting);
         let frame = || Words([const { Cell::new(0) }; 512]);
         let own = if host.as_ref().and_then(Host::frames).is_some() { 0 } else { FRAMES };

@@ -4,6 +4,8 @@
 //! obligation. What was written is found by comparing memory with how it was, or, where stores are
 //! trapped, seen as it is written.
 
+use core::ops::Range;
+
 use super::Memory;
 use super::books::{Event, Kept, StoreKind};
 use crate::base::PhysAddr;
@@ -46,10 +48,10 @@ impl Memory {
         self.0.books.borrow().compared.is_some()
     }
 
-    /// Physical addresses below it can be followed by the code: one with pointers would leave memory, and
-    /// the process.
-    pub(crate) fn reach(&self) -> u64 {
-        let untrapped = if self.has_pointers() { 0 } else { u64::MAX };
+    /// Physical addresses that can be followed by the code: one with pointers would leave memory, and the
+    /// process.
+    pub(crate) fn reach(&self) -> Range<u64> {
+        let untrapped = 0..if self.has_pointers() { 0 } else { u64::MAX };
         self.trapped_reach().unwrap_or(untrapped)
     }
 

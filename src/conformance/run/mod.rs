@@ -67,6 +67,8 @@ pub(crate) struct Setting<'a, M> {
     pub(crate) hosting: Hosting,
     /// Accesses to memory within one call at most.
     pub(crate) accesses_max: u32,
+    /// Entries of the root that the code keeps for itself.
+    pub(crate) reserved: &'a [u64],
 }
 
 struct Run<'a, M> {
@@ -121,7 +123,7 @@ impl<M: Mapper> Setting<'_, M> {
             setting: self,
             case,
             memory: memory.clone(),
-            scene: Scene::new(self.format),
+            scene: Scene::new(self.format, self.reserved),
             capabilities,
             trial: Trial::default(),
             hash: TraceHash::default(),
@@ -172,7 +174,13 @@ impl<M: Mapper> Run<'_, M> {
             self.report(Some(Breach {
                 check: Check::Stores,
                 kind: "its root is outside of memory".to_owned(),
-                what: format!("says that its root is at {:#x}", root.raw()),
+                what: format!(
+                    "says that its root is at {:#x}; tables are frames that `allocate` handed out, \
+                     between {:#x} and {:#x}",
+                    root.raw(),
+                    self.memory.base().raw(),
+                    self.memory.base().plus(self.memory.bytes()).raw()
+                ),
                 virt: None,
                 rule: INTERFACE,
             }));
@@ -378,7 +386,7 @@ impl<M: Mapper> Run<'_, M> {
 
     fn disturb(&mut self, which: u64, how: Disturbance) {
         let reach = self.memory.reach();
-        let Some(change) = disturb::choose(&self.scene, which, how, reach) else { return };
+        let Some(change) = disturb::choose(&self.scene, which, how, &reach) else { return };
         self.memory.poke(change.at, change.new);
         self.scene.set(change.at, change.new);
         self.scene.relist();

@@ -2,20 +2,27 @@
 
 mod tables;
 
+use core::cell::RefCell;
+use core::ops::Range;
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use super::breach::{Breach, Check, Key};
 use super::case::Case;
 use super::checks::{totality, translation};
 use super::draw::Draw;
 use super::finding::Finding;
-use super::format::{Format, Reached, X86_64};
+use super::format::{Format, Reached};
+#[cfg(all(feature = "store-trap", target_os = "linux", target_arch = "x86_64"))]
+use super::memory::Observed;
 use super::memory::{Memory, enter, leave};
+use super::options::{Options, builder, test_name};
 use super::report::Report;
-use super::stop::caught;
+use super::run::Tally;
+use super::search::{self, Ran, Search, TRIALS_MAX, vanished};
+use super::stop::Stop;
 use super::subject::{Attempt, Mapping, Walker};
-use super::suite::{Observer, from_environment, test_name};
-use crate::base::{Access, PhysAddr, Ring, Seed, TraceHash, VirtAddr};
+use crate::base::{Access, PhysAddr, Ring, TraceHash, VirtAddr};
 use crate::minimise::{Budget, Extent, minimise};
 
 use self::tables::{Step, Tables, address};
@@ -27,17 +34,13 @@ const CASES: u64 = 2000;
 /// Accesses to memory for one address at most: no walk reads more than five entries.
 const ACCESSES_MAX: u32 = 1000;
 
-const TRIALS_MAX: u32 = 600;
-const FINDINGS_MAX: usize = 12;
-
 /// A run of the suite for walkers that is about to begin.
 #[must_use = "nothing is run until `check` or `run` is called"]
 pub struct WalkerSuite<F> {
     factory: F,
-    format: &'static dyn Format,
-    cases: u64,
-    seed: u64,
-    observer: Option<Observer>,
+    options: Options,
+    /// Physical addresses that can be followed by the code; known when it was asked once.
+    reach: RefCell<Range<u64>>,
 }
 
 /// A suite for code that only translates. `factory` makes an instance for the tables below a root,
@@ -61,109 +64,26 @@ pub struct WalkerSuite<F> {
 /// assert!(report.has(conformance::Check::Translation));
 /// ```
 pub fn walker<W: Walker, F: Fn(Memory, PhysAddr) -> W>(factory: F) -> WalkerSuite<F> {
-    WalkerSuite { factory, format: X86_64::FOUR_LEVELS, cases: CASES, seed: 1, observer: None }
+    let options = Options::new(CASES, ACCESSES_MAX);
+    WalkerSuite { factory, options, reach: RefCell::new(0..u64::MAX) }
 }
 
 impl<W: Walker, F: Fn(Memory, PhysAddr) -> W> WalkerSuite<F> {
-    /// The table format; x86-64 with 4 levels unless said otherwise.
-    pub fn format(mut self, format: &'static dyn Format) -> Self {
-        self.format = format;
-        self
+    builder!();
+
+    fn prepared(&self, tables: &Tables) -> Memory {
+        prepared(self.options.format, &tables.words, self.options.hosting)
     }
 
-    /// How many sets of tables; `RINGFENCE_CASES` overrides it.
-    pub fn cases(mut self, cases: u64) -> Self {
-        self.cases = cases;
-        self
-    }
-
-    /// The seed of the first set; `RINGFENCE_SEED` overrides it.
-    pub fn seed(mut self, seed: u64) -> Self {
-        self.seed = seed;
-        self
-    }
-
-    /// Calls `observer` with each finding as soon as it is minimised: a long run tells what it found
-    /// before it ends.
-    pub fn on_finding(mut self, observer: impl Fn(&Finding) + 'static) -> Self {
-        self.observer = Some(Box::new(observer));
-        self
-    }
-
-    /// Runs the suite and prints the report.
-    ///
-    /// # Panics
-    ///
-    /// With the report, when there is a finding.
-    #[track_caller]
-    pub fn check(self) {
-        let report = self.run();
-        if report.findings.is_empty() {
-            println!("{report}");
-        } else {
-            panic!("\n{report}");
-        }
-    }
-
-    /// Runs the suite.
-    ///
-    /// # Panics
-    ///
-    /// When `RINGFENCE_SEED` or `RINGFENCE_CASES` is set and no number.
-    #[must_use]
-    pub fn run(self) -> Report {
-        let cases = from_environment("RINGFENCE_CASES").unwrap_or(self.cases);
-        let first = from_environment("RINGFENCE_SEED").unwrap_or(self.seed);
-        let mut known = BTreeSet::new();
-        let mut report = Report { walker: true, ..Report::empty(first) };
+    fn judge(&self, tables: &Tables, known: &BTreeSet<Key>) -> (Option<Breach>, TraceHash) {
+        let memory = self.prepared(tables);
+        enter(&memory);
         let mut hash = TraceHash::default();
-        let mut has_pointers = self.has_pointers();
-        for number in 0..cases {
-            let seed = first.wrapping_add(number);
-            let mut draw = Draw::Stream(Box::new(Seed(seed).stream("conformance walker", 0)));
-            let tables = generate(&mut draw, self.format, has_pointers);
-            report.cases += 1;
-            report.tally.calls += tables.attempts().count() as u64;
-            let (breach, pointers) = self.judge(&tables, &known, &mut hash);
-            has_pointers |= pointers;
-            let Some(breach) = breach else { continue };
-            let key = breach.key();
-            let finding = self.minimised(tables, &key, &known, seed);
-            if let Some(observer) = &self.observer {
-                observer(&finding);
-            }
-            report.findings.push(finding);
-            known.insert(key);
-            if report.findings.len() >= FINDINGS_MAX {
-                break;
-            }
-        }
-        report.digest = hash.digest();
-        report
-    }
-
-    /// Whether it takes raw pointers: asked on empty tables.
-    fn has_pointers(&self) -> bool {
-        let memory = prepared(self.format, &[]);
-        enter(&memory);
-        let virt = VirtAddr(0x1000);
-        let attempt = Attempt { virt, access: Access::Read, ring: Ring::Kernel };
-        let _ = caught(|| (self.factory)(memory.clone(), root()).translate(&attempt));
+        let breach = self.first_breach(&memory, tables, known, &mut hash);
         leave();
-        memory.has_pointers()
-    }
-
-    fn judge(
-        &self,
-        tables: &Tables,
-        known: &BTreeSet<Key>,
-        hash: &mut TraceHash,
-    ) -> (Option<Breach>, bool) {
-        let memory = prepared(self.format, &tables.words);
-        enter(&memory);
-        let breach = self.first_breach(&memory, tables, known, hash);
-        leave();
-        (breach, memory.has_pointers())
+        memory.retire();
+        self.reach.replace(memory.reach());
+        (breach, hash)
     }
 
     fn first_breach(
@@ -173,40 +93,61 @@ impl<W: Walker, F: Fn(Memory, PhysAddr) -> W> WalkerSuite<F> {
         known: &BTreeSet<Key>,
         hash: &mut TraceHash,
     ) -> Option<Breach> {
-        let format = self.format;
-        let stopped = |stop, during| {
-            totality::stopped(&stop, during, ACCESSES_MAX)
-                .filter(|breach| !known.contains(&breach.key()))
-        };
-        memory.begin(ACCESSES_MAX);
-        let mut walker = match caught(|| (self.factory)(memory.clone(), root())) {
+        memory.begin(self.options.accesses_max);
+        let mut walker = match memory.attempt(|| (self.factory)(memory.clone(), root())) {
             Ok(walker) => walker,
-            Err(stop) => return stopped(stop, "making it"),
+            Err(stop) => return self.stopped(&stop, "making it", known),
         };
+        let breach = self.steps(&mut walker, memory, tables, known, hash);
+        if memory.is_given_up() {
+            core::mem::forget(walker); // it was left in the middle of a call
+            return breach;
+        }
+        memory.begin(self.options.accesses_max);
+        let dropped = memory.attempt(|| drop(walker));
+        breach.or_else(|| self.stopped(&dropped.err()?, "drop", known))
+    }
+
+    fn stopped(&self, stop: &Stop, during: &str, known: &BTreeSet<Key>) -> Option<Breach> {
+        totality::stopped(stop, during, self.options.accesses_max)
+            .filter(|breach| !known.contains(&breach.key()))
+    }
+
+    fn steps(
+        &self,
+        walker: &mut W,
+        memory: &Memory,
+        tables: &Tables,
+        known: &BTreeSet<Key>,
+        hash: &mut TraceHash,
+    ) -> Option<Breach> {
         for step in &tables.steps {
-            memory.begin(ACCESSES_MAX);
+            // Nobody judges where a walker loads; what was noted must not pile up.
+            let _ = memory.take_journal();
+            memory.begin(self.options.accesses_max);
             let attempt = match step {
                 Step::Ask(attempt) => attempt,
                 Step::Change(word, what) => {
                     memory.poke(address(word), word.bits);
-                    if let Err(stop) = caught(|| walker.invalidate(*what)) {
-                        return stopped(stop, "invalidate");
+                    if let Err(stop) = memory.attempt(|| walker.invalidate(*what)) {
+                        return self.stopped(&stop, "invalidate", known);
                     }
                     continue;
                 }
             };
-            let told = match caught(|| walker.translate(attempt)) {
+            let told = match memory.attempt(|| walker.translate(attempt)) {
                 Ok(told) => told,
                 Err(stop) => {
-                    let breach = stopped(stop, "translate");
-                    if breach.is_some() {
+                    let breach = self.stopped(&stop, "translate", known);
+                    if breach.is_some() || memory.is_given_up() {
                         return breach;
                     }
                     continue;
                 }
             };
             hash.absorb(attempt.virt.0, told.map_or(u64::MAX, |told| told.address.raw()));
-            let breach = against_the_book(format, memory, &walker, attempt, told.as_ref());
+            let format = self.options.format;
+            let breach = against_the_book(format, memory, walker, attempt, told.as_ref());
             if let Some(breach) = breach.filter(|breach| !known.contains(&breach.key())) {
                 return Some(breach);
             }
@@ -214,43 +155,14 @@ impl<W: Walker, F: Fn(Memory, PhysAddr) -> W> WalkerSuite<F> {
         None
     }
 
-    fn minimised(&self, tables: Tables, key: &Key, known: &BTreeSet<Key>, seed: u64) -> Finding {
-        let fails = |tables: &Tables| {
-            let (breach, _) = self.judge(tables, known, &mut TraceHash::default());
-            breach.filter(|breach| breach.key() == *key)
-        };
-        let whole = tables.clone();
-        let minimal = minimise(tables, Budget { trials_max: TRIALS_MAX }, fails);
-        let (tables, breach, extent, trials) = match minimal {
-            Some(minimal) => (minimal.value, minimal.evidence, minimal.extent, minimal.trials),
-            None => {
-                let what = "answered so once and not again: it depends on something else";
-                let (check, kind) = key.clone();
-                let rule = super::breach::INTERFACE;
-                let breach = Breach { check, kind, what: what.to_owned(), virt: None, rule };
-                (whole, breach, Extent::BudgetHit, 1)
-            }
-        };
-        Finding {
-            breach,
-            case: Case::default(),
-            seed: Some(seed),
-            format: self.format.name(),
-            extent,
-            trials,
-            story: self.told(&tables),
-            reproduction: Vec::new(),
-            test: test_name(),
-        }
-    }
-
-    fn told(&self, tables: &Tables) -> Vec<String> {
+    fn story(&self, tables: &Tables) -> Vec<String> {
+        let format = self.options.format;
         let mut lines = vec![format!("root {:#x}", root().raw())];
         for word in &tables.words {
             let at = address(word).raw();
-            let level = self.format.level_name(word.level);
+            let level = format.level_name(word.level);
             lines.push(format!("entry {at:#x}, written for level {level}"));
-            let text = self.format.describe(word.level, word.bits);
+            let text = format.describe(word.level, word.bits);
             lines.push(format!("  {:#018x}  {text}", word.bits));
         }
         for step in &tables.steps {
@@ -261,12 +173,84 @@ impl<W: Walker, F: Fn(Memory, PhysAddr) -> W> WalkerSuite<F> {
                 Step::Change(word, what) => {
                     let at = address(word).raw();
                     lines.push(format!("entry {at:#x} becomes, then invalidate {what:x?}"));
-                    let text = self.format.describe(word.level, word.bits);
+                    let text = format.describe(word.level, word.bits);
                     lines.push(format!("  {:#018x}  {text}", word.bits));
                 }
             }
         }
         lines
+    }
+}
+
+impl<W: Walker, F: Fn(Memory, PhysAddr) -> W> Search for WalkerSuite<F> {
+    type Case = Tables;
+
+    const STREAM: &'static str = "conformance walker";
+
+    /// Asks once on empty tables whether it takes raw pointers.
+    fn begin(&self, report: &mut Report) -> Result<(), Stop> {
+        report.walker = true;
+        let memory = self.prepared(&Tables::default());
+        enter(&memory);
+        let attempt = Attempt { virt: VirtAddr(0x1000), access: Access::Read, ring: Ring::Kernel };
+        let asked = memory.attempt(|| {
+            let mut walker = (self.factory)(memory.clone(), root());
+            // What it answers is judged later, and so is how it ends.
+            let _ = super::stop::caught(|| walker.translate(&attempt));
+        });
+        leave();
+        memory.retire();
+        self.reach.replace(memory.reach());
+        match asked {
+            Err(Stop::Panicked(..)) => asked,
+            _ => Ok(()),
+        }
+    }
+
+    fn draw(&self, draw: &mut Draw<'_>, _: &Report) -> Tables {
+        generate(draw, self.options.format, &self.reach.borrow())
+    }
+
+    fn run(&self, tables: &Tables, known: &BTreeSet<Key>, _: &Report) -> Ran {
+        let calls = tables.attempts().count() as u64;
+        let (breach, hash) = self.judge(tables, known);
+        let tally = Tally { calls, ..Tally::default() };
+        Ran { breach, tally, digest: hash.digest(), steps: tables.steps.len() }
+    }
+
+    fn minimised(
+        &self,
+        tables: Tables,
+        _: usize,
+        key: &Key,
+        known: &BTreeSet<Key>,
+        _: &Report,
+    ) -> Finding {
+        let fails = |tables: &Tables| {
+            let (breach, _) = self.judge(tables, known);
+            breach.filter(|breach| breach.key() == *key)
+        };
+        let whole = tables.clone();
+        let minimal = minimise(tables, Budget { trials_max: TRIALS_MAX }, fails);
+        let (tables, breach, extent, trials) = match minimal {
+            Some(minimal) => (minimal.value, minimal.evidence, minimal.extent, minimal.trials),
+            None => (whole, vanished(key), Extent::BudgetHit, 1),
+        };
+        Finding {
+            breach,
+            case: Case::default(),
+            seed: None,
+            format: self.options.format.name(),
+            extent,
+            trials,
+            story: self.story(&tables),
+            reproduction: Vec::new(),
+            test: test_name(),
+        }
+    }
+
+    fn told(&self, tables: &Tables) -> (Vec<String>, Case) {
+        (self.story(tables), Case::default())
     }
 }
 

@@ -1,9 +1,11 @@
 //! Tables, and what is asked of them and happens to them.
 
+use core::ops::Range;
+
 use crate::base::{Access, PhysAddr, Ring, VirtAddr};
 use crate::conformance::draw::Draw;
 use crate::conformance::format::{Decoded, Format, index, size_at};
-use crate::conformance::memory::{Invalidation, Memory};
+use crate::conformance::memory::{Hosting, Invalidation, Memory};
 use crate::conformance::rights::Rights;
 use crate::conformance::subject::Attempt;
 use crate::machine::paging::PageSize;
@@ -87,8 +89,8 @@ pub(super) fn address(word: &Word) -> PhysAddr {
 }
 
 /// Memory with these tables; entries may name any frame, so any load is legitimate.
-pub(crate) fn prepared(format: &'static dyn Format, words: &[Word]) -> Memory {
-    let memory = Memory::new(format, None);
+pub(crate) fn prepared(format: &'static dyn Format, words: &[Word], hosting: Hosting) -> Memory {
+    let memory = Memory::hosted(format, None, hosting);
     memory.begin(super::ACCESSES_MAX);
     for _ in 0..TABLES {
         // Frames come in order; each is cleared.
@@ -121,7 +123,8 @@ fn attempt(draw: &mut Draw<'_>, virt: VirtAddr) -> Attempt {
     Attempt { virt: virt.plus(byte), access, ring }
 }
 
-pub(crate) fn generate(draw: &mut Draw<'_>, format: &dyn Format, has_pointers: bool) -> Tables {
+/// Draws tables for code that can follow these physical addresses.
+pub(crate) fn generate(draw: &mut Draw<'_>, format: &dyn Format, reach: &Range<u64>) -> Tables {
     let mut tables = Tables::default();
     let addresses = 1 + draw.below(3);
     for _ in 0..addresses {
@@ -133,7 +136,7 @@ pub(crate) fn generate(draw: &mut Draw<'_>, format: &dyn Format, has_pointers: b
             let below = 1 + draw.below(TABLES - 1);
             let bits =
                 if level > lowest { format.table(table(below)) } else { leaf(draw, format, level) };
-            let bits = altered(draw, format, level, bits, has_pointers);
+            let bits = altered(draw, format, level, bits, reach);
             let index = index(format, level, virt);
             tables.words.push(Word { table: number, index, level, bits });
             number = below;
@@ -149,7 +152,7 @@ pub(crate) fn generate(draw: &mut Draw<'_>, format: &dyn Format, has_pointers: b
             // Only what was invalidated must be forgotten: with one address everything may be asked
             // after an invalidation of its page.
             let is_page = addresses == 1 && draw.one_in(2);
-            change(draw, format, &mut tables, virt, is_page, has_pointers);
+            change(draw, format, &mut tables, virt, is_page, reach);
         }
     }
     tables
@@ -162,7 +165,7 @@ fn change(
     tables: &mut Tables,
     virt: VirtAddr,
     is_page: bool,
-    has_pointers: bool,
+    reach: &Range<u64>,
 ) {
     let count = tables.words.len();
     let back = usize::try_from(draw.below(u64::from(format.levels()))).unwrap_or(0);
@@ -171,7 +174,7 @@ fn change(
     };
     let bits = match draw.below(3) {
         0 => 0,
-        1 => altered(draw, format, word.level, word.bits, has_pointers),
+        1 => altered(draw, format, word.level, word.bits, reach),
         _ if matches!(format.decode(word.level, word.bits), Decoded::Leaf { .. }) => {
             leaf(draw, format, word.level)
         }
@@ -182,13 +185,14 @@ fn change(
     tables.steps.push(Step::Ask(attempt(draw, virt)));
 }
 
-/// Half of the entries stay as they are; code with pointers is not led out of memory.
+/// Half of the entries stay as they are; code with pointers is not led beyond its reach: that crashes the
+/// process and shows nothing.
 fn altered(
     draw: &mut Draw<'_>,
     format: &dyn Format,
     level: u8,
     bits: u64,
-    has_pointers: bool,
+    reach: &Range<u64>,
 ) -> u64 {
     let changed = match draw.below(8) {
         0..=3 => return bits,
@@ -196,11 +200,9 @@ fn altered(
         6 => bits ^ 1 << draw.below(13),
         _ => bits | draw.below(u64::MAX) & format.decorations(level),
     };
-    let leads_away = level > 1
-        && (changed ^ bits) & format.address_bits() != 0
-        && !matches!(format.decode(level, changed), Decoded::Leaf { .. });
-    let becomes_table = level > 1
-        && matches!(format.decode(level, bits), Decoded::Leaf { .. })
-        && !matches!(format.decode(level, changed), Decoded::Leaf { .. });
-    if has_pointers && (leads_away || becomes_table) { bits } else { changed }
+    let is_leaf = |bits| matches!(format.decode(level, bits), Decoded::Leaf { .. });
+    let is_moved = (changed ^ bits) & format.address_bits() != 0;
+    // A leaf of these tables leads where there is no memory.
+    let leads_away = level > 1 && !is_leaf(changed) && (is_moved || is_leaf(bits));
+    if leads_away && !reach.contains(&(changed & format.address_bits())) { bits } else { changed }
 }

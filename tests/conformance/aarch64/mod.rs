@@ -1,5 +1,6 @@
 //! AArch64: a mapper of these tests' own, silent when it is correct, and each planted bug is found.
 
 mod bug;
+mod margins;
 mod planted;
 mod tables;

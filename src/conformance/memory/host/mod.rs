@@ -12,6 +12,7 @@
 //! | `stack` | how is code ended that never returns? | its stack is given up |
 //! | `window` | where does physical memory lie? | pages are mapped twice, with other rights |
 //! | `trap` | what did an access read or write? | – |
+//! | `recursion` | where do the code's own tables say that it lies? | – |
 //! | `record` | what is written down of it? | – |
 //! | `instruction` | what was about to be executed? | – |
 //! | `privileged` | what does a privileged instruction do? | – |
@@ -37,6 +38,8 @@ mod instruction;
 #[cfg(feature = "privileged-shim")]
 mod privileged;
 mod record;
+#[cfg(feature = "store-trap")]
+mod recursion;
 mod signals;
 mod stack;
 #[cfg(all(test, feature = "store-trap", feature = "privileged-shim"))]
@@ -76,6 +79,12 @@ pub(crate) struct Hosting {
     /// Its accesses are trapped.
     #[cfg(feature = "store-trap")]
     pub(crate) observed: Option<Observed>,
+    /// Physical addresses are addresses of this process.
+    #[cfg(feature = "store-trap")]
+    pub(crate) is_identity: bool,
+    /// The entry of the root that names the root, through which the code reaches its tables.
+    #[cfg(feature = "store-trap")]
+    pub(crate) recursive: Option<u64>,
     /// Its privileged instructions are emulated.
     #[cfg(feature = "privileged-shim")]
     pub(crate) is_privileged: bool,
@@ -101,7 +110,7 @@ impl Host {
     /// When the host refuses, or a debugger is attached.
     pub(super) fn new(hosting: Hosting) -> Option<Self> {
         #[cfg(feature = "store-trap")]
-        let trap = hosting.observed.map(Trap::new);
+        let trap = Trap::new(&hosting);
         #[cfg(feature = "privileged-shim")]
         let privileged = hosting.is_privileged.then(Privileged::default);
         let mut is_wanted = false;
@@ -181,7 +190,7 @@ impl Memory {
     }
 
     #[cfg(not(feature = "store-trap"))]
-    pub(super) const fn trapped_reach(&self) -> Option<u64> {
+    pub(super) const fn trapped_reach(&self) -> Option<core::ops::Range<u64>> {
         None
     }
 

@@ -28,6 +28,8 @@ use super::super::{Invalidation, Memory};
 use super::context::Context;
 use super::instruction;
 use super::signals::{Raised, say};
+#[cfg(feature = "store-trap")]
+use crate::base::PhysAddr;
 use crate::base::VirtAddr;
 
 const CR0_PG: u64 = 1 << 31;
@@ -162,6 +164,14 @@ impl Memory {
     fn control_3(&self, privileged: &Privileged) -> u64 {
         let root = || self.root().map_or(0, |root| root.raw());
         privileged.control(3).get().unwrap_or_else(root)
+    }
+
+    /// CR3 as it was written, if it was: the frame.
+    #[cfg(feature = "store-trap")]
+    pub(super) fn loaded_control_3(&self) -> Option<PhysAddr> {
+        let privileged = self.0.host.as_ref()?.privileged.as_ref()?;
+        let value = privileged.control(3).get()?;
+        Some(PhysAddr::truncated(value & !PCID).frame().start())
     }
 
     fn write_control(&self, privileged: &Privileged, number: usize, value: u64) {

@@ -19,7 +19,7 @@ const OLD: u64 = 0x1111_1111_1111_1111;
 const NEW: u64 = 0x2222_3333_4444_5555;
 
 fn memory(observed: Option<Observed>, fault: Option<Fault>) -> Memory {
-    let hosting = Hosting { observed, is_privileged: true };
+    let hosting = Hosting { observed, is_privileged: true, ..Hosting::default() };
     let memory = Memory::hosted(X86_64::FOUR_LEVELS, fault, hosting);
     memory.begin(10_000);
     for _ in 0..4 {

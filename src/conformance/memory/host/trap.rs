@@ -13,13 +13,15 @@
 //! Not seen: that a compiler *may* tear a store. What was compiled is what is observed.
 
 use core::cell::RefCell;
+use core::ops::Range;
 
 use super::super::{Event, Memory};
-use super::Observed;
 use super::context::{Context, TF, ZF};
 use super::instruction::{self, Reads, Simple};
+use super::recursion::{Moved, redirect};
 use super::signals::{Raised, die};
-use super::window::{Access, WINDOW_BYTES, Window, has_memory};
+use super::window::{Access, Window, has_memory};
+use super::{Hosting, Observed};
 use crate::base::{FRAME_BYTES, PhysAddr};
 
 /// Pages that one instruction touches at most, but for gathers and scatters.
@@ -42,12 +44,14 @@ struct Step {
     saved: Box<[[u64; 512]; PAGES_MAX]>,
     reads: Reads,
     may_refrain: bool,
+    moved: Option<Moved>,
 }
 
 /// What the trap needs to remember.
 pub(in crate::conformance::memory) struct Trap {
     pub(in crate::conformance::memory) window: Window,
     observed: Observed,
+    recursive: Option<u64>,
     step: RefCell<Step>,
 }
 
@@ -55,18 +59,26 @@ impl Trap {
     /// # Panics
     ///
     /// When the host refuses.
-    pub(super) fn new(observed: Observed) -> Self {
+    pub(super) fn new(hosting: &Hosting) -> Option<Self> {
         let step = Step {
             open: [None; PAGES_MAX],
             saved: Box::new([[0; 512]; PAGES_MAX]),
             reads: Reads::Never,
             may_refrain: false,
+            moved: None,
         };
-        Self { window: Window::new(usual(observed)), observed, step: RefCell::new(step) }
+        let observed = hosting.observed?;
+        let window = Window::new(usual(observed), hosting.is_identity);
+        Some(Self { window, observed, recursive: hosting.recursive, step: RefCell::new(step) })
     }
 
     pub(super) const fn observed(&self) -> Observed {
         self.observed
+    }
+
+    /// The entry of the root that names the root.
+    pub(super) const fn recursive(&self) -> Option<u64> {
+        self.recursive
     }
 }
 
@@ -86,9 +98,9 @@ impl Memory {
         self.0.host.as_ref()?.trap.as_ref()
     }
 
-    /// Physical addresses below it can be followed by code with pointers.
-    pub(in crate::conformance::memory) fn trapped_reach(&self) -> Option<u64> {
-        self.trap().map(|_| WINDOW_BYTES)
+    /// Physical addresses that can be followed by code with pointers.
+    pub(in crate::conformance::memory) fn trapped_reach(&self) -> Option<Range<u64>> {
+        self.trap().map(|trap| trap.window.reach())
     }
 
     /// Where the code's pointers find a physical address.
@@ -103,7 +115,9 @@ impl Memory {
             return self.stepped(trap, context);
         }
         let address = raised.is_fault().then_some(raised.address);
-        let Some(at) = address.and_then(|address| trap.window.physical(address)) else {
+        let Some((address, at)) =
+            address.and_then(|address| Some((address, self.physical(trap, address)?)))
+        else {
             return false;
         };
         let stores = context.is_write();
@@ -125,11 +139,26 @@ impl Memory {
         let mut step = trap.step.borrow_mut();
         step.reads = instruction::reads(instruction.as_ref());
         step.may_refrain = instruction::may_refrain(instruction.as_ref());
+        if trap.window.physical(address).is_none() {
+            let ends = (address, trap.window.pointer(at) as u64);
+            step.moved = instruction.and_then(|wanted| redirect(&wanted, ends, context));
+            if step.moved.is_none() {
+                die(
+                    "ringfence: an instruction that reaches tables through themselves can't be observed: \
+                     its address is in no base register of its own",
+                );
+            }
+        }
         drop(step);
         self.open(trap, at, stores);
         let flags = context.flags();
         context.set_flags(flags | TF);
         true
+    }
+
+    /// The physical address behind one of the code's.
+    fn physical(&self, trap: &Trap, address: u64) -> Option<u64> {
+        trap.window.physical(address).or_else(|| self.through_tables(trap, address))
     }
 
     /// Opens a page for the instruction that faults at `at`.
@@ -181,6 +210,9 @@ impl Memory {
         }
         let flags = context.flags();
         context.set_flags(flags & !TF);
+        if let Some(moved) = step.moved.take() {
+            moved.set_back(context);
+        }
         let has_stored = !step.may_refrain || flags & ZF != 0;
         for (open, saved) in step.open.iter_mut().zip(step.saved.iter()) {
             let Some(open) = open.take() else { continue };
@@ -229,7 +261,7 @@ impl Memory {
         (length, context): (usize, &mut Context<'_>),
     ) -> bool {
         let is_whole = |address: u64, bytes: u64| {
-            trap.window.physical(address) == Some(at)
+            self.physical(trap, address) == Some(at)
                 && address.is_multiple_of(bytes.min(8))
                 && (at & (FRAME_BYTES - 1)) + bytes <= FRAME_BYTES
         };
@@ -254,7 +286,7 @@ impl Memory {
             }
             Simple::Fill { at: address, word, bytes, step } => {
                 let is_aligned = address.is_multiple_of(if step == 1 { 1 } else { 8 });
-                if !stores || trap.window.physical(address) != Some(at) || !is_aligned {
+                if !stores || self.physical(trap, address) != Some(at) || !is_aligned {
                     return false;
                 }
                 let done = self.fill(at, word, bytes);

@@ -4,22 +4,28 @@
 //! let an access go unseen. Around those lies a wide window of addresses without memory, so that an
 //! access to a physical address that is not there is seen too.
 //!
+//! The window may lie where physical addresses are addresses of this process, for code that takes one for the
+//! other. It then begins at 4 GiB, where memory does: below lies what is nobody's to map, page 0 first of all.
+//! There is one such place, so one memory at a time has it.
+//!
 //! Unsafe because of the mappings.
 
 #![allow(unsafe_code, reason = "pages are mapped twice, with other rights")]
 #![allow(clippy::cast_possible_truncation, reason = "only where an address has 64 bits")]
 
-use core::cell::Cell;
-use core::slice;
+use core::cell::{Cell, RefCell};
+use core::ops::Range;
+use core::{ptr, slice};
 use std::io::Error;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::super::{BASE, FRAMES, Words};
 use crate::base::FRAME_BYTES;
 
 /// Physical addresses that pointers reach, with or without memory behind them: all that the suite maps,
 /// and room for what wrong arithmetic makes of it.
-pub(super) const WINDOW_BYTES: u64 = 1 << 40;
+const WINDOW_BYTES: u64 = 1 << 40;
 
 const MEMORY_BYTES: usize = (FRAMES * FRAME_BYTES) as usize;
 
@@ -41,10 +47,46 @@ impl Access {
     }
 }
 
+/// Held by the memory whose window lies at its physical addresses.
+static IDENTITY: Mutex<()> = Mutex::new(());
+
+thread_local! {
+    /// Whether a memory of this thread holds it: waiting for oneself has no end.
+    static HAS_IDENTITY: Cell<bool> = const { Cell::new(false) };
+}
+
+/// The only place where physical addresses are addresses of this process.
+struct Identity {
+    _held: MutexGuard<'static, ()>,
+}
+
+impl Identity {
+    /// # Panics
+    ///
+    /// When a memory of this thread has it.
+    fn take() -> Self {
+        assert!(
+            !HAS_IDENTITY.replace(true),
+            "two memories of one thread can't both lie at their physical addresses"
+        );
+        Self { _held: IDENTITY.lock().unwrap_or_else(PoisonError::into_inner) }
+    }
+}
+
+impl Drop for Identity {
+    fn drop(&mut self) {
+        HAS_IDENTITY.set(false);
+    }
+}
+
 /// The two mappings.
 pub(crate) struct Window {
-    /// Where the code finds physical address 0.
+    /// Where the code finds physical address 0, which is before the window where that lies at its physical
+    /// addresses.
     start: *mut u8,
+    /// The first physical address in the window.
+    first: u64,
+    identity: RefCell<Option<Identity>>,
     /// Where this crate finds [`BASE`].
     own: *mut u8,
     is_open: Cell<bool>,
@@ -58,12 +100,15 @@ impl Window {
     /// # Panics
     ///
     /// When the host refuses.
-    pub(super) fn new(usual: Access) -> Self {
-        let (all, start_flags) =
-            (WINDOW_BYTES as usize, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE);
-        // SAFETY: new mappings at addresses that the kernel chooses, but for the last, which replaces a
-        // part of the first that nobody has been told of. The file is closed when all are made: they
-        // keep it.
+    pub(super) fn new(usual: Access, is_identity: bool) -> Self {
+        let identity = is_identity.then(Identity::take);
+        let first = if is_identity { BASE } else { 0 };
+        let wanted = ptr::without_provenance_mut::<libc::c_void>(first as usize);
+        let at_once = if is_identity { libc::MAP_FIXED_NOREPLACE } else { 0 };
+        let all = (WINDOW_BYTES - first) as usize;
+        let window_flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | at_once;
+        // SAFETY: new mappings at addresses where nothing is, but for the last, which replaces a part of the
+        // first that nobody has been told of. The file is closed when all are made: they keep it.
         unsafe {
             let descriptor = libc::memfd_create(c"ringfence".as_ptr(), libc::MFD_CLOEXEC);
             if descriptor < 0 {
@@ -73,22 +118,29 @@ impl Window {
             if libc::ftruncate(file.as_raw_fd(), MEMORY_BYTES as i64) != 0 {
                 refused("no memory");
             }
-            let start = libc::mmap(core::ptr::null_mut(), all, libc::PROT_NONE, start_flags, -1, 0);
-            if start == libc::MAP_FAILED {
-                refused("no window of 1 TiB of addresses (is RLIMIT_AS set?)");
+            let window = libc::mmap(wanted, all, libc::PROT_NONE, window_flags, -1, 0);
+            if window == libc::MAP_FAILED {
+                refused(if is_identity {
+                    "not all addresses from 4 GiB to 1 TiB are free"
+                } else {
+                    "no window of 1 TiB of addresses (is RLIMIT_AS set?)"
+                });
             }
-            let start = start.cast::<u8>();
+            // A kernel older than the flag takes the address for a wish.
+            assert!(!is_identity || window == wanted, "the host maps physical addresses elsewhere");
+            let start = window.cast::<u8>().wrapping_sub(first as usize);
             let both = libc::PROT_READ | libc::PROT_WRITE;
             let shared = libc::MAP_SHARED | libc::MAP_POPULATE;
             let fd = file.as_raw_fd();
-            let own = libc::mmap(core::ptr::null_mut(), MEMORY_BYTES, both, shared, fd, 0);
+            let own = libc::mmap(ptr::null_mut(), MEMORY_BYTES, both, shared, fd, 0);
             let at = start.wrapping_add(BASE as usize).cast();
             let fixed = libc::MAP_SHARED | libc::MAP_FIXED;
             let theirs = libc::mmap(at, MEMORY_BYTES, usual.protection(), fixed, fd, 0);
             if own == libc::MAP_FAILED || theirs == libc::MAP_FAILED {
                 refused("no second mapping");
             }
-            Self { start, own: own.cast(), is_open: Cell::new(true) }
+            let (own, is_open) = (own.cast(), Cell::new(true));
+            Self { start, first, identity: RefCell::new(identity), own, is_open }
         }
     }
 
@@ -100,6 +152,11 @@ impl Window {
         unsafe { slice::from_raw_parts(self.own.cast(), FRAMES as usize) }
     }
 
+    /// The physical addresses in it.
+    pub(super) const fn reach(&self) -> Range<u64> {
+        self.first..WINDOW_BYTES
+    }
+
     /// Where the code finds a physical address, whether or not it reaches so far.
     pub(crate) fn pointer(&self, physical: u64) -> *mut u8 {
         self.start.wrapping_add(usize::try_from(physical).unwrap_or(usize::MAX))
@@ -108,7 +165,7 @@ impl Window {
     /// The physical address of an address of this process, if it is in the window.
     pub(super) fn physical(&self, address: u64) -> Option<u64> {
         let distance = address.wrapping_sub(self.start as u64);
-        (self.is_open.get() && distance < WINDOW_BYTES).then_some(distance)
+        (self.is_open.get() && self.reach().contains(&distance)).then_some(distance)
     }
 
     /// Allows this much at one page of the code's. Where there is no memory, what is there becomes zeros.
@@ -144,9 +201,11 @@ impl Window {
         if self.is_open.replace(false) {
             // SAFETY: the window is ours, and nobody runs who has pointers into it.
             unsafe {
-                libc::munmap(self.start.cast(), WINDOW_BYTES as usize);
+                let window = self.start.wrapping_add(self.first as usize);
+                libc::munmap(window.cast(), (WINDOW_BYTES - self.first) as usize);
                 libc::madvise(self.own.cast(), MEMORY_BYTES, libc::MADV_REMOVE);
             }
+            self.identity.take();
         }
     }
 }

@@ -1,0 +1,224 @@
+//! What a run of either suite can be told.
+
+use std::collections::BTreeSet;
+use std::env;
+use std::time::Duration;
+
+use super::breach::{Check, Key};
+use super::finding::Finding;
+use super::format::{Format, X86_64};
+use super::memory::Hosting;
+
+/// Kinds of findings that are minimised and told; behind that many, the code needs another look first.
+const FINDINGS_MAX: usize = 12;
+
+/// Who is told of each finding at once.
+pub(super) type Observer = Box<dyn Fn(&Finding)>;
+
+/// How a suite is run.
+pub(super) struct Options {
+    pub(super) format: &'static dyn Format,
+    pub(super) cases: u64,
+    pub(super) seed: u64,
+    pub(super) tolerated: Vec<(Check, String)>,
+    pub(super) patience: Option<Duration>,
+    pub(super) findings_max: usize,
+    pub(super) observer: Option<Observer>,
+    pub(super) hosting: Hosting,
+    pub(super) accesses_max: u32,
+    pub(super) reserved: Vec<u64>,
+}
+
+impl Options {
+    pub(super) fn new(cases: u64, accesses_max: u32) -> Self {
+        Self {
+            format: X86_64::FOUR_LEVELS,
+            cases,
+            seed: 1,
+            tolerated: Vec::new(),
+            patience: None,
+            findings_max: FINDINGS_MAX,
+            observer: None,
+            hosting: Hosting::default(),
+            accesses_max,
+            reserved: Vec::new(),
+        }
+    }
+
+    /// How many cases there are to be.
+    ///
+    /// # Panics
+    ///
+    /// When `RINGFENCE_CASES` is set and no number.
+    pub(super) fn cases(&self) -> u64 {
+        from_environment("RINGFENCE_CASES").unwrap_or(self.cases)
+    }
+
+    /// The seed of the first case.
+    ///
+    /// # Panics
+    ///
+    /// When `RINGFENCE_SEED` is set and no number.
+    pub(super) fn seed(&self) -> u64 {
+        from_environment("RINGFENCE_SEED").unwrap_or(self.seed)
+    }
+
+    /// What is not to be told.
+    pub(super) fn tolerated(&self) -> BTreeSet<Key> {
+        self.tolerated.iter().cloned().collect()
+    }
+}
+
+/// A number from the environment.
+///
+/// # Panics
+///
+/// When the variable is set and no number.
+pub(super) fn from_environment(name: &str) -> Option<u64> {
+    let text = env::var(name).ok()?;
+    match text.trim().parse() {
+        Ok(number) => Some(number),
+        Err(_) => panic!("{name} is {text:?}; expected a decimal number below 2^64"),
+    }
+}
+
+/// The name of the running test: the test harness gives it to its thread.
+pub(super) fn test_name() -> Option<String> {
+    std::thread::current().name().filter(|name| *name != "main").map(str::to_owned)
+}
+
+/// The methods of a suite that set its options, and those that run it: the same words for both suites.
+macro_rules! builder {
+    () => {
+        /// The table format; x86-64 with 4 levels unless said otherwise.
+        pub fn format(mut self, format: &'static dyn Format) -> Self {
+            self.options.format = format;
+            self
+        }
+
+        /// How many cases; `RINGFENCE_CASES` overrides it.
+        pub fn cases(mut self, cases: u64) -> Self {
+            self.options.cases = cases;
+            self
+        }
+
+        /// The seed of the first case, 1 unless said otherwise; the next case has the next seed.
+        /// `RINGFENCE_SEED` overrides it.
+        pub fn seed(mut self, seed: u64) -> Self {
+            self.options.seed = seed;
+            self
+        }
+
+        /// A kind of finding that is known and not to be told, by its [`Finding::kind`].
+        pub fn tolerating(mut self, check: Check, kind: &str) -> Self {
+            self.options.tolerated.push((check, kind.to_owned()));
+            self
+        }
+
+        /// How many kinds of findings are minimised and told before the run ends; 12 unless said
+        /// otherwise.
+        pub fn findings_max(mut self, findings: usize) -> Self {
+            self.options.findings_max = findings;
+            self
+        }
+
+        /// Calls `observer` with each finding as soon as it is minimised: a long run tells what it found
+        /// before it ends.
+        pub fn on_finding(mut self, observer: impl Fn(&Finding) + 'static) -> Self {
+            self.options.observer = Some(Box::new(observer));
+            self
+        }
+
+        /// Runs everything in a child process first, and tells of a case in which that is ended by a
+        /// signal, takes more than 2 GiB of memory (looked at where there is a `/proc`) or makes no
+        /// progress for so long: for code that may crash, or loop without touching memory. The child is
+        /// this test alone, in its test binary.
+        pub fn isolated(mut self, patience: Duration) -> Self {
+            self.options.patience = Some(patience);
+            self
+        }
+
+        /// Observes each access of the code through [`Memory::pointer`] by itself, in order, as if it came
+        /// by the accessor: for code that holds raw pointers. Linux on x86-64, feature `store-trap`.
+        ///
+        /// # Panics
+        ///
+        /// At the run, when a debugger is attached, when somebody replaces the handlers of SIGSEGV, SIGTRAP
+        /// or SIGILL meanwhile, or when the host has no addresses left.
+        #[cfg(all(feature = "store-trap", target_os = "linux", target_arch = "x86_64"))]
+        pub fn trapping(mut self, observed: Observed) -> Self {
+            self.options.hosting.observed = Some(observed);
+            self
+        }
+
+        /// Gives memory the addresses in this process that are its physical addresses, from 4 GiB on: for
+        /// code that takes a physical address for a pointer, as firmware does. Stores are trapped too, at
+        /// least. One such memory exists at a time; a test in another thread waits for it.
+        ///
+        /// # Panics
+        ///
+        /// As [`trapping`](Self::trapping), and when something else of this process lies between 4 GiB and
+        /// 1 TiB.
+        #[cfg(all(feature = "store-trap", target_os = "linux", target_arch = "x86_64"))]
+        pub fn identity_mapped(mut self) -> Self {
+            self.options.hosting.observed.get_or_insert(Observed::Stores);
+            self.options.hosting.is_identity = true;
+            self
+        }
+
+        /// Emulates the privileged instructions of the code and takes what they invalidate as reported: for
+        /// kernel code that runs as it is. Linux on x86-64, feature `privileged-shim`.
+        ///
+        /// # Panics
+        ///
+        /// At the run, when a debugger is attached, or when somebody replaces the handlers of SIGSEGV,
+        /// SIGTRAP or SIGILL meanwhile.
+        #[cfg(all(feature = "privileged-shim", target_os = "linux", target_arch = "x86_64"))]
+        pub fn privileged(mut self) -> Self {
+            self.options.hosting.is_privileged = true;
+            self
+        }
+
+        /// Runs the suite and prints the report.
+        ///
+        /// # Panics
+        ///
+        /// With the report, when there is a finding.
+        #[track_caller]
+        pub fn check(self) {
+            let report = self.run();
+            if report.findings.is_empty() {
+                println!("{report}");
+            } else {
+                panic!("\n{report}");
+            }
+        }
+
+        /// Runs the suite. A case that does not come to its end for 300 s, or as many as
+        /// `RINGFENCE_PATIENCE` says, ends the process with the reason, since nothing else can end it;
+        /// [`isolated`](Self::isolated) makes a finding of it.
+        ///
+        /// # Panics
+        ///
+        /// When `RINGFENCE_SEED`, `RINGFENCE_CASES` or `RINGFENCE_PATIENCE` is set and no number.
+        #[must_use]
+        pub fn run(self) -> Report {
+            let (first, cases) = (self.options.seed(), self.options.cases());
+            search::isolated(&self, &self.options, first)
+                .unwrap_or_else(|| search::seeds(&self, &self.options, first, cases))
+        }
+
+        /// Runs one case drawn from a fuzzer's bytes: the body of a `fuzz_target!`.
+        ///
+        /// # Panics
+        ///
+        /// With the report, when there is a finding.
+        #[track_caller]
+        pub fn fuzz(self, bytes: &[u8]) {
+            let draws = core::iter::once((None, Draw::Bytes(bytes)));
+            let report = search::over(&self, &self.options, draws, 0);
+            assert!(report.findings.is_empty(), "\n{report}");
+        }
+    };
+}
+pub(super) use builder;

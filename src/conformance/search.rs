@@ -1,0 +1,200 @@
+//! Cases one after the other until there are enough findings: what both suites do.
+
+use std::collections::BTreeSet;
+
+use super::breach::{Breach, Check, INTERFACE, Key};
+use super::case::Case;
+use super::draw::Draw;
+use super::finding::Finding;
+use super::isolate::{self, Death};
+use super::options::{Options, test_name};
+use super::report::Report;
+use super::run::Tally;
+use super::stop::Stop;
+use super::watch::{self, Watch};
+use crate::base::{Digest, Seed, TraceHash};
+use crate::minimise::Extent;
+
+/// Runs that minimising one finding may take.
+pub(super) const TRIALS_MAX: u32 = 600;
+
+/// What one case came to.
+pub(super) struct Ran {
+    pub(super) breach: Option<Breach>,
+    pub(super) tally: Tally,
+    pub(super) digest: Digest,
+    /// Steps made until then.
+    pub(super) steps: usize,
+}
+
+/// One of the suites, as far as they differ.
+pub(super) trait Search {
+    type Case;
+
+    /// Which stream cases are drawn from.
+    const STREAM: &'static str;
+
+    /// An instance is made, and the report says what it declares.
+    fn begin(&self, report: &mut Report) -> Result<(), Stop>;
+
+    fn draw(&self, draw: &mut Draw<'_>, report: &Report) -> Self::Case;
+
+    fn run(&self, case: &Self::Case, known: &BTreeSet<Key>, report: &Report) -> Ran;
+
+    /// The least that still shows the breach with this key.
+    fn minimised(
+        &self,
+        case: Self::Case,
+        steps: usize,
+        key: &Key,
+        known: &BTreeSet<Key>,
+        report: &Report,
+    ) -> Finding;
+
+    /// The case as lines, and as calls where it is some: it is not run.
+    fn told(&self, case: &Self::Case) -> (Vec<String>, Case);
+}
+
+fn stream<S: Search>(seed: u64) -> Draw<'static> {
+    Draw::Stream(Box::new(Seed(seed).stream(S::STREAM, 0)))
+}
+
+/// So many seeds from `first` on.
+pub(super) fn seeds<S: Search>(search: &S, options: &Options, first: u64, cases: u64) -> Report {
+    // A child is looked after by its parent.
+    let _watch = (!isolate::is_child()).then(|| Watch::begin(options.patience));
+    let draws = (0..cases).map(|number| {
+        let seed = first.wrapping_add(number);
+        (Some(seed), stream::<S>(seed))
+    });
+    over(search, options, draws, first)
+}
+
+pub(super) fn over<'a, S: Search>(
+    search: &S,
+    options: &Options,
+    draws: impl Iterator<Item = (Option<u64>, Draw<'a>)>,
+    first: u64,
+) -> Report {
+    let mut known = options.tolerated();
+    let mut report = Report::empty(first);
+    report.has_barriers = options.format.has_barriers();
+    report.reserved.clone_from(&options.reserved);
+    let mut hash = TraceHash::default();
+    if let Err(stop) = search.begin(&mut report) {
+        report.findings.push(unmakeable(options, &stop));
+        return report;
+    }
+    for (seed, mut draw) in draws {
+        isolate::begins(seed);
+        watch::begins(seed);
+        let case = search.draw(&mut draw, &report);
+        report.cases += 1;
+        let ran = search.run(&case, &known, &report);
+        let [high, low] = ran.digest.words();
+        hash.absorb(high, low);
+        report.tally.add(&ran.tally);
+        let Some(breach) = ran.breach else { continue };
+        let key = breach.key();
+        let finding = search.minimised(case, ran.steps, &key, &known, &report);
+        let finding = Finding { seed, ..finding };
+        if let Some(observer) = &options.observer {
+            observer(&finding);
+        }
+        report.findings.push(finding);
+        known.insert(key);
+        if report.findings.len() >= options.findings_max {
+            break;
+        }
+    }
+    report.digest = hash.digest();
+    report
+}
+
+/// The whole run in a child process first; `None` when it ended by itself, or this is the child.
+pub(super) fn isolated<S: Search>(search: &S, options: &Options, first: u64) -> Option<Report> {
+    let patience = options.patience.filter(|_| !isolate::is_child())?;
+    let death = isolate::trial(patience)?;
+    Some(dead(search, options, first, &death))
+}
+
+/// The child process died: its case is told, and not run here.
+fn dead<S: Search>(search: &S, options: &Options, first: u64, death: &Death) -> Report {
+    let mut report = Report::empty(first);
+    let breach = Breach {
+        check: Check::Totality,
+        kind: "the process dies".to_owned(),
+        what: death.how.clone(),
+        virt: None,
+        rule: INTERFACE,
+    };
+    let mut finding = untold(options, breach);
+    finding.extent = Extent::BudgetHit;
+    finding.seed = death.seed;
+    // Making an instance was survived if there was a case.
+    if let Some(seed) = death.seed
+        && search.begin(&mut report).is_ok()
+    {
+        let case = search.draw(&mut stream::<S>(seed), &report);
+        (finding.story, finding.case) = search.told(&case);
+    }
+    report.findings.push(finding);
+    report
+}
+
+fn unmakeable(options: &Options, stop: &Stop) -> Finding {
+    let breach = super::checks::totality::stopped(stop, "making it", options.accesses_max);
+    untold(
+        options,
+        breach.unwrap_or_else(|| Breach {
+            check: Check::Totality,
+            kind: "making it ended".to_owned(),
+            what: "can't be made".to_owned(),
+            virt: None,
+            rule: INTERFACE,
+        }),
+    )
+}
+
+/// A finding without a story: nothing can be run again in this process.
+pub(super) fn untold(options: &Options, breach: Breach) -> Finding {
+    Finding {
+        breach,
+        case: Case::default(),
+        seed: None,
+        format: options.format.name(),
+        extent: Extent::OneMinimal,
+        trials: 1,
+        story: Vec::new(),
+        reproduction: Vec::new(),
+        test: test_name(),
+    }
+}
+
+/// What is told of a breach that is not there again.
+pub(super) fn vanished(key: &Key) -> Breach {
+    Breach {
+        check: key.0,
+        kind: key.1.clone(),
+        what: "did so once and not again for the same calls: it depends on something else"
+            .to_owned(),
+        virt: None,
+        rule: INTERFACE,
+    }
+}
+
+impl Tally {
+    fn add(&mut self, other: &Self) {
+        self.calls += other.calls;
+        self.refused += other.refused;
+        self.stores += other.stores;
+        for (sum, count) in self.strikes.iter_mut().zip(other.strikes) {
+            *sum += count;
+        }
+        self.lost_noticed += other.lost_noticed;
+        self.done.extend(&other.done);
+        self.tried.extend(&other.tried);
+        self.has_pointers |= other.has_pointers;
+        self.has_unseen_loads |= other.has_unseen_loads;
+    }
+}
