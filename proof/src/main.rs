@@ -12,8 +12,10 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use ringfence::base::PhysAddr;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+use ringfence::conformance::Observed;
 use ringfence::conformance::format::Format;
-use ringfence::conformance::{self, Mapper, Memory, Report, Walker};
+use ringfence::conformance::{self, Mapper, Memory, Report, Suite, Walker};
 
 /// Cases of a mapper; `RINGFENCE_CASES` overrides it.
 const MAPPER_CASES: u64 = 1500;
@@ -22,6 +24,8 @@ const MAPPER_CASES: u64 = 1500;
 const TRAPPED_CASES: u64 = 100;
 /// Sets of tables of a walker; `RINGFENCE_CASES` overrides it.
 const WALKER_CASES: u64 = 4000;
+/// Kinds of findings of one adapter at most.
+const FINDINGS_MAX: usize = 40;
 /// A case that makes no progress for so long is endless.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -30,18 +34,26 @@ pub(crate) struct Plan;
 
 #[allow(dead_code, reason = "an adapter uses one of them, and a row has few adapters")]
 impl Plan {
+    fn suite<M: Mapper, F: Fn(Memory) -> M>(
+        &self,
+        format: &'static dyn Format,
+        cases: u64,
+        factory: F,
+    ) -> Suite<F> {
+        conformance::mapper(factory)
+            .format(format)
+            .cases(cases)
+            .findings_max(FINDINGS_MAX)
+            .on_finding(announce())
+    }
+
     /// Runs code that maps.
     pub(crate) fn mapper<M: Mapper, F: Fn(Memory) -> M>(
         &self,
         format: &'static dyn Format,
         factory: F,
     ) -> Report {
-        conformance::mapper(factory)
-            .format(format)
-            .cases(MAPPER_CASES)
-            .findings_max(40)
-            .on_finding(announce())
-            .run()
+        self.suite(format, MAPPER_CASES, factory).run()
     }
 
     /// Runs code that maps and may end the process.
@@ -50,13 +62,7 @@ impl Plan {
         format: &'static dyn Format,
         factory: F,
     ) -> Report {
-        conformance::mapper(factory)
-            .format(format)
-            .cases(MAPPER_CASES)
-            .findings_max(40)
-            .on_finding(announce())
-            .isolated(PATIENCE)
-            .run()
+        self.suite(format, MAPPER_CASES, factory).isolated(PATIENCE).run()
     }
 
     /// Runs code that holds raw pointers with each of its stores observed: slower, so fewer cases.
@@ -66,13 +72,39 @@ impl Plan {
         format: &'static dyn Format,
         factory: F,
     ) -> Report {
-        conformance::mapper(factory)
-            .format(format)
-            .cases(TRAPPED_CASES)
-            .findings_max(40)
-            .on_finding(announce())
-            .trapping(conformance::Observed::Stores)
-            .run()
+        self.suite(format, TRAPPED_CASES, factory).trapping(Observed::Stores).run()
+    }
+
+    /// Runs code of a kernel as it is: each of its stores is observed, its instructions are emulated.
+    #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+    pub(crate) fn kernel<M: Mapper, F: Fn(Memory) -> M>(
+        &self,
+        format: &'static dyn Format,
+        factory: F,
+    ) -> Report {
+        self.suite(format, TRAPPED_CASES, factory).trapping(Observed::Stores).privileged().run()
+    }
+
+    /// Runs code of a kernel that reaches its tables through this entry of the root.
+    #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+    pub(crate) fn recursive<M: Mapper, F: Fn(Memory) -> M>(
+        &self,
+        format: &'static dyn Format,
+        entry: u64,
+        factory: F,
+    ) -> Report {
+        self.suite(format, TRAPPED_CASES, factory).recursive(entry).privileged().run()
+    }
+
+    /// Runs code that takes a physical address for a pointer and keeps these entries of the root.
+    #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+    pub(crate) fn identity<M: Mapper, F: Fn(Memory) -> M>(
+        &self,
+        format: &'static dyn Format,
+        own: &[u64],
+        factory: F,
+    ) -> Report {
+        self.suite(format, TRAPPED_CASES, factory).identity_mapped().reserving(own).run()
     }
 
     /// Runs code that only translates.
@@ -81,7 +113,12 @@ impl Plan {
         format: &'static dyn Format,
         factory: F,
     ) -> Report {
-        conformance::walker(factory).format(format).cases(WALKER_CASES).on_finding(announce()).run()
+        conformance::walker(factory)
+            .format(format)
+            .cases(WALKER_CASES)
+            .findings_max(FINDINGS_MAX)
+            .on_finding(announce())
+            .run()
     }
 }
 

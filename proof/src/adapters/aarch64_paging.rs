@@ -47,7 +47,6 @@ macro_rules! adapter {
             use ringfence::base;
             use ringfence::conformance::format::AArch64;
             use ringfence::conformance::{Capabilities, Mapper, Memory, Refusal, Report, Rights};
-            use ringfence::machine::paging::PageSize;
             use $krate::paging::{
                 Attributes, MemoryRegion, PageTable, PhysicalAddress, RootTable, Translation,
                 VaRange,
@@ -109,33 +108,6 @@ macro_rules! adapter {
 
                 fn root(&self) -> base::PhysAddr {
                     base::PhysAddr::truncated(self.0.to_physical().0 as u64)
-                }
-
-                fn map(
-                    &mut self,
-                    page: base::VirtAddr,
-                    to: base::PhysAddr,
-                    size: PageSize,
-                    rights: Rights,
-                ) -> Result<(), Refusal> {
-                    self.map_range(page, to, size.bytes(), rights)
-                }
-
-                fn unmap(
-                    &mut self,
-                    page: base::VirtAddr,
-                    size: PageSize,
-                ) -> Result<Option<base::PhysAddr>, Refusal> {
-                    self.unmap_range(page, size.bytes()).map(|()| None)
-                }
-
-                fn protect(
-                    &mut self,
-                    page: base::VirtAddr,
-                    size: PageSize,
-                    rights: Rights,
-                ) -> Result<(), Refusal> {
-                    self.protect_range(page, size.bytes(), rights)
                 }
 
                 fn map_range(

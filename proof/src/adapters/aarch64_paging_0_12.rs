@@ -188,33 +188,6 @@ where
         base::PhysAddr::truncated(self.0.root_address().0 as u64)
     }
 
-    fn map(
-        &mut self,
-        page: base::VirtAddr,
-        to: base::PhysAddr,
-        size: PageSize,
-        rights: Rights,
-    ) -> Result<(), Refusal> {
-        self.map_range(page, to, size.bytes(), rights)
-    }
-
-    fn unmap(
-        &mut self,
-        page: base::VirtAddr,
-        size: PageSize,
-    ) -> Result<Option<base::PhysAddr>, Refusal> {
-        self.unmap_range(page, size.bytes()).map(|()| None)
-    }
-
-    fn protect(
-        &mut self,
-        page: base::VirtAddr,
-        size: PageSize,
-        rights: Rights,
-    ) -> Result<(), Refusal> {
-        self.protect_range(page, size.bytes(), rights)
-    }
-
     fn tells_rights(&self) -> Rights {
         Rights::WRITE
     }

@@ -118,7 +118,6 @@ macro_rules! adapter {
             use ringfence::base;
             use ringfence::conformance::format::AArch64;
             use ringfence::conformance::{Capabilities, Mapper, Memory, Refusal, Report, Rights};
-            use ringfence::machine::paging::PageSize;
             use $krate::paging::{
                 Attributes, MemoryRegion, PhysicalAddress, RootTable, Translation, VirtualAddress,
             };
@@ -164,24 +163,6 @@ macro_rules! adapter {
                 fn root(&self) -> base::PhysAddr {
                     let root = self.0.as_ref().map_or(0, |root| root.to_physical().0);
                     base::PhysAddr::truncated(root as u64)
-                }
-
-                fn map(
-                    &mut self,
-                    page: base::VirtAddr,
-                    to: base::PhysAddr,
-                    size: PageSize,
-                    rights: Rights,
-                ) -> Result<(), Refusal> {
-                    self.map_range(page, to, size.bytes(), rights)
-                }
-
-                fn unmap(
-                    &mut self,
-                    _: base::VirtAddr,
-                    _: PageSize,
-                ) -> Result<Option<base::PhysAddr>, Refusal> {
-                    Err(Refusal::Declined("it unmaps nothing"))
                 }
 
                 fn unmap_range(&mut self, _: base::VirtAddr, _: u64) -> Result<(), Refusal> {

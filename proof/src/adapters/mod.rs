@@ -26,12 +26,12 @@ mod memflow_0_1;
 mod memflow_0_2;
 #[cfg(feature = "page-table-generic-0-9")]
 mod page_table_generic;
-#[cfg(feature = "page_table_multiarch-0-5")]
-mod page_table_multiarch_0_5;
-#[cfg(feature = "page_table_multiarch-0-6")]
-mod page_table_multiarch_0_6;
+#[cfg(any(feature = "page_table_multiarch-0-5", feature = "page_table_multiarch-0-6"))]
+mod page_table_multiarch;
 #[cfg(feature = "page-walker-0-3")]
 mod page_walker;
+#[cfg(all(feature = "patina_paging-11", target_os = "linux", target_arch = "x86_64"))]
+mod patina_paging;
 #[cfg(feature = "rsemu-0-0")]
 mod rsemu;
 #[cfg(feature = "vmi-0-13")]
@@ -71,16 +71,26 @@ pub(crate) fn all() -> Vec<Adapter> {
         ("CachedVirtualTranslate", memflow_0_2::cached),
         #[cfg(feature = "page-table-generic-0-9")]
         ("PageTable", page_table_generic::run),
-        #[cfg(all(feature = "page-table-generic-0-9", target_os = "linux", target_arch = "x86_64"))]
+        #[cfg(all(
+            feature = "page-table-generic-0-9",
+            target_os = "linux",
+            target_arch = "x86_64"
+        ))]
         ("PageTable-trapped", page_table_generic::trapped),
         #[cfg(feature = "page_table_multiarch-0-5")]
-        ("PageTable64", page_table_multiarch_0_5::run),
+        ("PageTable64", page_table_multiarch::version_0_5::run),
         #[cfg(feature = "page_table_multiarch-0-6")]
-        ("PageTable64", page_table_multiarch_0_6::run),
+        ("PageTable64", page_table_multiarch::version_0_6::run),
         #[cfg(feature = "page-walker-0-3")]
         ("read_pte", page_walker::reader),
         #[cfg(feature = "page-walker-0-3")]
         ("AddressSpace", page_walker::mapper),
+        #[cfg(all(feature = "patina_paging-11", target_os = "linux", target_arch = "x86_64"))]
+        ("X64PageTable", patina_paging::four_levels),
+        #[cfg(all(feature = "patina_paging-11", target_os = "linux", target_arch = "x86_64"))]
+        ("X64PageTable-5-levels", patina_paging::five_levels),
+        #[cfg(all(feature = "patina_paging-11", target_os = "linux", target_arch = "x86_64"))]
+        ("AArch64PageTable", patina_paging::aarch64),
         #[cfg(feature = "rsemu-0-0")]
         ("paging::walk", rsemu::run),
         #[cfg(feature = "vmi-0-13")]
@@ -95,6 +105,8 @@ pub(crate) fn all() -> Vec<Adapter> {
         ("OffsetPageTable-trapped", x86_64::trapped),
         #[cfg(feature = "x86_64-0-15")]
         ("MappedPageTable", x86_64::mapped),
+        #[cfg(all(feature = "x86_64-0-15", target_os = "linux", target_arch = "x86_64"))]
+        ("RecursivePageTable", x86_64::recursive),
     ];
     adapters
 }

@@ -152,24 +152,6 @@ impl Mapper for Adapter {
         self.root
     }
 
-    fn map(
-        &mut self,
-        page: VirtAddr,
-        to: PhysAddr,
-        size: PageSize,
-        rights: Rights,
-    ) -> Result<(), Refusal> {
-        self.map_range(page, to, size.bytes(), rights)
-    }
-
-    fn unmap(&mut self, page: VirtAddr, size: PageSize) -> Result<Option<PhysAddr>, Refusal> {
-        self.unmap_range(page, size.bytes()).map(|()| None)
-    }
-
-    fn protect(&mut self, page: VirtAddr, size: PageSize, rights: Rights) -> Result<(), Refusal> {
-        self.protect_range(page, size.bytes(), rights)
-    }
-
     fn query(&mut self, virt: VirtAddr) -> Result<Option<Mapping>, Refusal> {
         Ok(self.read(virt))
     }

@@ -1,7 +1,8 @@
-//! Adapter for the crate `x86_64`: `OffsetPageTable` and `MappedPageTable`.
+//! Adapter for the crate `x86_64`: `OffsetPageTable`, `MappedPageTable` and `RecursivePageTable`.
 //!
 //! Their user has to invalidate what `MapperFlush` names, and to keep tables that `clean_up` frees
-//! until everything is invalidated: the adapter does both. Parents get all rights, as a user that
+//! until everything is invalidated: the adapter does both, with the crate's own instructions where those are
+//! emulated. Parents get all rights, as a user that
 //! changes rights later has to ask for. It has no ranges of its own: the adapter goes through
 //! `Page::range`, as its user does. Adding to a page is documented to panic where that leaves the address
 //! space; such a range is refused.
@@ -56,10 +57,21 @@ unsafe impl PageTableFrameMapping for Pointers {
     }
 }
 
+/// How its user invalidates.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Flush {
+    /// Tells the suite.
+    Hook,
+    /// Executes `invlpg` and `mov` to CR3.
+    #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+    Instruction,
+}
+
 struct Adapter<T> {
     memory: Memory,
     root: base::PhysAddr,
     tables: T,
+    flush: Flush,
 }
 
 fn root(memory: &Memory) -> (base::PhysAddr, &'static mut PageTable) {
@@ -70,21 +82,47 @@ fn root(memory: &Memory) -> (base::PhysAddr, &'static mut PageTable) {
 
 /// `OffsetPageTable`.
 pub(crate) fn offset(plan: &Plan) -> Report {
-    plan.mapper(X86_64::FOUR_LEVELS, at_offset)
+    plan.mapper(X86_64::FOUR_LEVELS, |memory| at_offset(memory, Flush::Hook))
 }
 
-/// `OffsetPageTable`, store by store.
+/// `OffsetPageTable`, store by store, with its own instructions.
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub(crate) fn trapped(plan: &Plan) -> Report {
-    plan.trapped(X86_64::FOUR_LEVELS, at_offset)
+    plan.kernel(X86_64::FOUR_LEVELS, |memory| at_offset(memory, Flush::Instruction))
 }
 
-fn at_offset(memory: Memory) -> Adapter<OffsetPageTable<'static>> {
+/// The entry that names the root. The last one would end at the end of the address space, which its
+/// documentation warns of.
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+const RECURSIVE: u64 = 510;
+
+/// `RecursivePageTable`, with its own instructions.
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+pub(crate) fn recursive(plan: &Plan) -> Report {
+    use x86_64::registers::control::{Cr3, Cr3Flags};
+    use x86_64::structures::paging::RecursivePageTable;
+
+    plan.recursive(X86_64::FOUR_LEVELS, RECURSIVE, |memory| {
+        let root = memory.allocate_zeroed().expect("a frame for the root");
+        memory.store(root.plus(8 * RECURSIVE), root.raw() | 3);
+        let frame = PhysFrame::containing_address(PhysAddr::new(root.raw()));
+        // SAFETY: emulated.
+        unsafe { Cr3::write(frame, Cr3Flags::empty()) };
+        let at = (1..=4).fold(0xffff_u64 << 48, |at, level| at | RECURSIVE << (3 + 9 * level));
+        let level_4 = core::ptr::with_exposed_provenance_mut::<PageTable>(at as usize);
+        // SAFETY: each access there is made by the suite.
+        let level_4: &'static mut PageTable = unsafe { &mut *level_4 };
+        let tables = RecursivePageTable::new(level_4).expect("it is recursive and loaded");
+        Adapter { memory, root, tables, flush: Flush::Instruction }
+    })
+}
+
+fn at_offset(memory: Memory, flush: Flush) -> Adapter<OffsetPageTable<'static>> {
     let (at, level_4) = root(&memory);
     let offset = VirtAddr::new(memory.offset());
     // SAFETY: all memory is mapped at this offset.
     let tables = unsafe { OffsetPageTable::new(level_4, offset) };
-    Adapter { memory, root: at, tables }
+    Adapter { memory, root: at, tables, flush }
 }
 
 /// `MappedPageTable`.
@@ -93,7 +131,7 @@ pub(crate) fn mapped(plan: &Plan) -> Report {
         let (at, level_4) = root(&memory);
         // SAFETY: the mapping gives the frames' bytes.
         let tables = unsafe { MappedPageTable::new(level_4, Pointers(memory.clone())) };
-        Adapter { memory, root: at, tables }
+        Adapter { memory, root: at, tables, flush: Flush::Hook }
     })
 }
 
@@ -112,8 +150,22 @@ fn page<S: PageSize>(virt: base::VirtAddr) -> Page<S> {
 impl<T> Adapter<T> {
     /// Older versions of the token do not say for which page they are: it is the page of the call.
     fn flush<S: PageSize>(&self, at: base::VirtAddr, flush: MapperFlush<S>) {
-        self.memory.invalidate_page(at);
-        flush.ignore();
+        match self.flush {
+            Flush::Hook => {
+                self.memory.invalidate_page(at);
+                flush.ignore();
+            }
+            #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+            Flush::Instruction => flush.flush(),
+        }
+    }
+
+    fn flush_all(&self) {
+        match self.flush {
+            Flush::Hook => self.memory.invalidate_all(),
+            #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+            Flush::Instruction => x86_64::instructions::tlb::flush_all(),
+        }
     }
 
     fn map<S: PageSize + core::fmt::Debug>(
@@ -304,7 +356,7 @@ where
         let mut deferred = Deferred::default();
         // SAFETY: no table is shared.
         unsafe { self.tables.clean_up(&mut deferred) };
-        self.memory.invalidate_all();
+        self.flush_all();
         for frame in deferred.0 {
             self.memory.free(base::PhysAddr::truncated(frame));
         }
