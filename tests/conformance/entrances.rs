@@ -302,8 +302,12 @@ fn any_bytes_are_tables_for_a_walker() {
         }
     }
 
-    // The plainest tables lead somewhere.
-    let told = panics(|| conformance::walker(|_, _| Nowhere).fuzz(&[]));
+    let told: Vec<String> = (0..64_u32)
+        .filter_map(|first| {
+            let bytes: Vec<u8> = (0..80).map(|at| ((at * 37 + first * 11) % 251) as u8).collect();
+            panics(|| conformance::walker(|_, _| Nowhere).fuzz(&bytes))
+        })
+        .collect();
 
-    assert!(told.expect("a finding").contains("misses a page"), "it leads somewhere");
+    assert!(told.iter().any(|told| told.contains("misses a page")), "{} found", told.len());
 }
