@@ -302,12 +302,11 @@ fn any_bytes_are_tables_for_a_walker() {
         }
     }
 
-    let told: Vec<String> = (0..64_u32)
-        .filter_map(|first| {
-            let bytes: Vec<u8> = (0..80).map(|at| ((at * 37 + first * 11) % 251) as u8).collect();
-            panics(|| conformance::walker(|_, _| Nowhere).fuzz(&bytes))
-        })
-        .collect();
+    let is_found = (0..64_u32).any(|first| {
+        let bytes: Vec<u8> = (0..80).map(|at| ((at * 37 + first * 11) % 251) as u8).collect();
+        let told = panics(|| conformance::walker(|_, _| Nowhere).fuzz(&bytes));
+        told.is_some_and(|told| told.contains("misses a page"))
+    });
 
-    assert!(told.iter().any(|told| told.contains("misses a page")), "{} found", told.len());
+    assert!(is_found);
 }
