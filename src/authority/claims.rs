@@ -300,6 +300,7 @@ impl Authority {
             start: event.old,
             length: event.virt,
             uses_from: self.uses.len(),
+            is_handed_over: false,
         };
         self.state.asking[usize::from(event.context.0 & 63)] = asking;
     }

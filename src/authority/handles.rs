@@ -1,14 +1,23 @@
 //! Which handle leads where, with which rights?
 //!
-//! A handle may come from four places: the object was created or opened by name, and no handle to it
+//! A handle may come from five places: the object was created or opened by name, and no handle to it
 //! was used for that; it was duplicated from one that was, with no more rights; it was inherited from
-//! the creating process under the same value, with no more rights; or the system made it at boot.
-//! Rights that go beyond are not entered, so that a use of them shows too.
+//! the creating process under the same value, with no more rights; it is the kernel's own; or the
+//! system made it at boot. Whoever duplicates into or out of another process has used a handle to that
+//! process with the right to do so. Rights that go beyond are not entered, so that a use of them
+//! shows too.
+//!
+//! What is used in kernel mode's name is not held against the rights; but only a driver that was handed
+//! a request uses handles so, and not the service that user mode asked for.
 
-use crate::base::{Event, Principal, TraceHash};
+use crate::base::{DUPLICATE_RIGHT, Event, Principal, TraceHash};
 
 use super::record::Falsehood;
 use super::{Authority, keep};
+
+/// The value of the pseudo-handle to the process in whose table it would be looked up
+/// ("GetCurrentProcess function").
+const PSEUDO: u64 = u64::MAX;
 
 /// What a handle leads to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -46,20 +55,30 @@ impl Authority {
         self.handles.iter().map(|((process, value), handle)| (*process, *value, handle))
     }
 
+    /// What a process used for the request at hand.
+    fn used_by(&self, process: Principal) -> impl Iterator<Item = &Use> {
+        let from = self.state.asking[usize::from(process.0 & 63)].uses_from;
+        let uses = self.uses.get(from..).unwrap_or_default().iter();
+        uses.filter(move |used| used.context == process)
+    }
+
+    /// Whether a process used a handle to another one with which it may use that one's handles.
+    fn has_leave(&self, process: Principal, of: Principal) -> bool {
+        let object = self.state.objects[usize::from(of.0 & 63)];
+        self.used_by(process)
+            .any(|used| used.object == object && used.rights & DUPLICATE_RIGHT != 0)
+    }
+
     /// The rights that a new handle of `event.subject` may have; `None` when it comes from nowhere.
     fn rights_due(&self, event: &Event) -> Option<u64> {
         let creator = event.context;
-        if !self.roster.kind(creator).is_process() {
+        if !self.roster.kind(creator).is_process() || event.subject == Principal::KERNEL {
             return Some(u64::MAX);
         }
-        let from = self.state.asking[usize::from(creator.0 & 63)].uses_from;
-        let uses = self.uses.get(from..).unwrap_or_default().iter();
-        let used: Vec<u64> = uses
-            .filter(|used| used.context == creator && used.object == event.virt)
-            .map(|used| used.rights)
-            .collect();
-        if !used.is_empty() {
-            return Some(used.into_iter().fold(0, |all, rights| all | rights));
+        let mut used = self.used_by(creator).filter(|used| used.object == event.virt).peekable();
+        if used.peek().is_some() {
+            let is_theirs = event.subject == creator || self.has_leave(creator, event.subject);
+            return is_theirs.then(|| used.fold(0, |all, used| all | used.rights));
         }
         if event.subject == creator {
             return Some(u64::MAX);
@@ -95,6 +114,23 @@ impl Authority {
     }
 
     pub(super) fn handle_used(&mut self, event: &Event) {
+        let (user, owner) = (event.context, event.subject);
+        if event.value == PSEUDO {
+            let is_theirs = owner == user || self.has_leave(user, owner);
+            if self.state.objects[usize::from(owner.0 & 63)] != event.virt || !is_theirs {
+                return self.false_claim(event, Falsehood::OtherObject, None);
+            }
+            let used = Use { context: user, object: event.virt, rights: u64::MAX };
+            keep(&mut self.uses, used);
+            return;
+        }
+        let by_kernel = event.phys == 1;
+        let is_process = self.roster.kind(user).is_process();
+        let has_driver = !is_process || self.state.asking[usize::from(user.0 & 63)].is_handed_over;
+        let is_own = owner == user || owner == Principal::KERNEL && by_kernel && has_driver;
+        if is_process && !is_own && !self.has_leave(user, owner) {
+            self.false_claim(event, Falsehood::NoLeave, Some(owner));
+        }
         let Some(&handle) = self.handles.get(&(event.subject, event.value)) else {
             let holder = self.handles().find(|(_, _, handle)| handle.object == event.virt);
             let holder = holder.map(|(process, _, _)| process);
@@ -105,7 +141,7 @@ impl Authority {
             let holder = holder.map(|(process, _, _)| process);
             return self.false_claim(event, Falsehood::OtherObject, holder);
         }
-        if event.old & !handle.rights != 0 {
+        if event.old & !handle.rights != 0 && !(by_kernel && has_driver) {
             self.false_claim(event, Falsehood::RightsExceeded, Some(event.subject));
         }
         let used = Use { context: event.context, object: handle.object, rights: handle.rights };

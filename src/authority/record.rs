@@ -110,6 +110,8 @@ pub enum Falsehood {
     RightsExceeded,
     /// A handle appeared that nothing gives.
     HandleFromNowhere,
+    /// Another process's table was used, without the right to that process.
+    NoLeave,
     /// An object was freed while a handle leads to it.
     FreedWhileHeld,
     /// The process exists already, or does not.
@@ -132,6 +134,7 @@ impl core::fmt::Display for Falsehood {
             Self::OtherObject => "it leads to another object",
             Self::HandleInUse => "the handle is in use",
             Self::RightsExceeded => "more rights than were granted",
+            Self::NoLeave => "nothing gives leave to use that process's handles",
             Self::HandleFromNowhere => "nothing gives such a handle",
             Self::FreedWhileHeld => "a handle leads to it",
             Self::NoSuchChange => "it was so already, or can't be",

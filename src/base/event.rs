@@ -70,8 +70,8 @@ pub enum EventKind {
     HandleOpened,
     /// Claim by the kernel: `subject`'s handle `value` was closed.
     HandleClosed,
-    /// Claim by the kernel: `subject`'s use of handle `value` was allowed, with rights `old`, and led
-    /// to object `virt`.
+    /// Claim by the kernel: a use of `subject`'s handle `value` was allowed, with rights `old`, and led
+    /// to object `virt`; `phys` 1 when it was in kernel mode's name, where rights are not compared.
     HandleUsed,
     /// Claim by the kernel: process `subject` exists, its root at `phys`; `value` 1 when critical.
     ProcessCreated,

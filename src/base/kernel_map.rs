@@ -3,6 +3,10 @@
 //! Whoever checks a world decodes its memory with code of its own; what it has in common with the
 //! kernel are these numbers.
 
+/// The right to a process with which handles are duplicated out of it and into it ("Process Security
+/// and Access Rights", `PROCESS_DUP_HANDLE`; the bit is this model's own).
+pub const DUPLICATE_RIGHT: u64 = 8;
+
 /// Addresses and offsets of one world's kernel. All addresses are linear unless they say otherwise.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct KernelMap {
@@ -40,8 +44,14 @@ pub struct KernelMap {
     pub handle_access: u64,
     /// The bits of an access mask that are rights.
     pub handle_rights: u64,
+    /// The bits that tell a kernel handle: one in the table of the system process.
+    pub kernel_handle: u64,
     /// Offset of the count of pointers in an object.
     pub object_pointers: u64,
+    /// Offset of the type in an object.
+    pub object_type: u64,
+    /// The first and the last type of an object that lives.
+    pub object_types: (u64, u64),
     /// Offset of the count of handles in an object.
     pub object_handles: u64,
 }

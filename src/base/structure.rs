@@ -84,6 +84,8 @@ structures! {
     SharedSection = "shared section",
     /// Kernel variables of the memory manager, object manager and I/O manager.
     KernelData = "kernel data",
+    /// A memory descriptor list: the frames of a range of a process's memory.
+    Mdl = "memory descriptor list",
     /// The block the kernel leaves for the dump: code and parameters of a bug check.
     CrashBlock = "crash block",
 }

@@ -104,6 +104,9 @@ fn simpler_machines(machine: &MachineConfiguration) -> Vec<MachineConfiguration>
     usual!(read_only_code, code_integrity, protected_data, integrity_checks, shadow_stacks);
     usual!(protection_keys);
     usual!(pool);
+    if !machine.verifier.is_empty() {
+        forms.push(MachineConfiguration { verifier: Vec::new(), ..machine.clone() });
+    }
     if machine.frames > usual.frames {
         forms.push(MachineConfiguration { frames: usual.frames, ..machine.clone() });
     }

@@ -65,7 +65,9 @@ pub(super) fn simpler_actions(action: &Action) -> Vec<Action> {
             with!(section in down(section, 0));
             with!(access in down(access, 0));
         }
-        Action::OpenProcess { access, .. } | Action::Duplicate { access, .. } => {
+        Action::OpenProcess { access, .. }
+        | Action::Duplicate { access, .. }
+        | Action::DuplicateFrom { access, .. } => {
             with!(access in down(access, 0));
         }
         Action::CreateProcess { inherit, ref process, first, slot } if inherit => {
@@ -114,10 +116,10 @@ mod fields {
         };
     }
 
-    field!(word: u16, Store | StoreThrough | Load | LoadThrough);
+    field!(word: u16, Store | StoreThrough | Load | LoadThrough | Take);
     field!(value: u64, Store | StoreThrough | Write | Control);
     field!(file: u8, Open);
-    field!(access: u8, Open | OpenSection | OpenProcess | Duplicate);
+    field!(access: u8, Open | OpenSection | OpenProcess | Duplicate | DuplicateFrom);
     field!(offset: u16, Read | Write);
     field!(length: u16, Read | Write | Control);
     field!(code: u64, Control);
@@ -156,6 +158,8 @@ fn slots_of(action: &mut Action) -> Vec<&mut u8> {
         | Action::Flush { slot }
         | Action::CreateEvent { slot }
         | Action::SetEvent { slot }
+        | Action::SetHandle { slot, .. }
+        | Action::Terminate { slot, .. }
         | Action::QueryEvent { slot }
         | Action::OpenSection { slot, .. }
         | Action::OpenProcess { slot, .. }
@@ -164,11 +168,14 @@ fn slots_of(action: &mut Action) -> Vec<&mut u8> {
         Action::MapView { slot, view } => vec![slot, view],
         Action::UnmapView { view } => vec![view],
         Action::Duplicate { slot, process, .. } => vec![slot, process],
+        Action::DuplicateFrom { source, slot, process, .. } => vec![source, slot, process],
+        Action::Take { view, slot, .. } => vec![view, slot],
         Action::Store { .. }
         | Action::Load { .. }
         | Action::Access { .. }
         | Action::PortIn { .. }
         | Action::PortOut { .. }
+        | Action::StrictHandles
         | Action::Yield
         | Action::Wait
         | Action::Exit { .. }

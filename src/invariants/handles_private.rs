@@ -1,15 +1,22 @@
 //! Handles are private to their process.
 //!
-//! A handle is a number that means something in one process's table only. The books keep a table of
-//! their own, fed with what was opened, duplicated, inherited and closed; each use is held against it.
+//! A handle is a number that means something in one process's table only: a look-up in a process's name
+//! reads that process's table or, in kernel mode, the kernel's. The books keep a table of their own, fed
+//! with what was opened, duplicated, inherited and closed; each use is held against it, and against
+//! the bytes of the table of whoever used it.
 //!
-//! Not checked here: rights, which are an invariant of their own.
+//! Not checked here: rights, and where handles come from, which are invariants of their own.
 //!
 //! Source: Microsoft Learn, "Object Handles", "Handle Inheritance".
 
 use crate::authority::Falsehood;
+use crate::base::EventKind;
 
+use super::decode::handles;
 use super::{Evidence, Findings, Invariant, Kinds};
+
+/// The value of the pseudo-handle to the process that uses it ("GetCurrentProcess function").
+const PSEUDO: u64 = u64::MAX;
 
 pub(super) struct HandlesPrivate;
 
@@ -27,7 +34,7 @@ impl Invariant for HandlesPrivate {
     }
 
     fn kinds(&self) -> Kinds {
-        Kinds::FALSE_CLAIM
+        Kinds::FALSE_CLAIM.with(Kinds::of(&[EventKind::HandleUsed]))
     }
 
     fn check(&self, evidence: &Evidence<'_>, findings: &mut Findings) {
@@ -35,10 +42,7 @@ impl Invariant for HandlesPrivate {
         for claim in evidence.false_claims() {
             if !matches!(
                 claim.falsehood,
-                Falsehood::UnknownHandle
-                    | Falsehood::OtherObject
-                    | Falsehood::HandleFromNowhere
-                    | Falsehood::HandleInUse
+                Falsehood::UnknownHandle | Falsehood::OtherObject | Falsehood::NoLeave
             ) {
                 continue;
             }
@@ -52,6 +56,28 @@ impl Invariant for HandlesPrivate {
                     claim.falsehood,
                 )
             });
+        }
+        // What a look-up led to is what its own table says: nothing happened since.
+        let used = evidence.record.events().iter();
+        for event in used.filter(|event| event.kind == EventKind::HandleUsed) {
+            if event.value == PSEUDO {
+                continue;
+            }
+            let raw = handles(&evidence.machine.memory, evidence.map);
+            let is_there = raw.iter().any(|handle| {
+                (handle.process, handle.value, handle.object)
+                    == (event.subject.0, event.value, event.virt)
+            });
+            if !is_there {
+                findings.add(Some(event.subject), None, 0, event.virt, || {
+                    format!(
+                        "handle {:#x} of {} led to object {:#x}, and its table says nothing of it",
+                        event.value,
+                        roster.name(event.subject),
+                        event.virt,
+                    )
+                });
+            }
         }
     }
 }

@@ -1,11 +1,11 @@
 //! References are conserved.
 //!
 //! When nothing is half done, the count of handles in each object is the number of entries that lead
-//! to it, and its count of pointers is no less; the tables in memory hold what the books hold, entry
-//! by entry; and who has ended has no handles any more.
+//! to it, over all tables, and its count of pointers is no less.
 //!
-//! Not checked here: pointers without a handle, which only their holders know; while operations are
-//! under way, and after a stop.
+//! Not checked here: whether an entry should be there, see handles-come-from-somewhere; objects to
+//! which no entry leads; pointers without a handle, which only their holders know; while operations
+//! are under way, and after a stop.
 //!
 //! Source: Microsoft Learn, "Life Cycle of an Object", "Bug Check 0x18: REFERENCE_BY_POINTER".
 
@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 
 use crate::base::Principal;
 
-use super::decode::{RawHandle, handles, kernel_word};
+use super::decode::{handles, kernel_word};
 use super::{End, Evidence, Findings, Invariant, Kinds, RestKind};
 
 pub(super) struct ReferencesConserved;
@@ -24,7 +24,7 @@ impl Invariant for ReferencesConserved {
     }
 
     fn sentence(&self) -> &'static str {
-        "At rest every object counts the handles that lead to it, and tables hold what was granted."
+        "At rest every object counts the handles that lead to it, and no fewer pointers."
     }
 
     fn source(&self) -> &'static str {
@@ -44,8 +44,7 @@ impl Invariant for ReferencesConserved {
     }
 
     fn scan(&self, evidence: &Evidence<'_>, findings: &mut Findings) {
-        let (memory, map, authority) = (&evidence.machine.memory, evidence.map, evidence.authority);
-        let roster = authority.roster();
+        let (memory, map) = (&evidence.machine.memory, evidence.map);
         let raw = handles(memory, map);
         let mut counts: BTreeMap<u64, u64> = BTreeMap::new();
         for handle in &raw {
@@ -62,31 +61,6 @@ impl Invariant for ReferencesConserved {
                     )
                 });
             }
-        }
-        let granted: Vec<RawHandle> = authority
-            .handles()
-            .map(|(process, value, handle)| RawHandle {
-                process: process.0,
-                value,
-                object: handle.object,
-                rights: handle.rights,
-            })
-            .collect();
-        let only_in_memory = raw.iter().filter(|handle| !granted.contains(handle));
-        let only_granted = granted.iter().filter(|handle| !raw.contains(handle));
-        for (handle, where_to) in only_in_memory
-            .map(|handle| (handle, "the table"))
-            .chain(only_granted.map(|handle| (handle, "the books")))
-        {
-            let process = Principal(handle.process);
-            findings.add(Some(Principal::KERNEL), Some(process), 0, handle.object, || {
-                format!(
-                    "only {where_to} of {} has handle {:#x} with rights {:#x}",
-                    roster.name(process),
-                    handle.value,
-                    handle.rights,
-                )
-            });
         }
     }
 }

@@ -6,9 +6,10 @@
 use crate::base::{Rule, Structure};
 use crate::machine::{Flow, Reg, routine};
 
-use super::handle::{OB_CREATE_HANDLE, OB_REFERENCE_BY_HANDLE, access};
+use super::handle::{OB_CREATE_HANDLE, OB_CREATE_KERNEL_HANDLE, OB_REFERENCE_BY_HANDLE, access};
 use super::layout::{SMALL_OBJECT_BYTES, object_body, object_type, process};
 use super::object::{OB_CREATE_OBJECT, OB_DEREFERENCE, current_process};
+use super::previous_mode::{self, previous_mode};
 use super::service::answer;
 use super::status;
 use super::user_buffer::{COPY_TO_USER, PROBE_FOR_WRITE};
@@ -25,10 +26,15 @@ pub const QUERY_BYTES: u64 = 16;
 
 routine! {
     /// Service: creates an event that is not signalled. Argument: attributes, of which only
-    /// [`access::INHERIT`] counts. The handle comes back in rdx.
+    /// [`access::INHERIT`] counts and, in kernel mode's name, [`access::KERNEL_HANDLE`]
+    /// (`OBJ_INHERIT`, `OBJ_KERNEL_HANDLE`: "Object Handles"). The handle comes back in rdx.
     pub static NT_CREATE_EVENT = "NtCreateEvent", frame 3;
     create, call OB_CREATE_OBJECT => |p| {
-        let attributes = p.argument(0) & access::INHERIT;
+        let asked = p.argument(0);
+        let mut attributes = asked & access::INHERIT;
+        if asked & access::KERNEL_HANDLE != 0 && previous_mode(p)? == previous_mode::KERNEL {
+            attributes |= access::KERNEL_HANDLE;
+        }
         p.set_local(0, attributes)?;
         let caller = current_process(p)?;
         let creator = p.load(caller, process::PRINCIPAL)?;
@@ -41,9 +47,18 @@ routine! {
             return Ok(answer(p, status::INSUFFICIENT_RESOURCES, 0));
         }
         p.set_local(1, object)?;
-        let mask = access::EVENT | p.local(0)?;
+        let attributes = p.local(0)?;
+        if attributes & access::KERNEL_HANDLE != 0 {
+            return Ok(Flow::To(At::open_kernel as u8));
+        }
         let caller = current_process(p)?;
-        p.pass([caller, object, mask]);
+        p.pass([caller, object, access::EVENT | attributes]);
+        Ok(Flow::Call)
+    },
+    opened => |_| Ok(Flow::To(At::release as u8)),
+    open_kernel, call OB_CREATE_KERNEL_HANDLE => |p| {
+        let object = p.local(1)?;
+        p.pass([object, access::EVENT]);
         Ok(Flow::Call)
     },
     release, call OB_DEREFERENCE => |p| {
@@ -61,11 +76,24 @@ routine! {
 }
 
 routine! {
+    /// Sets an event, for drivers. Argument: the object, which is believed to be an event.
+    pub static KE_SET_EVENT = "KeSetEvent", frame 0;
+    set => |p| {
+        let object = p.argument(0);
+        p.store(object, object_body::FIRST, 1)?;
+        let times = p.load(object, object_body::THIRD)?;
+        p.store(object, object_body::THIRD, times.wrapping_add(1))?;
+        Ok(Flow::Return)
+    },
+}
+
+routine! {
     /// Service: sets an event. Argument: a handle with [`access::WRITE`].
     pub static NT_SET_EVENT = "NtSetEvent", frame 0;
     look, call OB_REFERENCE_BY_HANDLE => |p| {
         let handle = p.argument(0);
-        p.pass([handle, access::WRITE, object_type::EVENT]);
+        let mode = previous_mode(p)?;
+        p.pass([handle, access::WRITE, object_type::EVENT, mode, 0]);
         Ok(Flow::Call)
     },
     set, call OB_DEREFERENCE => |p| {
@@ -93,6 +121,11 @@ routine! {
         }
         p.set_local(0, handle)?;
         p.set_local(1, buffer)?;
+        if previous_mode(p)? == previous_mode::KERNEL {
+            // Kernel mode is believed ("ProbeForWrite").
+            p.put(Reg::Rax, status::SUCCESS);
+            return Ok(Flow::Next);
+        }
         p.pass([buffer, length]);
         Ok(Flow::Call)
     },
@@ -102,7 +135,8 @@ routine! {
             return Ok(answer(p, status, 0));
         }
         let handle = p.local(0)?;
-        p.pass([handle, access::READ, object_type::EVENT]);
+        let mode = previous_mode(p)?;
+        p.pass([handle, access::READ, object_type::EVENT, mode, 0]);
         Ok(Flow::Call)
     },
     query, call OB_DEREFERENCE => |p| {

@@ -1,19 +1,27 @@
 //! Handles: an entry in the table of one process, with the rights granted when it was opened.
 //!
 //! Handles are of one process and of no other; the low two bits of a value are ignored; rights are
-//! granted at open and compared at each use ("Kernel Objects", "Object Handles",
-//! "ObReferenceObjectByHandle"; for the low bits `OBJ_HANDLE_TAGBITS` as "The Old New Thing" of 21
-//! January 2005 explains it).
+//! granted at open and compared at each use in user mode's name, at none in kernel mode's ("Kernel
+//! Objects", "Object Handles", "ObReferenceObjectByHandle"; for the low bits `OBJ_HANDLE_TAGBITS` as
+//! "The Old New Thing" of 21 January 2005 explains it). Kernel handles are in a table of their own,
+//! lead somewhere in kernel mode's name only, and are told by their high bits: the public
+//! documentation says so but for the bits, which are those of ReactOS ("Object Handles"; ReactOS,
+//! `ntoskrnl/include/internal/ob.h`). The current process's pseudo-handle is in no table
+//! ("GetCurrentProcess function").
 
-use crate::base::{EventKind, Rule, Structure};
+use crate::base::{EventKind, Principal, Rule, Structure};
 use crate::injection::{PointKind, Verdict};
 use crate::machine::{Flow, Processor, Reg, Trap, routine};
 
+use super::bug_check::KE_BUG_CHECK;
 use super::layout::{
-    HANDLES_MAX, address, element, handle_entry, kernel_data, object_header, process, switches,
+    HANDLES_MAX, address, element, handle_entry, kernel_data, object_header, object_type, process,
+    processor_block, switches, thread, verifier as options,
 };
 use super::object::{OB_REFERENCE, current_process, principal_of};
-use super::status;
+use super::pool::EX_ALLOCATE_POOL;
+use super::process_end::PENDING;
+use super::{previous_mode, status, verifier};
 
 /// What is modelled here, by whose word.
 pub(crate) const RULES: &[Rule] = &[
@@ -31,6 +39,36 @@ pub(crate) const RULES: &[Rule] = &[
         "rights-granted-at-open",
         "Rights are granted when a handle is opened and compared at each use.",
         "ObReferenceObjectByHandle; Kernel Objects",
+    ),
+    Rule::documented(
+        "kernel-mode-unchecked",
+        "In kernel mode's name no rights are compared, and the type only when one is named.",
+        "ObReferenceObjectByHandle; Failure to Validate Object Handles",
+    ),
+    Rule::documented(
+        "kernel-handles",
+        "A kernel handle is in a table of the kernel's and leads somewhere in kernel mode's name only.",
+        "Object Handles",
+    ),
+    Rule::inferred(
+        "kernel-handle-bits",
+        "A kernel handle is told by its high bits.",
+        "ReactOS, ntoskrnl/include/internal/ob.h: another implementation",
+    ),
+    Rule::documented(
+        "pseudo-handle",
+        "The current process's pseudo-handle is in no table; duplication makes a real one of it.",
+        "GetCurrentProcess function; DuplicateHandle function",
+    ),
+    Rule::documented(
+        "strict-handle-checks",
+        "With strict checks the use of a handle that is none raises an exception in the user.",
+        "PROCESS_MITIGATION_STRICT_HANDLE_CHECK_POLICY structure",
+    ),
+    Rule::inferred(
+        "strict-exception-on-return",
+        "That exception is raised when the service is over.",
+        "PROCESS_MITIGATION_STRICT_HANDLE_CHECK_POLICY structure",
     ),
     Rule::chosen(
         "fifteen-handles",
@@ -55,7 +93,7 @@ pub mod access {
     /// Wait for the object.
     pub const SYNCHRONIZE: u64 = 4;
     /// Duplicate handles into the process.
-    pub const DUPLICATE: u64 = 8;
+    pub const DUPLICATE: u64 = crate::base::DUPLICATE_RIGHT;
     /// End the process.
     pub const TERMINATE: u64 = 16;
     /// Write the process's memory.
@@ -70,6 +108,46 @@ pub mod access {
     pub const SECTION: u64 = READ | WRITE;
     /// Not a right: children inherit the handle.
     pub const INHERIT: u64 = 1 << 31;
+    /// Not a right: the handle can't be closed ("SetHandleInformation function").
+    pub const PROTECT: u64 = 1 << 30;
+    /// Not a right: asks for a kernel handle, in kernel mode's name only.
+    pub const KERNEL_HANDLE: u64 = 1 << 29;
+}
+
+/// The bits that tell a kernel handle.
+pub const KERNEL_HANDLE: u64 = 0xffff_ffff_8000_0000;
+/// The pseudo-handle that stands for whichever process uses it.
+pub const CURRENT_PROCESS: u64 = u64::MAX;
+
+/// Whether a value names an entry of the kernel's table.
+#[must_use]
+pub const fn is_kernel_handle(handle: u64) -> bool {
+    handle & KERNEL_HANDLE == KERNEL_HANDLE && handle != CURRENT_PROCESS
+}
+
+/// Where a handle's entry lies in the table at `table`, with the mark of kernel handles aside when
+/// it is the kernel's table; `None` for a value that has none.
+#[must_use]
+pub const fn entry_in(table: u64, handle: u64, is_kernels: bool) -> Option<u64> {
+    entry_of(table, if is_kernels { handle & !KERNEL_HANDLE } else { handle })
+}
+
+/// Whose table a handle that `caller` uses is looked up in: the caller's, or in kernel mode's name the
+/// kernel's.
+///
+/// # Errors
+///
+/// What the load raises.
+pub(super) fn table_owner(
+    p: &mut Processor<'_>,
+    caller: u64,
+    handle: u64,
+    mode: u64,
+) -> Result<u64, Trap> {
+    if mode == previous_mode::KERNEL && is_kernel_handle(handle) {
+        return p.load(address::KERNEL_DATA, kernel_data::SYSTEM_PROCESS);
+    }
+    Ok(caller)
 }
 
 /// Where a handle's entry lies in the table at `table`; `None` for a value that has none.
@@ -82,22 +160,51 @@ pub const fn entry_of(table: u64, handle: u64) -> Option<u64> {
     Some(table.wrapping_add((index - 1) * 16))
 }
 
-fn fail(p: &mut Processor<'_>, status: u64) -> Flow {
+/// Refuses a look-up. With strict handle checks the caller meets an exception for it besides, when
+/// the service is over ("PROCESS_MITIGATION_STRICT_HANDLE_CHECK_POLICY structure").
+fn refuse(p: &mut Processor<'_>, mode: u64, status: u64) -> Result<Flow, Trap> {
+    if mode == previous_mode::USER && status == status::INVALID_HANDLE {
+        raise_if_strict(p)?;
+    }
     p.put(Reg::Rdx, status);
     p.put(Reg::Rcx, 0);
-    p.give_back(0)
+    Ok(p.give_back(0))
 }
 
-/// What the entry of a handle leads to: the object and the rights granted, or why it does not.
-fn check_entry(
-    p: &mut Processor<'_>,
+/// Lets the running thread meet an exception when it goes back, if its process wants that.
+///
+/// # Errors
+///
+/// What the accesses raise.
+pub(super) fn raise_if_strict(p: &mut Processor<'_>) -> Result<(), Trap> {
+    let caller = current_process(p)?;
+    if p.load(caller, process::STRICT_HANDLES)? != 0 {
+        let current = p.load(p.gs(), processor_block::CURRENT_THREAD)?;
+        p.store(current, thread::PENDING_EXCEPTION, PENDING | status::INVALID_HANDLE)?;
+    }
+    Ok(())
+}
+
+/// A look-up: in whose table, of which value, with which rights, for which type, in whose name.
+struct LookUp {
     owner: u64,
     handle: u64,
     wanted: u64,
     kind: u64,
-) -> Result<Result<(u64, u64), u64>, Trap> {
+    mode: u64,
+}
+
+/// What a look-up leads to: the object and the rights granted, or why it does not.
+fn check_entry(p: &mut Processor<'_>, look_up: &LookUp) -> Result<Result<(u64, u64), u64>, Trap> {
+    let &LookUp { owner, handle, wanted, kind, mode } = look_up;
+    if handle == CURRENT_PROCESS {
+        let fits = kind == 0 || kind == object_type::PROCESS;
+        let itself = (owner, access::PROCESS);
+        return Ok(if fits { Ok(itself) } else { Err(status::OBJECT_TYPE_MISMATCH) });
+    }
     let table = p.load(owner, process::HANDLES)?;
-    let Some(entry) = entry_of(table, handle) else {
+    let is_kernels = mode == previous_mode::KERNEL && is_kernel_handle(handle);
+    let Some(entry) = entry_in(table, handle, is_kernels) else {
         return Ok(Err(status::INVALID_HANDLE));
     };
     let object = p.load(entry, handle_entry::OBJECT)?;
@@ -108,8 +215,8 @@ fn check_entry(
         return Ok(Err(status::OBJECT_TYPE_MISMATCH));
     }
     let granted = p.load(entry, handle_entry::ACCESS)?;
-    let unchecked =
-        p.load(address::KERNEL_DATA, kernel_data::SWITCHES)? & switches::NO_ACCESS_CHECK != 0;
+    let unchecked = mode == previous_mode::KERNEL
+        || p.load(address::KERNEL_DATA, kernel_data::SWITCHES)? & switches::NO_ACCESS_CHECK != 0;
     if wanted & access::RIGHTS & !granted != 0 && !unchecked {
         return Ok(Err(status::ACCESS_DENIED));
     }
@@ -117,32 +224,46 @@ fn check_entry(
 }
 
 routine! {
-    /// Looks a handle of the running process up and refers to its object. Arguments: handle, wanted
-    /// rights, wanted type (0: any). Results: the object in rax (0 when refused), the status in
-    /// rdx, the rights granted at open in rcx. The caller drops the reference.
+    /// Looks a handle up and refers to its object. Arguments: handle, wanted rights, wanted type (0:
+    /// any), mode, process (0: the running one). In kernel mode's name no rights are compared.
+    /// Results: the object in rax (0 when refused), the status in rdx, the rights granted at open in
+    /// rcx. The caller drops the reference.
     ///
     /// With [`switches::WRONG_TABLE`] the table is that of the process with the nearest lower
     /// number (around from the highest), which stands for the one that ran before.
-    pub static OB_REFERENCE_BY_HANDLE = "ObReferenceObjectByHandle", frame 7;
-    start => |p| {
+    pub static OB_REFERENCE_BY_HANDLE = "ObReferenceObjectByHandle", frame 9;
+    // Locals: 0 the handle asked for; 1 wanted rights; 2 type; 3 the handle looked up; 4 whose table;
+    // 5 object; 6 granted rights; 7 mode; 8 the process.
+    start, call KE_BUG_CHECK => |p| {
         let (asked, wanted, kind) = (p.argument(0), p.argument(1), p.argument(2));
+        let (mode, of) = (p.argument(3), p.argument(4));
         let (operation, verdict) = p.pass_point(PointKind::HandleLookup, asked, wanted)?;
         if verdict == Verdict::Skip {
-            return Ok(fail(p, status::INVALID_HANDLE));
+            return refuse(p, mode, status::INVALID_HANDLE);
         }
         p.set_local(0, asked)?;
         p.set_local(1, wanted)?;
         p.set_local(2, kind)?;
         p.set_local(3, operation.virt)?;
-        let owner = current_process(p)?;
+        p.set_local(7, mode)?;
+        let caller = if of == 0 { current_process(p)? } else { of };
+        p.set_local(8, caller)?;
+        if mode == previous_mode::KERNEL
+            && let Some(parameters) = verifier::of_handle(p, operation.virt, caller)?
+        {
+            p.pass(parameters);
+            return Ok(Flow::Call);
+        }
+        let owner = table_owner(p, caller, operation.virt, mode)?;
         p.set_local(4, owner)?;
         if p.load(address::KERNEL_DATA, kernel_data::SWITCHES)? & switches::WRONG_TABLE == 0 {
             return Ok(Flow::To(At::look as u8));
         }
         let number = p.load(owner, process::PRINCIPAL)?;
         p.set_local(5, number)?;
-        Ok(Flow::Next)
+        Ok(Flow::To(At::other as u8))
     },
+    stopped => |_| Ok(Flow::Stay),
     other => |p| {
         let number = p.local(5)?.wrapping_sub(1) % PROCESSES_MAX;
         p.set_local(5, number)?;
@@ -156,9 +277,14 @@ routine! {
     },
     look, call OB_REFERENCE => |p| {
         let (owner, handle) = (p.local(4)?, p.local(3)?);
-        let (wanted, kind) = (p.local(1)?, p.local(2)?);
-        match check_entry(p, owner, handle, wanted, kind)? {
-            Err(refused) => Ok(fail(p, refused)),
+        let (wanted, kind, mode) = (p.local(1)?, p.local(2)?, p.local(7)?);
+        match check_entry(p, &LookUp { owner, handle, wanted, kind, mode })? {
+            Err(refused) => {
+                let is_verified = mode == previous_mode::KERNEL
+                    && refused == status::INVALID_HANDLE
+                    && verifier::is_on(p, options::MISCELLANEOUS)?;
+                if is_verified { Ok(Flow::To(At::bad as u8)) } else { refuse(p, mode, refused) }
+            }
             Ok((object, granted)) => {
                 p.set_local(5, object)?;
                 p.set_local(6, granted)?;
@@ -168,15 +294,24 @@ routine! {
         }
     },
     found => |p| {
-        let (asked, wanted) = (p.local(0)? & !3, p.local(1)? & access::RIGHTS);
-        let (object, granted) = (p.local(5)?, p.local(6)?);
-        let user = current_process(p)?;
+        let (asked, wanted) = (p.local(0)?, p.local(1)? & access::RIGHTS);
+        let (object, granted, mode) = (p.local(5)?, p.local(6)?, p.local(7)?);
+        let of = p.local(8)?;
+        let user = table_owner(p, of, asked, mode)?;
         let subject = principal_of(p, user)?;
-        p.announce(EventKind::HandleUsed, subject, Structure::HandleTable, [0, object, asked, wanted]);
+        let value = if asked == CURRENT_PROCESS { asked } else { asked & !3 };
+        let by_kernel = u64::from(mode == previous_mode::KERNEL);
+        p.announce(EventKind::HandleUsed, subject, Structure::HandleTable, [by_kernel, object, value, wanted]);
         p.put(Reg::Rdx, status::SUCCESS);
         p.put(Reg::Rcx, granted);
         Ok(p.give_back(object))
     },
+    bad, call KE_BUG_CHECK => |p| {
+        let (handle, kind) = (p.local(3)?, p.local(2)?);
+        p.pass(verifier::BAD_HANDLE.with([0x3c, handle, kind, 0]));
+        Ok(Flow::Call)
+    },
+    halted => |_| Ok(Flow::Stay),
 }
 
 routine! {
@@ -215,9 +350,44 @@ routine! {
         p.store(entry, handle_entry::OBJECT, object)?;
         let subject = principal_of(p, owner)?;
         let rights = mask & access::RIGHTS;
-        p.announce(EventKind::HandleOpened, subject, Structure::HandleTable, [0, object, handle, rights]);
-        Ok(p.give_back(handle))
+        // The table of the system process is the kernel's.
+        let value = if subject == Principal::KERNEL { handle | KERNEL_HANDLE } else { handle };
+        p.announce(EventKind::HandleOpened, subject, Structure::HandleTable, [0, object, value, rights]);
+        Ok(p.give_back(value))
     },
+}
+
+routine! {
+    /// Makes a kernel handle to an object, and the kernel's table with the first. Arguments: object,
+    /// access mask. Result: the handle, 0 when there is no room. The caller keeps its reference.
+    pub static OB_CREATE_KERNEL_HANDLE = "ObpCreateKernelHandle", frame 2;
+    table, call EX_ALLOCATE_POOL => |p| {
+        let (object, mask) = (p.argument(0), p.argument(1));
+        p.set_local(0, object)?;
+        p.set_local(1, mask)?;
+        let system = p.load(address::KERNEL_DATA, kernel_data::SYSTEM_PROCESS)?;
+        if p.load(system, process::HANDLES)? != 0 {
+            return Ok(Flow::To(At::enter as u8));
+        }
+        p.pass([HANDLE_TABLE_BYTES, HANDLE_TABLE_TAG, Structure::HandleTable as u64, 0]);
+        Ok(Flow::Call)
+    },
+    keep => |p| {
+        let table = p.result();
+        if table == 0 {
+            return Ok(p.give_back(0));
+        }
+        let system = p.load(address::KERNEL_DATA, kernel_data::SYSTEM_PROCESS)?;
+        p.store(system, process::HANDLES, table)?;
+        Ok(Flow::Next)
+    },
+    enter, call OB_CREATE_HANDLE => |p| {
+        let (object, mask) = (p.local(0)?, p.local(1)?);
+        let system = p.load(address::KERNEL_DATA, kernel_data::SYSTEM_PROCESS)?;
+        p.pass([system, object, mask]);
+        Ok(Flow::Call)
+    },
+    done => |_| Ok(Flow::Return),
 }
 
 #[cfg(test)]
@@ -229,6 +399,16 @@ mod tests {
         for tag in 0..4 {
             assert_eq!(entry_of(0x1000, 8 + tag), Some(0x1010));
         }
+    }
+
+    #[test]
+    fn a_kernel_handle_is_told_by_its_high_bits_and_the_pseudo_handle_is_none() {
+        let handle = KERNEL_HANDLE | 8;
+
+        assert!(is_kernel_handle(handle) && !is_kernel_handle(8));
+        assert!(!is_kernel_handle(CURRENT_PROCESS));
+        assert_eq!(entry_in(0x1000, handle, true), Some(0x1010));
+        assert_eq!(entry_in(0x1000, handle, false), None);
     }
 
     #[test]

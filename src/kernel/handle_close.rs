@@ -1,18 +1,22 @@
 //! Handles are closed: one by the process that has it, all of them when it ends.
 //!
 //! Closing the last handle does not free an object that something else still refers to ("ZwClose",
-//! "Terminating a Process").
+//! "Terminating a Process"). A protected handle stays: user mode is told, kernel mode is stopped
+//! ("SetHandleInformation function"; "Bug Check 0x93: INVALID_KERNEL_HANDLE", which also says what
+//! becomes of a handle that kernel mode closes and that is none). The end of a process closes protected
+//! handles too; that is inferred from "Terminating a Process", which knows no exception.
 
-use crate::base::{EventKind, Rule, Structure};
+use crate::base::{EventKind, Principal, Rule, Structure};
 use crate::injection::{PointKind, Verdict};
 use crate::machine::{Flow, routine};
 
 use super::bug_check::{KE_BUG_CHECK, bug_checks};
-use super::handle::entry_of;
+use super::handle::{access, entry_in, raise_if_strict, table_owner};
 use super::layout::{
     HANDLES_MAX, address, handle_entry, kernel_data, object_header, process, switches,
 };
 use super::object::{OB_DEREFERENCE, current_process, principal_of};
+use super::previous_mode::{self, previous_mode};
 use super::service::answer;
 use super::status;
 
@@ -22,6 +26,16 @@ pub(crate) const RULES: &[Rule] = &[
         "exit-closes-handles",
         "A process's handles are closed when it ends; objects live on while somebody refers to them.",
         "Terminating a Process; ZwClose",
+    ),
+    Rule::documented(
+        "protected-handles",
+        "A protected handle is not closed; kernel mode that tries is stopped with 0x93.",
+        "SetHandleInformation function; Bug Check 0x93: INVALID_KERNEL_HANDLE",
+    ),
+    Rule::inferred(
+        "exit-closes-protected-handles",
+        "The end of a process closes its protected handles too.",
+        "Terminating a Process",
     ),
     Rule::inferred(
         "handle-count-checked",
@@ -35,28 +49,53 @@ bug_checks! {
     when "a handle is closed to an object that counts no handles",
     parameters "type", "object", "", "",
     source "Bug Check 0x18: REFERENCE_BY_POINTER" inferred;
+
+    CLOSED_PROTECTED: INVALID_KERNEL_HANDLE, parameter 2 = 0,
+    when "kernel mode closes a handle that is protected",
+    parameters "handle", "0: protected", "handle table", "",
+    source "Bug Check 0x93: INVALID_KERNEL_HANDLE" documented;
+
+    CLOSED_INVALID: INVALID_KERNEL_HANDLE, parameter 2 = 1,
+    when "kernel mode closes a handle that is none",
+    parameters "handle", "1: invalid", "", "",
+    source "Bug Check 0x93: INVALID_KERNEL_HANDLE" documented;
 }
 
+/// Closes whatever it is: the process ends.
+pub(super) const AT_EXIT: u64 = 2;
+
 routine! {
-    /// Empties one entry of a process's table and drops its references. Arguments: process, handle.
-    /// Result: status.
+    /// Empties one entry of a process's table and drops its references. Arguments: process, handle,
+    /// mode, or [`AT_EXIT`]. Result: status.
     ///
     /// With [`switches::EARLY_FREE`] an object that only handles refer to is freed with the first.
     pub static OB_CLOSE_HANDLE = "ObpCloseHandle", frame 1;
     empty, call KE_BUG_CHECK => |p| {
-        let (owner, handle) = (p.argument(0), p.argument(1));
+        let (owner, handle, mode) = (p.argument(0), p.argument(1), p.argument(2));
         let table = p.load(owner, process::HANDLES)?;
-        let Some(entry) = entry_of(table, handle) else {
+        let subject = principal_of(p, owner)?;
+        let entry = entry_in(table, handle, subject == Principal::KERNEL);
+        let object = match entry {
+            Some(entry) => p.load(entry, handle_entry::OBJECT)?,
+            None => 0,
+        };
+        let (Some(entry), true) = (entry, object != 0) else {
+            if mode == previous_mode::KERNEL {
+                p.pass(CLOSED_INVALID.with([handle, 1, 0, 0]));
+                return Ok(Flow::Call);
+            }
             return Ok(p.give_back(status::INVALID_HANDLE));
         };
-        let object = p.load(entry, handle_entry::OBJECT)?;
-        if object == 0 {
-            return Ok(p.give_back(status::INVALID_HANDLE));
+        if mode != AT_EXIT && p.load(entry, handle_entry::ACCESS)? & access::PROTECT != 0 {
+            if mode == previous_mode::KERNEL {
+                p.pass(CLOSED_PROTECTED.with([handle, 0, table, 0]));
+                return Ok(Flow::Call);
+            }
+            return Ok(p.give_back(status::HANDLE_NOT_CLOSABLE));
         }
         p.set_local(0, object)?;
         p.store(entry, handle_entry::OBJECT, 0)?;
         p.store(entry, handle_entry::ACCESS, 0)?;
-        let subject = principal_of(p, owner)?;
         p.announce(EventKind::HandleClosed, subject, Structure::HandleTable, [0, object, handle & !3, 0]);
         let count = p.load(object, object_header::HANDLE_COUNT)?;
         if count == 0 {
@@ -98,7 +137,7 @@ routine! {
             return Ok(Flow::Return);
         }
         p.set_local(1, handle)?;
-        p.pass([owner, handle]);
+        p.pass([owner, handle, AT_EXIT]);
         Ok(Flow::Call)
     },
     again => |_| Ok(Flow::To(At::each as u8)),
@@ -106,19 +145,24 @@ routine! {
 
 routine! {
     /// Service: closes a handle of the caller. Argument: the handle.
-    pub static NT_CLOSE = "NtClose", frame 0;
+    pub static NT_CLOSE = "NtClose", frame 1;
     close, call OB_CLOSE_HANDLE => |p| {
         let asked = p.argument(0);
         let (operation, verdict) = p.pass_point(PointKind::HandleLookup, asked, 0)?;
         if verdict == Verdict::Skip {
             return Ok(answer(p, status::INVALID_HANDLE, 0));
         }
-        let owner = current_process(p)?;
-        p.pass([owner, operation.virt]);
+        let (caller, mode) = (current_process(p)?, previous_mode(p)?);
+        p.set_local(0, mode)?;
+        let owner = table_owner(p, caller, operation.virt, mode)?;
+        p.pass([owner, operation.virt, mode]);
         Ok(Flow::Call)
     },
     done => |p| {
         let status = p.result();
+        if status == status::INVALID_HANDLE && p.local(0)? == previous_mode::USER {
+            raise_if_strict(p)?;
+        }
         Ok(answer(p, status, 0))
     },
 }

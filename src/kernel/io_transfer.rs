@@ -2,9 +2,11 @@
 //!
 //! Data goes through a system buffer: copied in before the driver sees the request and out, as many
 //! bytes as the driver says it produced, when the request is complete and the caller's own thread
-//! runs again ("Methods for Accessing Data Buffers", "Using Buffered I/O"). Control codes with
-//! `METHOD_NEITHER` hand the caller's addresses to the driver as they are ("Using Neither Buffered Nor
-//! Direct I/O"). The rights a control code takes are in the code itself ("Defining I/O Control
+//! runs again ("Methods for Accessing Data Buffers", "Using Buffered I/O"). Of control codes with a direct
+//! method only the first buffer goes that way; the second is locked, and described to the driver, for as
+//! long as the request takes, and stays the caller's to change ("Buffer Descriptions for I/O Control
+//! Codes", "Using Direct I/O"). Those with `METHOD_NEITHER` hand the caller's addresses to the driver as
+//! they are ("Using Neither Buffered Nor Direct I/O"). The rights a control code takes are in the code itself ("Defining I/O Control
 //! Codes").
 //!
 //! All four services fill a block of words on their own stack, see [`block`], and leave the rest to
@@ -18,9 +20,15 @@ use super::layout::{
     address, driver_object, element, kernel_data, object_body, object_type, request_packet,
     switches,
 };
+use super::mdl::{
+    IO_ALLOCATE_MDL, IO_FREE_MDL, MM_PROBE_AND_LOCK_PAGES, MM_UNLOCK_PAGES, READ_ACCESS,
+    WRITE_ACCESS,
+};
 use super::object::OB_DEREFERENCE;
+use super::previous_mode::previous_mode;
 use super::request::{
-    ACCESS_SHIFT, IO_BUILD_REQUEST, IO_CALL_DRIVER, IO_FREE_REQUEST, LENGTH_MAX, is_neither,
+    ACCESS_SHIFT, IO_BUILD_REQUEST, IO_CALL_DRIVER, IO_FREE_REQUEST, LENGTH_MAX, METHOD_BUFFERED,
+    METHOD_IN_DIRECT, METHOD_NEITHER, METHOD_OUT_DIRECT, method_of,
 };
 use super::schedule::KI_WAIT;
 use super::service::answer;
@@ -73,6 +81,11 @@ pub mod block {
     pub const OUT: u64 = 6;
     /// Bytes out at most.
     pub const LENGTH_OUT: u64 = 7;
+}
+
+/// Whether the second buffer is locked memory of the caller's.
+const fn is_direct(method: u64) -> bool {
+    matches!(method, METHOD_IN_DIRECT | METHOD_OUT_DIRECT)
 }
 
 /// What [`KI_WAIT`] calls a request packet.
@@ -141,19 +154,21 @@ fn word(p: &mut Processor<'_>, number: u64) -> Result<u64, Trap> {
 routine! {
     /// Sends a request and waits for its end. Argument: the address of a [`block`]. Results: the
     /// status in rax, the bytes produced in rdx.
-    pub static IO_SYNCHRONOUS_REQUEST = "IopSynchronousServiceTail", frame 5;
-    // Locals: 0 the block; 1 file object; 2 packet; 3 status; 4 bytes produced.
+    pub static IO_SYNCHRONOUS_REQUEST = "IopSynchronousServiceTail", frame 7;
+    // Locals: 0 the block; 1 file object; 2 packet; 3 status; 4 bytes produced; 5 method; 6 the list of
+    // locked pages.
     start, call OB_REFERENCE_BY_HANDLE => |p| {
         let block = p.argument(0);
         p.set_local(0, block)?;
-        for local in 1..5 {
+        for local in 1..7 {
             p.set_local(local, 0)?;
         }
         if word(p, block::LENGTH_IN)? > LENGTH_MAX || word(p, block::LENGTH_OUT)? > LENGTH_MAX {
             return Ok(answer(p, status::INVALID_PARAMETER, 0));
         }
         let (handle, wanted) = (word(p, block::HANDLE)?, word(p, block::WANTED)?);
-        p.pass([handle, wanted, object_type::FILE]);
+        let mode = previous_mode(p)?;
+        p.pass([handle, wanted, object_type::FILE, mode, 0]);
         Ok(Flow::Call)
     },
     referenced => |p| {
@@ -171,9 +186,14 @@ routine! {
         let file = p.load(object, object_body::SECOND)?;
         let (major, code) = (word(p, block::MAJOR)?, word(p, block::CODE)?);
         let (mut length_in, mut length_out) = (word(p, block::LENGTH_IN)?, word(p, block::LENGTH_OUT)?);
-        if super::request::is_neither_code(major, code) {
+        let method = method_of(major, code);
+        p.set_local(5, method)?;
+        match method {
+            METHOD_BUFFERED => {}
             // No system buffer.
-            (length_in, length_out) = (0, 0);
+            METHOD_NEITHER => (length_in, length_out) = (0, 0),
+            // None for the second buffer.
+            _ => length_out = 0,
         }
         p.pass([device, major, length_in, length_out, code, file]);
         Ok(Flow::Call)
@@ -185,9 +205,15 @@ routine! {
             return Ok(Flow::To(At::dereference as u8));
         }
         p.set_local(2, packet)?;
+        let method = p.local(5)?;
+        if is_direct(method) {
+            let length_out = word(p, block::LENGTH_OUT)?;
+            p.store(packet, request_packet::LENGTH_OUT, length_out)?;
+            return Ok(Flow::To(At::probe_in as u8));
+        }
         let out = word(p, block::OUT)?;
         p.store(packet, request_packet::USER_BUFFER, out)?;
-        if !is_neither(p, packet)? {
+        if method != METHOD_NEITHER {
             return Ok(Flow::To(At::probe_in as u8));
         }
         let (from, length_in) = (word(p, block::IN)?, word(p, block::LENGTH_IN)?);
@@ -208,6 +234,10 @@ routine! {
             p.set_local(3, outcome)?;
             return Ok(Flow::To(At::free as u8));
         }
+        if is_direct(p.local(5)?) {
+            // Locking its pages is its probe.
+            return Ok(Flow::Next);
+        }
         let (out, length) = (word(p, block::OUT)?, word(p, block::LENGTH_OUT)?);
         p.pass([out, length]);
         Ok(Flow::Call)
@@ -220,7 +250,7 @@ routine! {
         }
         let (from, length) = (word(p, block::IN)?, word(p, block::LENGTH_IN)?);
         if length == 0 {
-            return Ok(Flow::To(At::send as u8));
+            return Ok(Flow::To(At::describe as u8));
         }
         let packet = p.local(2)?;
         let buffer = p.load(packet, request_packet::BUFFER)?;
@@ -233,6 +263,37 @@ routine! {
             p.set_local(3, outcome)?;
             return Ok(Flow::To(At::free as u8));
         }
+        Ok(Flow::Next)
+    },
+    describe, call IO_ALLOCATE_MDL => |p| {
+        let length = word(p, block::LENGTH_OUT)?;
+        if !is_direct(p.local(5)?) || length == 0 {
+            return Ok(Flow::To(At::send as u8));
+        }
+        let out = word(p, block::OUT)?;
+        p.pass([out, length]);
+        Ok(Flow::Call)
+    },
+    lock, call MM_PROBE_AND_LOCK_PAGES => |p| {
+        let list = p.result();
+        if list == 0 {
+            p.set_local(3, status::INSUFFICIENT_RESOURCES)?;
+            return Ok(Flow::To(At::free as u8));
+        }
+        p.set_local(6, list)?;
+        let access = if p.local(5)? == METHOD_IN_DIRECT { READ_ACCESS } else { WRITE_ACCESS };
+        let mode = previous_mode(p)?;
+        p.pass([list, mode, access]);
+        Ok(Flow::Call)
+    },
+    locked => |p| {
+        let outcome = p.result();
+        if outcome != status::SUCCESS {
+            p.set_local(3, outcome)?;
+            return Ok(Flow::To(At::drop_list as u8));
+        }
+        let (packet, list) = (p.local(2)?, p.local(6)?);
+        p.store(packet, request_packet::USER_BUFFER, list)?;
         Ok(Flow::Next)
     },
     send, call IO_CALL_DRIVER => |p| {
@@ -258,11 +319,25 @@ routine! {
         let object = p.local(1)?;
         let moved = p.load(object, object_body::THIRD)?;
         p.store(object, object_body::THIRD, moved.wrapping_add(information))?;
-        if outcome != status::SUCCESS || is_neither(p, packet)? {
+        if p.local(6)? != 0 {
+            return Ok(Flow::To(At::unlock as u8));
+        }
+        if outcome != status::SUCCESS || p.local(5)? != METHOD_BUFFERED {
             return Ok(Flow::To(At::free as u8));
         }
-        Ok(Flow::Next)
+        Ok(Flow::To(At::copy_out as u8))
     },
+    unlock, call MM_UNLOCK_PAGES => |p| {
+        let list = p.local(6)?;
+        p.pass([list]);
+        Ok(Flow::Call)
+    },
+    drop_list, call IO_FREE_MDL => |p| {
+        let list = p.local(6)?;
+        p.pass([list]);
+        Ok(Flow::Call)
+    },
+    dropped => |_| Ok(Flow::To(At::free as u8)),
     copy_out, call COPY_TO_USER => |p| {
         let length = word(p, block::LENGTH_OUT)?;
         let is_stale = p.load(address::KERNEL_DATA, kernel_data::SWITCHES)? & switches::STALE_OUTPUT != 0;

@@ -62,6 +62,8 @@ pub mod address {
     pub const DMA_BUFFERS: u64 = SYSTEM + 0x14_8000;
     /// One window a processor through which the kernel reaches a frame that is mapped nowhere.
     pub const WINDOWS: u64 = SYSTEM + 0x15_0000;
+    /// Where the system maps locked pages of processes, two pages for each list.
+    pub const MDL_MAPPINGS: u64 = SYSTEM + 0x17_0000;
     /// Kernel stacks: one page, then two that are never mapped.
     pub const KERNEL_STACKS: u64 = SYSTEM + 0x18_0000;
     /// Bytes between kernel stacks.
@@ -133,6 +135,14 @@ fields! {
         PROCESSES = 0x100 "process table",
         /// First of 8 section object pointers.
         SECTIONS = 0x300 "section table",
+        /// Bit set of the mappings of locked pages in use.
+        MDL_MAPPINGS = 0x3c0 "mappings of locked pages",
+        /// What Driver Verifier checks, see `verifier`.
+        VERIFIER = 0x3c8 "verifier options",
+        /// Where the low-resources simulation is in its sequence.
+        VERIFIER_RANDOM = 0x3d0 "low-resources sequence",
+        /// First of 64 call paths by which an allocation was refused.
+        FAILED_PATHS = 0xa00 "call paths refused",
     }
 }
 
@@ -266,11 +276,17 @@ fields! {
         NEXT_HEAP = 0x58 "next heap address",
         /// The device it hosts drivers for, 0 when none.
         HOSTED_DEVICE = 0x60 "hosted device",
+        /// 1 when the use of a handle it has not raises an exception in it.
+        STRICT_HANDLES = 0x68 "strict handle checks",
+        /// Pages of it that are locked, each as often as it is locked.
+        LOCKED_PAGES = 0x70 "locked pages",
+        /// The memory descriptor list that was locked last.
+        LOCKED_LIST = 0x78 "locked lists",
     }
 }
 
 /// Bytes of a process object with its header.
-pub const PROCESS_BYTES: u64 = 0x70;
+pub const PROCESS_BYTES: u64 = 0x80;
 
 fields! {
     /// The body of a thread object (offsets from the header).
@@ -291,11 +307,16 @@ fields! {
         FRAME_POINTER = 0x50 "saved frame pointer",
         /// The kernel stack's number.
         STACK_NUMBER = 0x58 "kernel stack number",
+        /// In whose name the service at hand was asked for: 0 kernel mode, 1 user mode.
+        PREVIOUS_MODE = 0x60 "previous mode",
+        /// What ends the process when the service at hand goes back to user mode, 0 for nothing: a
+        /// status, with bit 32 set.
+        PENDING_EXCEPTION = 0x68 "pending exception",
     }
 }
 
 /// Bytes of a thread object with its header.
-pub const THREAD_BYTES: u64 = 0x60;
+pub const THREAD_BYTES: u64 = 0x70;
 
 /// States of a thread.
 pub mod thread_state {
@@ -314,7 +335,7 @@ fields! {
     handle_entry of HandleTable {
         /// The object, 0 when the entry is free.
         OBJECT = 0x00 "handle's object",
-        /// Rights granted at open; bit 31: inherited by children.
+        /// Rights granted at open; bit 31: inherited by children; bit 30: protected from closing.
         ACCESS = 0x08 "handle's access mask",
     }
 }
@@ -435,13 +456,39 @@ fields! {
         LINK = 0x58 "request link",
         /// The principal that asked.
         REQUESTOR = 0x60 "requestor",
-        /// The address in the requestor's space that the data out is for.
+        /// The address in the requestor's space that the data out is for; with a direct method the
+        /// memory descriptor list of that range.
         USER_BUFFER = 0x68 "user buffer",
     }
 }
 
 /// Bytes of a request packet.
 pub const REQUEST_BYTES: u64 = 0x70;
+
+fields! {
+    /// A memory descriptor list.
+    mdl of Mdl {
+        /// The process whose memory it is about.
+        PROCESS = 0x00 "list's process",
+        /// The range's first address.
+        START = 0x08 "list's address",
+        /// Its bytes.
+        BYTES = 0x10 "list's length",
+        /// Pages it touches.
+        PAGES = 0x18 "list's pages",
+        /// Whether they are locked, and for what.
+        FLAGS = 0x20 "list's flags",
+        /// Where the system maps the range's first byte, 0 for nowhere.
+        SYSTEM = 0x28 "list's mapping",
+        /// First of two frame numbers.
+        FRAMES = 0x30 "list's frames",
+        /// The list of the same process that was locked before.
+        NEXT = 0x40 "list link",
+    }
+}
+
+/// Bytes of a memory descriptor list.
+pub const MDL_BYTES: u64 = 0x48;
 
 fields! {
     /// A process's control block, at [`address::USER_DATA`].
@@ -504,6 +551,12 @@ pub mod switches {
     pub const IO_PORTS_OPEN: u64 = 1 << 18;
     /// Weakness: user mode may use drivers' data pages.
     pub const DRIVER_DATA_OPEN: u64 = 1 << 19;
+    /// Weakness: a new process gets its parent's handle table.
+    pub const SHARED_HANDLE_TABLE: u64 = 1 << 40;
+    /// Weakness: duplication puts the new handle into another process's table than it was asked to.
+    pub const STRAY_DUPLICATE: u64 = 1 << 41;
+    /// Weakness: inherited handles are not counted.
+    pub const UNCOUNTED_HANDLE: u64 = 1 << 42;
     /// Translations are tagged with the process's number (CR4.PCIDE).
     pub const CONTEXTS: u64 = 1 << 33;
     /// A process may map the page at address 0.
@@ -520,6 +573,22 @@ pub mod switches {
     pub const SHADOW_STACKS: u64 = 1 << 39;
     /// The pool detects a damaged header (legacy pool: bug check 0x19).
     pub const POOL_CHECKS: u64 = 1 << 32;
+}
+
+/// Bits of [`kernel_data::VERIFIER`]: options of Driver Verifier ("Driver Verifier Options").
+pub mod verifier {
+    /// Some allocations fail, as the world's seed has it ("Low Resources Simulation").
+    pub const LOW_RESOURCES: u64 = 1 << 0;
+    /// Each allocation fails once, by the way that led to it ("Systematic low resources simulation").
+    pub const SYSTEMATIC_LOW_RESOURCES: u64 = 1 << 1;
+    /// Who left pages locked is told ("Pool Tracking", locked pages).
+    pub const POOL_TRACKING: u64 = 1 << 2;
+    /// Requests and device objects are looked at on the way ("I/O Verification").
+    pub const IO: u64 = 1 << 3;
+    /// User addresses and handles in kernel mode's name are found ("Security Checks").
+    pub const SECURITY: u64 = 1 << 4;
+    /// Handles and reference counts are looked at ("Miscellaneous Checks").
+    pub const MISCELLANEOUS: u64 = 1 << 5;
 }
 
 /// Where an array of words keeps a number's word. The number may have been damaged, so it wraps.

@@ -12,12 +12,14 @@
 //! | [`integrity`] | what when it was changed behind the kernel's back? |
 //! | [`keys`] | which driver's data may a driver write? |
 //! | [`schedule`] | who runs next? |
-//! | [`frames`], [`paging`], [`virtual_memory`], [`section`] | which memory is whose? |
+//! | [`frames`], [`paging`], [`virtual_memory`], [`section`], [`mdl`] | which memory is whose? |
 //! | [`pool`], [`pools`], [`object`] | where do the kernel's own things live? |
-//! | [`handle`], [`handle_close`], [`handle_duplicate`] | what does a handle stand for? |
+//! | [`handle`], [`handle_close`], [`handle_duplicate`], [`handle_information`] | what does a handle stand for? |
+//! | [`previous_mode`] | in whose name is a service asked for? |
 //! | [`process_create`], [`process_open`], [`process_end`] | how do processes begin and end? |
 //! | [`address_space`], [`address_space_end`] | and their address spaces? |
 //! | [`request`], [`io_open`], [`io_transfer`], [`io_disk`], [`host`], [`host_pool`], [`host_service`] | how does a request reach a driver? |
+//! | [`verifier`] | what does Driver Verifier look at? |
 //! | [`hal`] | who touches the hardware? |
 //! | [`rules`] | by whose word is all that? |
 
@@ -31,6 +33,7 @@ pub mod hal;
 pub mod handle;
 pub mod handle_close;
 pub mod handle_duplicate;
+pub mod handle_information;
 pub mod host;
 pub mod host_create;
 pub mod host_pool;
@@ -45,10 +48,12 @@ pub mod keys;
 pub mod layout;
 pub mod loader;
 mod lock;
+pub mod mdl;
 pub mod object;
 pub mod paging;
 pub mod pool;
 pub mod pools;
+pub mod previous_mode;
 pub mod process_create;
 pub mod process_end;
 pub mod process_open;
@@ -61,4 +66,5 @@ pub mod status;
 pub mod system_call;
 pub mod system_thread;
 pub mod user_buffer;
+pub mod verifier;
 pub mod virtual_memory;

@@ -12,8 +12,10 @@ use super::bug_check::{KE_BUG_CHECK, bug_checks};
 use super::frames::MM_FREE_FRAME;
 use super::layout::{
     OBJECT_BODY, object_body, object_header, object_type, process, processor_block, thread,
+    verifier as options,
 };
 use super::pool::{EX_ALLOCATE_POOL, EX_FREE_POOL};
+use super::verifier;
 
 /// What is modelled here, by whose word.
 pub(crate) const RULES: &[Rule] = &[
@@ -133,6 +135,10 @@ routine! {
             return Ok(Flow::Call);
         }
         let count = p.load(object, object_header::POINTER_COUNT)?;
+        if count == 0 && verifier::is_on(p, options::MISCELLANEOUS)? {
+            p.pass(verifier::REFERENCE_REVIVED.with([0x3f, object, 1, 0]));
+            return Ok(Flow::Call);
+        }
         p.store(object, object_header::POINTER_COUNT, count.wrapping_add(1))?;
         Ok(Flow::Return)
     },

@@ -14,6 +14,7 @@ use super::layout::{
     POOL_HEADER_BYTES, address, element, kernel_data, pool_header, pool_lists, switches,
 };
 use super::pools;
+use super::verifier;
 
 /// What is modelled here, by whose word.
 pub(crate) const RULES: &[Rule] = &[
@@ -92,7 +93,7 @@ routine! {
     start => |p| {
         let (bytes, tag, structure, owner) = (p.argument(0), p.argument(1), p.argument(2), p.argument(3));
         let (operation, verdict) = p.pass_point(PointKind::Allocate, tag, bytes)?;
-        if verdict == Verdict::Skip {
+        if verdict == Verdict::Skip || verifier::refuses_allocation(p)? {
             return Ok(p.give_back(0));
         }
         let Some(class) = CLASSES.iter().position(|&size| operation.value <= size - POOL_HEADER_BYTES) else {

@@ -14,7 +14,7 @@ use super::handle::{
 };
 use super::layout::{
     HANDLES_MAX, PROCESS_BYTES, THREAD_BYTES, address, element, handle_entry, kernel_data,
-    object_header, object_type, process, stack_top, thread, thread_state,
+    object_header, object_type, process, stack_top, switches, thread, thread_state,
 };
 use super::loader::STACKS;
 use super::object::{OB_CREATE_OBJECT, OB_DEREFERENCE, OB_REFERENCE, current_process};
@@ -112,7 +112,14 @@ routine! {
         let (object, its_thread) = (p.local(4)?, p.local(5)?);
         let context = context_number(p, number)?;
         p.store(object, process::ROOT, root | context)?;
-        p.store(object, process::HANDLES, table)?;
+        let shares = p.load(address::KERNEL_DATA, kernel_data::SWITCHES)? & switches::SHARED_HANDLE_TABLE != 0;
+        let given = if shares {
+            let parent = current_process(p)?;
+            p.load(parent, process::HANDLES)?
+        } else {
+            table
+        };
+        p.store(object, process::HANDLES, given)?;
         p.store(object, process::THREAD, its_thread)?;
         p.store(object, process::PRINCIPAL, number)?;
         p.store(object, process::ALIVE, 1)?;
@@ -193,8 +200,9 @@ routine! {
         };
         let object = p.load(from, handle_entry::OBJECT)?;
         let mask = p.load(from, handle_entry::ACCESS)?;
+        let uncounted = p.load(address::KERNEL_DATA, kernel_data::SWITCHES)? & switches::UNCOUNTED_HANDLE != 0;
         let count = p.load(object, object_header::HANDLE_COUNT)?;
-        p.store(object, object_header::HANDLE_COUNT, count.wrapping_add(1))?;
+        p.store(object, object_header::HANDLE_COUNT, count.wrapping_add(u64::from(!uncounted)))?;
         p.store(to, handle_entry::ACCESS, mask)?;
         p.store(to, handle_entry::OBJECT, object)?;
         let subject = Principal((number & 63) as u8);
@@ -219,7 +227,7 @@ routine! {
             return Ok(Flow::Next);
         }
         let parent = current_process(p)?;
-        p.pass([parent, handle]);
+        p.pass([parent, handle, super::handle_close::AT_EXIT]);
         Ok(Flow::Call)
     },
     undo_table, call EX_FREE_POOL => |p| {

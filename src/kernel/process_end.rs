@@ -6,22 +6,26 @@
 //! CRITICAL_PROCESS_DIED").
 
 use crate::base::{EventKind, Rule, Structure};
-use crate::machine::{Flow, routine};
+use crate::machine::{Flow, Reg, routine};
 
 use super::address_space_end::MM_DELETE_ADDRESS_SPACE;
 use super::bug_check::{KE_BUG_CHECK, bug_checks};
-use super::handle::{HANDLE_TABLE_TAG, PROCESSES_MAX};
+use super::handle::{
+    CURRENT_PROCESS, HANDLE_TABLE_TAG, OB_REFERENCE_BY_HANDLE, PROCESSES_MAX, access,
+};
 use super::handle_close::OB_CLOSE_ALL;
 use super::host::IO_PROCESS_ENDED;
 use super::layout::{
-    address, element, kernel_data, process, processor_block, switches, thread, thread_state,
+    address, element, kernel_data, object_type, process, processor_block, switches, thread,
+    thread_state, verifier as options,
 };
 use super::object::{OB_DEREFERENCE, current_process, principal_of};
 use super::paging::PCID;
 use super::pool::EX_FREE_POOL;
+use super::previous_mode::previous_mode;
 use super::schedule::{KI_EXIT_THREAD, KI_READY_THREAD, KI_SWAP_CONTEXT};
 use super::service::answer;
-use super::status;
+use super::{status, verifier};
 
 /// What is modelled here, by whose word.
 pub(crate) const RULES: &[Rule] = &[
@@ -31,17 +35,37 @@ pub(crate) const RULES: &[Rule] = &[
         "Bug Check 0xEF: CRITICAL_PROCESS_DIED",
     ),
     Rule::documented(
+        "terminate-needs-right",
+        "Ending another process takes the right to it.",
+        "TerminateProcess function; Process Security and Access Rights",
+    ),
+    Rule::chosen(
+        "terminated-on-return",
+        "Another process that is ended ends when its thread comes back from a service.",
+        "this model: nothing interrupts a thread of another process",
+    ),
+    Rule::documented(
         "children-go-on",
         "The end of a process doesn't end its children.",
         "Terminating a Process",
     ),
 ];
 
+/// Set in a pending exception: 0 is a status too.
+pub(super) const PENDING: u64 = 1 << 32;
+/// The status in a pending exception.
+pub(super) const EXIT_STATUS: u64 = 0xffff_ffff;
+
 bug_checks! {
     CRITICAL_PROCESS: CRITICAL_PROCESS_DIED, parameter 2 = 0,
     when "a process ends that the system cannot do without",
     parameters "process", "", "", "",
     source "Bug Check 0xEF: CRITICAL_PROCESS_DIED" documented;
+
+    ENDS_LOCKED: PROCESS_HAS_LOCKED_PAGES, parameter 1 = 0,
+    when "a process ends with pages that a driver has locked",
+    parameters "0: end", "process", "pages locked", "",
+    source "Bug Check 0x76: PROCESS_HAS_LOCKED_PAGES" documented;
 }
 
 routine! {
@@ -74,6 +98,23 @@ routine! {
         p.pass([object]);
         Ok(Flow::Call)
     },
+    // Pages that a driver has locked can't be given back.
+    locked, call KE_BUG_CHECK => |p| {
+        let object = p.local(0)?;
+        let pages = p.load(object, process::LOCKED_PAGES)?;
+        if pages == 0 {
+            return Ok(Flow::To(At::leave_space as u8));
+        }
+        if verifier::is_on(p, options::POOL_TRACKING)? {
+            let list = p.load(object, process::LOCKED_LIST)?;
+            let tracking = object.wrapping_add(process::LOCKED_LIST.offset);
+            p.pass(verifier::LEFT_LOCKED.with([tracking, 0, list, pages]));
+        } else {
+            p.pass(ENDS_LOCKED.with([0, object, pages, 0]));
+        }
+        Ok(Flow::Call)
+    },
+    held => |_| Ok(Flow::Stay),
     // From here on the processor acts for the system: the dead thread is not saved, and no processor
     // has the dead address space loaded, or remembers anything of it.
     leave_space => |p| {
@@ -157,9 +198,45 @@ routine! {
 }
 
 routine! {
-    /// Service: ends the caller. Argument: the exit status.
-    pub static NT_TERMINATE_PROCESS = "NtTerminateProcess", frame 0;
-    end, call PS_EXIT_PROCESS => |_| Ok(Flow::Call),
+    /// Service: ends a process. Arguments: the exit status, a handle to the process with
+    /// [`access::TERMINATE`] (0 or [`CURRENT_PROCESS`]: the caller). Another process ends when its
+    /// thread comes back from the service that it asked for last.
+    pub static NT_TERMINATE_PROCESS = "NtTerminateProcess", frame 2;
+    // Locals: 0 the exit status; 1 status.
+    look, call OB_REFERENCE_BY_HANDLE => |p| {
+        let (status, handle) = (p.argument(0), p.argument(1));
+        p.set_local(0, status)?;
+        if matches!(handle, 0 | CURRENT_PROCESS) {
+            return Ok(Flow::To(At::end as u8));
+        }
+        let mode = previous_mode(p)?;
+        p.pass([handle, access::TERMINATE, object_type::PROCESS, mode, 0]);
+        Ok(Flow::Call)
+    },
+    mark, call OB_DEREFERENCE => |p| {
+        let (object, refused) = (p.result(), p.get(Reg::Rdx));
+        if object == 0 {
+            return Ok(answer(p, refused, 0));
+        }
+        let its_thread = p.load(object, process::THREAD)?;
+        let is_there = p.load(object, process::ALIVE)? != 0 && its_thread != 0;
+        p.set_local(1, if is_there { status::SUCCESS } else { status::PROCESS_IS_TERMINATING })?;
+        if is_there {
+            let status = p.local(0)? & EXIT_STATUS;
+            p.store(its_thread, thread::PENDING_EXCEPTION, PENDING | status)?;
+        }
+        p.pass([object]);
+        Ok(Flow::Call)
+    },
+    done => |p| {
+        let outcome = p.local(1)?;
+        Ok(answer(p, outcome, 0))
+    },
+    end, call PS_EXIT_PROCESS => |p| {
+        let status = p.local(0)?;
+        p.pass([status]);
+        Ok(Flow::Call)
+    },
     gone => |_| Ok(Flow::Stay),
 }
 

@@ -19,10 +19,12 @@ use super::bug_check::{KE_BUG_CHECK, bug_checks};
 use super::keys;
 use super::layout::{
     REQUEST_BYTES, device_object, driver_object, process, processor_block, request_packet, thread,
+    verifier as options,
 };
+use super::mdl;
 use super::pool::{EX_ALLOCATE_POOL, EX_FREE_POOL};
 use super::schedule::KI_WAKE;
-use super::status;
+use super::{status, verifier};
 
 /// What is modelled here, by whose word.
 pub(crate) const RULES: &[Rule] = &[
@@ -58,6 +60,12 @@ pub const LENGTH_MAX: u64 = 256;
 
 /// The low bits of a control code: how its buffers are handed over ("Defining I/O Control Codes").
 pub const METHOD: u64 = 3;
+/// Both buffers are one system buffer.
+pub const METHOD_BUFFERED: u64 = 0;
+/// The second buffer is locked memory of the user's, to be read.
+pub const METHOD_IN_DIRECT: u64 = 1;
+/// The second buffer is locked memory of the user's, to be written.
+pub const METHOD_OUT_DIRECT: u64 = 2;
 /// The buffers are the user's own, as they are.
 pub const METHOD_NEITHER: u64 = 3;
 /// Bits 14 and 15 of a control code: the rights it takes.
@@ -75,9 +83,30 @@ pub const fn function(code: u64) -> u64 {
     code >> 2 & 0xfff
 }
 
-/// Whether a request with this dispatch routine and code carries the user's own addresses.
-pub(super) const fn is_neither_code(major: u64, code: u64) -> bool {
-    major == driver_object::CONTROL.offset && code & METHOD == METHOD_NEITHER
+/// How a request with this dispatch routine and code hands its buffers over. What is no device control
+/// is buffered.
+pub(super) const fn method_of(major: u64, code: u64) -> u64 {
+    if major == driver_object::CONTROL.offset { code & METHOD } else { METHOD_BUFFERED }
+}
+
+/// How a packet hands its buffers over.
+///
+/// # Errors
+///
+/// What reading the packet raises.
+pub fn method(p: &mut Processor<'_>, packet: u64) -> Result<u64, Trap> {
+    let major = p.load(packet, request_packet::MAJOR)?;
+    let code = p.load(packet, request_packet::CODE)?;
+    Ok(method_of(major, code))
+}
+
+/// Whether a packet carries nothing but a system buffer.
+///
+/// # Errors
+///
+/// What reading the packet raises.
+pub fn is_buffered(p: &mut Processor<'_>, packet: u64) -> Result<bool, Trap> {
+    Ok(method(p, packet)? == METHOD_BUFFERED)
 }
 
 /// Whether a packet carries the user's own addresses instead of a system buffer.
@@ -86,14 +115,18 @@ pub(super) const fn is_neither_code(major: u64, code: u64) -> bool {
 ///
 /// What reading the packet raises.
 pub fn is_neither(p: &mut Processor<'_>, packet: u64) -> Result<bool, Trap> {
-    let major = p.load(packet, request_packet::MAJOR)?;
-    let code = p.load(packet, request_packet::CODE)?;
-    Ok(is_neither_code(major, code))
+    Ok(method(p, packet)? == METHOD_NEITHER)
 }
 
+/// The level that [`IO_CALL_DRIVER`] keeps when nobody compares it.
+const UNVERIFIED: u64 = u64::MAX;
+
 /// Words of a packet's system buffer.
-fn buffer_words(p: &mut Processor<'_>, packet: u64) -> Result<u64, Trap> {
+fn buffer_words(p: &mut Processor<'_>, packet: u64, method: u64) -> Result<u64, Trap> {
     let length_in = p.load(packet, request_packet::LENGTH_IN)?;
+    if method != METHOD_BUFFERED {
+        return Ok(length_in.min(LENGTH_MAX).div_ceil(8));
+    }
     let length_out = p.load(packet, request_packet::LENGTH_OUT)?;
     Ok(length_in.max(length_out).min(LENGTH_MAX).div_ceil(8))
 }
@@ -109,9 +142,17 @@ fn announce_loan(
     let borrower = Principal((number & 63) as u8);
     p.announce_range(kind, borrower, Structure::RequestPacket, packet, REQUEST_BYTES / 8);
     let buffer = p.load(packet, request_packet::BUFFER)?;
-    if buffer != 0 && !is_neither(p, packet)? {
-        let words = buffer_words(p, packet)?;
+    let method = method(p, packet)?;
+    if buffer != 0 && method != METHOD_NEITHER {
+        let words = buffer_words(p, packet, method)?;
         p.announce_range(kind, borrower, Structure::SystemBuffer, buffer, words);
+    }
+    // What is locked to be read is not lent: who writes it is wrong, though nothing stops it.
+    if method == METHOD_OUT_DIRECT {
+        let list = p.load(packet, request_packet::USER_BUFFER)?;
+        if list != 0 {
+            mdl::announce_loan(p, kind, borrower, list)?;
+        }
     }
     Ok(borrower)
 }
@@ -202,7 +243,7 @@ routine! {
 routine! {
     /// Hands a packet to a device's driver. Arguments: device object, packet. Result: the status. A
     /// packet that no driver takes is completed here, so that every packet is completed once.
-    pub static IO_CALL_DRIVER = "IoCallDriver", frame 4;
+    pub static IO_CALL_DRIVER = "IoCallDriver", frame 5;
     keep => |p| {
         let (device, packet) = (p.argument(0), p.argument(1));
         let (operation, verdict) = p.pass_point(PointKind::Handover, packet, device)?;
@@ -214,8 +255,16 @@ routine! {
         p.set_local(1, operation.virt)?;
         Ok(Flow::Next)
     },
-    check => |p| {
+    check, call KE_BUG_CHECK => |p| {
         let device = p.local(0)?;
+        // The level is followed by the verifier only.
+        let is_verified = verifier::is_on(p, options::IO)?;
+        let level = if is_verified { p.irql()? } else { UNVERIFIED };
+        p.set_local(4, level)?;
+        if is_verified && p.load(device, device_object::DRIVER)? == 0 {
+            p.pass(verifier::BAD_DEVICE.with([4, device, 0, 0]));
+            return Ok(Flow::Call);
+        }
         if p.load(device, device_object::DISABLED)? != 0 {
             p.set_local(2, status::DEVICE_REMOVED)?;
             return Ok(Flow::To(At::refuse as u8));
@@ -224,8 +273,9 @@ routine! {
             p.set_local(2, status::INVALID_DEVICE_REQUEST)?;
             return Ok(Flow::To(At::refuse as u8));
         }
-        Ok(Flow::Next)
+        Ok(Flow::To(At::lend as u8))
     },
+    stopped => |_| Ok(Flow::Stay),
     lend => |p| {
         let (device, packet) = (p.local(0)?, p.local(1)?);
         let driver = p.load(device, device_object::DRIVER)?;
@@ -248,11 +298,18 @@ routine! {
         p.pass([device, packet]);
         Ok(Flow::CallAt(target))
     },
-    back => |p| {
+    back, call KE_BUG_CHECK => |p| {
         let allowed = p.local(3)?;
         keys::set(p, allowed)?;
-        Ok(Flow::Return)
+        let (before, after) = (p.local(4)?, p.irql()?);
+        if before == UNVERIFIED || before == after {
+            return Ok(Flow::Return);
+        }
+        let device = p.local(0)?;
+        p.pass(verifier::IRQL_CHANGED.with([5, device, before, after]));
+        Ok(Flow::Call)
     },
+    halted => |_| Ok(Flow::Stay),
     refuse, call IO_COMPLETE_REQUEST => |p| {
         let (packet, refusal) = (p.local(1)?, p.local(2)?);
         p.pass([packet, refusal, 0]);

@@ -4,10 +4,10 @@ use crate::base::Rule;
 
 use super::{
     address_space, address_space_end, bug_check, event, exception, frames, hal, handle,
-    handle_close, handle_duplicate, host, host_create, host_pool, integrity, interrupt, io_disk,
-    io_open, io_transfer, keys, lock, object, paging, pool, pools, process_create, process_end,
-    process_open, request, schedule, section, service, system_call, system_thread, user_buffer,
-    virtual_memory,
+    handle_close, handle_duplicate, handle_information, host, host_create, host_pool, integrity,
+    interrupt, io_disk, io_open, io_transfer, keys, lock, mdl, object, paging, pool, pools,
+    previous_mode, process_create, process_end, process_open, request, schedule, section, service,
+    system_call, system_thread, user_buffer, verifier, virtual_memory,
 };
 
 /// The rules of each file, under the file's name.
@@ -22,6 +22,7 @@ pub const RULES: &[(&str, &[Rule])] = &[
     ("handle", handle::RULES),
     ("handle-close", handle_close::RULES),
     ("handle-duplicate", handle_duplicate::RULES),
+    ("handle-information", handle_information::RULES),
     ("host", host::RULES),
     ("host-create", host_create::RULES),
     ("host-pool", host_pool::RULES),
@@ -32,10 +33,12 @@ pub const RULES: &[(&str, &[Rule])] = &[
     ("io-transfer", io_transfer::RULES),
     ("keys", keys::RULES),
     ("lock", lock::RULES),
+    ("mdl", mdl::RULES),
     ("object", object::RULES),
     ("paging", paging::RULES),
     ("pool", pool::RULES),
     ("pools", pools::RULES),
+    ("previous-mode", previous_mode::RULES),
     ("process-create", process_create::RULES),
     ("process-end", process_end::RULES),
     ("process-open", process_open::RULES),
@@ -46,6 +49,7 @@ pub const RULES: &[(&str, &[Rule])] = &[
     ("system-call", system_call::RULES),
     ("system-thread", system_thread::RULES),
     ("user-buffer", user_buffer::RULES),
+    ("verifier", verifier::RULES),
     ("virtual-memory", virtual_memory::RULES),
 ];
 

@@ -13,6 +13,7 @@ use super::handle::{OB_CREATE_HANDLE, OB_REFERENCE_BY_HANDLE, access};
 use super::layout::{address, element, frame_entry, kernel_data, object_body, object_type};
 use super::object::{OB_DEREFERENCE, current_process, principal_of};
 use super::paging::{ADDRESS, MM_REPLACE_ENTRY, NO_EXECUTE, PRESENT, USER, USER_RW, entry_address};
+use super::previous_mode::previous_mode;
 use super::service::answer;
 use super::status;
 
@@ -69,7 +70,8 @@ routine! {
     pub static NT_MAP_VIEW_OF_SECTION = "NtMapViewOfSection", frame 5;
     look, call OB_REFERENCE_BY_HANDLE => |p| {
         let handle = p.argument(0);
-        p.pass([handle, access::READ, object_type::SECTION]);
+        let mode = previous_mode(p)?;
+        p.pass([handle, access::READ, object_type::SECTION, mode, 0]);
         Ok(Flow::Call)
     },
     keep => |p| {

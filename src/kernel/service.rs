@@ -31,7 +31,7 @@ macro_rules! services {
 }
 
 services! {
-    /// Ends the calling process: status.
+    /// Ends a process: status, process handle (0: the caller).
     TERMINATE = 0 => super::process_end::NT_TERMINATE_PROCESS,
     /// Gives the processor to another ready thread.
     YIELD = 1 => super::process_end::NT_YIELD_EXECUTION,
@@ -53,7 +53,8 @@ services! {
     QUERY_EVENT = 9 => super::event::NT_QUERY_EVENT,
     /// Closes a handle.
     CLOSE = 10 => super::handle_close::NT_CLOSE,
-    /// Duplicates a handle into a process: handle, process handle, wanted access (0: the same).
+    /// Duplicates a handle into a process: handle, process handle, wanted access (0: the same), source
+    /// process handle (0: the caller), options.
     DUPLICATE = 11 => super::handle_duplicate::NT_DUPLICATE_OBJECT,
     /// Opens a process by principal number: number, wanted access.
     OPEN_PROCESS = 12 => super::process_open::NT_OPEN_PROCESS,
@@ -76,6 +77,10 @@ services! {
     HOST_COMPLETE = 20 => super::host::NT_HOST_COMPLETE,
     /// Waits for good.
     WAIT = 21 => super::schedule::NT_DELAY_EXECUTION,
+    /// Changes a handle's flags: handle, which flags, their values.
+    SET_HANDLE = 22 => super::handle_information::NT_SET_INFORMATION_OBJECT,
+    /// Sets a mitigation policy of the caller: number, flags.
+    SET_POLICY = 23 => super::handle_information::NT_SET_INFORMATION_PROCESS,
 }
 
 /// Ends a service: its status in rax, what else it gives (a handle, an address, or 0) in rdx.

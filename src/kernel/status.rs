@@ -38,6 +38,8 @@ pub const PRIVILEGED_INSTRUCTION: u64 = 0xc000_0096;
 pub const INSUFFICIENT_RESOURCES: u64 = 0xc000_009a;
 /// The user stack has no room left.
 pub const STACK_OVERFLOW: u64 = 0xc000_00fd;
+/// The handle is protected from closing.
+pub const HANDLE_NOT_CLOSABLE: u64 = 0xc000_0235;
 /// The process is ending.
 pub const PROCESS_IS_TERMINATING: u64 = 0xc000_010a;
 /// The request was given up.

@@ -7,8 +7,9 @@
 use crate::base::{Rule, Structure};
 use crate::machine::{Flow, Reg, routine};
 
-use super::layout::{address, element, kernel_data, processor_block, switches};
-use super::{service, status};
+use super::layout::{address, element, kernel_data, processor_block, switches, thread};
+use super::process_end::{EXIT_STATUS, PS_EXIT_PROCESS};
+use super::{previous_mode, service, status};
 
 /// What is modelled here, by whose word.
 pub(crate) const RULES: &[Rule] = &[Rule::inferred(
@@ -41,6 +42,8 @@ routine! {
         p.push(flags)?;
         p.push(user_stack)?;
         p.push(frame)?;
+        let current = p.load(p.gs(), processor_block::CURRENT_THREAD)?;
+        p.store(current, thread::PREVIOUS_MODE, previous_mode::USER)?;
         Ok(Flow::Next)
     },
     acquire => |p| super::lock::acquire(p),
@@ -53,6 +56,17 @@ routine! {
         let target = p.load_at(element(address::SERVICE_TABLE, number), Structure::ServiceTable)?;
         Ok(Flow::CallAt(target))
     },
+    // What a service found wrong with its caller is raised in the caller, once nothing is half done.
+    raise, call PS_EXIT_PROCESS => |p| {
+        let current = p.load(p.gs(), processor_block::CURRENT_THREAD)?;
+        let pending = p.load(current, thread::PENDING_EXCEPTION)?;
+        if pending == 0 {
+            return Ok(Flow::To(At::release as u8));
+        }
+        p.pass([pending & EXIT_STATUS]);
+        Ok(Flow::Call)
+    },
+    gone => |_| Ok(Flow::Stay),
     release => |p| super::lock::release(p),
     restore => |p| {
         let frame = p.pop()?;

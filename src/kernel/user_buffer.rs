@@ -30,7 +30,7 @@ pub(crate) const RULES: &[Rule] = &[
 const COPY_BYTES_MAX: u64 = 1 << 16;
 
 /// Whether `[start, start + length)` lies in the user half.
-const fn is_user_range(start: u64, length: u64) -> bool {
+pub(super) const fn is_user_range(start: u64, length: u64) -> bool {
     match start.checked_add(length) {
         Some(end) => length == 0 || end <= address::USER_LIMIT,
         None => length == 0,

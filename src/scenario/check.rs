@@ -4,6 +4,7 @@ use super::form::{
     BOOTS_MAX, CONTENT_MAX, FRAMES, NTH_MAX, PAGE_WORDS, PROCESSORS_MAX, SELF_MAP_SLOTS, STEPS_MAX,
 };
 use super::problem::{Problem, Problems, Step};
+use super::slots::slots_of;
 use super::{Scenario, Vocabulary, check_framework};
 use crate::kernel::layout::{ACTIONS_MAX, address};
 use crate::kernel::loader::{SECTIONS, STACKS};
@@ -406,42 +407,5 @@ impl Scenario {
                 problems.add(at("parameters"), what);
             }
         }
-    }
-}
-
-/// The slots an action names, with the names of their fields.
-fn slots_of(action: &Action) -> Vec<(&'static str, u8)> {
-    match *action {
-        Action::Allocate { slot }
-        | Action::AllocateAt { slot, .. }
-        | Action::Free { slot }
-        | Action::StoreThrough { slot, .. }
-        | Action::LoadThrough { slot, .. }
-        | Action::Open { slot, .. }
-        | Action::Read { slot, .. }
-        | Action::Write { slot, .. }
-        | Action::Control { slot, .. }
-        | Action::Flush { slot }
-        | Action::CreateEvent { slot }
-        | Action::SetEvent { slot }
-        | Action::QueryEvent { slot }
-        | Action::OpenSection { slot, .. }
-        | Action::OpenProcess { slot, .. }
-        | Action::CreateProcess { slot, .. }
-        | Action::Close { slot } => vec![("slot", slot)],
-        Action::MapView { slot, view } => vec![("slot", slot), ("view", view)],
-        Action::UnmapView { view } => vec![("view", view)],
-        Action::Duplicate { slot, process, .. } => vec![("slot", slot), ("process", process)],
-        Action::Store { .. }
-        | Action::Load { .. }
-        | Action::Access { .. }
-        | Action::PortIn { .. }
-        | Action::PortOut { .. }
-        | Action::Yield
-        | Action::Wait
-        | Action::Exit { .. }
-        | Action::Crash { .. }
-        | Action::Spin
-        | Action::SystemCall { .. } => Vec::new(),
     }
 }

@@ -11,6 +11,7 @@ use crate::kernel::pools::PoolKind;
 use crate::world::action::{LENGTH_MAX, PRIVATE_WORDS, SLOTS_MAX};
 use crate::world::configuration::MachineConfiguration;
 use crate::world::preset::Preset;
+use crate::world::verifier_options;
 
 /// Steps of a run at most: minutes, not hours.
 pub(super) const STEPS_MAX: u64 = 10_000_000;
@@ -134,6 +135,7 @@ const MACHINE: &[Field] = &[
     may("integrity-checks", Whole(0, WORD_MAX)),
     may("shadow-stacks", Flag),
     may("protection-keys", Flag),
+    may("verifier", List(&Word(verifier_options))),
 ];
 
 const HOMES: [&str; 7] = [
@@ -239,6 +241,19 @@ pub(super) const ACTIONS: &[(&str, &[Field])] = &[
     ("open-process", &[must("process", Text), ACCESS, SLOT]),
     ("duplicate", &[SLOT, must("process", Whole(0, SLOTS_MAX as u64 - 1)), ACCESS]),
     (
+        "duplicate-from",
+        &[
+            must("source", Whole(0, SLOTS_MAX as u64 - 1)),
+            SLOT,
+            must("process", Whole(0, SLOTS_MAX as u64 - 1)),
+            ACCESS,
+            may("close", Flag),
+        ],
+    ),
+    ("set-handle", &[SLOT, may("inherit", Flag), may("protect", Flag)]),
+    ("strict-handles", &[]),
+    ("take", &[VIEW, PAGE_WORD, SLOT]),
+    (
         "create-process",
         &[must("process", Text), must("first", Whole(0, BYTE_MAX)), must("inherit", Flag), SLOT],
     ),
@@ -246,6 +261,7 @@ pub(super) const ACTIONS: &[(&str, &[Field])] = &[
     ("yield", &[]),
     ("wait", &[]),
     ("exit", &[must("status", Whole(0, WORD_MAX))]),
+    ("terminate", &[SLOT, must("status", Whole(0, WORD_MAX))]),
     ("crash", &[must("how", Word(|| [&CRASHES[..], &["privileged-instruction"]].concat()))]),
     ("spin", &[]),
     ("system-call", &[must("service", Whole(0, BYTE_MAX)), must("arguments", List(&Hex))]),

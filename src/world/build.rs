@@ -19,7 +19,7 @@ use super::framework::{self, Framework};
 use super::protection::second_level;
 use super::schedule::Schedule;
 use super::weakness::planted;
-use super::{World, driver};
+use super::{World, driver, verifier};
 
 /// Sectors of the disk.
 const SECTORS: usize = 64;
@@ -114,10 +114,11 @@ impl World {
         let program = Arc::new(link(configuration, drivers, &placed)?);
         let mut machine = machine(configuration, &roster, Arc::clone(&program));
         let (switches, flaws) = planted(configuration)?;
+        let verified = verifier::bits_of(&options.verifier)?;
         machine.flaws = flaws;
         let slot = u64::from(configuration.self_map_slot());
 
-        let pool = PoolSetup::of(options.pool, configuration.schedule);
+        let pool = PoolSetup::of(verifier::pool_of(options), configuration.schedule);
         let mut loader = Loader::new(&mut machine, &program, slot, switches, pool);
         loader.load_kernel_image("nt", address::KERNEL_CODE);
         loader.load_kernel_image("hal", address::HAL_CODE);
@@ -239,6 +240,8 @@ impl World {
         let numbers = spawned.fold(0, |bits, (index, _)| bits | 1 << (index + 2));
         loader.put(address::KERNEL_DATA, kernel_data::SPAWNABLE, numbers);
         loader.watch_regions(u64::from(options.integrity_checks));
+        loader.put(address::KERNEL_DATA, kernel_data::VERIFIER, verified);
+        loader.put(address::KERNEL_DATA, kernel_data::VERIFIER_RANDOM, configuration.schedule);
         loader.finish();
 
         for component in configuration.components.iter().filter(|c| c.content.is_some()) {
@@ -321,7 +324,7 @@ fn link(
     drivers: &Drivers,
     placed: &[Placed<'_>],
 ) -> Result<Program, BuildError> {
-    let mut substitutes = configuration.machine.pool.substitutes();
+    let mut substitutes = verifier::pool_of(&configuration.machine).substitutes();
     substitutes.extend(framework::substitutes(configuration));
     let mut elsewhere = components::windows_api::ROUTINES.to_vec();
     elsewhere.extend(components::application::ROUTINES);

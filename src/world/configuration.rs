@@ -72,6 +72,9 @@ pub struct MachineConfiguration {
     /// Whether each driver runs with a protection key of its own.
     #[serde(skip_serializing_if = "is_false")]
     pub protection_keys: bool,
+    /// Options of Driver Verifier, by name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub verifier: Vec<String>,
 }
 
 impl Default for MachineConfiguration {
@@ -99,6 +102,7 @@ impl Default for MachineConfiguration {
             integrity_checks: 0,
             shadow_stacks: false,
             protection_keys: false,
+            verifier: Vec::new(),
         }
     }
 }

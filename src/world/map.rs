@@ -3,7 +3,8 @@
 use crate::base::{KernelMap, PhysAddr, VirtAddr};
 use crate::kernel::handle;
 use crate::kernel::layout::{
-    HANDLES_MAX, address, frame_entry, handle_entry, kernel_data, object_header, process,
+    HANDLES_MAX, address, frame_entry, handle_entry, kernel_data, object_header, object_type,
+    process,
 };
 use crate::kernel::system_call::KI_SYSTEM_CALL;
 
@@ -43,6 +44,9 @@ impl World {
             handle_object: handle_entry::OBJECT.offset,
             handle_access: handle_entry::ACCESS.offset,
             handle_rights: handle::access::RIGHTS,
+            kernel_handle: handle::KERNEL_HANDLE,
+            object_type: object_header::TYPE.offset,
+            object_types: (object_type::PROCESS, object_type::SECTION),
             object_pointers: object_header::POINTER_COUNT.offset,
             object_handles: object_header::HANDLE_COUNT.offset,
         }

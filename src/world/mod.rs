@@ -14,6 +14,7 @@ mod map;
 pub mod preset;
 mod protection;
 mod schedule;
+mod verifier;
 mod weakness;
 
 use crate::base::{Event, EventKind, Principal, Roster, Structure, Witness};
@@ -24,6 +25,7 @@ pub use build::{BuildError, CONTENT_SECTOR};
 pub use configuration::{Component, Configuration, Home, MachineConfiguration};
 pub use driver::{DriverDefinition, Drivers, HostDefinition, Placement};
 use schedule::Schedule;
+pub use verifier::{VERIFIER_OPTIONS, verifier_options};
 pub use weakness::WEAKNESSES;
 
 /// Why a run came to rest.

@@ -30,6 +30,17 @@ pub const WEAKNESSES: &[(&str, u64, &str)] = &[
     ("frames-leak", switches::FRAMES_LEAK, "process exit leaves frames allocated"),
     ("duplicate-widens", switches::DUPLICATE_WIDENS, "duplication grants more than the source has"),
     ("wrong-table", switches::WRONG_TABLE, "handle look-up uses another process's table"),
+    (
+        "shared-handle-table",
+        switches::SHARED_HANDLE_TABLE,
+        "a new process gets its parent's handle table",
+    ),
+    (
+        "stray-duplicate",
+        switches::STRAY_DUPLICATE,
+        "a duplicate goes into another process's table than was asked",
+    ),
+    ("uncounted-handle", switches::UNCOUNTED_HANDLE, "inherited handles are not counted"),
     ("user-bit-in-system", switches::USER_BIT_IN_SYSTEM, "the self-map entry carries the user bit"),
     (
         "shared-private-page",

@@ -154,3 +154,27 @@ fn whichever_allocation_fails_nothing_is_left_behind() {
     // Page, event; the child's tables, pages, objects and handle table; a page each.
     assert!(nth > 2 + 4 + 3 + 2 + 1 + 2, "only {nth} allocations");
 }
+
+#[test]
+fn ending_another_process_takes_the_right_to_it_and_happens_when_it_comes_back() {
+    let applications = |access| {
+        let mut actions = vec![
+            Action::CreateProcess { process: "child-0".into(), first: 6, inherit: false, slot: 0 },
+            Action::OpenProcess { process: "child-0".into(), access, slot: 1 },
+            Action::Yield,
+            Action::Terminate { slot: 1, status: 7 },
+            call(service::TERMINATE, &[7, 40]),
+            Action::Exit { status: 0 },
+        ];
+        actions.extend(vec![Action::Yield; 3]);
+        vec![actions]
+    };
+    let ended = run(&in_turn(applications(16), 1));
+    let denied = run(&in_turn(applications(8), 1));
+
+    assert_eq!(ended.statuses(A), [OK, OK, OK, OK, status::INVALID_HANDLE]);
+    assert_eq!((ended.exit_status(B), ended.statuses(B)), (Some(7), vec![]));
+    assert_eq!(denied.statuses(A)[3], status::ACCESS_DENIED);
+    assert_eq!((denied.exit_status(B), denied.statuses(B).len()), (Some(0), 3));
+    assert_all_returned(&ended);
+}

@@ -2,10 +2,14 @@
 
 mod buffers;
 mod children;
+mod double_fetch;
 mod ends;
 mod handles;
+mod locked;
 mod memory;
 mod rights;
+mod tables;
+mod verifier;
 
 use std::collections::BTreeMap;
 

@@ -191,10 +191,78 @@ fn a_handle_is_used_as_it_was_granted() {
     }
 }
 
+/// Bob's process is made; Alice gets a handle to it, with these rights, and one to an object, and uses
+/// both.
+fn leave_and_source(rights: u64) -> Vec<Event> {
+    let created = claim(EventKind::ProcessCreated, BOB, Structure::Process, 0, 0);
+    vec![
+        Event { kind: EventKind::ProcessEnded, ..created },
+        Event { virt: 0x7000, ..created },
+        asks(0, 0),
+        opened(ALICE, ALICE, 4, 0x5000, 1),
+        asks(0, 0),
+        opened(ALICE, ALICE, 8, 0x7000, rights),
+        asks(0, 0),
+        used(ALICE, 4, 0x5000, 0),
+        used(ALICE, 8, 0x7000, rights),
+    ]
+}
+
+#[test]
+fn duplicating_into_a_process_takes_the_right_to_it() {
+    let duplicated = |rights| {
+        let mut events = leave_and_source(rights);
+        events.push(opened(ALICE, BOB, 4, 0x5000, 1));
+        falsehoods(&after(&events))
+    };
+
+    assert_eq!(duplicated(8), []);
+    assert_eq!(duplicated(1), [Falsehood::HandleFromNowhere]);
+}
+
+#[test]
+fn using_another_ones_table_takes_the_right_to_it() {
+    let foreign = |rights| {
+        let mut events = leave_and_source(rights);
+        events.push(opened(BOB, BOB, 4, 0x6000, 1));
+        events.push(Event { context: ALICE, ..used(BOB, 4, 0x6000, 0) });
+        falsehoods(&after(&events))
+    };
+
+    assert_eq!(foreign(8), []);
+    assert_eq!(foreign(1), [Falsehood::NoLeave]);
+}
+
+#[test]
+fn kernel_modes_name_is_believed_once_a_driver_has_the_request() {
+    let unchecked = Event { phys: 1, ..used(ALICE, 4, 0x5000, 2) };
+    let begin = [asks(0, 0), opened(ALICE, ALICE, 4, 0x5000, 1), asks(0, 0)];
+    let handed = claim(EventKind::RequestHandover, DRIVER, Structure::RequestPacket, PAGE, 0);
+
+    let by_the_service = after(&[&begin[..], &[unchecked]].concat());
+    let by_a_driver =
+        after(&[&begin[..], &[Event { context: ALICE, ..handed }, unchecked]].concat());
+
+    assert_eq!(falsehoods(&by_the_service), [Falsehood::RightsExceeded]);
+    assert_eq!(falsehoods(&by_a_driver), []);
+}
+
+#[test]
+fn the_pseudo_handle_is_ones_own_process_and_nothing_else() {
+    let begin = leave_and_source(8);
+    let pseudo = |who, object| {
+        let mut events = begin.clone();
+        events.push(used(who, u64::MAX, object, 8));
+        falsehoods(&after(&events))
+    };
+
+    assert_eq!(pseudo(BOB, 0x7000), []);
+    assert_eq!(pseudo(ALICE, 0x7000), [Falsehood::OtherObject]);
+}
+
 #[test]
 fn a_duplicate_has_no_more_rights_than_its_source() {
-    let begin =
-        [asks(0, 0), opened(ALICE, ALICE, 4, 0x5000, 1), asks(0, 0), used(ALICE, 4, 0x5000, 0)];
+    let begin = leave_and_source(8);
     let duplicate = |rights| {
         let mut events = begin.to_vec();
         events.push(opened(ALICE, BOB, 4, 0x5000, rights));

@@ -239,32 +239,76 @@ pub struct RawHandle {
     pub rights: u64,
 }
 
+/// Every process object of the process table, by principal number; 0 where there is none.
+fn processes<'a>(
+    words: &'a KernelWords<'_>,
+    map: &'a KernelMap,
+) -> impl Iterator<Item = (u8, u64)> {
+    let count = u8::try_from(map.processes_max.min(64)).unwrap_or(64);
+    (0..count).map(|process| {
+        let at = map.processes + u64::from(process) * 8;
+        (process, words.at(at).unwrap_or(0))
+    })
+}
+
+/// Where a process object has its handle table; 0 where it has none.
+fn table_of(words: &KernelWords<'_>, map: &KernelMap, object: u64) -> u64 {
+    if object == 0 {
+        return 0;
+    }
+    words.at(object.wrapping_add(map.process_handles)).unwrap_or(0)
+}
+
+/// The entries in use of the handle table of a process object.
+fn entries(
+    words: &KernelWords<'_>,
+    map: &KernelMap,
+    object: u64,
+    process: u8,
+    found: &mut Vec<RawHandle>,
+) {
+    let table = table_of(words, map, object);
+    if table == 0 {
+        return;
+    }
+    for index in 0..map.handles_max {
+        let entry = table.wrapping_add(index * map.handle_bytes);
+        let field = |offset: u64| words.at(entry.wrapping_add(offset));
+        let object = field(map.handle_object).unwrap_or(0);
+        if object != 0 {
+            let rights = field(map.handle_access).unwrap_or(0) & map.handle_rights;
+            let mark = if process == 0 { map.kernel_handle } else { 0 };
+            found.push(RawHandle { process, value: 4 * (index + 1) | mark, object, rights });
+        }
+    }
+}
+
 /// Every handle-table entry that is in use.
 #[must_use]
 pub fn handles(memory: &Memory, map: &KernelMap) -> Vec<RawHandle> {
     let mut found = Vec::new();
     let words = KernelWords::new(memory, map);
-    for process in 0..u8::try_from(map.processes_max.min(64)).unwrap_or(64) {
-        let object = words.at(map.processes + u64::from(process) * 8).unwrap_or(0);
-        if object == 0 {
-            continue;
-        }
-        let table = object.wrapping_add(map.process_handles);
-        let table = words.at(table).unwrap_or(0);
-        if table == 0 {
-            continue;
-        }
-        for index in 0..map.handles_max {
-            let entry = table.wrapping_add(index * map.handle_bytes);
-            let field = |offset: u64| words.at(entry.wrapping_add(offset));
-            let object = field(map.handle_object).unwrap_or(0);
-            if object != 0 {
-                let rights = field(map.handle_access).unwrap_or(0) & map.handle_rights;
-                found.push(RawHandle { process, value: 4 * (index + 1), object, rights });
-            }
-        }
+    for (process, object) in processes(&words, map) {
+        entries(&words, map, object, process, &mut found);
     }
     found
+}
+
+/// The entries in use of the handle table of one process object, whose principal's number this is.
+#[must_use]
+pub fn handles_of(memory: &Memory, map: &KernelMap, object: u64, process: u8) -> Vec<RawHandle> {
+    let mut found = Vec::new();
+    entries(&KernelWords::new(memory, map), map, object, process, &mut found);
+    found
+}
+
+/// Where each process that has a handle table has it, by principal number.
+#[must_use]
+pub fn tables(memory: &Memory, map: &KernelMap) -> Vec<(u8, u64)> {
+    let words = KernelWords::new(memory, map);
+    let tables =
+        processes(&words, map).map(|(process, object)| (process, table_of(&words, map, object)));
+    tables.filter(|&(_, table)| table != 0).collect()
 }
 
 #[cfg(test)]

@@ -7,9 +7,10 @@ use crate::machine::Machine;
 use super::{
     End, Evidence, Invariant, Kinds, Record, Scope, Violation, after_bug_check,
     cached_translations, claims, crash_contained, disclosure, dma, driver_host_contained,
-    frames_conserved, freed_frames, freed_objects, gates, handles_private, kernel_half,
-    kernel_stack, private_memory, references_conserved, requests_conserved, rights, stores_meant,
-    system_space, table_reach, user_mappings, walkers,
+    exit_closes, frames_conserved, freed_frames, freed_objects, gates, handle_origins,
+    handle_tables_apart, handles_private, kernel_half, kernel_stack, private_memory,
+    references_conserved, requests_conserved, rights, stores_meant, system_space, table_reach,
+    user_mappings, walkers,
 };
 
 /// Violations of one invariant that are kept of one run: the first tell the story.
@@ -115,6 +116,9 @@ impl Registry {
             .with(system_space::SystemSpace)
             .with(disclosure::Disclosures)
             .with(handles_private::HandlesPrivate)
+            .with(handle_tables_apart::HandleTablesApart)
+            .with(handle_origins::HandleOrigins)
+            .with(exit_closes::ExitCloses)
             .with(rights::Rights)
             .with(claims::Claims)
             .with(crash_contained::CrashContained)

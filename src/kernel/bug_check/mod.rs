@@ -40,16 +40,26 @@ pub mod code {
     pub const PAGE_FAULT_IN_NONPAGED_AREA: u64 = 0x50;
     /// An exception in a system thread.
     pub const SYSTEM_THREAD_EXCEPTION_NOT_HANDLED: u64 = 0x7e;
+    /// Pages of a process are locked, or are not, where it should be the other way round.
+    pub const PROCESS_HAS_LOCKED_PAGES: u64 = 0x76;
     /// A trap the kernel may not catch; parameter 1 is its number, 8 a double fault.
     pub const UNEXPECTED_KERNEL_MODE_TRAP: u64 = 0x7f;
+    /// Kernel mode closed a handle that is protected, or that is none.
+    pub const INVALID_KERNEL_HANDLE: u64 = 0x93;
     /// Read-only memory was written.
     pub const ATTEMPTED_WRITE_TO_READONLY_MEMORY: u64 = 0xbe;
     /// Special pool was written where no block is.
     pub const SPECIAL_POOL_DETECTED_MEMORY_CORRUPTION: u64 = 0xc1;
     /// A bad request to the pool.
     pub const BAD_POOL_CALLER: u64 = 0xc2;
+    /// Driver Verifier found a driver breaking a rule; parameter 1 is the rule.
+    pub const DRIVER_VERIFIER_DETECTED_VIOLATION: u64 = 0xc4;
     /// The pool's code ran into what a driver made of the pool.
     pub const DRIVER_CORRUPTED_EXPOOL: u64 = 0xc5;
+    /// Driver Verifier found a driver breaking a rule of requests; parameter 1 is the rule.
+    pub const DRIVER_VERIFIER_IOMANAGER_VIOLATION: u64 = 0xc9;
+    /// A process ends with pages that a driver has locked, which was tracked.
+    pub const DRIVER_LEFT_LOCKED_PAGES_IN_PROCESS: u64 = 0xcb;
     /// A block of special pool was touched after it was freed.
     pub const PAGE_FAULT_IN_FREED_SPECIAL_POOL: u64 = 0xcc;
     /// The page behind a block of special pool was touched.

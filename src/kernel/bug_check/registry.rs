@@ -6,7 +6,8 @@
 use crate::base::Basis;
 
 use super::super::{
-    exception, frames, handle_close, integrity, object, pool, pools, process_end, request,
+    exception, frames, handle_close, integrity, mdl, object, pool, pools, process_end, request,
+    verifier,
 };
 
 /// A way in which the kernel stops itself: a code and, where one code says several things, the value
@@ -85,6 +86,8 @@ static FILES: &[&[&BugCheck]] = &[
     frames::BUG_CHECKS,
     handle_close::BUG_CHECKS,
     integrity::BUG_CHECKS,
+    mdl::BUG_CHECKS,
+    verifier::BUG_CHECKS,
     object::BUG_CHECKS,
     pool::BUG_CHECKS,
     pools::damage::BUG_CHECKS,

@@ -10,6 +10,7 @@ use crate::base::{EventKind, Principal, Structure};
 use crate::injection::{PointKind, Verdict};
 use crate::machine::{Flow, Processor, Trap};
 
+use super::super::verifier;
 use super::damage::{Damage, Request};
 use super::header::{self, BLOCK_MAX, BYTES, Header, LISTED_MIN, UNIT};
 use super::lists::{
@@ -73,7 +74,7 @@ pub(super) fn ask<G: Generation>(p: &mut Processor<'_>) -> Result<Option<Ruling>
     let (bytes, tag, structure, owner) =
         (p.argument(0), p.argument(1), p.argument(2), p.argument(3));
     let (operation, verdict) = p.pass_point(PointKind::Allocate, tag, bytes)?;
-    if verdict == Verdict::Skip {
+    if verdict == Verdict::Skip || verifier::refuses_allocation(p)? {
         return Ok(None);
     }
     let bytes = operation.value;

@@ -21,6 +21,7 @@ use crate::injection::{PointKind, Verdict};
 use crate::kernel::bug_check::{BugCheck, KE_BUG_CHECK, bug_checks};
 use crate::kernel::frames::{MM_ALLOCATE_FRAME, MM_FREE_FRAME};
 use crate::kernel::paging::{ADDRESS, GLOBAL, MM_REPLACE_ENTRY, PRESENT, SYSTEM_RW, entry_address};
+use crate::kernel::verifier;
 use crate::machine::{Flow, Processor, Trap, routine};
 
 use super::blocks::hand_out;
@@ -203,7 +204,7 @@ routine! {
         let Some(number) = take_slot(p)? else { return Ok(Flow::To(At::normal as u8)) };
         p.set_local(4, number)?;
         let (operation, verdict) = p.pass_point(PointKind::Allocate, tag, bytes)?;
-        if verdict == Verdict::Skip {
+        if verdict == Verdict::Skip || verifier::refuses_allocation(p)? {
             give_slot(p, number)?;
             return Ok(p.give_back(0));
         }

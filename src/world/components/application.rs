@@ -61,6 +61,7 @@ routine! {
             kind::SPIN => Flow::To(At::spin as u8),
             kind::PORT_IN => Flow::To(At::port_in as u8),
             kind::PORT_OUT => Flow::To(At::port_out as u8),
+            kind::TAKE => Flow::To(At::take as u8),
             _ => Flow::To(At::fetch as u8),
         })
     },
@@ -153,7 +154,7 @@ routine! {
     spin => |_| Ok(Flow::Stay),
     finish, call API_CALL => |p| {
         p.put(Reg::Rax, service::TERMINATE);
-        p.pass([0]);
+        p.pass([0, 0]);
         Ok(Flow::Call)
     },
     finished => |_| Ok(Flow::Stay),
@@ -170,6 +171,15 @@ routine! {
         let value = p.load_at(record.wrapping_add(16), DATA)?;
         p.port_out((port & 0xffff) as u16, value)?;
         p.observe(kind::PORT_OUT, 0, 0);
+        Ok(Flow::To(At::fetch as u8))
+    },
+    take => |p| {
+        let record = p.local(0)?;
+        let at = target(p, record)?;
+        let value = p.load_at(at, DATA)?;
+        let to = p.load_at(record.wrapping_add(16), DATA)?;
+        p.store_at(slot(to), DATA, value)?;
+        p.observe(kind::TAKE, 0, value);
         Ok(Flow::To(At::fetch as u8))
     },
 }

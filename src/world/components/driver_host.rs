@@ -121,7 +121,7 @@ fn answer(p: &mut Processor<'_>) -> Result<Flow, Trap> {
 
 fn leave(p: &mut Processor<'_>) -> Result<Flow, Trap> {
     p.put(Reg::Rax, service::TERMINATE);
-    p.pass([status::DEVICE_REMOVED]);
+    p.pass([status::DEVICE_REMOVED, 0]);
     Ok(Flow::Call)
 }
 

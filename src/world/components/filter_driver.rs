@@ -14,7 +14,7 @@
 use crate::base::{Field, Structure};
 use crate::kernel::layout::{device_object, driver_object, element, request_packet};
 use crate::kernel::loader::Dispatch;
-use crate::kernel::request::{IO_CALL_DRIVER, IO_COMPLETE_REQUEST, function, is_neither};
+use crate::kernel::request::{IO_CALL_DRIVER, IO_COMPLETE_REQUEST, function, is_buffered};
 use crate::kernel::status;
 use crate::machine::{Flow, Processor, Routine, Trap, routine};
 use crate::world::driver::Placement;
@@ -78,7 +78,7 @@ routine! {
     },
     report, call IO_COMPLETE_REQUEST => |p| {
         let (device, packet) = (p.local(0)?, p.local(1)?);
-        if is_neither(p, packet)? || p.load(packet, request_packet::LENGTH_OUT)? < 8 {
+        if !is_buffered(p, packet)? || p.load(packet, request_packet::LENGTH_OUT)? < 8 {
             p.set_local(2, status::INVALID_PARAMETER)?;
             p.pass([packet, status::INVALID_PARAMETER, 0]);
             return Ok(Flow::Call);
@@ -118,7 +118,7 @@ routine! {
         let at = sum_of(p, data, packet)?;
         let sum = p.load_at(at, Structure::DriverData)?;
         p.set_local(3, sum)?;
-        if is_neither(p, packet)? {
+        if !is_buffered(p, packet)? {
             return Ok(Flow::To(At::pass as u8));
         }
         Ok(Flow::Next)

@@ -5,14 +5,16 @@
 //! | [`application`] | applications |
 //! | [`windows_api`] | Windows API |
 //! | [`driver_host`], [`driver_manager`] | user-mode drivers |
-//! | [`transfer_driver`], [`filter_driver`], [`reflector`], [`parser`], [`scanner`], [`vulnerable`] | other kernel-mode drivers |
+//! | [`transfer_driver`], [`filter_driver`], [`reflector`], [`parser`], [`scanner`], [`vulnerable`], [`object_driver`], [`buffer_driver`] | other kernel-mode drivers |
 //! | [`file_system`] | file-system drivers |
 
 pub mod application;
+pub mod buffer_driver;
 pub mod driver_host;
 pub mod driver_manager;
 pub mod file_system;
 pub mod filter_driver;
+pub mod object_driver;
 pub mod parser;
 pub mod reflector;
 pub mod scanner;
@@ -63,6 +65,22 @@ pub fn drivers() -> Drivers {
                 routines: parser::ROUTINES,
                 dispatch: parser::DISPATCH,
                 prepare: parser::prepare,
+                owns: &[],
+            },
+            DriverDefinition {
+                name: "objects",
+                kind,
+                routines: object_driver::ROUTINES,
+                dispatch: object_driver::DISPATCH,
+                prepare: object_driver::prepare,
+                owns: &[],
+            },
+            DriverDefinition {
+                name: "buffers",
+                kind,
+                routines: buffer_driver::ROUTINES,
+                dispatch: buffer_driver::DISPATCH,
+                prepare: buffer_driver::prepare,
                 owns: &[],
             },
             DriverDefinition {

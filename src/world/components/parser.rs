@@ -27,7 +27,7 @@ use crate::base::{Field, Structure};
 use crate::kernel::hal::{DISK_BUFFER, HAL_DISK_TRANSFER, TO_MEMORY};
 use crate::kernel::layout::{device_object, driver_object, request_packet};
 use crate::kernel::loader::Dispatch;
-use crate::kernel::request::{IO_COMPLETE_REQUEST, is_neither};
+use crate::kernel::request::{IO_COMPLETE_REQUEST, is_buffered};
 use crate::kernel::status;
 use crate::machine::{Flow, Processor, Routine, Trap, routine};
 use crate::world::driver::Placement;
@@ -162,7 +162,7 @@ routine! {
         let (device, packet) = (p.argument(0), p.argument(1));
         p.set_local(0, packet)?;
         p.set_local(1, status::SUCCESS)?;
-        if is_neither(p, packet)? {
+        if !is_buffered(p, packet)? {
             p.set_local(1, status::INVALID_DEVICE_REQUEST)?;
             p.set_local(2, 0)?;
             return Ok(Flow::To(At::complete as u8));

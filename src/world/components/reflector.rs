@@ -13,7 +13,7 @@ use crate::kernel::host::extension;
 use crate::kernel::host_pool::IO_SIGNAL_SHARED_HOST;
 use crate::kernel::layout::{address, device_object, kernel_data, request_packet, switches};
 use crate::kernel::loader::Dispatch;
-use crate::kernel::request::{IO_COMPLETE_REQUEST, is_neither};
+use crate::kernel::request::{IO_COMPLETE_REQUEST, is_buffered};
 use crate::kernel::schedule::KI_WAKE;
 use crate::kernel::status;
 use crate::machine::{Flow, Processor, Routine, Trap, routine};
@@ -88,7 +88,7 @@ routine! {
         let (device, packet) = (p.argument(0), p.argument(1));
         p.set_local(0, device)?;
         p.set_local(1, packet)?;
-        if !is_neither(p, packet)? {
+        if is_buffered(p, packet)? {
             return Ok(Flow::To(At::queue as u8));
         }
         p.pass([packet, status::INVALID_DEVICE_REQUEST, 0]);
@@ -114,7 +114,7 @@ routine! {
         let (device, packet) = (p.argument(0), p.argument(1));
         p.set_local(0, device)?;
         p.set_local(1, packet)?;
-        if !is_neither(p, packet)? {
+        if is_buffered(p, packet)? {
             return Ok(Flow::To(At::queue as u8));
         }
         p.pass([packet, status::INVALID_DEVICE_REQUEST, 0]);

@@ -16,7 +16,7 @@ use crate::base::{Field, Structure};
 use crate::kernel::layout::{device_object, driver_object, request_packet};
 use crate::kernel::loader::Dispatch;
 use crate::kernel::pool::{EX_ALLOCATE_POOL, EX_FREE_POOL};
-use crate::kernel::request::{IO_COMPLETE_REQUEST, is_neither};
+use crate::kernel::request::{IO_COMPLETE_REQUEST, is_buffered};
 use crate::kernel::status;
 use crate::machine::{Flow, Processor, Routine, Trap, routine};
 use crate::world::driver::Placement;
@@ -77,7 +77,7 @@ routine! {
         p.set_local(1, packet)?;
         p.set_local(5, 0)?;
         let length = p.load(packet, request_packet::LENGTH_IN)?;
-        if is_neither(p, packet)? || length < 8 {
+        if !is_buffered(p, packet)? || length < 8 {
             p.set_local(4, status::INVALID_PARAMETER)?;
             return Ok(Flow::To(At::complete as u8));
         }

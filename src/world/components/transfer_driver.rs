@@ -12,7 +12,7 @@
 //! | read, device control [`STATISTICS`] | two words: the requestor's completed requests, their bytes |
 //!
 //! With `METHOD_NEITHER` the statistics go straight to the requestor's address, unprobed, while its
-//! address space is loaded; other functions refuse that method.
+//! address space is loaded; other functions refuse that method. Direct methods are refused.
 //!
 //! The data page, as the boot image must prepare it:
 //!
@@ -32,7 +32,9 @@ use crate::kernel::layout::{
     address, device_object, driver_object, kernel_data, request_packet, switches,
 };
 use crate::kernel::loader::Dispatch;
-use crate::kernel::request::{IO_COMPLETE_REQUEST, function, is_neither};
+use crate::kernel::request::{
+    IO_COMPLETE_REQUEST, METHOD_BUFFERED, METHOD_NEITHER, function, method,
+};
 use crate::kernel::status;
 use crate::machine::device::HOLD_WORDS;
 use crate::machine::{Flow, Processor, Routine, Trap, routine};
@@ -134,10 +136,11 @@ routine! {
         p.set_local(0, device)?;
         p.set_local(1, packet)?;
         let code = p.load(packet, request_packet::CODE)?;
-        if function(code) == STATISTICS {
-            return Ok(Flow::Call);
-        }
-        Ok(Flow::To(if is_neither(p, packet)? { At::refuse as u8 } else { At::transfer as u8 }))
+        Ok(match (function(code), method(p, packet)?) {
+            (STATISTICS, METHOD_BUFFERED | METHOD_NEITHER) => Flow::Call,
+            (_, METHOD_BUFFERED) => Flow::To(At::transfer as u8),
+            _ => Flow::To(At::refuse as u8),
+        })
     },
     reported => |_| Ok(Flow::Return),
     transfer, call TRANSFER_WRITE => |p| {
@@ -209,7 +212,7 @@ routine! {
         let counts = counts_of(p, data, packet)?;
         p.set_local(0, counts)?;
         p.set_local(1, packet)?;
-        let direct = is_neither(p, packet)?;
+        let direct = method(p, packet)? == METHOD_NEITHER;
         let field = if direct { request_packet::USER_BUFFER } else { request_packet::BUFFER };
         let target = p.load(packet, field)?;
         p.set_local(2, target)?;

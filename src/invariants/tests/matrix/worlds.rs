@@ -214,6 +214,32 @@ pub(super) const APART: &str = r#"
     spawned = true
 "#;
 
+/// A process gives its child a handle by inheritance and by duplication; both stay, and so does
+/// somebody else.
+pub(super) const WAITING: &str = r#"
+    [[components]]
+    name = "parent"
+    home = "application"
+    actions = [
+        { do = "create-event", slot = 1 },
+        { do = "set-handle", slot = 1, inherit = true },
+        { do = "create-process", process = "child", first = 6, inherit = true, slot = 5 },
+        { do = "create-event", slot = 2 },
+        { do = "duplicate", slot = 2, process = 5, access = 0 },
+        { do = "wait" },
+        { do = "set-event", slot = 1 },
+        { do = "wait" },
+    ]
+    [[components]]
+    name = "other"
+    home = "application"
+    actions = [{ do = "wait" }]
+    [[components]]
+    name = "child"
+    home = "application"
+    spawned = true
+"#;
+
 /// Two who take turns on one processor.
 pub(super) const TURNS: &str = r#"
     [machine]

@@ -4,10 +4,12 @@
 use serde::{Deserialize, Serialize};
 
 use crate::base::Access;
-use crate::kernel::layout::address;
-use crate::kernel::service;
 
 use super::configuration::hex;
+
+mod encode;
+
+pub use encode::{Encoded, Names, kind};
 
 /// Where in a process's buffer page things are.
 pub mod place {
@@ -225,6 +227,43 @@ pub enum Action {
         /// Wanted rights; 0: the same.
         access: u8,
     },
+    /// Duplicates a handle of another process into a process.
+    DuplicateFrom {
+        /// The slot of the handle to the process that has it.
+        source: u8,
+        /// The slot with the handle's value there.
+        slot: u8,
+        /// The slot of the handle to the process that gets it.
+        process: u8,
+        /// Wanted rights; 0: the same.
+        access: u8,
+        /// Whether the source is closed.
+        #[serde(default)]
+        close: bool,
+    },
+    /// Changes a handle's flags.
+    SetHandle {
+        /// The handle's slot.
+        slot: u8,
+        /// Whether children inherit it.
+        #[serde(default)]
+        inherit: bool,
+        /// Whether it is protected from closing.
+        #[serde(default)]
+        protect: bool,
+    },
+    /// Asks for an exception at every use of a handle that is none.
+    StrictHandles,
+    /// Keeps a word of the page whose address is in a slot as a handle: what another process that
+    /// maps the page says.
+    Take {
+        /// The slot with the address.
+        view: u8,
+        /// Which word of the page, 0 to 511.
+        word: u16,
+        /// The slot it goes to.
+        slot: u8,
+    },
     /// Creates a process that runs this list from some action on.
     CreateProcess {
         /// The component it becomes; it must be marked as spawned.
@@ -250,6 +289,13 @@ pub enum Action {
         /// The status.
         status: u32,
     },
+    /// Ends a process.
+    Terminate {
+        /// The slot of the handle to it.
+        slot: u8,
+        /// The status.
+        status: u32,
+    },
     /// Crashes.
     Crash {
         /// How.
@@ -265,154 +311,6 @@ pub enum Action {
         #[serde(with = "hex_list")]
         arguments: Vec<u64>,
     },
-}
-
-/// Kinds of encoded action, in the low byte of the first word.
-pub mod kind {
-    /// A system service.
-    pub const SERVICE: u64 = 1;
-    /// Store at an address.
-    pub const STORE: u64 = 2;
-    /// Load from an address and show it.
-    pub const LOAD: u64 = 3;
-    /// Execute at an address.
-    pub const EXECUTE: u64 = 4;
-    /// Crash.
-    pub const CRASH: u64 = 5;
-    /// Run for ever.
-    pub const SPIN: u64 = 6;
-    /// Read a device's register.
-    pub const PORT_IN: u64 = 7;
-    /// Write a device's register.
-    pub const PORT_OUT: u64 = 8;
-}
-
-/// No slot.
-const NO_SLOT: u64 = 0xff;
-
-/// An action as it lies in a process's memory: `kind | service << 8 | slot arguments << 16 |
-/// result slot << 24`, six arguments, the pattern to fill the outgoing buffer with.
-pub type Encoded = [u64; 8];
-
-/// What names in actions mean in a world.
-pub trait Names {
-    /// The number of a device in the device table.
-    fn device(&self, name: &str) -> Option<u64>;
-    /// The principal number of a process.
-    fn process(&self, name: &str) -> Option<u64>;
-}
-
-/// A call of a service: arguments that are slots are marked in `slots`.
-fn call(number: u64, slots: u64, result: u64, arguments: [u64; 6], pattern: u64) -> Encoded {
-    let [a, b, c, d, e, f] = arguments;
-    [kind::SERVICE | number << 8 | slots << 16 | result << 24, a, b, c, d, e, f, pattern]
-}
-
-impl Action {
-    /// The action as words; `None` when it names something that is not there.
-    #[must_use]
-    pub fn encode(&self, names: &dyn Names) -> Option<Encoded> {
-        let outgoing = address::USER_BUFFERS + place::OUTGOING;
-        let incoming = address::USER_BUFFERS + place::INCOMING;
-        let private = |word: u16| address::USER_BUFFERS + place::PRIVATE + u64::from(word) * 8;
-        let (n, first) = (NO_SLOT, 1);
-        let slot = |slot: u8| u64::from(slot);
-        Some(match *self {
-            Self::Store { word, value } => [kind::STORE, private(word), value, 0, 0, 0, 0, 0],
-            Self::Load { word } => [kind::LOAD, private(word), 0, 0, 0, 0, 0, 0],
-            Self::Access { address, access } => {
-                let kind = match access {
-                    Access::Read => kind::LOAD,
-                    Access::Write => kind::STORE,
-                    Access::Execute => kind::EXECUTE,
-                };
-                [kind, address, 0x5eed, 0, 0, 0, 0, 0]
-            }
-            Self::Allocate { slot: at } => call(service::ALLOCATE, 0, slot(at), [0; 6], 0),
-            Self::AllocateAt { address, slot: at } => {
-                call(service::ALLOCATE, 0, slot(at), [address, 0, 0, 0, 0, 0], 0)
-            }
-            Self::Free { slot: at } => call(service::FREE, first, n, [slot(at), 0, 0, 0, 0, 0], 0),
-            Self::StoreThrough { slot: at, word, value } => {
-                [kind::STORE | first << 16, slot(at), value, u64::from(word) * 8, 0, 0, 0, 0]
-            }
-            Self::LoadThrough { slot: at, word } => {
-                [kind::LOAD | first << 16, slot(at), 0, u64::from(word) * 8, 0, 0, 0, 0]
-            }
-            Self::Open { ref device, file, access, slot: at } => {
-                let device = names.device(device)?;
-                let arguments = [device, u64::from(file), u64::from(access), 0, 0, 0];
-                call(service::OPEN_FILE, 0, slot(at), arguments, 0)
-            }
-            Self::Read { slot: at, offset, length } => {
-                let arguments = [slot(at), u64::from(offset), 0, 0, incoming, u64::from(length)];
-                call(service::READ_FILE, first, n, arguments, 0)
-            }
-            Self::Write { slot: at, offset, length, value } => {
-                let arguments = [slot(at), u64::from(offset), outgoing, u64::from(length), 0, 0];
-                call(service::WRITE_FILE, first, n, arguments, value)
-            }
-            Self::Control { slot: at, code, length, value } => {
-                let length = u64::from(length);
-                let arguments = [slot(at), code, outgoing, length, incoming, length];
-                call(service::DEVICE_CONTROL, first, n, arguments, value)
-            }
-            Self::Flush { slot: at } => {
-                call(service::FLUSH, first, n, [slot(at), 0, 0, 0, 0, 0], 0)
-            }
-            Self::CreateEvent { slot: at } => call(service::CREATE_EVENT, 0, slot(at), [0; 6], 0),
-            Self::SetEvent { slot: at } => {
-                call(service::SET_EVENT, first, n, [slot(at), 0, 0, 0, 0, 0], 0)
-            }
-            Self::QueryEvent { slot: at } => {
-                call(service::QUERY_EVENT, first, n, [slot(at), 0, 0, 0, incoming, 16], 0)
-            }
-            Self::OpenSection { section, access, slot: at } => {
-                let arguments = [u64::from(section), u64::from(access), 0, 0, 0, 0];
-                call(service::OPEN_SECTION, 0, slot(at), arguments, 0)
-            }
-            Self::MapView { slot: at, view } => {
-                call(service::MAP_VIEW, first, slot(view), [slot(at), 0, 0, 0, 0, 0], 0)
-            }
-            Self::UnmapView { view } => {
-                call(service::UNMAP_VIEW, first, n, [slot(view), 0, 0, 0, 0, 0], 0)
-            }
-            Self::OpenProcess { ref process, access, slot: at } => {
-                let arguments = [names.process(process)?, u64::from(access), 0, 0, 0, 0];
-                call(service::OPEN_PROCESS, 0, slot(at), arguments, 0)
-            }
-            Self::Duplicate { slot: at, process, access } => {
-                let arguments = [slot(at), slot(process), u64::from(access), 0, 0, 0];
-                call(service::DUPLICATE, 0b11, n, arguments, 0)
-            }
-            Self::CreateProcess { ref process, first, inherit, slot: at } => {
-                let number = names.process(process)?;
-                let arguments = [number, u64::from(inherit), u64::from(first), 0, 0, 0];
-                call(service::CREATE_PROCESS, 0, slot(at), arguments, 0)
-            }
-            Self::Close { slot: at } => {
-                call(service::CLOSE, first, n, [slot(at), 0, 0, 0, 0, 0], 0)
-            }
-            Self::Yield => call(service::YIELD, 0, n, [0; 6], 0),
-            Self::Wait => call(service::WAIT, 0, n, [0; 6], 0),
-            Self::Exit { status } => {
-                call(service::TERMINATE, 0, n, [u64::from(status), 0, 0, 0, 0, 0], 0)
-            }
-            Self::Crash { how } => [kind::CRASH, how as u64, 0, 0, 0, 0, 0, 0],
-            Self::PortIn { port } => [kind::PORT_IN, u64::from(port), 0, 0, 0, 0, 0, 0],
-            Self::PortOut { port, value } => {
-                [kind::PORT_OUT, u64::from(port), value, 0, 0, 0, 0, 0]
-            }
-            Self::Spin => [kind::SPIN, 0, 0, 0, 0, 0, 0, 0],
-            Self::SystemCall { service, ref arguments } => {
-                let mut six = [0; 6];
-                for (to, from) in six.iter_mut().zip(arguments) {
-                    *to = *from;
-                }
-                call(u64::from(service), 0, n, six, 0)
-            }
-        })
-    }
 }
 
 /// A list of numbers as hexadecimal strings.

@@ -1,0 +1,58 @@
+//! Options of Driver Verifier, by the names under which a scenario switches them on.
+
+use crate::kernel::layout::verifier;
+
+use crate::kernel::pools::PoolKind;
+
+use super::build::BuildError;
+use super::configuration::MachineConfiguration;
+
+/// Options by name, with their bits and what they do.
+pub const VERIFIER_OPTIONS: &[(&str, u64, &str)] = &[
+    // Another pool is linked in, see [`pool_of`]: the kernel reads no switch for it.
+    (SPECIAL_POOL, 0, "blocks lie at the end of pages of their own"),
+    ("low-resources", verifier::LOW_RESOURCES, "six in a hundred allocations fail"),
+    (
+        "systematic-low-resources",
+        verifier::SYSTEMATIC_LOW_RESOURCES,
+        "each allocation fails once, by the calls that led to it",
+    ),
+    ("pool-tracking", verifier::POOL_TRACKING, "who left pages locked is told: 0xCB for 0x76"),
+    ("io", verifier::IO, "device objects and levels are compared at each hand-over: 0xC9"),
+    ("security", verifier::SECURITY, "user addresses passed to Zw routines are found: 0xC4"),
+    (
+        "miscellaneous",
+        verifier::MISCELLANEOUS,
+        "user handles in kernel mode's name, and counts that revive, are found: 0xC4",
+    ),
+];
+
+/// The option that is a pool.
+const SPECIAL_POOL: &str = "special-pool";
+
+/// The pool that a machine has.
+pub(super) fn pool_of(machine: &MachineConfiguration) -> PoolKind {
+    let is_special = machine.verifier.iter().any(|name| name == SPECIAL_POOL);
+    if is_special { PoolKind::Special } else { machine.pool }
+}
+
+/// The names of all options.
+#[must_use]
+pub fn verifier_options() -> Vec<&'static str> {
+    VERIFIER_OPTIONS.iter().map(|(name, ..)| *name).collect()
+}
+
+/// The bits of the options with these names.
+pub(super) fn bits_of(names: &[String]) -> Result<u64, BuildError> {
+    names.iter().try_fold(0, |bits, name| {
+        let known = VERIFIER_OPTIONS.iter().find(|(known, ..)| known == name);
+        let (_, bit, _) = known.ok_or_else(|| BuildError {
+            component: None,
+            what: format!(
+                "Driver Verifier has no option `{name}`; it has {}",
+                verifier_options().join(", ")
+            ),
+        })?;
+        Ok(bits | bit)
+    })
+}

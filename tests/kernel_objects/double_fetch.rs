@@ -1,0 +1,105 @@
+//! A count that is fetched twice, while another process changes it.
+
+use ringfence::base::{Event, EventKind, Principal, Structure, Witness};
+use ringfence::kernel::bug_check::code;
+use ringfence::kernel::request::{METHOD_NEITHER, control_code};
+use ringfence::kernel::service;
+use ringfence::world::components::buffer_driver as driver;
+use ringfence::world::{Action, Component, Home, Rest, World};
+
+use crate::{address, application, call, in_turn};
+
+/// A count that fits, and one that doesn't.
+const SMALL: u64 = 16;
+const LARGE: u64 = 200;
+const DRIVER: Principal = Principal(4);
+
+/// What the driver fetched as a count, and whether another process stored between two fetches.
+#[derive(Default)]
+struct Fetches {
+    counts: Vec<(u64, bool)>,
+    was_stored: bool,
+}
+
+impl Witness for Fetches {
+    fn event(&mut self, event: &Event) {
+        let is_count = event.virt == address::USER_VIEWS;
+        match event.kind {
+            EventKind::Load if event.actor == DRIVER && is_count => {
+                self.counts.push((event.value, self.was_stored));
+                self.was_stored = false;
+            }
+            EventKind::Store if event.structure == Structure::UserData && is_count => {
+                self.was_stored = true;
+            }
+            _ => {}
+        }
+    }
+}
+
+/// One who asks the driver for copies of a string in a shared section, and one who changes its count
+/// all the while.
+fn raced(function: u64, schedule: u64) -> (Rest, Fetches) {
+    let code = control_code(function, METHOD_NEITHER, 0);
+    let first = control_code(driver::COPY, METHOD_NEITHER, 0);
+    let copy = |code| call(service::DEVICE_CONTROL, &[8, code, address::USER_VIEWS, 208, 0, 0]);
+    let open = || {
+        [
+            Action::OpenSection { section: 0, access: 3, slot: 0 },
+            Action::MapView { slot: 0, view: 1 },
+            Action::StoreThrough { slot: 1, word: 0, value: SMALL },
+        ]
+    };
+    let mut asks = open().to_vec();
+    asks.push(Action::Open { device: "buffers".into(), file: 0, access: 3, slot: 2 });
+    // The block that is copied into is free again, with something behind it, before it matters.
+    asks.push(copy(first));
+    asks.push(Action::CreateEvent { slot: 3 });
+    asks.extend((0..8).map(|_| copy(code)));
+    let mut flips = open().to_vec();
+    flips.extend(vec![Action::Yield; 4]);
+    flips.extend([LARGE, SMALL].into_iter().cycle().take(48).map(|value| Action::StoreThrough {
+        slot: 1,
+        word: 0,
+        value,
+    }));
+    let mut configuration = in_turn(vec![asks, flips], 0);
+    configuration.components.push(Component {
+        home: Home::KernelDriver,
+        driver: Some("buffers".to_owned()),
+        ..application("buffers", vec![])
+    });
+    configuration.machine.processors = 2;
+    configuration.schedule = schedule;
+    let mut world = World::build(&configuration).expect("it can be built");
+    let mut fetches = Fetches::default();
+    let rest = world.run(&mut fetches, u64::MAX);
+    (rest, fetches)
+}
+
+#[test]
+fn only_a_change_between_check_and_use_overflows_and_only_where_the_count_is_fetched_twice() {
+    let (mut overflows, mut races) = (0, 0);
+    for schedule in 0..60 {
+        let (rest, fetches) = raced(driver::COPY_TWICE, schedule);
+        // From the second request on, fetches that passed the check come in pairs.
+        let mut counts = fetches.counts.iter().skip(1);
+        let mut is_raced = false;
+        while let Some(&(checked, _)) = counts.next() {
+            if checked > driver::CAPACITY {
+                continue;
+            }
+            let &(used, was_stored) = counts.next().expect("what was checked is used");
+            assert!(used == checked || was_stored, "a count does not change by itself");
+            is_raced |= used > driver::CAPACITY;
+        }
+        races += u64::from(is_raced);
+        overflows += u64::from(rest == Rest::BugCheck(code::BAD_POOL_HEADER));
+        assert_eq!(rest == Rest::Quiescent, !is_raced, "schedule {schedule}: {rest:?}");
+
+        let (rest, _) = raced(driver::COPY, schedule);
+        assert_eq!(rest, Rest::Quiescent, "schedule {schedule}");
+    }
+    assert!(races > 0, "some schedule has the change in between");
+    assert_eq!(overflows, races, "each overflow is found when its block is freed");
+}

@@ -1,0 +1,209 @@
+//! Buffers of the user's own: probed or not, locked or not, and what becomes of locked pages.
+
+use ringfence::kernel::bug_check::code;
+use ringfence::kernel::layout::{crash_block, kernel_data, process};
+use ringfence::kernel::request::{
+    METHOD_BUFFERED, METHOD_IN_DIRECT, METHOD_NEITHER, METHOD_OUT_DIRECT, control_code,
+};
+use ringfence::kernel::{service, status};
+use ringfence::machine::processor::mix;
+use ringfence::world::components::buffer_driver as driver;
+use ringfence::world::{Action, Component, Configuration, Home, Rest};
+
+use crate::{A, OK, Run, address, application, assert_all_returned, call, in_turn, read, run};
+
+/// A page of a process's own that is always there.
+const BUFFER: u64 = address::USER_BUFFERS + 0x400;
+/// A word of the file cache, which nobody uses here.
+const KERNEL_WORD: u64 = address::FILE_CACHE + 0x800;
+
+/// One application that has opened `drivers` of the drivers for its memory, with handles 4, 8, ….
+fn configuration(drivers: usize, actions: Vec<Action>) -> Configuration {
+    let names: Vec<String> = (0..drivers).map(|number| format!("buffers-{number}")).collect();
+    let open = |name: &String| Action::Open { device: name.clone(), file: 0, access: 3, slot: 0 };
+    let actions = names.iter().map(open).chain(actions).collect();
+    let mut configuration = in_turn(vec![actions], 0);
+    configuration.components.extend(names.iter().map(|name| Component {
+        home: Home::KernelDriver,
+        driver: Some("buffers".to_owned()),
+        ..application(name, vec![])
+    }));
+    configuration
+}
+
+fn run_with_driver(actions: Vec<Action>) -> Run {
+    run(&configuration(1, actions))
+}
+
+/// Asks the driver behind `handle`, with no first buffer and this second one.
+fn ask(handle: u64, function: u64, method: u64, out: u64, length: u64) -> Action {
+    let code = control_code(function, method, 0);
+    call(service::DEVICE_CONTROL, &[handle, code, 0, 0, out, length])
+}
+
+#[track_caller]
+fn assert_bug_check(run: &Run, code: u64, first: u64, third: Option<u64>) {
+    assert_eq!(run.rest, Rest::BugCheck(code));
+    assert_eq!(run.field(address::KERNEL_DATA, crash_block::PARAMETER_1), first);
+    if let Some(third) = third {
+        assert_eq!(run.field(address::KERNEL_DATA, crash_block::PARAMETER_3), third);
+    }
+}
+
+#[test]
+fn a_driver_writes_locked_memory_through_a_mapping_of_the_systems() {
+    let run = run_with_driver(vec![
+        ask(4, driver::FILL, METHOD_OUT_DIRECT, BUFFER, 64),
+        Action::Load { word: 7 },
+    ]);
+
+    assert_eq!(run.statuses(A), [OK, OK, OK]);
+    let filled = (0..8).fold(0, |hash, number| mix(hash, driver::REPORTED[0] + number * 8));
+    assert_eq!(run.log.seen[&A][1].1, filled, "the caller sees it at once");
+    assert_all_returned_but_drivers(&run);
+}
+
+/// Nothing is locked or mapped any more.
+#[track_caller]
+fn assert_all_returned_but_drivers(run: &Run) {
+    assert_eq!(run.rest, Rest::Quiescent);
+    assert_eq!(run.field(address::KERNEL_DATA, kernel_data::MDL_MAPPINGS), 0);
+    assert_all_returned(run);
+}
+
+#[test]
+fn a_buffer_on_two_pages_is_locked_as_a_whole() {
+    let start = address::USER_BUFFERS + 4096 - 32;
+    let across = run_with_driver(vec![ask(4, driver::FILL, METHOD_OUT_DIRECT, start, 64)]);
+
+    assert_eq!(across.statuses(A), [OK, status::ACCESS_VIOLATION], "the second page is not there");
+    assert_all_returned_but_drivers(&across);
+}
+
+#[test]
+fn a_driver_reads_locked_memory_through_a_mapping_of_the_systems() {
+    let run = run_with_driver(vec![
+        Action::Store { word: 0, value: 5 },
+        Action::Store { word: 1, value: 6 },
+        ask(4, driver::CHECK, METHOD_IN_DIRECT, BUFFER, 16),
+    ]);
+
+    assert_eq!(run.statuses(A), [OK; 4]);
+    let data = address::DRIVER_CODE + address::DRIVER_DATA_OFFSET;
+    assert_eq!(run.field(data, driver::SUM), 11);
+}
+
+#[test]
+fn what_can_not_be_written_is_not_locked_to_be_written() {
+    let read_only = address::USER_CODE;
+    for (function, method, expected) in [
+        (driver::CHECK, METHOD_IN_DIRECT, OK),
+        (driver::FILL, METHOD_OUT_DIRECT, status::ACCESS_VIOLATION),
+    ] {
+        let run = run_with_driver(vec![ask(4, function, method, read_only, 16)]);
+
+        assert_eq!(run.statuses(A), [OK, expected]);
+        assert_all_returned_but_drivers(&run);
+    }
+}
+
+#[test]
+fn the_systems_memory_is_not_locked_for_an_application() {
+    for (function, method) in [(driver::FILL, METHOD_OUT_DIRECT), (driver::LOCK, METHOD_NEITHER)] {
+        let run = run_with_driver(vec![ask(4, function, method, KERNEL_WORD, 16)]);
+
+        assert_eq!(run.statuses(A), [OK, status::ACCESS_VIOLATION]);
+        assert_all_returned_but_drivers(&run);
+    }
+}
+
+#[test]
+fn a_process_that_ends_with_locked_pages_stops_the_machine_and_tracking_tells_which() {
+    let locks = || vec![ask(4, driver::LOCK, METHOD_NEITHER, BUFFER, 16)];
+    let plain = run(&configuration(1, locks()));
+    let mut tracked = configuration(1, locks());
+    tracked.machine.verifier = vec!["pool-tracking".to_owned()];
+    let tracked = run(&tracked);
+
+    assert_bug_check(&plain, code::PROCESS_HAS_LOCKED_PAGES, 0, Some(1));
+    let data = address::DRIVER_CODE + address::DRIVER_DATA_OFFSET;
+    let list = tracked.field(data, driver::LIST);
+    assert_eq!(tracked.rest, Rest::BugCheck(code::DRIVER_LEFT_LOCKED_PAGES_IN_PROCESS));
+    assert_eq!(tracked.field(address::KERNEL_DATA, crash_block::PARAMETER_3), list);
+    assert_eq!(tracked.field(address::KERNEL_DATA, crash_block::PARAMETER_4), 1);
+}
+
+#[test]
+fn what_was_locked_is_unlocked_once() {
+    let unlocks = |function| {
+        run_with_driver(vec![
+            ask(4, driver::LOCK, METHOD_NEITHER, BUFFER, 16),
+            ask(4, function, METHOD_BUFFERED, BUFFER, 16),
+        ])
+    };
+
+    let once = unlocks(driver::UNLOCK);
+    assert_eq!(once.statuses(A), [OK; 3]);
+    assert_all_returned_but_drivers(&once);
+    assert_bug_check(&unlocks(driver::UNLOCK_TWICE), code::PROCESS_HAS_LOCKED_PAGES, 1, Some(0));
+}
+
+#[test]
+fn with_other_pages_locked_the_frame_itself_is_found_unlocked_too_often() {
+    let run = run(&configuration(
+        2,
+        vec![
+            ask(4, driver::LOCK, METHOD_NEITHER, BUFFER, 16),
+            ask(8, driver::LOCK, METHOD_NEITHER, address::USER_STACK, 16),
+            ask(4, driver::UNLOCK_TWICE, METHOD_BUFFERED, BUFFER, 16),
+        ],
+    ));
+
+    assert_bug_check(&run, code::PFN_LIST_CORRUPT, 7, None);
+}
+
+#[test]
+fn a_locked_page_that_its_process_frees_is_given_back_when_it_is_unlocked() {
+    let actions = |unlocks: bool| {
+        let mut actions = vec![
+            Action::Allocate { slot: 1 },
+            ask(4, driver::LOCK, METHOD_NEITHER, address::USER_HEAP, 16),
+            Action::Free { slot: 1 },
+        ];
+        if unlocks {
+            actions.push(ask(4, driver::UNLOCK, METHOD_BUFFERED, BUFFER, 16));
+        }
+        actions.push(Action::Wait);
+        actions
+    };
+    let frames = |unlocks| {
+        let run = run_with_driver(actions(unlocks));
+        let system = run.field(address::KERNEL_DATA, kernel_data::SYSTEM_PROCESS);
+        assert_ne!(read(&run.world, system, process::ALIVE), 0);
+        run.field(address::KERNEL_DATA, kernel_data::FREE_FRAME_COUNT)
+    };
+
+    assert_eq!(frames(true), frames(false) + 1);
+}
+
+/// What the kernel's word holds after a report was asked for there, and what was said of it.
+fn reported(function: u64, prevents_access: bool) -> (u64, u64) {
+    let mut configuration =
+        configuration(1, vec![ask(4, function, METHOD_NEITHER, KERNEL_WORD, 16)]);
+    configuration.machine.smap = prevents_access;
+    let run = run(&configuration);
+    let word = ringfence::base::Field::new(ringfence::base::Structure::FileCache, 0, "word");
+    // Whoever asked for an answer in the system half looks for it there, and ends by that.
+    (run.field(KERNEL_WORD, word), run.statuses(A).get(1).copied().unwrap_or(OK))
+}
+
+#[test]
+fn a_driver_that_does_not_probe_writes_the_kernel_for_its_caller_and_access_prevention_is_no_help()
+{
+    for prevents_access in [false, true] {
+        let written = (driver::REPORTED[0], OK);
+        assert_eq!(reported(driver::REPORT_UNPROBED, prevents_access), written);
+        let refused = (0, status::ACCESS_VIOLATION);
+        assert_eq!(reported(driver::REPORT, prevents_access), refused);
+    }
+}
