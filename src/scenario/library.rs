@@ -51,6 +51,7 @@ built_in! {
 
 incidents! {
     "I01-content-parser",
+    "I03-linux-waitid",
     "I04-arbitrary-increment",
     "I04-arbitrary-write",
     "I04-integer-overflow",
@@ -67,9 +68,13 @@ incidents! {
     "I06-dma-without-iommu",
     "I07-rowhammer-entry",
     "I08-missed-shootdown",
+    "I10-leaked-handle",
     "I11-printer-drivers",
     "I13-filter-driver-pool-overrun",
     "I14-filter-at-boot",
+    "I15-double-fetch",
+    "I21-handle-type-confusion",
+    "I22-locked-page-leak",
 }
 
 pages! {
