@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 use super::home::{at_home, name_at};
 use super::{Expectation, Scenario};
 use crate::faults::{Parameters, PlannedFault};
-use crate::world::configuration::{Component, Home};
+use crate::world::configuration::{Component, Home, MachineConfiguration};
+use crate::world::preset::Preset;
 
 /// A value of the text form.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -71,7 +72,7 @@ impl Contrast {
             ..scenario.clone()
         };
         let world = &mut changed.configuration;
-        world.machine = overlaid(&world.machine, &self.machine)?;
+        world.machine = machine_of(&world.machine, &self.machine)?;
         if let Some(weaknesses) = &self.weaknesses {
             world.weaknesses.clone_from(weaknesses);
         }
@@ -105,6 +106,19 @@ impl Contrast {
         }
         Ok(changed)
     }
+}
+
+/// A machine with some fields changed. A preset stands for all of its switches: what the machine was
+/// before is forgotten.
+fn machine_of(
+    before: &MachineConfiguration,
+    fields: &Fields,
+) -> Result<MachineConfiguration, String> {
+    let mut kept = fields.clone();
+    let Some(preset) = kept.remove("preset") else { return overlaid(before, fields) };
+    let known = Preset::ALL.into_iter().find(|(name, _)| preset == Plain::Text((*name).to_owned()));
+    let Some((_, preset)) = known else { return Err("there is no such preset".to_owned()) };
+    overlaid(&preset.machine(), &kept)
 }
 
 fn home_of(home: &Plain) -> Result<Home, String> {

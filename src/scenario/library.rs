@@ -51,6 +51,7 @@ built_in! {
 
 incidents! {
     "I01-content-parser",
+    "I02-total-meltdown",
     "I03-linux-waitid",
     "I04-arbitrary-increment",
     "I04-arbitrary-write",
@@ -73,6 +74,9 @@ incidents! {
     "I13-filter-driver-pool-overrun",
     "I14-filter-at-boot",
     "I15-double-fetch",
+    "I16-null-dereference",
+    "I17-self-map-hardening",
+    "I20-wrong-context-completion",
     "I21-handle-type-confusion",
     "I22-locked-page-leak",
 }

@@ -5,7 +5,7 @@
 //! | [`application`] | applications |
 //! | [`windows_api`] | Windows API |
 //! | [`driver_host`], [`driver_manager`] | user-mode drivers |
-//! | [`transfer_driver`], [`filter_driver`], [`reflector`], [`parser`], [`scanner`], [`vulnerable`], [`object_driver`], [`buffer_driver`] | other kernel-mode drivers |
+//! | [`transfer_driver`], [`filter_driver`], [`reflector`], [`parser`], [`record_driver`], [`scanner`], [`vulnerable`], [`object_driver`], [`buffer_driver`] | other kernel-mode drivers |
 //! | [`file_system`] | file-system drivers |
 
 pub mod application;
@@ -16,6 +16,7 @@ pub mod file_system;
 pub mod filter_driver;
 pub mod object_driver;
 pub mod parser;
+pub mod record_driver;
 pub mod reflector;
 pub mod scanner;
 pub mod transfer_driver;
@@ -82,6 +83,22 @@ pub fn drivers() -> Drivers {
                 dispatch: buffer_driver::DISPATCH,
                 prepare: buffer_driver::prepare,
                 owns: &[],
+            },
+            DriverDefinition {
+                name: "record",
+                kind,
+                routines: record_driver::ROUTINES,
+                dispatch: record_driver::DISPATCH,
+                prepare: record_driver::prepare,
+                owns: &[],
+            },
+            DriverDefinition {
+                name: "transfer-in-place",
+                kind,
+                routines: transfer_driver::ROUTINES,
+                dispatch: transfer_driver::DISPATCH,
+                prepare: transfer_driver::prepare_in_place,
+                owns: transfer_driver::OWNS,
             },
             DriverDefinition {
                 name: "vulnerable",

@@ -102,6 +102,19 @@ pub fn prepare(_: &Placement) -> Vec<(u64, u64)> {
     ]
 }
 
+/// In [`DMA_ADDRESS`]: what is received goes straight to the requestor's address.
+const IN_PLACE: u64 = 1;
+
+/// As [`prepare`], for a driver that saves a copy: its deferred routine writes what was received to the
+/// address that the requestor gave, on whatever thread runs ("Virtual address spaces", where that is
+/// the example of what a driver must not do).
+#[must_use]
+pub fn prepare_in_place(placement: &Placement) -> Vec<(u64, u64)> {
+    let in_place = (DMA_ADDRESS.offset, address::DMA_BUFFERS | IN_PLACE);
+    let usual = prepare(placement).into_iter().filter(|(offset, _)| *offset != DMA_ADDRESS.offset);
+    usual.chain([in_place]).collect()
+}
+
 const SENDING: u64 = 1;
 const RECEIVING: u64 = 2;
 
@@ -267,14 +280,14 @@ routine! {
     },
     copy => |p| {
         let (data, packet, bytes) = (p.local(0)?, p.local(1)?, p.local(2)?);
-        let page = p.load(data, DMA_ADDRESS)?;
+        let page = p.load(data, DMA_ADDRESS)? & !IN_PLACE;
         let buffer = p.load(packet, request_packet::BUFFER)?;
         p.copy(page, Structure::DmaBuffer, buffer, Structure::SystemBuffer, bytes)?;
         Ok(Flow::Next)
     },
     map, call HAL_MAP_TRANSFER => |p| {
         let data = p.local(0)?;
-        let (hardware, page) = (p.load(data, HARDWARE)?, p.load(data, DMA_ADDRESS)?);
+        let (hardware, page) = (p.load(data, HARDWARE)?, p.load(data, DMA_ADDRESS)? & !IN_PLACE);
         p.pass([hardware, page, 0]);
         Ok(Flow::Call)
     },
@@ -331,7 +344,7 @@ routine! {
     },
     map, call HAL_MAP_TRANSFER => |p| {
         let data = p.local(1)?;
-        let (hardware, page) = (p.load(data, HARDWARE)?, p.load(data, DMA_ADDRESS)?);
+        let (hardware, page) = (p.load(data, HARDWARE)?, p.load(data, DMA_ADDRESS)? & !IN_PLACE);
         p.pass([hardware, page, 1]);
         Ok(Flow::Call)
     },
@@ -363,11 +376,12 @@ routine! {
             return Ok(Flow::Next);
         }
         let (data, packet) = (p.local(1)?, p.local(2)?);
-        let page = p.load(data, DMA_ADDRESS)?;
+        let kept = p.load(data, DMA_ADDRESS)?;
+        let page = kept & !IN_PLACE;
         let key = p.load(data, KEY)?;
         let word = p.load_at(page.wrapping_add(done), Structure::DmaBuffer)? ^ key;
         let is_wrong = p.load(address::KERNEL_DATA, kernel_data::SWITCHES)? & switches::WRONG_CONTEXT != 0;
-        let (field, structure) = if is_wrong {
+        let (field, structure) = if is_wrong || kept & IN_PLACE != 0 {
             (request_packet::USER_BUFFER, Structure::UserData)
         } else {
             (request_packet::BUFFER, Structure::SystemBuffer)
