@@ -571,6 +571,8 @@ pub mod switches {
     pub const INTEGRITY_CHECKS: u64 = 1 << 38;
     /// Kernel stacks have shadows.
     pub const SHADOW_STACKS: u64 = 1 << 39;
+    /// The address that a thread wants to go on at is not compared with the hole (as before MS12-042).
+    pub const RETURN_UNCHECKED: u64 = 1 << 43;
     /// The pool detects a damaged header (legacy pool: bug check 0x19).
     pub const POOL_CHECKS: u64 = 1 << 32;
 }

@@ -11,6 +11,7 @@
 //! | [`exception`], [`interrupt`], [`bug_check`] | what when something goes wrong, or arrives? |
 //! | [`integrity`] | what when it was changed behind the kernel's back? |
 //! | [`keys`] | which driver's data may a driver write? |
+//! | [`user_context`] | where does a thread go on? |
 //! | [`schedule`] | who runs next? |
 //! | [`frames`], [`paging`], [`virtual_memory`], [`section`], [`mdl`] | which memory is whose? |
 //! | [`pool`], [`pools`], [`object`] | where do the kernel's own things live? |
@@ -66,5 +67,6 @@ pub mod status;
 pub mod system_call;
 pub mod system_thread;
 pub mod user_buffer;
+pub mod user_context;
 pub mod verifier;
 pub mod virtual_memory;

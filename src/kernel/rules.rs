@@ -7,7 +7,7 @@ use super::{
     handle_close, handle_duplicate, handle_information, host, host_create, host_pool, integrity,
     interrupt, io_disk, io_open, io_transfer, keys, lock, mdl, object, paging, pool, pools,
     previous_mode, process_create, process_end, process_open, request, schedule, section, service,
-    system_call, system_thread, user_buffer, verifier, virtual_memory,
+    system_call, system_thread, user_buffer, user_context, verifier, virtual_memory,
 };
 
 /// The rules of each file, under the file's name.
@@ -50,6 +50,7 @@ pub const RULES: &[(&str, &[Rule])] = &[
     ("system-thread", system_thread::RULES),
     ("user-buffer", user_buffer::RULES),
     ("verifier", verifier::RULES),
+    ("user-context", user_context::RULES),
     ("virtual-memory", virtual_memory::RULES),
 ];
 

@@ -81,6 +81,8 @@ services! {
     SET_HANDLE = 22 => super::handle_information::NT_SET_INFORMATION_OBJECT,
     /// Sets a mitigation policy of the caller: number, flags.
     SET_POLICY = 23 => super::handle_information::NT_SET_INFORMATION_PROCESS,
+    /// Goes on elsewhere: address, stack pointer.
+    CONTINUE = 24 => super::user_context::NT_CONTINUE,
 }
 
 /// Ends a service: its status in rax, what else it gives (a handle, an address, or 0) in rdx.

@@ -128,6 +128,7 @@ const MACHINE: &[Field] = &[
     may("preset", Word(|| Preset::ALL.map(|(name, _)| name).to_vec())),
     may("self-map-randomised", Flag),
     may("null-guard", Flag),
+    may("return-address-checked", Flag),
     may("no-execute-pool", Flag),
     may("read-only-code", Flag),
     may("code-integrity", Flag),

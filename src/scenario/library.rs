@@ -76,6 +76,7 @@ incidents! {
     "I15-double-fetch",
     "I16-null-dereference",
     "I17-self-map-hardening",
+    "I18-sysret",
     "I20-wrong-context-completion",
     "I21-handle-type-confusion",
     "I22-locked-page-leak",

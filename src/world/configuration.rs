@@ -49,6 +49,9 @@ pub struct MachineConfiguration {
     /// Whether no process may map the page at address 0.
     #[serde(skip_serializing_if = "is_true")]
     pub null_guard: bool,
+    /// Whether the kernel refuses to return to an address in the hole (MS12-042).
+    #[serde(skip_serializing_if = "is_true")]
+    pub return_address_checked: bool,
     /// Whether pool memory is closed to execution.
     #[serde(skip_serializing_if = "is_true")]
     pub no_execute_pool: bool,
@@ -95,6 +98,7 @@ impl Default for MachineConfiguration {
             pool: PoolKind::Classes,
             self_map_randomised: false,
             null_guard: true,
+            return_address_checked: true,
             no_execute_pool: true,
             read_only_code: true,
             code_integrity: false,

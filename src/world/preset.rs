@@ -9,6 +9,7 @@
 //! | page 0 | can be mapped | guarded | CVE-2011-1229; that it is closed since Windows 8 is inferred |
 //! | pool | legacy | segment | which pages describe which headers: inferred |
 //! | pool memory | executable | no-execute | "No-Execute (NX) Nonpaged Pool" |
+//! | address to return to | not checked | checked | MS12-042 |
 //! | SMEP | off | on | that Windows uses it since 8 is inferred |
 //! | SMAP | off | off | "User-mode accessors": future support |
 
@@ -79,6 +80,7 @@ impl Preset {
                 self_map_slot: 0x1ed,
                 self_map_randomised: false,
                 null_guard: false,
+                return_address_checked: false,
                 no_execute_pool: false,
                 pool: PoolKind::Legacy,
                 smep: false,

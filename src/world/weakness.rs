@@ -90,6 +90,7 @@ pub(super) fn planted(configuration: &Configuration) -> Result<(u64, Flaws), Bui
     for (is_on, bit) in [
         (machine.pcid, switches::CONTEXTS),
         (!machine.null_guard, switches::NULL_PAGE_OPEN),
+        (!machine.return_address_checked, switches::RETURN_UNCHECKED),
         (!machine.no_execute_pool, switches::POOL_EXECUTABLE),
         (!machine.read_only_code, switches::CODE_WRITABLE),
         (machine.integrity_checks > 0, switches::INTEGRITY_CHECKS),
