@@ -417,9 +417,11 @@ fn each_row_is_provoked_by_a_component() {
     }
 
     for row in all() {
-        // The generations of the pool have a table of their own.
-        let is_pool_s = matches!(row.code, 0x19 | 0xc1 | 0xc2 | 0x13a);
-        let is_elsewhere = is_pool_s
+        // The generations of the pool, and handles, buffers and Driver Verifier, have tests of their
+        // own: tests/pools, tests/kernel_objects.
+        let has_its_own_test =
+            matches!(row.code, 0x19 | 0x76 | 0x93 | 0xc1 | 0xc2 | 0xc4 | 0xc9 | 0xcb | 0x13a);
+        let is_elsewhere = has_its_own_test
             || ELSEWHERE
                 .iter()
                 .any(|&(code, subtype, _)| (code, subtype) == (row.code, row.subtype));
