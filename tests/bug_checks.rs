@@ -393,8 +393,11 @@ fn assert_stops(case: &Case, configuration: &Configuration) -> (u64, [u64; 4]) {
     (code, parameters)
 }
 
+/// A code, its subtype, and where its test is.
+type Elsewhere = (u64, Option<(u8, u64)>, &'static str);
+
 /// Rows whose test is elsewhere: code, subtype, and where.
-const ELSEWHERE: &[(u64, Option<(u8, u64)>, &str)] = &[
+const ELSEWHERE: &[Elsewhere] = &[
     (0xef, Some((2, 0)), "tests/kernel_objects/ends.rs"),
     (0x109, Some((4, 0)), "tests/protections.rs"),
     (0x109, Some((4, 1)), "tests/protections.rs"),
