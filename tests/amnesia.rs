@@ -128,7 +128,7 @@ fn a_world_forgotten_around_each_boot_goes_on_the_same() {
     let service = standard.components.iter_mut().find(|one| one.critical).expect("the service");
     service.actions.insert(10, Action::Crash { how: CrashKind::Abort });
     // Before the first step of a boot, what the loader handed out is announced and not yet told.
-    let is_forgotten = |_, step: u64| step < 16 || step.is_multiple_of(149);
+    let is_forgotten = |_, step: u64| step < 16 || step.is_multiple_of(127);
 
     let (forgotten, lengths) = run_beside_a_forgetful_one(&standard, 2, is_forgotten);
 
