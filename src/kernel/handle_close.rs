@@ -62,7 +62,7 @@ bug_checks! {
 }
 
 /// Closes whatever it is: the process ends.
-pub(super) const AT_EXIT: u64 = 2;
+pub const AT_EXIT: u64 = 2;
 
 routine! {
     /// Empties one entry of a process's table and drops its references. Arguments: process, handle,

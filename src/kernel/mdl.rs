@@ -337,7 +337,7 @@ routine! {
         p.set_local(1, 0)?;
         p.store(list, mdl::FLAGS, 0)?;
         if mapped != 0 {
-            let number = mapped.wrapping_sub(address::MDL_MAPPINGS) / (PAGES_MAX * 4096) & 63;
+            let number = (mapped.wrapping_sub(address::MDL_MAPPINGS) / (PAGES_MAX * 4096)) & 63;
             let used = p.load(address::KERNEL_DATA, kernel_data::MDL_MAPPINGS)?;
             p.store(address::KERNEL_DATA, kernel_data::MDL_MAPPINGS, used & !(1 << number))?;
             p.store(list, mdl::SYSTEM, 0)?;

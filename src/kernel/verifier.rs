@@ -189,7 +189,7 @@ fn is_first_of_its_path(p: &mut Processor<'_>) -> Result<bool, Trap> {
     let mut frame = p.get(Reg::Rbp);
     for _ in 0..PATH_FRAMES {
         // Out of the kernel stacks there is no frame of the kernel's.
-        if frame < address::KERNEL_STACKS || frame % 8 != 0 {
+        if frame < address::KERNEL_STACKS || !frame.is_multiple_of(8) {
             break;
         }
         let back = p.load_at(frame.wrapping_add(8), Structure::KernelStack)?;

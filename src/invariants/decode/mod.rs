@@ -278,7 +278,7 @@ fn entries(
         if object != 0 {
             let rights = field(map.handle_access).unwrap_or(0) & map.handle_rights;
             let mark = if process == 0 { map.kernel_handle } else { 0 };
-            found.push(RawHandle { process, value: 4 * (index + 1) | mark, object, rights });
+            found.push(RawHandle { process, value: (4 * (index + 1)) | mark, object, rights });
         }
     }
 }
