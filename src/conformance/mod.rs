@@ -51,8 +51,8 @@
 //! | leaves invalidating to its user | does what the documentation asks of the user, or leaves out [`Capability::Invalidates`] |
 //! | knows regions only | maps a page as a region of its size |
 //! | knows large pages only | leaves out [`Capability::Pages4K`] and declares those |
-//! | takes a physical address for a pointer | runs [`identity_mapped`](Suite::identity_mapped) |
-//! | reaches its tables through themselves | runs [`recursive`](Suite::recursive) |
+//! | takes a physical address for a pointer | runs `Suite::identity_mapped` |
+//! | reaches its tables through themselves | runs `Suite::recursive` |
 //! | keeps entries of its root for itself | says which with [`reserving`](Suite::reserving) |
 //! | acts on whatever page is there | asks for its size first and refuses with [`Refusal::OtherSize`] |
 //! | never unmaps, never frees | refuses with [`Refusal::Declined`], leaves out [`Capability::FreesOnDrop`] |

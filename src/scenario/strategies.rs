@@ -26,8 +26,8 @@ pub fn scenarios(faults: u64) -> impl Strategy<Value = Scenario> {
                 expect,
                 ..Scenario::generate(Seed(seed), &bias)
             };
-            let names = scenario.configuration.components.iter().map(|one| one.name.clone());
-            let last = names.last();
+            let mut names = scenario.configuration.components.iter().map(|one| one.name.clone());
+            let last = names.next_back();
             let incident = incident.map(|(what, date)| Incident { what, date, component: last });
             Scenario { incident, contrasts, ..scenario }
         },

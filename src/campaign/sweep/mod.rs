@@ -195,6 +195,9 @@ fn what_became(outcome: &Outcome) -> Digest {
     if let Some(detection) = &mut same.detection {
         detection.steps = 0;
     }
+    if let Some(sleep) = &mut same.sleep {
+        sleep.steps = 0;
+    }
     same.digest()
 }
 

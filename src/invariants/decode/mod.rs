@@ -79,7 +79,9 @@ const AT_ONCE: usize = 32;
 /// A table in parts; nothing of one outside memory.
 fn parts(memory: &Memory, table: u64) -> &[[u64; AT_ONCE]] {
     let first = usize::try_from(table / 8).unwrap_or(usize::MAX);
-    let table = memory.words().get(first..).and_then(|rest| rest.get(..ENTRIES as usize));
+    #[allow(clippy::cast_possible_truncation, reason = "512")]
+    const WORDS: usize = ENTRIES as usize;
+    let table = memory.words().get(first..).and_then(|rest| rest.get(..WORDS));
     table.unwrap_or_default().as_chunks().0
 }
 

@@ -70,7 +70,7 @@ impl Loader<'_> {
         let size = class_of(bytes);
         let next = self.pool_next;
         let start = if next % 4096 + size > 4096 { (next | 0xfff) + 1 } else { next };
-        let before = if start % 4096 == 0 { 0 } else { self.last_carved };
+        let before = if start.is_multiple_of(4096) { 0 } else { self.last_carved };
         if start != next {
             self.claim(next, 2, Structure::PoolHeader, Principal::KERNEL);
             self.put(next, pool_header::SIZES, (start - next) | self.last_carved << 16);

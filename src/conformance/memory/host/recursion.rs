@@ -45,7 +45,7 @@ impl Memory {
         }
         let entry_at = |at: PhysAddr| self.peek(at);
         let reached = format.translate(&entry_at, self.loaded_root()?, virt);
-        let nowhere = trap.window.reach().end - 0x1000 | address & 0xfff;
+        let nowhere = (trap.window.reach().end - 0x1000) | address & 0xfff;
         Some(reached.map_or(nowhere, |reached| reached.address.raw()))
     }
 
