@@ -332,7 +332,8 @@ fn a_store_under_another_root_is_told_at_its_address() {
         .into_iter()
         .find_map(|(nth, place)| {
             let wild = fault("wild-write", "kernel", PointKind::Store, nth, "operator = 'context'");
-            let outcome = trial.run(&[wild.clone()]).expect("a fault that can be made");
+            let outcome =
+                trial.run(core::slice::from_ref(&wild)).expect("a fault that can be made");
             (outcome.activation.strikes > 0).then_some((wild, place))
         })
         .expect("the kernel answers where both processes have something");

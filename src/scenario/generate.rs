@@ -199,10 +199,11 @@ fn actions(stream: &mut Stream, world: &Configuration, own: usize, bias: &Bias) 
             matches!(world.components[number].home, Home::KernelDriver | Home::FileSystem)
         })
         .collect();
+    // Those that are there to the end: of one that ends, the answer would be a matter of time.
     let others: Vec<&str> = world
         .components
         .iter()
-        .filter(|component| component.home == Home::Application)
+        .filter(|component| component.home == Home::DriverHost)
         .map(|component| &*component.name)
         .collect();
     let mut actions = Vec::new();
@@ -380,7 +381,7 @@ fn section(author: &mut Author<'_>) -> Option<Action> {
 fn share(author: &mut Author<'_>, own: &str, others: &[&str]) -> Option<Action> {
     if author.small(2) == 0 {
         // Policy refuses all but the own process and children.
-        let other = (*author.stream.pick(others)?).to_owned();
+        let other = author.stream.pick(others).map_or(own, |other| *other).to_owned();
         let process = if author.small(2) == 0 { own.to_owned() } else { other };
         return Some(Action::OpenProcess { process, access: 8, slot: author.keep(Holds::Process) });
     }

@@ -67,7 +67,7 @@ mod sections {
             let access = if flags & WRITABLE == 0 { READ_ONLY } else { 0 };
             for virt in self.sections(first, bytes) {
                 let at = self.entry(virt, true).expect("made");
-                memory().store(at, to + (virt - first) | ALWAYS | access);
+                memory().store(at, (to + (virt - first)) | ALWAYS | access);
             }
             0
         }

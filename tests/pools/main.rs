@@ -335,7 +335,8 @@ fn disorder_raises_no_alarm_in_any_generation() {
 fn faults_of_the_pool_strike_in_every_generation() {
     let kinds = ["double-free", "premature-free", "use-after-free", "under-allocation"];
     for (pool, code) in GENERATIONS.into_iter().zip([CALLER, HEAP, FOUND]) {
-        let outcomes: Vec<Outcome> = (0..6).flat_map(|seed| cases_of(pool, seed, &kinds)).collect();
+        let outcomes: Vec<Outcome> =
+            (0..24).flat_map(|seed| cases_of(pool, seed, &kinds)).collect();
 
         let struck = outcomes.iter().filter(|outcome| outcome.activation.strikes > 0).count();
         assert!(struck > 0, "{pool:?}");

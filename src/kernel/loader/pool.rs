@@ -95,7 +95,7 @@ impl Loader<'_> {
             self.close_page();
         }
         let start = self.pool_next;
-        let before = if start % 4096 == 0 { 0 } else { self.last_carved };
+        let before = if start.is_multiple_of(4096) { 0 } else { self.last_carved };
         self.put_pool_header(start, &Header { before, size, kind: header::IN_USE, tag });
         self.pool_next = start + size;
         self.last_carved = size;
