@@ -233,12 +233,14 @@ pub(crate) const CASES: &[Case] = &[
     Case {
         name: "an overrun where special pool is exhausted and nobody was told",
         ops: &{
-            let mut ops = [Allocate(7, 16); SPECIAL_SLOTS as usize + 5];
-            ops[SPECIAL_SLOTS as usize] = A;
-            ops[SPECIAL_SLOTS as usize + 1] = B;
-            ops[SPECIAL_SLOTS as usize + 2] = Store(0, 112, 1, 0xcc);
-            ops[SPECIAL_SLOTS as usize + 3] = Load(0, 0);
-            ops[SPECIAL_SLOTS as usize + 4] = Free(0, TAG);
+            #[allow(clippy::cast_possible_truncation, reason = "a few")]
+            const SLOTS: usize = SPECIAL_SLOTS as usize;
+            let mut ops = [Allocate(7, 16); SLOTS + 5];
+            ops[SLOTS] = A;
+            ops[SLOTS + 1] = B;
+            ops[SLOTS + 2] = Store(0, 112, 1, 0xcc);
+            ops[SLOTS + 3] = Load(0, 0);
+            ops[SLOTS + 4] = Free(0, TAG);
             ops
         },
         legacy: Some((68, HEADER, |n| [0x20, n[0] - 16, n[1] - 16, 0])),
