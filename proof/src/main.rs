@@ -6,6 +6,8 @@
 //!
 //! `unsafe` is here only where an interface under test demands it.
 
+#![allow(clippy::disallowed_methods, reason = "how long a bug takes to be found is printed")]
+
 mod adapters;
 
 use std::process::ExitCode;

@@ -305,6 +305,9 @@ routine! {
     give_up => |p| {
         let device = p.local(0)?;
         disable(p, device)?;
+        // What was asked since its host ended waits for nobody.
+        let extension = extension_of(p, device)?;
+        p.store(extension, shared::IS_LATE, 1)?;
         Ok(Flow::Next)
     },
     // Requests that were to be completed after the restart are completed now.

@@ -231,7 +231,7 @@ where
 
     fn unmap_range(&mut self, first: base::VirtAddr, bytes: u64) -> Result<(), Refusal> {
         let nowhere = PhysicalAddress(0);
-        let flags = R::Attributes::empty();
+        let flags = R::Attributes::default();
         self.0
             .map_range(&region(first, bytes), nowhere, flags, Constraints::empty())
             .map_err(refusal)
@@ -251,7 +251,7 @@ where
             if entry.is_table() {
                 return Ok(());
             }
-            if !entry.flags().contains(R::Attributes::VALID) {
+            if entry.flags() & R::Attributes::VALID != R::Attributes::VALID {
                 return Err(());
             }
             entry.modify_flags(set, clear)

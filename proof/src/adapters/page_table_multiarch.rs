@@ -252,7 +252,7 @@ macro_rules! adapter {
 adapter!(
     version_0_5,
     "page_table_multiarch-0-5",
-    memory_addr_0_3,
+    memory_addr_0_4,
     page_table_entry_0_5,
     page_table_multiarch_0_5,
     true,
