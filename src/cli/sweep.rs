@@ -198,11 +198,15 @@ impl Told<'_> {
             }
             writeln!(out, "{} · {total} faults", origin.name())?;
             for (class, count) in cells {
-                let line = self.swept.examples.get(&(origin, class)).map(|n| self.line(*n));
-                let line = format!("  {class:<18} {count:>10}  {}", line.unwrap_or_default());
+                let first = self.swept.examples.get(&(origin, class));
+                let first = first.map_or(String::new(), |number| format!("first: fault {number}"));
+                let line = format!("  {class:<18} {count:>10}  {first}");
                 writeln!(out, "{}", line.trim_end())?;
             }
             writeln!(out)?;
+        }
+        if let Some(number) = self.swept.examples.values().min() {
+            writeln!(out, "A fault as a story:\n  {}\n", self.line(*number))?;
         }
         Ok(())
     }

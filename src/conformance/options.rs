@@ -141,6 +141,9 @@ macro_rules! builder {
         /// Observes each access of the code through [`Memory::pointer`] by itself, in order, as if it came
         /// by the accessor: for code that holds raw pointers. Linux on x86-64, feature `store-trap`.
         ///
+        /// Where an entry leads a pointer out of the window, which any bytes of tables may do to a walker,
+        /// the process ends as it would without us: run such code `isolated`.
+        ///
         /// # Panics
         ///
         /// At the run, when a debugger is attached, when somebody replaces the handlers of SIGSEGV, SIGTRAP
