@@ -93,6 +93,11 @@ fn an_incident_says_when_what_by_whose_word_and_what_to_expect() {
         let expect = scenario.expect.as_ref().unwrap_or_else(|| panic!("{name}: no expectation"));
         assert!(expect.integrity.is_some() && expect.availability.is_some(), "{name}: {expect:?}");
         assert!(scenario.contrasts.len() >= 2, "{name}: fewer than two contrasts");
+        for contrast in &scenario.contrasts {
+            let expect = &contrast.expect;
+            let is_whole = expect.integrity.is_some() && expect.availability.is_some();
+            assert!(is_whole, "{name}, {}: {expect:?}", contrast.name);
+        }
     }
 }
 

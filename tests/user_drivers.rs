@@ -286,3 +286,21 @@ fn a_printer_driver_takes_along_what_lives_with_it() {
     assert_eq!((first, third), (vec![0, 0], vec![0, 0]), "nobody else is lost");
     assert_eq!(second, [LOST, 0]);
 }
+
+#[test]
+fn in_whatever_order_things_happen_a_device_that_is_given_up_answers() {
+    let mut between = 0;
+    for schedule in 0..64 {
+        let world = Configuration { schedule, ..world(sound(1), malformed(10), true) };
+
+        let (rest, notes) = run(&world);
+
+        let statuses = statuses(&notes, SECOND);
+        let lost = statuses.iter().take_while(|status| **status == LOST).count();
+        assert_eq!(rest, Rest::Quiescent, "{schedule}");
+        assert_eq!(statuses.len(), 10, "{schedule}: {statuses:x?}");
+        assert!(statuses[lost..].iter().all(|status| *status == GONE), "{schedule}: {statuses:x?}");
+        between += usize::from(lost == 9);
+    }
+    assert!(between > 0, "nobody asked between the last end and the verdict");
+}

@@ -45,9 +45,13 @@ impl Sleeper {
     fn take(&mut self, clock: u64, judge: &Judge) {
         let books = &judge.authority;
         self.noted = books.noted();
-        if judge.strike().is_some() {
-            self.struck.get_or_insert(clock);
+        if judge.strike().is_none() {
+            // What the world does by itself is nobody's fault.
+            self.corruptions = books.corruptions().len();
+            self.reads = books.consumption_count();
+            return;
         }
+        self.struck.get_or_insert(clock);
         if books.consumption_count() > self.reads {
             self.read.get_or_insert(clock);
         }
@@ -66,7 +70,7 @@ impl Sleeper {
             (None, None) if is_stopped => (world.machine.clock, SleepEnd::Stopped),
             (None, None) => (world.machine.clock, SleepEnd::RunEnded),
         };
-        Some(Sleep { steps: at - began, end })
+        Some(Sleep { steps: at.saturating_sub(began), end })
     }
 }
 

@@ -106,11 +106,9 @@ fn save(sweep: &Sweep, swept: &Swept, folder: &Folder) -> Result<(), Failure> {
 }
 
 /// Outcomes as the table of kinds shows them: what came of it for whom.
-const COLUMNS: [(&str, &[Class]); 5] = [
-    (
-        "machine stops",
-        &[Class::GuaranteeViolated, Class::BootLoop, Class::Reset, Class::BugCheck, Class::Hang],
-    ),
+const COLUMNS: [(&str, &[Class]); 6] = [
+    ("guarantee violated", &[Class::GuaranteeViolated]),
+    ("machine stops", &[Class::BootLoop, Class::Reset, Class::BugCheck, Class::Hang]),
     (
         "reaches others",
         &[Class::Durable, Class::Deviated, Class::Disclosed, Class::Consumed, Class::Dormant],

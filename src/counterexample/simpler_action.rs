@@ -131,7 +131,7 @@ pub(super) fn renumbered(actions: &[Action]) -> Option<Vec<Action>> {
     let mut order: Vec<u8> = Vec::new();
     let mut renumbered = actions.to_vec();
     for action in &mut renumbered {
-        for slot in slots_of(action) {
+        for (_, slot) in action.slots_mut() {
             let known = order.iter().position(|known| known == slot);
             let number = known.unwrap_or_else(|| {
                 order.push(*slot);
@@ -141,46 +141,4 @@ pub(super) fn renumbered(actions: &[Action]) -> Option<Vec<Action>> {
         }
     }
     (renumbered != actions).then_some(renumbered)
-}
-
-/// The slots an action names.
-fn slots_of(action: &mut Action) -> Vec<&mut u8> {
-    match action {
-        Action::Allocate { slot }
-        | Action::AllocateAt { slot, .. }
-        | Action::Free { slot }
-        | Action::StoreThrough { slot, .. }
-        | Action::LoadThrough { slot, .. }
-        | Action::Open { slot, .. }
-        | Action::Read { slot, .. }
-        | Action::Write { slot, .. }
-        | Action::Control { slot, .. }
-        | Action::Flush { slot }
-        | Action::CreateEvent { slot }
-        | Action::SetEvent { slot }
-        | Action::SetHandle { slot, .. }
-        | Action::Terminate { slot, .. }
-        | Action::QueryEvent { slot }
-        | Action::OpenSection { slot, .. }
-        | Action::OpenProcess { slot, .. }
-        | Action::CreateProcess { slot, .. }
-        | Action::Close { slot } => vec![slot],
-        Action::MapView { slot, view } => vec![slot, view],
-        Action::UnmapView { view } => vec![view],
-        Action::Duplicate { slot, process, .. } => vec![slot, process],
-        Action::DuplicateFrom { source, slot, process, .. } => vec![source, slot, process],
-        Action::Take { view, slot, .. } => vec![view, slot],
-        Action::Store { .. }
-        | Action::Load { .. }
-        | Action::Access { .. }
-        | Action::PortIn { .. }
-        | Action::PortOut { .. }
-        | Action::StrictHandles
-        | Action::Yield
-        | Action::Wait
-        | Action::Exit { .. }
-        | Action::Crash { .. }
-        | Action::Spin
-        | Action::SystemCall { .. } => Vec::new(),
-    }
 }

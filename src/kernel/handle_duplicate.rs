@@ -9,7 +9,7 @@ use crate::base::Rule;
 use crate::machine::{Flow, Processor, Reg, Trap, routine};
 
 use super::handle::{
-    CURRENT_PROCESS, OB_CREATE_HANDLE, OB_REFERENCE_BY_HANDLE, PROCESSES_MAX, access,
+    CURRENT_PROCESS, OB_CREATE_HANDLE, OB_REFERENCE_BY_HANDLE, PROCESSES_MAX, access, table_owner,
 };
 use super::handle_close::OB_CLOSE_HANDLE;
 use super::layout::{address, element, kernel_data, object_type, process, switches};
@@ -172,7 +172,8 @@ routine! {
             return Ok(Flow::Next);
         }
         let (source, mode) = (p.local(11)?, p.local(10)?);
-        p.pass([source, handle, mode]);
+        let owner = table_owner(p, source, handle, mode)?;
+        p.pass([owner, handle, mode]);
         Ok(Flow::Call)
     },
     drop_target, call OB_DEREFERENCE => |p| {

@@ -133,6 +133,47 @@ fn hosted(p: &mut Processor<'_>) -> Result<Option<(u64, u64)>, Trap> {
     Ok(Some((device, extension)))
 }
 
+/// Copies a request's head to the host. Locals: 0 device; 2 the host's buffer; 3 its length; 4 packet;
+/// 5 bytes of data to come; 6 to 9 the head.
+pub(super) fn pass_head(p: &mut Processor<'_>) -> Result<Flow, Trap> {
+    let (packet, buffer, length) = (p.local(4)?, p.local(2)?, p.local(3)?);
+    let device = p.local(0)?;
+    let bytes = hand_over(p, packet, device, length)?;
+    p.set_local(5, bytes)?;
+    p.set_local(7, bytes)?;
+    for (local, field) in
+        [(6, request_packet::CODE), (8, request_packet::LENGTH_OUT), (9, request_packet::REQUESTOR)]
+    {
+        let value = p.load(packet, field)?;
+        p.set_local(local, value)?;
+    }
+    let from = p.local_address(6);
+    p.pass([buffer, from, header::BYTES, Structure::KernelStack as u64]);
+    Ok(Flow::Call)
+}
+
+/// Copies its data behind the head.
+pub(super) fn pass_data(p: &mut Processor<'_>) -> Result<Flow, Trap> {
+    let outcome = p.result();
+    if outcome != status::SUCCESS {
+        return Ok(answer(p, outcome, 0));
+    }
+    let (packet, bytes) = (p.local(4)?, p.local(5)?);
+    if bytes == 0 {
+        return Ok(answer(p, status::SUCCESS, 0));
+    }
+    let target = p.local(2)?.wrapping_add(header::BYTES);
+    let from = p.load(packet, request_packet::BUFFER)?;
+    p.pass([target, from, bytes, Structure::SystemBuffer as u64]);
+    Ok(Flow::Call)
+}
+
+/// The host has its request: how many bytes of data came with it.
+pub(super) fn passed(p: &mut Processor<'_>) -> Result<Flow, Trap> {
+    let (outcome, bytes) = (p.result(), p.local(5)?);
+    Ok(answer(p, outcome, bytes))
+}
+
 routine! {
     /// Service: a driver host waits for its next request. Buffer in r8, length in r9; see [`header`].
     /// The length of the request's data comes back in rdx.
@@ -178,42 +219,9 @@ routine! {
         Ok(Flow::Call)
     },
     again => |_| Ok(Flow::To(At::take as u8)),
-    head, call COPY_TO_USER => |p| {
-        let (packet, buffer, length) = (p.local(4)?, p.local(2)?, p.local(3)?);
-        let device = p.local(0)?;
-        let bytes = hand_over(p, packet, device, length)?;
-        p.set_local(5, bytes)?;
-        p.set_local(7, bytes)?;
-        for (local, field) in [
-            (6, request_packet::CODE),
-            (8, request_packet::LENGTH_OUT),
-            (9, request_packet::REQUESTOR),
-        ] {
-            let value = p.load(packet, field)?;
-            p.set_local(local, value)?;
-        }
-        let from = p.local_address(6);
-        p.pass([buffer, from, header::BYTES, Structure::KernelStack as u64]);
-        Ok(Flow::Call)
-    },
-    data, call COPY_TO_USER => |p| {
-        let outcome = p.result();
-        if outcome != status::SUCCESS {
-            return Ok(answer(p, outcome, 0));
-        }
-        let (packet, bytes) = (p.local(4)?, p.local(5)?);
-        if bytes == 0 {
-            return Ok(answer(p, status::SUCCESS, 0));
-        }
-        let target = p.local(2)?.wrapping_add(header::BYTES);
-        let from = p.load(packet, request_packet::BUFFER)?;
-        p.pass([target, from, bytes, Structure::SystemBuffer as u64]);
-        Ok(Flow::Call)
-    },
-    done => |p| {
-        let (outcome, bytes) = (p.result(), p.local(5)?);
-        Ok(answer(p, outcome, bytes))
-    },
+    head, call COPY_TO_USER => pass_head,
+    data, call COPY_TO_USER => pass_data,
+    done => passed,
 }
 
 routine! {

@@ -9,7 +9,7 @@
 //! | a host ends that devices share | the requests of all of them are completed; the manager is told which device's request was at the host |
 //! | the manager says *restart* | a host is made again for the devices that shared it |
 //! | the manager says *own host* | that device leaves the pool and has a host of its own; the others have a new one together |
-//! | the manager says *disable* | the device is given up |
+//! | the manager says *disable* | the device is given up, with all others of its host |
 //! | there is no manager any more | all devices of the host are given up |
 //!
 //! The documents leave open whether an application gets its error before or after the device has
@@ -168,10 +168,11 @@ pub(super) fn find(
     Ok(None)
 }
 
-/// Gives a device up.
-pub(super) fn disable(p: &mut Processor<'_>, device: u64) -> Result<(), Trap> {
+/// Gives a device up. What was asked since its host ended waits for nobody and is completed late.
+fn disable(p: &mut Processor<'_>, device: u64) -> Result<(), Trap> {
     let extension = extension_of(p, device)?;
     p.store(device, device_object::DISABLED, 1)?;
+    p.store(extension, shared::IS_LATE, 1)?;
     let number = p.load(device, device_object::NUMBER)?;
     let host = p.load(extension, extension::HOST)?;
     let failures = p.load(extension, extension::RESTARTS)?;

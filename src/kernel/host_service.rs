@@ -3,11 +3,9 @@
 use crate::base::{EventKind, Principal, Structure};
 use crate::machine::{Flow, routine};
 
-use super::host::{WAIT_DRIVER_DATA, extension, hand_over, header};
+use super::host::{WAIT_DRIVER_DATA, extension, header, pass_data, pass_head, passed};
 use super::host_create::{PS_CREATE_HOST, load_system_root};
-use super::host_pool::{
-    DEVICES_MAX, disable, disable_all, extension_of, find, is_manager, shared, verdict,
-};
+use super::host_pool::{DEVICES_MAX, disable_all, extension_of, find, is_manager, shared, verdict};
 use super::layout::{
     address, device_object, element, kernel_data, process, processor_block, request_packet,
 };
@@ -86,42 +84,9 @@ routine! {
         Ok(Flow::Call)
     },
     again => |_| Ok(Flow::To(At::take as u8)),
-    head, call COPY_TO_USER => |p| {
-        let (packet, buffer, length) = (p.local(4)?, p.local(2)?, p.local(3)?);
-        let device = p.local(0)?;
-        let bytes = hand_over(p, packet, device, length)?;
-        p.set_local(5, bytes)?;
-        p.set_local(7, bytes)?;
-        for (local, field) in [
-            (6, request_packet::CODE),
-            (8, request_packet::LENGTH_OUT),
-            (9, request_packet::REQUESTOR),
-        ] {
-            let value = p.load(packet, field)?;
-            p.set_local(local, value)?;
-        }
-        let from = p.local_address(6);
-        p.pass([buffer, from, header::BYTES, Structure::KernelStack as u64]);
-        Ok(Flow::Call)
-    },
-    data, call COPY_TO_USER => |p| {
-        let outcome = p.result();
-        if outcome != status::SUCCESS {
-            return Ok(answer(p, outcome, 0));
-        }
-        let (packet, bytes) = (p.local(4)?, p.local(5)?);
-        if bytes == 0 {
-            return Ok(answer(p, status::SUCCESS, 0));
-        }
-        let target = p.local(2)?.wrapping_add(header::BYTES);
-        let from = p.load(packet, request_packet::BUFFER)?;
-        p.pass([target, from, bytes, Structure::SystemBuffer as u64]);
-        Ok(Flow::Call)
-    },
-    done => |p| {
-        let (outcome, bytes) = (p.result(), p.local(5)?);
-        Ok(answer(p, outcome, bytes))
-    },
+    head, call COPY_TO_USER => pass_head,
+    data, call COPY_TO_USER => pass_data,
+    done => passed,
 
     manager, call KI_WAIT => |p| {
         let (home, extension) = (p.local(0)?, p.local(1)?);
@@ -302,12 +267,12 @@ routine! {
         p.set_local(2, 0)?;
         Ok(Flow::To(At::restart as u8))
     },
+    // With a host that is shared all of its devices: nobody makes it again.
     give_up => |p| {
         let device = p.local(0)?;
-        disable(p, device)?;
-        // What was asked since its host ended waits for nobody.
         let extension = extension_of(p, device)?;
-        p.store(extension, shared::IS_LATE, 1)?;
+        let first = p.load(extension, shared::FIRST)?;
+        disable_all(p, first)?;
         Ok(Flow::Next)
     },
     // Requests that were to be completed after the restart are completed now.

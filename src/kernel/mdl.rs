@@ -107,7 +107,7 @@ pub(super) fn announce_loan(
     list: u64,
 ) -> Result<(), Trap> {
     let (start, bytes) = (p.load(list, mdl::START)?, p.load(list, mdl::BYTES)?);
-    let end = start.saturating_add(bytes.min(PAGES_MAX * 4096)).next_multiple_of(8);
+    let end = start.saturating_add(bytes.min(PAGES_MAX * 4096)).saturating_add(7) & !7;
     let mut at = start & !7;
     let mut page = 0;
     while at < end && page < PAGES_MAX {

@@ -1,8 +1,8 @@
 //! MOV to CR0 and CR4: the control bits of translation that software changes while it runs.
 //!
 //! What a load makes the processor forget is said by [`Invalidation::control_load`]. CR0.PG, CR4.PAE and
-//! CR4.LA57 do not change in 64-bit mode; a world's processors have no protection keys and no shadow
-//! stacks, so those bits are reserved (Intel SDM volume 3A, "Control Registers").
+//! CR4.LA57 do not change in 64-bit mode; whether a world has protection keys and shadow stacks is settled
+//! when it is built, and loads of CR4 can't change those bits (Intel SDM volume 3A, "Control Registers").
 
 use crate::base::Rule;
 
@@ -33,8 +33,8 @@ pub(crate) const RULES: &[Rule] = &[
         "Intel SDM volume 2B, MOV—Move to/from Control Registers",
     ),
     Rule::chosen(
-        "no-keys-and-no-shadow-stacks",
-        "A world's processors have neither protection keys nor shadow stacks: their bits are reserved.",
+        "keys-and-shadow-stacks-are-settled",
+        "Loads of CR4 change neither protection keys nor shadow stacks: a world has them or not.",
         "Intel SDM volume 3A, Control Registers",
     ),
 ];

@@ -145,8 +145,8 @@ pub struct Machine {
     pub sysret_faults_in_kernel: bool,
     /// What frames may be used for, whatever the tables say.
     pub second_level: SecondLevel,
-    /// Whether ring 0's return addresses have shadows.
-    pub shadow_stacks: bool,
+    /// Where the shadows of ring 0's return addresses lie, if they have any.
+    pub shadow_stacks: Option<shadow_stack::ShadowStacks>,
     /// Bugs of this hardware.
     pub flaws: Flaws,
     struck: bool,
@@ -199,7 +199,7 @@ impl Machine {
             transfer_delay: 40,
             sysret_faults_in_kernel: true,
             second_level: SecondLevel::default(),
-            shadow_stacks: false,
+            shadow_stacks: None,
             flaws: Flaws::default(),
             struck: false,
             roots: BTreeMap::new(),
@@ -341,6 +341,7 @@ impl Machine {
     pub fn absorb_registers(&self, hash: &mut TraceHash) {
         for state in &self.processors {
             hash.absorb(u64::from(state.controls.flags.bits()), state.controls.cr3);
+            hash.absorb(u64::from(state.controls.pkru), u64::from(state.controls.pkrs));
             for word in state.registers.words() {
                 hash.absorb(word, state.controls.cr3);
             }

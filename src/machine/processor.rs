@@ -23,6 +23,9 @@ pub struct Processor<'m> {
 /// The mask of all eight bytes.
 const WHOLE: u8 = 0xff;
 
+/// Words that one operation fills or claims at most, whatever was read back for their number.
+const WORDS_MAX: u64 = 1 << 16;
+
 impl Processor<'_> {
     /// Its number, from 0.
     #[must_use]
@@ -148,7 +151,8 @@ impl Processor<'_> {
         self.say(event);
     }
 
-    /// Announces a claim about `words` words from a linear address on, page by page.
+    /// Announces a claim about `words` words from a linear address on, page by page; about no more than
+    /// [`fill`](Self::fill) fills, whatever was read back for their number.
     pub fn announce_range(
         &mut self,
         kind: EventKind,
@@ -158,7 +162,7 @@ impl Processor<'_> {
         words: u64,
     ) {
         let mut at = virt;
-        let end = virt.wrapping_add(words * 8);
+        let end = virt.saturating_add(words.min(WORDS_MAX) * 8);
         while at < end {
             let stop = end.min((at | 0xfff).saturating_add(1));
             if let Some(phys) = self.locate(at) {
@@ -517,7 +521,7 @@ impl Processor<'_> {
         if verdict == Verdict::Skip {
             return Ok(());
         }
-        let (mut at, mut left) = (operation.virt & !7, operation.value.min(1 << 16));
+        let (mut at, mut left) = (operation.virt & !7, operation.value.min(WORDS_MAX));
         while left > 0 {
             let here = left.min((4096 - at % 4096) / 8);
             let phys = self.translate(at, Access::Write)?.raw();

@@ -28,6 +28,26 @@ pub(crate) const RULES: &[Rule] = &[
 /// Bytes from a word of a kernel stack to its shadow.
 pub const SHADOW_OFFSET: u64 = 0x1000;
 
+/// Where shadow stacks lie: a page each, at equal distances. What hardware knows by the rights and the
+/// dirty bit of a page.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ShadowStacks {
+    /// The linear address of the first.
+    pub first: u64,
+    /// Bytes from one to the next.
+    pub stride: u64,
+    /// How many there are.
+    pub count: u64,
+}
+
+impl ShadowStacks {
+    /// Whether an address lies in one of them.
+    const fn covers(self, virt: u64) -> bool {
+        let within = virt.wrapping_sub(self.first);
+        within / self.stride < self.count && within % self.stride < 4096
+    }
+}
+
 impl Processor<'_> {
     /// Keeps the shadow of a return address at `stack`, as a call does (and WRSSQ, for a thread that is
     /// new). Nothing where there are no shadow stacks.
@@ -37,7 +57,7 @@ impl Processor<'_> {
     /// Control protection when the stack has no shadow.
     #[inline]
     pub fn shadow(&mut self, stack: u64, back: u64) -> Result<(), Trap> {
-        if !self.machine.shadow_stacks || self.ring() == Ring::User {
+        if self.machine.shadow_stacks.is_none() || self.ring() == Ring::User {
             return Ok(());
         }
         let (at, virt) = self.shadow_of(stack)?;
@@ -62,7 +82,7 @@ impl Processor<'_> {
     /// Control protection when they differ.
     #[inline]
     pub(super) fn compare_with_shadow(&mut self, stack: u64, back: u64) -> Result<(), Trap> {
-        if !self.machine.shadow_stacks || self.ring() == Ring::User {
+        if self.machine.shadow_stacks.is_none() || self.ring() == Ring::User {
             return Ok(());
         }
         let (at, virt) = self.shadow_of(stack)?;
@@ -80,10 +100,29 @@ impl Processor<'_> {
     }
 
     fn shadow_of(&mut self, stack: u64) -> Result<(PhysAddr, u64), Trap> {
-        let virt = stack.wrapping_add(SHADOW_OFFSET);
-        let at = self
-            .translate(virt & !7, Access::Read)
-            .map_err(|_| Trap::plain(Trap::CONTROL_PROTECTION))?;
-        Ok((at, virt & !7))
+        let virt = stack.wrapping_add(SHADOW_OFFSET) & !7;
+        let none = || Trap::plain(Trap::CONTROL_PROTECTION);
+        // A wild stack pointer must not make a call write where no shadow lies.
+        if !self.machine.shadow_stacks.is_some_and(|shadows| shadows.covers(virt)) {
+            return Err(none());
+        }
+        let at = self.translate(virt, Access::Read).map_err(|_| none())?;
+        Ok((at, virt))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shadow_lies_in_the_pages_at_equal_distances_and_nowhere_else() {
+        let shadows = ShadowStacks { first: 0xffff_f800_0018_1000, stride: 0x3000, count: 2 };
+        let covered = |offset: i64| shadows.covers(shadows.first.wrapping_add_signed(offset));
+
+        let inside = [0, 0xff8, 0x3000, 0x3ff8].map(covered);
+        let outside = [-8, 0x1000, 0x2ff8, 0x4000, 0x6000, i64::MIN].map(covered);
+
+        assert_eq!((inside, outside), ([true; 4], [false; 6]));
     }
 }

@@ -100,6 +100,6 @@ impl Trap {
     /// (Intel SDM volume 3A, "Interrupt 8—Double Fault Exception": contributory and page faults).
     #[must_use]
     pub const fn is_contributory(self) -> bool {
-        matches!(self.vector, 0 | 10 | 11 | 12 | 13 | 14 | 20)
+        matches!(self.vector, 0 | 10 | 11 | 12 | 13 | 14 | 20 | 21)
     }
 }

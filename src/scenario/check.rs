@@ -4,7 +4,6 @@ use super::form::{
     BOOTS_MAX, CONTENT_MAX, FRAMES, NTH_MAX, PAGE_WORDS, PROCESSORS_MAX, SELF_MAP_SLOTS, STEPS_MAX,
 };
 use super::problem::{Problem, Problems, Step};
-use super::slots::slots_of;
 use super::{Scenario, Vocabulary, check_framework};
 use crate::kernel::layout::{ACTIONS_MAX, address};
 use crate::kernel::loader::{SECTIONS, STACKS};
@@ -334,7 +333,7 @@ impl Scenario {
         let spawned: Vec<&str> = all.iter().filter(|c| c.spawned).map(|c| &*c.name).collect();
         for (index, action) in actions.iter().enumerate() {
             let at = |field: &str| path!["component", number, "actions", index, field];
-            for (field, slot) in slots_of(action) {
+            for (field, &mut slot) in action.clone().slots_mut() {
                 problems.range(at(field), slot.into(), 0, u64::from(SLOTS_MAX) - 1);
             }
             match action {

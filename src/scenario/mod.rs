@@ -16,7 +16,6 @@ pub mod library;
 mod problem;
 mod read;
 mod shape;
-mod slots;
 #[cfg(any(test, feature = "proptest"))]
 pub mod strategies;
 mod vocabulary;

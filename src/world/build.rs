@@ -9,6 +9,7 @@ use crate::kernel::loader::{FirstProcess, Loader, PoolSetup};
 use crate::machine::code::substituted;
 use crate::machine::device::{Device, DeviceKind};
 use crate::machine::paging::x86_64::{ControlFlags, Controls};
+use crate::machine::shadow_stack::{SHADOW_OFFSET, ShadowStacks};
 use crate::machine::{Image, Machine, Program, Trap};
 
 use super::action::{Encoded, Names};
@@ -417,7 +418,11 @@ fn machine(configuration: &Configuration, roster: &Roster, program: Arc<Program>
         Device::new(DeviceKind::DiskController, device("disk-controller"), Trap::DISK),
     ];
     machine.iommu.enabled = options.iommu;
-    machine.shadow_stacks = options.shadow_stacks;
+    machine.shadow_stacks = options.shadow_stacks.then_some(ShadowStacks {
+        first: address::KERNEL_STACKS + SHADOW_OFFSET,
+        stride: address::KERNEL_STACK_STRIDE,
+        count: address::KERNEL_STACKS_MAX,
+    });
     machine.transfer_delay = u64::from(options.transfer_delay);
     machine.sysret_faults_in_kernel = options.sysret_faults_in_kernel;
     machine

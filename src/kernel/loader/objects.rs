@@ -45,7 +45,7 @@ impl Loader<'_> {
         self.put(object, thread::STATE, thread_state::READY);
         self.write(top - 16, 0);
         self.write(top - 8, start);
-        if self.machine.shadow_stacks {
+        if self.machine.shadow_stacks.is_some() {
             self.write(top - 8 + SHADOW_OFFSET, start);
         }
         object

@@ -333,7 +333,7 @@ pub(super) fn merge<G: Generation>(p: &mut Processor<'_>) -> Result<Ruling, Trap
                 return Ok(Ruling::Stop(stop));
             }
             announce_header(p, EventKind::Release, next);
-            size += header.size;
+            size = size.wrapping_add(header.size);
         }
     }
     let words = words_at(p, at, key)?;
@@ -352,7 +352,7 @@ pub(super) fn merge<G: Generation>(p: &mut Processor<'_>) -> Result<Ruling, Trap
                 return Ok(Ruling::Stop(stop));
             }
             announce_header(p, EventKind::Release, at);
-            (at, size, before) = (previous, size + own.before, header.before);
+            (at, size, before) = (previous, size.wrapping_add(own.before), header.before);
         }
     }
     p.announce_range(EventKind::Release, Principal::KERNEL, Structure::PoolFreeList, body, freed);

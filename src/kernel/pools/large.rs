@@ -67,6 +67,8 @@ pub(super) fn inspect<G: Generation>(p: &mut Processor<'_>) -> Result<Ruling, Tr
 pub(super) fn take_back<G: Generation>(p: &mut Processor<'_>) -> Result<Ruling, Trap> {
     let (at, bytes) = (p.local(local::BLOCK)?, p.local(local::SIZE)?);
     let Some(arena) = Arena::holding(at) else { return Ok(Ruling::On) };
+    // It was read back from the stack.
+    let bytes = bytes.min(BYTES_MAX);
     let pages = bytes.div_ceil(PAGE);
     let words = bytes.div_ceil(8);
     p.announce_range(EventKind::Release, Principal::KERNEL, Structure::PoolFreeList, at, words);

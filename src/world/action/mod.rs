@@ -8,6 +8,7 @@ use crate::base::Access;
 use super::configuration::hex;
 
 mod encode;
+mod slots;
 
 pub use encode::{Encoded, Names, kind};
 
