@@ -5,12 +5,12 @@ mod worlds;
 
 use ringfence::base::Seed;
 use ringfence::campaign::experiment::CONTAINED;
-use ringfence::campaign::{Case, Origin, Registries, Series, SeriesOptions, Trial};
+use ringfence::campaign::{Case, Origin, Registries, Series, SeriesOptions, Sweep, Trial};
 use ringfence::counterexample::Story;
 use ringfence::injection::PointKind;
 use ringfence::kernel::layout::address;
 use ringfence::outcome::{Availability, Class, Integrity, Outcome};
-use ringfence::scenario::Scenario;
+use ringfence::scenario::{Scenario, library};
 use ringfence::world::action::place;
 use ringfence::world::{Action, Component, Configuration};
 
@@ -363,4 +363,19 @@ fn a_flipped_bit_is_memorys_own_whoever_runs() {
         .expect("the faults are made");
 
     assert!(below > 0);
+}
+
+#[test]
+fn what_a_world_does_to_itself_before_the_strike_is_no_sleep_of_the_fault() {
+    let file = library::find("incidents/I05-memory-driver").expect("built in");
+    let scenario = Scenario::from_bytes(file.text.as_bytes()).expect("sound");
+    let sweep = Sweep { kinds: vec!["crash".into()], ..Sweep::of(scenario.clone()) };
+    let last = sweep.faults().expect("a sound world") - 1;
+    let plan = sweep.fault(last).expect("a sound world").expect("the last one");
+    let mut trial = Trial::new(&scenario, &Registries::default()).expect("a sound world");
+
+    let outcome = trial.run(&[plan]).expect("a fault that can be made");
+
+    assert_eq!(outcome.activation.strikes, 1);
+    assert_eq!(outcome.sleep, None);
 }

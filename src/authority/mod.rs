@@ -214,7 +214,8 @@ impl Witness for Authority {
             EventKind::Step => self.step(event),
             EventKind::Load => self.load(event),
             EventKind::Store => self.store(event),
-            EventKind::KernelPush | EventKind::Strike => {}
+            EventKind::KernelPush => {}
+            EventKind::Strike => self.state.noted = self.state.noted.wrapping_add(1),
             _ => self.rarer(event),
         }
     }
@@ -254,12 +255,12 @@ impl Authority {
             | EventKind::Load
             | EventKind::Store
             | EventKind::KernelPush
+            | EventKind::Strike
             | EventKind::DmaRefused
             | EventKind::Invalidate
             | EventKind::RootSwitch
             | EventKind::BugCheck
             | EventKind::Reset => {}
-            EventKind::Strike => self.state.noted = self.state.noted.wrapping_add(1),
         }
     }
 }
