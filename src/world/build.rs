@@ -9,7 +9,6 @@ use crate::kernel::loader::{FirstProcess, Loader, PoolSetup};
 use crate::machine::code::substituted;
 use crate::machine::device::{Device, DeviceKind};
 use crate::machine::paging::x86_64::{ControlFlags, Controls};
-use crate::machine::shadow_stack::{SHADOW_OFFSET, ShadowStacks};
 use crate::machine::{Image, Machine, Program, Trap};
 
 use super::action::{Encoded, Names};
@@ -17,7 +16,7 @@ use super::components;
 use super::configuration::{Component, Configuration, Home};
 use super::driver::{Drivers, Placement};
 use super::framework::{self, Framework};
-use super::protection::second_level;
+use super::protection::{SHADOWS, second_level};
 use super::schedule::Schedule;
 use super::weakness::planted;
 use super::{World, driver, verifier};
@@ -418,11 +417,7 @@ fn machine(configuration: &Configuration, roster: &Roster, program: Arc<Program>
         Device::new(DeviceKind::DiskController, device("disk-controller"), Trap::DISK),
     ];
     machine.iommu.enabled = options.iommu;
-    machine.shadow_stacks = options.shadow_stacks.then_some(ShadowStacks {
-        first: address::KERNEL_STACKS + SHADOW_OFFSET,
-        stride: address::KERNEL_STACK_STRIDE,
-        count: address::KERNEL_STACKS_MAX,
-    });
+    machine.shadow_stacks = options.shadow_stacks.then_some(SHADOWS);
     machine.transfer_delay = u64::from(options.transfer_delay);
     machine.sysret_faults_in_kernel = options.sysret_faults_in_kernel;
     machine

@@ -1,4 +1,5 @@
-//! The second level of permissions of a world: which frames it closes, and to what.
+//! What stands below the kernel of a world: the second level of permissions, which frames it closes and
+//! to what; and where shadow stacks lie.
 //!
 //! Set when the world is built, by whoever stands below the kernel; nothing in a world changes it.
 
@@ -6,10 +7,18 @@ use crate::base::{Frame, VirtAddr};
 use crate::kernel::layout::address;
 use crate::machine::code::STEP_BYTES;
 use crate::machine::second_level::SecondLevel;
+use crate::machine::shadow_stack::{SHADOW_OFFSET, ShadowStacks};
 use crate::machine::trap::second_level::{EXECUTE, WRITE};
 use crate::machine::{Machine, Program};
 
 use super::configuration::MachineConfiguration;
+
+/// A shadow above each kernel stack.
+pub(super) const SHADOWS: ShadowStacks = ShadowStacks {
+    first: address::KERNEL_STACKS + SHADOW_OFFSET,
+    stride: address::KERNEL_STACK_STRIDE,
+    count: address::KERNEL_STACKS_MAX,
+};
 
 /// Pages whose data is protected: what the loader writes and nobody after it.
 const PROTECTED: [u64; 2] = [address::SERVICE_TABLE, address::INTERRUPT_TABLE];
