@@ -213,6 +213,7 @@ fn what_is_listed_as_objects_is_plain() {
 
     assert!(fault["source"].is_string() && fault["points"].is_array(), "{fault}");
     assert!(fault["parameters"].is_array() && fault["family"] == "defect", "{fault}");
+    assert_eq!(fault["model"], "swifi", "{fault}");
     assert!(line("invariants", "private-memory-is-private")["source"].is_string());
 }
 

@@ -10,7 +10,7 @@ use ringfence::base::PrincipalKind;
 use ringfence::campaign::trial::Registries;
 use ringfence::campaign::{Campaign, Trial};
 use ringfence::counterexample::Story;
-use ringfence::faults::{Family, Kind, Parameters};
+use ringfence::faults::{Family, Kind, Model, Parameters};
 use ringfence::injection::{Fault, Operation, PointKind, PointKinds, Recurrence, Scene, Verdict};
 use ringfence::invariants::{End, Evidence, Findings, Invariant, Kinds, Registry};
 use ringfence::kernel::loader::Dispatch;
@@ -40,6 +40,7 @@ impl Fault for Inverted {
 const INVERTED: Kind = Kind {
     name: "inverted-store",
     family: Family::Defect,
+    model: Model::Edfi,
     points: PointKinds::of(&[PointKind::Store]),
     recurrence: Recurrence::Once,
     parameters: &[],

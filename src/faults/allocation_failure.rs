@@ -9,13 +9,14 @@
 //! Injection point: `allocate`.
 
 use super::common::{fault, nothing, once};
-use super::{Family, Kind};
+use super::{Family, Kind, Model};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
 /// An allocation fails.
 pub(super) const KIND: Kind = Kind {
     name: "allocation-failure",
     family: Family::Defect,
+    model: Model::Resource,
     points: PointKinds::of(&[PointKind::Allocate]),
     recurrence: Recurrence::Once,
     parameters: &[],

@@ -9,13 +9,14 @@
 //! Injection point: `step`.
 
 use super::common::{bit, change_physical, each_bit_of, fault};
-use super::{Family, Kind, Parameters};
+use super::{Family, Kind, Model, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
 /// A bit of memory flips.
 pub(super) const KIND: Kind = Kind {
     name: "bit-flip",
     family: Family::Defect,
+    model: Model::Hardware,
     points: PointKinds::of(&[PointKind::Step]),
     recurrence: Recurrence::Once,
     parameters: &["target", "bit"],

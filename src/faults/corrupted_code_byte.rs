@@ -9,13 +9,14 @@
 //! Injection point: `step`.
 
 use super::common::{bit, change, every_bit, fault};
-use super::{Family, Kind, Parameters};
+use super::{Family, Kind, Model, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
 /// A bit of the code about to run is wrong.
 pub(super) const KIND: Kind = Kind {
     name: "corrupted-code-byte",
     family: Family::Defect,
+    model: Model::Swifi,
     points: PointKinds::of(&[PointKind::Step]),
     recurrence: Recurrence::Once,
     parameters: &["bit"],

@@ -9,7 +9,7 @@
 //! Injection point: `step`.
 
 use super::common::{bit, change_place, each_bit_of, fault};
-use super::{Family, Kind, Parameters};
+use super::{Family, Kind, Model, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 use crate::kernel::service::COUNT;
 use crate::world::directory::{Directory, Part, Target};
@@ -18,6 +18,7 @@ use crate::world::directory::{Directory, Part, Target};
 pub(super) const KIND: Kind = Kind {
     name: "corrupted-dispatch-entry",
     family: Family::Defect,
+    model: Model::Vulnerability,
     points: PointKinds::of(&[PointKind::Step]),
     recurrence: Recurrence::Once,
     parameters: &["target", "value", "bit"],

@@ -10,7 +10,7 @@
 //! Injection point: `step`.
 
 use super::common::{bit, every_bit, fault, index};
-use super::{Family, Kind, Parameters};
+use super::{Family, Kind, Model, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 use crate::machine::Reg;
 
@@ -18,6 +18,7 @@ use crate::machine::Reg;
 pub(super) const KIND: Kind = Kind {
     name: "corrupted-register",
     family: Family::Defect,
+    model: Model::Swifi,
     points: PointKinds::of(&[PointKind::Step]),
     recurrence: Recurrence::Once,
     parameters: &["index", "bit"],

@@ -9,7 +9,7 @@
 //! Injection point: `step`.
 
 use super::common::{any_bit, change, every_bit, fault};
-use super::{Family, Kind, Parameters};
+use super::{Family, Kind, Model, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 use crate::machine::Reg;
 
@@ -20,6 +20,7 @@ const FILLER: u64 = 0x4141_4141_4141_4141;
 pub(super) const KIND: Kind = Kind {
     name: "corrupted-return-address",
     family: Family::Defect,
+    model: Model::Vulnerability,
     points: PointKinds::of(&[PointKind::Step]),
     recurrence: Recurrence::Once,
     parameters: &["value", "bit"],

@@ -10,7 +10,7 @@
 //! Injection points: `step`, `load`, `store`.
 
 use super::common::fault;
-use super::{Crash, Family, Kind, Parameters};
+use super::{Crash, Family, Kind, Model, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 use crate::machine::{Reg, Trap};
 
@@ -21,6 +21,7 @@ const NULL_FIELD: u64 = 0x10;
 pub(super) const KIND: Kind = Kind {
     name: "crash",
     family: Family::Defect,
+    model: Model::Swifi,
     points: PointKinds::of(&[PointKind::Step, PointKind::Load, PointKind::Store]),
     recurrence: Recurrence::Once,
     parameters: &["how"],

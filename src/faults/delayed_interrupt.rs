@@ -9,13 +9,14 @@
 //! Injection point: `interrupt`.
 
 use super::common::{fault, index, indices};
-use super::{Family, Kind, Parameters};
+use super::{Family, Kind, Model, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
 /// An interrupt is delivered later.
 pub(super) const KIND: Kind = Kind {
     name: "delayed-interrupt",
     family: Family::Stress,
+    model: Model::Disorder,
     points: PointKinds::of(&[PointKind::Interrupt]),
     recurrence: Recurrence::Always,
     parameters: &["index"],

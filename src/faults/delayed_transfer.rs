@@ -7,13 +7,14 @@
 //! Injection point: `dma`.
 
 use super::common::{fault, index, indices};
-use super::{Family, Kind, Parameters};
+use super::{Family, Kind, Model, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
 /// A transfer takes longer.
 pub(super) const KIND: Kind = Kind {
     name: "delayed-transfer",
     family: Family::Stress,
+    model: Model::Disorder,
     points: PointKinds::of(&[PointKind::Dma]),
     recurrence: Recurrence::Always,
     parameters: &["index"],

@@ -9,13 +9,14 @@
 //! Injection point: `dma`.
 
 use super::common::{fault, index};
-use super::{Family, Kind, Parameters};
+use super::{Family, Kind, Model, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
 /// A device transfers to or from a wrong address.
 pub(super) const KIND: Kind = Kind {
     name: "dma-to-wrong-frame",
     family: Family::Defect,
+    model: Model::Hardware,
     points: PointKinds::of(&[PointKind::Dma]),
     recurrence: Recurrence::Once,
     parameters: &["offset", "target"],

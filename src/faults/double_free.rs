@@ -8,7 +8,7 @@
 //! Injection point: `free`.
 
 use super::common::{fault, index, indices};
-use super::{Family, Kind, Parameters};
+use super::{Family, Kind, Model, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 use crate::world::directory::{first_free_frame, free_pool_blocks};
 
@@ -16,6 +16,7 @@ use crate::world::directory::{first_free_frame, free_pool_blocks};
 pub(super) const KIND: Kind = Kind {
     name: "double-free",
     family: Family::Defect,
+    model: Model::Resource,
     points: PointKinds::of(&[PointKind::Free]),
     recurrence: Recurrence::Once,
     parameters: &["index"],

@@ -8,7 +8,7 @@
 //! Injection points: `step`, `load`, `store`.
 
 use super::common::{fault, nothing, once};
-use super::{Family, Kind};
+use super::{Family, Kind, Model};
 use crate::base::VirtAddr;
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
@@ -16,6 +16,7 @@ use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 pub(super) const KIND: Kind = Kind {
     name: "evicted-translation",
     family: Family::Stress,
+    model: Model::Disorder,
     points: PointKinds::of(&[PointKind::Step, PointKind::Load, PointKind::Store]),
     recurrence: Recurrence::Always,
     parameters: &[],

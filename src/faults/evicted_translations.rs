@@ -7,13 +7,14 @@
 //! Injection point: `step`.
 
 use super::common::{fault, nothing, once};
-use super::{Family, Kind};
+use super::{Family, Kind, Model};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
 /// A processor forgets every cached translation.
 pub(super) const KIND: Kind = Kind {
     name: "evicted-translations",
     family: Family::Stress,
+    model: Model::Disorder,
     points: PointKinds::of(&[PointKind::Step]),
     recurrence: Recurrence::Always,
     parameters: &[],

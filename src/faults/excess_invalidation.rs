@@ -9,13 +9,14 @@
 //! Injection point: `invalidate`.
 
 use super::common::{fault, nothing, once};
-use super::{Family, Kind};
+use super::{Family, Kind, Model};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
 /// An invalidation drops more than it must.
 pub(super) const KIND: Kind = Kind {
     name: "excess-invalidation",
     family: Family::Stress,
+    model: Model::Disorder,
     points: PointKinds::of(&[PointKind::Invalidate]),
     recurrence: Recurrence::Always,
     parameters: &[],

@@ -9,7 +9,7 @@
 //! Injection points: `handle-lookup`, `mode-switch`.
 
 use super::common::fault;
-use super::{Family, Kind, Parameters};
+use super::{Family, Kind, Model, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 use crate::machine::registers::ARGUMENTS;
 
@@ -17,6 +17,7 @@ use crate::machine::registers::ARGUMENTS;
 pub(super) const KIND: Kind = Kind {
     name: "forged-handle",
     family: Family::Defect,
+    model: Model::Handle,
     points: PointKinds::of(&[PointKind::HandleLookup, PointKind::ModeSwitch]),
     recurrence: Recurrence::Once,
     parameters: &["value"],

@@ -9,13 +9,14 @@
 //! Injection point: `step`.
 
 use super::common::{fault, nothing, once};
-use super::{Family, Kind};
+use super::{Family, Kind, Model};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
 /// A component runs for ever.
 pub(super) const KIND: Kind = Kind {
     name: "hang",
     family: Family::Defect,
+    model: Model::Swifi,
     points: PointKinds::of(&[PointKind::Step]),
     recurrence: Recurrence::Always,
     parameters: &[],

@@ -12,7 +12,7 @@
 //! Injection points: `step`, `load`, `store`.
 
 use super::common::{fault, index, indices};
-use super::{Family, Kind, Parameters};
+use super::{Family, Kind, Model, Parameters};
 use crate::base::{FRAME_BYTES, Seed, VirtAddr};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
@@ -23,6 +23,7 @@ const ORDERS: u16 = 64;
 pub(super) const KIND: Kind = Kind {
     name: "held-translation",
     family: Family::Stress,
+    model: Model::Disorder,
     points: PointKinds::of(&[PointKind::Step, PointKind::Load, PointKind::Store]),
     recurrence: Recurrence::Always,
     parameters: &["index"],

@@ -8,7 +8,7 @@
 //! Injection point: `mode-switch`.
 
 use super::common::fault;
-use super::{Family, Kind, Parameters};
+use super::{Family, Kind, Model, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 use crate::kernel::layout::address;
 use crate::machine::Reg;
@@ -19,6 +19,7 @@ use crate::world::directory::{Area, Directory, Part, Target};
 pub(super) const KIND: Kind = Kind {
     name: "kernel-address-as-argument",
     family: Family::Defect,
+    model: Model::Boundary,
     points: PointKinds::of(&[PointKind::ModeSwitch]),
     recurrence: Recurrence::Once,
     parameters: &["index", "value", "target"],

@@ -8,13 +8,14 @@
 //! Injection point: `free`.
 
 use super::common::{fault, nothing, once};
-use super::{Family, Kind};
+use super::{Family, Kind, Model};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
 /// Something is never freed.
 pub(super) const KIND: Kind = Kind {
     name: "leak",
     family: Family::Defect,
+    model: Model::Resource,
     points: PointKinds::of(&[PointKind::Free]),
     recurrence: Recurrence::Once,
     parameters: &[],

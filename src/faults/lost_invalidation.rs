@@ -9,13 +9,14 @@
 //! Injection point: `invalidate`.
 
 use super::common::{fault, nothing, once};
-use super::{Family, Kind};
+use super::{Family, Kind, Model};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
 /// A processor keeps a translation that it was told to drop.
 pub(super) const KIND: Kind = Kind {
     name: "lost-invalidation",
     family: Family::Defect,
+    model: Model::Hardware,
     points: PointKinds::of(&[PointKind::Invalidate]),
     recurrence: Recurrence::Once,
     parameters: &[],

@@ -8,13 +8,14 @@
 //! Injection point: `handover`.
 
 use super::common::{fault, nothing, once};
-use super::{Family, Kind};
+use super::{Family, Kind, Model};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
 /// A request packet is lost on its way.
 pub(super) const KIND: Kind = Kind {
     name: "lost-request",
     family: Family::Defect,
+    model: Model::Llfi,
     points: PointKinds::of(&[PointKind::Handover]),
     recurrence: Recurrence::Once,
     parameters: &[],

@@ -8,13 +8,14 @@
 //! Injection points: `store`, `table-store`.
 
 use super::common::{fault, nothing, once};
-use super::{Family, Kind};
+use super::{Family, Kind, Model};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
 /// A store is lost.
 pub(super) const KIND: Kind = Kind {
     name: "lost-store",
     family: Family::Defect,
+    model: Model::Edfi,
     points: PointKinds::of(&[PointKind::Store, PointKind::TableStore]),
     recurrence: Recurrence::Once,
     parameters: &[],

@@ -8,13 +8,14 @@
 //! Injection point: `dma`.
 
 use super::common::{fault, nothing, once};
-use super::{Family, Kind};
+use super::{Family, Kind, Model};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
 /// A device says it is done and has transferred nothing.
 pub(super) const KIND: Kind = Kind {
     name: "lost-transfer",
     family: Family::Defect,
+    model: Model::Hardware,
     points: PointKinds::of(&[PointKind::Dma]),
     recurrence: Recurrence::Once,
     parameters: &[],

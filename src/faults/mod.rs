@@ -6,6 +6,7 @@
 
 mod common;
 mod heavy_tail;
+mod model;
 mod parameters;
 mod plan;
 mod wild;
@@ -15,6 +16,7 @@ use crate::injection::{Fault, PointKind, PointKinds, PointRecord, Recurrence};
 use crate::world::directory::{Directory, Part, Target};
 
 pub use heavy_tail::HeavyTail;
+pub use model::Model;
 pub use parameters::{Crash, Operator, Parameters};
 pub use plan::{
     At, PlannedFault, Reached, Wanted, at_of, blind, is_point, is_worth_it, plan_at, planned_at,
@@ -57,6 +59,8 @@ pub struct Kind {
     pub name: &'static str,
     /// Legal disorder, or a defect.
     pub family: Family,
+    /// The fault model it is taken from.
+    pub model: Model,
     /// Where it can strike.
     pub points: PointKinds,
     /// How often it usually strikes.

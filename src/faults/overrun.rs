@@ -10,13 +10,14 @@
 //! Injection points: `copy`, `store`.
 
 use super::common::{change, fault, index};
-use super::{Family, Kind, Parameters};
+use super::{Family, Kind, Model, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
 /// More is written than there is room for.
 pub(super) const KIND: Kind = Kind {
     name: "overrun",
     family: Family::Defect,
+    model: Model::Swifi,
     points: PointKinds::of(&[PointKind::Copy, PointKind::Store]),
     recurrence: Recurrence::Once,
     parameters: &["bytes"],

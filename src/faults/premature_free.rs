@@ -9,7 +9,7 @@
 //! Injection point: `free`.
 
 use super::common::{fault, index, indices};
-use super::{Family, Kind, Parameters};
+use super::{Family, Kind, Model, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 use crate::kernel::layout::POOL_HEADER_BYTES;
 use crate::world::directory::pool_blocks;
@@ -18,6 +18,7 @@ use crate::world::directory::pool_blocks;
 pub(super) const KIND: Kind = Kind {
     name: "premature-free",
     family: Family::Defect,
+    model: Model::Resource,
     points: PointKinds::of(&[PointKind::Free]),
     recurrence: Recurrence::Once,
     parameters: &["index"],

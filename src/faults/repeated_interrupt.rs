@@ -8,13 +8,14 @@
 //! Injection point: `interrupt`.
 
 use super::common::{fault, nothing, once};
-use super::{Family, Kind};
+use super::{Family, Kind, Model};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
 /// An interrupt arrives twice.
 pub(super) const KIND: Kind = Kind {
     name: "repeated-interrupt",
     family: Family::Defect,
+    model: Model::Hardware,
     points: PointKinds::of(&[PointKind::Interrupt]),
     recurrence: Recurrence::Once,
     parameters: &[],

@@ -8,13 +8,14 @@
 //! Injection point: `step`.
 
 use super::common::{fault, nothing, once};
-use super::{Family, Kind};
+use super::{Family, Kind, Model};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
 /// A step is run twice.
 pub(super) const KIND: Kind = Kind {
     name: "repeated-step",
     family: Family::Defect,
+    model: Model::Swifi,
     points: PointKinds::of(&[PointKind::Step]),
     recurrence: Recurrence::Once,
     parameters: &[],

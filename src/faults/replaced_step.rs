@@ -9,7 +9,7 @@
 //! Injection point: `step`.
 
 use super::common::{fault, index};
-use super::{Family, Kind, Parameters};
+use super::{Family, Kind, Model, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 use crate::machine::code::STEP_BYTES;
 
@@ -17,6 +17,7 @@ use crate::machine::code::STEP_BYTES;
 pub(super) const KIND: Kind = Kind {
     name: "replaced-step",
     family: Family::Defect,
+    model: Model::Swifi,
     points: PointKinds::of(&[PointKind::Step]),
     recurrence: Recurrence::Once,
     parameters: &["offset"],

@@ -8,13 +8,14 @@
 //! Injection point: `probe`.
 
 use super::common::{fault, nothing, once};
-use super::{Family, Kind};
+use super::{Family, Kind, Model};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
 /// A user buffer is not probed.
 pub(super) const KIND: Kind = Kind {
     name: "skipped-probe",
     family: Family::Defect,
+    model: Model::Vulnerability,
     points: PointKinds::of(&[PointKind::Probe]),
     recurrence: Recurrence::Always,
     parameters: &[],

@@ -7,7 +7,7 @@
 //! Injection point: `step`.
 
 use super::common::{fault, nothing, once};
-use super::{Family, Kind};
+use super::{Family, Kind, Model};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 use crate::machine::Trap;
 
@@ -15,6 +15,7 @@ use crate::machine::Trap;
 pub(super) const KIND: Kind = Kind {
     name: "spurious-interprocessor-interrupt",
     family: Family::Stress,
+    model: Model::Disorder,
     points: PointKinds::of(&[PointKind::Step]),
     recurrence: Recurrence::Once,
     parameters: &[],

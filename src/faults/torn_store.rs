@@ -8,13 +8,14 @@
 //! Injection points: `store`, `table-store`.
 
 use super::common::{fault, index};
-use super::{Family, Kind, Parameters};
+use super::{Family, Kind, Model, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
 /// A store is written in part.
 pub(super) const KIND: Kind = Kind {
     name: "torn-store",
     family: Family::Defect,
+    model: Model::Hardware,
     points: PointKinds::of(&[PointKind::Store, PointKind::TableStore]),
     recurrence: Recurrence::Once,
     parameters: &["bytes"],

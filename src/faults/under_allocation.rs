@@ -9,13 +9,14 @@
 //! Injection point: `allocate`.
 
 use super::common::{fault, index, indices};
-use super::{Family, Kind, Parameters};
+use super::{Family, Kind, Model, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
 /// Less is allocated than was asked for.
 pub(super) const KIND: Kind = Kind {
     name: "under-allocation",
     family: Family::Defect,
+    model: Model::Resource,
     points: PointKinds::of(&[PointKind::Allocate]),
     recurrence: Recurrence::Once,
     parameters: &["index"],

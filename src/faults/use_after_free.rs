@@ -9,7 +9,7 @@
 //! Injection points: `load`, `store`.
 
 use super::common::{fault, index};
-use super::{Family, Kind, Parameters};
+use super::{Family, Kind, Model, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 use crate::world::directory::free_pool_blocks;
 
@@ -17,6 +17,7 @@ use crate::world::directory::free_pool_blocks;
 pub(super) const KIND: Kind = Kind {
     name: "use-after-free",
     family: Family::Defect,
+    model: Model::Vulnerability,
     points: PointKinds::of(&[PointKind::Load, PointKind::Store]),
     recurrence: Recurrence::Once,
     parameters: &["index", "offset"],

@@ -10,13 +10,14 @@
 
 use super::common::fault;
 use super::wild::{self, Redirection};
-use super::{Family, Kind, Operator};
+use super::{Family, Kind, Model, Operator};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
 /// A load comes from a wrong address.
 pub(super) const KIND: Kind = Kind {
     name: "wild-read",
     family: Family::Defect,
+    model: Model::Swifi,
     points: PointKinds::of(&[PointKind::Load]),
     recurrence: Recurrence::Once,
     parameters: wild::PARAMETERS,

@@ -15,13 +15,14 @@
 
 use super::common::fault;
 use super::wild::{self, Redirection};
-use super::{Family, Kind};
+use super::{Family, Kind, Model};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
 /// A store goes to a wrong address.
 pub(super) const KIND: Kind = Kind {
     name: "wild-write",
     family: Family::Defect,
+    model: Model::Swifi,
     points: PointKinds::of(&[PointKind::Store, PointKind::TableStore]),
     recurrence: Recurrence::Once,
     parameters: wild::PARAMETERS,

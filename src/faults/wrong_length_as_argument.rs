@@ -9,7 +9,7 @@
 //! Injection point: `mode-switch`.
 
 use super::common::fault;
-use super::{Family, Kind, Parameters};
+use super::{Family, Kind, Model, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 use crate::kernel::layout::address;
 use crate::machine::Reg;
@@ -21,6 +21,7 @@ const LENGTHS: [u64; 8] = [0, 1, 257, 0xe01, 0x1000, 0x7fff_ffff, u64::MAX, u64:
 pub(super) const KIND: Kind = Kind {
     name: "wrong-length-as-argument",
     family: Family::Defect,
+    model: Model::Boundary,
     points: PointKinds::of(&[PointKind::ModeSwitch]),
     recurrence: Recurrence::Once,
     parameters: &["value"],

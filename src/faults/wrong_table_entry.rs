@@ -8,13 +8,14 @@
 //! Injection point: `table-store`.
 
 use super::common::{bit, every_bit, fault};
-use super::{Family, Kind, Parameters};
+use super::{Family, Kind, Model, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
 /// A page-table entry is written wrongly.
 pub(super) const KIND: Kind = Kind {
     name: "wrong-table-entry",
     family: Family::Defect,
+    model: Model::Edfi,
     points: PointKinds::of(&[PointKind::TableStore]),
     recurrence: Recurrence::Once,
     parameters: &["bit"],

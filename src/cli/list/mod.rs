@@ -165,6 +165,7 @@ fn faults() -> Rows {
             vec![
                 json!(kind.name),
                 json!(kind.family.name()),
+                json!(kind.model.name()),
                 json!(kind.about),
                 json!(points),
                 json!(kind.parameters),
@@ -172,7 +173,7 @@ fn faults() -> Rows {
             ]
         })
         .collect();
-    (vec!["name", "family", "about", "points", "parameters", "source"], rows)
+    (vec!["name", "family", "model", "about", "points", "parameters", "source"], rows)
 }
 
 /// What is asked of every run: of each state and step, and of the run as a whole.
