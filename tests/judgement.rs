@@ -379,3 +379,23 @@ fn what_a_world_does_to_itself_before_the_strike_is_no_sleep_of_the_fault() {
     assert_eq!(outcome.activation.strikes, 1);
     assert_eq!(outcome.sleep, None);
 }
+
+#[test]
+fn a_crash_that_comes_without_the_fault_has_not_noticed_it() {
+    let kinds = vec!["evicted-translations".to_owned()];
+    let options = SeriesOptions { experiments: 20, seed: Seed(1), kinds, only: None };
+    let scenario = built_in("incidents/I01-content-parser");
+    let series = Series::new(&scenario, &options, &Registries::default()).expect("it is sound");
+
+    let mut looped = 0;
+    series
+        .run(|_, case| {
+            let outcome = &case.outcome;
+            assert_eq!(outcome.detection, None, "{:?}", case.plan);
+            let is_loop = matches!(outcome.availability, Availability::BootLoop { .. });
+            looped += u64::from(is_loop) * outcome.activation.strikes;
+        })
+        .expect("the faults are made");
+
+    assert!(looped > 0, "nothing struck before the crash");
+}

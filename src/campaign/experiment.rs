@@ -11,8 +11,7 @@ use crate::world::{Rest, World};
 use super::availability::{availability, crash_of, unfinished};
 use super::golden::Golden;
 use super::interrupt::{GLANCE, Interrupt, Interrupted};
-use super::judge::{FirstAlarm, Judge};
-use super::milestones::Joined;
+use super::judge::Judge;
 use super::sleep::Sleeper;
 use super::watch::Watch;
 
@@ -68,8 +67,8 @@ pub fn conclude(
     let way = run_to_rest(world, judge, watch, &mut sleeper, golden, course, interrupt)?;
     let first = match way {
         Way::Rest(rest) => rest,
-        Way::Joined(joined) => {
-            let outcome = describe_joined(world, judge, watch, golden, strikes_of(world), joined);
+        Way::Joined => {
+            let outcome = describe_joined(world, judge, watch, golden, strikes_of(world));
             let sleep = sleeper.end(world, judge, false);
             let outcome = Outcome { sleep, ..outcome };
             drop(world.machine.points.disarm());
@@ -102,7 +101,7 @@ pub fn conclude(
 
 enum Way {
     Rest(Rest),
-    Joined(Joined),
+    Joined,
 }
 
 fn run_to_rest(
@@ -129,8 +128,8 @@ fn run_to_rest(
         }
         if world.machine.clock >= next {
             if world.machine.clock >= milestone {
-                if let Some(joined) = golden.milestones.joined(world, judge) {
-                    return Ok(Way::Joined(joined));
+                if golden.milestones.joined(world, judge) {
+                    return Ok(Way::Joined);
                 }
                 milestone = next_after(world.machine.clock);
             }
@@ -258,7 +257,7 @@ fn describe(
         availability,
         sleep: stood.sleep,
         disclosed: judge.authority.disclosures().len() as u64,
-        detection: detection(world, judge, judge.alarm()),
+        detection: detection(world, judge),
         guarantees,
         exposures,
     }
@@ -271,7 +270,6 @@ fn describe_joined(
     watch: &Watch,
     golden: &Golden,
     strikes: Strikes,
-    joined: Joined,
 ) -> Outcome {
     let is_contained = is_contained(world, judge);
     let promised = |scope: Scope| is_contained || scope == Scope::Always;
@@ -287,7 +285,7 @@ fn describe_joined(
         },
         sleep: None,
         disclosed: judge.authority.disclosures().len() as u64,
-        detection: detection(world, judge, judge.alarm().or(joined.alarm)),
+        detection: detection(world, judge),
         guarantees: watch.names_beside(&golden.violations, promised),
         exposures: watch.names_beside(&golden.violations, |scope| !promised(scope)),
     }
@@ -326,9 +324,9 @@ fn activation(world: &World, judge: &Judge, (strikes, missed): Strikes) -> Activ
     }
 }
 
-fn detection(world: &World, judge: &Judge, alarm: Option<FirstAlarm>) -> Option<Detection> {
+fn detection(world: &World, judge: &Judge) -> Option<Detection> {
     let name = |principal: Principal| world.roster().name(principal).to_owned();
-    alarm.zip(judge.strike()).map(|(alarm, strike)| Detection {
+    judge.alarm().zip(judge.strike()).map(|(alarm, strike)| Detection {
         by: if alarm.is_bug_check {
             format!("bug check {:#x}", alarm.number)
         } else {

@@ -6,6 +6,7 @@ use crate::injection::PointRecord;
 use crate::invariants::Violation;
 use crate::world::{Rest, World};
 
+use super::alarm::Alarms;
 use super::interrupt::{GLANCE, Interrupt, Interrupted};
 use super::judge::{Endings, Judge};
 use super::milestones::Milestones;
@@ -46,7 +47,7 @@ pub struct Golden {
 
 impl Golden {
     /// Runs a world to its rest, writing down the points it reaches. The world and the judge are left
-    /// at the end.
+    /// at the end; the judge knows from then on what is raised without any fault.
     ///
     /// # Errors
     ///
@@ -61,9 +62,10 @@ impl Golden {
         let mut turns = Vec::new();
         let mut turn = 0;
         let mut milestones = Milestones::default();
+        let mut alarms = Alarms::default();
         let mut stored = Stored::from(&world.machine.disk);
         let rest = loop {
-            let rest = world.step(&mut (&mut *judge, &mut milestones));
+            let rest = world.step(&mut (&mut *judge, &mut alarms));
             watch.after_step(world, judge);
             milestones.pass(world, judge);
             stored.look(&world.machine.disk, judge.events());
@@ -77,6 +79,7 @@ impl Golden {
             }
         };
         watch.at_rest(world, judge, rest, None);
+        judge.expect(alarms);
         let points = world.machine.points.stop_recording();
         let is_sound = watch.is_ours() && watch.violations().is_empty();
         milestones.end(judge, rest, is_sound);

@@ -5,6 +5,8 @@ use crate::base::{Digest, Event, EventKind, Principal, PrincipalSet, Roster, Tra
 use crate::injection::PointKind;
 use crate::invariants::{Record, RecordState};
 
+use super::alarm::{Alarms, FirstAlarm, Met};
+
 /// The processor number of what no processor did.
 const NO_PROCESSOR: u8 = 0xff;
 
@@ -21,28 +23,6 @@ pub struct FirstStrike {
     pub rip: u64,
 }
 
-/// The first thing that noticed something after a strike.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct FirstAlarm {
-    /// Number of the event.
-    pub ordinal: u64,
-    /// The exception's vector, or the bug check's code.
-    pub number: u64,
-    /// Whether it is a bug check.
-    pub is_bug_check: bool,
-    /// Whose code ran.
-    pub blamed: Principal,
-}
-
-impl FirstAlarm {
-    /// The alarm that an exception, a bug check or a reset is, as event number `ordinal`.
-    pub(super) fn of(event: &Event, ordinal: u64) -> Self {
-        let is_bug_check = event.kind == EventKind::BugCheck;
-        let number = if is_bug_check { event.value } else { event.value >> 32 };
-        Self { ordinal, number, is_bug_check, blamed: event.actor }
-    }
-}
-
 /// How a process ended: how often it did, and its last status.
 pub type Endings = [(u8, u64); Principal::COUNT_MAX];
 
@@ -56,6 +36,9 @@ struct Notes {
     struck: PrincipalSet,
     poked_elsewhere: bool,
     alarm: Option<FirstAlarm>,
+    /// From which of its events on the golden run is what this one is held against.
+    from: u64,
+    met: Met,
     endings: Endings,
 }
 
@@ -65,6 +48,8 @@ pub struct Judge {
     pub authority: Authority,
     /// What the invariants look at.
     pub record: Record,
+    /// What the golden run raises by itself.
+    expected: Alarms,
     notes: Notes,
 }
 
@@ -87,9 +72,17 @@ impl Judge {
             struck: PrincipalSet::NOBODY,
             poked_elsewhere: false,
             alarm: None,
+            from: 0,
+            met: 0,
             endings: [(0, 0); Principal::COUNT_MAX],
         };
-        Self { authority: Authority::new(memory_words, roster), record: Record::new(), notes }
+        let authority = Authority::new(memory_words, roster);
+        Self { authority, record: Record::new(), expected: Alarms::default(), notes }
+    }
+
+    /// From now on, what the golden run raises by itself is no alarm. Going back does not undo this.
+    pub(super) fn expect(&mut self, alarms: Alarms) {
+        self.expected = alarms;
     }
 
     /// The rolling hash over all events.
@@ -123,7 +116,7 @@ impl Judge {
         self.notes.poked_elsewhere
     }
 
-    /// What noticed first.
+    /// What noticed first, beside what the golden run raises as well.
     #[must_use]
     pub fn alarm(&self) -> Option<FirstAlarm> {
         self.notes.alarm
@@ -180,13 +173,19 @@ impl Judge {
                         point: point.copied().unwrap_or(PointKind::Step),
                         rip: notes.last_step[usize::from(event.processor & 7)],
                     });
+                    (notes.from, notes.met) = (notes.events, 0);
                 }
             }
-            EventKind::Exception | EventKind::BugCheck | EventKind::Reset
-                if notes.strike.is_some() && notes.alarm.is_none() =>
-            {
-                notes.alarm = Some(FirstAlarm::of(event, notes.events));
+            EventKind::Exception | EventKind::BugCheck | EventKind::Reset => {
+                if notes.strike.is_some()
+                    && notes.alarm.is_none()
+                    && !self.expected.expect(event, notes.from, &mut notes.met)
+                {
+                    notes.alarm = Some(FirstAlarm::of(event, notes.events));
+                }
             }
+            // The next boot may go as the first did.
+            EventKind::Boot => (notes.from, notes.met) = (0, 0),
             EventKind::ProcessEnded => {
                 let ending = &mut notes.endings[usize::from(event.subject.0 & 63)];
                 *ending = (ending.0.saturating_add(1), event.value);
@@ -205,6 +204,7 @@ const RARE: u64 = 1 << EventKind::Strike as u64
     | 1 << EventKind::Exception as u64
     | 1 << EventKind::BugCheck as u64
     | 1 << EventKind::Reset as u64
+    | 1 << EventKind::Boot as u64
     | 1 << EventKind::ProcessEnded as u64;
 
 impl Judge {

@@ -5,10 +5,10 @@
 //! known then. "In every respect" is told by fingerprints of 64 and 128 bits; corrupt bytes that are
 //! still there are a difference, read or not.
 
-use crate::base::{Digest, Event, EventKind, TraceHash, Witness};
+use crate::base::{Digest, TraceHash};
 use crate::world::{Rest, World};
 
-use super::judge::{FirstAlarm, Judge};
+use super::judge::Judge;
 
 /// Turns of the world from one to the next: a fingerprint costs as much as a few turns.
 const EVERY: u64 = 64;
@@ -19,7 +19,6 @@ struct Milestone {
     clock: u64,
     memory: u64,
     rest: [Digest; RESPECTS.len()],
-    events: u64,
     found: [u64; 5],
 }
 
@@ -27,16 +26,7 @@ struct Milestone {
 #[derive(Clone, Debug, Default)]
 pub struct Milestones {
     reached: Vec<Milestone>,
-    alarms: Vec<FirstAlarm>,
     turns: u64,
-    events: u64,
-}
-
-/// What a run that joined the golden run comes to, where it is not what the run says itself.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Joined {
-    /// The first alarm that the golden run raises from there on, numbered as in the run that joined.
-    pub(super) alarm: Option<FirstAlarm>,
 }
 
 /// Where a run stands in one respect. `None` where that can't be told.
@@ -90,16 +80,6 @@ fn found(judge: &Judge) -> [u64; 5] {
     lists.map(|len| len as u64)
 }
 
-impl Witness for Milestones {
-    #[inline]
-    fn event(&mut self, event: &Event) {
-        self.events += 1;
-        if matches!(event.kind, EventKind::Exception | EventKind::BugCheck | EventKind::Reset) {
-            self.alarms.push(FirstAlarm::of(event, self.events));
-        }
-    }
-}
-
 impl Milestones {
     /// Takes note of a turn of the golden run.
     pub(super) fn pass(&mut self, world: &World, judge: &mut Judge) {
@@ -116,7 +96,6 @@ impl Milestones {
             clock: world.machine.clock,
             memory: world.machine.memory.hash(),
             rest,
-            events: judge.events(),
             found: found(judge),
         });
     }
@@ -136,21 +115,13 @@ impl Milestones {
     }
 
     /// Whether a run stands where the golden run stood.
-    pub(super) fn joined(&self, world: &World, judge: &mut Judge) -> Option<Joined> {
+    pub(super) fn joined(&self, world: &World, judge: &mut Judge) -> bool {
         let clock = world.machine.clock;
-        let place = self.reached.binary_search_by_key(&clock, |milestone| milestone.clock).ok()?;
-        let milestone = self.reached[place];
+        let place = self.reached.binary_search_by_key(&clock, |milestone| milestone.clock);
+        let Ok(milestone) = place.map(|place| self.reached[place]) else { return false };
         let may_be =
             world.machine.points.are_spent() && world.machine.memory.hash() == milestone.memory;
         let mut respects = RESPECTS.iter().zip(milestone.rest);
-        if !may_be || !respects.all(|(respect, digest)| respect(world, judge) == Some(digest)) {
-            return None;
-        }
-        let later = self.alarms.iter().find(|alarm| alarm.ordinal > milestone.events);
-        let alarm = later.map(|alarm| FirstAlarm {
-            ordinal: judge.events() + (alarm.ordinal - milestone.events),
-            ..*alarm
-        });
-        Some(Joined { alarm })
+        may_be && respects.all(|(respect, digest)| respect(world, judge) == Some(digest))
     }
 }

@@ -3,6 +3,7 @@
 //! | module | answers |
 //! |---|---|
 //! | [`judge`] | who watches a run, and what do they write down? |
+//! | [`alarm`] | what noticed a fault first? |
 //! | [`watch`] | which invariants are asked, and when? |
 //! | [`golden`] | what does the undisturbed run come to? |
 //! | [`sleep`] | how long does damage lie there before anybody reads it? |
@@ -23,6 +24,7 @@
 //! | [`live_bytes`](mod@live_bytes) | which bytes of the kernel does anybody look at? |
 //! | [`workers`] | how is that spread over threads without changing it? |
 
+pub mod alarm;
 mod availability;
 pub mod difference;
 pub mod experiment;

@@ -249,7 +249,7 @@ impl SleepEnd {
     }
 }
 
-/// Who noticed, and whom they blamed.
+/// Who noticed, and whom they blamed. What the golden run raises as well has noticed nothing.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Detection {
     /// What noticed: an exception's, bug check's or invariant's name.

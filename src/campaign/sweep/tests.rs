@@ -90,6 +90,21 @@ fn a_flip_comes_to_what_the_one_that_stands_for_it_comes_to() {
 }
 
 #[test]
+fn a_world_that_crashes_by_itself_is_swept_like_any_other() {
+    let mut scenario = small();
+    scenario.configuration.components[0].actions.push(crate::world::Action::Crash {
+        how: crate::world::action::CrashKind::NullDereference,
+    });
+    let kinds = vec!["corrupted-dispatch-entry".to_owned()];
+    let sweep = Sweep { kinds, check_one_in: 100, ..Sweep::of(scenario) };
+
+    let swept = sweep.run(|_| {}).expect("a sound world");
+
+    assert!(swept.checked > 50, "{} checked", swept.checked);
+    assert_eq!(swept.disagreements_total, 0, "{:?}", swept.disagreements);
+}
+
+#[test]
 fn flips_across_a_use_that_was_overlooked_are_told() {
     let sweep = Sweep { check_one_in: 400, ..sweep(&["corrupted-dispatch-entry"]) };
     let mut trial = sweep.trial().expect("a sound world");
