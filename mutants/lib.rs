@@ -11,6 +11,7 @@ pub mod machine {
 
     pub mod memory;
     pub mod paging;
+    mod table_memory;
     pub mod tlb;
 }
 pub mod oracles {

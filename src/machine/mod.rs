@@ -25,6 +25,7 @@ mod scene;
 pub mod second_level;
 pub mod shadow_stack;
 mod table_frames;
+mod table_memory;
 pub mod tlb;
 mod transfer;
 pub mod trap;

@@ -3,34 +3,12 @@
 use crate::base::{Event, EventKind, PhysAddr, Ring, Structure, VirtAddr};
 
 use super::Machine;
-use super::memory::Memory;
-use super::paging::TableMemory;
 use super::paging::x86_64::{self, Exception, Request};
 use super::tlb::Invalidation;
 use super::trap::Trap;
 
 /// Bit of a page fault's error code: the page was there.
 const PRESENT: u32 = 1;
-
-impl TableMemory for Memory {
-    #[inline(always)]
-    fn entry(&self, at: PhysAddr) -> u64 {
-        self.read(at)
-    }
-
-    #[inline(always)]
-    fn are_eight_absent(&self, at: PhysAddr) -> bool {
-        let words = self.index(at).and_then(|first| self.words().get(first..));
-        let eight = words.and_then(|words| words.first_chunk::<8>());
-        eight.is_some_and(|eight| eight.iter().fold(0, |all, entry| all | entry) & 1 == 0)
-    }
-
-    #[inline(always)]
-    fn table(&self, at: PhysAddr) -> Option<&[u64; 512]> {
-        let words = self.index(at).and_then(|first| self.words().get(first..));
-        words.and_then(|words| words.first_chunk())
-    }
-}
 
 impl Machine {
     /// Walks the tables, sets accessed and dirty bits, remembers the translation.
