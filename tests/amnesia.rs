@@ -2,7 +2,10 @@
 //! components can be dropped and made again from memory, registers and devices.
 
 use ringfence::base::{Digest, Event, TraceHash, Witness};
+use ringfence::kernel::pools::PoolKind;
+use ringfence::kernel::request::{METHOD_BUFFERED, control_code};
 use ringfence::scenario::{Scenario, library};
+use ringfence::world::components::pageable_driver::{ADD_UP, DEFER, KEEP_HELD_PAGED};
 use ringfence::world::{
     Action, Component, Configuration, CrashKind, Home, Rest, World, components,
 };
@@ -119,6 +122,26 @@ fn a_world_with_every_component_forgotten_now_and_then_goes_on_the_same() {
     let (forgotten, lengths) = run_beside_a_forgetful_one(&standard, 1, is_forgotten);
 
     assert!(forgotten > 100, "{forgotten} times in {lengths:?} steps");
+}
+
+#[test]
+fn a_world_with_watchdogs_and_pageable_memory_forgotten_goes_on_the_same() {
+    let mut world = configuration();
+    let machine = &mut world.machine;
+    (machine.pageable, machine.pool, machine.clock_interval) = (true, PoolKind::Legacy, 60);
+    (machine.dpc_timeout, machine.dpc_watchdog_period, machine.clock_watchdog) = (3, 5, 4);
+    let code = |function| control_code(function, METHOD_BUFFERED, 0);
+    let control = |function| Action::Control { slot: 0, code: code(function), length: 8, value: 1 };
+    let open = Action::Open { device: "keeper".into(), file: 0, access: 3, slot: 0 };
+    let actions =
+        vec![open, control(ADD_UP), control(KEEP_HELD_PAGED), control(DEFER), control(ADD_UP)];
+    let driver = Some("pageable".to_owned());
+    let keeper = Component { home: Home::KernelDriver, driver, ..application("keeper", vec![]) };
+    world.components = vec![application("first", actions), keeper];
+
+    let (forgotten, lengths) = run_beside_a_forgetful_one(&world, 1, |_, step| step % 3 == 0);
+
+    assert!(forgotten > 150, "{forgotten} times in {lengths:?} steps");
 }
 
 #[test]

@@ -399,10 +399,13 @@ type Elsewhere = (u64, Option<(u8, u64)>, &'static str);
 /// Rows whose test is elsewhere: code, subtype, and where.
 const ELSEWHERE: &[Elsewhere] = &[
     (0xef, Some((2, 0)), "tests/kernel_objects/ends.rs"),
+    (0x101, None, "tests/watchdogs.rs"),
     (0x109, Some((4, 0)), "tests/protections.rs"),
     (0x109, Some((4, 1)), "tests/protections.rs"),
     (0x109, Some((4, 2)), "tests/protections.rs"),
     (0x109, Some((4, 0x1c)), "tests/protections.rs"),
+    (0x133, Some((1, 0)), "tests/watchdogs.rs"),
+    (0x133, Some((1, 1)), "tests/watchdogs.rs"),
     (0x18d, Some((1, 1)), "tests/protections.rs"),
     (0x18d, Some((1, 2)), "the unit test of the second level: no switch closes a frame to reads"),
     (0x18d, Some((1, 4)), "tests/protections.rs"),

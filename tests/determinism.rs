@@ -74,6 +74,7 @@ fn leaking() -> (Configuration, Drivers) {
         name: "leaking",
         kind: PrincipalKind::KernelDriver,
         routines: ROUTINES,
+        pageable: &[],
         dispatch: Dispatch {
             read: None,
             write: None,

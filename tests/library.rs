@@ -76,6 +76,7 @@ fn null_driver() -> Drivers {
         name: "null",
         kind: PrincipalKind::KernelDriver,
         routines: NULL_ROUTINES,
+        pageable: &[],
         dispatch,
         prepare: |_| Vec::new(),
         owns: &[],

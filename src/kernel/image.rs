@@ -3,7 +3,8 @@
 use crate::machine::code::substituted;
 use crate::machine::{Routine, Substitute};
 
-use super::{exception, interrupt, pool, schedule, service, system_call, system_thread};
+use super::layout::switches;
+use super::{exception, interrupt, pool, schedule, service, system_call, system_thread, watchdog};
 
 /// Where control enters the kernel by itself: gates, services, new threads, idle processors.
 const ROOTS: [&Routine; 18] = [
@@ -27,13 +28,35 @@ const ROOTS: [&Routine; 18] = [
     &system_thread::PHASE_1_INITIALIZATION,
 ];
 
+/// Where gates lead in worlds that have what is behind them.
+pub const GATES_OF_SOME: &[&Routine] = &[
+    &exception::KI_PAGE_FAULT_PAGED,
+    &interrupt::KI_CLOCK_INTERRUPT_TRIMMING,
+    &watchdog::KI_WATCHDOG_TICK,
+    &interrupt::KI_TRANSFER_INTERRUPT_WATCHED,
+];
+
+/// The gates of [`GATES_OF_SOME`] that a kernel with these [switches](super::layout::switches) has.
+#[must_use]
+pub fn gates(switches: u64) -> Vec<&'static Routine> {
+    let mut gates: Vec<&Routine> = Vec::new();
+    if switches & switches::PAGEABLE != 0 {
+        gates.extend(&GATES_OF_SOME[..2]);
+    }
+    if switches & switches::WATCHDOGS != 0 {
+        gates.extend(&GATES_OF_SOME[2..]);
+    }
+    gates
+}
+
 /// Everything reachable from the kernel's roots and from what other components call, except what
 /// `elsewhere` already holds; each routine once, callers before callees. What has a substitute is
-/// left out, and the substitute is there.
+/// left out, and the substitute is there. `gates` are further roots, which only some worlds have.
 #[must_use]
 pub fn routines(
     elsewhere: &[&'static Routine],
     substitutes: &[Substitute],
+    gates: &[&'static Routine],
 ) -> Vec<&'static Routine> {
     let is_elsewhere =
         |routine: &'static Routine| elsewhere.iter().any(|other| core::ptr::eq(*other, routine));
@@ -43,6 +66,7 @@ pub fn routines(
         elsewhere.iter().flat_map(|routine| callees(routine)).collect();
     waiting.extend(service::TABLE);
     waiting.extend(ROOTS);
+    waiting.extend(gates);
     while let Some(routine) = waiting.pop() {
         let routine = substituted(substitutes, routine);
         if is_elsewhere(routine) || found.iter().any(|known| core::ptr::eq(*known, routine)) {

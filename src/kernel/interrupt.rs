@@ -12,8 +12,11 @@ use super::integrity::KI_CHECK_INTEGRITY;
 use super::keys;
 use super::layout::{
     address, device_object, driver_object, element, kernel_data, processor_block, ready_queue,
+    switches,
 };
+use super::residency::{self, MM_TRIM_WORKING_SET};
 use super::schedule::{KI_READY_THREAD, KI_SWAP_CONTEXT};
+use super::watchdog;
 
 /// What is modelled here, by whose word.
 pub(crate) const RULES: &[Rule] = &[
@@ -52,7 +55,7 @@ const SAVED: [Reg; 15] = [
     Reg::R14,
     Reg::R15,
 ];
-const SAVED_BYTES: u64 = 8 * SAVED.len() as u64;
+pub(super) const SAVED_BYTES: u64 = 8 * SAVED.len() as u64;
 
 /// Level of device interrupts ("Managing Hardware Priorities": above dispatch level).
 const DEVICE_LEVEL: u64 = 5;
@@ -60,15 +63,38 @@ const DISPATCH_LEVEL: u64 = 2;
 /// Clock interrupts until a thread must give way.
 const QUANTUM: u64 = 1;
 
+/// Pushes every register that a routine may change.
+///
+/// # Errors
+///
+/// What the stores raise.
+pub(super) fn save_registers(p: &mut Processor<'_>) -> Result<(), Trap> {
+    for reg in SAVED {
+        let value = p.get(reg);
+        p.push(value)?;
+    }
+    Ok(())
+}
+
+/// Takes back what [`save_registers`] pushed.
+///
+/// # Errors
+///
+/// What the loads raise.
+pub(super) fn restore_registers(p: &mut Processor<'_>) -> Result<(), Trap> {
+    for reg in SAVED.into_iter().rev() {
+        let value = p.pop()?;
+        p.put(reg, value);
+    }
+    Ok(())
+}
+
 fn enter(p: &mut Processor<'_>) -> Result<Flow, Trap> {
     let stack = p.get(Reg::Rsp);
     if p.load_at(stack.wrapping_add(16), Structure::KernelStack)? == USER_CODE {
         p.swap_gs()?;
     }
-    for reg in SAVED {
-        let value = p.get(reg);
-        p.push(value)?;
-    }
+    save_registers(p)?;
     p.put(Reg::Rbp, 0);
     p.set_irql(DEVICE_LEVEL)?;
     Ok(Flow::Next)
@@ -76,10 +102,7 @@ fn enter(p: &mut Processor<'_>) -> Result<Flow, Trap> {
 
 fn leave(p: &mut Processor<'_>) -> Result<Flow, Trap> {
     p.set_irql(0)?;
-    for reg in SAVED.into_iter().rev() {
-        let value = p.pop()?;
-        p.put(reg, value);
-    }
+    restore_registers(p)?;
     let stack = p.get(Reg::Rsp);
     if p.load_at(stack.wrapping_add(16), Structure::KernelStack)? == USER_CODE {
         p.swap_gs()?;
@@ -112,33 +135,55 @@ fn deferred_routine(p: &mut Processor<'_>) -> Result<u64, Trap> {
     Ok(0)
 }
 
+/// Notes that the device's deferred routine is to run.
+fn queue(p: &mut Processor<'_>) -> Result<Flow, Trap> {
+    let block = p.gs();
+    let waiting = p.load(block, processor_block::DEFERRED)?;
+    p.store(block, processor_block::DEFERRED, waiting | 1)?;
+    Ok(Flow::Next)
+}
+
+/// Lowers the level and runs the deferred routine; goes on to `done` when there is none.
+fn lower(p: &mut Processor<'_>, done: u8) -> Result<Flow, Trap> {
+    p.set_irql(DISPATCH_LEVEL)?;
+    let block = p.gs();
+    let waiting = p.load(block, processor_block::DEFERRED)?;
+    if waiting == 0 {
+        return Ok(Flow::To(done));
+    }
+    p.store(block, processor_block::DEFERRED, waiting & (waiting - 1))?;
+    let routine = deferred_routine(p)?;
+    if routine == 0 {
+        return Ok(Flow::To(done));
+    }
+    let device = p.argument(0);
+    keys::enter_driver(p, device)?;
+    Ok(Flow::CallAt(routine))
+}
+
 routine! {
     /// The transfer device is done: its driver's deferred routine completes the request.
     pub static KI_TRANSFER_INTERRUPT = "KiTransferInterrupt", frame 0;
     enter => enter,
     acquire => |p| super::lock::acquire(p),
-    queue => |p| {
-        let block = p.gs();
-        let waiting = p.load(block, processor_block::DEFERRED)?;
-        p.store(block, processor_block::DEFERRED, waiting | 1)?;
-        Ok(Flow::Next)
+    queue => queue,
+    lower => |p| lower(p, At::release as u8),
+    release => |p| {
+        keys::set(p, keys::ALL)?;
+        super::lock::release(p)
     },
-    lower => |p| {
-        p.set_irql(DISPATCH_LEVEL)?;
-        let block = p.gs();
-        let waiting = p.load(block, processor_block::DEFERRED)?;
-        if waiting == 0 {
-            return Ok(Flow::To(At::release as u8));
-        }
-        p.store(block, processor_block::DEFERRED, waiting & (waiting - 1))?;
-        let routine = deferred_routine(p)?;
-        if routine == 0 {
-            return Ok(Flow::To(At::release as u8));
-        }
-        let device = p.argument(0);
-        keys::enter_driver(p, device)?;
-        Ok(Flow::CallAt(routine))
-    },
+    leave => leave,
+}
+
+routine! {
+    /// The same where the watchdogs tick: it is known when it begins and ends.
+    pub static KI_TRANSFER_INTERRUPT_WATCHED = "KiTransferInterruptWatched", frame 0;
+    enter => enter,
+    begin => watchdog::begin,
+    acquire => |p| super::lock::acquire(p),
+    queue => queue,
+    lower => |p| lower(p, At::end as u8),
+    end => watchdog::end,
     release => |p| {
         keys::set(p, keys::ALL)?;
         super::lock::release(p)
@@ -192,6 +237,26 @@ routine! {
     enter => enter,
     count => |p| count(p, At::leave as u8),
     acquire => |p| super::lock::acquire(p),
+    requeue, call KI_READY_THREAD => |p| requeue(p, At::release as u8),
+    give_way, call KI_SWAP_CONTEXT => |_| Ok(Flow::Call),
+    release => |p| super::lock::release(p),
+    leave => leave,
+}
+
+routine! {
+    /// The clock where pageable memory may be away: at each of its interrupts some of it is trimmed.
+    pub static KI_CLOCK_INTERRUPT_TRIMMING = "KiClockInterruptTrimming", frame 0;
+    enter => enter,
+    check, call KI_CHECK_INTEGRITY => |p| {
+        let switches = p.load(address::KERNEL_DATA, kernel_data::SWITCHES)?;
+        Ok(if switches & switches::INTEGRITY_CHECKS == 0 { Flow::Next } else { Flow::Call })
+    },
+    count => |p| count(p, At::leave as u8),
+    acquire => |p| super::lock::acquire(p),
+    trim, call MM_TRIM_WORKING_SET => |p| {
+        p.pass([residency::SOME]);
+        Ok(Flow::Call)
+    },
     requeue, call KI_READY_THREAD => |p| requeue(p, At::release as u8),
     give_way, call KI_SWAP_CONTEXT => |_| Ok(Flow::Call),
     release => |p| super::lock::release(p),

@@ -36,6 +36,8 @@ pub mod address {
     pub const DRIVER_CODE: u64 = SYSTEM + 0x6_0000;
     /// Bytes from a driver's code to its data page.
     pub const DRIVER_DATA_OFFSET: u64 = 0x8000;
+    /// Bytes from a driver's code to its pageable code.
+    pub const DRIVER_PAGEABLE_OFFSET: u64 = 0x4000;
     /// Bytes between drivers.
     pub const DRIVER_STRIDE: u64 = 0x1_0000;
     /// Drivers at most.
@@ -62,6 +64,10 @@ pub mod address {
     pub const DMA_BUFFERS: u64 = SYSTEM + 0x14_8000;
     /// One window a processor through which the kernel reaches a frame that is mapped nowhere.
     pub const WINDOWS: u64 = SYSTEM + 0x15_0000;
+    /// What is known of pageable memory, mapped only where it may be away.
+    pub const RESIDENCY: u64 = SYSTEM + 0x16_1000;
+    /// What the watchdogs count, mapped only where there are watchdogs.
+    pub const WATCHDOG: u64 = SYSTEM + 0x16_2000;
     /// Where the system maps locked pages of processes, two pages for each list.
     pub const MDL_MAPPINGS: u64 = SYSTEM + 0x17_0000;
     /// Kernel stacks: one page, then two that are never mapped.
@@ -70,6 +76,8 @@ pub mod address {
     pub const KERNEL_STACK_STRIDE: u64 = 0x3000;
     /// Kernel stacks at most.
     pub const KERNEL_STACKS_MAX: u64 = 40;
+    /// The number of the first stack of the watchdogs' tick, of which each processor has one.
+    pub const WATCHDOG_STACKS: u64 = KERNEL_STACKS_MAX - 4;
     /// Nonpaged pool.
     pub const POOL: u64 = 0xffff_fa80_0000_0000;
     /// Pages of nonpaged pool.
@@ -183,6 +191,40 @@ fields! {
         NEXT = 0x910 "next region checked",
         /// First of the sums of the regions.
         SUMS = 0x918 "sums of regions",
+    }
+}
+
+fields! {
+    /// Pageable memory, at [`address::RESIDENCY`].
+    residency of KernelData {
+        /// Pages that may be away.
+        COUNT = 0x00 "pageable pages",
+        /// Where the drawing of pages is in its sequence.
+        RANDOM = 0x08 "residency sequence",
+        /// First of the addresses of these pages, 48 at most.
+        PAGES = 0x10 "pageable page",
+    }
+}
+
+fields! {
+    /// The watchdogs, at [`address::WATCHDOG`]; what is kept of each processor, 32 bytes apart.
+    watchdog of KernelData {
+        /// Ticks of the clock since boot.
+        TICKS = 0x00 "clock ticks",
+        /// Ticks that a single deferred call or interrupt routine may take, 0 for any number.
+        CALL_MAX = 0x08 "deferred-call time-out",
+        /// Ticks that a processor may stay at dispatch level or above.
+        RAISED_MAX = 0x10 "watchdog period",
+        /// Ticks that a processor may leave unanswered.
+        SILENCE_MAX = 0x18 "clock time-out",
+        /// The tick that a processor answered last.
+        ANSWERED = 0x40 "tick answered",
+        /// Ticks in a row at dispatch level or above.
+        RAISED_TICKS = 0x48 "ticks at a raised level",
+        /// Ticks of the deferred call or interrupt routine at hand.
+        CALL_TICKS = 0x50 "ticks of the call",
+        /// 1 while there is one.
+        IN_CALL = 0x58 "in a deferred call",
     }
 }
 
@@ -573,6 +615,10 @@ pub mod switches {
     pub const SHADOW_STACKS: u64 = 1 << 39;
     /// The address that a thread wants to go on at is not compared with the hole (as before MS12-042).
     pub const RETURN_UNCHECKED: u64 = 1 << 43;
+    /// The watchdogs tick.
+    pub const WATCHDOGS: u64 = 1 << 45;
+    /// Pageable memory may be away.
+    pub const PAGEABLE: u64 = 1 << 44;
     /// The pool detects a damaged header (legacy pool: bug check 0x19).
     pub const POOL_CHECKS: u64 = 1 << 32;
 }
@@ -591,6 +637,8 @@ pub mod verifier {
     pub const SECURITY: u64 = 1 << 4;
     /// Handles and reference counts are looked at ("Miscellaneous Checks").
     pub const MISCELLANEOUS: u64 = 1 << 5;
+    /// Pageable memory is sent away when a driver raises the level ("Force IRQL Checking").
+    pub const FORCE_IRQL: u64 = 1 << 6;
 }
 
 /// Where an array of words keeps a number's word. The number may have been damaged, so it wraps.

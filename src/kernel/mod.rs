@@ -8,11 +8,12 @@
 //! |---|---|
 //! | [`layout`] | where is what, and how is it laid out? |
 //! | [`system_call`], [`service`] | how does user mode ask, and for what? |
-//! | [`exception`], [`interrupt`], [`bug_check`] | what when something goes wrong, or arrives? |
+//! | [`exception`], [`interrupt`], [`watchdog`], [`bug_check`] | what when something goes wrong, or arrives? |
 //! | [`integrity`] | what when it was changed behind the kernel's back? |
 //! | [`keys`] | which driver's data may a driver write? |
 //! | [`user_context`] | where does a thread go on? |
 //! | [`schedule`] | who runs next? |
+//! | [`irql`], [`residency`] | what may be touched at which level, and is it there? |
 //! | [`frames`], [`paging`], [`virtual_memory`], [`section`], [`mdl`] | which memory is whose? |
 //! | [`pool`], [`pools`], [`object`] | where do the kernel's own things live? |
 //! | [`handle`], [`handle_close`], [`handle_duplicate`], [`handle_information`] | what does a handle stand for? |
@@ -45,6 +46,7 @@ pub mod interrupt;
 pub mod io_disk;
 pub mod io_open;
 pub mod io_transfer;
+pub mod irql;
 pub mod keys;
 pub mod layout;
 pub mod loader;
@@ -59,6 +61,7 @@ pub mod process_create;
 pub mod process_end;
 pub mod process_open;
 pub mod request;
+pub mod residency;
 pub mod rules;
 pub mod schedule;
 pub mod section;
@@ -70,3 +73,4 @@ pub mod user_buffer;
 pub mod user_context;
 pub mod verifier;
 pub mod virtual_memory;
+pub mod watchdog;

@@ -30,6 +30,9 @@ pub const USER: u64 = 4;
 pub const NO_EXECUTE: u64 = 1 << 63;
 /// Entry above the lowest level: maps a large page itself.
 pub const LARGE: u64 = 1 << 7;
+/// Entry that is not present: the page was trimmed from the working set, and its frame, which the entry
+/// still names, keeps what it holds.
+pub const TRIMMED: u64 = 1 << 10;
 /// Entry: survives a load of the root, with CR4.PGE.
 pub const GLOBAL: u64 = 1 << 8;
 /// Entry of a kernel data page that only one address space or processor uses.

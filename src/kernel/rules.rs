@@ -5,9 +5,10 @@ use crate::base::Rule;
 use super::{
     address_space, address_space_end, bug_check, event, exception, frames, hal, handle,
     handle_close, handle_duplicate, handle_information, host, host_create, host_pool, integrity,
-    interrupt, io_disk, io_open, io_transfer, keys, lock, mdl, object, paging, pool, pools,
-    previous_mode, process_create, process_end, process_open, request, schedule, section, service,
-    system_call, system_thread, user_buffer, user_context, verifier, virtual_memory,
+    interrupt, io_disk, io_open, io_transfer, irql, keys, lock, mdl, object, paging, pool, pools,
+    previous_mode, process_create, process_end, process_open, request, residency, schedule,
+    section, service, system_call, system_thread, user_buffer, user_context, verifier,
+    virtual_memory, watchdog,
 };
 
 /// The rules of each file, under the file's name.
@@ -31,6 +32,7 @@ pub const RULES: &[(&str, &[Rule])] = &[
     ("io-disk", io_disk::RULES),
     ("io-open", io_open::RULES),
     ("io-transfer", io_transfer::RULES),
+    ("irql", irql::RULES),
     ("keys", keys::RULES),
     ("lock", lock::RULES),
     ("mdl", mdl::RULES),
@@ -43,6 +45,7 @@ pub const RULES: &[(&str, &[Rule])] = &[
     ("process-end", process_end::RULES),
     ("process-open", process_open::RULES),
     ("request", request::RULES),
+    ("residency", residency::RULES),
     ("schedule", schedule::RULES),
     ("section", section::RULES),
     ("service", service::RULES),
@@ -52,6 +55,7 @@ pub const RULES: &[(&str, &[Rule])] = &[
     ("verifier", verifier::RULES),
     ("user-context", user_context::RULES),
     ("virtual-memory", virtual_memory::RULES),
+    ("watchdog", watchdog::RULES),
 ];
 
 #[cfg(test)]

@@ -272,14 +272,21 @@ impl Program {
         words
     }
 
-    /// The address of a routine or of what takes its place, preferring the copy in `image`.
+    /// The address of a routine or of what takes its place, preferring the copy in `image`, then one of the
+    /// same owner.
     #[must_use]
     pub fn entry_near(&self, routine: &'static Routine, image: &str) -> Option<u64> {
         let routine = substituted(&self.substitutes, routine);
         let mut copies =
             self.routines.iter().filter(|linked| core::ptr::eq(linked.routine, routine));
         let first = copies.clone().find(|linked| linked.image == image);
-        first.or_else(|| copies.next()).map(|linked| linked.entry.0)
+        // A driver has its pageable code in an image of its own.
+        let owner = || {
+            let own = self.routines.iter().find(|linked| linked.image == image);
+            let owner = own.and_then(|own| own.owner)?;
+            copies.clone().find(|linked| linked.owner == Some(owner))
+        };
+        first.or_else(owner).or_else(|| copies.next()).map(|linked| linked.entry.0)
     }
 
     /// The address of a routine's first step; `None` when it was not linked.

@@ -6,7 +6,7 @@ use crate::injection::{Operation, PointKind, Verdict};
 use super::Machine;
 use super::code::{Flow, LinkedStep, STEP_BYTES, StepFn};
 use super::processor::Processor;
-use super::registers::{INTERRUPT_FLAG, Reg};
+use super::registers::{INTERRUPT_FLAG, NON_MASKABLE_PENDING, Reg};
 use super::trap::Trap;
 
 impl Machine {
@@ -26,10 +26,11 @@ impl Machine {
         self.struck = false;
     }
 
-    /// Accepts an interrupt that waits, unless interrupts are off.
+    /// Accepts an interrupt that waits, unless interrupts are off and it is maskable.
     #[inline]
     fn attend(&mut self, number: usize) {
-        if self.processors[number].registers.flags & INTERRUPT_FLAG != 0 {
+        let registers = &self.processors[number].registers;
+        if registers.flags & INTERRUPT_FLAG != 0 || registers.pending & NON_MASKABLE_PENDING != 0 {
             self.accept(number);
         }
     }

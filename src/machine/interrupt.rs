@@ -10,7 +10,8 @@ use crate::injection::{Operation, PointKind, Verdict};
 use super::Machine;
 use super::processor::Processor;
 use super::registers::{
-    FLAGS_FIXED, INTERRUPT_FLAG, KERNEL_CODE, KERNEL_STACK, Reg, USER_CODE, USER_STACK,
+    FLAGS_FIXED, INTERRUPT_FLAG, KERNEL_CODE, KERNEL_STACK, NON_MASKABLE_PENDING, Reg, USER_CODE,
+    USER_STACK,
 };
 use super::trap::Trap;
 
@@ -25,6 +26,11 @@ pub(crate) const RULES: &[Rule] = &[
         "double-and-triple-fault",
         "What fails while an exception is delivered is a double fault; what fails then is shutdown.",
         "Intel SDM volume 3A, Interrupt 8—Double Fault Exception",
+    ),
+    Rule::documented(
+        "non-maskable-interrupt",
+        "A non-maskable interrupt comes in with interrupts off, and no second one before `iretq`.",
+        "Intel SDM volume 3A, Nonmaskable Interrupt",
     ),
     Rule::inferred(
         "shutdown-resets",
@@ -186,10 +192,16 @@ impl Processor<'_> {
     /// Delivers the lowest pending interrupt above the current level, if interrupts are on.
     pub(super) fn accept_interrupt(&mut self) {
         let registers = self.registers();
-        if registers.pending == 0 || registers.flags & INTERRUPT_FLAG == 0 {
+        let is_blocked = registers.non_maskable_blocked;
+        if registers.pending & NON_MASKABLE_PENDING != 0 && !is_blocked {
+            return self.accept_non_maskable();
+        }
+        let registers = self.registers();
+        let maskable = registers.pending & !NON_MASKABLE_PENDING;
+        if maskable == 0 || registers.flags & INTERRUPT_FLAG == 0 {
             return;
         }
-        let number = registers.pending.trailing_zeros();
+        let number = maskable.trailing_zeros();
         #[allow(clippy::cast_possible_truncation, reason = "32 bits")]
         let vector = 0x20 + number as u8;
         self.registers_mut().pending &= !(1 << number);
@@ -216,6 +228,19 @@ impl Processor<'_> {
         let event = Event { value: u64::from(vector), ..self.blank(EventKind::Interrupt) };
         self.say(event);
         self.raise_quietly(Trap::plain(vector));
+    }
+
+    /// Delivers a non-maskable interrupt, whatever the flags say; until `iretq` no other comes in (Intel
+    /// SDM volume 3A, "Nonmaskable Interrupt"). No fault steps in here.
+    fn accept_non_maskable(&mut self) {
+        let registers = self.registers_mut();
+        registers.pending &= !NON_MASKABLE_PENDING;
+        registers.halted = false;
+        registers.non_maskable_blocked = true;
+        let value = u64::from(Trap::NON_MASKABLE);
+        let event = Event { value, ..self.blank(EventKind::Interrupt) };
+        self.say(event);
+        self.raise_quietly(Trap::plain(Trap::NON_MASKABLE));
     }
 
     /// As [`raise`](Self::raise), for interrupts: they are not exceptions.
@@ -252,6 +277,7 @@ impl Processor<'_> {
         registers.rip = target;
         registers.ring = ring;
         registers.flags = flags | FLAGS_FIXED;
+        registers.non_maskable_blocked = false;
         registers.put(Reg::Rsp, rsp);
         if ring == Ring::User {
             let event = Event {
@@ -320,6 +346,13 @@ impl Machine {
     fn interrupter(&self, vector: u8) -> Principal {
         let device = self.devices.iter().find(|device| device.vector == vector);
         device.map_or(Principal::HAL, |device| device.principal)
+    }
+
+    /// Makes a non-maskable interrupt pending on every processor.
+    pub fn raise_non_maskable(&mut self) {
+        for state in &mut self.processors {
+            state.registers.pending |= NON_MASKABLE_PENDING;
+        }
     }
 
     /// Makes an interrupt pending on a processor.

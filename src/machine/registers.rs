@@ -36,6 +36,8 @@ pub const ARGUMENTS: [Reg; 6] = [Reg::Rdi, Reg::Rsi, Reg::Rdx, Reg::R10, Reg::R8
 
 /// RFLAGS: interrupts are delivered.
 pub const INTERRUPT_FLAG: u64 = 1 << 9;
+/// Of the interrupts that wait: a non-maskable one, which comes in with interrupts off too.
+pub const NON_MASKABLE_PENDING: u32 = 1 << 31;
 /// RFLAGS: the I/O privilege level, the lowest privilege that may use ports (Intel SDM volume 1, "I/O
 /// Privilege Level"). No I/O permission bitmap opens single ports here.
 pub const IO_PRIVILEGE: u64 = 3 << 12;
@@ -80,8 +82,10 @@ pub struct Registers {
     pub tss_base: u64,
     /// Waiting for an interrupt.
     pub halted: bool,
-    /// Interrupts that arrived and wait: bit `n` is vector 0x20 + n.
+    /// Interrupts that arrived and wait: bit `n` is vector 0x20 + n, but for [`NON_MASKABLE_PENDING`].
     pub pending: u32,
+    /// A non-maskable interrupt is being handled: others wait until `iretq`.
+    pub non_maskable_blocked: bool,
     /// The process whose address space is loaded, as the machine was told when the root was loaded.
     /// An observer's note; nothing is decided by it.
     pub context: Principal,
@@ -105,6 +109,7 @@ impl Default for Registers {
             tss_base: 0,
             halted: false,
             pending: 0,
+            non_maskable_blocked: false,
             context: Principal::KERNEL,
             actor: Principal::KERNEL,
         }
@@ -139,7 +144,9 @@ impl Registers {
             self.syscall_target,
             self.idt_base,
             self.tss_base,
-            u64::from(self.halted) | u64::from(self.pending) << 32,
+            u64::from(self.halted)
+                | u64::from(self.non_maskable_blocked) << 1
+                | u64::from(self.pending) << 32,
         ];
         self.general.into_iter().chain(rest)
     }

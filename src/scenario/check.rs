@@ -131,6 +131,11 @@ impl Scenario {
                 u64::from(u32::MAX),
             );
         }
+        if machine.has_watchdogs() && machine.clock_interval == 0 {
+            let what = "watchdogs count the clock's ticks, and there is no clock";
+            problems.add(at("clock-interval"), what).expected =
+                Some("a clock-interval of 50 or more".to_owned());
+        }
         problems.range(path!["steps-max"], world.steps_max, 1, STEPS_MAX);
         problems.range(path!["boots-max"], world.boots_max.into(), 1, BOOTS_MAX);
         let known = || vocabulary.weaknesses.iter().map(String::as_str);

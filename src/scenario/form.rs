@@ -136,6 +136,10 @@ const MACHINE: &[Field] = &[
     may("integrity-checks", Whole(0, WORD_MAX)),
     may("shadow-stacks", Flag),
     may("protection-keys", Flag),
+    may("pageable", Flag),
+    may("dpc-timeout", Whole(0, WORD_MAX)),
+    may("dpc-watchdog-period", Whole(0, WORD_MAX)),
+    may("clock-watchdog", Whole(0, WORD_MAX)),
     may("verifier", List(&Word(verifier_options))),
 ];
 

@@ -2,20 +2,19 @@
 
 use std::sync::Arc;
 
-use crate::base::{Principal, Roster, VirtAddr};
-use crate::kernel;
+use crate::base::{Principal, Roster};
 use crate::kernel::layout::{address, kernel_data};
-use crate::kernel::loader::{FirstProcess, Loader, PoolSetup};
-use crate::machine::code::substituted;
+use crate::kernel::loader::{FirstProcess, Loader, PoolSetup, draw_residency};
 use crate::machine::device::{Device, DeviceKind};
 use crate::machine::paging::x86_64::{ControlFlags, Controls};
-use crate::machine::{Image, Machine, Program, Trap};
+use crate::machine::{Machine, Program, Trap};
 
 use super::action::{Encoded, Names};
 use super::components;
 use super::configuration::{Component, Configuration, Home};
 use super::driver::{Drivers, Placement};
 use super::framework::{self, Framework};
+use super::link::{link, pageable_image};
 use super::protection::{SHADOWS, second_level};
 use super::schedule::Schedule;
 use super::weakness::planted;
@@ -68,10 +67,10 @@ impl Names for Numbers<'_> {
 }
 
 /// A driver of the configuration with its place in the system.
-struct Placed<'a> {
-    component: &'a Component,
-    definition: &'a driver::DriverDefinition,
-    principal: Principal,
+pub(super) struct Placed<'a> {
+    pub(super) component: &'a Component,
+    pub(super) definition: &'a driver::DriverDefinition,
+    pub(super) principal: Principal,
 }
 
 impl World {
@@ -111,9 +110,9 @@ impl World {
         }
         let roster = configuration.roster();
         let placed = place_drivers(configuration, drivers, &roster)?;
-        let program = Arc::new(link(configuration, drivers, &placed)?);
-        let mut machine = machine(configuration, &roster, Arc::clone(&program));
         let (switches, flaws) = planted(configuration)?;
+        let program = Arc::new(link(configuration, drivers, &placed, switches)?);
+        let mut machine = machine(configuration, &roster, Arc::clone(&program));
         let verified = verifier::bits_of(&options.verifier)?;
         machine.flaws = flaws;
         let slot = u64::from(configuration.self_map_slot());
@@ -144,6 +143,10 @@ impl World {
                 lower,
             );
             device_objects.push(device);
+            if !driver.definition.pageable.is_empty() {
+                let image = pageable_image(&driver.component.name);
+                loader.load_pageable_image(number as u64, &image);
+            }
             let host = configuration
                 .components
                 .iter()
@@ -239,6 +242,8 @@ impl World {
             configuration.components.iter().enumerate().filter(|(_, component)| component.spawned);
         let numbers = spawned.fold(0, |bits, (index, _)| bits | 1 << (index + 2));
         loader.put(address::KERNEL_DATA, kernel_data::SPAWNABLE, numbers);
+        let limits = [options.dpc_timeout, options.dpc_watchdog_period, options.clock_watchdog];
+        loader.set_watchdogs(limits);
         loader.watch_regions(u64::from(options.integrity_checks));
         loader.put(address::KERNEL_DATA, kernel_data::VERIFIER, verified);
         loader.put(address::KERNEL_DATA, kernel_data::VERIFIER_RANDOM, configuration.schedule);
@@ -248,6 +253,7 @@ impl World {
             machine.disk.write(CONTENT_SECTOR, 0, component.content.unwrap_or(0));
         }
         machine.second_level = second_level(&machine, &program, options);
+        draw_residency(&mut machine, configuration.schedule);
         let claims = core::mem::take(&mut machine.events);
         machine.settle();
         let fresh = machine.checkpoint();
@@ -305,7 +311,7 @@ fn place_drivers<'a>(
     Ok(placed)
 }
 
-fn hosted<'a>(
+pub(super) fn hosted<'a>(
     component: &Component,
     drivers: &'a Drivers,
 ) -> Result<&'a driver::HostDefinition, BuildError> {
@@ -317,76 +323,6 @@ fn hosted<'a>(
             format!("there is no user-mode driver `{name}`; there are {}", known.join(", ")),
         )
     })
-}
-
-fn link(
-    configuration: &Configuration,
-    drivers: &Drivers,
-    placed: &[Placed<'_>],
-) -> Result<Program, BuildError> {
-    let mut substitutes = verifier::pool_of(&configuration.machine).substitutes();
-    substitutes.extend(framework::substitutes(configuration));
-    let mut elsewhere = components::windows_api::ROUTINES.to_vec();
-    elsewhere.extend(components::application::ROUTINES);
-    elsewhere.extend(kernel::hal::ROUTINES);
-    // Substitutes are where what they take the place of was.
-    let own = placed.iter().flat_map(|driver| driver.definition.routines);
-    elsewhere.extend(own.map(|routine| substituted(&substitutes, routine)));
-    elsewhere.extend(drivers.hosted.iter().flat_map(|hosted| hosted.routines));
-    let mut images = vec![
-        Image {
-            name: "nt".to_owned(),
-            owner: Some(Principal::KERNEL),
-            base: VirtAddr(address::KERNEL_CODE),
-            routines: kernel::image::routines(&elsewhere, &substitutes),
-        },
-        Image {
-            name: "hal".to_owned(),
-            owner: Some(Principal::HAL),
-            base: VirtAddr(address::HAL_CODE),
-            routines: kernel::hal::ROUTINES.to_vec(),
-        },
-        Image {
-            name: "windows-api".to_owned(),
-            owner: None,
-            base: VirtAddr(address::USER_API),
-            routines: components::windows_api::ROUTINES.to_vec(),
-        },
-        Image {
-            name: "application".to_owned(),
-            owner: None,
-            base: VirtAddr(address::USER_CODE),
-            routines: components::application::ROUTINES.to_vec(),
-        },
-    ];
-    for (number, driver) in placed.iter().enumerate() {
-        images.push(Image {
-            name: driver.component.name.clone(),
-            owner: Some(driver.principal),
-            base: VirtAddr(address::DRIVER_CODE + number as u64 * address::DRIVER_STRIDE),
-            routines: driver
-                .definition
-                .routines
-                .iter()
-                .map(|routine| substituted(&substitutes, routine))
-                .collect(),
-        });
-    }
-    images.extend(framework::image(configuration));
-    let hosts = |c: &&Component| matches!(c.home, Home::DriverHost | Home::SharedHost);
-    for component in configuration.components.iter().filter(hosts) {
-        let definition = hosted(component, drivers)?;
-        let name = components::host_image(definition);
-        if !images.iter().any(|image| image.name == name) {
-            images.push(Image {
-                name,
-                owner: None,
-                base: VirtAddr(address::USER_CODE),
-                routines: definition.routines.to_vec(),
-            });
-        }
-    }
-    Ok(Program::link_with(&images, &substitutes))
 }
 
 fn machine(configuration: &Configuration, roster: &Roster, program: Arc<Program>) -> Machine {

@@ -75,6 +75,18 @@ pub struct MachineConfiguration {
     /// Whether each driver runs with a protection key of its own.
     #[serde(skip_serializing_if = "is_false")]
     pub protection_keys: bool,
+    /// Whether pageable memory may be away, as the seed of the schedule has it.
+    #[serde(skip_serializing_if = "is_false")]
+    pub pageable: bool,
+    /// Clock ticks that a single deferred call may take; 0: any number.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub dpc_timeout: u32,
+    /// Clock ticks that a processor may stay at dispatch level or above; 0: any number.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub dpc_watchdog_period: u32,
+    /// Clock ticks that a processor may leave unanswered; 0: any number.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub clock_watchdog: u32,
     /// Options of Driver Verifier, by name.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub verifier: Vec<String>,
@@ -106,8 +118,20 @@ impl Default for MachineConfiguration {
             integrity_checks: 0,
             shadow_stacks: false,
             protection_keys: false,
+            pageable: false,
+            dpc_timeout: 0,
+            dpc_watchdog_period: 0,
+            clock_watchdog: 0,
             verifier: Vec::new(),
         }
+    }
+}
+
+impl MachineConfiguration {
+    /// Whether some watchdog has a limit.
+    #[must_use]
+    pub const fn has_watchdogs(&self) -> bool {
+        self.dpc_timeout > 0 || self.dpc_watchdog_period > 0 || self.clock_watchdog > 0
     }
 }
 

@@ -31,6 +31,8 @@ pub struct DriverDefinition {
     pub kind: PrincipalKind,
     /// Its code.
     pub routines: &'static [&'static Routine],
+    /// Its pageable code, which lies apart and may be away.
+    pub pageable: &'static [&'static Routine],
     /// Its entry points.
     pub dispatch: Dispatch,
     /// The first words of its data page: byte offset and value.
@@ -76,14 +78,17 @@ impl Drivers {
     /// world has those of the drivers it names.
     #[must_use]
     pub fn routines(&self) -> Vec<(Option<&'static str>, &'static str)> {
-        let kernel = self.kernel.iter().map(|driver| (driver.name, driver.routines));
+        let kernel = self
+            .kernel
+            .iter()
+            .flat_map(|driver| [(driver.name, driver.routines), (driver.name, driver.pageable)]);
         let hosted = self.hosted.iter().map(|driver| (driver.name, driver.routines));
         let drivers: Vec<_> = kernel.chain(hosted).collect();
         let mut elsewhere = windows_api::ROUTINES.to_vec();
         elsewhere.extend(application::ROUTINES);
         elsewhere.extend(kernel::hal::ROUTINES);
         elsewhere.extend(drivers.iter().flat_map(|(_, routines)| *routines));
-        let mut system = kernel::image::routines(&elsewhere, &[]);
+        let mut system = kernel::image::routines(&elsewhere, &[], kernel::image::GATES_OF_SOME);
         system.extend(kernel::pools::routines());
         system.extend(kernel::host_pool::ROUTINES);
         system.extend(driver_manager::ROUTINES);

@@ -10,6 +10,7 @@ pub mod configuration;
 pub mod directory;
 pub mod driver;
 mod framework;
+mod link;
 mod map;
 pub mod preset;
 mod protection;
@@ -208,8 +209,13 @@ impl World {
                 _ => clock - clock % interval + interval - 1,
             };
         }
-        if clock == self.next_tick && !self.machine.processors[processor].registers.halted {
-            self.machine.raise_interrupt(processor, Trap::CLOCK);
+        if clock == self.next_tick {
+            if self.configuration.machine.has_watchdogs() {
+                self.machine.raise_non_maskable();
+            }
+            if !self.machine.processors[processor].registers.halted {
+                self.machine.raise_interrupt(processor, Trap::CLOCK);
+            }
         }
     }
 

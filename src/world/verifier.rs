@@ -17,6 +17,11 @@ pub const VERIFIER_OPTIONS: &[(&str, u64, &str)] = &[
         verifier::SYSTEMATIC_LOW_RESOURCES,
         "each allocation fails once, by the calls that led to it",
     ),
+    (
+        "force-irql-checking",
+        verifier::FORCE_IRQL,
+        "pageable memory is trimmed whenever a driver raises the level: 0xA, 0xD1",
+    ),
     ("pool-tracking", verifier::POOL_TRACKING, "who left pages locked is told: 0xCB for 0x76"),
     ("io", verifier::IO, "device objects and levels are compared at each hand-over: 0xC9"),
     ("security", verifier::SECURITY, "user addresses passed to Zw routines are found: 0xC4"),

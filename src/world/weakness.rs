@@ -96,6 +96,8 @@ pub(super) fn planted(configuration: &Configuration) -> Result<(u64, Flaws), Bui
         (machine.integrity_checks > 0, switches::INTEGRITY_CHECKS),
         (machine.shadow_stacks, switches::SHADOW_STACKS),
         (machine.protection_keys, switches::PROTECTION_KEYS),
+        (machine.pageable, switches::PAGEABLE),
+        (machine.has_watchdogs(), switches::WATCHDOGS),
     ] {
         if is_on {
             bits |= bit;

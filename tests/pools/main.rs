@@ -170,6 +170,7 @@ fn drivers() -> Drivers {
         name: "pool-user",
         kind: PrincipalKind::KernelDriver,
         routines: POOL_USER,
+        pageable: &[],
         dispatch: Dispatch { entry: Some(&POOL_USER_ENTRY), ..Dispatch::default() },
         prepare,
         owns: &[],

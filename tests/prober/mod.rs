@@ -68,6 +68,8 @@ pub(crate) enum Do {
     Interrupt,
     /// Drops what this processor remembers of a page.
     Invalidate(To),
+    /// Never goes on.
+    Hang,
 }
 
 /// Where a script runs.
@@ -130,6 +132,7 @@ fn encoded(action: Do) -> [u64; 4] {
         Do::Transfer(to) => with(12, to, TO_MEMORY),
         Do::Interrupt => with(12, To::Plain(0), FROM_MEMORY),
         Do::Invalidate(to) => with(13, to, 0),
+        Do::Hang => with(14, To::Plain(0), 0),
     }
 }
 
@@ -191,6 +194,7 @@ routine! {
             11 => At::complete as u8,
             12 => At::transfer as u8,
             13 => At::invalidate as u8,
+            14 => At::hang as u8,
             _ => At::done as u8,
         }))
     },
@@ -265,6 +269,7 @@ routine! {
         p.invalidate(to)?;
         Ok(Flow::To(At::next as u8))
     },
+    hang => |_| Ok(Flow::Stay),
     done => |_| Ok(Flow::Return),
 }
 
@@ -367,6 +372,7 @@ pub(crate) fn drivers() -> Drivers {
         name: "prober",
         kind: PrincipalKind::KernelDriver,
         routines: ROUTINES,
+        pageable: &[],
         dispatch: Dispatch {
             read: None,
             write: Some(&PROBER_GUARDED),

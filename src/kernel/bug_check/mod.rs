@@ -74,8 +74,12 @@ pub mod code {
     pub const CRITICAL_PROCESS_DIED: u64 = 0xef;
     /// Memory that is not executable was executed.
     pub const ATTEMPTED_EXECUTE_OF_NOEXECUTE_MEMORY: u64 = 0xfc;
+    /// A processor didn't take the clock's interrupt.
+    pub const CLOCK_WATCHDOG_TIMEOUT: u64 = 0x101;
     /// A periodic check found the kernel changed.
     pub const CRITICAL_STRUCTURE_CORRUPTION: u64 = 0x109;
+    /// A deferred call took too long, or a processor stayed at dispatch level.
+    pub const DPC_WATCHDOG_VIOLATION: u64 = 0x133;
     /// A fast fail in the kernel.
     pub const KERNEL_SECURITY_CHECK_FAILURE: u64 = 0x139;
     /// The segment heap found a header or list damaged.

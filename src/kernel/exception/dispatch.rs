@@ -36,7 +36,7 @@ pub(super) mod cause {
 
 /// What the tables say of an address: its state, where its lowest-level entry appears, what it holds.
 /// Read level by level through the self-map, as the tables now stand.
-fn look_up(p: &mut Processor<'_>, virt: u64) -> Result<(PageState, u64, u64), Trap> {
+pub(super) fn look_up(p: &mut Processor<'_>, virt: u64) -> Result<(PageState, u64, u64), Trap> {
     let slot = p.load(address::KERNEL_DATA, kernel_data::SELF_MAP_SLOT)? & 511;
     let lowest = address::table_entry(slot, virt);
     let directory = address::table_entry(slot, lowest);
@@ -59,6 +59,7 @@ fn look_up(p: &mut Processor<'_>, virt: u64) -> Result<(PageState, u64, u64), Tr
     writable &= entry & paging::WRITABLE != 0;
     let state = match entry {
         _ if entry & paging::PRESENT != 0 => PageState::Mapped { user, writable },
+        _ if entry & paging::TRIMMED != 0 => PageState::Trimmed,
         _ => match special::place(p, virt)? {
             Place::Elsewhere => PageState::Absent,
             place => PageState::Special(place),
@@ -206,6 +207,12 @@ routine! {
         };
         match resolve(&raised) {
             Resolution::Handler => Ok(Flow::To(At::land as u8)),
+            // Another processor trimmed it in between: whoever wanted it tries again.
+            Resolution::PagedIn => {
+                let own = p.get(crate::machine::Reg::Rbp);
+                let frame_pointer = p.load_at(own, Structure::KernelStack)?;
+                Ok(p.give_back(frame_pointer))
+            }
             Resolution::BugCheck(parameters) => {
                 p.pass(parameters);
                 Ok(Flow::Call)
@@ -229,6 +236,7 @@ const fn encoded(state: PageState) -> u64 {
         PageState::Special(Place::Freed) => 2,
         PageState::Special(Place::BeyondEnd) => 3,
         PageState::Special(Place::Elsewhere) => 0,
+        PageState::Trimmed => 5,
         PageState::Mapped { user, writable } => 4 | (user as u64) << 4 | (writable as u64) << 5,
     }
 }
@@ -238,6 +246,7 @@ const fn decoded(word: u64) -> PageState {
         1 => PageState::NoTable,
         2 => PageState::Special(Place::Freed),
         3 => PageState::Special(Place::BeyondEnd),
+        5 => PageState::Trimmed,
         4 => PageState::Mapped { user: word >> 4 & 1 == 1, writable: word >> 5 & 1 == 1 },
         _ => PageState::Absent,
     }
@@ -262,6 +271,7 @@ mod tests {
             PageState::NoTable,
             PageState::Special(Place::Freed),
             PageState::Special(Place::BeyondEnd),
+            PageState::Trimmed,
             PageState::Mapped { user: true, writable: false },
             PageState::Mapped { user: false, writable: true },
         ] {

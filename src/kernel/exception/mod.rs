@@ -4,15 +4,19 @@
 //! |---|---|
 //! | [`resolve`](mod@resolve) | what becomes of an exception of kernel-mode code? |
 //! | `dispatch` | what is there to decide it by? |
+//! | `access_fault` | is it a page that was only away? |
 //!
 //! Here is where the gates lead.
 
+mod access_fault;
 mod dispatch;
 pub mod resolve;
 
 use crate::base::{Rule, Structure};
 use crate::machine::registers::USER_CODE;
 use crate::machine::{Flow, Processor, Reg, Trap, routine};
+
+pub use access_fault::KI_PAGE_FAULT_PAGED;
 
 use super::bug_check::KE_BUG_CHECK;
 use super::process_end::PS_EXIT_PROCESS;
@@ -36,6 +40,11 @@ pub(crate) const RULES: &[Rule] = &[
         "raised-level-blames-code",
         "Whose code faulted chooses between 0xD1 (a driver's) and 0x0A (Windows's own).",
         "Bug Check 0xD1: DRIVER_IRQL_NOT_LESS_OR_EQUAL; Bug Check 0x0A: IRQL_NOT_LESS_OR_EQUAL",
+    ),
+    Rule::documented(
+        "trimmed-page-comes-back",
+        "Below dispatch level a trimmed page of the system is brought in and the access made again.",
+        "Managing Hardware Priorities; Force IRQL Checking",
     ),
     Rule::documented(
         "system-address-has-no-handler",
@@ -260,7 +269,7 @@ routine! {
             p.pass(parameters);
             Ok(Flow::Call)
         }
-        Resolution::Handler => Ok(Flow::Stay),
+        Resolution::Handler | Resolution::PagedIn => Ok(Flow::Stay),
     },
     stopped => |_| Ok(Flow::Stay),
 }

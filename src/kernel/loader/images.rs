@@ -5,7 +5,7 @@ use crate::kernel::layout::{
     DEVICE_OBJECT_BYTES, address, device_object, driver_object, kernel_data, switches,
 };
 use crate::kernel::paging::{PRESENT, WRITABLE};
-use crate::kernel::{exception, hal, interrupt, keys, pool, service};
+use crate::kernel::{exception, hal, interrupt, keys, pool, service, watchdog};
 use crate::machine::code::STEP_BYTES;
 use crate::machine::interrupt::gate;
 use crate::machine::{Trap, iommu};
@@ -19,27 +19,40 @@ impl Loader<'_> {
             let target = self.entry(routine);
             self.write(address::SERVICE_TABLE + number as u64 * 8, target);
         }
-        let clock = if self.switches & switches::INTEGRITY_CHECKS == 0 {
-            &interrupt::KI_CLOCK_INTERRUPT
-        } else {
-            &interrupt::KI_CLOCK_INTERRUPT_CHECKING
+        let is_pageable = self.switches & switches::PAGEABLE != 0;
+        let clock = match self.switches & switches::INTEGRITY_CHECKS {
+            _ if is_pageable => &interrupt::KI_CLOCK_INTERRUPT_TRIMMING,
+            0 => &interrupt::KI_CLOCK_INTERRUPT,
+            _ => &interrupt::KI_CLOCK_INTERRUPT_CHECKING,
         };
-        for (vector, routine, ist, user) in [
+        let is_watched = self.switches & switches::WATCHDOGS != 0;
+        let transfer = match is_watched {
+            false => &interrupt::KI_TRANSFER_INTERRUPT,
+            true => &interrupt::KI_TRANSFER_INTERRUPT_WATCHED,
+        };
+        let page_fault = match is_pageable {
+            false => &exception::KI_PAGE_FAULT,
+            true => &exception::KI_PAGE_FAULT_PAGED,
+        };
+        let tick =
+            is_watched.then_some((Trap::NON_MASKABLE, &watchdog::KI_WATCHDOG_TICK, 2, false));
+        let always = [
             (Trap::DIVIDE, &exception::KI_DIVIDE_ERROR, 0, false),
             (Trap::BREAKPOINT, &exception::KI_BREAKPOINT, 0, true),
             (Trap::INVALID_OPCODE, &exception::KI_INVALID_OPCODE, 0, false),
             (Trap::DOUBLE_FAULT, &exception::KI_DOUBLE_FAULT, 1, false),
             (Trap::NOT_PRESENT, &exception::KI_GENERAL_PROTECTION, 0, false),
             (Trap::GENERAL_PROTECTION, &exception::KI_GENERAL_PROTECTION, 0, false),
-            (Trap::PAGE_FAULT, &exception::KI_PAGE_FAULT, 0, false),
+            (Trap::PAGE_FAULT, page_fault, 0, false),
             (Trap::VIRTUALIZATION, &exception::KI_SECURE_FAULT, 0, false),
             (Trap::CONTROL_PROTECTION, &exception::KI_CONTROL_PROTECTION, 0, false),
             (Trap::CLOCK, clock, 0, false),
-            (Trap::TRANSFER, &interrupt::KI_TRANSFER_INTERRUPT, 0, false),
+            (Trap::TRANSFER, transfer, 0, false),
             (Trap::DISK, &interrupt::KI_DISK_INTERRUPT, 0, false),
             (Trap::INTERPROCESSOR, &interrupt::KI_INTERPROCESSOR_INTERRUPT, 0, false),
             (Trap::FAST_FAIL, &exception::KI_FAST_FAIL, 0, true),
-        ] {
+        ];
+        for (vector, routine, ist, user) in always.into_iter().chain(tick) {
             let target = self.entry(routine);
             let at = address::INTERRUPT_TABLE + u64::from(vector) * 16;
             let [low, high] = gate(target, ist, user);
@@ -84,6 +97,16 @@ impl Loader<'_> {
         for (index, word) in words.into_iter().enumerate() {
             self.write(base + index as u64 * 8, word);
         }
+    }
+
+    /// Maps the pageable code of driver number `number`, read-only; its pages may be away.
+    pub fn load_pageable_image(&mut self, number: u64, image: &str) {
+        let base = address::DRIVER_CODE
+            + number * address::DRIVER_STRIDE
+            + address::DRIVER_PAGEABLE_OFFSET;
+        self.load_kernel_image(image, base);
+        let pages = (self.program.code_words(image).len() as u64 * 8).div_ceil(4096);
+        self.may_be_away(base, pages);
     }
 
     /// Puts a user-mode image into frames that every process with this image shares.

@@ -9,11 +9,13 @@
 //! | `images` | which code is where, and which tables lead to it? |
 //! | `objects` | which objects, threads and processors are there? |
 //! | `pool` | which blocks of which pool? |
+//! | `residency` | which pages may be away? |
 //! | `spaces` | which address spaces and processes? |
 
 mod images;
 mod objects;
 mod pool;
+mod residency;
 mod spaces;
 
 use crate::base::{Event, EventKind, Field, Frame, PhysAddr, Principal, Structure, VirtAddr};
@@ -21,13 +23,15 @@ use crate::machine::shadow_stack::SHADOW_OFFSET;
 use crate::machine::{Machine, Program, Routine};
 
 pub use pool::PoolSetup;
+pub use residency::draw_residency;
 
 use super::integrity;
 use super::layout::switches::{
     DRIVER_DATA_OPEN, INTEGRITY_CHECKS, POOL_EXECUTABLE, SHADOW_STACKS, USER_BIT_IN_SYSTEM,
+    WATCHDOGS,
 };
 use super::layout::{
-    address, frame_entry, integrity as integrity_block, kernel_data, ready_queue, thread,
+    address, frame_entry, integrity as integrity_block, kernel_data, ready_queue, thread, watchdog,
 };
 use super::paging::{ADDRESS, GLOBAL, NO_EXECUTE, PRESENT, SYSTEM_RW, USER, WRITABLE};
 
@@ -94,6 +98,7 @@ pub struct Loader<'m> {
     stacks_in_use: u64,
     images: Vec<(String, Vec<u64>)>,
     ready: Vec<u64>,
+    pageable: Vec<u64>,
     system_process: u64,
 }
 
@@ -135,6 +140,7 @@ impl<'m> Loader<'m> {
             stacks_in_use: 0,
             images: Vec::new(),
             ready: Vec::new(),
+            pageable: Vec::new(),
             system_process: 0,
         };
         let root = loader.take_frame(Structure::PageTable, Principal::KERNEL);
@@ -169,13 +175,7 @@ impl<'m> Loader<'m> {
             );
         }
         for number in 0..STACKS {
-            let at = address::KERNEL_STACKS + number * address::KERNEL_STACK_STRIDE;
-            loader.map_pages(at, 1, Structure::KernelStack, SYSTEM_RW);
-            if switches & SHADOW_STACKS != 0 {
-                // Read-only to stores; the processor writes it as it pushes return addresses.
-                let bits = PRESENT | NO_EXECUTE;
-                loader.map_pages(at + SHADOW_OFFSET, 1, Structure::KernelStack, bits);
-            }
+            loader.map_stack(number);
         }
         loader.claim_variables();
         loader.make_pool();
@@ -268,6 +268,17 @@ impl<'m> Loader<'m> {
         }
     }
 
+    /// Maps a kernel stack, and its shadow where there are any.
+    fn map_stack(&mut self, number: u64) {
+        let at = address::KERNEL_STACKS + number * address::KERNEL_STACK_STRIDE;
+        self.map_pages(at, 1, Structure::KernelStack, SYSTEM_RW);
+        if self.switches & SHADOW_STACKS != 0 {
+            // Read-only to stores; the processor writes it as it pushes return addresses.
+            let bits = PRESENT | NO_EXECUTE;
+            self.map_pages(at + SHADOW_OFFSET, 1, Structure::KernelStack, bits);
+        }
+    }
+
     /// Makes the tables above an address at which nothing is yet.
     fn map_absent(&mut self, virt: u64) {
         self.map(self.root, virt, 0, PRESENT | WRITABLE | self.driver_bits & USER);
@@ -355,8 +366,22 @@ impl<'m> Loader<'m> {
         self.put(address::KERNEL_DATA, integrity_block::COUNTDOWN, period);
     }
 
+    /// Sets the watchdogs' limits, in ticks of the clock; 0 for none: of a single deferred call, of a time
+    /// at dispatch level or above, of a processor's silence.
+    pub fn set_watchdogs(&mut self, limits: [u32; 3]) {
+        if self.switches & WATCHDOGS == 0 {
+            return;
+        }
+        self.map_pages(address::WATCHDOG, 1, Structure::KernelData, SYSTEM_RW);
+        let fields = [watchdog::CALL_MAX, watchdog::RAISED_MAX, watchdog::SILENCE_MAX];
+        for (field, limit) in fields.into_iter().zip(limits) {
+            self.put(address::WATCHDOG, field, u64::from(limit));
+        }
+    }
+
     /// Closes the books: frame database, free list, ready queue.
     pub fn finish(mut self) {
+        self.make_residency();
         self.close_pool();
         self.put(address::KERNEL_DATA, kernel_data::STACKS_IN_USE, self.stacks_in_use);
         for frame in 0..self.next_frame {

@@ -3,7 +3,8 @@
 use crate::base::{EventKind, PhysAddr, Principal, Structure};
 use crate::kernel::layout::{
     PROCESS_BYTES, SMALL_OBJECT_BYTES, THREAD_BYTES, address, kernel_data, object_body,
-    object_header, object_type, process, processor_block, thread, thread_state,
+    object_header, object_type, process, processor_block, stack_top, switches, thread,
+    thread_state,
 };
 use crate::kernel::object::OBJECT_TAG;
 use crate::kernel::{schedule, system_call, system_thread};
@@ -88,6 +89,11 @@ impl Loader<'_> {
         self.put(block, processor_block::TASK_STATE, task_state);
         self.write_unaligned(task_state + TSS_RSP0, top);
         self.write_unaligned(task_state + TSS_IST1, emergency_top);
+        if self.switches & switches::WATCHDOGS != 0 {
+            let stack = address::WATCHDOG_STACKS + number as u64;
+            self.map_stack(stack);
+            self.write_unaligned(task_state + TSS_IST1 + 8, stack_top(stack));
+        }
         let entry = self.entry(&system_call::KI_SYSTEM_CALL);
         let registers = &mut self.machine.processors[number].registers;
         registers.gs_base = block;

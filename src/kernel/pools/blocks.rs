@@ -10,6 +10,7 @@ use crate::base::{EventKind, Principal, Structure};
 use crate::injection::{PointKind, Verdict};
 use crate::machine::{Flow, Processor, Trap};
 
+use super::super::layout::{address, kernel_data, switches};
 use super::super::verifier;
 use super::damage::{Damage, Request};
 use super::header::{self, BLOCK_MAX, BYTES, Header, LISTED_MIN, UNIT};
@@ -69,10 +70,26 @@ pub(super) mod local {
 /// circle past its head ends there, as an allocation that fails.
 const PASSED_MAX: u64 = 24 * 4096 / LISTED_MIN;
 
+/// Touches each page of a pool that may be away, so that no step is made twice that has written before.
+/// Too high a level is found by what comes next.
+fn bring_in(p: &mut Processor<'_>, arena: Arena) -> Result<(), Trap> {
+    if arena.kind == Arena::NONPAGED.kind
+        || p.load(address::KERNEL_DATA, kernel_data::SWITCHES)? & switches::PAGEABLE == 0
+        || p.irql()? > APC_LEVEL
+    {
+        return Ok(());
+    }
+    for page in 0..arena.pages {
+        p.load_at(arena.base + page * 4096, Structure::PoolHeader)?;
+    }
+    Ok(())
+}
+
 /// First of all: what is asked for, and whether it is a block. `Aside`: it is whole pages.
 pub(super) fn ask<G: Generation>(p: &mut Processor<'_>) -> Result<Option<Ruling>, Trap> {
     let (bytes, tag, structure, owner) =
         (p.argument(0), p.argument(1), p.argument(2), p.argument(3));
+    bring_in(p, Arena::for_purpose(structure))?;
     let (operation, verdict) = p.pass_point(PointKind::Allocate, tag, bytes)?;
     if verdict == Verdict::Skip || verifier::refuses_allocation(p)? {
         return Ok(None);
@@ -222,6 +239,7 @@ pub(super) fn hand_out(
 /// First of all: what is freed. `Aside`: it begins a page, so it is a large allocation.
 pub(super) fn ask_back<G: Generation>(p: &mut Processor<'_>) -> Result<Option<Ruling>, Trap> {
     let (block, tag) = (p.argument(0), p.argument(1));
+    bring_in(p, Arena::holding(block).unwrap_or(Arena::NONPAGED))?;
     let (operation, verdict) = p.pass_point(PointKind::Free, block, tag)?;
     if verdict == Verdict::Skip {
         return Ok(None);

@@ -5,7 +5,7 @@
 //! | [`application`] | applications |
 //! | [`windows_api`] | Windows API |
 //! | [`driver_host`], [`driver_manager`] | user-mode drivers |
-//! | [`transfer_driver`], [`filter_driver`], [`reflector`], [`parser`], [`record_driver`], [`scanner`], [`vulnerable`], [`object_driver`], [`buffer_driver`] | other kernel-mode drivers |
+//! | [`transfer_driver`], [`filter_driver`], [`reflector`], [`parser`], [`record_driver`], [`scanner`], [`vulnerable`], [`object_driver`], [`buffer_driver`], [`pageable_driver`] | other kernel-mode drivers |
 //! | [`file_system`] | file-system drivers |
 
 pub mod application;
@@ -15,6 +15,7 @@ pub mod driver_manager;
 pub mod file_system;
 pub mod filter_driver;
 pub mod object_driver;
+pub mod pageable_driver;
 pub mod parser;
 pub mod record_driver;
 pub mod reflector;
@@ -40,6 +41,7 @@ pub fn drivers() -> Drivers {
                 name: "transfer",
                 kind,
                 routines: transfer_driver::ROUTINES,
+                pageable: &[],
                 dispatch: transfer_driver::DISPATCH,
                 prepare: transfer_driver::prepare,
                 owns: transfer_driver::OWNS,
@@ -48,6 +50,7 @@ pub fn drivers() -> Drivers {
                 name: "filter",
                 kind,
                 routines: filter_driver::ROUTINES,
+                pageable: &[],
                 dispatch: filter_driver::DISPATCH,
                 prepare: filter_driver::prepare,
                 owns: &[],
@@ -56,6 +59,7 @@ pub fn drivers() -> Drivers {
                 name: "reflector",
                 kind,
                 routines: reflector::ROUTINES,
+                pageable: &[],
                 dispatch: reflector::DISPATCH,
                 prepare: reflector::prepare,
                 owns: &[],
@@ -64,6 +68,7 @@ pub fn drivers() -> Drivers {
                 name: "parser",
                 kind,
                 routines: parser::ROUTINES,
+                pageable: &[],
                 dispatch: parser::DISPATCH,
                 prepare: parser::prepare,
                 owns: &[],
@@ -72,6 +77,7 @@ pub fn drivers() -> Drivers {
                 name: "objects",
                 kind,
                 routines: object_driver::ROUTINES,
+                pageable: &[],
                 dispatch: object_driver::DISPATCH,
                 prepare: object_driver::prepare,
                 owns: &[],
@@ -80,14 +86,25 @@ pub fn drivers() -> Drivers {
                 name: "buffers",
                 kind,
                 routines: buffer_driver::ROUTINES,
+                pageable: &[],
                 dispatch: buffer_driver::DISPATCH,
                 prepare: buffer_driver::prepare,
+                owns: &[],
+            },
+            DriverDefinition {
+                name: "pageable",
+                kind,
+                routines: pageable_driver::ROUTINES,
+                pageable: pageable_driver::PAGEABLE,
+                dispatch: pageable_driver::DISPATCH,
+                prepare: pageable_driver::prepare,
                 owns: &[],
             },
             DriverDefinition {
                 name: "record",
                 kind,
                 routines: record_driver::ROUTINES,
+                pageable: &[],
                 dispatch: record_driver::DISPATCH,
                 prepare: record_driver::prepare,
                 owns: &[],
@@ -96,6 +113,7 @@ pub fn drivers() -> Drivers {
                 name: "transfer-in-place",
                 kind,
                 routines: transfer_driver::ROUTINES,
+                pageable: &[],
                 dispatch: transfer_driver::DISPATCH,
                 prepare: transfer_driver::prepare_in_place,
                 owns: transfer_driver::OWNS,
@@ -104,6 +122,7 @@ pub fn drivers() -> Drivers {
                 name: "vulnerable",
                 kind,
                 routines: vulnerable::ROUTINES,
+                pageable: &[],
                 dispatch: vulnerable::DISPATCH,
                 prepare: vulnerable::prepare,
                 owns: &[],
@@ -112,6 +131,7 @@ pub fn drivers() -> Drivers {
                 name: "scanner",
                 kind,
                 routines: scanner::ROUTINES,
+                pageable: &[],
                 dispatch: scanner::DISPATCH,
                 prepare: scanner::prepare,
                 owns: &[],
@@ -120,6 +140,7 @@ pub fn drivers() -> Drivers {
                 name: "file-system",
                 kind: PrincipalKind::FileSystem,
                 routines: file_system::ROUTINES,
+                pageable: &[],
                 dispatch: file_system::DISPATCH,
                 prepare: file_system::prepare,
                 owns: file_system::OWNS,

@@ -138,6 +138,8 @@ pub enum PageState {
     Absent,
     /// The entry maps nothing, and the page is special pool's.
     Special(Place),
+    /// The entry maps nothing now; the page was trimmed, and what it holds is kept.
+    Trimmed,
     /// A page is mapped, with these rights.
     Mapped {
         /// User mode may use it.
@@ -245,6 +247,8 @@ impl KernelException {
 pub enum Resolution {
     /// The handler continues.
     Handler,
+    /// The page is brought in, and whoever wanted it tries again.
+    PagedIn,
     /// The machine stops: code and four parameters.
     BugCheck([u64; 5]),
 }
@@ -263,10 +267,11 @@ const fn access(error: u64) -> u64 {
 /// 1. A fast fail and a double fault stop the machine, whatever else is so.
 /// 2. At dispatch level or above an access that goes wrong stops it, for any reason: 0xC5 in the
 ///    pool's code, 0xD1 in a driver's, 0x0A in Windows's own.
-/// 3. Below, a system address, an address in the hole, a refusal of the second level and an execution
+/// 3. Below, a system page that was trimmed is brought in, whatever the access.
+/// 4. Any other system address, an address in the hole, a refusal of the second level and an execution
 ///    that is forbidden stop it too; no handler is asked.
-/// 4. A user address that is there but closed by SMAP stops it (0x50, 0xF).
-/// 5. What remains is an exception: a handler continues, else 0x3B in a system service, 0x7E in a
+/// 5. A user address that is there but closed by SMAP stops it (0x50, 0xF).
+/// 6. What remains is an exception: a handler continues, else 0x3B in a system service, 0x7E in a
 ///    system thread, 0x1E otherwise.
 #[must_use]
 pub fn resolve(raised: &KernelException) -> Resolution {
@@ -318,6 +323,9 @@ fn second_level(raised: &KernelException, error: u64) -> Resolution {
 
 fn system_address(raised: &KernelException, error: u64) -> Resolution {
     let KernelException { virt, rip, entry, code, .. } = *raised;
+    if raised.page == PageState::Trimmed && error & PRESENT == 0 {
+        return Resolution::PagedIn;
+    }
     if error & RESERVED != 0 {
         return stop(&TABLE_CORRUPT, [0x41792, raised.entry_address, entry, 0]);
     }

@@ -107,6 +107,32 @@ fn system_addresses_stop_the_machine_by_the_state_of_their_page() {
 }
 
 #[test]
+fn a_trimmed_page_comes_back_below_dispatch_level_and_is_fatal_from_there_on() {
+    for error in [0, 2, 0x10] {
+        for code in [FaultingCode::Driver, FaultingCode::Windows, FaultingCode::Pool] {
+            let at = |irql| KernelException {
+                page: PageState::Trimmed,
+                irql,
+                code,
+                has_handler: true,
+                ..with(error)
+            };
+            for low in [0, 1] {
+                assert_eq!(resolve(&at(low)), Resolution::PagedIn, "{error:#x} {code:?}");
+            }
+            // As for any other page: whoever touches it too high, and no handler is asked.
+            let elsewhere = KernelException { page: PageState::Absent, ..at(2) };
+            assert_eq!(resolve(&at(2)), resolve(&elsewhere), "{error:#x} {code:?}");
+        }
+    }
+    // User memory is not the kernel's to bring in, nor is a page that is there.
+    let user = KernelException { virt: USER, page: PageState::Trimmed, ..with(0) };
+    assert_ne!(resolve(&user), Resolution::PagedIn);
+    let there = KernelException { page: PageState::Trimmed, ..with(3) };
+    assert_ne!(resolve(&there), Resolution::PagedIn);
+}
+
+#[test]
 fn the_hole_and_the_second_level_stop_the_machine() {
     for hole in [0x8000_0000_0000, 0xffff_7fff_ffff_ffff, 1 << 63] {
         let raised = KernelException { cause: Cause::NonCanonical, virt: hole, ..read() };

@@ -1,0 +1,107 @@
+//! Interrupt request levels, as drivers change them: raised and lowered, and with a spin lock.
+//!
+//! "Managing Hardware Priorities", "KeRaiseIrql", "KeAcquireSpinLock". A level is a register of the
+//! processor; what it forbids is noticed by whoever faults or waits, and not here. Driver Verifier's
+//! force-IRQL checking steps in where the level goes up ("Force IRQL Checking").
+//!
+//! | routine | arguments | result |
+//! |---|---|---|
+//! | [`KE_RAISE_IRQL`] | level | the level before |
+//! | [`KE_LOWER_IRQL`] | level | – |
+//! | [`KE_ACQUIRE_SPIN_LOCK`] | address of the lock's word, driver data | the level before |
+//! | [`KE_RELEASE_SPIN_LOCK`] | the same, the level before | – |
+
+use crate::base::{Rule, Structure};
+use crate::machine::{Flow, routine};
+
+use super::exception::resolve::DISPATCH_LEVEL;
+use super::layout::{address, kernel_data, switches, verifier as options};
+use super::residency::{self, MM_TRIM_WORKING_SET};
+use super::verifier;
+
+/// What is modelled here, by whose word.
+pub(crate) const RULES: &[Rule] = &[
+    Rule::documented(
+        "spin-lock-raises",
+        "Who holds a spin lock runs at dispatch level.",
+        "KeAcquireSpinLock; Managing Hardware Priorities",
+    ),
+    Rule::documented(
+        "force-irql-trims",
+        "With force-IRQL checking all pageable memory is trimmed when a driver raises the level.",
+        "Force IRQL Checking",
+    ),
+];
+
+/// The highest level: nothing but a non-maskable interrupt comes in.
+pub const HIGH_LEVEL: u64 = 15;
+
+routine! {
+    /// Raises the level. Argument: the new level. Result: the old one.
+    pub static KE_RAISE_IRQL = "KeRaiseIrql", frame 1;
+    raise, call MM_TRIM_WORKING_SET => |p| {
+        let level = p.argument(0);
+        let before = p.set_irql(level)?;
+        p.set_local(0, before)?;
+        let switches = p.load(address::KERNEL_DATA, kernel_data::SWITCHES)?;
+        if level < DISPATCH_LEVEL
+            || switches & switches::PAGEABLE == 0
+            || !verifier::is_on(p, options::FORCE_IRQL)?
+        {
+            return Ok(p.give_back(before));
+        }
+        p.pass([residency::ALL]);
+        Ok(Flow::Call)
+    },
+    raised => |p| {
+        let before = p.local(0)?;
+        Ok(p.give_back(before))
+    },
+}
+
+routine! {
+    /// Lowers the level. Argument: the new level.
+    pub static KE_LOWER_IRQL = "KeLowerIrql", frame 0;
+    lower => |p| {
+        let level = p.argument(0);
+        p.set_irql(level)?;
+        Ok(Flow::Return)
+    },
+}
+
+routine! {
+    /// Raises the level to dispatch level and takes a spin lock, or spins until it is free. Argument: the
+    /// lock's word. Result: the level before.
+    pub static KE_ACQUIRE_SPIN_LOCK = "KeAcquireSpinLockRaiseToDpc", frame 2;
+    raise, call KE_RAISE_IRQL => |p| {
+        let lock = p.argument(0);
+        p.set_local(0, lock)?;
+        p.pass([DISPATCH_LEVEL]);
+        Ok(Flow::Call)
+    },
+    raised => |p| {
+        let before = p.result();
+        p.set_local(1, before)?;
+        Ok(Flow::Next)
+    },
+    take => |p| {
+        let lock = p.local(0)?;
+        if p.load_at(lock, Structure::DriverData)? != 0 {
+            return Ok(Flow::Stay);
+        }
+        p.store_at(lock, Structure::DriverData, 1)?;
+        let before = p.local(1)?;
+        Ok(p.give_back(before))
+    },
+}
+
+routine! {
+    /// Gives a spin lock back and goes back to a level. Arguments: the lock's word, the level.
+    pub static KE_RELEASE_SPIN_LOCK = "KeReleaseSpinLock", frame 0;
+    release => |p| {
+        let (lock, level) = (p.argument(0), p.argument(1));
+        p.store_at(lock, Structure::DriverData, 0)?;
+        p.set_irql(level)?;
+        Ok(Flow::Return)
+    },
+}

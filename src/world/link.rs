@@ -1,0 +1,111 @@
+//! Which code a world has, and where it lies.
+
+use crate::base::{Principal, VirtAddr};
+use crate::kernel;
+use crate::kernel::layout::address;
+use crate::machine::code::substituted;
+use crate::machine::{Image, Program};
+
+use super::build::{BuildError, Placed, hosted};
+use super::components;
+use super::configuration::{Component, Configuration, Home};
+use super::driver::Drivers;
+use super::{framework, verifier};
+
+/// The name of the image with a driver's pageable code: one that no component has.
+pub(super) fn pageable_image(driver: &str) -> String {
+    format!("{driver} PAGE")
+}
+
+/// Links the code of a configuration with these drivers, and what the kernel's switches ask for.
+///
+/// # Errors
+///
+/// When a host names a driver that is not there.
+pub(super) fn link(
+    configuration: &Configuration,
+    drivers: &Drivers,
+    placed: &[Placed<'_>],
+    switches: u64,
+) -> Result<Program, BuildError> {
+    let mut substitutes = verifier::pool_of(&configuration.machine).substitutes();
+    substitutes.extend(framework::substitutes(configuration));
+    let mut elsewhere = components::windows_api::ROUTINES.to_vec();
+    elsewhere.extend(components::application::ROUTINES);
+    elsewhere.extend(kernel::hal::ROUTINES);
+    // Substitutes are where what they take the place of was.
+    let own = placed
+        .iter()
+        .flat_map(|driver| driver.definition.routines.iter().chain(driver.definition.pageable));
+    elsewhere.extend(own.map(|routine| substituted(&substitutes, routine)));
+    elsewhere.extend(drivers.hosted.iter().flat_map(|hosted| hosted.routines));
+    let mut images = vec![
+        Image {
+            name: "nt".to_owned(),
+            owner: Some(Principal::KERNEL),
+            base: VirtAddr(address::KERNEL_CODE),
+            routines: kernel::image::routines(
+                &elsewhere,
+                &substitutes,
+                &kernel::image::gates(switches),
+            ),
+        },
+        Image {
+            name: "hal".to_owned(),
+            owner: Some(Principal::HAL),
+            base: VirtAddr(address::HAL_CODE),
+            routines: kernel::hal::ROUTINES.to_vec(),
+        },
+        Image {
+            name: "windows-api".to_owned(),
+            owner: None,
+            base: VirtAddr(address::USER_API),
+            routines: components::windows_api::ROUTINES.to_vec(),
+        },
+        Image {
+            name: "application".to_owned(),
+            owner: None,
+            base: VirtAddr(address::USER_CODE),
+            routines: components::application::ROUTINES.to_vec(),
+        },
+    ];
+    for (number, driver) in placed.iter().enumerate() {
+        images.push(Image {
+            name: driver.component.name.clone(),
+            owner: Some(driver.principal),
+            base: VirtAddr(address::DRIVER_CODE + number as u64 * address::DRIVER_STRIDE),
+            routines: driver
+                .definition
+                .routines
+                .iter()
+                .map(|routine| substituted(&substitutes, routine))
+                .collect(),
+        });
+    }
+    for (number, driver) in placed.iter().enumerate() {
+        if !driver.definition.pageable.is_empty() {
+            let base = address::DRIVER_CODE + number as u64 * address::DRIVER_STRIDE;
+            images.push(Image {
+                name: pageable_image(&driver.component.name),
+                owner: Some(driver.principal),
+                base: VirtAddr(base + address::DRIVER_PAGEABLE_OFFSET),
+                routines: driver.definition.pageable.to_vec(),
+            });
+        }
+    }
+    images.extend(framework::image(configuration));
+    let hosts = |c: &&Component| matches!(c.home, Home::DriverHost | Home::SharedHost);
+    for component in configuration.components.iter().filter(hosts) {
+        let definition = hosted(component, drivers)?;
+        let name = components::host_image(definition);
+        if !images.iter().any(|image| image.name == name) {
+            images.push(Image {
+                name,
+                owner: None,
+                base: VirtAddr(address::USER_CODE),
+                routines: definition.routines.to_vec(),
+            });
+        }
+    }
+    Ok(Program::link_with(&images, &substitutes))
+}
