@@ -404,6 +404,7 @@ const ELSEWHERE: &[Elsewhere] = &[
     (0x109, Some((4, 1)), "tests/protections.rs"),
     (0x109, Some((4, 2)), "tests/protections.rs"),
     (0x109, Some((4, 0x1c)), "tests/protections.rs"),
+    (0x116, None, "tests/incidents.rs"),
     (0x133, Some((1, 0)), "tests/watchdogs.rs"),
     (0x133, Some((1, 1)), "tests/watchdogs.rs"),
     (0x18d, Some((1, 1)), "tests/protections.rs"),

@@ -10,13 +10,13 @@ use std::collections::BTreeSet;
 
 use prober::{Do, To, Where};
 use ringfence::base::{Event, EventKind, VirtAddr, Witness};
-use ringfence::campaign::{Registries, Trial};
+use ringfence::campaign::{Judged, Registries, Trial};
 use ringfence::kernel::layout::{address, crash_block};
 use ringfence::kernel::pools::PoolKind;
 use ringfence::kernel::pools::state::PAGED_POOL;
 use ringfence::kernel::request::{METHOD_BUFFERED, control_code};
 use ringfence::machine::Trap;
-use ringfence::scenario::Scenario;
+use ringfence::scenario::{Scenario, library};
 use ringfence::world::components::pageable_driver::{
     ADD_UP, ADD_UP_HELD, DEFER, DEFER_ADD_UP, KEEP_HELD, KEEP_HELD_PAGED, TABLE,
 };
@@ -245,6 +245,20 @@ fn a_world_with_pageable_memory_violates_nothing() {
 
         assert_eq!(trial.golden.violations, [], "{pool:?}");
         assert_eq!(trial.golden.rest, Rest::Quiescent, "{pool:?}");
+    }
+}
+
+#[test]
+fn the_scenario_and_each_of_its_contrasts_end_as_the_file_says() {
+    let text = library::find("pageable-with-lock-held").expect("it is built in").text;
+    let scenario = Scenario::from_bytes(text.as_bytes()).expect("it is sound");
+    let contrasts = scenario.contrasts.iter().map(|one| one.of(&scenario).expect("it is sound"));
+
+    for case in core::iter::once(scenario.clone()).chain(contrasts) {
+        let mut trial = Trial::new(&case, &Registries::default()).expect("its world builds");
+        let judged = Judged::of(&case, &mut trial).expect("there is no plan");
+
+        assert_eq!(judged.missed, Vec::<String>::new(), "seed {:#x}", case.configuration.schedule);
     }
 }
 

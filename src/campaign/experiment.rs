@@ -406,6 +406,7 @@ fn integrity(judge: &Judge, victims: &[Victim], deviated: bool, durable: bool) -
 pub fn vector_name(vector: u64) -> &'static str {
     match vector {
         0 => "divide error",
+        1 => "debug exception",
         3 => "breakpoint",
         6 => "invalid opcode",
         8 => "double fault",

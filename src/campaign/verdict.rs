@@ -45,8 +45,9 @@ impl Judged {
     }
 }
 
-/// The first status that means an error: severity 3 (MS-ERREF, "NTSTATUS").
-const ERRORS: u64 = 0xc000_0000;
+/// The first status that tells of a failure: severities 2 and 3 (MS-ERREF, "NTSTATUS"), which exception
+/// codes have.
+const FAILURES: u64 = 0x8000_0000;
 
 /// The worst end of a process in the golden run: a host at all, an application with an error.
 fn lost_by_itself(trial: &Trial) -> Availability {
@@ -55,7 +56,7 @@ fn lost_by_itself(trial: &Trial) -> Availability {
             (PrincipalKind::DriverHost, (1.., _)) => Availability::HostLost {
                 restarted: trial.judge.authority.restarted().contains(principal),
             },
-            (PrincipalKind::Application, (1.., status)) if status >= ERRORS => {
+            (PrincipalKind::Application, (1.., status)) if status >= FAILURES => {
                 Availability::ProcessLost { status }
             }
             _ => Availability::Unaffected,

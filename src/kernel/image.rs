@@ -34,19 +34,26 @@ pub const GATES_OF_SOME: &[&Routine] = &[
     &interrupt::KI_CLOCK_INTERRUPT_TRIMMING,
     &watchdog::KI_WATCHDOG_TICK,
     &interrupt::KI_TRANSFER_INTERRUPT_WATCHED,
+    &exception::KI_DEBUG_TRAP,
+    &exception::KI_DEBUG_TRAP_CHECKED,
 ];
 
 /// The gates of [`GATES_OF_SOME`] that a kernel with these [switches](super::layout::switches) has.
 #[must_use]
 pub fn gates(switches: u64) -> Vec<&'static Routine> {
-    let mut gates: Vec<&Routine> = Vec::new();
-    if switches & switches::PAGEABLE != 0 {
-        gates.extend(&GATES_OF_SOME[..2]);
-    }
-    if switches & switches::WATCHDOGS != 0 {
-        gates.extend(&GATES_OF_SOME[2..]);
-    }
-    gates
+    let [page_fault, clock, tick, transfer, debug, checked] = *GATES_OF_SOME else { return vec![] };
+    let is_on = |switch| switches & switch != 0;
+    let is_debugged = is_on(switches::DEBUG_TRAPS);
+    let is_checked = is_on(switches::DEBUG_TRAPS_CHECKED);
+    [
+        (is_on(switches::PAGEABLE), [page_fault, clock].as_slice()),
+        (is_on(switches::WATCHDOGS), &[tick, transfer]),
+        (is_debugged, &[if is_checked { checked } else { debug }]),
+    ]
+    .into_iter()
+    .filter(|(is_there, _)| *is_there)
+    .flat_map(|(_, gates)| gates.to_vec())
+    .collect()
 }
 
 /// Everything reachable from the kernel's roots and from what other components call, except what

@@ -9,6 +9,8 @@ pub mod address {
     pub const USER_CODE: u64 = 0x0040_0000;
     /// Code of the Windows API, mapped into every process.
     pub const USER_API: u64 = 0x0042_0000;
+    /// Code that loads the stack segment, mapped only where somebody runs it.
+    pub const USER_SEGMENT: u64 = 0x0043_0000;
     /// A process's private data: its control block and its list of actions.
     pub const USER_DATA: u64 = 0x0050_0000;
     /// A process's buffers and handle slots.
@@ -76,6 +78,8 @@ pub mod address {
     pub const KERNEL_STACK_STRIDE: u64 = 0x3000;
     /// Kernel stacks at most.
     pub const KERNEL_STACKS_MAX: u64 = 40;
+    /// The number of the first stack of debug exceptions, of which each processor has one.
+    pub const DEBUG_STACKS: u64 = KERNEL_STACKS_MAX - 8;
     /// The number of the first stack of the watchdogs' tick, of which each processor has one.
     pub const WATCHDOG_STACKS: u64 = KERNEL_STACKS_MAX - 4;
     /// Nonpaged pool.
@@ -615,6 +619,10 @@ pub mod switches {
     pub const SHADOW_STACKS: u64 = 1 << 39;
     /// The address that a thread wants to go on at is not compared with the hole (as before MS12-042).
     pub const RETURN_UNCHECKED: u64 = 1 << 43;
+    /// Somebody loads its stack segment, so there are debug exceptions.
+    pub const DEBUG_TRAPS: u64 = 1 << 46;
+    /// Debug exceptions have a stack of their own and look where they come from.
+    pub const DEBUG_TRAPS_CHECKED: u64 = 1 << 47;
     /// The watchdogs tick.
     pub const WATCHDOGS: u64 = 1 << 45;
     /// Pageable memory may be away.

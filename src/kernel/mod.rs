@@ -22,6 +22,7 @@
 //! | [`address_space`], [`address_space_end`] | and their address spaces? |
 //! | [`request`], [`io_open`], [`io_transfer`], [`io_disk`], [`host`], [`host_pool`], [`host_service`] | how does a request reach a driver? |
 //! | [`verifier`] | what does Driver Verifier look at? |
+//! | [`video`] | what when the display adapter hangs? |
 //! | [`hal`] | who touches the hardware? |
 //! | [`rules`] | by whose word is all that? |
 
@@ -72,5 +73,6 @@ pub mod system_thread;
 pub mod user_buffer;
 pub mod user_context;
 pub mod verifier;
+pub mod video;
 pub mod virtual_memory;
 pub mod watchdog;

@@ -7,7 +7,7 @@ use super::{
     handle_close, handle_duplicate, handle_information, host, host_create, host_pool, integrity,
     interrupt, io_disk, io_open, io_transfer, irql, keys, lock, mdl, object, paging, pool, pools,
     previous_mode, process_create, process_end, process_open, request, residency, schedule,
-    section, service, system_call, system_thread, user_buffer, user_context, verifier,
+    section, service, system_call, system_thread, user_buffer, user_context, verifier, video,
     virtual_memory, watchdog,
 };
 
@@ -54,6 +54,7 @@ pub const RULES: &[(&str, &[Rule])] = &[
     ("user-buffer", user_buffer::RULES),
     ("verifier", verifier::RULES),
     ("user-context", user_context::RULES),
+    ("video", video::RULES),
     ("virtual-memory", virtual_memory::RULES),
     ("watchdog", watchdog::RULES),
 ];

@@ -52,5 +52,9 @@ pub const DEVICE_REMOVED: u64 = 0xc000_02b6;
 pub const DATA_ERROR: u64 = 0xc000_003e;
 /// A breakpoint that nobody handles.
 pub const BREAKPOINT: u64 = 0x8000_0003;
+/// A device did not answer in time.
+pub const IO_TIMEOUT: u64 = 0xc000_00b5;
+/// A breakpoint or single step.
+pub const SINGLE_STEP: u64 = 0x8000_0004;
 /// The host process of a user-mode driver ended while it had the request.
 pub const DRIVER_PROCESS_TERMINATED: u64 = 0xc000_0291;

@@ -22,6 +22,11 @@ pub(crate) const RULES: &[Rule] = &[
         "NIST National Vulnerability Database, CVE-2012-0217",
     ),
     Rule::inferred(
+        "user-breakpoints",
+        "A thread can set a data breakpoint in the user half by a context of debug registers.",
+        "CONTEXT structure; Peterson and Nemes, POP SS/MOV SS Vulnerability, 2018",
+    ),
+    Rule::inferred(
         "return-address-checked",
         "Since then an address in the hole is refused; whether by a status is in no page.",
         "Microsoft Security Bulletin MS12-042",
@@ -34,10 +39,19 @@ const SAVED_STACK: u64 = 24;
 const SAVED_ADDRESS: u64 = 40;
 
 routine! {
-    /// Service: the thread goes on elsewhere. Arguments: the address, the stack pointer.
+    /// Service: the thread goes on elsewhere. Arguments: the address, the stack pointer, the address of a
+    /// data breakpoint. A context with a breakpoint holds debug registers only, and the thread goes on
+    /// where it was.
     pub static NT_CONTINUE = "NtContinue", frame 0;
     replace => |p| {
-        let (target, stack) = (p.argument(0), p.argument(1));
+        let (target, stack, breakpoint) = (p.argument(0), p.argument(1), p.argument(2));
+        if breakpoint != 0 {
+            if class_of(breakpoint) != AddressClass::User {
+                return Ok(answer(p, status::INVALID_PARAMETER, 0));
+            }
+            p.set_breakpoint(breakpoint)?;
+            return Ok(answer(p, status::SUCCESS, 0));
+        }
         let is_checked =
             p.load(address::KERNEL_DATA, kernel_data::SWITCHES)? & switches::RETURN_UNCHECKED == 0;
         if class_of(target) == AddressClass::System

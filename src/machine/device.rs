@@ -38,7 +38,8 @@ pub mod port {
     pub const WORDS: u16 = 1;
     /// The disk sector.
     pub const SECTOR: u16 = 2;
-    /// Writing starts a transfer: 1 from memory, 2 to memory. Reading: 1 while busy.
+    /// Writing starts a transfer: 1 from memory, 2 to memory; [`RESET`](super::RESET) ends the one under way
+    /// instead. Reading: 1 while busy.
     pub const COMMAND: u16 = 3;
     /// Reading: 0 when the last transfer was good, 1 when refused; clears the interrupt.
     pub const STATUS: u16 = 4;
@@ -46,6 +47,8 @@ pub mod port {
     pub const COUNT: u16 = 8;
 }
 
+/// The command that resets a device: what it was doing is forgotten, and no interrupt tells of it.
+pub const RESET: u64 = 0x80;
 /// Words a transfer device holds between sending and receiving.
 pub const HOLD_WORDS: usize = 16;
 

@@ -5,6 +5,7 @@ use crate::injection::{Operation, PointKind, Verdict};
 
 use super::Machine;
 use super::code::{Flow, LinkedStep, STEP_BYTES, StepFn};
+use super::debug::DEBUG_PENDING;
 use super::processor::Processor;
 use super::registers::{INTERRUPT_FLAG, NON_MASKABLE_PENDING, Reg};
 use super::trap::Trap;
@@ -30,6 +31,9 @@ impl Machine {
     #[inline]
     fn attend(&mut self, number: usize) {
         let registers = &self.processors[number].registers;
+        if registers.pending & DEBUG_PENDING != 0 {
+            return self.attend_breakpoint(number);
+        }
         if registers.flags & INTERRUPT_FLAG != 0 || registers.pending & NON_MASKABLE_PENDING != 0 {
             self.accept(number);
         }

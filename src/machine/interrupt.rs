@@ -8,6 +8,7 @@ use crate::base::{Access, Event, EventKind, Principal, Ring, Rule, Structure};
 use crate::injection::{Operation, PointKind, Verdict};
 
 use super::Machine;
+use super::debug::DEBUG_PENDING;
 use super::processor::Processor;
 use super::registers::{
     FLAGS_FIXED, INTERRUPT_FLAG, KERNEL_CODE, KERNEL_STACK, NON_MASKABLE_PENDING, Reg, USER_CODE,
@@ -197,7 +198,7 @@ impl Processor<'_> {
             return self.accept_non_maskable();
         }
         let registers = self.registers();
-        let maskable = registers.pending & !NON_MASKABLE_PENDING;
+        let maskable = registers.pending & !(NON_MASKABLE_PENDING | DEBUG_PENDING);
         if maskable == 0 || registers.flags & INTERRUPT_FLAG == 0 {
             return;
         }

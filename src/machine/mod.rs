@@ -6,6 +6,7 @@
 
 pub mod code;
 mod controls;
+mod debug;
 pub mod device;
 pub mod disk;
 mod execute;

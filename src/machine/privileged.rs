@@ -247,6 +247,12 @@ impl Processor<'_> {
         Ok(())
     }
 
+    /// The time-stamp counter: steps since power-on (`rdtsc`).
+    #[must_use]
+    pub fn time_stamp(&self) -> u64 {
+        self.machine.clock
+    }
+
     /// Changes the low stack pointer without touching memory (`mov rsp, reg`).
     pub fn set_stack(&mut self, stack: u64) {
         self.put(Reg::Rsp, stack);
@@ -269,6 +275,7 @@ impl Processor<'_> {
             device::port::ADDRESS => device.address = value,
             device::port::WORDS => device.words = value,
             device::port::SECTOR => device.sector = value,
+            device::port::COMMAND if value == device::RESET => device.busy = None,
             device::port::COMMAND if device.busy.is_none() => {
                 let command = if value == 1 { Command::FromMemory } else { Command::ToMemory };
                 device.busy = Some((command, clock + delay));

@@ -86,6 +86,8 @@ pub struct Registers {
     pub pending: u32,
     /// A non-maskable interrupt is being handled: others wait until `iretq`.
     pub non_maskable_blocked: bool,
+    /// The address of the data breakpoint, 0 for none.
+    pub breakpoint: u64,
     /// The process whose address space is loaded, as the machine was told when the root was loaded.
     /// An observer's note; nothing is decided by it.
     pub context: Principal,
@@ -110,6 +112,7 @@ impl Default for Registers {
             halted: false,
             pending: 0,
             non_maskable_blocked: false,
+            breakpoint: 0,
             context: Principal::KERNEL,
             actor: Principal::KERNEL,
         }
@@ -148,6 +151,8 @@ impl Registers {
                 | u64::from(self.non_maskable_blocked) << 1
                 | u64::from(self.pending) << 32,
         ];
-        self.general.into_iter().chain(rest)
+        // Where there is none it is no word of the state.
+        let breakpoint = (self.breakpoint != 0).then_some(self.breakpoint);
+        self.general.into_iter().chain(rest).chain(breakpoint)
     }
 }

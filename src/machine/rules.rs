@@ -3,13 +3,14 @@
 use crate::base::Rule;
 
 use super::{
-    controls, device, disk, interrupt, iommu, paging, privileged, registers, second_level,
+    controls, debug, device, disk, interrupt, iommu, paging, privileged, registers, second_level,
     shadow_stack, tlb, transfer,
 };
 
 /// The rules of each part, under the part's name.
 pub const RULES: &[(&str, &[Rule])] = &[
     ("controls", controls::RULES),
+    ("debug", debug::RULES),
     ("device", device::RULES),
     ("disk", disk::RULES),
     ("interrupt", interrupt::RULES),

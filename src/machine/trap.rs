@@ -37,6 +37,8 @@ pub struct Trap {
 impl Trap {
     /// Divide error.
     pub const DIVIDE: u8 = 0;
+    /// Debug exception.
+    pub const DEBUG: u8 = 1;
     /// Non-maskable interrupt.
     pub const NON_MASKABLE: u8 = 2;
     /// Breakpoint.

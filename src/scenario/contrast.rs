@@ -40,6 +40,9 @@ pub type Fields = BTreeMap<String, Plain>;
 pub struct Contrast {
     /// Its name: what is different, in a few words.
     pub name: String,
+    /// The seed of the schedule, where it differs.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "other_seed")]
+    pub schedule: Option<u64>,
     /// Fields of `[machine]` that differ.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub machine: Fields,
@@ -59,6 +62,27 @@ pub struct Contrast {
     pub expect: Expectation,
 }
 
+/// A seed that may differ, as a hexadecimal string.
+mod other_seed {
+    use serde::{Deserializer, Serializer};
+
+    use crate::world::configuration::hex;
+
+    #[allow(clippy::ref_option, reason = "the signature serde wants")]
+    pub(super) fn serialize<S: Serializer>(
+        seed: &Option<u64>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        hex::serialize(&seed.unwrap_or_default(), serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<u64>, D::Error> {
+        hex::deserialize(deserializer).map(Some)
+    }
+}
+
 impl Contrast {
     /// The scenario with this changed, and with what is expected then. It has no contrasts of its own.
     ///
@@ -72,6 +96,7 @@ impl Contrast {
             ..scenario.clone()
         };
         let world = &mut changed.configuration;
+        world.schedule = self.schedule.unwrap_or(world.schedule);
         world.machine = machine_of(&world.machine, &self.machine)?;
         if let Some(weaknesses) = &self.weaknesses {
             world.weaknesses.clone_from(weaknesses);

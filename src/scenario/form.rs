@@ -102,6 +102,7 @@ const INCIDENT: &[Field] = &[must("what", Text), must("date", Text), may("compon
 
 const CONTRAST: &[Field] = &[
     must("name", Text),
+    may("schedule", Hex),
     may("machine", Change(MACHINE)),
     may("weaknesses", List(&Text)),
     may("component", List(&Change(COMPONENT))),
@@ -129,6 +130,7 @@ const MACHINE: &[Field] = &[
     may("self-map-randomised", Flag),
     may("null-guard", Flag),
     may("return-address-checked", Flag),
+    may("debug-trap-checked", Flag),
     may("no-execute-pool", Flag),
     may("read-only-code", Flag),
     may("code-integrity", Flag),
@@ -269,6 +271,7 @@ pub(super) const ACTIONS: &[(&str, &[Field])] = &[
     ("terminate", &[SLOT, must("status", Whole(0, WORD_MAX))]),
     ("crash", &[must("how", Word(|| [&CRASHES[..], &["privileged-instruction"]].concat()))]),
     ("spin", &[]),
+    ("load-stack-segment", &[must("call", Flag)]),
     ("system-call", &[must("service", Whole(0, BYTE_MAX)), must("arguments", List(&Hex))]),
 ];
 

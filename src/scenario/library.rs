@@ -45,6 +45,7 @@ macro_rules! pages {
 built_in! {
     "standard",
     "content-parser-host",
+    "pageable-with-lock-held",
     "self-map-user-bit",
     "system-call-without-probe",
 }
@@ -71,12 +72,14 @@ incidents! {
     "I08-missed-shootdown",
     "I10-leaked-handle",
     "I11-printer-drivers",
+    "I12-display-hang",
     "I13-filter-driver-pool-overrun",
     "I14-filter-at-boot",
     "I15-double-fetch",
     "I16-null-dereference",
     "I17-self-map-hardening",
     "I18-sysret",
+    "I19-mov-ss",
     "I20-wrong-context-completion",
     "I21-handle-type-confusion",
     "I22-locked-page-leak",

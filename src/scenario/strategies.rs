@@ -45,18 +45,21 @@ fn contrasts() -> impl Strategy<Value = Vec<Contrast>> {
     let machine = prop_oneof![Just(BTreeMap::new()), machine];
     let weaknesses = proptest::option::of(Just(vec!["no-probe".to_owned()]));
     let plan = proptest::option::of(Just(Vec::new()));
-    let one = (machine, weaknesses, plan, expectations());
+    let schedule = proptest::option::of(proptest::num::u64::ANY);
+    let one = (machine, weaknesses, plan, schedule, expectations());
     proptest::collection::vec(one, 0..3).prop_map(|some| {
         let numbered = some.into_iter().enumerate();
-        let contrast = numbered.map(|(number, (machine, weaknesses, fault, expect))| Contrast {
-            name: format!("contrast \"{number}\""),
-            machine,
-            weaknesses,
-            component: Vec::new(),
-            fault,
-            parameters: None,
-            expect,
-        });
+        let contrast =
+            numbered.map(|(number, (machine, weaknesses, fault, schedule, expect))| Contrast {
+                name: format!("contrast \"{number}\""),
+                schedule,
+                machine,
+                weaknesses,
+                component: Vec::new(),
+                fault,
+                parameters: None,
+                expect,
+            });
         contrast.collect()
     })
 }

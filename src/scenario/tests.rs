@@ -202,6 +202,7 @@ fn the_scenarios_built_in_end_as_published() {
     };
 
     assert_eq!(rest("content-parser-kernel"), Rest::BugCheck(0x50));
+    assert_eq!(rest("pageable-with-lock-held"), Rest::BugCheck(0xd1));
     for quiet in
         ["standard", "content-parser-host", "self-map-user-bit", "system-call-without-probe"]
     {

@@ -80,6 +80,9 @@ fn write_fault(to: &mut String, fault: &PlannedFault) -> core::fmt::Result {
 
 fn write_contrast(to: &mut String, contrast: &Contrast) -> core::fmt::Result {
     writeln!(to, "\n[[contrast]]\nname = {}", quoted(&contrast.name))?;
+    if let Some(schedule) = contrast.schedule {
+        writeln!(to, "schedule = \"{schedule:#x}\"")?;
+    }
     if !contrast.machine.is_empty() {
         writeln!(to, "machine = {}", inline_fields(&contrast.machine))?;
     }

@@ -52,6 +52,10 @@ pub struct MachineConfiguration {
     /// Whether the kernel refuses to return to an address in the hole (MS12-042).
     #[serde(skip_serializing_if = "is_true")]
     pub return_address_checked: bool,
+    /// Whether debug exceptions have a stack of their own and look where they come from (as since May
+    /// 2018, CVE-2018-8897).
+    #[serde(skip_serializing_if = "is_true")]
+    pub debug_trap_checked: bool,
     /// Whether pool memory is closed to execution.
     #[serde(skip_serializing_if = "is_true")]
     pub no_execute_pool: bool,
@@ -111,6 +115,7 @@ impl Default for MachineConfiguration {
             self_map_randomised: false,
             null_guard: true,
             return_address_checked: true,
+            debug_trap_checked: true,
             no_execute_pool: true,
             read_only_code: true,
             code_integrity: false,
@@ -251,6 +256,13 @@ impl Configuration {
                 return slot;
             }
         }
+    }
+
+    /// Whether an application loads its stack segment.
+    #[must_use]
+    pub fn loads_stack_segments(&self) -> bool {
+        let mut actions = self.components.iter().flat_map(|one| &one.actions);
+        actions.any(|action| matches!(action, Action::LoadStackSegment { .. }))
     }
 
     /// Numbers and kinds of all principals: kernel, HAL, the components in order, the devices.

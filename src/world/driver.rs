@@ -5,7 +5,7 @@ use crate::kernel;
 use crate::kernel::loader::{Dispatch, Loader};
 use crate::machine::Routine;
 
-use super::components::{application, driver_manager, reflector, windows_api};
+use super::components::{application, driver_manager, reflector, stack_segment, windows_api};
 
 /// What a driver's data page is prepared with.
 #[derive(Clone, Copy, Debug)]
@@ -95,6 +95,7 @@ impl Drivers {
         system.push(&reflector::REFLECT_SHARED);
         system.extend(windows_api::ROUTINES);
         system.extend(application::ROUTINES);
+        system.extend(stack_segment::ROUTINES);
         system.extend(kernel::hal::ROUTINES);
         let system = system.into_iter().map(|routine| (None, routine.name));
         let of_drivers = drivers.iter().flat_map(|&(name, routines)| {

@@ -3,6 +3,7 @@
 use crate::base::{Principal, VirtAddr};
 use crate::kernel;
 use crate::kernel::layout::address;
+use crate::kernel::loader::SEGMENT_IMAGE;
 use crate::machine::code::substituted;
 use crate::machine::{Image, Program};
 
@@ -94,6 +95,14 @@ pub(super) fn link(
         }
     }
     images.extend(framework::image(configuration));
+    if configuration.loads_stack_segments() {
+        images.push(Image {
+            name: SEGMENT_IMAGE.to_owned(),
+            owner: None,
+            base: VirtAddr(address::USER_SEGMENT),
+            routines: components::stack_segment::ROUTINES.to_vec(),
+        });
+    }
     let hosts = |c: &&Component| matches!(c.home, Home::DriverHost | Home::SharedHost);
     for component in configuration.components.iter().filter(hosts) {
         let definition = hosted(component, drivers)?;

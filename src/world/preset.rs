@@ -10,6 +10,7 @@
 //! | pool | legacy | segment | which pages describe which headers: inferred |
 //! | pool memory | executable | no-execute | "No-Execute (NX) Nonpaged Pool" |
 //! | address to return to | not checked | checked | MS12-042 |
+//! | debug exceptions | on the stack they meet | on their own | CVE-2018-8897 |
 //! | SMEP | off | on | that Windows uses it since 8 is inferred |
 //! | SMAP | off | off | "User-mode accessors": future support |
 
@@ -81,6 +82,7 @@ impl Preset {
                 self_map_randomised: false,
                 null_guard: false,
                 return_address_checked: false,
+                debug_trap_checked: false,
                 no_execute_pool: false,
                 pool: PoolKind::Legacy,
                 smep: false,

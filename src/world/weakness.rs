@@ -98,6 +98,11 @@ pub(super) fn planted(configuration: &Configuration) -> Result<(u64, Flaws), Bui
         (machine.protection_keys, switches::PROTECTION_KEYS),
         (machine.pageable, switches::PAGEABLE),
         (machine.has_watchdogs(), switches::WATCHDOGS),
+        (configuration.loads_stack_segments(), switches::DEBUG_TRAPS),
+        (
+            configuration.loads_stack_segments() && machine.debug_trap_checked,
+            switches::DEBUG_TRAPS_CHECKED,
+        ),
     ] {
         if is_on {
             bits |= bit;

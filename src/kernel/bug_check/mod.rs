@@ -78,6 +78,8 @@ pub mod code {
     pub const CLOCK_WATCHDOG_TIMEOUT: u64 = 0x101;
     /// A periodic check found the kernel changed.
     pub const CRITICAL_STRUCTURE_CORRUPTION: u64 = 0x109;
+    /// A display adapter hung too often.
+    pub const VIDEO_TDR_FAILURE: u64 = 0x116;
     /// A deferred call took too long, or a processor stayed at dispatch level.
     pub const DPC_WATCHDOG_VIOLATION: u64 = 0x133;
     /// A fast fail in the kernel.

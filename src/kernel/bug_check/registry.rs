@@ -7,7 +7,7 @@ use crate::base::Basis;
 
 use super::super::{
     exception, frames, handle_close, integrity, mdl, object, pool, pools, process_end, request,
-    verifier, watchdog,
+    verifier, video, watchdog,
 };
 
 /// A way in which the kernel stops itself: a code and, where one code says several things, the value
@@ -94,6 +94,7 @@ static FILES: &[&[&BugCheck]] = &[
     pools::special::BUG_CHECKS,
     process_end::BUG_CHECKS,
     request::BUG_CHECKS,
+    video::BUG_CHECKS,
     watchdog::BUG_CHECKS,
 ];
 

@@ -4,11 +4,13 @@
 //! |---|---|
 //! | [`resolve`](mod@resolve) | what becomes of an exception of kernel-mode code? |
 //! | `dispatch` | what is there to decide it by? |
+//! | `debug` | whose stack and GS are there, when a breakpoint comes? |
 //! | `access_fault` | is it a page that was only away? |
 //!
 //! Here is where the gates lead.
 
 mod access_fault;
+mod debug;
 mod dispatch;
 pub mod resolve;
 
@@ -17,6 +19,7 @@ use crate::machine::registers::USER_CODE;
 use crate::machine::{Flow, Processor, Reg, Trap, routine};
 
 pub use access_fault::KI_PAGE_FAULT_PAGED;
+pub use debug::KI_DEBUG_TRAP_CHECKED;
 
 use super::bug_check::KE_BUG_CHECK;
 use super::process_end::PS_EXIT_PROCESS;
@@ -122,6 +125,16 @@ pub(crate) const RULES: &[Rule] = &[
         "Bug Check 0xC5: DRIVER_CORRUPTED_EXPOOL",
     ),
     Rule::documented(
+        "debug-trap-unchecked",
+        "Until May 2018 a debug exception at the kernel's first instruction ran on the user's stack and GS.",
+        "NIST National Vulnerability Database, CVE-2018-8897",
+    ),
+    Rule::inferred(
+        "debug-trap-checked",
+        "Since then it runs on a stack of its own and a breakpoint of user mode's is passed over.",
+        "NIST National Vulnerability Database, CVE-2018-8897 (doesn't say how it was mended)",
+    ),
+    Rule::documented(
         "double-fault-stops",
         "A double fault, as after a kernel stack's overflow, is 0x7F with parameter 8.",
         "Bug Check 0x7F: UNEXPECTED_KERNEL_MODE_TRAP",
@@ -220,6 +233,13 @@ exception_entry!(
     KI_DIVIDE_ERROR = "KiDivideErrorFault",
     |_| Ok((cause::OTHER, status::INTEGER_DIVIDE_BY_ZERO)),
     |_| Ok(status::INTEGER_DIVIDE_BY_ZERO)
+);
+exception_entry!(
+    /// Where the gate of vector 1 led until May 2018: ring 0 in the frame is taken for the kernel's stack
+    /// and GS.
+    KI_DEBUG_TRAP = "KiDebugTrapOrFault",
+    |_| Ok((cause::OTHER, status::SINGLE_STEP)),
+    |_| Ok(status::SINGLE_STEP)
 );
 exception_entry!(
     /// Where the gate of vector 3 leads.

@@ -36,6 +36,13 @@ impl Loader<'_> {
         };
         let tick =
             is_watched.then_some((Trap::NON_MASKABLE, &watchdog::KI_WATCHDOG_TICK, 2, false));
+        let debug = match self.switches & (switches::DEBUG_TRAPS | switches::DEBUG_TRAPS_CHECKED) {
+            switches::DEBUG_TRAPS => Some((Trap::DEBUG, &exception::KI_DEBUG_TRAP, 0, false)),
+            both if both & switches::DEBUG_TRAPS != 0 => {
+                Some((Trap::DEBUG, &exception::KI_DEBUG_TRAP_CHECKED, 3, false))
+            }
+            _ => None,
+        };
         let always = [
             (Trap::DIVIDE, &exception::KI_DIVIDE_ERROR, 0, false),
             (Trap::BREAKPOINT, &exception::KI_BREAKPOINT, 0, true),
@@ -52,7 +59,7 @@ impl Loader<'_> {
             (Trap::INTERPROCESSOR, &interrupt::KI_INTERPROCESSOR_INTERRUPT, 0, false),
             (Trap::FAST_FAIL, &exception::KI_FAST_FAIL, 0, true),
         ];
-        for (vector, routine, ist, user) in always.into_iter().chain(tick) {
+        for (vector, routine, ist, user) in always.into_iter().chain(tick).chain(debug) {
             let target = self.entry(routine);
             let at = address::INTERRUPT_TABLE + u64::from(vector) * 16;
             let [low, high] = gate(target, ist, user);

@@ -24,6 +24,7 @@ use crate::machine::{Machine, Program, Routine};
 
 pub use pool::PoolSetup;
 pub use residency::draw_residency;
+pub use spaces::SEGMENT_IMAGE;
 
 use super::integrity;
 use super::layout::switches::{

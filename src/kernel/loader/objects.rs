@@ -94,6 +94,11 @@ impl Loader<'_> {
             self.map_stack(stack);
             self.write_unaligned(task_state + TSS_IST1 + 8, stack_top(stack));
         }
+        if self.switches & switches::DEBUG_TRAPS != 0 {
+            let stack = address::DEBUG_STACKS + number as u64;
+            self.map_stack(stack);
+            self.write_unaligned(task_state + TSS_IST1 + 16, stack_top(stack));
+        }
         let entry = self.entry(&system_call::KI_SYSTEM_CALL);
         let registers = &mut self.machine.processors[number].registers;
         registers.gs_base = block;

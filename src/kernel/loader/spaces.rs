@@ -10,6 +10,9 @@ use crate::kernel::schedule;
 
 use super::{FirstProcess, Loader, Placed};
 
+/// The image with the code at [`address::USER_SEGMENT`].
+pub const SEGMENT_IMAGE: &str = "stack-segment";
+
 impl Loader<'_> {
     /// Makes an address space like that of a process and nothing that runs in it: the pattern that a
     /// process which must be made again is made from. Result: its root.
@@ -24,8 +27,10 @@ impl Loader<'_> {
             self.write_physical(root + slot * 8, entry);
         }
         self.write_physical(root + self.self_map_slot * 8, root | self.self_map_bits);
-        for (image, base) in [(first.image, address::USER_CODE), ("windows-api", address::USER_API)]
-        {
+        let segment = self.switches & switches::DEBUG_TRAPS != 0;
+        let segment = segment.then_some((SEGMENT_IMAGE, address::USER_SEGMENT));
+        let usual = [(first.image, address::USER_CODE), ("windows-api", address::USER_API)];
+        for (image, base) in usual.into_iter().chain(segment) {
             for (page, frame) in self.load_user_image(image).into_iter().enumerate() {
                 self.map(root, base + page as u64 * 4096, frame << 12 | USER_CODE_PAGE, USER_TABLE);
                 self.count_frame(frame);

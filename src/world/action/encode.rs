@@ -5,6 +5,7 @@ use crate::kernel::handle_duplicate::option;
 use crate::kernel::layout::address;
 use crate::kernel::{handle_information, service};
 
+use super::super::components::stack_segment::entry;
 use super::{Action, place};
 
 /// Kinds of encoded action, in the low byte of the first word.
@@ -168,6 +169,7 @@ impl Action {
             Self::PortOut { port, value } => {
                 [kind::PORT_OUT, u64::from(port), value, 0, 0, 0, 0, 0]
             }
+            Self::LoadStackSegment { call } => [kind::EXECUTE, entry(call), 0, 0, 0, 0, 0, 0],
             Self::Spin => [kind::SPIN, 0, 0, 0, 0, 0, 0, 0],
             Self::SystemCall { service, ref arguments } => {
                 let mut six = [0; 6];

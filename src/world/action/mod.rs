@@ -304,6 +304,11 @@ pub enum Action {
     },
     /// Runs for ever.
     Spin,
+    /// Loads the stack segment (`mov ss`) from the first private word.
+    LoadStackSegment {
+        /// Whether a system call comes right behind it.
+        call: bool,
+    },
     /// Asks for a system service with any arguments.
     SystemCall {
         /// The service's number.

@@ -44,6 +44,7 @@ impl Action {
             | Self::Exit { .. }
             | Self::Crash { .. }
             | Self::Spin
+            | Self::LoadStackSegment { .. }
             | Self::SystemCall { .. } => Vec::new(),
         }
     }

@@ -2,14 +2,15 @@
 //!
 //! | module | box |
 //! |---|---|
-//! | [`application`] | applications |
+//! | [`application`], [`stack_segment`] | applications |
 //! | [`windows_api`] | Windows API |
 //! | [`driver_host`], [`driver_manager`] | user-mode drivers |
-//! | [`transfer_driver`], [`filter_driver`], [`reflector`], [`parser`], [`record_driver`], [`scanner`], [`vulnerable`], [`object_driver`], [`buffer_driver`], [`pageable_driver`] | other kernel-mode drivers |
+//! | [`transfer_driver`], [`filter_driver`], [`reflector`], [`parser`], [`record_driver`], [`scanner`], [`vulnerable`], [`object_driver`], [`buffer_driver`], [`pageable_driver`], [`display_driver`] | other kernel-mode drivers |
 //! | [`file_system`] | file-system drivers |
 
 pub mod application;
 pub mod buffer_driver;
+pub mod display_driver;
 pub mod driver_host;
 pub mod driver_manager;
 pub mod file_system;
@@ -20,6 +21,7 @@ pub mod parser;
 pub mod record_driver;
 pub mod reflector;
 pub mod scanner;
+pub mod stack_segment;
 pub mod transfer_driver;
 pub mod vulnerable;
 pub mod windows_api;
@@ -89,6 +91,24 @@ pub fn drivers() -> Drivers {
                 pageable: &[],
                 dispatch: buffer_driver::DISPATCH,
                 prepare: buffer_driver::prepare,
+                owns: &[],
+            },
+            DriverDefinition {
+                name: "display",
+                kind,
+                routines: display_driver::ROUTINES,
+                pageable: &[],
+                dispatch: display_driver::DISPATCH,
+                prepare: display_driver::prepare,
+                owns: &[],
+            },
+            DriverDefinition {
+                name: "display-without-recovery",
+                kind,
+                routines: display_driver::ROUTINES,
+                pageable: &[],
+                dispatch: display_driver::DISPATCH,
+                prepare: display_driver::prepare_without_recovery,
                 owns: &[],
             },
             DriverDefinition {
