@@ -2,12 +2,21 @@
 
 mod worlds;
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use ringfence::base::Structure;
 use ringfence::campaign::trial::Registries;
 use ringfence::campaign::{Flips, LiveBytes, LiveBytesOptions, Share, live_bytes};
+use ringfence::kernel::layout::address;
+use ringfence::kernel::request::{METHOD_OUT_DIRECT, control_code};
+use ringfence::kernel::service;
+use ringfence::kernel::unread::UNREAD;
 use ringfence::scenario::Scenario;
+use ringfence::world::components::buffer_driver;
+use ringfence::world::{Action, Home};
+
+use worlds::{application, built_in, driver};
 
 /// Two applications and a driver in a process of its own: enough to read most sorts of structure.
 fn small() -> Scenario {
@@ -50,14 +59,69 @@ fn some_bytes_are_live_some_are_not_and_workers_do_not_matter() {
 }
 
 #[test]
-fn a_field_that_everybody_needs_is_read_and_what_only_a_dump_needs_is_not() {
+fn a_field_that_everybody_needs_is_live_and_what_only_a_dump_needs_is_not() {
     let map = map(9973, 2);
 
-    let read = |structure, name| map.fields[&(structure, name)].read > 0;
-    assert!(read(Structure::KernelData, "kernel lock"));
-    assert!(read(Structure::ReadyQueue, "ready queue head"));
-    assert!(read(Structure::Process, "page-map root"));
-    assert!(!read(Structure::CrashBlock, "bug check parameter 4"));
-    let dead: Vec<_> = map.never_read().collect();
-    assert!(dead.contains(&(Structure::CrashBlock, "bug check parameter 4")), "{dead:?}");
+    let live = |structure, name| map.fields[&(structure, name)].live > 0;
+    assert!(live(Structure::KernelData, "kernel lock"));
+    assert!(live(Structure::ReadyQueue, "ready queue head"));
+    assert!(live(Structure::Process, "page-map root"));
+    let parameter = (Structure::CrashBlock, "bug check parameter 4");
+    assert!(map.never_read().any(|field| field == parameter));
+    assert!(map.never_live().any(|(structure, name, _)| (structure, name) == parameter));
+}
+
+/// Requests as long as there may be, and one whose buffer the system maps.
+fn with_long_and_direct_requests() -> Scenario {
+    let mut scenario = small();
+    let direct = control_code(buffer_driver::FILL, METHOD_OUT_DIRECT, 0);
+    let arguments = vec![4, direct, 0, 0, address::USER_BUFFERS + 0x400, 64];
+    let actions = vec![
+        Action::Open { device: "buffers".into(), file: 0, access: 3, slot: 0 },
+        Action::SystemCall {
+            service: service::DEVICE_CONTROL.try_into().expect("few services"),
+            arguments,
+        },
+        Action::Control { slot: 0, code: 0x22_0000, length: 256, value: 1 },
+    ];
+    scenario.configuration.components.extend([
+        application("asker", actions),
+        driver("buffers", Home::KernelDriver, "buffers", None),
+    ]);
+    scenario
+}
+
+/// Worlds in which the kernel does nearly all it can: the usual one, where allocations are refused,
+/// with the three pools, with hosts of all sorts, and with locked pages.
+fn varied() -> Vec<Scenario> {
+    let mut worlds = vec![built_in("standard"), with_long_and_direct_requests()];
+    for option in ["low-resources", "systematic-low-resources"] {
+        let mut refused = built_in("standard");
+        refused.configuration.machine.verifier = vec![option.to_owned()];
+        worlds.push(refused);
+    }
+    for name in ["I11-printer-drivers", "I13-filter-driver-pool-overrun", "I22-locked-page-leak"] {
+        let base = built_in(&format!("incidents/{name}"));
+        let others = base.contrasts.iter().map(|one| one.of(&base).expect("a sound contrast"));
+        worlds.extend(others.collect::<Vec<_>>());
+        worlds.push(base);
+    }
+    worlds
+}
+
+#[test]
+fn nine_fields_in_ten_matter_to_somebody_and_the_others_have_a_reason() {
+    let options = LiveBytesOptions { every: 1_000_000, workers: 2, moments: 3 };
+    let mut all = LiveBytes::default();
+    for world in varied() {
+        let map = live_bytes(&world, &Registries::default(), &options, &|_| ());
+        all.merge(map.expect("a sound world"));
+    }
+
+    let dead: BTreeSet<_> =
+        all.never_live().map(|(structure, name, _)| (structure, name)).collect();
+    let reasons = UNREAD.iter().map(|(field, _)| (field.structure, field.name));
+    assert_eq!(dead, reasons.collect::<BTreeSet<_>>());
+    let (live, fields) = (all.fields.len() - dead.len(), all.fields.len());
+    assert!(live * 10 >= fields * 9, "{live} of {fields}");
 }

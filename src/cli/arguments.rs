@@ -217,9 +217,9 @@ pub(crate) enum Listing {
 /// Options of `live-bytes`.
 #[derive(Args, Debug)]
 pub(crate) struct LiveBytesArguments {
-    /// A built-in scenario's name or a TOML file.
-    #[arg(default_value = "standard")]
-    pub(crate) scenario: String,
+    /// Built-in scenarios' names or TOML files; what is found in several is added up.
+    #[arg(value_name = "SCENARIO", default_value = "standard")]
+    pub(crate) scenarios: Vec<String>,
     /// Every how-manieth byte is flipped; 1: each of them.
     #[arg(long, value_name = "N", default_value_t = 211, value_parser = positive)]
     pub(crate) every: usize,
@@ -229,7 +229,7 @@ pub(crate) struct LiveBytesArguments {
     /// Worker threads; as many as there are processors when left out. The result is the same.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(crate) jobs: Option<u16>,
-    /// Names the fields that nobody read.
+    /// Names the fields that are not live, with the reason where there is one.
     #[arg(long)]
     pub(crate) all: bool,
     /// One JSON object a line instead of a table.

@@ -6,49 +6,68 @@ use serde_json::json;
 
 use crate::base::Structure;
 use crate::campaign::{LiveBytes, LiveBytesOptions, Registries, Share, TrialError, live_bytes};
+use crate::kernel::unread;
 use crate::report::table::{Column, table};
+use crate::scenario::Scenario;
 
 use super::arguments::LiveBytesArguments;
 use super::campaign::stopped_by_ctrl_c;
 use super::{Ended, Failure, load, progress, run};
 
-/// Flips bytes of a scenario's kernel and prints which of them made a difference.
+/// Flips bytes of the kernels of scenarios and prints which of them made a difference.
 pub(super) fn told(arguments: &LiveBytesArguments, out: &mut impl Write) -> Result<Ended, Failure> {
-    let scenario = load::scenario(&arguments.scenario)?;
+    let scenarios: Vec<Scenario> =
+        arguments.scenarios.iter().map(|name| load::scenario(name)).collect::<Result<_, _>>()?;
     let workers = load::workers(arguments.jobs);
     let options = LiveBytesOptions { every: arguments.every, workers, moments: arguments.moments };
-    let bar = progress::bar();
     let registries = Registries { interrupt: stopped_by_ctrl_c()?, ..Registries::default() };
-    let map = live_bytes(&scenario, &registries, &options, &|flips| {
-        bar.set_length(flips.total);
-        bar.set_message(format!("{} of {} flips", flips.done, flips.total));
-        bar.set_position(flips.done);
-    });
-    bar.finish_and_clear();
-    let map = match map {
-        Err(TrialError::Interrupted) => {
-            return run::interrupted(&scenario.name, arguments.json, out);
+    let bar = progress::bar();
+    let (mut map, mut heads) = (LiveBytes::default(), Vec::new());
+    for scenario in &scenarios {
+        let found = live_bytes(scenario, &registries, &options, &|flips| {
+            bar.set_length(flips.total);
+            bar.set_message(format!("{}: {} of {} flips", scenario.name, flips.done, flips.total));
+            bar.set_position(flips.done);
+        });
+        let found = match found {
+            Err(TrialError::Interrupted) if !heads.is_empty() => {
+                map.is_partial = true;
+                break;
+            }
+            Err(TrialError::Interrupted) => {
+                bar.finish_and_clear();
+                return run::interrupted(&scenario.name, arguments.json, out);
+            }
+            found => found.map_err(|error| run::unresolved(scenario, &error))?,
+        };
+        let moments: Vec<String> = found.moments.iter().map(u64::to_string).collect();
+        heads.push(format!("{}, before step {}", scenario.name, moments.join(", ")));
+        map.merge(found);
+        if map.is_partial {
+            break;
         }
-        map => map.map_err(|error| run::unresolved(&scenario, &error))?,
-    };
+    }
+    bar.finish_and_clear();
     if arguments.json {
         json_lines(&map, arguments.all, out)?;
     } else {
-        text(&scenario.name, &map, arguments, out)?;
+        text(&heads, &map, arguments, out)?;
     }
     Ok(if map.is_partial { Ended::Interrupted } else { Ended::Held })
 }
 
 fn text(
-    name: &str,
+    heads: &[String],
     map: &LiveBytes,
     arguments: &LiveBytesArguments,
     out: &mut impl Write,
 ) -> Result<(), Failure> {
-    let moments: Vec<String> = map.moments.iter().map(u64::to_string).collect();
     let partial = if map.is_partial { "  PARTIAL: interrupted" } else { "" };
-    writeln!(out, "Bytes of the kernel that somebody looks at: {name}{partial}")?;
-    writeln!(out, "before step {}; one byte in {}\n", moments.join(", "), arguments.every)?;
+    writeln!(out, "Bytes of the kernel that somebody looks at{partial}")?;
+    for head in heads {
+        writeln!(out, "  {head}")?;
+    }
+    writeln!(out, "One byte in {}.\n", arguments.every)?;
     let columns = [
         Column::text("structure"),
         Column::number("bytes in use"),
@@ -81,16 +100,29 @@ fn text(
          zero or is a field of its structure; room: the rest, such as empty table entries and stack\n\
          that was never reached. Not counted: code, memory of processes, free memory."
     )?;
-    let dead: Vec<(Structure, &str)> = map.never_read().collect();
-    let (count, fields) = (dead.len(), map.fields.len());
-    if arguments.all {
-        writeln!(out, "\nFields that nobody read ({count} of {fields}):")?;
-        for (structure, name) in dead {
-            writeln!(out, "  {structure}: {name}")?;
-        }
-    } else {
-        writeln!(out, "\n{count} of {fields} fields were read by nobody; `--all` names them.")?;
+    let dead: Vec<(Structure, &str, Share)> = map.never_live().collect();
+    let (count, live) = (map.fields.len(), map.fields.len() - dead.len());
+    let share = percent(Share { total: count as u64, read: 0, live: live as u64 });
+    writeln!(
+        out,
+        "\n{live} of {count} fields are live ({share}): flipped just before a load, they matter."
+    )?;
+    if dead.is_empty() {
+        return Ok(());
     }
+    if !arguments.all {
+        writeln!(out, "`--all` names the others and says why they are there.")?;
+        return Ok(());
+    }
+    writeln!(out, "\nThe others:")?;
+    let columns = [Column::text("field"), Column::text("read"), Column::text("why it is not live")];
+    let row = |&(structure, name, share): &(Structure, &str, Share)| {
+        let read = if share.read == 0 { "never" } else { "yes" };
+        let why = unread::reason(structure, name).unwrap_or("nobody needs it in this world");
+        vec![format!("{structure}: {name}"), read.to_owned(), why.to_owned()]
+    };
+    let rows: Vec<Vec<String>> = dead.iter().map(row).collect();
+    write!(out, "{}", table(&columns, &rows))?;
     Ok(())
 }
 
@@ -119,8 +151,8 @@ fn json_lines(map: &LiveBytes, all: bool, out: &mut impl Write) -> Result<(), Fa
             let line = json!({
                 "structure": structure.name(),
                 "field": name,
-                "words": told(*share),
-                "dead": share.read == 0,
+                "flips": told(*share),
+                "why": (share.live == 0).then(|| unread::reason(*structure, name)).flatten(),
             });
             writeln!(out, "{line}")?;
         }
@@ -132,7 +164,8 @@ fn json_lines(map: &LiveBytes, all: bool, out: &mut impl Write) -> Result<(), Fa
         "used": told(total.used),
         "room": told(total.room),
         "fields": map.fields.len(),
-        "dead_fields": map.never_read().count(),
+        "live_fields": map.fields.len() - map.never_live().count(),
+        "never_read_fields": map.never_read().count(),
     }});
     writeln!(out, "{line}")?;
     Ok(())

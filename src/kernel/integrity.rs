@@ -21,7 +21,7 @@ pub(crate) const RULES: &[Rule] = &[
     ),
     Rule::chosen(
         "watched-regions",
-        "Watched are the service table, the interrupt table, kernel code and driver objects, in turn.",
+        "Watched are the service table, the interrupt table, the first page of kernel code and driver objects, in turn.",
         "Bug Check 0x109: CRITICAL_STRUCTURE_CORRUPTION (names more types of region)",
     ),
 ];
@@ -75,7 +75,7 @@ const FIXED: [Region; 3] = [
 ];
 
 /// Regions there can be.
-pub(super) const REGIONS: u64 = FIXED.len() as u64 + address::DRIVERS_MAX;
+pub(crate) const REGIONS: u64 = FIXED.len() as u64 + address::DRIVERS_MAX;
 
 /// The region with this number; every number means one.
 pub(super) fn region(number: u64) -> Region {

@@ -253,8 +253,6 @@ fields! {
         CURRENT_THREAD = 0x00 "current thread",
         /// The idle thread.
         IDLE_THREAD = 0x08 "idle thread",
-        /// The processor's number.
-        NUMBER = 0x10 "processor number",
         /// The user stack pointer while in the kernel.
         USER_STACK = 0x18 "saved user stack pointer",
         /// The kernel stack of the running thread.

@@ -25,6 +25,7 @@
 //! | [`video`] | what when the display adapter hangs? |
 //! | [`hal`] | who touches the hardware? |
 //! | [`rules`] | by whose word is all that? |
+//! | [`unread`] | which fields matter to nobody, and why? |
 
 pub mod address_space;
 pub mod address_space_end;
@@ -70,6 +71,7 @@ pub mod service;
 pub mod status;
 pub mod system_call;
 pub mod system_thread;
+pub mod unread;
 pub mod user_buffer;
 pub mod user_context;
 pub mod verifier;

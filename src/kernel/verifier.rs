@@ -97,7 +97,7 @@ bug_checks! {
 /// Frames of the stack that tell one way to an allocation from another.
 const PATH_FRAMES: usize = 5;
 /// Ways that are remembered.
-const PATHS_MAX: u64 = 64;
+pub(crate) const PATHS_MAX: u64 = 64;
 /// Of so many allocations …
 const OUT_OF: u64 = 10_000;
 /// … so many fail: the default of the low-resources simulation.

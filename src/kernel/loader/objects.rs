@@ -84,7 +84,6 @@ impl Loader<'_> {
         let task_state = address::TASK_STATES + number as u64 * 256;
         self.put(block, processor_block::CURRENT_THREAD, idle);
         self.put(block, processor_block::IDLE_THREAD, idle);
-        self.put(block, processor_block::NUMBER, number as u64);
         self.put(block, processor_block::KERNEL_STACK, top);
         self.put(block, processor_block::TASK_STATE, task_state);
         self.write_unaligned(task_state + TSS_RSP0, top);

@@ -1,0 +1,355 @@
+//! Which bytes of the kernel does anybody look at?
+//!
+//! What a kernel keeps in memory must be read back from there, or a wild write to it would be
+//! harmless for a reason that no real kernel has. Bytes of kernel structures are flipped, each in a
+//! run of its own, and the run goes on. A byte was *read* when a load, a page walk or a transfer met
+//! it, and it is *live* when anything else than its own value then differed: another event, another
+//! state.
+//!
+//! Bytes are sampled at a few moments, wherever they are. Not counted at all: code, and memory that is
+//! nobody's or a process's own. *In use*: every byte of a word that is not zero at that moment, and of
+//! a word whose layout names a field, zero or not. What is left is room: empty table entries, stack
+//! that was never reached, padding. It is flipped like the rest (a walk does read an empty entry) but
+//! reported apart, so that room neither hides nor makes dead bytes. A byte that is overwritten before
+//! it is read is neither read nor live: that is the share of damage at a moment that matters.
+//!
+//! Fields are asked otherwise, for a field is no decoration when it is read at some other moment: each
+//! is flipped just before turns of the run in which somebody loads it, all its bits and its lowest one.
+//! One that is never loaded, or whose flips never make a difference, is listed.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::base::{Event, EventKind, PhysAddr, Structure, TraceHash, Witness};
+use crate::scenario::Scenario;
+use crate::world::World;
+
+use super::interrupt::{GLANCE, Interrupt, Interrupted};
+use super::trial::{Registries, Trial, TrialError};
+
+mod survey;
+mod words;
+
+use survey::Survey;
+
+/// How the map is made.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LiveBytesOptions {
+    /// Every how-manieth byte is flipped; 1: each.
+    pub every: usize,
+    /// Threads; the map is the same.
+    pub workers: usize,
+    /// Moments of the run, evenly spaced: one is halfway.
+    pub moments: u16,
+}
+
+impl Default for LiveBytesOptions {
+    fn default() -> Self {
+        Self { every: 61, workers: 1, moments: 1 }
+    }
+}
+
+/// Flips of one sort: bytes of a structure, or words of a field.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Share {
+    /// Flipped.
+    pub total: u64,
+    /// Of those, read.
+    pub read: u64,
+    /// Of those, what made a difference.
+    pub live: u64,
+}
+
+impl Share {
+    fn add(&mut self, found: Found) {
+        self.total += 1;
+        self.read += u64::from(found.read);
+        self.live += u64::from(found.live);
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.total += other.total;
+        self.read += other.read;
+        self.live += other.live;
+    }
+}
+
+/// What was found of a structure.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Shares {
+    /// Bytes in use.
+    pub used: Share,
+    /// Room: bytes of zero words that no layout names.
+    pub room: Share,
+}
+
+impl Shares {
+    fn merge(&mut self, other: Self) {
+        self.used.merge(other.used);
+        self.room.merge(other.room);
+    }
+}
+
+/// How far a map is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Flips {
+    /// Runs made.
+    pub done: u64,
+    /// Runs in all.
+    pub total: u64,
+}
+
+/// The map.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct LiveBytes {
+    /// The steps before which bytes were flipped.
+    pub moments: Vec<u64>,
+    /// What was found of the sampled bytes of each structure.
+    pub structures: BTreeMap<Structure, Shares>,
+    /// What was found of each field, by structure and name, when it was flipped before it was loaded.
+    /// Nothing, where nobody loads it.
+    pub fields: BTreeMap<(Structure, &'static str), Share>,
+    /// Whether it was interrupted: not everything was flipped.
+    pub is_partial: bool,
+}
+
+impl LiveBytes {
+    /// All structures together.
+    #[must_use]
+    pub fn total(&self) -> Shares {
+        self.structures.values().fold(Shares::default(), |mut sum, shares| {
+            sum.merge(*shares);
+            sum
+        })
+    }
+
+    /// Fields of which no word was read at any of the moments.
+    pub fn never_read(&self) -> impl Iterator<Item = (Structure, &'static str)> {
+        self.fields.iter().filter(|(_, share)| share.read == 0).map(|(&field, _)| field)
+    }
+
+    /// Fields of which no flip made a difference at any of the moments.
+    pub fn never_live(&self) -> impl Iterator<Item = (Structure, &'static str, Share)> {
+        let dead = self.fields.iter().filter(|(_, share)| share.live == 0);
+        dead.map(|(&(structure, name), &share)| (structure, name, share))
+    }
+
+    /// Adds what was found in another world, or at other moments of this one.
+    pub fn merge(&mut self, other: Self) {
+        self.moments.extend(other.moments);
+        self.is_partial |= other.is_partial;
+        for (structure, shares) in other.structures {
+            self.structures.entry(structure).or_default().merge(shares);
+        }
+        for (field, share) in other.fields {
+            self.fields.entry(field).or_default().merge(share);
+        }
+    }
+
+    fn add(&mut self, flip: &Flip, found: Found) {
+        match flip.what {
+            What::Used => self.structures.entry(flip.structure).or_default().used.add(found),
+            What::Room => self.structures.entry(flip.structure).or_default().room.add(found),
+            What::Field(name) => {
+                self.fields.entry((flip.structure, name)).or_default().add(found);
+            }
+        }
+    }
+}
+
+/// What became of one flipped byte.
+#[derive(Clone, Copy)]
+struct Found {
+    read: bool,
+    live: bool,
+}
+
+/// Bits of one word to flip.
+#[derive(Clone, Copy)]
+struct Flip {
+    word: PhysAddr,
+    bits: u64,
+    structure: Structure,
+    what: What,
+}
+
+/// What is flipped.
+#[derive(Clone, Copy)]
+enum What {
+    /// A byte in use.
+    Used,
+    /// A byte of room.
+    Room,
+    /// Bits of this field.
+    Field(&'static str),
+}
+
+/// Two hashes of a run: one with what loads returned, one without. Neither has what a store
+/// replaced, nor bytes of a word that an access did not touch.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+struct Hashes {
+    read: TraceHash,
+    live: TraceHash,
+}
+
+impl Witness for Hashes {
+    fn event(&mut self, event: &Event) {
+        let mut event = *event;
+        let touched = (0..8).filter(|lane| event.mask >> lane & 1 == 1);
+        let touched = touched.fold(0, |bytes, lane| bytes | 0xff_u64 << (lane * 8));
+        match event.kind {
+            EventKind::Load | EventKind::DmaRead => event.value &= touched,
+            EventKind::Store | EventKind::DmaWrite => {
+                event.value &= touched;
+                event.old = 0;
+            }
+            EventKind::TableMark => event.old = 0,
+            _ => {}
+        }
+        let absorb = |hash: &mut TraceHash, event: &Event| {
+            let [head, phys, virt, value, old] = event.words();
+            hash.absorb(head ^ phys.rotate_left(20), virt);
+            hash.absorb(value, old);
+        };
+        absorb(&mut self.read, &event);
+        if matches!(event.kind, EventKind::Load | EventKind::DmaRead) {
+            event.value = 0;
+        }
+        absorb(&mut self.live, &event);
+    }
+}
+
+/// Flips before one turn of the run.
+struct Stage {
+    turn: usize,
+    flips: Vec<Flip>,
+}
+
+/// The run that others are compared with.
+struct Undisturbed {
+    /// The hashes after each turn.
+    turns: Vec<Hashes>,
+    state: TraceHash,
+    memory: Vec<u64>,
+}
+
+/// Flips bytes of the kernel of this scenario's world, each in a run of its own. `progress` is told
+/// after each, by whichever thread made it. The registries' [`Interrupt`] ends it early: the map is
+/// then of what was flipped so far, and which bytes those are depends on the number of threads.
+///
+/// # Errors
+///
+/// When the world can't be built, or the golden run was interrupted.
+pub fn live_bytes(
+    scenario: &Scenario,
+    registries: &Registries,
+    options: &LiveBytesOptions,
+    progress: &(dyn Fn(Flips) + Sync),
+) -> Result<LiveBytes, TrialError> {
+    let trial = Trial::new(scenario, registries)?;
+    let Survey { golden, stages, moments, fields } = Survey::of(trial, options);
+    let total = stages.iter().map(|stage| stage.flips.len() as u64).sum();
+    let done = AtomicU64::new(0);
+    let count = || {
+        let done = done.fetch_add(1, Ordering::Relaxed) + 1;
+        progress(Flips { done, total });
+    };
+    let workers = options.workers.max(1);
+    let parts: Vec<Result<LiveBytes, TrialError>> = std::thread::scope(|scope| {
+        let (count, golden, stages) = (&count, &golden, stages.as_slice());
+        let spawned: Vec<_> = (0..workers)
+            .map(|worker| {
+                scope.spawn(move || {
+                    let drivers = registries.drivers();
+                    let mut world = World::build_with(&scenario.configuration, &drivers)?;
+                    let mine = |number| number % workers == worker;
+                    let interrupt = &registries.interrupt;
+                    Ok(flip_each(&mut world, stages, mine, golden, interrupt, count))
+                })
+            })
+            .collect();
+        spawned
+            .into_iter()
+            .map(|part| part.join().expect("a worker has no reason to panic"))
+            .collect()
+    });
+    let mut map = LiveBytes {
+        moments,
+        fields: fields.into_iter().map(|field| (field, Share::default())).collect(),
+        ..LiveBytes::default()
+    };
+    for part in parts {
+        map.merge(part?);
+    }
+    map.is_partial = registries.interrupt.is_raised();
+    Ok(map)
+}
+
+/// Makes those flips of all stages that are `mine` by their number.
+fn flip_each(
+    world: &mut World,
+    stages: &[Stage],
+    mine: impl Fn(usize) -> bool,
+    golden: &Undisturbed,
+    interrupt: &Interrupt,
+    count: impl Fn(),
+) -> LiveBytes {
+    let mut map = LiveBytes::default();
+    let (mut turn, mut number) = (0, 0);
+    for stage in stages {
+        while turn < stage.turn {
+            world.step(&mut ());
+            turn += 1;
+        }
+        let checkpoint = world.checkpoint();
+        for one in &stage.flips {
+            number += 1;
+            if !mine(number - 1) {
+                continue;
+            }
+            let found = flip(world, one, golden, turn, interrupt);
+            world.restore(&checkpoint);
+            let Ok(found) = found else { return map };
+            map.add(one, found);
+            count();
+        }
+    }
+    map
+}
+
+fn flip(
+    world: &mut World,
+    flip: &Flip,
+    golden: &Undisturbed,
+    turn: usize,
+    interrupt: &Interrupt,
+) -> Result<Found, Interrupted> {
+    let memory = &mut world.machine.memory;
+    let before = memory.read(flip.word);
+    memory.write(flip.word, before ^ flip.bits);
+    let mut hashes = turn.checked_sub(1).map_or_else(Hashes::default, |last| golden.turns[last]);
+    let mut read = false;
+    for (turn, undisturbed) in (0u64..).zip(&golden.turns[turn..]) {
+        if turn % GLANCE == 0 {
+            interrupt.check()?;
+        }
+        world.step(&mut hashes);
+        read |= hashes.read != undisturbed.read;
+        if hashes.live != undisturbed.live {
+            return Ok(Found { read: true, live: true });
+        }
+    }
+    // Left alone, or overwritten: everything else must be as it was.
+    let memory = &mut world.machine.memory;
+    let (now, undisturbed) = (memory.read(flip.word), golden.memory[word_number(flip.word)]);
+    // A store may have replaced some of the bytes that were flipped.
+    let apart = (now ^ undisturbed).to_le_bytes().into_iter().zip(flip.bits.to_le_bytes());
+    let is_itself = apart.into_iter().all(|(apart, flipped)| apart == 0 || apart == flipped);
+    memory.write(flip.word, undisturbed);
+    let live = !is_itself || world.machine.state_hash() != golden.state;
+    Ok(Found { read: read || live, live })
+}
+
+fn word_number(word: PhysAddr) -> usize {
+    usize::try_from(word.raw() / 8).expect("memory is small")
+}

@@ -1,0 +1,197 @@
+//! Which words of memory are the kernel's, and which field each of them is.
+
+use core::ops::Range;
+use std::collections::BTreeSet;
+
+use crate::authority::{Authority, Region};
+use crate::base::{Field, PhysAddr, Structure, VirtAddr};
+use crate::kernel::integrity::REGIONS;
+use crate::kernel::layout::{
+    OBJECT_BODY, address, crash_block, device_object, driver_object, frame_entry, handle_entry,
+    integrity, kernel_data, mdl, object_body, object_header, pool_header, pool_lists, process,
+    processor_block, ready_queue, request_packet, thread,
+};
+use crate::kernel::pools::state;
+use crate::kernel::verifier::PATHS_MAX;
+use crate::world::World;
+
+use super::{Flip, What};
+
+/// Bytes of a page.
+const PAGE: u64 = 4096;
+
+/// Where in physical memory variables are that a page alone does not tell apart.
+pub(super) struct Places {
+    /// The frame of the kernel's variables.
+    variables: Option<u64>,
+    /// The frame of the pool's own variables, where it has some.
+    pool_state: Option<u64>,
+    /// Whether late integrity checks are on: else their variables are room.
+    has_integrity_checks: bool,
+    /// Whether drivers are verified: likewise.
+    has_verifier: bool,
+}
+
+impl Places {
+    pub(super) fn of(world: &World) -> Self {
+        let locate = |virt: u64| world.machine.locate(0, VirtAddr(virt));
+        let is_set = |field: Field| {
+            let phys = locate(address::KERNEL_DATA + field.offset).map(PhysAddr::truncated);
+            phys.is_some_and(|phys| world.machine.memory.read(phys) != 0)
+        };
+        Self {
+            variables: locate(address::KERNEL_DATA).map(|phys| phys / PAGE),
+            pool_state: locate(state::STATE).map(|phys| phys / PAGE),
+            has_integrity_checks: is_set(integrity::PERIOD),
+            has_verifier: is_set(kernel_data::VERIFIER),
+        }
+    }
+
+    /// Every how-manieth byte of all that kernel mode keeps, in order of addresses, and the fields that
+    /// there are.
+    pub(super) fn sample(
+        &self,
+        authority: &Authority,
+        world: &World,
+        every: usize,
+    ) -> (Vec<Flip>, BTreeSet<(Structure, &'static str)>) {
+        let (mut flips, mut fields) = (Vec::new(), BTreeSet::new());
+        let mut bytes = 0;
+        let mut run = Run::default();
+        for number in 0..world.machine.memory.words().len() as u64 {
+            let word = PhysAddr::truncated(number * 8);
+            let Some((structure, start)) = run.next(authority, world, word) else { continue };
+            let field = self.field_at(structure, word.raw(), start);
+            fields.extend(field.map(|name| (structure, name)));
+            let is_used = field.is_some() || world.machine.memory.read(word) != 0;
+            let what = if is_used { What::Used } else { What::Room };
+            for lane in 0..8 {
+                if bytes % every == 0 {
+                    flips.push(Flip { word, bits: 0xff << (lane * 8), structure, what });
+                }
+                bytes += 1;
+            }
+        }
+        (flips, fields)
+    }
+
+    /// The field that a word of kernel mode's is, and its structure.
+    pub(super) fn field_of(
+        &self,
+        authority: &Authority,
+        world: &World,
+        word: PhysAddr,
+    ) -> Option<(Structure, &'static str)> {
+        let region = *authority.region_at(word);
+        let structure = kept_in(&region, world)?;
+        let before = (0..word.raw() / 8).rev().map(|number| number * 8);
+        let same = before.take_while(|&at| *authority.region_at(PhysAddr::truncated(at)) == region);
+        let start = same.last().unwrap_or_else(|| word.raw());
+        self.field_at(structure, word.raw(), start).map(|name| (structure, name))
+    }
+
+    /// The field that begins at a physical address within a run of one structure.
+    fn field_at(&self, structure: Structure, phys: u64, run: u64) -> Option<&'static str> {
+        let in_page = phys % PAGE;
+        let within = phys - run;
+        let frame = Some(phys / PAGE);
+        if self.pool_state == frame {
+            return pool_field(in_page);
+        }
+        let is_variable = self.variables == frame;
+        let (fields, offset): (&[Field], u64) = match structure {
+            Structure::KernelData if is_variable && INTEGRITY.contains(&in_page) => {
+                if !self.has_integrity_checks {
+                    return None;
+                }
+                (integrity::FIELDS, in_page)
+            }
+            Structure::KernelData if is_variable => (kernel_data::FIELDS, in_page),
+            Structure::ReadyQueue => (ready_queue::FIELDS, in_page),
+            Structure::CrashBlock => (crash_block::FIELDS, in_page),
+            Structure::PoolFreeList if is_variable => (pool_lists::FIELDS, in_page),
+            Structure::ProcessorBlock => (processor_block::FIELDS, in_page),
+            Structure::ObjectHeader => (object_header::FIELDS, within % OBJECT_BODY),
+            Structure::Process => (process::FIELDS, within + OBJECT_BODY),
+            Structure::Thread => (thread::FIELDS, within + OBJECT_BODY),
+            Structure::ObjectBody => (object_body::FIELDS, within + OBJECT_BODY),
+            Structure::HandleTable => (handle_entry::FIELDS, within % 16),
+            // The plain header of another generation of the pool has nothing in its second word.
+            Structure::PoolHeader if self.pool_state.is_none() => {
+                (pool_header::FIELDS, within % 16)
+            }
+            Structure::PoolHeader => (&pool_header::FIELDS[..1], within % 16),
+            Structure::FrameDatabase => (frame_entry::FIELDS, within % 16),
+            Structure::DriverObject => (driver_object::FIELDS, within % 0x40),
+            Structure::DeviceObject => (device_object::FIELDS, within % 0x40),
+            Structure::RequestPacket => (request_packet::FIELDS, within),
+            Structure::Mdl => (mdl::FIELDS, within),
+            _ => return None,
+        };
+        let named = fields.iter().find(|field| field.offset == offset);
+        let field = named.or_else(|| table_with(structure, offset))?;
+        let is_verifiers =
+            [kernel_data::VERIFIER_RANDOM, kernel_data::FAILED_PATHS].contains(field);
+        (self.has_verifier || !is_verifiers).then_some(field.name)
+    }
+}
+
+/// Where the variables of the late integrity checks are.
+const INTEGRITY: Range<u64> = integrity::COUNTDOWN.offset..kernel_data::FAILED_PATHS.offset;
+
+/// Tables among the kernel's variables, of which a layout names the first element, and their elements.
+const TABLES: [(Field, u64); 5] = [
+    (kernel_data::DEVICES, 16),
+    (kernel_data::PROCESSES, 64),
+    (kernel_data::SECTIONS, 8),
+    (kernel_data::FAILED_PATHS, PATHS_MAX),
+    (integrity::SUMS, REGIONS),
+];
+
+/// The table of kernel variables that has an element at an offset.
+fn table_with(structure: Structure, offset: u64) -> Option<&'static Field> {
+    let mut tables = TABLES.iter().filter(|_| structure == Structure::KernelData);
+    let has = |table: &Field, elements: u64| {
+        (table.offset..table.offset + elements * 8).contains(&offset)
+    };
+    tables.find(|(table, elements)| has(table, *elements)).map(|(table, _)| table)
+}
+
+/// The field of the pool's own variables at an offset; each but the first is the first of several.
+fn pool_field(offset: u64) -> Option<&'static str> {
+    let field = state::FIELDS.iter().rfind(|field| field.offset <= offset)?;
+    let is_there = field.offset == offset || field.offset >= state::HEADS.offset;
+    (is_there && offset < state::STATE_WORDS * 8).then_some(field.name)
+}
+
+/// Of which structure a region is that kernel mode keeps; code aside.
+fn kept_in(region: &Region, world: &World) -> Option<Structure> {
+    let structure = region.structure;
+    let is_kernel_mode =
+        region.owner.is_some_and(|owner| world.roster().kind(owner).is_kernel_mode());
+    let is_other = matches!(structure, Structure::Code | Structure::Free) || structure.is_user();
+    (is_kernel_mode && !is_other).then_some(structure)
+}
+
+/// Neighbouring words of one region, as one goes through memory.
+#[derive(Default)]
+struct Run {
+    region: Option<Region>,
+    start: u64,
+}
+
+impl Run {
+    /// The structure of the next word and where its run begins.
+    fn next(
+        &mut self,
+        authority: &Authority,
+        world: &World,
+        word: PhysAddr,
+    ) -> Option<(Structure, u64)> {
+        let region = *authority.region_at(word);
+        if self.region != Some(region) {
+            *self = Self { region: Some(region), start: word.raw() };
+        }
+        kept_in(&region, world).map(|structure| (structure, self.start))
+    }
+}
