@@ -100,6 +100,14 @@ fn varied() -> Vec<Scenario> {
         refused.configuration.machine.verifier = vec![option.to_owned()];
         worlds.push(refused);
     }
+    // Limits so low that work without any fault exceeds them: each decides something then.
+    for limits in [(5, 20, 12), (1, 0, 0), (0, 1, 0), (0, 0, 1)] {
+        let mut watched = built_in("pageable-with-lock-held");
+        let machine = &mut watched.configuration.machine;
+        machine.clock_interval = 30;
+        (machine.dpc_timeout, machine.dpc_watchdog_period, machine.clock_watchdog) = limits;
+        worlds.push(watched);
+    }
     for name in ["I11-printer-drivers", "I13-filter-driver-pool-overrun", "I22-locked-page-leak"] {
         let base = built_in(&format!("incidents/{name}"));
         let others = base.contrasts.iter().map(|one| one.of(&base).expect("a sound contrast"));

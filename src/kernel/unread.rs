@@ -5,7 +5,7 @@
 
 use crate::base::{Field, Structure};
 
-use super::layout::{crash_block, kernel_data, thread};
+use super::layout::{crash_block, kernel_data, thread, watchdog};
 use super::pools::state;
 
 /// Read after the machine has stopped, and by nobody before.
@@ -13,6 +13,9 @@ const DUMP: &str = "only the reader of the dump wants it";
 
 /// Asked for bug check 0xC5 alone.
 const POOL_CODE: &str = "asked only when the pool's own code has crashed";
+
+/// Deferred calls here end within a tick, unless a fault hangs one.
+const CALL: &str = "decides only when a deferred call hangs";
 
 /// Fields and reasons.
 pub const UNREAD: &[(Field, &str)] = &[
@@ -23,6 +26,8 @@ pub const UNREAD: &[(Field, &str)] = &[
     (kernel_data::POOL_CODE, POOL_CODE),
     (kernel_data::POOL_CODE_END, POOL_CODE),
     (state::OLDEST_FREE, "asked only when every special slot was used once"),
+    (watchdog::CALL_MAX, CALL),
+    (watchdog::CALL_TICKS, CALL),
     (thread::STACK, "the return that follows goes by the saved frame pointer"),
 ];
 

@@ -14,7 +14,8 @@
 //! it is read is neither read nor live: that is the share of damage at a moment that matters.
 //!
 //! Fields are asked otherwise, for a field is no decoration when it is read at some other moment: each
-//! is flipped just before turns of the run in which somebody loads it, all its bits and its lowest one.
+//! is flipped just before turns of the run in which somebody loads it: all its bits, its lowest one, and
+//! the highest that is set.
 //! One that is never loaded, or whose flips never make a difference, is listed.
 
 use std::collections::BTreeMap;
@@ -168,9 +169,27 @@ struct Found {
 #[derive(Clone, Copy)]
 struct Flip {
     word: PhysAddr,
-    bits: u64,
+    bits: Bits,
     structure: Structure,
     what: What,
+}
+
+/// Which bits.
+#[derive(Clone, Copy)]
+enum Bits {
+    /// These.
+    These(u64),
+    /// The highest one that is set, which makes a count or a limit small.
+    HighestSet,
+}
+
+impl Bits {
+    fn of(self, word: u64) -> u64 {
+        match self {
+            Self::These(bits) => bits,
+            Self::HighestSet => word.checked_ilog2().map_or(1, |bit| 1 << bit),
+        }
+    }
 }
 
 /// What is flipped.
@@ -326,7 +345,8 @@ fn flip(
 ) -> Result<Found, Interrupted> {
     let memory = &mut world.machine.memory;
     let before = memory.read(flip.word);
-    memory.write(flip.word, before ^ flip.bits);
+    let bits = flip.bits.of(before);
+    memory.write(flip.word, before ^ bits);
     let mut hashes = turn.checked_sub(1).map_or_else(Hashes::default, |last| golden.turns[last]);
     let mut read = false;
     for (turn, undisturbed) in (0u64..).zip(&golden.turns[turn..]) {
@@ -343,7 +363,7 @@ fn flip(
     let memory = &mut world.machine.memory;
     let (now, undisturbed) = (memory.read(flip.word), golden.memory[word_number(flip.word)]);
     // A store may have replaced some of the bytes that were flipped.
-    let apart = (now ^ undisturbed).to_le_bytes().into_iter().zip(flip.bits.to_le_bytes());
+    let apart = (now ^ undisturbed).to_le_bytes().into_iter().zip(bits.to_le_bytes());
     let is_itself = apart.into_iter().all(|(apart, flipped)| apart == 0 || apart == flipped);
     memory.write(flip.word, undisturbed);
     let live = !is_itself || world.machine.state_hash() != golden.state;

@@ -6,10 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::base::{Event, EventKind, PhysAddr, Structure, Witness};
 
 use super::words::Places;
-use super::{Flip, Hashes, LiveBytesOptions, Stage, Trial, Undisturbed, What};
+use super::{Bits, Flip, Hashes, LiveBytesOptions, Stage, Trial, Undisturbed, What};
 
 /// Loads before which a field is flipped: so many of all there are, evenly spread.
 const LOADS: usize = 6;
+
+/// What is flipped of a field, each by itself.
+const BITS: [Bits; 3] = [Bits::These(u64::MAX), Bits::These(1), Bits::HighestSet];
 
 /// A field, by structure and name.
 type Name = (Structure, &'static str);
@@ -76,7 +79,7 @@ impl Survey {
             for number in 0..chosen {
                 let (turn, word) = loads[number * loads.len() / chosen];
                 let flip = |bits| Flip { word, bits, structure, what: What::Field(name) };
-                stages.entry(turn).or_default().extend([flip(u64::MAX), flip(1)]);
+                stages.entry(turn).or_default().extend(BITS.map(flip));
             }
         }
         let world = &trial.world;

@@ -9,13 +9,13 @@ use crate::kernel::integrity::REGIONS;
 use crate::kernel::layout::{
     OBJECT_BODY, address, crash_block, device_object, driver_object, frame_entry, handle_entry,
     integrity, kernel_data, mdl, object_body, object_header, pool_header, pool_lists, process,
-    processor_block, ready_queue, request_packet, thread,
+    processor_block, ready_queue, request_packet, residency, thread, watchdog,
 };
 use crate::kernel::pools::state;
 use crate::kernel::verifier::PATHS_MAX;
 use crate::world::World;
 
-use super::{Flip, What};
+use super::{Bits, Flip, What};
 
 /// Bytes of a page.
 const PAGE: u64 = 4096;
@@ -26,6 +26,10 @@ pub(super) struct Places {
     variables: Option<u64>,
     /// The frame of the pool's own variables, where it has some.
     pool_state: Option<u64>,
+    /// The frame of what is known of pageable memory, where some may be away.
+    residency: Option<u64>,
+    /// The frame of what the watchdogs count, where there are some.
+    watchdog: Option<u64>,
     /// Whether late integrity checks are on: else their variables are room.
     has_integrity_checks: bool,
     /// Whether drivers are verified: likewise.
@@ -35,13 +39,16 @@ pub(super) struct Places {
 impl Places {
     pub(super) fn of(world: &World) -> Self {
         let locate = |virt: u64| world.machine.locate(0, VirtAddr(virt));
+        let frame_of = |virt: u64| locate(virt).map(|phys| phys / PAGE);
         let is_set = |field: Field| {
             let phys = locate(address::KERNEL_DATA + field.offset).map(PhysAddr::truncated);
             phys.is_some_and(|phys| world.machine.memory.read(phys) != 0)
         };
         Self {
-            variables: locate(address::KERNEL_DATA).map(|phys| phys / PAGE),
-            pool_state: locate(state::STATE).map(|phys| phys / PAGE),
+            variables: frame_of(address::KERNEL_DATA),
+            pool_state: frame_of(state::STATE),
+            residency: frame_of(address::RESIDENCY),
+            watchdog: frame_of(address::WATCHDOG),
             has_integrity_checks: is_set(integrity::PERIOD),
             has_verifier: is_set(kernel_data::VERIFIER),
         }
@@ -67,7 +74,12 @@ impl Places {
             let what = if is_used { What::Used } else { What::Room };
             for lane in 0..8 {
                 if bytes % every == 0 {
-                    flips.push(Flip { word, bits: 0xff << (lane * 8), structure, what });
+                    flips.push(Flip {
+                        word,
+                        bits: Bits::These(0xff << (lane * 8)),
+                        structure,
+                        what,
+                    });
                 }
                 bytes += 1;
             }
@@ -97,6 +109,18 @@ impl Places {
         let frame = Some(phys / PAGE);
         if self.pool_state == frame {
             return pool_field(in_page);
+        }
+        if self.residency == frame {
+            let table = residency::PAGES.offset;
+            let offset = if in_page < table + 48 * 8 { in_page.min(table) } else { in_page };
+            return name_at(residency::FIELDS, offset);
+        }
+        if self.watchdog == frame {
+            // What is kept of the processors, one after the other.
+            let first = watchdog::ANSWERED.offset;
+            let of_processor = in_page.checked_sub(first).filter(|&rest| rest < 32 * 8);
+            let offset = of_processor.map_or(in_page, |rest| first + rest % 32);
+            return name_at(watchdog::FIELDS, offset);
         }
         let is_variable = self.variables == frame;
         let (fields, offset): (&[Field], u64) = match structure {
@@ -134,6 +158,11 @@ impl Places {
             [kernel_data::VERIFIER_RANDOM, kernel_data::FAILED_PATHS].contains(field);
         (self.has_verifier || !is_verifiers).then_some(field.name)
     }
+}
+
+/// The name of the field at an offset.
+fn name_at(fields: &[Field], offset: u64) -> Option<&'static str> {
+    fields.iter().find(|field| field.offset == offset).map(|field| field.name)
 }
 
 /// Where the variables of the late integrity checks are.
