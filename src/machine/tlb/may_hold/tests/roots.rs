@@ -177,3 +177,25 @@ fn a_root_that_names_nothing_is_a_table_all_the_same() {
     assert!(may_hold.is_table(Frame(1)));
     assert!(!may_hold.is_table(Frame(0)) && !may_hold.is_table(Frame(65)));
 }
+
+#[test]
+fn roots_that_share_a_table_withdraw_none_of_it_whoever_went_through_it_last() {
+    for accessed in [[0, 0], [0, Entry::A], [Entry::A, 0]] {
+        let mut world = World::new(ControlFlags::NONE);
+        world.store(PTE, 0x9000 | TABLE | Entry::G);
+        for (root, accessed) in [PML4E, 0x5000].into_iter().zip(accessed) {
+            world.store(root, 0x2000 | TABLE | accessed);
+        }
+        world.may_hold.flush_all();
+
+        world.load(0x5000, RootLoad::Flush);
+        let shared = world.may_hold.members().to_vec();
+        world.store(0x5000, 0);
+        world.may_hold.flush_all();
+        world.load(0x1000, RootLoad::Flush);
+        world.load(0x5000, RootLoad::Flush);
+
+        assert_eq!(shared, [], "{accessed:x?}");
+        assert_eq!(world.members_to(NINE).len(), 1, "what is not shared is withdrawn");
+    }
+}
