@@ -3,7 +3,7 @@
 use crate::base::{Event, EventKind, PhysAddr, Ring, Structure, VirtAddr};
 
 use super::Machine;
-use super::paging::x86_64::{self, Exception, Request};
+use super::paging::x86_64::{self, Exception, Request, Walker};
 use super::tlb::Invalidation;
 use super::trap::Trap;
 
@@ -19,6 +19,17 @@ impl Machine {
         request: &Request,
     ) -> Result<PhysAddr, Trap> {
         let controls = self.processors[number].controls;
+        // Mostly there is no more to say than where the address leads.
+        if !self.second_level.is_on() {
+            let state = &mut self.processors[number];
+            let walker = Walker::new(&controls, request);
+            if let Some(address) = state.tlb.fetch(&walker, &self.memory, request.virt) {
+                if state.grants.are_of(&controls) {
+                    state.tlb.decide_at(request.virt, &state.grants);
+                }
+                return Ok(address);
+            }
+        }
         let walk = match x86_64::walk(&self.memory, &controls, request) {
             Ok(walk) => walk,
             Err(exception) => {
