@@ -12,6 +12,9 @@ use super::kinds::Kinds;
 
 const PROCESSORS: usize = 8;
 
+/// Where the upper half of the linear addresses begins.
+const FIRST_SYSTEM: u64 = 1 << 63;
+
 /// The plain part: a checkpoint copies it.
 #[derive(Clone, Copy, Debug)]
 pub struct RecordState {
@@ -40,6 +43,11 @@ pub struct Record {
     news: Marks,
     /// Whether anything was told since all was looked at.
     is_stirred: bool,
+    /// By processor, the address from which on a load or store is out of place, or may be. Follows from
+    /// the state, as the next does.
+    access_below: [u64; PROCESSORS],
+    /// The same for a step.
+    step_below: [u64; PROCESSORS],
 }
 
 impl Default for Record {
@@ -70,6 +78,8 @@ impl Record {
             returning: Vec::new(),
             news: Marks::default(),
             is_stirred: true,
+            access_below: [u64::MAX; PROCESSORS],
+            step_below: [u64::MAX; PROCESSORS],
         }
     }
 
@@ -132,6 +142,22 @@ impl Record {
         self.suspects.clear();
         self.before_stop = 0;
         self.is_stirred = true;
+        self.bound_all();
+    }
+
+    fn bound_all(&mut self) {
+        (0..PROCESSORS).for_each(|processor| self.bound(processor));
+    }
+
+    /// To be called after each change of what the state says of a processor.
+    fn bound(&mut self, processor: usize) {
+        let below = match (self.state.is_stopped, self.state.user_mode[processor]) {
+            (true, _) => 0,
+            (false, true) => FIRST_SYSTEM,
+            (false, false) => u64::MAX,
+        };
+        self.access_below[processor] = below;
+        self.step_below[processor] = if self.state.delivering[processor] { 0 } else { below };
     }
 
     /// Takes in what decides which news there will be. To be asked between steps.
@@ -230,18 +256,22 @@ impl Record {
             EventKind::ModeSwitch => {
                 self.state.user_mode[processor] = event.value == 3;
                 self.state.delivering[processor] = false;
+                self.bound(processor);
             }
             EventKind::Exception | EventKind::Interrupt => {
                 self.state.delivering[processor] = true;
+                self.bound(processor);
             }
             EventKind::BugCheck | EventKind::Reset if !self.state.is_stopped => {
                 self.state.is_stopped = true;
                 self.before_stop = self.suspects.len();
+                self.bound_all();
             }
             EventKind::Boot => {
                 self.state.is_stopped = false;
                 self.state.user_mode = [false; PROCESSORS];
                 self.state.delivering = [false; PROCESSORS];
+                self.bound_all();
             }
             _ => {}
         }
@@ -259,6 +289,7 @@ impl Witness for Record {
             EventKind::Step | EventKind::Load | EventKind::Store => {
                 if event.kind == EventKind::Step {
                     self.state.delivering[processor] = false;
+                    self.bound(processor);
                 }
                 let is_beyond = is_system
                     && self.state.user_mode[processor]
@@ -283,17 +314,14 @@ impl Record {
     #[inline(always)]
     #[must_use]
     pub fn is_in_place(&self, event: &Event) -> bool {
-        let is_beyond = VirtAddr(event.virt).is_system()
-            && self.state.user_mode[usize::from(event.processor) % PROCESSORS];
-        !is_beyond && !self.state.is_stopped
+        event.virt < self.access_below[usize::from(event.processor) % PROCESSORS]
     }
 
     /// The same of a step.
     #[inline(always)]
     #[must_use]
     pub fn step_is_in_place(&self, event: &Event) -> bool {
-        let delivering = self.state.delivering[usize::from(event.processor) % PROCESSORS];
-        !delivering && self.is_in_place(event)
+        event.virt < self.step_below[usize::from(event.processor) % PROCESSORS]
     }
 
     /// The same of a push.
