@@ -12,7 +12,7 @@
 use crate::authority::Falsehood;
 use crate::base::EventKind;
 
-use super::decode::handles;
+use super::decode::handle;
 use super::{Evidence, Findings, Invariant, Kinds};
 
 /// The value of the pseudo-handle to the process that uses it ("GetCurrentProcess function").
@@ -63,12 +63,9 @@ impl Invariant for HandlesPrivate {
             if event.value == PSEUDO {
                 continue;
             }
-            let raw = handles(&evidence.machine.memory, evidence.map);
-            let is_there = raw.iter().any(|handle| {
-                (handle.process, handle.value, handle.object)
-                    == (event.subject.0, event.value, event.virt)
-            });
-            if !is_there {
+            let (memory, map) = (&evidence.machine.memory, evidence.map);
+            let raw = handle(memory, map, event.subject.0, event.value);
+            if raw.is_none_or(|handle| handle.object != event.virt) {
                 findings.add(Some(event.subject), None, 0, event.virt, || {
                     format!(
                         "handle {:#x} of {} led to object {:#x}, and its table says nothing of it",

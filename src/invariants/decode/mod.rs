@@ -171,29 +171,34 @@ pub fn kernel_word(memory: &Memory, map: &KernelMap, virt: u64) -> Option<u64> {
 pub struct KernelWords<'a> {
     memory: &'a Memory,
     map: &'a KernelMap,
-    last: Cell<Option<(u64, Option<u64>)>>,
+    /// The page asked for last, and where it leads.
+    last: Cell<(u64, u64)>,
 }
+
+/// No page, and where it leads.
+const NOWHERE: u64 = u64::MAX;
 
 impl<'a> KernelWords<'a> {
     /// Those in this memory.
     #[must_use]
     pub fn new(memory: &'a Memory, map: &'a KernelMap) -> Self {
-        Self { memory, map, last: Cell::new(None) }
+        Self { memory, map, last: Cell::new((NOWHERE, NOWHERE)) }
     }
 
     /// As [`kernel_word`].
+    #[inline]
     #[must_use]
     pub fn at(&self, virt: u64) -> Option<u64> {
         let page = virt & !(FRAME_BYTES - 1);
-        let to = match self.last.get() {
-            Some((last, to)) if last == page => to,
-            _ => {
-                let to = locate(self.memory, self.map.system_root, page);
-                self.last.set(Some((page, to)));
-                to
-            }
-        };
-        to.map(|to| word(self.memory, to | virt & (FRAME_BYTES - 1) & !7))
+        let (last, to) = self.last.get();
+        let to = if last == page { to } else { self.turn_to(page) };
+        (to != NOWHERE).then(|| word(self.memory, to | virt & (FRAME_BYTES - 1) & !7))
+    }
+
+    fn turn_to(&self, page: u64) -> u64 {
+        let to = locate(self.memory, self.map.system_root, page).unwrap_or(NOWHERE);
+        self.last.set((page, to));
+        to
     }
 }
 
@@ -273,16 +278,39 @@ fn entries(
     if table == 0 {
         return;
     }
-    for index in 0..map.handles_max {
-        let entry = table.wrapping_add(index * map.handle_bytes);
-        let field = |offset: u64| words.at(entry.wrapping_add(offset));
-        let object = field(map.handle_object).unwrap_or(0);
-        if object != 0 {
-            let rights = field(map.handle_access).unwrap_or(0) & map.handle_rights;
-            let mark = if process == 0 { map.kernel_handle } else { 0 };
-            found.push(RawHandle { process, value: (4 * (index + 1)) | mark, object, rights });
-        }
-    }
+    found.extend((0..map.handles_max).filter_map(|index| entry(words, map, table, process, index)));
+}
+
+/// An entry of the handle table at `table`, if it is in use.
+fn entry(
+    words: &KernelWords<'_>,
+    map: &KernelMap,
+    table: u64,
+    process: u8,
+    index: u64,
+) -> Option<RawHandle> {
+    let entry = table.wrapping_add(index * map.handle_bytes);
+    let field = |offset: u64| words.at(entry.wrapping_add(offset));
+    let object = field(map.handle_object).filter(|&object| object != 0)?;
+    let rights = field(map.handle_access).unwrap_or(0) & map.handle_rights;
+    Some(RawHandle { process, value: value_of(map, process, index), object, rights })
+}
+
+/// The handle that names an entry of a process's table.
+fn value_of(map: &KernelMap, process: u8, index: u64) -> u64 {
+    let mark = if process == 0 { map.kernel_handle } else { 0 };
+    (4 * (index + 1)) | mark
+}
+
+/// The entry that a handle of a process names, if it is in use: of what [`handles`] finds, the one of
+/// this process with this value.
+#[must_use]
+pub fn handle(memory: &Memory, map: &KernelMap, process: u8, value: u64) -> Option<RawHandle> {
+    let words = KernelWords::new(memory, map);
+    let (_, object) = processes(&words, map).nth(usize::from(process))?;
+    let table = Some(table_of(&words, map, object)).filter(|&table| table != 0)?;
+    let index = (0..map.handles_max).find(|&index| value_of(map, process, index) == value)?;
+    entry(&words, map, table, process, index)
 }
 
 /// Every handle-table entry that is in use.

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::base::Ring;
+use crate::invariants::decode;
 
 fn run(text: &str, weakness: Option<&str>) -> Trial {
     let mut trial = Trial::new(text, weakness);
@@ -54,6 +55,22 @@ fn whenever_a_processor_is_back_in_user_mode_a_full_scan_is_as_silent() {
             }
         }
     }
+}
+
+#[test]
+fn a_handle_sought_by_itself_is_the_one_found_among_all() {
+    let mut trial = Trial::new(DRIVERS, None);
+    let mut met = 0;
+    while trial.step().is_none() {
+        let (memory, map) = (&trial.world.machine.memory, &trial.map);
+        for known in decode::handles(memory, map) {
+            let sought = |value| decode::handle(memory, map, known.process, value);
+            assert_eq!(sought(known.value), Some(known));
+            assert_eq!(sought(known.value + 1), None, "no handle has this value");
+            met += 1;
+        }
+    }
+    assert!(met > 100, "{met} handles");
 }
 
 #[test]
