@@ -102,24 +102,15 @@ pub fn translate(
 /// the most-significant implemented bit by the microarchitecture are set to either all ones or all
 /// zeros."
 fn is_canonical(virt: VirtAddr, implemented: u32) -> bool {
-    let mut all_zeros = true;
-    let mut all_ones = true;
-    for number in implemented - 1..=63 {
-        if bit(virt.0, number) {
-            all_zeros = false;
-        } else {
-            all_ones = false;
-        }
-    }
-    all_zeros || all_ones
+    let upper = bits(virt.0, 63, implemented - 1);
+    let all_ones = bits(u64::MAX, 63, implemented - 1);
+    upper == 0 || upper == all_ones
 }
 
 /// "If the P flag of a paging-structure entry is 1, the following bits are reserved."
 fn sets_reserved_bit(entry: u64, level: u32, maxphyaddr: u32, controls: &Controls) -> bool {
-    for number in maxphyaddr..=51 {
-        if bit(entry, number) {
-            return true;
-        }
+    if maxphyaddr <= 51 && bits(entry, 51, maxphyaddr) != 0 {
+        return true;
     }
     if !controls.flags.has(ControlFlags::NXE) && bit(entry, 63) {
         return true;
