@@ -2,12 +2,15 @@
 //! touching memory.
 //!
 //! The child is this test binary with this test alone. It writes the seed of each case to a file before
-//! it begins; a child that is ended by a signal, or makes no progress for too long, died in that case.
+//! it begins; a child that is ended by a signal, or makes no progress for too long, died in that case. What
+//! this crate said of it on standard error is told too; what others say there is not the same in each run.
 
 use std::fs;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::thread::sleep;
+use std::process::{Child, ChildStderr, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle, sleep};
 use std::time::Duration;
 use std::{env, process};
 
@@ -21,6 +24,16 @@ const MEMORY_KIB_MAX: u64 = 2 * 1024 * 1024;
 
 /// How often a parent looks at its child.
 const LOOK: Duration = Duration::from_millis(20);
+
+/// How often a parent looks whether all that a dead child said has been read: for a second. Whoever it
+/// started may hold its standard error for longer.
+const LOOKS_AT_WORDS: u32 = 50;
+
+/// Bytes of what a child said that are kept: the last.
+const WORDS_BYTES: usize = 4096;
+
+/// How a line begins in which this crate says why a process ends.
+const OURS: &str = "ringfence: ";
 
 /// How a child died.
 pub(super) struct Death {
@@ -56,11 +69,66 @@ pub(super) fn trial(patience: Duration) -> Option<Death> {
         Some(name) => command.args([name.as_str(), "--exact"]),
         None => command.args(env::args_os().skip(1)),
     };
-    command.env(PROGRESS, &path).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    let child = command.spawn().expect("a child process for an isolated run");
-    let death = watch(child, patience, &path);
+    command.env(PROGRESS, &path).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("a child process for an isolated run");
+    let words = LastWords::of(child.stderr.take());
+    let mut death = watch(child, patience, &path);
+    if let Some(death) = &mut death {
+        words.add_to(&mut death.how);
+    }
     let _ = fs::remove_file(PathBuf::from(&path));
     death
+}
+
+/// The end of what a child writes to standard error.
+struct LastWords {
+    kept: Arc<Mutex<Vec<u8>>>,
+    reader: Option<JoinHandle<()>>,
+}
+
+impl LastWords {
+    fn of(stderr: Option<ChildStderr>) -> Self {
+        let kept = Arc::new(Mutex::new(Vec::new()));
+        let shared = Arc::clone(&kept);
+        let read = move |stderr| keep_last(stderr, &shared);
+        // Without a reader the child may block once the pipe is full, which is told as no progress.
+        let reader =
+            stderr.and_then(|stderr| thread::Builder::new().spawn(move || read(stderr)).ok());
+        Self { kept, reader }
+    }
+
+    /// Adds what this crate said, if it said something.
+    fn add_to(&self, how: &mut String) {
+        for _ in 0..LOOKS_AT_WORDS {
+            if self.reader.as_ref().is_none_or(JoinHandle::is_finished) {
+                break;
+            }
+            sleep(LOOK);
+        }
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        for line in String::from_utf8_lossy(&kept).lines() {
+            if let Some(reason) = line.strip_prefix(OURS) {
+                how.push_str("; ");
+                how.push_str(reason);
+            }
+        }
+    }
+}
+
+fn keep_last(mut stderr: ChildStderr, kept: &Mutex<Vec<u8>>) {
+    let mut bytes = [0; WORDS_BYTES];
+    loop {
+        let count = match stderr.read(&mut bytes) {
+            Ok(0) => return,
+            Ok(count) => count,
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            Err(_) => return,
+        };
+        let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.extend_from_slice(bytes.get(..count).unwrap_or_default());
+        let surplus = kept.len().saturating_sub(WORDS_BYTES);
+        kept.drain(..surplus);
+    }
 }
 
 /// Memory of the child's that is in use, in KiB; `None` where the host does not say.

@@ -142,7 +142,8 @@ macro_rules! builder {
         /// by the accessor: for code that holds raw pointers. Linux on x86-64, feature `store-trap`.
         ///
         /// Where an entry leads a pointer out of the window, which any bytes of tables may do to a walker,
-        /// the process ends as it would without us: run such code `isolated`.
+        /// the process ends as it would without us, after a line that says which physical address it was: run
+        /// such code [`isolated`](Self::isolated), which makes a finding of it.
         ///
         /// # Panics
         ///

@@ -16,6 +16,7 @@ mod raw;
 #[path = "../conformance/tables.rs"]
 mod tables;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod wild;
 #[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
 #[test]
 #[ignore = "SKIPPED: the store trap and the privileged shim are for Linux on x86-64"]

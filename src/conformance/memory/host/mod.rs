@@ -15,6 +15,7 @@
 //! | `recursion` | where do the code's own tables say that it lies? | – |
 //! | `record` | what is written down of it? | – |
 //! | `instruction` | what was about to be executed? | – |
+//! | `stray` | what is said of an access that nobody answers? | – |
 //! | `privileged` | what does a privileged instruction do? | – |
 //!
 //! # Why a signal handler may do this
@@ -42,6 +43,7 @@ mod record;
 mod recursion;
 mod signals;
 mod stack;
+mod stray;
 #[cfg(all(test, feature = "store-trap", feature = "privileged-shim"))]
 mod tests;
 #[cfg(feature = "store-trap")]
@@ -227,6 +229,7 @@ fn heard(raised: &Raised, context: &mut Context<'_>) -> bool {
         if memory.emulated(raised, context) {
             return true;
         }
+        stray::say_why(memory, raised, context);
         false
     });
     heard.unwrap_or(false)

@@ -108,6 +108,12 @@ impl Memory {
         self.trap().map(|trap| trap.window.pointer(physical))
     }
 
+    /// The physical address that an address of this process stands for where all of memory is mapped at an
+    /// offset, in the window or not.
+    pub(super) fn behind(&self, address: u64) -> Option<u64> {
+        Some(address.wrapping_sub(self.trap()?.window.pointer(0) as u64))
+    }
+
     /// A signal: `false` when it is no access of the code's.
     pub(super) fn trapped(&self, raised: &Raised, context: &mut Context<'_>) -> bool {
         let Some(trap) = self.trap() else { return false };
