@@ -91,6 +91,12 @@ pub(crate) struct Breach {
 /// How the kind of a breach begins that is a break without a complete invalidation.
 pub(crate) const MADE_EARLY: &str = "made before the break is complete";
 
+/// How the kind of a breach begins that is seen between two stores.
+pub(crate) const AN_INSTANT: &str = "for an instant";
+
+/// The kind of a breach that is seen within a store which nothing keeps whole.
+pub(crate) const SEEN_IN_HALVES: &str = "a store that a compiler may tear is seen in halves";
+
 /// What makes two breaches the same finding.
 pub(crate) type Key = (Check, String);
 
@@ -111,9 +117,11 @@ impl Breach {
     }
 
     /// Whether the tables are then other than they should be, so that one bug would be told once more
-    /// for each of its consequences in later calls. Wrong answers and refusals leave them as they are.
+    /// for each of its consequences in later calls. Wrong answers and refusals leave them as they are, and
+    /// what is seen between two stores only is over when the call returns.
     pub(crate) fn spoils_tables(&self) -> bool {
         match self.check {
+            Check::Isolation => !self.kind.starts_with(AN_INSTANT) && self.kind != SEEN_IN_HALVES,
             Check::Translation | Check::Invalidation | Check::Marks => false,
             Check::Request => !self.kind.contains("false refusal"),
             _ => true,

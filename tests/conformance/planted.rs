@@ -2,7 +2,8 @@
 
 use ringfence::base::{PhysAddr, VirtAddr};
 use ringfence::conformance::{
-    self, Capabilities, Capability, Check, FaultKind, Mapper, Mapping, Refusal, Report, Rights,
+    self, Capabilities, Capability, Check, FaultKind, Mapper, Mapping, Memory, Refusal, Report,
+    Rights,
 };
 use ringfence::machine::paging::PageSize;
 
@@ -107,4 +108,88 @@ fn what_follows_from_a_wrong_page_is_not_told_as_another_finding() {
         assert!(is_told_by_its_call && !finding.kind().contains("refusal"), "\n{finding}");
     }
     assert!(!report.findings().is_empty(), "\n{report}");
+}
+
+/// A mapper that links tables before it clears them, and tells another frame than it unmapped.
+struct Misleading(Tables);
+
+impl Mapper for Misleading {
+    fn root(&self) -> PhysAddr {
+        self.0.root()
+    }
+
+    fn map(
+        &mut self,
+        page: VirtAddr,
+        to: PhysAddr,
+        size: PageSize,
+        rights: Rights,
+    ) -> Result<(), Refusal> {
+        self.0.map(page, to, size, rights)
+    }
+
+    fn unmap(&mut self, page: VirtAddr, size: PageSize) -> Result<Option<PhysAddr>, Refusal> {
+        let was = self.0.unmap(page, size)?;
+        Ok(was.map(|was| was.plus(4096)))
+    }
+}
+
+#[test]
+fn what_is_wrong_for_an_instant_hides_no_bug_of_later_calls() {
+    let bug = Some(Bug::LinksBeforeClearing);
+
+    let report =
+        conformance::mapper(move |memory| Misleading(Tables::new(memory, bug))).cases(100).run();
+
+    let kinds: Vec<&str> = report.findings().iter().map(conformance::Finding::kind).collect();
+    for kind in ["for an instant a page appears", "unmap returns another frame, 4 KiB"] {
+        assert!(kinds.contains(&kind), "{kind}\n{report}");
+    }
+}
+
+/// A mapper that counts a large page which is not present as one that is there.
+struct Reserving(Tables, Memory);
+
+impl Mapper for Reserving {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::PLAIN.with(Capability::Pages2M).with(Capability::HiddenEntries)
+    }
+
+    fn root(&self) -> PhysAddr {
+        self.0.root()
+    }
+
+    fn map(
+        &mut self,
+        page: VirtAddr,
+        to: PhysAddr,
+        size: PageSize,
+        rights: Rights,
+    ) -> Result<(), Refusal> {
+        let mut table = self.0.root();
+        for shift in [39, 30, 21] {
+            let entry = self.1.load(table.plus(8 * (page.0 >> shift & 511)));
+            if entry & 0x81 == 0x80 {
+                return Err(Refusal::OtherSize);
+            }
+            if entry & 0x81 != 1 {
+                break;
+            }
+            table = PhysAddr::truncated(entry & 0x000f_ffff_ffff_f000);
+        }
+        self.0.map(page, to, size, rights)
+    }
+
+    fn unmap(&mut self, page: VirtAddr, size: PageSize) -> Result<Option<PhysAddr>, Refusal> {
+        self.0.unmap(page, size)
+    }
+}
+
+#[test]
+fn a_large_page_that_somebody_hid_may_be_in_the_way_of_a_small_one() {
+    let suite = conformance::mapper(|memory| Reserving(Tables::new(memory.clone(), None), memory));
+
+    let report = suite.cases(600).run();
+
+    assert!(report.findings().is_empty(), "\n{report}");
 }

@@ -239,14 +239,15 @@ fn an_instruction_that_reaches_tables_through_themselves_leaves_its_registers_as
         unsafe {
             asm!("mov cr3, {}", in(reg) kernel.root);
             let last = kernel.entry(kernel.root, 4, VirtAddr(0xffff_ff80_0000_0000));
-            let (mut at, mut byte) = (last, 0x3300_u64);
+            let (mut at, mut byte, mut low) = (last, 0x3300_u64, 0x4455_u64);
             asm!(
                 "lock or qword ptr [{at}], 0x200",
                 "add qword ptr [{at}], 0x400",
                 "movzx {byte}, byte ptr [{at} + 1]",
-                at = inout(reg) at, byte = inout(reg) byte,
+                "mov {low:l}, byte ptr [{at} + 1]",
+                at = inout(reg) at, byte = inout(reg) byte, low = inout(reg_abcd) low,
             );
-            assert_eq!((at, byte, last.read()), (last, 6, 0x600));
+            assert_eq!((at, byte, low, last.read()), (last, 6, 0x4406, 0x600));
             last.write(0);
         }
         kernel

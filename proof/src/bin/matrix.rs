@@ -5,11 +5,14 @@
 //! A line is `row CRATE VERSION ADAPTER PROFILE` followed by what `ringfence-proof` printed for it, or
 //! `absent CRATE VERSION REASON`; all separated by tabs. Exit code 1 when an expectation is missed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::BufRead;
 use std::process::ExitCode;
 
 use ringfence::conformance::Check;
+
+/// What is found when the digests of debug and release are not the same.
+const PROFILES_DIFFER: &str = "profiles differ";
 
 /// One kind of finding of one run.
 #[derive(Clone, Debug)]
@@ -182,8 +185,7 @@ fn print_matrix(seen: &Seen) {
 /// Known bugs: found on one version, silent on the next; returns what is missed.
 fn compare(seen: &Seen, expected: &[Expected]) -> Vec<String> {
     let mut missed = Vec::new();
-    let mut told = BTreeSet::new();
-    println!("\n{:<7}{:<32}{:<8}{:>6} {:>8}  finding", "bug", "where", "profile", "cases", "time");
+    let mut known = KnownBugs::default();
     for row in &seen.rows {
         for profile in ["debug", "release"] {
             let Some(run) = seen.runs.get(&(row.clone(), profile.to_owned())) else { continue };
@@ -197,10 +199,14 @@ fn compare(seen: &Seen, expected: &[Expected]) -> Vec<String> {
             if let Some(other) = seen.runs.get(&(row.clone(), other.to_owned()))
                 && other.digest != run.digest
             {
-                let what = "profiles differ".to_owned();
+                let what = PROFILES_DIFFER.to_owned();
                 whats.push(Found { what, cases: String::new(), time: 0 });
             }
+            let are_compared = seen.runs.contains_key(&(row.clone(), other.to_owned()));
             for line in expected.iter().filter(|line| line.is_for(row, profile)) {
+                if line.what == PROFILES_DIFFER && !are_compared {
+                    continue;
+                }
                 let hit = whats.iter().find(|found| line.is_met_by(&found.what));
                 match (hit, line.is_silent) {
                     (None, false) => missed.push(format!("{place}: not found: {}", line.what)),
@@ -209,27 +215,8 @@ fn compare(seen: &Seen, expected: &[Expected]) -> Vec<String> {
                     }
                     _ => {}
                 }
-                let Some(bug) = line.why.split_whitespace().next().filter(|word| is_bug(word))
-                else {
-                    continue;
-                };
-                let place = format!("{name} {version}");
-                if !told.insert((bug.to_owned(), place.clone(), adapter.clone(), line.line)) {
-                    continue;
-                }
-                match hit {
-                    Some(found) => println!(
-                        "{bug:<7}{place:<32}{profile:<8}{:>6} {:>8}  {}",
-                        found.cases,
-                        seconds(found.time),
-                        found.what
-                    ),
-                    None => println!(
-                        "{bug:<7}{place:<32}{profile:<8}{:>6} {:>8}  silent: {}",
-                        run.cases,
-                        seconds(run.time),
-                        line.what
-                    ),
+                if let Some(bug) = line.why.split_whitespace().next().filter(|word| is_bug(word)) {
+                    known.note(bug, row, profile, hit, run);
                 }
             }
             for found in &whats {
@@ -242,7 +229,74 @@ fn compare(seen: &Seen, expected: &[Expected]) -> Vec<String> {
             }
         }
     }
+    known.print();
     missed
+}
+
+/// What became of a known bug in one version: the first adapter and profile to find it.
+struct Told {
+    bug: String,
+    place: String,
+    by: String,
+    /// The check that found it; `None` while nobody has.
+    check: Option<String>,
+    cases: u64,
+    time: u64,
+}
+
+/// The known bugs, in the order of the rows.
+#[derive(Default)]
+struct KnownBugs(Vec<Told>);
+
+impl KnownBugs {
+    fn note(&mut self, bug: &str, row: &Row, profile: &str, hit: Option<&Found>, run: &Run) {
+        let (name, version, adapter) = row;
+        let place = format!("{name} {version}");
+        let by = format!("{adapter}, {profile}");
+        let told = match hit {
+            Some(found) => Told {
+                bug: bug.to_owned(),
+                place,
+                by,
+                check: found.what.split(':').next().map(str::to_owned),
+                cases: found.cases.parse().unwrap_or(0),
+                time: found.time,
+            },
+            None => {
+                let (cases, time) = (run.cases, run.time);
+                Told { bug: bug.to_owned(), place, by, check: None, cases, time }
+            }
+        };
+        let before = self.0.iter_mut().find(|old| old.bug == told.bug && old.place == told.place);
+        match before {
+            None => self.0.push(told),
+            Some(old) => match (&old.check, &told.check) {
+                // Nobody has found it: all of them have looked.
+                (None, None) => {
+                    old.cases += told.cases;
+                    old.time += told.time;
+                }
+                (Some(_), None) => {}
+                (None, Some(_)) => *old = told,
+                (Some(_), Some(_)) if told.time < old.time => *old = told,
+                (Some(_), Some(_)) => {}
+            },
+        }
+    }
+
+    fn print(&self) {
+        println!(
+            "\n{:<5}{:<28}{:<32}{:>6}{:>9}  check",
+            "bug", "where", "first by", "cases", "time"
+        );
+        for Told { bug, place, by, check, cases, time } in &self.0 {
+            let time = seconds(*time);
+            match check {
+                Some(check) => println!("{bug:<5}{place:<28}{by:<32}{cases:>6}{time:>9}  {check}"),
+                None => println!("{bug:<5}{place:<28}{:<32}{cases:>6}{time:>9}  silent", "nobody"),
+            }
+        }
+    }
 }
 
 /// `b01`, `27`: the names of known bugs.

@@ -8,7 +8,7 @@
 //! Not checked here: whether the request was done (`request`).
 
 use crate::base::{Page, PhysAddr};
-use crate::conformance::breach::{Breach, Check};
+use crate::conformance::breach::{AN_INSTANT, Breach, Check, SEEN_IN_HALVES};
 use crate::conformance::flat::{Flat, Place};
 use crate::conformance::format::Rule;
 use crate::conformance::memory::{Event, StoreKind};
@@ -49,7 +49,7 @@ pub(crate) fn meanwhile(scene: &Scene, now: &Flat) -> Option<Breach> {
         told(before),
         told(scene.requested.get(wrong)),
     );
-    let kind = format!("for an instant a page {}", kind_of(before, place));
+    let kind = format!("{AN_INSTANT} a page {}", kind_of(before, place));
     let rule = scene.format.rule(Rule::Order);
     Some(Breach { virt: Some(wrong.start()), ..scene.breach(Check::Isolation, kind, what, rule) })
 }
@@ -73,7 +73,7 @@ pub(crate) fn torn(
         }
         let flat = scene.flat_with(at, half);
         if let Some(breach) = meanwhile(scene, &flat) {
-            let kind = "a store that a compiler may tear is seen in halves".to_owned();
+            let kind = SEEN_IN_HALVES.to_owned();
             let what = format!("stores {new:#x} by an ordinary assignment, and {}", breach.what);
             breaches.push(Breach { kind, what, ..breach });
             return;

@@ -144,7 +144,11 @@ fn refused(scene: &Scene, call: &Call, refusal: &Refusal, before: &Before<'_>) -
         _ => None,
     };
     let is_any = scene.before.is_any_mapped(first, pages);
+    // A large page that somebody hid may count as taken, as one that is there.
+    let is_in_the_way =
+        before.has_hidden && matches!(call, Call::Map { .. } | Call::MapRange { .. });
     let is_true = match refusal {
+        Refusal::OtherSize if is_in_the_way => true,
         Refusal::Declined(_) => true,
         Refusal::Unsupported => false,
         Refusal::OutOfFrames => scene.had_no_frame,

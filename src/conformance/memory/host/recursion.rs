@@ -80,21 +80,20 @@ pub(super) fn redirect(
         if instruction.op_kind(operand) != OpKind::Register {
             continue;
         }
-        match general(instruction.op_register(operand)) {
-            Some((used, _)) if used == register => {
-                let is_load = matches!(
-                    instruction.mnemonic(),
-                    Mnemonic::Mov | Mnemonic::Movzx | Mnemonic::Movsx | Mnemonic::Movsxd
-                );
-                if !is_load || operand != 0 {
-                    return None;
-                }
-                is_set_back = false;
-            }
-            // A part of a register: which of them it may be is not looked at.
-            None if is_narrow(instruction.op_register(operand)) => return None,
-            _ => {}
+        // A part of a register counts as all of it.
+        let used = instruction.op_register(operand);
+        if whole(used) != Some(register) {
+            continue;
         }
+        let is_load = matches!(
+            instruction.mnemonic(),
+            Mnemonic::Mov | Mnemonic::Movzx | Mnemonic::Movsx | Mnemonic::Movsxd
+        );
+        // What is loaded to a part of it leaves the rest, which is moved, where it is.
+        if !is_load || operand != 0 || general(used).is_none() {
+            return None;
+        }
+        is_set_back = false;
     }
     let by = to.wrapping_sub(from);
     let moved = context.general(register)?.wrapping_add(by);
@@ -102,7 +101,19 @@ pub(super) fn redirect(
     Some(Moved { register, by, is_set_back })
 }
 
-/// Whether it is a part of 8 or 16 bits of a general register.
-fn is_narrow(register: Register) -> bool {
-    (Register::AL as usize..=Register::R15W as usize).contains(&(register as usize))
+/// The number of the general register that it is, or a part of.
+fn whole(register: Register) -> Option<usize> {
+    let place = |first: Register| (register as usize).checked_sub(first as usize);
+    if let Some((number, _)) = general(register) {
+        return Some(number);
+    }
+    if let Some(number) = place(Register::AX).filter(|number| *number < 16) {
+        return Some(number);
+    }
+    // AL to BL, AH to BH, then SPL and those that follow it.
+    match place(Register::AL)? {
+        number @ 0..4 => Some(number),
+        number @ 4..20 => Some(number - 4),
+        _ => None,
+    }
 }

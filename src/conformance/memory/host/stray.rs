@@ -56,6 +56,16 @@ const fn physical(_: &Memory, _: u64) -> Option<PhysAddr> {
     None
 }
 
+/// Says the first bytes of the instruction that was interrupted.
+#[cfg(feature = "store-trap")]
+pub(super) fn say_code(context: &mut Context<'_>) {
+    let (bytes, _) = context.code(false);
+    let first = bytes.first_chunk().map_or(0, |first| u64::from_be_bytes(*first));
+    say("ringfence: the instruction begins with the bytes 0x");
+    say(Hexadecimal::of(first).text());
+    say("\n");
+}
+
 /// Says what ends the process, if nobody else takes the signal.
 pub(super) fn say_why(memory: &Memory, raised: &Raised, context: &mut Context<'_>) {
     if raised.signal != libc::SIGSEGV || raised.code <= 0 {

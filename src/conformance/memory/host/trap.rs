@@ -20,6 +20,7 @@ use super::context::{Context, TF, ZF};
 use super::instruction::{self, Reads, Simple};
 use super::recursion::{Moved, redirect};
 use super::signals::{Raised, die};
+use super::stray;
 use super::window::{Access, Window, has_memory};
 use super::{Hosting, Observed};
 use crate::base::{FRAME_BYTES, PhysAddr};
@@ -149,6 +150,7 @@ impl Memory {
             let ends = (address, trap.window.pointer(at) as u64);
             step.moved = instruction.and_then(|wanted| redirect(&wanted, ends, context));
             if step.moved.is_none() {
+                stray::say_code(context);
                 die(
                     "ringfence: an instruction that reaches tables through themselves can't be observed: \
                      its address is in no base register of its own",
