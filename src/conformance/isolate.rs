@@ -2,9 +2,10 @@
 //! touching memory.
 //!
 //! The child is this test binary with this test alone. It writes the seed of each case to a file before
-//! it begins; a child that is ended by a signal, or makes no progress for too long, died in that case. What
+//! it begins, and again with each instance that is made; a child that is ended by a signal, or makes no progress for too long, died in that case. What
 //! this crate said of it on standard error is told too; what others say there is not the same in each run.
 
+use core::cell::Cell;
 use std::fs;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
@@ -47,11 +48,29 @@ pub(super) fn is_child() -> bool {
     env::var_os(PROGRESS).is_some()
 }
 
+thread_local! {
+    /// Of a child: the case under way, and instances made.
+    static UNDER_WAY: Cell<(Option<u64>, u64)> = const { Cell::new((None, 0)) };
+}
+
 /// A child says which case it begins.
 pub(super) fn begins(seed: Option<u64>) {
-    if let (Some(path), Some(seed)) = (env::var_os(PROGRESS), seed) {
+    let (_, instances) = UNDER_WAY.get();
+    UNDER_WAY.set((seed, instances));
+    tell();
+}
+
+/// An instance is about to be made: minimising one finding takes hundreds, and is progress.
+pub(super) fn gets_on() {
+    let (seed, instances) = UNDER_WAY.get();
+    UNDER_WAY.set((seed, instances + 1));
+    tell();
+}
+
+fn tell() {
+    if let (Some(path), (Some(seed), instances)) = (env::var_os(PROGRESS), UNDER_WAY.get()) {
         // A parent that misses it tells of an earlier case: no reason to end here.
-        let _ = fs::write(path, seed.to_string());
+        let _ = fs::write(path, format!("{seed} {instances}"));
     }
 }
 
@@ -138,26 +157,32 @@ fn resident_kib(child: &Child) -> Option<u64> {
     line.split_whitespace().next()?.parse().ok()
 }
 
-fn seed_in(path: &Path) -> Option<u64> {
-    fs::read_to_string(path).ok()?.parse().ok()
+fn seed_in(progress: &str) -> Option<u64> {
+    progress.split_whitespace().next()?.parse().ok()
+}
+
+fn progress_in(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_default()
 }
 
 fn watch(mut child: Child, patience: Duration, path: &Path) -> Option<Death> {
     let mut waited = Duration::ZERO;
-    let mut last = None;
+    let mut last = String::new();
     loop {
         match child.try_wait() {
             Ok(Some(status)) if status.code().is_some() => return None,
             Ok(Some(status)) => {
                 let how = format!("ends the process: {status}");
-                return Some(Death { seed: seed_in(path), how });
+                let seed = seed_in(&progress_in(path)).or_else(|| seed_in(&last));
+                return Some(Death { seed, how });
             }
             Ok(None) => {}
             Err(error) => panic!("the child process can't be watched: {error}"),
         }
-        let seed = seed_in(path);
-        if seed != last {
-            last = seed;
+        let progress = progress_in(path);
+        // Between two writes it is empty for an instant.
+        if !progress.is_empty() && progress != last {
+            last = progress;
             waited = Duration::ZERO;
         }
         let how = if resident_kib(&child).is_some_and(|taken| taken > MEMORY_KIB_MAX) {
@@ -171,7 +196,7 @@ fn watch(mut child: Child, patience: Duration, path: &Path) -> Option<Death> {
             // It may have ended meanwhile; either way it is gone then.
             let _ = child.kill();
             let _ = child.wait();
-            return Some(Death { seed, how });
+            return Some(Death { seed: seed_in(&last), how });
         }
         sleep(LOOK);
         waited += LOOK;

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, Thread};
 use std::time::Duration;
 
+use super::isolate;
 use super::options::{from_environment, test_name};
 
 /// A case that takes so many seconds is endless, unless `RINGFENCE_PATIENCE` says otherwise: the longest that
@@ -38,6 +39,7 @@ thread_local! {
 
 /// An instance is about to be made: the run gets on.
 pub(super) fn gets_on() {
+    isolate::gets_on();
     CURRENT.with_borrow(|current| {
         if let Some(progress) = current {
             progress.instances.fetch_add(1, Ordering::Relaxed);

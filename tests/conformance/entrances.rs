@@ -265,6 +265,33 @@ fn code_that_loops_without_touching_memory_is_told_with_the_seed_of_the_case() {
     assert!(told.contains("no progress") && told.contains("RINGFENCE_SEED="), "{told}");
 }
 
+/// Code that is slow, and lies.
+struct Slow(Liar);
+
+impl Mapper for Slow {
+    fn root(&self) -> PhysAddr {
+        self.0.root
+    }
+
+    fn map(&mut self, _: VirtAddr, _: PhysAddr, _: PageSize, _: Rights) -> Result<(), Refusal> {
+        std::thread::sleep(Duration::from_millis(60));
+        Ok(())
+    }
+
+    fn unmap(&mut self, _: VirtAddr, _: PageSize) -> Result<Option<PhysAddr>, Refusal> {
+        Err(Refusal::NotMapped)
+    }
+}
+
+#[test]
+fn minimising_for_longer_than_patience_is_progress() {
+    let own = |memory: Memory| Slow(Liar { root: memory.allocate_zeroed().expect("a frame") });
+
+    let report = conformance::mapper(own).isolated(Duration::from_millis(500)).cases(1).run();
+
+    assert!(report.has(Check::Request) && !report.has(Check::Totality), "{report}");
+}
+
 /// A walker that takes its process with it.
 #[cfg(unix)]
 struct FatalWalker;
