@@ -75,6 +75,8 @@ trait Spelled: PagingAttributes + Debug {
     const RIGHTS: Self;
     /// What a new page has besides.
     const PAGE: Self;
+    /// The accessed flag, without which every access faults.
+    const MARKED: Self;
     fn rights(self) -> Rights;
 }
 
@@ -88,6 +90,8 @@ impl Spelled for El1Attributes {
         .union(Self::ATTRIBUTE_INDEX_1)
         .union(Self::INNER_SHAREABLE)
         .union(Self::ACCESSED);
+
+    const MARKED: Self = Self::ACCESSED;
 
     fn rights(self) -> Rights {
         let user = if self.contains(Self::USER) { Rights::USER } else { Rights::READ };
@@ -110,6 +114,8 @@ impl Spelled for El23Attributes {
         .union(Self::INNER_SHAREABLE)
         .union(Self::ACCESSED)
         .union(Self::from_bits_retain(1 << 6));
+
+    const MARKED: Self = Self::ACCESSED;
 
     fn rights(self) -> Rights {
         if self.contains(Self::READ_ONLY) { Rights::READ } else { Rights::WRITE }
@@ -193,11 +199,16 @@ where
     }
 
     fn query(&mut self, virt: base::VirtAddr) -> Result<Option<Mapping>, Refusal> {
+        if virt.0 >> 48 != 0 {
+            return Err(Refusal::Declined("address range"));
+        }
         let mut found = None;
         let page = base::VirtAddr(virt.0 & !0xfff);
         self.0
             .walk_range(&region(page, 4096), &mut |_, descriptor, level| {
-                if descriptor.is_valid() {
+                // The crate shows a descriptor; what it means is its user's to say.
+                let wanted = R::Attributes::VALID | R::Attributes::MARKED;
+                if descriptor.flags() & wanted == wanted {
                     let size =
                         [PageSize::Kib4, PageSize::Gib1, PageSize::Mib2, PageSize::Kib4][level];
                     let below = size.bytes() - 1;

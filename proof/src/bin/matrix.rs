@@ -37,7 +37,6 @@ type Row = (String, String, String);
 
 /// A line of the table of expectations.
 struct Expected {
-    line: usize,
     name: String,
     versions: Vec<String>,
     adapters: Vec<String>,
@@ -83,7 +82,6 @@ fn expectations(path: &str) -> Vec<Expected> {
             _ => panic!("{path}:{number}: expected `found` or `silent`, found {state:?}"),
         };
         expected.push(Expected {
-            line: number,
             name: name.to_owned(),
             versions: list(versions),
             adapters: list(adapters),
