@@ -15,6 +15,7 @@
 //! | [`interrupt`] | is it to end? |
 //! | [`trial`] | how is a stored scenario run? |
 //! | [`series`] | how are many plans run in one world? |
+//! | [`comparison`] | what do the same faults come to under several configurations? |
 //! | [`sweep`] | what does every single fault of one world come to? |
 //! | [`verdict`] | is that what was expected? |
 //! | [`tally`] | what do all outcomes come to? |
@@ -26,6 +27,7 @@
 
 pub mod alarm;
 mod availability;
+pub mod comparison;
 pub mod difference;
 pub mod experiment;
 mod forks;
@@ -47,6 +49,7 @@ pub mod verdict;
 pub mod watch;
 pub mod workers;
 
+pub use comparison::{Compared, Comparison};
 pub use difference::{Difference, first_difference};
 pub use golden::Golden;
 pub use interrupt::{Interrupt, Interrupted};

@@ -68,7 +68,7 @@ pub struct Series {
 }
 
 /// Kinds of principal a fault may start from, in the order they are drawn from.
-const ORIGINS: [PrincipalKind; 6] = [
+pub(super) const ORIGINS: [PrincipalKind; 6] = [
     PrincipalKind::Application,
     PrincipalKind::DriverHost,
     PrincipalKind::KernelDriver,

@@ -88,6 +88,17 @@ pub(crate) struct CampaignArguments {
     /// that world by itself, without a fault.
     #[arg(long, value_name = "N", value_parser = only)]
     pub(crate) only: Option<Only>,
+    /// Tries the same faults under several configurations and compares what becomes of them: changes of
+    /// the world such as smep=off, home=own-host or smap=on+iommu=on, presets, scenarios. One alone is
+    /// compared with the world as it is; without any, homes and then protections are compared.
+    #[arg(
+        long, value_name = "CONFIGURATION", num_args = 0..,
+        conflicts_with = "horizon"
+    )]
+    pub(crate) compare: Option<Vec<String>>,
+    /// Only faults of this component; `home=` moves it.
+    #[arg(long, value_name = "NAME", requires = "compare")]
+    pub(crate) component: Option<String>,
     /// Also tells what of the damage still slept so many steps after the strike, and what became of
     /// that later.
     #[arg(long, value_name = "STEPS")]
@@ -95,7 +106,8 @@ pub(crate) struct CampaignArguments {
     /// One JSON object a line instead of a table.
     #[arg(long)]
     pub(crate) json: bool,
-    /// Writes violations as scenario files into this folder.
+    /// Writes violations as scenario files into this folder; with --compare and --only the fault in each
+    /// configuration.
     #[arg(long, value_name = "FOLDER")]
     pub(crate) save: Option<std::path::PathBuf>,
 }

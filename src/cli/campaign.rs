@@ -11,16 +11,19 @@ use crate::scenario::Scenario;
 use super::arguments::{CampaignArguments, Only, SeedRange};
 use super::save::Folder;
 use super::table::Told;
-use super::{Ended, Failure, load, progress, run};
+use super::{Ended, Failure, compare, load, progress, run};
 
 /// Seeds when none are named.
-const SEEDS: SeedRange = SeedRange { first: 0, end: 60 };
+pub(super) const SEEDS: SeedRange = SeedRange { first: 0, end: 60 };
 
 /// Runs a campaign and prints its report.
 pub(super) fn campaign(
     arguments: &CampaignArguments,
     out: &mut impl Write,
 ) -> Result<Ended, Failure> {
+    if let Some(configurations) = &arguments.compare {
+        return compare::compare(arguments, configurations, out);
+    }
     let mut campaign = planned(arguments)?;
     let folder = arguments.save.as_deref().map(Folder::prepare).transpose()?;
     let stop = stopped_by_ctrl_c()?;
@@ -110,7 +113,7 @@ pub(super) fn check_kinds(kinds: &[String], registries: &Registries) -> Result<(
 }
 
 /// `--only` is of one world: with more of them, or with none named, what is meant is not clear.
-fn check_only(arguments: &CampaignArguments, only: Only) -> Result<(), Failure> {
+pub(super) fn check_only(arguments: &CampaignArguments, only: Only) -> Result<(), Failure> {
     if let Only::Experiment(number) = only
         && number >= arguments.experiments
     {

@@ -28,6 +28,9 @@ Examples:
   ringfence campaign --seeds 0..10000 --jobs 2            many generated worlds
   ringfence campaign standard --fault wild-write,crash    two kinds of fault in the built-in world
   ringfence campaign --seeds 7 --only 12                  one experiment of it, as a story
+  ringfence campaign --compare                            homes of a driver, and each protection
+  ringfence campaign --compare smep=off smap=on+iommu=on  the same faults, with other switches
+  ringfence campaign I01 --compare home=kernel home=own-host
   ringfence campaign --save cases                         violations, minimised, as files
   ringfence campaign --json | tail -n 1                   the summary
 

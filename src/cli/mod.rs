@@ -9,6 +9,7 @@ mod asleep;
 mod audit;
 mod campaign;
 mod check;
+mod compare;
 mod examples;
 mod explain;
 mod list;

@@ -159,6 +159,7 @@ pub fn blind(
         principal,
         routine: 0,
         caller: 0,
+        step: 0,
         number: 0,
         clock: 0,
         argument: 0,

@@ -125,6 +125,8 @@ pub struct PointRecord {
     pub routine: u16,
     /// Called by which routine (0xffff when by none that the frame chain names).
     pub caller: u16,
+    /// In which step of the routine, by its place there, from 0; 0xff for a device.
+    pub step: u8,
     /// The running number of the point in its run, from 0.
     pub number: u64,
     /// The running number of the step during which it was reached.

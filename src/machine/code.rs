@@ -341,10 +341,26 @@ impl Program {
             .and_then(|index| u16::try_from(index).ok())
     }
 
-    /// The number of the routine with this name.
+    /// The number of the routine with this name; of several copies the first. `image!routine`, as
+    /// debuggers write it, is the copy in that image.
     #[must_use]
     pub fn routine_named(&self, name: &str) -> Option<u16> {
-        let index = self.routines.iter().position(|linked| linked.routine.name == name)?;
-        u16::try_from(index).ok()
+        let (image, name) = match name.split_once('!') {
+            Some((image, name)) => (Some(image), name),
+            None => (None, name),
+        };
+        let is_meant = |linked: &LinkedRoutine| {
+            linked.routine.name == name && image.is_none_or(|image| linked.image == image)
+        };
+        u16::try_from(self.routines.iter().position(is_meant)?).ok()
+    }
+
+    /// The name by which [`routine_named`](Self::routine_named) finds just this routine: with its image
+    /// where an earlier one has a copy too. `None` when there is no such number.
+    #[must_use]
+    pub fn unambiguous_name(&self, number: u16) -> Option<String> {
+        let LinkedRoutine { routine, image, .. } = self.routines.get(usize::from(number))?;
+        let is_first = self.routine_named(routine.name) == Some(number);
+        Some(if is_first { routine.name.to_owned() } else { format!("{image}!{}", routine.name) })
     }
 }

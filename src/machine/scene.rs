@@ -117,6 +117,9 @@ impl Scene for Stage<'_> {
     }
 }
 
+/// Routine and step of whatever is in no code that is known.
+const NOWHERE: (u16, u8) = (NO_ROUTINE, u8::MAX);
+
 impl Machine {
     /// Lets a fault strike if one is due at this point. `processor` is `None` for a device.
     #[cold]
@@ -131,7 +134,7 @@ impl Machine {
         if !all && !self.points.awaits(kind, principal) {
             return Verdict::Proceed;
         }
-        let routine = processor.map_or(NO_ROUTINE, |number| self.routine_of(number));
+        let (routine, step) = processor.map_or(NOWHERE, |number| self.step_of(number));
         if !all && !self.points.awaits_in(kind, principal, routine) {
             return Verdict::Proceed;
         }
@@ -141,6 +144,7 @@ impl Machine {
             principal: operation.principal,
             routine,
             caller,
+            step,
             number: self.points.reached - 1,
             clock: self.clock,
             argument: operation.virt,
@@ -180,9 +184,9 @@ impl Machine {
         verdict
     }
 
-    /// The running routine, from the code in memory.
-    fn routine_of(&self, number: usize) -> u16 {
-        self.routine_executed_at(number, self.processors[number].registers.rip)
+    /// The running routine and its step, from the code in memory.
+    fn step_of(&self, number: usize) -> (u16, u8) {
+        self.step_executed_at(number, self.processors[number].registers.rip)
     }
 
     /// Its caller, from the frame chain and the code in memory.
@@ -190,13 +194,13 @@ impl Machine {
         let frame = self.processors[number].registers.get(Reg::Rbp);
         self.locate(number, VirtAddr(frame.wrapping_add(8))).map_or(NO_ROUTINE, |phys| {
             let back = self.memory.read(PhysAddr::truncated(phys));
-            self.routine_executed_at(number, back.wrapping_sub(super::code::STEP_BYTES))
+            self.step_executed_at(number, back.wrapping_sub(super::code::STEP_BYTES)).0
         })
     }
 
-    fn routine_executed_at(&self, number: usize, at: u64) -> u16 {
+    fn step_executed_at(&self, number: usize, at: u64) -> (u16, u8) {
         self.locate(number, VirtAddr(at))
             .and_then(|phys| self.program.decode(self.memory.read(PhysAddr::truncated(phys))))
-            .map_or(NO_ROUTINE, |step| step.routine)
+            .map_or(NOWHERE, |step| (step.routine, step.index))
     }
 }

@@ -195,7 +195,9 @@ impl Scenario {
         // Each stands for a piece of hardware or of the disk of which there is one.
         limit(|c| c.driver.as_deref() == Some("transfer"), 1, "drivers of the one transfer device");
         limit(|c| c.home == Home::FileSystem, 1, "file systems on the one disk");
-        limit(|c| c.content.is_some(), 1, "parsers of the disk's one content");
+        // A shared host has the content of the driver that it hosts.
+        let has_content = |c: &Component| c.content.is_some() && c.home != Home::SharedHost;
+        limit(has_content, 1, "parsers of the disk's one content");
         self.check_framework(problems);
     }
 
@@ -392,6 +394,8 @@ impl Scenario {
             problems.range(path!["fault", number, "at", "nth"], fault.at.nth, 1, NTH_MAX);
             for (field, name) in [("routine", &fault.at.routine), ("caller", &fault.at.caller)] {
                 if let Some(name) = name {
+                    // A copy may be named with its image.
+                    let name = name.split_once('!').map_or(&**name, |(_, name)| name);
                     problems.near(path!["fault", number, "at", field], "routine", name, &routines);
                 }
             }

@@ -303,6 +303,52 @@ pub fn switches(machine: &MachineConfiguration) -> Vec<(&'static str, Plain)> {
     turned
 }
 
+/// What a switch of a machine can be set to: each of its values, or the range that they are of.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Values {
+    /// On or off.
+    Flag,
+    /// One of these words.
+    Words(Vec<&'static str>),
+    /// Any number of these words.
+    Lists(Vec<&'static str>),
+    /// A whole number, from the first to the last.
+    Whole(u64, u64),
+}
+
+/// Every field of `[machine]` by its name, with what it can be set to; `preset`, which stands for
+/// several, among them.
+#[must_use]
+pub fn settings() -> Vec<(&'static str, Values)> {
+    let values = |shape| match shape {
+        Flag => Some(Values::Flag),
+        Word(words) => Some(Values::Words(words())),
+        List(Word(words)) => Some(Values::Lists(words())),
+        Whole(least, most) => Some(Values::Whole(least, most)),
+        _ => None,
+    };
+    MACHINE.iter().filter_map(|field| Some((field.name, values(field.shape)?))).collect()
+}
+
+/// Every protection of a machine, off and on: each flag, the pool of each generation beside the usual
+/// one, and late integrity checks.
+#[must_use]
+pub fn protections() -> Vec<(&'static str, Plain, Plain)> {
+    let text = |word: &str| Plain::Text(word.to_owned());
+    let of_field = |field: &Field| match field.shape {
+        Flag => vec![(field.name, Plain::Flag(false), Plain::Flag(true))],
+        Whole(..) if field.name == "integrity-checks" => {
+            vec![(field.name, Plain::Whole(0), Plain::Whole(INTEGRITY_CHECKS))]
+        }
+        Word(words) if field.name == "pool" => {
+            let others = words().into_iter().skip(1);
+            others.map(|word| (field.name, text(words()[0]), text(word))).collect()
+        }
+        _ => Vec::new(),
+    };
+    MACHINE.iter().flat_map(of_field).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -23,6 +23,8 @@ pub struct Bias {
     pub invalid: Ratio,
     /// How often an application ends itself by a crash.
     pub crash: Ratio,
+    /// The driver in hosts.
+    pub hosted: &'static str,
     /// Faults in the plan.
     pub faults: u64,
     /// Which faults the plan is drawn from.
@@ -36,6 +38,7 @@ impl Default for Bias {
             actions: (6, 16),
             invalid: Ratio::new(1, 20),
             crash: Ratio::new(1, 10),
+            hosted: "sensor",
             faults: 0,
             wanted: Wanted::default(),
         }
@@ -103,7 +106,7 @@ fn topology(seed: Seed, bias: &Bias) -> Configuration {
     for number in 1..=hosts {
         let reflector = format!("reflector-{number}");
         add(reflector.clone(), Home::KernelDriver, Some("reflector"), None);
-        add(format!("host-{number}"), Home::DriverHost, Some("sensor"), Some(&reflector));
+        add(format!("host-{number}"), Home::DriverHost, Some(bias.hosted), Some(&reflector));
     }
     if stream.chance(half) {
         add("child".to_owned(), Home::Application, None, None);

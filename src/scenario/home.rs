@@ -83,6 +83,57 @@ pub fn at_home(world: &Configuration, name: &str, home: Home) -> Result<Configur
     Ok(moved)
 }
 
+/// A world in which a driver was moved, and under which names.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Moved {
+    /// The world.
+    pub world: Configuration,
+    /// The component that is the driver there.
+    pub component: String,
+}
+
+impl Moved {
+    /// The driver `name` of a world at another home, from wherever it is: behind a reflector by way of
+    /// kernel mode.
+    ///
+    /// # Errors
+    ///
+    /// As [`at_home`].
+    pub fn to(world: &Configuration, name: &str, home: Home) -> Result<Self, String> {
+        let before = world.components.iter().find(|one| one.name == name);
+        let Some(before) = before else {
+            return Err(format!("there is no component `{name}` to move"));
+        };
+        if before.home == home {
+            return Ok(Self { world: world.clone(), component: name.to_owned() });
+        }
+        // In kernel mode it bears the name of the reflector that it was behind.
+        let (kernel, door) = match (before.home, &before.above) {
+            (Home::DriverHost, Some(door)) => {
+                (at_home(world, name, Home::KernelDriver)?, door.clone())
+            }
+            _ => (world.clone(), name.to_owned()),
+        };
+        if home == Home::KernelDriver && before.home == Home::DriverHost {
+            return Ok(Self { world: kernel, component: door });
+        }
+        let world = at_home(&kernel, &door, home)?;
+        Ok(Self { world, component: name_at(&door, home) })
+    }
+}
+
+/// The process or driver in which the code of a component runs: the host that drivers share, for one of
+/// these; itself otherwise.
+#[must_use]
+pub fn runs_in<'a>(world: &'a Configuration, name: &'a str) -> &'a str {
+    let is_shared = |one: &Component| one.name == name && one.home == Home::SharedDriver;
+    if !world.components.iter().any(is_shared) {
+        return name;
+    }
+    let host = world.components.iter().find(|one| one.home == Home::SharedHost);
+    host.map_or(name, |host| &host.name)
+}
+
 const fn kebab(home: Home) -> &'static str {
     match home {
         Home::Application => "application",
@@ -117,6 +168,27 @@ mod tests {
         assert_eq!((door.driver.as_deref(), door.content), (Some("reflector"), None));
         assert_eq!((host.driver.as_deref(), host.content), (Some("parser"), Some(20)));
         assert_eq!(again, kernel);
+    }
+
+    #[test]
+    fn a_driver_moves_from_any_home_to_any_other_and_its_name_there_is_known() {
+        let kernel = world("content-parser-kernel");
+        let homes = [
+            (Home::KernelDriver, "parser", "parser"),
+            (Home::DriverHost, "parser-host", "parser-host"),
+            (Home::SharedDriver, "parser-host", SHARED_HOST),
+        ];
+
+        for (home, name, runner) in homes {
+            let moved = Moved::to(&kernel, "parser", home).expect("it moves");
+
+            assert_eq!(moved.component, name, "{home:?}");
+            assert_eq!(runs_in(&moved.world, &moved.component), runner, "{home:?}");
+        }
+        let hosted = at_home(&kernel, "parser", Home::DriverHost).expect("it moves");
+        let shared = Moved::to(&hosted, "parser-host", Home::SharedDriver).expect("it moves");
+        let direct = Moved::to(&kernel, "parser", Home::SharedDriver).expect("it moves");
+        assert_eq!(shared, direct);
     }
 
     #[test]

@@ -18,6 +18,7 @@ mod read;
 mod shape;
 #[cfg(any(test, feature = "proptest"))]
 pub mod strategies;
+mod variation;
 mod vocabulary;
 mod write;
 
@@ -28,9 +29,10 @@ use crate::world::configuration::{Configuration, hex};
 
 pub use contrast::{Contrast, Fields, Plain};
 pub use error::{ScenarioError, ScenarioErrors};
-pub use form::switches;
+pub use form::{Values, protections, settings, switches};
 pub use generate::Bias;
 pub use problem::{Problem, Step};
+pub use variation::{Mistake, Variation, Varied};
 pub use vocabulary::Vocabulary;
 
 /// The number of the text form that this version reads and writes.

@@ -236,6 +236,7 @@ fn a_fault_planned_at_a_recorded_point_counts_the_points_before_it() {
         principal: nic,
         routine,
         caller: 9,
+        step: 0,
         number,
         clock: number,
         argument: 0x1000,

@@ -29,7 +29,13 @@ const SIDE_MAX: usize = 9;
 /// A story, and another of this name beside it.
 #[must_use]
 pub fn beside(story: &Story, name: &str, other: &Story) -> String {
-    let (mut left, mut right) = (side("as it was", story), side(name, other));
+    side_by_side("as it was", story, name, other)
+}
+
+/// Two stories beside each other, each under its name.
+#[must_use]
+pub fn side_by_side(name: &str, story: &Story, other_name: &str, other: &Story) -> String {
+    let (mut left, mut right) = (side(name, story), side(other_name, other));
     let height = left.len().max(right.len());
     left.resize(height, String::new());
     right.resize(height, String::new());

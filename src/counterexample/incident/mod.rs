@@ -12,7 +12,7 @@ use crate::scenario::{Contrast, Scenario};
 
 use super::story::Story;
 
-pub use beside::beside;
+pub use beside::{beside, side_by_side};
 pub use containment::{Cell, Containment, Protection};
 
 /// What became of something, on both axes; they are never folded into one.

@@ -14,9 +14,12 @@
 //! Counts are integers and stay exact. Floating point appears only here, when they are told, and
 //! only as sums, products, quotients and square roots, which IEEE 754 rounds the same everywhere.
 
+mod difference;
 mod quantile;
 
 use core::fmt;
+
+pub use self::difference::{DifferenceEstimate, DifferenceSample, signed_count};
 
 use self::quantile::{bound_of_none_in, t_quantile, to_float, wilson};
 

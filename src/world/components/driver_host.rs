@@ -1,13 +1,14 @@
 //! The host process of a user-mode driver: asks for a request, lets the driver work on it, answers.
 //!
 //! Like every process it reaches the system through the Windows API only, and sees no memory but its
-//! own ("UMDF Driver Host Process"). Three drivers can be hosted:
+//! own ("UMDF Driver Host Process"). These drivers can be hosted:
 //!
 //! * the *sensor* keeps a running sum of the words each requestor sent and answers every word plus
 //!   the sum so far; a request that sends nothing is answered with the sum;
 //! * the *parser* answers as the kernel-mode [`parser`] does, with the same routine on content in its
 //!   own page;
 //! * the *vulnerable* driver makes the mistakes of its kernel-mode twin;
+//! * the *meter* answers as the kernel-mode [`meter`](super::meter) does, with the same routine;
 //! * the *scanner* answers as the kernel-mode [`scanner`] does; the memory it unpacks into is the end of
 //!   its page.
 //!
@@ -30,6 +31,7 @@ use crate::kernel::{service, status};
 use crate::machine::{Flow, Processor, Reg, Routine, Trap, routine};
 use crate::world::driver::Placement;
 
+use super::meter::METER;
 use super::parser::{self, PARSE};
 use super::scanner;
 use super::vulnerable::classes::{
@@ -46,6 +48,9 @@ pub const SENSOR_ROUTINES: &[&Routine] = &[&SENSOR_HOST_MAIN, &SENSOR];
 pub const SCANNER_ROUTINES: &[&Routine] = &[&SCANNER_HOST_MAIN, &HOSTED_SCANNER];
 /// The code of a host with the parser.
 pub const PARSER_ROUTINES: &[&Routine] = &[&PARSER_HOST_MAIN, &HOSTED_PARSER, &PARSE];
+
+/// The code of a host with the meter.
+pub const METER_ROUTINES: &[&Routine] = &[&METER_HOST_MAIN, &HOSTED_METER, &METER];
 
 /// The code of a host with the vulnerable driver.
 pub const VULNERABLE_ROUTINES: &[&Routine] = &[
@@ -160,6 +165,10 @@ host_main!(
     PARSER_HOST_MAIN = "parser-host", HOSTED_PARSER
 );
 host_main!(
+    /// The loop of a host with the meter. Never returns.
+    METER_HOST_MAIN = "meter-host", HOSTED_METER
+);
+host_main!(
     /// The loop of a host with the vulnerable driver. Never returns.
     VULNERABLE_HOST_MAIN = "vulnerable-host", HOSTED_VULNERABLE
 );
@@ -240,6 +249,23 @@ routine! {
         let bytes_in = p.load_at(PAGE + REQUEST + header::LENGTH_IN, DATA)?;
         let bytes_out = p.load_at(PAGE + REQUEST + header::LENGTH_OUT, DATA)?;
         p.pass([REQUEST_DATA, packed(DATA, DATA, 0), bytes_in, PAGE, function(code), bytes_out]);
+        Ok(Flow::Call)
+    },
+    put => |p| {
+        let bytes = p.result().min(256);
+        p.copy(PAGE + REPLY, DATA, REQUEST_DATA, DATA, bytes)?;
+        Ok(p.give_back(bytes))
+    },
+}
+
+routine! {
+    /// The meter in a host: works on the present request. Result: bytes of answer.
+    pub static HOSTED_METER = "HostedMeterProcess", frame 0;
+    work, call METER => |p| {
+        let bytes_in = p.load_at(PAGE + REQUEST + header::LENGTH_IN, DATA)?;
+        let bytes_out = p.load_at(PAGE + REQUEST + header::LENGTH_OUT, DATA)?;
+        let requestor = p.load_at(PAGE + REQUEST + header::REQUESTOR, DATA)?;
+        p.pass([REQUEST_DATA, packed(DATA, DATA, 0), bytes_in, PAGE, requestor, bytes_out]);
         Ok(Flow::Call)
     },
     put => |p| {

@@ -5,7 +5,7 @@
 //! | [`application`], [`stack_segment`] | applications |
 //! | [`windows_api`] | Windows API |
 //! | [`driver_host`], [`driver_manager`] | user-mode drivers |
-//! | [`transfer_driver`], [`filter_driver`], [`reflector`], [`parser`], [`record_driver`], [`scanner`], [`vulnerable`], [`object_driver`], [`buffer_driver`], [`pageable_driver`], [`display_driver`] | other kernel-mode drivers |
+//! | [`transfer_driver`], [`filter_driver`], [`reflector`], [`parser`], [`meter`], [`record_driver`], [`scanner`], [`vulnerable`], [`object_driver`], [`buffer_driver`], [`pageable_driver`], [`display_driver`] | other kernel-mode drivers |
 //! | [`file_system`] | file-system drivers |
 
 pub mod application;
@@ -15,6 +15,7 @@ pub mod driver_host;
 pub mod driver_manager;
 pub mod file_system;
 pub mod filter_driver;
+pub mod meter;
 pub mod object_driver;
 pub mod pageable_driver;
 pub mod parser;
@@ -74,6 +75,15 @@ pub fn drivers() -> Drivers {
                 dispatch: parser::DISPATCH,
                 prepare: parser::prepare,
                 owns: &[],
+            },
+            DriverDefinition {
+                name: "meter",
+                kind,
+                routines: meter::ROUTINES,
+                dispatch: meter::DISPATCH,
+                prepare: meter::prepare,
+                owns: &[],
+                pageable: &[],
             },
             DriverDefinition {
                 name: "objects",
@@ -176,6 +186,11 @@ pub fn drivers() -> Drivers {
                 name: "parser",
                 routines: driver_host::PARSER_ROUTINES,
                 prepare: driver_host::prepare_parser,
+            },
+            HostDefinition {
+                name: "meter",
+                routines: driver_host::METER_ROUTINES,
+                prepare: meter::prepare,
             },
             HostDefinition {
                 name: "vulnerable",

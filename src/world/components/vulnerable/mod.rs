@@ -141,12 +141,12 @@ fn structure(number: u64) -> Structure {
 }
 
 /// The structure of the request.
-fn request(packed: u64) -> Structure {
+pub(super) fn request(packed: u64) -> Structure {
     structure(packed)
 }
 
 /// The structure of the page.
-fn page(packed: u64) -> Structure {
+pub(super) fn page(packed: u64) -> Structure {
     structure(packed >> 8)
 }
 

@@ -1,0 +1,345 @@
+//! Every fault of the load in every configuration, on many threads, with the result of one.
+
+use core::ops::Range;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
+
+use crate::base::{Digest, TraceHash};
+use crate::faults::PlannedFault;
+
+use super::super::experiment::Course;
+use super::super::forks::Forks;
+use super::super::trial::{Trial, TrialError};
+use super::counts::{Came, Cannot, Counts};
+use super::pair::{Entries, Entry, Goldens};
+use super::points::Golden;
+use super::{Compared, Comparison, ComparisonError, Moves, Planned, Why};
+
+/// Faults of one world that are run together.
+const BLOCK: u32 = 256;
+
+/// Where a comparison is.
+#[derive(Clone, Copy, Debug)]
+pub struct ComparisonProgress {
+    /// Blocks of faults done.
+    pub blocks: u64,
+    /// Blocks in all.
+    pub blocks_total: u64,
+    /// Experiments done, a fault in a configuration each.
+    pub experiments: u64,
+}
+
+/// What came of a fault in a configuration.
+#[derive(Clone)]
+struct Tried {
+    came: Result<Came, Cannot>,
+    is_violation: bool,
+    digest: Digest,
+}
+
+impl Tried {
+    fn cannot(why: Cannot) -> Self {
+        Self { came: Err(why), is_violation: false, digest: Digest::default() }
+    }
+}
+
+/// Outcomes of plans that several comparisons share: of the same world, the same number and the same
+/// fault.
+#[derive(Default)]
+struct Known(Vec<(Arc<Golden>, BTreeMap<u32, (PlannedFault, Tried)>)>);
+
+/// A comparison's block.
+struct Found {
+    /// Of each configuration: counts, points, whether its golden run violates something.
+    columns: Vec<(Counts, u64, bool)>,
+    union: u64,
+    tried: Vec<(u32, Vec<Tried>)>,
+    digests: Vec<Digest>,
+}
+
+/// Some faults of one seed's worlds.
+struct Block {
+    seed: u64,
+    numbers: Range<u32>,
+    is_first: bool,
+}
+
+impl Comparison {
+    /// Runs it. The registries' [`Interrupt`](crate::campaign::Interrupt) ends it early: what it has found
+    /// up to there, without a gap, is reported.
+    ///
+    /// # Errors
+    ///
+    /// When a configuration can't be made.
+    ///
+    /// # Panics
+    ///
+    /// Never: one comparison has one result.
+    pub fn run(
+        &self,
+        progress: impl FnMut(ComparisonProgress),
+    ) -> Result<Compared, ComparisonError> {
+        let mut all = run_all(core::slice::from_ref(self), progress)?;
+        Ok(all.pop().expect("one result each"))
+    }
+
+    /// Runs the faults of one configuration, in order of their strikes.
+    fn tried(
+        &self,
+        golden: &Arc<Golden>,
+        index: usize,
+        entries: &[Entry],
+        known: &mut Known,
+    ) -> Result<BTreeMap<u32, Tried>, TrialError> {
+        let place = known.0.iter().position(|(other, _)| Arc::ptr_eq(other, golden));
+        let place = place.unwrap_or_else(|| {
+            known.0.push((Arc::clone(golden), BTreeMap::new()));
+            known.0.len() - 1
+        });
+        let known = &mut known.0[place].1;
+        let mut tried = BTreeMap::new();
+        let mut left = Vec::new();
+        for entry in entries {
+            let done = match &entry.planned[index] {
+                Err(why) => Some(Tried::cannot(*why)),
+                Ok(plan) => match known.get(&entry.number) {
+                    Some((same, done)) if same == plan => Some(done.clone()),
+                    _ => {
+                        left.push((entry.number, plan));
+                        None
+                    }
+                },
+            };
+            tried.extend(done.map(|done| (entry.number, done)));
+        }
+        if left.is_empty() {
+            return Ok(tried);
+        }
+        let trial = Trial::new(&golden.varied.scenario, &self.registries)?;
+        let mut forks = Forks::new(trial, Course::UntilJoined);
+        left.sort_by_cached_key(|(number, plan)| (forks.turn_of(plan), *number));
+        for (number, plan) in left {
+            let done = forks.run(plan, |_, outcome| Tried {
+                came: Came::of(&outcome).ok_or(Cannot::NothingThere),
+                is_violation: !outcome.guarantees.is_empty(),
+                digest: outcome.digest(),
+            })?;
+            known.insert(number, (plan.clone(), done.clone()));
+            tried.insert(number, done);
+        }
+        Ok(tried)
+    }
+
+    fn run_block(
+        &self,
+        block: &Block,
+        goldens: &mut Goldens,
+        known: &mut Known,
+    ) -> Result<Found, ComparisonError> {
+        let Entries { all, points, union, entries } =
+            self.entries(block.seed, block.numbers.clone(), goldens)?;
+        let mut columns = Vec::new();
+        let mut tried: BTreeMap<u32, Vec<Tried>> =
+            entries.iter().map(|entry| (entry.number, Vec::new())).collect();
+        for (index, golden) in all.iter().enumerate() {
+            let of_one = self.tried(golden, index, &entries, known).map_err(|error| {
+                let configuration = self.configurations[index].name.clone();
+                ComparisonError { seed: block.seed, configuration, why: Why::Trial(error) }
+            })?;
+            let mut counts = Counts::default();
+            for (number, one) in of_one {
+                counts.add(one.came);
+                tried.entry(number).or_default().push(one);
+            }
+            columns.push((counts, points[index], golden.violations > 0));
+        }
+        let digests = entries.iter().map(|entry| {
+            let mut hash = TraceHash::default();
+            hash.absorb(u64::from(entry.number), block.seed);
+            hash.absorb_bytes(entry.what.as_bytes());
+            for (planned, one) in entry.planned.iter().zip(&tried[&entry.number]) {
+                hash.absorb_bytes(told(planned).as_bytes());
+                let [high, low] = one.digest.words();
+                hash.absorb(high, low);
+            }
+            hash.digest()
+        });
+        let digests = digests.collect();
+        Ok(Found { columns, union, tried: tried.into_iter().collect(), digests })
+    }
+
+    fn blocks(&self) -> Vec<Block> {
+        let firsts = || (0..self.experiments).step_by(BLOCK as usize);
+        let of_seed = |seed| {
+            firsts().map(move |first| Block {
+                seed,
+                numbers: first..first.saturating_add(BLOCK).min(self.experiments),
+                is_first: first == 0,
+            })
+        };
+        self.seeds.clone().flat_map(of_seed).collect()
+    }
+}
+
+fn told(planned: &Planned) -> String {
+    match planned {
+        Ok(plan) => format!("{plan:?}"),
+        Err(why) => why.name().to_owned(),
+    }
+}
+
+/// Runs several comparisons over the same seeds. What they have in common of one world is run once. The
+/// number of threads, and what may interrupt them, are those of the first.
+///
+/// # Errors
+///
+/// When a configuration can't be made.
+///
+/// # Panics
+///
+/// When they are not over the same seeds, with as many experiments.
+pub fn run_all(
+    comparisons: &[Comparison],
+    mut progress: impl FnMut(ComparisonProgress),
+) -> Result<Vec<Compared>, ComparisonError> {
+    let Some(first) = comparisons.first() else { return Ok(Vec::new()) };
+    for other in comparisons {
+        assert_eq!(other.seeds, first.seeds, "comparisons are of the same seeds");
+        assert_eq!(other.experiments, first.experiments, "comparisons have as many experiments");
+    }
+    let interrupt = &first.registries.interrupt;
+    let blocks = first.blocks();
+    let next = AtomicUsize::new(0);
+    let (sender, receiver) = mpsc::channel();
+    let mut taken: Vec<Taken> = comparisons.iter().map(Taken::new).collect();
+    let (mut done, mut experiments, mut failed) = (0, 0, None);
+    std::thread::scope(|scope| {
+        for _ in 0..first.workers.max(1) {
+            let (sender, next, blocks) = (sender.clone(), &next, &blocks);
+            scope.spawn(move || {
+                loop {
+                    let place = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(block) = blocks.get(place) else { break };
+                    if interrupt.is_raised() {
+                        break;
+                    }
+                    let (mut goldens, mut known) = (Goldens::default(), Known::default());
+                    let found: Result<Vec<Found>, ComparisonError> = comparisons
+                        .iter()
+                        .map(|one| one.run_block(block, &mut goldens, &mut known))
+                        .collect();
+                    if sender.send((place, found)).is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+        drop(sender);
+        let mut waiting = BTreeMap::new();
+        for (place, found) in receiver {
+            waiting.insert(place, found);
+            while failed.is_none()
+                && let Some(found) = waiting.remove(&done)
+            {
+                let found = match found {
+                    Ok(found) => found,
+                    Err(error) => {
+                        failed = Some(error);
+                        // Nobody begins another block.
+                        next.store(blocks.len(), Ordering::Relaxed);
+                        break;
+                    }
+                };
+                for (taken, found) in taken.iter_mut().zip(found) {
+                    let counts = found.columns.iter().map(|(counts, ..)| counts.tried);
+                    experiments += counts.sum::<u64>();
+                    taken.take_in(&blocks[done], found);
+                }
+                done += 1;
+                progress(ComparisonProgress {
+                    blocks: done as u64,
+                    blocks_total: blocks.len() as u64,
+                    experiments,
+                });
+            }
+        }
+    });
+    match failed {
+        Some(ComparisonError { why: Why::Trial(TrialError::Interrupted), .. }) | None => {
+            let is_partial = done < blocks.len();
+            Ok(taken.into_iter().map(|taken| taken.end(is_partial)).collect())
+        }
+        Some(error) => Err(error),
+    }
+}
+
+/// What was taken in so far, in order.
+struct Taken {
+    compared: Compared,
+    digest: TraceHash,
+}
+
+impl Taken {
+    fn new(comparison: &Comparison) -> Self {
+        let mut digest = TraceHash::default();
+        for one in &comparison.configurations {
+            digest.absorb_bytes(one.name.as_bytes());
+        }
+        let columns = comparison.configurations.iter();
+        let columns =
+            columns.map(|one| super::Column { name: one.name.clone(), ..Default::default() });
+        let compared = Compared {
+            columns: columns.collect(),
+            pairs: vec![super::Pairs::default(); comparison.configurations.len()],
+            ..Compared::default()
+        };
+        Self { compared, digest }
+    }
+
+    fn take_in(&mut self, block: &Block, found: Found) {
+        let Compared { columns, pairs, points, seeds, .. } = &mut self.compared;
+        for digest in &found.digests {
+            let [high, low] = digest.words();
+            self.digest.absorb(high, low);
+        }
+        if block.is_first {
+            *seeds += 1;
+            *points += found.union;
+        }
+        for (column, (counts, points, violates)) in columns.iter_mut().zip(&found.columns) {
+            if block.is_first {
+                column.worlds.push(Counts::default());
+                column.points += points;
+                column.golden_violations += u64::from(*violates);
+            }
+            column.total.merge(counts);
+            column.worlds.last_mut().expect("a world is open").merge(counts);
+        }
+        for (number, tried) in &found.tried {
+            let here = (block.seed, *number);
+            let Some(first) = tried.first() else { continue };
+            for ((one, pairs), column) in tried.iter().zip(&mut *pairs).zip(&mut *columns) {
+                if one.is_violation {
+                    column.violations += 1;
+                    column.first_violation.get_or_insert(here);
+                }
+                match (first.came, one.came) {
+                    (Ok(before), Ok(after)) => {
+                        pairs.both += 1;
+                        pairs.alike += u64::from(before == after);
+                        let moves = pairs.moves.entry((before.class, after.class));
+                        moves.or_insert(Moves { count: 0, first: here }).count += 1;
+                    }
+                    (Ok(_), Err(_)) => pairs.first_only += 1,
+                    (Err(_), Ok(_)) => pairs.this_only += 1,
+                    (Err(_), Err(_)) => {}
+                }
+            }
+        }
+    }
+
+    fn end(self, is_partial: bool) -> Compared {
+        Compared { digest: self.digest.digest(), is_partial, ..self.compared }
+    }
+}

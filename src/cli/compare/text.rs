@@ -1,0 +1,315 @@
+//! A comparison as text.
+
+use core::fmt::Write as _;
+use std::collections::BTreeSet;
+
+use crate::campaign::Comparison;
+use crate::campaign::comparison::{Cannot, Cell, Column as Of, Compared, Moves};
+use crate::outcome::Class;
+use crate::report::interval::{DifferenceEstimate, DifferenceSample};
+use crate::report::table::{Column, table};
+
+use super::Asked;
+
+/// Configurations beside the first in one table.
+const BESIDE: usize = 2;
+/// Moves that are told of each pair of configurations.
+const MOVES_MAX: usize = 6;
+
+/// What was asked for, lines of at most 100 columns.
+pub(super) fn text(asked: &Asked, compared: &[Compared]) -> String {
+    let mut text = String::new();
+    let written = match (&asked.comparisons[..], compared) {
+        ([comparison], [compared]) => write_one(&mut text, comparison, compared),
+        (comparisons, compared) => write_many(&mut text, comparisons, compared),
+    };
+    written.expect("a string takes everything");
+    text
+}
+
+/// The difference of a cell between two configurations.
+pub(super) fn difference(
+    comparison: &Comparison,
+    cell: impl Fn(&Of, usize) -> u64,
+    before: &Of,
+    after: &Of,
+) -> DifferenceEstimate {
+    let worlds = before.worlds.len();
+    let pair = |world: usize| (cell(before, world), cell(after, world));
+    if comparison.is_generated() {
+        return (0..worlds).map(pair).collect::<DifferenceSample>().estimate();
+    }
+    // A fixed world is one world, whatever plans were drawn for it.
+    let sum = (0..worlds).map(pair).fold((0, 0), |(a, b), (c, d)| (a + c, b + d));
+    core::iter::once(sum).collect::<DifferenceSample>().estimate()
+}
+
+pub(super) fn of_cell(cell: Cell) -> impl Fn(&Of, usize) -> u64 {
+    move |column, world| column.worlds[world].of(cell)
+}
+
+/// Every cell that any configuration has, in order.
+pub(super) fn cells(compared: &Compared) -> BTreeSet<Cell> {
+    compared.columns.iter().flat_map(|column| column.total.cells.keys().copied()).collect()
+}
+
+fn head(comparison: &Comparison, compared: &Compared) -> String {
+    let tried = compared.columns.first().map_or(0, |column| column.total.tried);
+    let of = match &comparison.component {
+        Some(component) => format!("faults of `{component}`"),
+        None => "faults".to_owned(),
+    };
+    let on = match (&comparison.file, comparison.is_generated()) {
+        (_, true) => format!("{} generated worlds", compared.seeds),
+        (Some(name), _) => format!("{name}, {} seeds", compared.seeds),
+        (None, _) => format!("the worlds named, {} seeds", compared.seeds),
+    };
+    let partial = if compared.is_partial { "  PARTIAL: interrupted" } else { "" };
+    format!("{tried} {of} on {on}{partial}")
+}
+
+/// The letter of a configuration.
+fn letter(number: usize) -> String {
+    let of =
+        |number: usize| u8::try_from(number % 26).map_or('A', |number| char::from(b'A' + number));
+    match number / 26 {
+        0 => of(number).to_string(),
+        rounds => format!("{}{rounds}", of(number)),
+    }
+}
+
+fn write_one(to: &mut String, comparison: &Comparison, compared: &Compared) -> core::fmt::Result {
+    writeln!(to, "The same faults, compared: {}\n", head(comparison, compared))?;
+    for (number, column) in compared.columns.iter().enumerate() {
+        let violates = match column.golden_violations {
+            0 => String::new(),
+            worlds => format!("  ({worlds} worlds violate an invariant without a fault)"),
+        };
+        writeln!(to, "  {}  {}{violates}", letter(number), column.name)?;
+    }
+    let others: Vec<usize> = (1..compared.columns.len()).collect();
+    for some in others.chunks(BESIDE) {
+        writeln!(to)?;
+        write_table(to, comparison, compared, some)?;
+    }
+    writeln!(to)?;
+    if comparison.is_generated() && compared.seeds > 1 {
+        writeln!(
+            to,
+            "Counts of the whole load, the same in every column; differences to A with 95 % intervals\n\
+             over this generator; the sampling unit is the generated world."
+        )?;
+    } else {
+        writeln!(to, "Counts of the whole load, the same in every column, exact on this world.")?;
+    }
+    for &number in &others {
+        write_moves(to, comparison, compared, number)?;
+    }
+    write_violations(to, comparison, compared)?;
+    writeln!(to, "\ndigest  {}", compared.digest)
+}
+
+fn write_table(
+    to: &mut String,
+    comparison: &Comparison,
+    compared: &Compared,
+    some: &[usize],
+) -> core::fmt::Result {
+    let mut columns = vec![Column::text(""), Column::number("A")];
+    for &number in some {
+        columns.push(Column::number(letter(number)));
+        columns.push(Column::number(format!("{} − A", letter(number))));
+    }
+    let first = &compared.columns[0];
+    let mut rows: Vec<Vec<String>> = Vec::new();
+    let mut row = |name: String, total: &dyn Fn(&Of) -> u64, cell: &dyn Fn(&Of, usize) -> u64| {
+        let mut cells = vec![name, total(first).to_string()];
+        for &number in some {
+            let column = &compared.columns[number];
+            cells.push(total(column).to_string());
+            cells.push(difference(comparison, cell, first, column).to_string());
+        }
+        rows.push(cells);
+    };
+    row("struck".to_owned(), &|of| of.total.struck, &|of, world| of.worlds[world].struck);
+    let mut axis = "";
+    let mut heads = Vec::new();
+    for (number, cell) in cells(compared).into_iter().enumerate() {
+        if cell.axis() != axis {
+            axis = cell.axis();
+            heads.push((1 + number + heads.len(), axis));
+        }
+        row(format!("  {}", cell.name()), &|of| of.total.of(cell), &of_cell(cell));
+    }
+    for (place, axis) in heads {
+        let mut head = vec![String::new(); columns.len()];
+        axis.clone_into(&mut head[0]);
+        rows.insert(place, head);
+    }
+    let mut points = vec!["points of the load".to_owned(), first.points.to_string()];
+    for &number in some {
+        points.push(compared.columns[number].points.to_string());
+        points.push(format!("of {}", compared.points));
+    }
+    rows.push(points);
+    write!(to, "{}", table(&columns, &rows))
+}
+
+/// What became of the pairs that struck in both.
+fn write_moves(
+    to: &mut String,
+    comparison: &Comparison,
+    compared: &Compared,
+    number: usize,
+) -> core::fmt::Result {
+    let pairs = &compared.pairs[number];
+    writeln!(
+        to,
+        "\nA and {}: {} pairs struck in both, {} of them alike; {} struck in A only, {} in {} only",
+        letter(number),
+        pairs.both,
+        pairs.alike,
+        pairs.first_only,
+        pairs.this_only,
+        letter(number)
+    )?;
+    let mut moves: Vec<(&(Class, Class), &Moves)> =
+        pairs.moves.iter().filter(|((before, after), _)| before != after).collect();
+    moves.sort_by_key(|(classes, moves)| (core::cmp::Reverse(moves.count), **classes));
+    for ((before, after), moves) in moves.iter().take(MOVES_MAX) {
+        let (seed, fault) = moves.first;
+        writeln!(to, "  {:>7}  {before} → {after}", moves.count)?;
+        writeln!(to, "    {}", comparison.replay_line(seed, fault))?;
+    }
+    let rest = moves.iter().skip(MOVES_MAX);
+    let (kinds, count) =
+        rest.fold((0_u64, 0), |(kinds, count), (_, one)| (kinds + 1, count + one.count));
+    if kinds > 0 {
+        writeln!(to, "  {count:>7}  in {kinds} other ways")?;
+    }
+    Ok(())
+}
+
+fn write_violations(
+    to: &mut String,
+    comparison: &Comparison,
+    compared: &Compared,
+) -> core::fmt::Result {
+    let violated = compared.columns.iter().filter(|column| column.violations > 0);
+    for column in violated {
+        writeln!(to, "\nGuarantees violated with {}: {} faults", column.name, column.violations)?;
+        if let Some((seed, number)) = column.first_violation {
+            writeln!(to, "    {}", comparison.replay_line(seed, number))?;
+        }
+    }
+    Ok(())
+}
+
+/// Comparisons of two configurations each: what differs.
+fn write_many(
+    to: &mut String,
+    comparisons: &[Comparison],
+    compared: &[Compared],
+) -> core::fmt::Result {
+    let (Some(first), Some(found)) = (comparisons.first(), compared.first()) else { return Ok(()) };
+    writeln!(to, "Each protection, off and on: {}\n", head(first, found))?;
+    let columns = [
+        Column::text("from"),
+        Column::text("to"),
+        Column::text(""),
+        Column::number("before"),
+        Column::number("after"),
+        Column::number("difference"),
+    ];
+    let mut rows: Vec<Vec<String>> = Vec::new();
+    let (mut idle, mut lines) = (Vec::new(), Vec::new());
+    for (comparison, compared) in comparisons.iter().zip(compared) {
+        let [before, after] = &compared.columns[..] else { continue };
+        let differs = |cell: &Cell| {
+            let of = of_cell(*cell);
+            (0..before.worlds.len()).any(|world| of(before, world) != of(after, world))
+        };
+        let mut names = Some((before.name.clone(), change_of(&before.name, &after.name)));
+        for cell in cells(compared).into_iter().filter(differs) {
+            // Classes fold both axes into one; they are in the objects of --json.
+            if matches!(cell, Cell::Class(_)) {
+                continue;
+            }
+            let (from, to) = names.take().unwrap_or_default();
+            let (a, b) = (before.total.of(cell), after.total.of(cell));
+            let told = difference(comparison, of_cell(cell), before, after).to_string();
+            let name = match cell {
+                Cell::Cannot(Cannot::NothingThere) => "(nothing to alter)".to_owned(),
+                Cell::Cannot(why) => format!("({})", why.name()),
+                cell => format!("{}: {}", cell.axis(), cell.name()),
+            };
+            rows.push(vec![from, to, name, a.to_string(), b.to_string(), told]);
+        }
+        let moved = compared.pairs[1].moves.iter().find(|((before, after), _)| before != after);
+        match (names, moved) {
+            (Some(_), None) => {
+                idle.push(after.name.split('=').next().unwrap_or_default().to_owned())
+            }
+            (_, Some((_, moves))) => {
+                let (seed, number) = moves.first;
+                lines.push(comparison.replay_line(seed, number));
+            }
+            _ => {}
+        }
+    }
+    write!(to, "{}", table(&columns, &rows))?;
+    if !idle.is_empty() {
+        idle.dedup();
+        writeln!(to, "\n{}", wrapped("No difference:", &idle))?;
+    }
+    if !lines.is_empty() {
+        writeln!(to, "\nOne pair that differs, of each:")?;
+    }
+    for line in lines {
+        writeln!(to, "  {line}")?;
+    }
+    for (comparison, compared) in comparisons.iter().zip(compared) {
+        write_violations(to, comparison, compared)?;
+    }
+    let mut hash = crate::base::TraceHash::default();
+    for one in compared {
+        let [high, low] = one.digest.words();
+        hash.absorb(high, low);
+    }
+    writeln!(to, "\ndigest  {}", hash.digest())
+}
+
+/// What of the second name is not in the first: the value.
+fn change_of(before: &str, after: &str) -> String {
+    match (before.split_once('='), after.split_once('=')) {
+        (Some((field, _)), Some((other, value))) if field == other => value.to_owned(),
+        _ => after.to_owned(),
+    }
+}
+
+/// Words on lines of at most 100 columns.
+fn wrapped(head: &str, words: &[String]) -> String {
+    let mut lines = vec![head.to_owned()];
+    for (number, word) in words.iter().enumerate() {
+        let comma = if number + 1 < words.len() { "," } else { "" };
+        let last = lines.last_mut().expect("never empty");
+        if last.chars().count() + word.chars().count() + 2 > 98 {
+            lines.push("   ".to_owned());
+        }
+        let last = lines.last_mut().expect("never empty");
+        *last += &format!(" {word}{comma}");
+    }
+    lines.join("\n")
+}
+
+/// A difference of whole counts, for objects.
+pub(super) fn told(estimate: DifferenceEstimate) -> (Option<i64>, Option<f64>, Option<f64>) {
+    match estimate {
+        DifferenceEstimate::Nothing => (None, None, None),
+        DifferenceEstimate::Exact { difference } => (Some(difference), None, None),
+        DifferenceEstimate::Never { .. } => (Some(0), None, None),
+        DifferenceEstimate::Between { difference, low, high } => {
+            (Some(difference), Some(low), Some(high))
+        }
+    }
+}
