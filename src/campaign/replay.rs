@@ -24,6 +24,9 @@ impl Campaign {
         if !self.kinds.is_empty() {
             add(format_args!(" --fault {}", self.kinds.join(",")));
         }
+        if let Some(mix) = &self.registries.mix {
+            add(format_args!(" --mix {mix}"));
+        }
         add(format_args!(" --only {number}"));
         Some(line)
     }

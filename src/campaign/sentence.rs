@@ -17,7 +17,7 @@ use core::fmt::Write as _;
 use core::ops::Range;
 use std::sync::Arc;
 
-use crate::faults::Kind;
+use crate::faults::{Kind, Mix};
 use crate::invariants;
 use crate::outcome::Class;
 use crate::scenario::{Scenario, library};
@@ -60,6 +60,18 @@ impl Campaign {
     #[must_use]
     pub fn with_faults<'a>(mut self, kinds: impl IntoIterator<Item = &'a str>) -> Self {
         self.kinds = kinds.into_iter().map(str::to_owned).collect();
+        self
+    }
+
+    /// Faults of a mix such as `swifi=3,edfi=1`: kinds, fault models and published loads by weight.
+    ///
+    /// # Panics
+    ///
+    /// When it is none; the message says what was meant.
+    #[must_use]
+    pub fn with_mix(mut self, mix: &str) -> Self {
+        let read = Mix::read(mix, &self.registries.faults);
+        self.registries.mix = Some(read.unwrap_or_else(|wrong| panic!("{wrong}")));
         self
     }
 

@@ -3,7 +3,7 @@
 use core::ops::Range;
 
 use crate::base::{PrincipalKind, Seed};
-use crate::faults::{self, Family, PlannedFault, Wanted};
+use crate::faults::{self, Family, Mix, PlannedFault, Wanted};
 use crate::outcome::{Class, Outcome};
 use crate::scenario::Scenario;
 
@@ -90,7 +90,8 @@ impl Series {
     ) -> Result<Self, SeriesError> {
         let trial = Trial::new(scenario, registries)?;
         let forks = Forks::new(trial, Course::UntilJoined);
-        let mut drawn = draw(&forks, options, registries);
+        let mix = registries.mix_of(scenario, &options.kinds);
+        let mut drawn = draw(&forks, options, registries, mix.as_ref());
         // In order of their strikes, so that the golden prefix is walked once for each round.
         let first = drawn.first().map_or(0, |drawn| drawn.number);
         let round = round_of(forks.trial().golden.clock);
@@ -160,7 +161,12 @@ fn round_of(golden_clock: u64) -> u32 {
     u32::try_from(round).expect("it is small")
 }
 
-fn draw(forks: &Forks, options: &SeriesOptions, registries: &Registries) -> Vec<Drawn> {
+fn draw(
+    forks: &Forks,
+    options: &SeriesOptions,
+    registries: &Registries,
+    mix: Option<&Mix>,
+) -> Vec<Drawn> {
     let (trial, reached) = (forks.trial(), forks.reached());
     let program = &trial.world.machine.program;
     let routine = |number: u16| {
@@ -174,11 +180,20 @@ fn draw(forks: &Forks, options: &SeriesOptions, registries: &Registries) -> Vec<
     let mut drawn = Vec::new();
     for number in options.only.clone().unwrap_or(0..options.experiments) {
         let mut stream = options.seed.stream("plan", u64::from(number));
-        let origin = ORIGINS[stream.index(ORIGINS.len())];
-        let wanted = Wanted { origin: Some(origin), family };
-        let planned =
-            faults::plan_at(&mut stream, &kinds, &trial.directory, reached, &routine, wanted);
+        let planned = if let Some(mix) = mix {
+            let kind = mix.draw(&mut stream, &registries.faults);
+            kind.and_then(|kind| {
+                let directory = &trial.directory;
+                faults::plan_of(&mut stream, kind, directory, reached, &routine, &ORIGINS)
+            })
+        } else {
+            let origin = ORIGINS[stream.index(ORIGINS.len())];
+            let wanted = Wanted { origin: Some(origin), family };
+            faults::plan_at(&mut stream, &kinds, &trial.directory, reached, &routine, wanted)
+        };
         let Some(plan) = planned else { continue };
+        let roster = trial.roster();
+        let origin = roster.named(&plan.who).map_or(PrincipalKind::Device, |who| roster.kind(who));
         let turn = forks.turn_of(&plan);
         drawn.push(Drawn { number, plan, origin, turn });
     }

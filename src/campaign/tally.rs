@@ -88,6 +88,8 @@ pub struct Tally {
     pub cells: BTreeMap<(Origin, Class), u64>,
     /// Struck experiments by origin.
     pub struck: BTreeMap<Origin, u64>,
+    /// Experiments by kind of fault: how many, and in how many of these it struck.
+    pub kinds: BTreeMap<String, (u64, u64)>,
     /// How long damage slept, by origin.
     pub sleeps: BTreeMap<Origin, Sleeps>,
     /// Events watched.
@@ -99,6 +101,13 @@ impl Tally {
     pub fn add(&mut self, case: &Case) {
         self.experiments += 1;
         let outcome = &case.outcome;
+        if !self.kinds.contains_key(&case.plan.kind) {
+            self.kinds.insert(case.plan.kind.clone(), (0, 0));
+        }
+        if let Some((drawn, struck)) = self.kinds.get_mut(&case.plan.kind) {
+            *drawn += 1;
+            *struck += u64::from(outcome.activation.strikes > 0);
+        }
         if outcome.activation.strikes > 0 {
             self.activated += 1;
             *self.struck.entry(case.origin).or_default() += 1;
@@ -124,6 +133,10 @@ impl Tally {
         self.events += other.events;
         for (&cell, count) in &other.cells {
             *self.cells.entry(cell).or_default() += count;
+        }
+        for (kind, (drawn, struck)) in &other.kinds {
+            let here = self.kinds.entry(kind.clone()).or_default();
+            *here = (here.0 + drawn, here.1 + struck);
         }
         for (&origin, sleeps) in &other.sleeps {
             self.sleeps.entry(origin).or_default().merge(sleeps);

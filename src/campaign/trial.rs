@@ -63,6 +63,9 @@ impl From<Interrupted> for TrialError {
 pub struct Registries {
     /// Kinds of fault.
     pub faults: faults::Registry,
+    /// By which weights plans draw from them, and from no others. Without it each kind that fits who is
+    /// struck is as likely.
+    pub mix: Option<faults::Mix>,
     /// Invariants.
     pub invariants: Arc<invariants::Registry>,
     /// Drivers; those this crate brings when `None`.
@@ -72,6 +75,16 @@ pub struct Registries {
 }
 
 impl Registries {
+    /// The mix that plans in a scenario's world are drawn from: what is said here or, where kinds aren't
+    /// named either, what the scenario says.
+    #[must_use]
+    pub fn mix_of(&self, scenario: &Scenario, kinds: &[String]) -> Option<faults::Mix> {
+        if self.mix.is_some() || !kinds.is_empty() || scenario.mix.is_empty() {
+            return self.mix.clone();
+        }
+        faults::Mix::of(scenario.mix.clone(), &self.faults).ok()
+    }
+
     pub(crate) fn drivers(&self) -> Drivers {
         self.drivers.clone().unwrap_or_else(crate::world::components::drivers)
     }

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, mpsc};
 
 use crate::base::{Digest, Seed, TraceHash};
+use crate::faults::Mix;
 use crate::invariants::Violation;
 use crate::scenario::{Bias, Scenario};
 
@@ -161,6 +162,12 @@ impl Campaign {
     #[must_use]
     pub fn world_of(&self, seed: u64) -> Scenario {
         self.scenario.clone().unwrap_or_else(|| Scenario::generate(Seed(seed), &self.bias))
+    }
+
+    /// The mix that plans are drawn from, where there is one.
+    #[must_use]
+    pub fn mix(&self) -> Option<Mix> {
+        self.registries.mix_of(self.scenario.as_ref().unwrap_or(&Scenario::default()), &self.kinds)
     }
 
     /// Runs it. The registries' [`Interrupt`](super::Interrupt) ends it early: what it has found up to

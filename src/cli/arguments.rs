@@ -84,6 +84,10 @@ pub(crate) struct CampaignArguments {
     /// Only these kinds of fault (repeat, or separate with commas).
     #[arg(long, value_name = "KIND", value_delimiter = ',')]
     pub(crate) fault: Vec<String>,
+    /// A fault load by weight, such as swifi=3,edfi=1: kinds, fault models and published loads
+    /// (`ringfence list fault-loads`); a weight of 0 excludes. It takes the place of the scenario's own.
+    #[arg(long, value_name = "NAME=WEIGHT,…", conflicts_with = "fault")]
+    pub(crate) mix: Option<String>,
     /// Only the experiment with this number in the world of one seed, as in a replay line; or `golden`:
     /// that world by itself, without a fault.
     #[arg(long, value_name = "N", value_parser = only)]
@@ -214,6 +218,8 @@ pub(crate) enum Listing {
     Incidents,
     /// Kinds of fault.
     Faults,
+    /// Fault models and published fault loads, to be mixed with weights.
+    FaultLoads,
     /// Invariants.
     Invariants,
     /// Weaknesses that can be planted.

@@ -6,6 +6,7 @@ use crate::base::nearest;
 use crate::campaign::{Campaign, Interrupt, Registries, Report, Series, SeriesOptions, TrialError};
 use crate::counterexample::case::TRIALS_MAX;
 use crate::counterexample::{minimised, test_text};
+use crate::faults::{Mix, Registry};
 use crate::scenario::Scenario;
 
 use super::arguments::{CampaignArguments, Only, SeedRange};
@@ -77,7 +78,7 @@ pub(super) fn campaign(
 
 /// What the arguments ask for.
 fn planned(arguments: &CampaignArguments) -> Result<Campaign, Failure> {
-    let registries = Registries::default();
+    let registries = Registries { mix: mix(arguments)?, ..Registries::default() };
     check_kinds(&arguments.fault, &registries)?;
     let scenario = arguments.scenario.as_deref().map(load::scenario).transpose()?;
     if let Some(only) = arguments.only {
@@ -95,6 +96,13 @@ fn planned(arguments: &CampaignArguments) -> Result<Campaign, Failure> {
         registries,
         ..Campaign::default()
     })
+}
+
+/// The mix that is named, where one is.
+pub(super) fn mix(arguments: &CampaignArguments) -> Result<Option<Mix>, Failure> {
+    let read = |text: &String| Mix::read(text, &Registry::default());
+    let mix = arguments.mix.as_ref().map(read).transpose();
+    mix.map_err(|wrong| Failure::mistake(wrong.what, wrong.remedy))
 }
 
 /// Whether all of these are kinds of fault.

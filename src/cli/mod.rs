@@ -12,6 +12,7 @@ mod check;
 mod compare;
 mod examples;
 mod explain;
+mod fault_load;
 mod list;
 mod live_bytes;
 mod load;

@@ -9,7 +9,7 @@ use crate::invariants::Violation;
 use crate::outcome::Class;
 use crate::report::interval::{CAPTION, Estimate, Sample, WorldCount};
 
-use super::asleep;
+use super::{asleep, fault_load};
 
 /// Columns of a bar that stands for all experiments that struck.
 const BAR: u64 = 40;
@@ -93,6 +93,10 @@ impl Told<'_> {
                 to,
                 "The last world, of seed {seed}, up to experiment {next} and not further"
             )?;
+        }
+        if let Some(mix) = self.campaign.mix() {
+            let asked = worlds.len() as u64 * u64::from(self.campaign.experiments);
+            write!(to, "\n{}{}", fault_load::said(&mix), fault_load::drawn(&mix, total, asked))?;
         }
         self.write_golden(to)?;
         for origin in Origin::ALL {
@@ -196,7 +200,8 @@ impl Told<'_> {
         let Report {
             total, worlds, violations, golden_violations, digest, is_partial, cut, ..
         } = self.report;
-        let mut lines = Vec::new();
+        let mix = self.campaign.mix();
+        let mut lines = mix.map_or_else(Vec::new, |mix| fault_load::json(&mix, total));
         for golden in golden_violations {
             let found: Vec<Value> = golden
                 .violations

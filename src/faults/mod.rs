@@ -6,6 +6,7 @@
 
 mod common;
 mod heavy_tail;
+pub mod mix;
 mod model;
 mod parameters;
 mod plan;
@@ -16,11 +17,12 @@ use crate::injection::{Fault, PointKind, PointKinds, PointRecord, Recurrence};
 use crate::world::directory::{Directory, Part, Target};
 
 pub use heavy_tail::HeavyTail;
+pub use mix::{Mix, MixMistake};
 pub use model::Model;
 pub use parameters::{Crash, Operator, Parameters};
 pub use plan::{
-    At, PlannedFault, Reached, Wanted, at_of, blind, is_point, is_worth_it, plan_at, planned_at,
-    point_names,
+    At, PlannedFault, Reached, Wanted, at_of, blind, is_point, is_worth_it, plan_at, plan_of,
+    planned_at, point_names,
 };
 
 /// Whether a fault is legal disorder or a defect.

@@ -235,6 +235,37 @@ pub fn plan_at(
     Some(planned_at(stream, kind, at, all.of(principal, at.kind), directory, routine))
 }
 
+/// A fault of this kind, planned at a point that the golden run reached, so that it strikes: `None` when
+/// it reached none that fits. The point is drawn by kind of principal, each of `origins` that has one as
+/// likely, then by principal, then by place.
+#[must_use]
+pub fn plan_of(
+    stream: &mut Stream,
+    kind: &Kind,
+    directory: &Directory,
+    all: &Reached,
+    routine: &dyn Fn(u16) -> Option<String>,
+    origins: &[PrincipalKind],
+) -> Option<PlannedFault> {
+    let roster = directory.roster();
+    let is_there = |principal: &Principal| {
+        kind.points.iter().any(|point| all.of(*principal, point).iter().any(is_worth_it))
+    };
+    let mut principals: Vec<Principal> = all.0.keys().map(|(principal, _)| *principal).collect();
+    principals.dedup();
+    principals.retain(is_there);
+    let mut fitting = origins.to_vec();
+    fitting.retain(|origin| principals.iter().any(|one| roster.kind(*one) == *origin));
+    let &origin = stream.pick(&fitting)?;
+    principals.retain(|principal| roster.kind(*principal) == origin);
+    let &principal = stream.pick(&principals)?;
+    let points = kind.points.iter().flat_map(|point| all.of(principal, point));
+    let mut candidates: Vec<_> = points.filter(|record| is_worth_it(record)).collect();
+    candidates.sort_unstable_by_key(|record| record.number);
+    let &at = stream.pick(&candidates)?;
+    Some(planned_at(stream, kind, at, all.of(principal, at.kind), directory, routine))
+}
+
 /// A fault of this kind at a point that a run reached: named by who, where and the how-manieth there.
 /// `records` are the points reached, or those of the same principal and kind.
 #[must_use]

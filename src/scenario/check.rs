@@ -5,6 +5,7 @@ use super::form::{
 };
 use super::problem::{Problem, Problems, Step};
 use super::{Scenario, Vocabulary, check_framework};
+use crate::faults::Mix;
 use crate::kernel::layout::{ACTIONS_MAX, address};
 use crate::kernel::loader::{SECTIONS, STACKS};
 use crate::world::action::{Action, LENGTH_MAX, PRIVATE_WORDS, SLOTS_MAX};
@@ -61,6 +62,7 @@ impl Scenario {
             self.check_plan(vocabulary, &mut problems);
         }
         self.check_incident(&mut problems);
+        self.check_mix(vocabulary, &mut problems);
         // What is wrong with the case itself is told once.
         if problems.0.is_empty() {
             self.check_contrasts(vocabulary, &mut problems);
@@ -75,6 +77,16 @@ impl Scenario {
         };
         let names = self.configuration.components.iter().map(|one| &*one.name);
         problems.known(path!["incident", "component"], "component", component, names);
+    }
+
+    fn check_mix(&self, vocabulary: &Vocabulary, problems: &mut Problems) {
+        if self.mix.is_empty() {
+            return;
+        }
+        if let Err(wrong) = Mix::of(self.mix.clone(), &vocabulary.faults) {
+            let path = wrong.share.map_or(path!["mix"], |share| path!["mix", &*share]);
+            problems.add(path, wrong.what).remedy = Some(wrong.remedy);
+        }
     }
 
     /// Each contrast can be made, and is a scenario then.

@@ -55,6 +55,8 @@ pub(super) enum Shape {
     Table(&'static [Field]),
     /// A table of any of these fields, the first of which must be there when it must.
     Change(&'static [Field]),
+    /// A table of any names, each with a whole number up to this.
+    Weights(u64),
     /// A table with the fields of the action that its field `do` names.
     Action,
 }
@@ -93,6 +95,7 @@ pub(super) const TOP: &[Field] = &[
     may("machine", Table(MACHINE)),
     may("component", List(&Table(COMPONENT))),
     may("fault", List(&Table(FAULT))),
+    may("mix", Shape::Weights(crate::faults::mix::WEIGHT_MAX as u64)),
     may("expect", Table(EXPECT)),
     may("incident", Table(INCIDENT)),
     may("contrast", List(&Table(CONTRAST))),
@@ -364,7 +367,7 @@ mod tests {
             SignedHex => "\"-0x1\"".to_owned(),
             Word(words) => format!("\"{}\"", words()[0]),
             List(_) => "[]".to_owned(),
-            Table(_) | Change(_) | Shape::Action => "{}".to_owned(),
+            Table(_) | Change(_) | Shape::Weights(_) | Shape::Action => "{}".to_owned(),
         }
     }
 

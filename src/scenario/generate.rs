@@ -25,6 +25,8 @@ pub struct Bias {
     pub crash: Ratio,
     /// The driver in hosts.
     pub hosted: &'static str,
+    /// Whether applications look hosts up by their names. A host that moves to kernel mode is no process.
+    pub seeks_hosts: bool,
     /// Faults in the plan.
     pub faults: u64,
     /// Which faults the plan is drawn from.
@@ -39,6 +41,7 @@ impl Default for Bias {
             invalid: Ratio::new(1, 20),
             crash: Ratio::new(1, 10),
             hosted: "sensor",
+            seeks_hosts: true,
             faults: 0,
             wanted: Wanted::default(),
         }
@@ -206,7 +209,7 @@ fn actions(stream: &mut Stream, world: &Configuration, own: usize, bias: &Bias) 
     let others: Vec<&str> = world
         .components
         .iter()
-        .filter(|component| component.home == Home::DriverHost)
+        .filter(|component| component.home == Home::DriverHost && bias.seeks_hosts)
         .map(|component| &*component.name)
         .collect();
     let mut actions = Vec::new();

@@ -22,6 +22,8 @@ mod variation;
 mod vocabulary;
 mod write;
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::faults::PlannedFault;
@@ -57,6 +59,8 @@ pub struct Scenario {
     pub plan: Vec<PlannedFault>,
     /// What should become of it.
     pub expect: Option<Expectation>,
+    /// The fault load that campaigns in this world draw from: shares with their weights.
+    pub mix: BTreeMap<String, u32>,
     /// The same with one thing changed.
     pub contrasts: Vec<Contrast>,
 }

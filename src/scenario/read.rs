@@ -5,6 +5,7 @@
 //! text by walking the parsed document.
 
 use core::ops::Range;
+use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use toml::de::{DeTable, DeValue};
@@ -51,6 +52,8 @@ struct Written {
     component: Vec<Component>,
     #[serde(default)]
     fault: Vec<PlannedFault>,
+    #[serde(default)]
+    mix: BTreeMap<String, u32>,
     expect: Option<Expectation>,
     incident: Option<Incident>,
     #[serde(default)]
@@ -154,6 +157,7 @@ impl Scenario {
             },
             plan: written.fault,
             expect: written.expect,
+            mix: written.mix,
             contrasts: written.contrast,
         };
         for problem in scenario.check(vocabulary) {

@@ -77,6 +77,7 @@ fn in_words(shape: Shape) -> String {
         Shape::List(Shape::Action) => "a list of actions such as { do = \"yield\" }".to_owned(),
         Shape::List(item) => format!("a list between [ and ], each item {}", in_words(*item)),
         Shape::Table(_) | Shape::Change(_) => "a table".to_owned(),
+        Shape::Weights(_) => "a table of names with weights such as swifi = 3".to_owned(),
         Shape::Action => "an action such as { do = \"yield\" }".to_owned(),
     }
 }
@@ -185,6 +186,11 @@ impl Misfits {
             }
             (Shape::Table(fields), DeValue::Table(table)) => self.table(table, bytes, fields),
             (Shape::Change(fields), DeValue::Table(table)) => self.change(table, bytes, fields),
+            (Shape::Weights(most), DeValue::Table(table)) => {
+                for (key, value) in table {
+                    self.value(key.get_ref(), value, Shape::Whole(0, most));
+                }
+            }
             (Shape::Action, DeValue::Table(table)) => self.action(table, bytes),
             _ => self.of_another_kind(name, bytes, value, shape),
         }

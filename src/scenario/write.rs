@@ -47,6 +47,9 @@ impl Scenario {
             writeln!(to, "\n[[fault]]")?;
             write_fault(to, fault)?;
         }
+        if !self.mix.is_empty() {
+            writeln!(to, "\n[mix]\n{}", plain(&self.mix).trim_end())?;
+        }
         if let Some(expect) = &self.expect {
             writeln!(to, "\n[expect]\n{}", plain(expect).trim_end())?;
         }

@@ -7,8 +7,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::base::{PrincipalKind, Seed};
-use crate::faults::{self, Family, Kind, Parameters};
+use crate::base::{PrincipalKind, Seed, Stream};
+use crate::faults::{self, Family, Kind, Mix, Parameters};
 use crate::injection::PointKind;
 
 use super::points::{Golden, Key, Keyed};
@@ -71,8 +71,14 @@ impl<'a> Load<'a> {
         component: bool,
         kinds: &faults::Registry,
         family: Option<Family>,
+        mix: Option<&Mix>,
     ) -> Option<Drawn> {
         let mut stream = seed.stream("plan", u64::from(number));
+        if let Some(mix) = mix {
+            let kind = mix.draw(&mut stream, kinds)?;
+            let role = self.role_for(&mut stream, kind, component)?;
+            return self.drawn(&mut stream, role, kind);
+        }
         let drawn = ORIGINS[stream.index(ORIGINS.len())];
         let origin: Option<PrincipalKind> = (!component).then_some(drawn);
         let is_wanted = |role: u16| {
@@ -88,11 +94,31 @@ impl<'a> Load<'a> {
         };
         let fitting: Vec<&Kind> = kinds.kinds().iter().filter(is_there).collect();
         let &kind = stream.pick(&fitting)?;
+        self.drawn(&mut stream, role, kind)
+    }
+
+    /// Whom a fault of this kind strikes, as a campaign with a mix draws it.
+    fn role_for(&self, stream: &mut Stream, kind: &Kind, component: bool) -> Option<u16> {
+        let is_there =
+            |role: &u16| kind.points.iter().any(|point| self.places.contains_key(&(*role, point)));
+        let mut roles: Vec<u16> = self.places.keys().map(|(role, _)| *role).collect();
+        roles.dedup();
+        roles.retain(is_there);
+        let kind_of = |role: u16| self.keyed.roles.get(usize::from(role)).copied();
+        let mut origins = ORIGINS.to_vec();
+        origins.retain(|origin| roles.iter().any(|role| kind_of(*role) == Some(*origin)));
+        let origin = stream.pick(&origins).copied();
+        roles.retain(|role| component || kind_of(*role) == origin);
+        stream.pick(&roles).copied()
+    }
+
+    /// A fault of this kind, somewhere in this role's code.
+    fn drawn(&self, stream: &mut Stream, role: u16, kind: &Kind) -> Option<Drawn> {
         let points = kind.points.iter().filter_map(|point| self.places.get(&(role, point)));
         let mut candidates: Vec<Place> = points.flatten().copied().collect();
         candidates.sort_unstable();
         let &Place { configuration, record } = stream.pick(&candidates)?;
-        let parameters = self.all[configuration].parameters(&mut stream, kind, record);
+        let parameters = self.all[configuration].parameters(stream, kind, record);
         let key = self.keyed.keys[configuration][record]?;
         Some(Drawn { kind: *kind, parameters, key, configuration })
     }

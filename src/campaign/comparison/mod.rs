@@ -73,7 +73,7 @@ use core::ops::Range;
 use std::collections::BTreeMap;
 
 use crate::base::{Digest, Seed};
-use crate::faults::PlannedFault;
+use crate::faults::{Mix, PlannedFault};
 use crate::outcome::Class;
 use crate::scenario::{Bias, Scenario, Variation, protections};
 
@@ -291,6 +291,12 @@ impl Comparison {
         self.scenario.is_none() && self.configurations.iter().all(|one| one.world.is_none())
     }
 
+    /// The mix that the load is drawn from, where there is one.
+    #[must_use]
+    pub fn mix(&self) -> Option<Mix> {
+        self.registries.mix_of(&self.world_of(self.seeds.start), &self.kinds)
+    }
+
     /// The world of a seed that is varied. Where a driver moves, generated worlds have one in their hosts
     /// that can live at every home.
     #[must_use]
@@ -298,8 +304,12 @@ impl Comparison {
         if let Some(scenario) = &self.scenario {
             return scenario.clone();
         }
-        let hosted = if self.moves() { PORTABLE } else { self.bias.hosted };
-        Scenario::generate(Seed(seed), &Bias { hosted, ..self.bias.clone() })
+        let bias = if self.moves() {
+            Bias { hosted: PORTABLE, seeks_hosts: false, ..self.bias.clone() }
+        } else {
+            self.bias.clone()
+        };
+        Scenario::generate(Seed(seed), &bias)
     }
 
     /// The command that tells the story of one fault of the load in every configuration.
@@ -329,6 +339,9 @@ impl Comparison {
         }
         if !self.kinds.is_empty() {
             add(format_args!(" --fault {}", self.kinds.join(",")));
+        }
+        if let Some(mix) = &self.registries.mix {
+            add(format_args!(" --mix {mix}"));
         }
         add(format_args!(" --only {number}"));
         line

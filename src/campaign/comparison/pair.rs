@@ -71,12 +71,12 @@ impl Comparison {
         let keyed = Keyed::new(&all);
         let load = Load::new(&all, &keyed);
         let (kinds, family) = self.wanted();
+        let mix = self.registries.mix_of(&base, &self.kinds);
         let mut entries = Vec::new();
         for number in numbers {
             let is_of_one = self.component.is_some();
-            let Some(drawn) = load.draw(Seed(seed), number, is_of_one, &kinds, family) else {
-                continue;
-            };
+            let drawn = load.draw(Seed(seed), number, is_of_one, &kinds, family, mix.as_ref());
+            let Some(drawn) = drawn else { continue };
             let place = keyed.in_words(drawn.key);
             let planned = (0..all.len()).map(|index| {
                 let golden = &all[index];

@@ -11,7 +11,7 @@ use crate::world::components::drivers;
 use crate::world::configuration::Home;
 
 use super::super::arguments::CampaignArguments;
-use super::super::campaign::{SEEDS, check_kinds, check_only};
+use super::super::campaign::{SEEDS, check_kinds, check_only, mix};
 use super::super::{Failure, load};
 use super::Asked;
 
@@ -25,7 +25,12 @@ pub(super) fn asked(
         check_only(arguments, only)?;
     }
     let scenario = arguments.scenario.as_deref().map(load::scenario).transpose()?;
-    let filled = |comparison: Comparison| fill(comparison, arguments, scenario.as_ref());
+    let mix = mix(arguments)?;
+    let filled = |comparison: Comparison| {
+        let mut filled = fill(comparison, arguments, scenario.as_ref());
+        filled.registries.mix.clone_from(&mix);
+        filled
+    };
     if !names.is_empty() {
         let mut configurations =
             names.iter().map(|name| configuration(name)).collect::<Result<Vec<_>, _>>()?;

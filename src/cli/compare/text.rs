@@ -9,6 +9,7 @@ use crate::outcome::Class;
 use crate::report::interval::{DifferenceEstimate, DifferenceSample};
 use crate::report::table::{Column, table};
 
+use super::super::fault_load as load;
 use super::Asked;
 
 /// Configurations beside the first in one table.
@@ -79,7 +80,11 @@ fn letter(number: usize) -> String {
 }
 
 fn write_one(to: &mut String, comparison: &Comparison, compared: &Compared) -> core::fmt::Result {
-    writeln!(to, "The same faults, compared: {}\n", head(comparison, compared))?;
+    writeln!(to, "The same faults, compared: {}", head(comparison, compared))?;
+    if let Some(mix) = comparison.mix() {
+        write!(to, "{}", load::said(&mix))?;
+    }
+    writeln!(to)?;
     for (number, column) in compared.columns.iter().enumerate() {
         let violates = match column.golden_violations {
             0 => String::new(),
@@ -212,7 +217,11 @@ fn write_many(
     compared: &[Compared],
 ) -> core::fmt::Result {
     let (Some(first), Some(found)) = (comparisons.first(), compared.first()) else { return Ok(()) };
-    writeln!(to, "Each protection, off and on: {}\n", head(first, found))?;
+    writeln!(to, "Each protection, off and on: {}", head(first, found))?;
+    if let Some(mix) = first.mix() {
+        write!(to, "{}", load::said(&mix))?;
+    }
+    writeln!(to)?;
     let columns = [
         Column::text("from"),
         Column::text("to"),

@@ -7,7 +7,7 @@ use std::io::Write;
 use clap::ValueEnum as _;
 use serde_json::{Value, json};
 
-use crate::faults::Registry;
+use crate::faults::{Registry, mix};
 use crate::invariants::Scope;
 use crate::outcome::Class;
 use crate::report::table::{Column, table};
@@ -26,6 +26,7 @@ pub(super) fn list(arguments: &ListArguments, out: &mut impl Write) -> Result<En
         Listing::Scenarios => scenarios()?,
         Listing::Incidents => incidents()?,
         Listing::Faults => faults(),
+        Listing::FaultLoads => fault_loads(),
         Listing::Invariants => invariants(),
         Listing::Weaknesses => (
             vec!["name", "about"],
@@ -77,7 +78,7 @@ fn tell(
         return Ok(());
     }
     // What is long is told with `--json`.
-    let is_long = |title: &str| matches!(title, "source" | "points" | "parameters");
+    let is_long = |title: &str| matches!(title, "source" | "points" | "parameters" | "types");
     let shown: Vec<usize> = (0..titles.len()).filter(|&index| !is_long(titles[index])).collect();
     let columns: Vec<Column> = shown.iter().map(|&index| Column::text(titles[index])).collect();
     let cells: Vec<Vec<String>> =
@@ -91,6 +92,7 @@ const fn plural(what: Listing) -> &'static str {
         Listing::Scenarios => "scenarios",
         Listing::Incidents => "incidents",
         Listing::Faults => "faults",
+        Listing::FaultLoads => "fault-loads",
         Listing::Invariants => "invariants",
         Listing::Weaknesses => "weaknesses",
         Listing::Classes => "classes",
@@ -174,6 +176,26 @@ fn faults() -> Rows {
         })
         .collect();
     (vec!["name", "family", "model", "about", "points", "parameters", "source"], rows)
+}
+
+/// Fault models and published loads.
+fn fault_loads() -> Rows {
+    let rows = mix::shareable(&Registry::default()).into_iter().map(|one| {
+        let types = one.rows.iter().map(|(name, weight, kind)| match kind {
+            Some(kind) if kind == name => json!({ "kind": kind, "weight": weight }),
+            kind => json!({ "type": name, "kind": kind, "weight": weight }),
+        });
+        let kinds = one.rows.iter().filter(|(.., kind)| kind.is_some()).count();
+        vec![
+            json!(one.name),
+            json!(one.also),
+            json!(kinds),
+            json!(one.about),
+            json!(types.collect::<Vec<_>>()),
+            json!(one.source),
+        ]
+    });
+    (vec!["name", "also", "kinds", "about", "types", "source"], rows.collect())
 }
 
 /// What is asked of every run: of each state and step, and of the run as a whole.

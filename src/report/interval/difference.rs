@@ -184,6 +184,7 @@ mod tests {
         assert_eq!(never.to_string(), "0 (< 4.9% of worlds)");
         assert_eq!(sample(&[(9, 2)]).estimate().to_string(), "−7");
         assert_eq!(sample(&[]).estimate().to_string(), "–");
-        assert_eq!(sample(&[(2, 1), (1, 2)]).estimate().to_string(), "0 [−18, +18]");
+        // A variance of 2 each, so 4 of the sum; t(1) = 12.706 standard errors of 2.
+        assert_eq!(sample(&[(2, 1), (1, 2)]).estimate().to_string(), "0 [−26, +26]");
     }
 }

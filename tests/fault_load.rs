@@ -1,0 +1,139 @@
+//! Fault loads by weight: on the command line, in a scenario, in a test.
+
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use ringfence::campaign::Campaign;
+use ringfence::faults::{Mix, Registry};
+use ringfence::scenario::{Scenario, library};
+
+fn ringfence(arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ringfence"));
+    command.args(arguments).output().expect("the program starts")
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).expect("text")
+}
+
+/// The built-in world with more at its end, as a file.
+fn standard_with(name: &str, more: &str) -> PathBuf {
+    let text = library::find("standard").expect("built in").text;
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    std::fs::write(&path, format!("{text}\n{more}")).expect("a folder for tests");
+    path
+}
+
+#[test]
+fn a_campaign_draws_by_weight_within_what_a_binomial_allows_whatever_its_world_does() {
+    let campaign = Campaign::on_builtin("standard").experiments(400);
+
+    let report = campaign.with_mix("wild-write=6,crash=3,double-free=1").run(|_| {}).expect("runs");
+
+    // Four standard deviations of a binomial of 400.
+    for (kind, weight) in [("wild-write", 0.6), ("crash", 0.3), ("double-free", 0.1)] {
+        let (drawn, struck) = report.total.kinds[kind];
+        let deviation = (400.0_f64 * weight * (1.0 - weight)).sqrt();
+        let off = (drawn as f64 - 400.0 * weight).abs() / deviation;
+        assert!(off < 4.0 && struck > 0, "{kind}: {drawn}, {struck} struck");
+    }
+    assert_eq!(report.total.kinds.len(), 3);
+    assert_eq!(report.total.experiments, 400);
+}
+
+#[test]
+fn a_kind_of_its_own_is_what_it_is_as_a_mix() {
+    let campaign = || Campaign::on_builtin("standard").experiments(30).seeds(0..1);
+
+    let report = campaign().with_mix("crash=5").run(|_| {}).expect("runs");
+
+    let kinds: Vec<&String> = report.total.kinds.keys().collect();
+    assert_eq!(kinds, ["crash"]);
+    let again = campaign().with_mix("crash=5").workers(3).run(|_| {}).expect("runs");
+    assert_eq!(report.digest, again.digest);
+}
+
+#[test]
+fn a_scenario_has_its_fault_load_and_the_command_line_another() {
+    let path = standard_with("mixed.toml", "[mix]\ncrash = 1\nhang = 0\nedfi = 2\n");
+    let file = path.display().to_string();
+    let small = ["--seeds", "0..1", "--experiments", "30"];
+    let head = |arguments: &[&str]| {
+        let all = [&["campaign", &file][..], arguments, &small].concat();
+        stdout(&ringfence(&all))
+    };
+
+    let own = head(&[]);
+    let other = head(&["--mix", "leak"]);
+    let kinds = head(&["--fault", "leak"]);
+
+    assert!(own.contains("Fault load: crash=1,edfi=2,hang=0"), "{own}");
+    assert!(
+        own.lines().any(|line| line.trim_start().starts_with("crash") && line.contains("33.3%"))
+    );
+    assert!(other.contains("Fault load: leak=1") && other.contains("--mix leak=1"), "{other}");
+    assert!(!kinds.contains("Fault load"), "{kinds}");
+    let scenario = Scenario::from_bytes(&std::fs::read(&path).expect("a file")).expect("sound");
+    let again = Scenario::from_bytes(scenario.to_toml().as_bytes()).expect("sound");
+    assert_eq!(again, scenario);
+    assert_eq!(again.mix.len(), 3);
+}
+
+#[test]
+fn a_published_load_says_what_of_it_is_not_modelled_and_a_comparison_draws_from_it() {
+    let small = ["--seeds", "0..2", "--experiments", "12"];
+
+    let campaign = stdout(&ringfence(&[&["campaign", "--mix", "sego-fs"][..], &small].concat()));
+    let compared =
+        ["campaign", "--compare", "home=kernel", "home=own-host", "--mix", "minix-random"];
+    let compared = stdout(&ringfence(&[&compared[..], &small].concat()));
+
+    assert!(campaign.contains("not modelled: "), "{campaign}");
+    assert!(campaign.contains("BLOCKING"), "{campaign}");
+    assert!(compared.contains("Fault load: minix-random=1"), "{compared}");
+    assert!(campaign.lines().chain(compared.lines()).all(|line| line.chars().count() <= 100));
+}
+
+#[test]
+fn models_and_published_loads_are_listed_and_each_is_a_mix() {
+    let output = ringfence(&["list", "fault-loads", "--json"]);
+
+    let text = stdout(&output);
+    let rows: Vec<serde_json::Value> =
+        text.lines().map(|line| serde_json::from_str(line).expect("an object a line")).collect();
+    for wanted in ["swifi", "edfi", "boundary", "handle", "resource", "minix-random", "sego-kernel"]
+    {
+        assert!(rows.iter().any(|row| row["name"] == wanted), "{wanted}: {text}");
+    }
+    for row in &rows {
+        let name = row["name"].as_str().expect("a name");
+        let mix = Mix::read(name, &Registry::default());
+        assert_eq!(mix.is_ok(), row["kinds"] != 0, "{name}");
+    }
+}
+
+#[test]
+fn what_is_wrong_is_told_with_what_was_meant_and_ends_with_2() {
+    let misspelt = standard_with("misspelt-mix.toml", "[mix]\nswfi = 3\n");
+    let negative = standard_with("negative-mix.toml", "[mix]\nswifi = -3\n");
+    let [misspelt, negative] = [misspelt, negative].map(|path| path.display().to_string());
+    for (arguments, wanted) in [
+        (&["--mix", "swfi=3"][..], "did you mean `swifi`?"),
+        (&["--mix", "swifi=three"], "0 to 1000000"),
+        (&["--mix", "swifi=0"], "nothing to draw"),
+        (&["--mix", "wild-wirte"], "did you mean `wild-write`?"),
+        (&["--mix", "swifi", "--fault", "crash"], "--fault"),
+        (&["--compare", "smep=off", "--mix", "sego-sf"], "did you mean `sego-fs`?"),
+        (&[&misspelt], "did you mean `swifi`?"),
+        (&[&negative], "a whole number, 0 to 1000000"),
+    ] {
+        let output = ringfence(&[&["campaign"], arguments].concat());
+
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {told}");
+        assert!(told.contains(wanted), "{arguments:?}: {told}");
+    }
+    let output = ringfence(&["campaign", &misspelt]);
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(told.contains("misspelt-mix.toml:") && told.contains("swfi = 3"), "{told}");
+}
