@@ -195,6 +195,12 @@ fn force_irql_checking_finds_what_is_wrong_for_every_seed() {
             let (rest, crash, _) = run(&wrong);
 
             assert_eq!(rest, Rest::BugCheck(0xd1), "seed {seed}: {crash:x?}");
+            // It needs no trimming beside its own, and lets be what is right.
+            wrong.machine.pageable = false;
+            assert_eq!(run(&wrong).0, Rest::BugCheck(0xd1), "seed {seed}, nothing else trimmed");
+            let mut sound = configuration(seed, &[ADD_UP, KEEP_HELD, DEFER]);
+            (sound.machine.pageable, sound.machine.verifier) = (false, wrong.machine.verifier);
+            assert_eq!(run(&sound).0, Rest::Quiescent, "seed {seed}, nothing wrong");
         }
     }
 }

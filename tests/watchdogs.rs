@@ -141,15 +141,31 @@ fn without_watchdogs_every_hang_is_one() {
     }
 }
 
-#[test]
-fn watchdogs_disturb_nobody() {
-    let builtin = library::find("standard").expect("it is built in");
-    let mut scenario = Scenario::from_toml("standard.toml", builtin.text, &Vocabulary::default())
-        .expect("it is sound");
+/// The scenario to begin with, watched.
+fn standard() -> Scenario {
+    let text = library::find("standard").expect("it is built in").text;
+    let mut scenario = Scenario::from_bytes(text.as_bytes()).expect("it is sound");
     scenario.plan.clear();
     scenario.expect = None;
     let machine = &mut scenario.configuration.machine;
     (machine.dpc_timeout, machine.dpc_watchdog_period, machine.clock_watchdog) = (5, 20, 12);
+    scenario
+}
+
+#[test]
+fn watchdogs_without_a_clock_are_a_mistake_that_is_told() {
+    let mut scenario = standard();
+    scenario.configuration.machine.clock_interval = 0;
+
+    let problems = scenario.check(&Vocabulary::default());
+
+    let told: Vec<&str> = problems.iter().map(|problem| problem.what.as_str()).collect();
+    assert!(told.iter().any(|what| what.contains("there is no clock")), "{told:?}");
+}
+
+#[test]
+fn watchdogs_disturb_nobody() {
+    let scenario = standard();
 
     let trial = Trial::new(&scenario, &Registries::default()).expect("a sound world");
 

@@ -176,13 +176,12 @@ impl Judge {
                     (notes.from, notes.met) = (notes.events, 0);
                 }
             }
-            EventKind::Exception | EventKind::BugCheck | EventKind::Reset => {
+            EventKind::Exception | EventKind::BugCheck | EventKind::Reset
                 if notes.strike.is_some()
                     && notes.alarm.is_none()
-                    && !self.expected.expect(event, notes.from, &mut notes.met)
-                {
-                    notes.alarm = Some(FirstAlarm::of(event, notes.events));
-                }
+                    && !self.expected.expect(event, notes.from, &mut notes.met) =>
+            {
+                notes.alarm = Some(FirstAlarm::of(event, notes.events));
             }
             // The next boot may go as the first did.
             EventKind::Boot => (notes.from, notes.met) = (0, 0),

@@ -38,7 +38,7 @@ pub const GATES_OF_SOME: &[&Routine] = &[
     &exception::KI_DEBUG_TRAP_CHECKED,
 ];
 
-/// The gates of [`GATES_OF_SOME`] that a kernel with these [switches](super::layout::switches) has.
+/// The gates of [`GATES_OF_SOME`] that a kernel with these [`switches`] has.
 #[must_use]
 pub fn gates(switches: u64) -> Vec<&'static Routine> {
     let [page_fault, clock, tick, transfer, debug, checked] = *GATES_OF_SOME else { return vec![] };

@@ -203,7 +203,7 @@ fields! {
     residency of KernelData {
         /// Pages that may be away.
         COUNT = 0x00 "pageable pages",
-        /// Where the drawing of pages is in its sequence.
+        /// Where the drawing of pages is in its sequence, 0 where nothing is drawn.
         RANDOM = 0x08 "residency sequence",
         /// First of the addresses of these pages, 48 at most.
         PAGES = 0x10 "pageable page",

@@ -50,9 +50,12 @@ pub const SOME: u64 = 0;
 pub const ALL: u64 = 1;
 
 /// Whether the next page of the sequence is to go. Knuth's linear congruential generator, in memory:
-/// the seed of a world is in its first value.
+/// the seed of a world is in its first value, and 0 where nothing is drawn.
 fn is_drawn(p: &mut Processor<'_>) -> Result<bool, Trap> {
     let last = p.load(address::RESIDENCY, residency::RANDOM)?;
+    if last == 0 {
+        return Ok(false);
+    }
     let next = last.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
     p.store(address::RESIDENCY, residency::RANDOM, next)?;
     Ok(next >> 63 == 1)

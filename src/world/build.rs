@@ -253,7 +253,9 @@ impl World {
             machine.disk.write(CONTENT_SECTOR, 0, component.content.unwrap_or(0));
         }
         machine.second_level = second_level(&machine, &program, options);
-        draw_residency(&mut machine, configuration.schedule);
+        if options.pageable {
+            draw_residency(&mut machine, configuration.schedule);
+        }
         let claims = core::mem::take(&mut machine.events);
         machine.settle();
         let fresh = machine.checkpoint();

@@ -18,7 +18,7 @@ pub const VERIFIER_OPTIONS: &[(&str, u64, &str)] = &[
         "each allocation fails once, by the calls that led to it",
     ),
     (
-        "force-irql-checking",
+        FORCE_IRQL_CHECKING,
         verifier::FORCE_IRQL,
         "pageable memory is trimmed whenever a driver raises the level: 0xA, 0xD1",
     ),
@@ -34,6 +34,14 @@ pub const VERIFIER_OPTIONS: &[(&str, u64, &str)] = &[
 
 /// The option that is a pool.
 const SPECIAL_POOL: &str = "special-pool";
+
+/// The option that trims pageable memory.
+const FORCE_IRQL_CHECKING: &str = "force-irql-checking";
+
+/// Whether pageable memory may be away: as the seed has it, or when a driver raises the level.
+pub(super) fn is_pageable(machine: &MachineConfiguration) -> bool {
+    machine.pageable || machine.verifier.iter().any(|name| name == FORCE_IRQL_CHECKING)
+}
 
 /// The pool that a machine has.
 pub(super) fn pool_of(machine: &MachineConfiguration) -> PoolKind {

@@ -6,6 +6,7 @@ use crate::machine::flaws::Flaws;
 
 use super::build::BuildError;
 use super::configuration::Configuration;
+use super::verifier;
 
 /// Bits of the hardware's flaws, above those that the kernel reads.
 mod flaw {
@@ -96,7 +97,7 @@ pub(super) fn planted(configuration: &Configuration) -> Result<(u64, Flaws), Bui
         (machine.integrity_checks > 0, switches::INTEGRITY_CHECKS),
         (machine.shadow_stacks, switches::SHADOW_STACKS),
         (machine.protection_keys, switches::PROTECTION_KEYS),
-        (machine.pageable, switches::PAGEABLE),
+        (verifier::is_pageable(machine), switches::PAGEABLE),
         (machine.has_watchdogs(), switches::WATCHDOGS),
         (configuration.loads_stack_segments(), switches::DEBUG_TRAPS),
         (

@@ -54,7 +54,7 @@ pub fn draw_residency(machine: &mut Machine, seed: u64) {
             machine.memory.write(at, entry & !PRESENT | TRIMMED);
         }
     }
-    let next = stream.word();
+    let next = stream.word() | 1;
     machine.memory.write(PhysAddr::truncated(state + residency::RANDOM.offset), next);
 }
 
