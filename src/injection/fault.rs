@@ -6,8 +6,11 @@ use crate::base::{Principal, VirtAddr};
 /// What is about to happen, open to alteration.
 ///
 /// Which fields mean something depends on the kind: `virt` is the address of an access, the stack
-/// pointer of a mode switch, the handle of a look-up, the physical address of a transfer; `value` is
-/// what will be stored, the length of a probe or copy, the size of an allocation.
+/// pointer of a mode switch, the handle of a look-up, the physical address of a transfer, the target of a
+/// call or return, the packet that is completed, the object that is referred to, the old request level;
+/// `value` is what will be stored, the length of a probe or copy, the size of an allocation, the tag that
+/// is freed with, the rights a look-up compares, the bytes that a completion tells, the result of a
+/// routine, the new request level.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Operation {
     /// What is about to happen.
@@ -27,7 +30,8 @@ pub struct Operation {
 pub enum Verdict {
     /// Carry on with the operation as it now stands.
     Proceed,
-    /// Leave it out. A load that is left out yields zero; an allocation fails.
+    /// Leave it out. A load that is left out yields the operation's value, zero at first; an allocation
+    /// fails.
     Skip,
     /// Do it twice.
     Repeat,

@@ -64,6 +64,22 @@ point_kinds! {
     Dma = "dma",
     /// A buffer is about to be copied: its length may be altered.
     Copy = "copy",
+    /// A routine is about to be called; its arguments are in their registers.
+    Call = "call",
+    /// A routine is about to return; its result is in its register.
+    Return = "return",
+    /// The kernel's lock is about to be taken.
+    Lock = "lock",
+    /// The kernel's lock is about to be given back.
+    Unlock = "unlock",
+    /// The request level is about to change.
+    Level = "level",
+    /// A reference to an object is about to be counted.
+    Reference = "reference",
+    /// A reference to an object is about to be dropped.
+    Dereference = "dereference",
+    /// A request packet is about to be completed.
+    Complete = "complete",
 }
 
 impl fmt::Display for PointKind {

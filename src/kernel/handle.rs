@@ -112,6 +112,9 @@ pub mod access {
     pub const PROTECT: u64 = 1 << 30;
     /// Not a right: asks for a kernel handle, in kernel mode's name only.
     pub const KERNEL_HANDLE: u64 = 1 << 29;
+    /// Not a right: what is opened in kernel mode's name is checked as if user mode had asked
+    /// (`OBJ_FORCE_ACCESS_CHECK`: "InitializeObjectAttributes macro").
+    pub const FORCE_CHECK: u64 = 1 << 28;
 }
 
 /// The bits that tell a kernel handle.
@@ -185,6 +188,9 @@ pub(super) fn raise_if_strict(p: &mut Processor<'_>) -> Result<(), Trap> {
     Ok(())
 }
 
+/// Where the rights that are compared lie above those that are wanted.
+const COMPARED: u64 = 32;
+
 /// A look-up: in whose table, of which value, with which rights, for which type, in whose name.
 struct LookUp {
     owner: u64,
@@ -232,8 +238,8 @@ routine! {
     /// With [`switches::WRONG_TABLE`] the table is that of the process with the nearest lower
     /// number (around from the highest), which stands for the one that ran before.
     pub static OB_REFERENCE_BY_HANDLE = "ObReferenceObjectByHandle", frame 9;
-    // Locals: 0 the handle asked for; 1 wanted rights; 2 type; 3 the handle looked up; 4 whose table;
-    // 5 object; 6 granted rights; 7 mode; 8 the process.
+    // Locals: 0 the handle asked for; 1 wanted rights, above them those compared; 2 type; 3 the handle looked
+    // up; 4 whose table; 5 object; 6 granted rights; 7 mode; 8 the process.
     start, call KE_BUG_CHECK => |p| {
         let (asked, wanted, kind) = (p.argument(0), p.argument(1), p.argument(2));
         let (mode, of) = (p.argument(3), p.argument(4));
@@ -242,7 +248,7 @@ routine! {
             return refuse(p, mode, status::INVALID_HANDLE);
         }
         p.set_local(0, asked)?;
-        p.set_local(1, wanted)?;
+        p.set_local(1, wanted & access::RIGHTS | operation.value << COMPARED)?;
         p.set_local(2, kind)?;
         p.set_local(3, operation.virt)?;
         p.set_local(7, mode)?;
@@ -277,7 +283,7 @@ routine! {
     },
     look, call OB_REFERENCE => |p| {
         let (owner, handle) = (p.local(4)?, p.local(3)?);
-        let (wanted, kind, mode) = (p.local(1)?, p.local(2)?, p.local(7)?);
+        let (wanted, kind, mode) = (p.local(1)? >> COMPARED, p.local(2)?, p.local(7)?);
         match check_entry(p, &LookUp { owner, handle, wanted, kind, mode })? {
             Err(refused) => {
                 let is_verified = mode == previous_mode::KERNEL

@@ -1,6 +1,7 @@
 //! The kernel's lock: a word in memory, taken and given back in single steps.
 
 use crate::base::Rule;
+use crate::injection::{PointKind, Verdict};
 use crate::machine::{Flow, Processor, Trap};
 
 use super::layout::{address, kernel_data};
@@ -12,12 +13,19 @@ pub(crate) const RULES: &[Rule] = &[Rule::chosen(
     "this model: one processor in the kernel at a time",
 )];
 
+/// Where the lock is.
+const LOCK: u64 = address::KERNEL_DATA + kernel_data::LOCK.offset;
+
 /// Takes the lock, or runs the same step again while another processor has it.
 ///
 /// # Errors
 ///
 /// What the access to the lock's word raises.
 pub(super) fn acquire(p: &mut Processor<'_>) -> Result<Flow, Trap> {
+    let (_, verdict) = p.pass_point(PointKind::Lock, LOCK, p.number() as u64)?;
+    if verdict == Verdict::Skip {
+        return Ok(Flow::Next);
+    }
     let holder = p.load(address::KERNEL_DATA, kernel_data::LOCK)?;
     if holder != 0 {
         return Ok(Flow::Stay);
@@ -33,6 +41,10 @@ pub(super) fn acquire(p: &mut Processor<'_>) -> Result<Flow, Trap> {
 ///
 /// What the access to the lock's word raises.
 pub(super) fn release(p: &mut Processor<'_>) -> Result<Flow, Trap> {
+    let (_, verdict) = p.pass_point(PointKind::Unlock, LOCK, p.number() as u64)?;
+    if verdict == Verdict::Skip {
+        return Ok(Flow::Next);
+    }
     p.store(address::KERNEL_DATA, kernel_data::LOCK, 0)?;
     Ok(Flow::Next)
 }

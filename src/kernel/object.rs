@@ -6,6 +6,7 @@
 //! by handle is part of the count by pointer.
 
 use crate::base::{EventKind, Principal, Rule, Structure};
+use crate::injection::{PointKind, Verdict};
 use crate::machine::{Flow, Processor, Trap, routine};
 
 use super::bug_check::{KE_BUG_CHECK, bug_checks};
@@ -50,6 +51,9 @@ bug_checks! {
 
 /// The pool tag of every object.
 pub const OBJECT_TAG: u64 = u32::from_le_bytes(*b"ObjT") as u64;
+
+/// Beside a type, the bit that says that a reference is dropped once more.
+const ONCE_MORE: u64 = 32;
 
 /// What the body of an object of this type is.
 #[must_use]
@@ -129,7 +133,12 @@ routine! {
     /// Counts one more reference by pointer. Argument: the object.
     pub static OB_REFERENCE = "ObfReferenceObject", frame 0;
     count, call KE_BUG_CHECK => |p| {
-        let object = p.argument(0);
+        let asked = p.argument(0);
+        let (operation, verdict) = p.pass_point_of_caller(PointKind::Reference, asked, 1)?;
+        if verdict == Verdict::Skip {
+            return Ok(Flow::Return);
+        }
+        let object = operation.virt;
         if let Err(parameters) = checked_type(p, object)? {
             p.pass(parameters);
             return Ok(Flow::Call);
@@ -149,8 +158,14 @@ routine! {
     /// Drops one reference by pointer; the last one frees the object, a section's frame first.
     /// Argument: the object.
     pub static OB_DEREFERENCE = "ObfDereferenceObject", frame 2;
+    // Locals: 0 object; 1 type, and above it whether a reference is dropped once more.
     count, call KE_BUG_CHECK => |p| {
-        let object = p.argument(0);
+        let asked = p.argument(0);
+        let (operation, verdict) = p.pass_point_of_caller(PointKind::Dereference, asked, 1)?;
+        if verdict == Verdict::Skip {
+            return Ok(Flow::Return);
+        }
+        let object = operation.virt;
         let kind = match checked_type(p, object)? {
             Ok(kind) => kind,
             Err(parameters) => {
@@ -165,17 +180,17 @@ routine! {
         }
         p.store(object, object_header::POINTER_COUNT, count.wrapping_sub(1))?;
         if count > 1 {
-            return Ok(Flow::Return);
+            return Ok(if verdict == Verdict::Repeat { Flow::Stay } else { Flow::Return });
         }
         p.set_local(0, object)?;
-        p.set_local(1, kind)?;
+        p.set_local(1, kind | u64::from(verdict == Verdict::Repeat) << ONCE_MORE)?;
         Ok(Flow::To(At::empty as u8))
     },
     stopped => |_| Ok(Flow::Stay),
     empty, call MM_FREE_FRAME => |p| {
         let object = p.local(0)?;
         p.store(object, object_header::TYPE, object_type::FREED)?;
-        if p.local(1)? != object_type::SECTION {
+        if p.local(1)? & !(1 << ONCE_MORE) != object_type::SECTION {
             return Ok(Flow::Next);
         }
         let frame = p.load(object, object_body::FIRST)?;
@@ -187,5 +202,12 @@ routine! {
         p.pass([object, OBJECT_TAG]);
         Ok(Flow::Call)
     },
-    done => |_| Ok(Flow::Return),
+    done => |p| {
+        if p.local(1)? >> ONCE_MORE == 0 {
+            return Ok(Flow::Return);
+        }
+        let object = p.local(0)?;
+        p.pass([object]);
+        Ok(Flow::To(At::count as u8))
+    },
 }

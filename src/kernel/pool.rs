@@ -180,7 +180,7 @@ routine! {
             return Ok(Flow::Return);
         }
         p.set_local(0, operation.virt)?;
-        p.set_local(1, tag)?;
+        p.set_local(1, operation.value)?;
         Ok(Flow::Next)
     },
     check, call KE_BUG_CHECK => |p| {

@@ -325,8 +325,14 @@ routine! {
     /// Completes a packet and wakes the thread that waits for it. Arguments: packet, status, bytes
     /// produced. Completing twice stops the machine (bug check 0x44).
     pub static IO_COMPLETE_REQUEST = "IoCompleteRequest", frame 2;
+    // Locals: 0 packet; 1 device object in hand, in its lowest bit whether it is completed once more.
     record, call KE_BUG_CHECK => |p| {
-        let (packet, outcome, information) = (p.argument(0), p.argument(1), p.argument(2));
+        let (asked, told) = (p.argument(0), p.argument(2));
+        let (operation, verdict) = p.pass_point_of_caller(PointKind::Complete, asked, told)?;
+        if verdict == Verdict::Skip {
+            return Ok(Flow::Return);
+        }
+        let (packet, outcome, information) = (operation.virt, p.argument(1), operation.value);
         if p.load(packet, request_packet::DONE)? != 0 {
             p.pass(COMPLETED_TWICE.with([packet, 0, 0, 0]));
             return Ok(Flow::Call);
@@ -335,12 +341,13 @@ routine! {
         p.store(packet, request_packet::INFORMATION, information)?;
         let device = p.load(packet, request_packet::DEVICE)?;
         p.set_local(0, packet)?;
-        p.set_local(1, device)?;
+        p.set_local(1, device | u64::from(verdict == Verdict::Repeat))?;
         Ok(Flow::To(At::take_back as u8))
     },
     stopped => |_| Ok(Flow::Stay),
     take_back => |p| {
-        let (packet, device) = (p.local(0)?, p.local(1)?);
+        let (packet, in_hand) = (p.local(0)?, p.local(1)?);
+        let device = in_hand & !1;
         if device == 0 {
             return Ok(Flow::Next);
         }
@@ -349,7 +356,7 @@ routine! {
             announce_loan(p, EventKind::Reclaim, driver, packet)?;
         }
         let lower = p.load(device, device_object::LOWER)?;
-        p.set_local(1, lower)?;
+        p.set_local(1, lower | in_hand & 1)?;
         Ok(Flow::Stay)
     },
     wake, call KI_WAKE => |p| {
@@ -360,7 +367,16 @@ routine! {
         p.pass([waiting]);
         Ok(Flow::Call)
     },
-    done => |_| Ok(Flow::Return),
+    done => |p| {
+        if p.local(1)? == 0 {
+            return Ok(Flow::Return);
+        }
+        let packet = p.local(0)?;
+        let (outcome, information) =
+            (p.load(packet, request_packet::STATUS)?, p.load(packet, request_packet::INFORMATION)?);
+        p.pass([packet, outcome, information]);
+        Ok(Flow::To(At::record as u8))
+    },
 }
 
 routine! {

@@ -163,6 +163,7 @@ impl Processor<'_> {
     /// Pushes the return address and the caller's frame pointer and makes room for the callee's
     /// locals, whose number the callee's first code word implies.
     fn call(&mut self, target: u64, back: u64) -> Result<(), Trap> {
+        let target = self.pass_in_registers(PointKind::Call, target, back)?.virt;
         let phys = self.translate(target, Access::Execute)?;
         let word = self.machine.memory.read(phys);
         // A target that is no code is found out when it is fetched, with the call already made.
@@ -186,6 +187,26 @@ impl Processor<'_> {
         Ok(())
     }
 
+    /// Passes the point of a call or return, where only registers can be altered: what is pushed or popped
+    /// then is as it should be.
+    #[inline(always)]
+    fn pass_in_registers(
+        &mut self,
+        kind: PointKind,
+        virt: u64,
+        value: u64,
+    ) -> Result<Operation, Trap> {
+        let principal = self.registers().actor;
+        let mut operation = Operation { kind, principal, virt, value, mask: 0xff };
+        let step_is_struck = self.machine.struck;
+        let verdict = self.point(kind, &mut operation);
+        self.machine.struck = step_is_struck;
+        match verdict {
+            Verdict::Raise(vector) => Err(Trap::plain(vector)),
+            _ => Ok(operation),
+        }
+    }
+
     /// Drops the frame, pops the caller's frame pointer and the return address.
     fn return_to_caller(&mut self) -> Result<(), Trap> {
         let frame_pointer = self.get(Reg::Rbp);
@@ -193,7 +214,10 @@ impl Processor<'_> {
         let caller_frame = self.load_at(frame_pointer, structure)?;
         let back = self.load_at(frame_pointer.wrapping_add(8), structure)?;
         self.compare_with_shadow(frame_pointer.wrapping_add(8), back)?;
+        let result = self.get(Reg::Rax);
+        let result = self.pass_in_registers(PointKind::Return, back, result)?.value;
         let registers = self.registers_mut();
+        registers.put(Reg::Rax, result);
         registers.put(Reg::Rsp, frame_pointer.wrapping_add(16));
         registers.put(Reg::Rbp, caller_frame);
         registers.rip = back;

@@ -173,10 +173,15 @@ impl Processor<'_> {
     ///
     /// # Errors
     ///
-    /// General protection at ring 3.
+    /// General protection at ring 3, or an injected exception.
     pub fn set_irql(&mut self, level: u64) -> Result<u64, Trap> {
         self.require_ring_0()?;
-        Ok(core::mem::replace(&mut self.registers_mut().cr8, level))
+        let old = self.registers().cr8;
+        let (operation, verdict) = self.pass_point(PointKind::Level, old, level)?;
+        if verdict != Verdict::Skip {
+            self.registers_mut().cr8 = operation.value;
+        }
+        Ok(old)
     }
 
     /// Lets interrupts in, or keeps them out (`sti`, `cli`).

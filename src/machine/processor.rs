@@ -228,6 +228,29 @@ impl Processor<'_> {
         Ok((operation, verdict))
     }
 
+    /// As [`pass_point`](Self::pass_point), in the name of whoever called the running routine: what is
+    /// wrong with the call is the caller's doing.
+    ///
+    /// # Errors
+    ///
+    /// An injected exception.
+    pub fn pass_point_of_caller(
+        &mut self,
+        kind: PointKind,
+        virt: u64,
+        value: u64,
+    ) -> Result<(Operation, Verdict), Trap> {
+        let mut operation = self.operation(kind, virt, value, WHOLE);
+        if !self.machine.points.reach(kind) {
+            return Ok((operation, Verdict::Proceed));
+        }
+        operation.principal = self.machine.caller_principal(self.number);
+        match self.point_watched(&mut operation) {
+            Verdict::Raise(vector) => Err(Trap::plain(vector)),
+            verdict => Ok((operation, verdict)),
+        }
+    }
+
     // ---- translation --------------------------------------------------------------------------
 
     /// Where the loaded tables and caches lead, with every right checked.

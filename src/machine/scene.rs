@@ -160,8 +160,10 @@ impl Machine {
         self.points.put_back(index, fault, verdict.is_some());
         let Some(verdict) = verdict else { return Verdict::Proceed };
         // Legal disorder changes nothing of what is done; then the step's stores are its own.
+        // What is done once more by later steps is done rightly each time.
+        let is_later = matches!(operation.kind, PointKind::Dereference | PointKind::Complete);
         self.struck = changed
-            || verdict == Verdict::Repeat
+            || verdict == Verdict::Repeat && !is_later
             || verdict == Verdict::Skip && operation.kind == PointKind::Load;
         let context = self.processors[processor].registers.context;
         let event = Event {
@@ -196,6 +198,13 @@ impl Machine {
             let back = self.memory.read(PhysAddr::truncated(phys));
             self.step_executed_at(number, back.wrapping_sub(super::code::STEP_BYTES)).0
         })
+    }
+
+    /// Whose code called the running routine; the running routine's own where the frame chain doesn't say.
+    pub(super) fn caller_principal(&self, number: usize) -> Principal {
+        let registers = &self.processors[number].registers;
+        let caller = self.program.routines().get(usize::from(self.caller_of(number)));
+        caller.map_or(registers.actor, |caller| caller.owner.unwrap_or(registers.context))
     }
 
     fn step_executed_at(&self, number: usize, at: u64) -> (u16, u8) {

@@ -244,7 +244,7 @@ pub(super) fn ask_back<G: Generation>(p: &mut Processor<'_>) -> Result<Option<Ru
     if verdict == Verdict::Skip {
         return Ok(None);
     }
-    let block = operation.virt;
+    let (block, tag) = (operation.virt, operation.value);
     let stop = |damage| Ok(Some(Ruling::Stop(G::stops_with(damage))));
     if block >> 63 == 0 {
         return stop(Damage::Request(Request::UserAddress(block)));

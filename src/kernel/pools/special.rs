@@ -305,7 +305,7 @@ routine! {
             return Ok(Flow::Return);
         }
         p.set_local(0, operation.virt)?;
-        p.set_local(1, tag)?;
+        p.set_local(1, operation.value)?;
         Ok(Flow::To(At::examine as u8))
     },
     normal => |_| Ok(Flow::Return),

@@ -9,8 +9,9 @@ mod target;
 use crate::base::{Principal, PrincipalKind, Roster, VirtAddr, nearest};
 use crate::injection::Scene;
 use crate::kernel::layout::{
-    POOL_HEADER_BYTES, address, device_object, driver_object, frame_entry, handle_entry,
-    kernel_data, object_header, pool_lists, process, ready_queue, request_packet, thread,
+    HANDLES_MAX, POOL_HEADER_BYTES, address, device_object, driver_object, frame_entry,
+    handle_entry, kernel_data, object_header, pool_lists, process, ready_queue, request_packet,
+    thread,
 };
 
 use super::action::place;
@@ -207,6 +208,24 @@ fn process_object(scene: &dyn Scene, principal: Principal) -> Option<u64> {
 #[must_use]
 pub fn process_root(scene: &dyn Scene, principal: Principal) -> Option<u64> {
     pointer(scene, process_object(scene, principal)? + process::ROOT.offset)
+}
+
+/// The handles of the process whose address space is loaded, each with its object's type.
+#[must_use]
+pub fn handles(scene: &dyn Scene) -> Vec<(u64, u64)> {
+    let root = scene.root() & FRAME_BITS;
+    let all = (0..=u8::MAX).take(Principal::COUNT_MAX as usize).map(Principal);
+    let of = |principal| {
+        let block = process_object(scene, principal)?;
+        let is_loaded = pointer(scene, block + process::ROOT.offset)? & FRAME_BITS == root;
+        is_loaded.then(|| pointer(scene, block + process::HANDLES.offset)).flatten()
+    };
+    let Some(table) = all.filter_map(of).next() else { return Vec::new() };
+    let entry = |number: u64| {
+        let object = pointer(scene, table + number * 16 + handle_entry::OBJECT.offset)?;
+        Some((4 * (number + 1), word(scene, object + object_header::TYPE.offset)?))
+    };
+    (0..HANDLES_MAX).filter_map(entry).collect()
 }
 
 fn process_part(owner: Principal, part: Part, number: u64, scene: &dyn Scene) -> Option<Place> {

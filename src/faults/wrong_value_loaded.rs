@@ -1,0 +1,67 @@
+//! A load yields another value than memory holds.
+//!
+//! Zero, one, all ones or a pattern in place of what lies there: a pointer that is null, a count or
+//! a flag that is wrong. The address is right, and memory is not read.
+//!
+//! Source: Giuffrida, Kuijsten and Tanenbaum, "EDFI: A Dependable Fault Injection Tool for
+//! Dependability Benchmarking Experiments", PRDC 2013 (corrupted loads, pointers and integers).
+//!
+//! Injection point: `load`.
+
+use super::common::fault;
+use super::{Family, Kind, Model, Parameters};
+use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
+
+/// Nothing, one, what a sign or a length may not be, and a pattern that leads nowhere.
+const VALUES: [u64; 6] =
+    [0, 1, 1 << 31, 1 << 63, u64::MAX, 0x4141_4141_4141_4141];
+
+/// A load yields another value than memory holds.
+pub(super) const KIND: Kind = Kind {
+    name: "wrong-value-loaded",
+    family: Family::Defect,
+    model: Model::Edfi,
+    points: PointKinds::of(&[PointKind::Load]),
+    recurrence: Recurrence::Once,
+    parameters: &["value"],
+    about: "a load yields another value than memory holds",
+    source: "Giuffrida, Kuijsten and Tanenbaum, \"EDFI: A Dependable Fault Injection Tool for Dependability Benchmarking Experiments\", PRDC 2013 (corrupted loads, pointers and integers)",
+    build: |parameters, _| {
+        let value = parameters.value.unwrap_or(0);
+        fault(&KIND, move |operation, _| {
+            operation.value = value;
+            Some(Verdict::Skip)
+        })
+    },
+    draw: |stream, _, _| {
+        Parameters { value: stream.pick(&VALUES).copied(), ..Parameters::default() }
+    },
+    every: |_, _| {
+        let with = |value| Parameters { value: Some(value), ..Parameters::default() };
+        VALUES.map(with).to_vec()
+    },
+    flips_target: false,
+};
+
+#[cfg(test)]
+mod tests {
+    use super::super::common::testing::*;
+
+    #[test]
+    fn the_load_yields_what_the_fault_says() {
+        let mut load = operation(PointKind::Load, 0x1000, 0);
+
+        let verdict =
+            strike("wrong-value-loaded", "value = '0x80000000'", &mut load, &mut FakeScene::new());
+
+        assert_eq!((verdict, load.value), (Some(Verdict::Skip), 1 << 31));
+    }
+
+    #[test]
+    fn another_point_is_none_of_its_business() {
+        let mut other = operation(PointKind::Store, 0x1000, 8);
+        let before = other;
+        assert_eq!(strike("wrong-value-loaded", "", &mut other, &mut FakeScene::new()), None);
+        assert_eq!(other, before);
+    }
+}

@@ -1,0 +1,69 @@
+//! A store writes another value than it should.
+//!
+//! A wrong assignment: the right place takes zero, one, all ones or a pattern, whole and in time.
+//!
+//! Source: Giuffrida, Kuijsten and Tanenbaum, "EDFI: A Dependable Fault Injection Tool for
+//! Dependability Benchmarking Experiments", PRDC 2013 (corrupted integers and operators); Durães
+//! and Madeira, "Emulation of Software Faults: A Field Data Study and a Practical Approach", IEEE
+//! TSE 2006 (wrong value assigned).
+//!
+//! Injection point: `store`.
+
+use super::common::fault;
+use super::{Family, Kind, Model, Parameters};
+use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
+
+/// Nothing, one, what a sign or a length may not be, and a pattern that leads nowhere.
+const VALUES: [u64; 6] =
+    [0, 1, 1 << 31, 1 << 63, u64::MAX, 0x4141_4141_4141_4141];
+
+/// A store writes another value than it should.
+pub(super) const KIND: Kind = Kind {
+    name: "wrong-value-stored",
+    family: Family::Defect,
+    model: Model::Edfi,
+    points: PointKinds::of(&[PointKind::Store]),
+    recurrence: Recurrence::Once,
+    parameters: &["value"],
+    about: "a store writes another value than it should",
+    source: "Giuffrida, Kuijsten and Tanenbaum, \"EDFI: A Dependable Fault Injection Tool for Dependability Benchmarking Experiments\", PRDC 2013 (corrupted integers and operators); Durães and Madeira, \"Emulation of Software Faults: A Field Data Study and a Practical Approach\", IEEE TSE 2006 (wrong value assigned)",
+    build: |parameters, _| {
+        let value = parameters.value.unwrap_or(0);
+        fault(&KIND, move |operation, _| {
+            if operation.value == value {
+                return None;
+            }
+            operation.value = value;
+            Some(Verdict::Proceed)
+        })
+    },
+    draw: |stream, _, _| {
+        Parameters { value: stream.pick(&VALUES).copied(), ..Parameters::default() }
+    },
+    every: |_, _| {
+        let with = |value| Parameters { value: Some(value), ..Parameters::default() };
+        VALUES.map(with).to_vec()
+    },
+    flips_target: false,
+};
+
+#[cfg(test)]
+mod tests {
+    use super::super::common::testing::*;
+
+    #[test]
+    fn the_right_place_takes_a_wrong_value() {
+        let mut store = operation(PointKind::Store, 0x1000, 5);
+
+        let verdict =
+            strike("wrong-value-stored", "value = '0x1'", &mut store, &mut FakeScene::new());
+
+        assert_eq!((verdict, store.virt, store.value), (Some(Verdict::Proceed), 0x1000, 1));
+    }
+
+    #[test]
+    fn the_right_value_is_not_wrong() {
+        let mut store = operation(PointKind::Store, 0x1000, 0);
+        assert_eq!(strike("wrong-value-stored", "", &mut store, &mut FakeScene::new()), None);
+    }
+}

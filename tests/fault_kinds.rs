@@ -1,0 +1,291 @@
+//! Every kind of fault strikes in a world, and the newer ones come to what their source says.
+
+mod worlds;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ringfence::base::Principal;
+use ringfence::campaign::Trial;
+use ringfence::faults::{At, Kind, PlannedFault, Registry, at_of, is_worth_it};
+use ringfence::injection::{PointKind, PointRecord};
+use ringfence::kernel::handle::access;
+use ringfence::kernel::pools::PoolKind;
+use ringfence::kernel::{service, status};
+use ringfence::outcome::{Availability, Integrity, Outcome};
+use ringfence::scenario::Scenario;
+use ringfence::world::Action;
+use worlds::{application, driver, neighbours, trial, with_editor};
+
+/// Strikes that one search makes at most.
+const STRIKES_MAX: usize = 400;
+
+/// The points at which a kind can strike, each named, whoever comes there.
+fn places(trial: &Trial, kind: &Kind, who: Option<&str>) -> Vec<(PointRecord, String, At)> {
+    let program = &trial.world.machine.program;
+    let routine = |number: u16| {
+        let linked = program.routines().get(usize::from(number))?;
+        Some(linked.routine.name.to_owned())
+    };
+    let mut before = BTreeMap::<(Principal, PointKind), Vec<PointRecord>>::new();
+    let mut places = Vec::new();
+    for record in &trial.golden.points {
+        if !kind.points.contains(record.kind) {
+            continue;
+        }
+        let same = before.entry((record.principal, record.kind)).or_default();
+        same.push(*record);
+        let name = trial.roster().name(record.principal);
+        if who.is_none_or(|who| who == name) && is_worth_it(record) {
+            places.push((*record, name.to_owned(), at_of(record, same, &routine)));
+        }
+    }
+    places
+}
+
+/// The first outcome of a fault of this kind, in whom it may be, that is as wanted; else what it came to.
+fn first(
+    trial: &mut Trial,
+    kind: &str,
+    who: Option<&str>,
+    wanted: impl Fn(&Outcome) -> bool,
+) -> Result<Outcome, BTreeSet<String>> {
+    let kinds = Registry::default();
+    let kind = kinds.get(kind).expect("a kind");
+    let places = places(trial, kind, who);
+    // Places far from one another first, and all of them where there are few.
+    let stride = (places.len() / 60).max(1);
+    let mut order: Vec<usize> = (0..places.len()).collect();
+    order.sort_by_key(|number| (number % stride, *number));
+    let mut strikes = 0;
+    let mut others = BTreeSet::new();
+    for number in order {
+        let (record, who, at) = &places[number];
+        let every = (kind.every)(record.kind, &trial.directory);
+        for parameters in every.iter().step_by((every.len() / 8).max(1)) {
+            let outcome = trial.run(&[PlannedFault {
+                kind: kind.name.to_owned(),
+                who: who.clone(),
+                at: at.clone(),
+                recurrence: kind.recurrence,
+                parameters: parameters.clone(),
+            }]);
+            let outcome = outcome.expect("a fault that can be made");
+            if outcome.activation.strikes > 0 {
+                if wanted(&outcome) {
+                    return Ok(outcome);
+                }
+                others.insert(format!("{:?}, {:?}", outcome.integrity, outcome.availability));
+            }
+            strikes += 1;
+            if strikes >= STRIKES_MAX {
+                return Err(others);
+            }
+        }
+    }
+    Err(others)
+}
+
+/// That it comes to this somewhere.
+fn comes_to(world: &Scenario, kind: &str, who: &str, wanted: impl Fn(&Outcome) -> bool) -> Outcome {
+    let found = first(&mut trial(world), kind, Some(who), wanted);
+    found.unwrap_or_else(|others| panic!("{kind} of {who} comes to {others:#?} only"))
+}
+
+const fn stops_with(outcome: &Outcome, wanted: u64, first: Option<u64>) -> bool {
+    match (outcome.availability, first) {
+        (Availability::BugCheck { code, .. }, None) => code == wanted,
+        (Availability::BugCheck { code, parameters: [found, ..] }, Some(first)) => {
+            code == wanted && found == first
+        }
+        _ => false,
+    }
+}
+
+fn deviates(outcome: &Outcome) -> bool {
+    outcome.integrity >= Integrity::Deviated
+}
+
+/// A process with an event that it may only look at through one handle, a page that it frees, and work for
+/// the transfer driver that comes back.
+fn busy() -> Scenario {
+    let call = |service: u64, arguments: &[u64]| {
+        let service = u8::try_from(service).expect("a service");
+        Action::SystemCall { service, arguments: arguments.to_vec() }
+    };
+    let actions = || {
+        vec![
+            Action::Open { device: "nic".into(), file: 0, access: 3, slot: 0 },
+            Action::CreateEvent { slot: 1 },
+            call(service::DUPLICATE, &[8, u64::MAX, access::READ]),
+            call(service::SET_EVENT, &[12]),
+            Action::SetEvent { slot: 1 },
+            Action::QueryEvent { slot: 1 },
+            Action::Allocate { slot: 2 },
+            Action::StoreThrough { slot: 2, word: 5, value: 7 },
+            Action::Free { slot: 2 },
+            Action::Control { slot: 0, code: 0x22_0000, length: 64, value: 5 },
+            Action::Allocate { slot: 3 },
+            Action::LoadThrough { slot: 3, word: 5 },
+            Action::Control { slot: 0, code: 0x22_0000, length: 64, value: 9 },
+            Action::Close { slot: 1 },
+        ]
+    };
+    let components = vec![
+        application("editor", actions()),
+        application("shell", actions()),
+        driver("nic", ringfence::world::Home::KernelDriver, "transfer", None),
+    ];
+    let mut scenario = with_editor(Vec::new());
+    scenario.configuration.components = components;
+    scenario
+}
+
+#[test]
+fn every_kind_strikes_somewhere() {
+    let mut worlds = [trial(&neighbours()), trial(&busy())];
+    let mut idle = Vec::new();
+
+    for kind in Registry::default().kinds() {
+        if !worlds.iter_mut().any(|world| first(world, kind.name, None, |_| true).is_ok()) {
+            idle.push(kind.name);
+        }
+    }
+
+    assert!(idle.is_empty(), "never struck: {idle:?}");
+}
+
+#[test]
+fn a_wrong_argument_result_or_value_is_a_wrong_pointer_somewhere() {
+    let world = neighbours();
+
+    comes_to(&world, "dropped-argument", "nic", |outcome| {
+        matches!(outcome.availability, Availability::BugCheck { .. })
+    });
+    comes_to(&world, "wrong-result", "nic", |outcome| stops_with(outcome, 0xd1, None));
+    comes_to(&world, "wrong-value-loaded", "nic", |outcome| stops_with(outcome, 0xd1, None));
+    comes_to(&world, "wrong-value-stored", "nic", |outcome| stops_with(outcome, 0xd1, None));
+}
+
+#[test]
+fn a_bound_that_is_off_by_one_or_a_copy_that_is_short_leaves_wrong_data() {
+    let world = neighbours();
+
+    comes_to(&world, "off-by-one", "files", deviates);
+    comes_to(&world, "short-copy", "files", deviates);
+    comes_to(&world, "wrong-completion-length", "files", deviates);
+}
+
+#[test]
+fn memory_that_is_not_set_up_shows_what_was_in_it() {
+    let found = comes_to(&busy(), "uninitialised-memory", "kernel", |outcome| {
+        deviates(outcome) || !outcome.guarantees.is_empty()
+    });
+
+    assert!(found.activation.strikes > 0, "{found:?}");
+}
+
+#[test]
+fn a_system_call_with_a_bound_or_for_another_service_is_refused_or_ends_the_caller() {
+    let world = neighbours();
+
+    comes_to(&world, "boundary-value-as-argument", "editor", |outcome| {
+        outcome.availability == Availability::RequestFailed { status: status::ACCESS_VIOLATION }
+    });
+    comes_to(&world, "wrong-service", "editor", |outcome| {
+        matches!(outcome.availability, Availability::ProcessLost { .. })
+    });
+}
+
+#[test]
+fn a_handle_of_another_type_is_refused_and_an_unchecked_right_is_not() {
+    let world = busy();
+
+    comes_to(&world, "mistyped-handle", "kernel", |outcome| {
+        outcome.availability == Availability::RequestFailed { status: status::OBJECT_TYPE_MISMATCH }
+    });
+    comes_to(&world, "skipped-rights-check", "kernel", |outcome| {
+        deviates(outcome)
+            || outcome.availability == Availability::RequestFailed { status: status::SUCCESS }
+    });
+}
+
+#[test]
+fn an_object_lives_as_long_as_its_references_are_counted() {
+    let world = busy();
+    let is_gone =
+        |outcome: &Outcome| stops_with(outcome, 0x18, None) || stops_with(outcome, 0x189, None);
+
+    comes_to(&world, "lost-reference", "kernel", is_gone);
+    comes_to(&world, "repeated-dereference", "kernel", is_gone);
+    comes_to(&world, "leaked-reference", "kernel", |outcome| {
+        outcome.availability == Availability::Unaffected
+            && outcome.integrity == Integrity::Untouched
+    });
+}
+
+#[test]
+fn a_packet_completed_twice_a_wrong_tag_and_an_address_within_a_block_stop_the_machine() {
+    let world = neighbours();
+
+    for who in ["nic", "files", "reflector"] {
+        comes_to(&world, "repeated-completion", who, |outcome| stops_with(outcome, 0x44, None));
+    }
+    comes_to(&world, "wrong-tag-free", "kernel", |outcome| stops_with(outcome, 0xc2, Some(0xa)));
+    comes_to(&world, "interior-free", "kernel", |outcome| stops_with(outcome, 0x19, Some(0x20)));
+}
+
+#[test]
+fn a_lock_that_is_not_given_back_is_waited_for_for_ever() {
+    comes_to(&neighbours(), "unreleased-lock", "kernel", |outcome| {
+        outcome.availability == Availability::Hang
+    });
+}
+
+#[test]
+fn a_level_that_is_not_lowered_stops_the_next_allocation() {
+    let mut world = busy();
+    world.configuration.machine.pool = PoolKind::Legacy;
+
+    comes_to(&world, "unrestored-level", "kernel", |outcome| stops_with(outcome, 0xc2, None));
+}
+
+#[test]
+fn a_transfer_of_a_part_gives_its_requestor_what_was_there() {
+    let mut trial = trial(&busy());
+    let kinds = Registry::default();
+    let kind = kinds.get("short-transfer").expect("a kind");
+    let places = places(&trial, kind, Some("transfer-device"));
+
+    // Whoever has asked a device is damaged by no wrong answer of it: the influence relation says so.
+    let sees_another = places.into_iter().any(|(.., at)| {
+        let mut planned = worlds::fault(kind.name, "transfer-device", at.point, 1, "index = 7");
+        planned.at = at;
+        let outcome = trial.run(&[planned]).expect("a fault that can be made");
+        outcome.activation.strikes > 0 && !worlds::sees_the_same(&trial, "editor")
+    });
+
+    assert!(sees_another);
+}
+
+#[test]
+fn with_the_verifier_on_a_reference_to_an_object_that_has_none_stops_the_machine() {
+    let mut world = busy();
+    world.configuration.machine.verifier = vec!["miscellaneous".to_owned()];
+    // The first count of the first event: none instead of one.
+    let lost = |trial: &Trial| {
+        let kinds = Registry::default();
+        let kind = kinds.get("wrong-value-stored").expect("a kind");
+        let is_count = |at: &At| at.routine.as_deref() == Some("ObCreateObject");
+        places(trial, kind, Some("kernel")).into_iter().filter(move |(.., at)| is_count(at))
+    };
+    let mut trial = trial(&world);
+
+    let stops = lost(&trial).collect::<Vec<_>>().into_iter().any(|(.., at)| {
+        let mut planned = worlds::fault("wrong-value-stored", "kernel", PointKind::Store, 1, "");
+        planned.at = at;
+        let outcome = trial.run(&[planned]).expect("a fault that can be made");
+        stops_with(&outcome, 0xc4, Some(0x3f))
+    });
+
+    assert!(stops);
+}
