@@ -79,6 +79,10 @@ pub fn is_pool(routine: &'static Routine) -> bool {
     usual.into_iter().chain(pools::routines()).any(|own| core::ptr::eq(own, routine))
 }
 
+/// Bit of the purpose of an allocation (third argument, beside the structure's number): memory as it is, what
+/// was freed before still in it (`POOL_FLAG_UNINITIALIZED`; what `ExAllocatePoolWithTag` always gave).
+pub const UNINITIALISED: u64 = 1 << 33;
+
 /// Sizes of blocks with their headers, smallest first.
 const CLASSES: [u64; 4] = [64, 128, 256, 512];
 const IN_USE: u64 = 1 << 32;
@@ -157,10 +161,10 @@ routine! {
         let owner = Principal((purpose >> 8 & 63) as u8);
         let words = (size - POOL_HEADER_BYTES) / 8;
         p.announce_range(EventKind::Grant, Principal::KERNEL, structure, block, words);
-        // The weakness needs memory that is handed out as it is (`POOL_FLAG_UNINITIALIZED`).
+        // The weakness needs memory that is handed out as it is, too.
         let is_stale = structure == Structure::SystemBuffer
             && p.load(address::KERNEL_DATA, kernel_data::SWITCHES)? & switches::STALE_OUTPUT != 0;
-        if !is_stale {
+        if !is_stale && purpose & UNINITIALISED == 0 {
             p.fill(block, structure, 0, words)?;
         }
         if owner != Principal::KERNEL {

@@ -12,6 +12,8 @@ use super::bug_check::KE_BUG_CHECK;
 use super::event::{NT_CREATE_EVENT, NT_QUERY_EVENT, NT_SET_EVENT};
 use super::handle_close::NT_CLOSE;
 use super::layout::{processor_block, thread};
+use super::process_end::NT_TERMINATE_PROCESS;
+use super::process_open::NT_OPEN_PROCESS;
 use super::verifier;
 
 /// What is modelled here, by whose word.
@@ -86,6 +88,14 @@ zw!(
 zw!(
     /// [`NT_SET_EVENT`] in the kernel's own name, for drivers.
     ZW_SET_EVENT = "ZwSetEvent", NT_SET_EVENT
+);
+zw!(
+    /// [`NT_OPEN_PROCESS`] in the kernel's own name, for drivers.
+    ZW_OPEN_PROCESS = "ZwOpenProcess", NT_OPEN_PROCESS
+);
+zw!(
+    /// [`NT_TERMINATE_PROCESS`] in the kernel's own name, for drivers.
+    ZW_TERMINATE_PROCESS = "ZwTerminateProcess", NT_TERMINATE_PROCESS
 );
 
 routine! {

@@ -11,15 +11,23 @@ use crate::machine::{Flow, Processor, Trap, routine};
 use super::handle::{OB_CREATE_HANDLE, PROCESSES_MAX, access};
 use super::layout::{address, element, kernel_data, object_header, process};
 use super::object::current_process;
+use super::previous_mode::{self, previous_mode};
 use super::service::answer;
 use super::status;
 
 /// What is modelled here, by whose word.
-pub(crate) const RULES: &[Rule] = &[Rule::chosen(
-    "process-access-by-descent",
-    "A process itself and its creator get the rights they ask for, others none.",
-    "Process Security and Access Rights (stands for a security descriptor)",
-)];
+pub(crate) const RULES: &[Rule] = &[
+    Rule::chosen(
+        "process-access-by-descent",
+        "A process itself and its creator get the rights they ask for, others none.",
+        "Process Security and Access Rights (stands for a security descriptor)",
+    ),
+    Rule::documented(
+        "kernel-opens-unchecked",
+        "What is opened in kernel mode's name is not checked unless the check is asked for.",
+        "InitializeObjectAttributes macro (OBJ_FORCE_ACCESS_CHECK); ZwOpenProcess",
+    ),
+];
 
 /// Announces that a process is told whether another is there: either answer says so, and both are
 /// documented ("ZwOpenProcess": `STATUS_INVALID_CID`, `STATUS_ACCESS_DENIED`).
@@ -31,9 +39,14 @@ pub(super) fn announce_sought(p: &mut Processor<'_>, caller: u64, number: u64) -
     Ok(())
 }
 
+/// Whether what is wanted is compared with what the caller may have.
+fn is_checked(p: &mut Processor<'_>, wanted: u64) -> Result<bool, Trap> {
+    Ok(wanted & access::FORCE_CHECK != 0 || previous_mode(p)? != previous_mode::KERNEL)
+}
+
 routine! {
     /// Service: opens a process. Arguments: principal number, wanted rights (and
-    /// [`access::INHERIT`]). The handle comes back in rdx.
+    /// [`access::INHERIT`], [`access::FORCE_CHECK`]). The handle comes back in rdx.
     pub static NT_OPEN_PROCESS = "NtOpenProcess", frame 0;
     decide, call OB_CREATE_HANDLE => |p| {
         let (number, wanted) = (p.argument(0), p.argument(1));
@@ -47,7 +60,8 @@ routine! {
             return Ok(answer(p, status::INVALID_CID, 0));
         }
         let creator = p.load(target, object_header::CREATOR)?;
-        if target != caller && p.load(caller, process::PRINCIPAL)? != creator {
+        let is_theirs = target == caller || p.load(caller, process::PRINCIPAL)? == creator;
+        if !is_theirs && is_checked(p, wanted)? {
             return Ok(answer(p, status::ACCESS_DENIED, 0));
         }
         p.pass([caller, target, wanted & (access::PROCESS | access::INHERIT)]);

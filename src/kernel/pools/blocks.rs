@@ -11,6 +11,7 @@ use crate::injection::{PointKind, Verdict};
 use crate::machine::{Flow, Processor, Trap};
 
 use super::super::layout::{address, kernel_data, switches};
+use super::super::pool::UNINITIALISED;
 use super::super::verifier;
 use super::damage::{Damage, Request};
 use super::header::{self, BLOCK_MAX, BYTES, Header, LISTED_MIN, UNIT};
@@ -227,7 +228,7 @@ pub(super) fn hand_out(
     let structure = Structure::ALL[(purpose & 0xff) as usize % Structure::ALL.len()];
     let owner = Principal((purpose >> 8 & 63) as u8);
     p.announce_range(EventKind::Grant, Principal::KERNEL, structure, block, words);
-    if !super::is_stale(p, structure)? {
+    if !super::is_stale(p, structure)? && purpose & UNINITIALISED == 0 {
         p.fill(block, structure, 0, words)?;
     }
     if owner != Principal::KERNEL {

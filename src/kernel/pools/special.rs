@@ -24,6 +24,7 @@ use crate::kernel::paging::{ADDRESS, GLOBAL, MM_REPLACE_ENTRY, PRESENT, SYSTEM_R
 use crate::kernel::verifier;
 use crate::machine::{Flow, Processor, Trap, routine};
 
+use super::super::pool::UNINITIALISED;
 use super::blocks::hand_out;
 use super::damage;
 use super::legacy::{EX_ALLOCATE_LEGACY, EX_FREE_LEGACY};
@@ -238,7 +239,7 @@ routine! {
         p.store_at(slot_at(number), Structure::PoolFreeList, word)?;
         p.store_at(slot_at(number).wrapping_add(8), Structure::PoolFreeList, block)?;
         let (structure, owner) = (p.local(2)?, p.local(3)?);
-        hand_out(p, block, bytes.div_ceil(8), structure & 0xff | owner << 8)?;
+        hand_out(p, block, bytes.div_ceil(8), structure & (0xff | UNINITIALISED) | owner << 8)?;
         Ok(p.give_back(block))
     },
     normal, call EX_ALLOCATE_LEGACY => |p| {

@@ -38,7 +38,8 @@ use super::vulnerable::classes::{
     CALL_CONFUSED, CALL_NULL, CALL_STALE, COPY_TO_GUARDED_STACK, COPY_TO_STACK, WRAPPED_LENGTH,
     WRITE_WHERE_TOLD,
 };
-use super::vulnerable::hosted::{HOSTED_COPY, HOSTED_WORK};
+use super::vulnerable::hosted::{HOSTED_COPY, HOSTED_STALE_BLOCK, HOSTED_WORK};
+use super::vulnerable::resource::HOSTED_END_PROCESS;
 use super::vulnerable::{self, packed};
 use super::windows_api::API_CALL;
 
@@ -61,6 +62,8 @@ pub const VULNERABLE_ROUTINES: &[&Routine] = &[
     &COPY_TO_STACK,
     &COPY_TO_GUARDED_STACK,
     &HOSTED_COPY,
+    &HOSTED_STALE_BLOCK,
+    &HOSTED_END_PROCESS,
     &WRAPPED_LENGTH,
     &CALL_CONFUSED,
     &CALL_STALE,

@@ -6,11 +6,14 @@ use super::classes::{
     CALL_CONFUSED, CALL_NULL, CALL_STALE, COPY_TO_GUARDED_STACK, COPY_TO_STACK, WRAPPED_LENGTH,
     WRITE_WHERE_TOLD,
 };
+use super::resource::HOSTED_END_PROCESS;
 use super::{
-    CONFUSE, INCREMENT, NULL, POOL, REFILL, STACK, STACK_GUARDED, STALE, USE, WRAP, WRITE, ZERO,
-    page, request,
+    CLEAN_BLOCK, CONFUSE, END, END_CHECKED, INCREMENT, MAGIC, NULL, PAGED, POOL, REFILL, STACK,
+    STACK_GUARDED, STALE, STALE_BLOCK, USE, WRAP, WRITE, ZERO, page, request,
 };
 
+/// Where a block has the routine to call.
+const ROUTINE: u64 = 16;
 /// Where a host has its block: behind the driver's words.
 const HOSTED_BLOCK: u64 = 0x7c0;
 
@@ -21,7 +24,9 @@ routine! {
         WRITE | ZERO | INCREMENT => Flow::To(At::write as u8),
         STACK => Flow::To(At::stack as u8),
         STACK_GUARDED => Flow::To(At::guarded as u8),
-        POOL | REFILL => Flow::To(At::copy as u8),
+        POOL | REFILL | PAGED => Flow::To(At::copy as u8),
+        STALE_BLOCK | CLEAN_BLOCK => Flow::To(At::block as u8),
+        END | END_CHECKED => Flow::To(At::end as u8),
         WRAP => Flow::To(At::wrap as u8),
         CONFUSE => Flow::To(At::confuse as u8),
         STALE => Flow::To(At::stale as u8),
@@ -44,6 +49,28 @@ routine! {
     called => |_| Ok(Flow::Return),
     null, call CALL_NULL => |_| Ok(Flow::Call),
     nothing => |_| Ok(Flow::Return),
+    block, call HOSTED_STALE_BLOCK => |_| Ok(Flow::Call),
+    blocked => |_| Ok(Flow::Return),
+    end, call HOSTED_END_PROCESS => |_| Ok(Flow::Call),
+    ended => |_| Ok(Flow::Return),
+}
+
+routine! {
+    /// In a host: calls the routine of the host's own block, which holds what the request before left.
+    pub static HOSTED_STALE_BLOCK = "HostedStaleBlock", frame 0;
+    set => |p| {
+        let (buffer, packed, data) = (p.argument(0), p.argument(1), p.argument(3));
+        let place = data.wrapping_add(HOSTED_BLOCK + ROUTINE);
+        let is_set = p.load_at(buffer, request(packed))? == MAGIC || p.argument(4) == CLEAN_BLOCK;
+        if is_set {
+            p.store_at(place, page(packed), 0)?;
+        }
+        match p.load_at(place, page(packed))? {
+            0 => Ok(p.give_back(0)),
+            target => Ok(Flow::CallAt(target)),
+        }
+    },
+    done => |p| Ok(p.give_back(0)),
 }
 
 routine! {

@@ -18,6 +18,11 @@
 //! | [`STALE`] | calls a routine out of a local that it has not set | [`MAGIC`], or not |
 //! | [`NULL`] | uses an object that is there only sometimes | [`MAGIC`], or not |
 //! | [`FETCH_TWICE`] | reads the caller's length to check it and again to use it (`METHOD_NEITHER`) | length, then anything |
+//! | [`STALE_BLOCK`] | calls a routine out of a pool block that it has not set | [`MAGIC`], or not |
+//! | [`CLEAN_BLOCK`] | none: the same with a block that comes zeroed | [`MAGIC`], or not |
+//! | [`PAGED`] | copies a request of any length into a paged block of 48 bytes | anything |
+//! | [`END`] | ends a process in the kernel's own name, whoever asks | which |
+//! | [`END_CHECKED`] | none: the same as far as the caller may | which |
 //! | [`DISCLOSE`] | answers with as many bytes as were asked for, from a block of 48 (`METHOD_NEITHER`) | – |
 //!
 //! The driver's data page, or the buffer page of its host, from [`COOKIE`] on:
@@ -30,6 +35,7 @@
 pub mod classes;
 pub mod hosted;
 pub mod pool;
+pub mod resource;
 
 use crate::base::{Field, Ring, Structure};
 use crate::kernel::layout::{device_object, driver_object, request_packet};
@@ -43,7 +49,11 @@ use classes::{
     CALL_CONFUSED, CALL_NULL, CALL_STALE, COPY_TO_GUARDED_STACK, COPY_TO_STACK,
     LENGTH_FETCHED_TWICE, WRAPPED_LENGTH, WRITE_WHERE_TOLD,
 };
-use pool::{COPY_TO_POOL, DROP_OBJECT, MAKE_OBJECT, READ_PAST_BLOCK, REFILL_BLOCK, USE_OBJECT};
+use pool::{
+    CALL_STALE_BLOCK, COPY_TO_PAGED_POOL, COPY_TO_POOL, DROP_OBJECT, MAKE_OBJECT, READ_PAST_BLOCK,
+    REFILL_BLOCK, USE_OBJECT,
+};
+use resource::END_PROCESS;
 
 /// The driver's code in kernel mode.
 pub const ROUTINES: &[&Routine] = &[
@@ -63,6 +73,9 @@ pub const ROUTINES: &[&Routine] = &[
     &CALL_NULL,
     &LENGTH_FETCHED_TWICE,
     &READ_PAST_BLOCK,
+    &CALL_STALE_BLOCK,
+    &COPY_TO_PAGED_POOL,
+    &END_PROCESS,
 ];
 
 /// The driver's entry points in kernel mode.
@@ -107,6 +120,18 @@ pub const NULL: u64 = 14;
 pub const FETCH_TWICE: u64 = 15;
 /// Function: answers with more than it has.
 pub const DISCLOSE: u64 = 16;
+
+/// Function: uses a pool block that was not set.
+pub const STALE_BLOCK: u64 = 17;
+/// Function: the same with a block that comes zeroed.
+pub const CLEAN_BLOCK: u64 = 18;
+/// Function: overruns a paged pool block.
+pub const PAGED: u64 = 19;
+
+/// Function: ends a process, whoever asks.
+pub const END: u64 = 20;
+/// Function: ends a process if the caller may.
+pub const END_CHECKED: u64 = 21;
 
 /// The first word of a request that all is well with.
 pub const MAGIC: u64 = 0xbad0_b0b0;
@@ -226,6 +251,9 @@ routine! {
         NULL => Flow::To(At::null as u8),
         FETCH_TWICE => Flow::To(At::twice as u8),
         DISCLOSE => Flow::To(At::disclose as u8),
+        STALE_BLOCK | CLEAN_BLOCK => Flow::To(At::block as u8),
+        PAGED => Flow::To(At::paged as u8),
+        END | END_CHECKED => Flow::To(At::end as u8),
         _ => p.give_back(0),
     }),
     write, call WRITE_WHERE_TOLD => |_| Ok(Flow::Call),
@@ -256,4 +284,10 @@ routine! {
     fetched => |_| Ok(Flow::Return),
     disclose, call READ_PAST_BLOCK => |_| Ok(Flow::Call),
     disclosed => |_| Ok(Flow::Return),
+    block, call CALL_STALE_BLOCK => |_| Ok(Flow::Call),
+    blocked => |_| Ok(Flow::Return),
+    paged, call COPY_TO_PAGED_POOL => |_| Ok(Flow::Call),
+    paged_too => |_| Ok(Flow::Return),
+    end, call END_PROCESS => |_| Ok(Flow::Call),
+    ended => |_| Ok(Flow::Return),
 }

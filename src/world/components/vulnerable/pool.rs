@@ -1,14 +1,17 @@
 //! The mistakes with pool blocks, in kernel mode.
 
 use crate::base::Structure;
-use crate::kernel::pool::{EX_ALLOCATE_POOL, EX_FREE_POOL};
+use crate::kernel::pool::{EX_ALLOCATE_POOL, EX_FREE_POOL, UNINITIALISED};
+use crate::kernel::pools::state;
 use crate::kernel::user_buffer::COPY_TO_USER;
 use crate::machine::{Flow, Processor, Trap, routine};
 
-use super::{OBJECT, keep, request};
+use super::{MAGIC, OBJECT, STALE_BLOCK, keep, request};
 
 /// Bytes of a pool block.
 const BLOCK_BYTES: u64 = 48;
+/// Where a block has the routine to call: behind what a free block's links take.
+const ROUTINE: u64 = 16;
 /// The tag of its blocks: "Vuln".
 const TAG: u64 = 0x6e6c_7556;
 
@@ -134,4 +137,76 @@ routine! {
         let bytes = p.local(5)?;
         Ok(p.give_back(bytes))
     },
+}
+
+routine! {
+    /// Calls the routine of a block, which is set only for requests that all is well with, and frees the
+    /// block. [`STALE_BLOCK`] asks for memory as it is, as `ExAllocatePoolWithTag` gives it; what it holds is
+    /// what was freed before.
+    pub static CALL_STALE_BLOCK = "CallStaleBlock", frame 6;
+    // Locals: 0 request; 1 packed; 2 bytes; 3 page; 4 block; 5 function.
+    keep => |p| {
+        let function = p.argument(4);
+        p.set_local(5, function)?;
+        keep(p)
+    },
+    allocate, call EX_ALLOCATE_POOL => |p| {
+        let principal = p.local(1)? >> 16 & 63;
+        let as_it_is = if p.local(5)? == STALE_BLOCK { UNINITIALISED } else { 0 };
+        p.pass([BLOCK_BYTES, TAG, Structure::DriverData as u64 | as_it_is, principal]);
+        Ok(Flow::Call)
+    },
+    set => |p| {
+        let block = p.result();
+        p.set_local(4, block)?;
+        if block == 0 {
+            return Ok(p.give_back(0));
+        }
+        let (buffer, packed) = (p.local(0)?, p.local(1)?);
+        if p.load_at(buffer, request(packed))? == MAGIC {
+            p.store_at(block.wrapping_add(ROUTINE), Structure::DriverData, 0)?;
+        }
+        Ok(Flow::Next)
+    },
+    call => |p| {
+        let block = p.local(4)?;
+        match p.load_at(block.wrapping_add(ROUTINE), Structure::DriverData)? {
+            0 => Ok(Flow::Next),
+            target => Ok(Flow::CallAt(target)),
+        }
+    },
+    free, call EX_FREE_POOL => |p| {
+        let block = p.local(4)?;
+        p.pass([block, TAG]);
+        Ok(Flow::Call)
+    },
+    done => |p| Ok(p.give_back(0)),
+}
+
+routine! {
+    /// Copies the request into a block of paged pool and frees it.
+    pub static COPY_TO_PAGED_POOL = "CopyToPagedPool", frame 5;
+    // Locals: 0 request; 1 packed; 2 bytes; 3 page; 4 block.
+    keep => keep,
+    allocate, call EX_ALLOCATE_POOL => |p| {
+        let principal = p.local(1)? >> 16 & 63;
+        p.pass([BLOCK_BYTES, TAG, Structure::DriverData as u64 | state::PAGED, principal]);
+        Ok(Flow::Call)
+    },
+    copy => |p| {
+        let block = p.result();
+        p.set_local(4, block)?;
+        if block == 0 {
+            return Ok(p.give_back(0));
+        }
+        let (buffer, packed, bytes) = (p.local(0)?, p.local(1)?, p.local(2)?);
+        p.copy(block, Structure::DriverData, buffer, request(packed), bytes)?;
+        Ok(Flow::Next)
+    },
+    free, call EX_FREE_POOL => |p| {
+        let block = p.local(4)?;
+        p.pass([block, TAG]);
+        Ok(Flow::Call)
+    },
+    done => |p| Ok(p.give_back(0)),
 }
