@@ -1,9 +1,11 @@
 //! What is done to the pool, and what each generation says of it.
 
 use ringfence::kernel::layout::address;
-use ringfence::kernel::pools::state::{SPECIAL_POOL, SPECIAL_SLOTS, STATE};
+use ringfence::kernel::pools::state::{HEADS, SPECIAL_POOL, SPECIAL_SLOTS, STATE, list_of};
 
-use super::Op::{self, Allocate, AllocatePaged, Free, FreeAt, Level, Load, Store, StoreAddress};
+use super::Op::{
+    self, Allocate, AllocatePaged, Free, FreeAt, Level, Load, Store, StoreAddress, StoreAt,
+};
 use super::{OTHER_TAG, TAG};
 
 /// A bug check at a thing done: which thing, code, parameters. `ANY` where the model may say what it
@@ -215,6 +217,47 @@ pub(crate) const CASES: &[Case] = &[
         legacy: Some((2, HEADER, |n| [0x22, n[0], 0, 0])),
         segment: Some((2, HEAP, |n| [5, STATE, n[0], 0])),
         special: Some((2, HEADER, |n| [0x22, n[0], 0, 0])),
+    },
+    Case {
+        name: "an overrun of one byte that says the block before began in another page",
+        ops: &[A, B, Store(0, 112, 1, 0xff), Free(1, TAG)],
+        legacy: Some((3, HEADER, |n| [6, n[1] - 16, 0, n[1] - 16])),
+        segment: Some((3, HEAP, |n| [3, STATE, n[1] - 16, 0])),
+        special: Some((2, 0xd6, |n| [n[0] + 112, 1, ANY, 0])),
+    },
+    Case {
+        name: "a header whose size is nothing",
+        ops: &[A, B, Store(1, -14, 1, 0), Free(1, TAG)],
+        legacy: Some((3, HEADER, |n| [8, 0, 0, n[1] - 16])),
+        segment: Some((3, HEAP, |n| [3, STATE, n[1] - 16, 0])),
+        special: Some((3, FOUND, |n| [n[1], n[1] - 16, 0, 0x23])),
+    },
+    Case {
+        name: "a header whose size leads out of the page",
+        ops: &[A, B, Store(1, -14, 1, 0xff), Free(1, TAG)],
+        legacy: Some((3, HEADER, |n| [9, n[1] - 16, 0, n[1] - 16])),
+        segment: Some((3, HEAP, |n| [3, STATE, n[1] - 16, 0])),
+        special: Some((3, FOUND, |n| [n[1], n[1] - 16, 0, 0x23])),
+    },
+    Case {
+        name: "a list's head that leads nowhere",
+        ops: &[
+            A,
+            B,
+            Free(0, TAG),
+            StoreAt(STATE + HEADS.offset + list_of(128) * 16, 0x4141_4141_4141_4141),
+            Allocate(2, 100),
+        ],
+        legacy: Some((4, 0x50, |_| [0x4141_4141_4141_4130, ANY, ANY, ANY])),
+        segment: Some((4, HEAP, |_| [0xd, STATE, ANY, 0])),
+        special: None,
+    },
+    Case {
+        name: "nonpaged pool given back above dispatch level",
+        ops: &[A, Level(3), Free(0, TAG)],
+        legacy: Some((2, CALLER, |n| [9, 3, 0, n[0]])),
+        segment: Some((2, CALLER, |n| [9, 3, 0, n[0]])),
+        special: Some((2, FOUND, |n| [3, 0, n[0], 0x31])),
     },
     Case {
         name: "paged pool asked for at dispatch level",

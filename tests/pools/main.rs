@@ -45,6 +45,8 @@ enum Op {
     Load(u64, i64),
     /// Raises or lowers the interrupt request level.
     Level(u64),
+    /// Stores a value at this address, 8 bytes.
+    StoreAt(u64, u64),
 }
 
 const DONE: u64 = 0x00;
@@ -65,6 +67,7 @@ impl Op {
             Self::StoreAddress(number, offset, of) => [5, number, bits(offset), of],
             Self::Load(number, offset) => [6, number, bits(offset), 0],
             Self::Level(level) => [7, level, 0, 0],
+            Self::StoreAt(at, value) => [8, at, value, 0],
         }
     }
 }
@@ -121,6 +124,7 @@ routine! {
                 let at = kept(p, first)?.wrapping_add(offset);
                 p.load_at(at, Structure::PoolBlock)?;
             }
+            8 => p.store_at(first, Structure::PoolBlock, offset)?,
             _ => {
                 p.set_irql(first)?;
             }
