@@ -269,8 +269,10 @@ impl KnownBugs {
         match before {
             None => self.0.push(told),
             Some(old) => match (&old.check, &told.check) {
-                // Nobody has found it: all of them have looked.
+                // Nobody has found it: all of them have looked. A bug may have several lines for one run.
+                (None, None) if old.by == told.by => {}
                 (None, None) => {
+                    old.by = told.by;
                     old.cases += told.cases;
                     old.time += told.time;
                 }
