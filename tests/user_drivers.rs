@@ -3,10 +3,14 @@
 //! Expected behaviour is from "Using Device Pooling in UMDF Drivers" and "How UMDF Handles Driver
 //! Failures".
 
+mod worlds;
+
 use ringfence::base::{Event, EventKind, Seed, Witness};
 use ringfence::campaign::trial::Registries;
-use ringfence::campaign::{Series, SeriesOptions};
+use ringfence::campaign::{Series, SeriesOptions, Trial};
+use ringfence::injection::PointKind;
 use ringfence::kernel::{service, status};
+use ringfence::scenario::home::at_home;
 use ringfence::scenario::{Scenario, Vocabulary, library};
 use ringfence::world::{Action, Component, Configuration, CrashKind, Home, Rest, World};
 
@@ -260,6 +264,36 @@ fn faults_in_a_shared_host_or_the_manager_are_contained() {
         }
         assert!(struck > 0, "{kinds:?}");
     }
+}
+
+#[test]
+fn a_host_that_takes_the_place_of_another_waits_for_work_and_hangs_nobody() {
+    // The driver crashes by itself once; after the second crash it gets a host of its own.
+    let file = library::find("I11").expect("it is built in");
+    let incident = Scenario::from_toml("I11", file.text, &Vocabulary::default());
+    let incident = incident.unwrap_or_else(|problems| panic!("{problems}"));
+    let configuration = at_home(&incident.configuration, "printer-2", Home::SharedDriver);
+    let mut configuration = configuration.expect("a driver that may move");
+    configuration.components.push(Component {
+        home: Home::DriverManager,
+        ..worlds::application("driver-manager", vec![])
+    });
+    let scenario = Scenario { name: "moved".into(), configuration, ..Scenario::default() };
+    let mut trial = Trial::new(&scenario, &Registries::default()).expect("a sound world");
+    let own = trial.roster().named("printer-2-host").expect("a host to come");
+
+    let mut moved = 0;
+    for nth in 1..=12 {
+        let mut crash = worlds::fault("crash", "shared-host", PointKind::Load, nth, "");
+        crash.at.routine = Some("HostedScannerProcess".to_owned());
+        let outcome = trial.run(&[crash]).expect("a fault that can be made");
+
+        assert_eq!(outcome.guarantees, [""; 0], "load {nth}");
+        moved += u32::from(trial.judge.authority.alive().contains(own));
+        trial.rewind();
+    }
+
+    assert!(moved > 0, "no crash was the second");
 }
 
 #[test]

@@ -30,12 +30,14 @@ pub(super) fn crash_of(world: &World, rest: Rest) -> Option<Availability> {
     }
 }
 
-/// Processes that are still there although the golden run saw their end.
-pub(super) fn unfinished(judge: &Judge, golden: &Golden) -> PrincipalSet {
+/// Processes that are still there although the golden run saw their end. A host of drivers is there to
+/// wait for work: one that took the place of another has nothing to finish.
+pub(super) fn unfinished(world: &World, judge: &Judge, golden: &Golden) -> PrincipalSet {
+    let is_host = |one| world.roster().kind(one) == PrincipalKind::DriverHost;
     let alive = judge.authority.alive();
     alive
         .iter()
-        .filter(|&one| !golden.alive.contains(one))
+        .filter(|&one| !golden.alive.contains(one) && !is_host(one))
         .fold(PrincipalSet::NOBODY, PrincipalSet::with)
 }
 
@@ -53,7 +55,7 @@ pub(super) fn availability(
         return crash;
     }
     let roster = world.roster();
-    let unfinished = unfinished(judge, golden);
+    let unfinished = unfinished(world, judge, golden);
     let others = unfinished.iter().any(|one| !judge.struck().contains(one));
     let by_processes = judge.struck().iter().all(|one| roster.kind(one).is_process());
     let cut = first == Rest::OutOfSteps && golden.rest != Rest::OutOfSteps;

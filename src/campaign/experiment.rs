@@ -178,7 +178,7 @@ impl Standing {
         let deviated = differing.iter().filter(|&one| !allowed.contains(one));
         let deviated = deviated.fold(PrincipalSet::NOBODY, PrincipalSet::with);
         let crash = crash_of(world, rest);
-        let waits = unfinished(judge, golden).iter().any(|one| !allowed.contains(one));
+        let waits = unfinished(world, judge, golden).iter().any(|one| !allowed.contains(one));
         let is_durable = is_durable(world, judge, golden, is_cut, allowed);
         let victims = victims(judge);
         let availability = availability(world, judge, golden, rest, crash, differing);
