@@ -44,10 +44,13 @@ impl Tried {
     }
 }
 
+/// What plans of one world came to, by their numbers.
+type ByNumber = BTreeMap<u32, (PlannedFault, Tried)>;
+
 /// Outcomes of plans that several comparisons share: of the same world, the same number and the same
 /// fault.
 #[derive(Default)]
-struct Known(Vec<(Arc<Golden>, BTreeMap<u32, (PlannedFault, Tried)>)>);
+struct Known(Vec<(Arc<Golden>, ByNumber)>);
 
 /// A comparison's block.
 struct Found {

@@ -46,7 +46,7 @@ pub fn prepare(_: &Placement) -> Vec<(u64, u64)> {
 }
 
 routine! {
-    /// Works on a request, in place. Arguments: its data, what [`packed`] packs, bytes sent, the meter's
+    /// Works on a request, in place. Arguments: its data, what `packed` packs, bytes sent, the meter's
     /// page, the requestor's number, bytes of answer at most. Result: bytes of answer.
     pub static METER = "MeterWork", frame 6;
     // Locals: 0 data; 1 structures; 2 words sent; 3 where the requestor's sum is; 4 word in hand; 5 bytes

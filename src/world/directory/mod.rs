@@ -214,7 +214,7 @@ pub fn process_root(scene: &dyn Scene, principal: Principal) -> Option<u64> {
 #[must_use]
 pub fn handles(scene: &dyn Scene) -> Vec<(u64, u64)> {
     let root = scene.root() & FRAME_BITS;
-    let all = (0..=u8::MAX).take(Principal::COUNT_MAX as usize).map(Principal);
+    let all = (0..=u8::MAX).take(Principal::COUNT_MAX).map(Principal);
     let of = |principal| {
         let block = process_object(scene, principal)?;
         let is_loaded = pointer(scene, block + process::ROOT.offset)? & FRAME_BITS == root;
