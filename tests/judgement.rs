@@ -399,3 +399,29 @@ fn a_crash_that_comes_without_the_fault_has_not_noticed_it() {
 
     assert!(looped > 0, "nothing struck before the crash");
 }
+
+#[test]
+fn a_buffer_that_a_fault_moved_before_the_call_is_the_buffer_that_was_asked_for() {
+    let scenario = with_editor(vec![
+        Action::Open { device: "files".into(), file: 1, access: 3, slot: 0 },
+        Action::Write { slot: 0, offset: 0, length: 64, value: 0x5005 },
+        Action::Read { slot: 0, offset: 0, length: 64 },
+        Action::Load { word: 0 },
+    ]);
+    let mut trial = trial(&scenario);
+    let calls = reached(&trial, "editor", PointKind::ModeSwitch);
+
+    let mut failed = 0;
+    for nth in 1..=calls {
+        // One byte is left of the page in which the buffer is.
+        let moved = "index = 4\nbytes = 1";
+        let plan = fault("boundary-value-as-argument", "editor", PointKind::ModeSwitch, nth, moved);
+        let outcome = trial.run(&[plan]).expect("a fault that can be made");
+
+        assert_eq!(outcome.guarantees, [""; 0], "call {nth}");
+        failed += u32::from(matches!(outcome.availability, Availability::RequestFailed { .. }));
+        trial.rewind();
+    }
+
+    assert!(failed > 0, "no answer went across the end of the page");
+}
