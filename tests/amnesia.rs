@@ -139,7 +139,7 @@ fn a_world_with_watchdogs_and_pageable_memory_forgotten_goes_on_the_same() {
     let keeper = Component { home: Home::KernelDriver, driver, ..application("keeper", vec![]) };
     world.components = vec![application("first", actions), keeper];
 
-    let is_forgotten = |_, step: u64| step < 32 || step.is_multiple_of(23);
+    let is_forgotten = |_, step: u64| step < 32 || step.is_multiple_of(11);
 
     let (forgotten, lengths) = run_beside_a_forgetful_one(&world, 1, is_forgotten);
 

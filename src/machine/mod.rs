@@ -265,8 +265,12 @@ impl Machine {
         self.name_root(root, context);
     }
 
-    /// Notes which process a root belongs to.
+    /// Notes which process a root belongs to. A process that is made again leaves the root that it had
+    /// before to nobody: its frame is free, or somebody else's.
     pub fn name_root(&mut self, root: u64, process: Principal) {
+        if process != Principal::KERNEL {
+            self.roots.retain(|_, owner| *owner != process);
+        }
         self.roots.insert(root & !0xfff, process);
     }
 
@@ -375,5 +379,26 @@ impl Machine {
                 .processors
                 .iter()
                 .all(|state| state.registers.halted && state.registers.pending & !1 == 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::held::testing::machine;
+    use super::paging::x86_64::ControlFlags;
+    use super::*;
+
+    #[test]
+    fn a_process_that_is_made_again_has_one_root() {
+        let mut machine = machine(ControlFlags::NONE);
+        machine.name_root(0x3000, Principal(7));
+        machine.name_root(0x4000, Principal(8));
+
+        machine.name_root(0x5000, Principal(7));
+
+        assert_eq!(machine.context_of_root(0x3000), Principal::KERNEL);
+        assert_eq!(machine.context_of_root(0x5000), Principal(7));
+        let of = |process| machine.roots().values().filter(|&&owner| owner.0 == process).count();
+        assert_eq!((of(7), of(8)), (1, 1));
     }
 }
