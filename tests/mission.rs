@@ -7,10 +7,12 @@ mod worlds;
 use std::collections::BTreeMap;
 
 use ringfence::base::{Access, Event, EventKind, PhysAddr, Principal, Witness};
+use ringfence::campaign::{Registries, Trial};
 use ringfence::injection::PointKind;
 use ringfence::kernel::layout::address;
 use ringfence::kernel::status;
 use ringfence::outcome::{Availability, Victim};
+use ringfence::scenario::Scenario;
 use ringfence::world::action::place;
 use ringfence::world::{Action, World};
 
@@ -266,4 +268,44 @@ fn some_drivers_run_in_user_mode_and_their_crash_is_contained() {
             assert!(outcome.deviated.is_empty(), "{how} at step {nth}: {:?}", outcome.deviated);
         }
     }
+}
+
+#[test]
+fn a_breakpoint_is_met_by_nobody_but_its_process() {
+    let scenario = Scenario::from_bytes(
+        br#"
+format = 1
+name = "breakpoint"
+
+[machine]
+processors = 1
+
+[[component]]
+name = "attacker"
+home = "application"
+actions = [
+    { do = "system-call", service = 24, arguments = ["0x0", "0x0", "0x501400"] },
+    { do = "yield" },
+    { do = "load", word = 0 },
+]
+
+[[component]]
+name = "victim"
+home = "application"
+actions = [
+    { do = "yield" },
+    { do = "yield" },
+    { do = "load-stack-segment", call = false },
+    { do = "load", word = 0 },
+]
+"#,
+    )
+    .expect("a scenario");
+    let mut trial = Trial::new(&scenario, &Registries::default()).expect("a sound world");
+
+    trial.run(&[]).expect("nothing is planned");
+
+    let ended =
+        |name: &str| trial.judge.endings()[usize::from(trial.roster().named(name).expect(name).0)];
+    assert_eq!((ended("attacker"), ended("victim")), ((1, 0), (1, 0)));
 }

@@ -21,7 +21,7 @@ pub(crate) const RULES: &[Rule] = &[
     ),
     Rule::chosen(
         "watched-regions",
-        "Watched are the service table, the interrupt table, the first page of kernel code and driver objects, in turn.",
+        "Watched in turn: service table, interrupt table, first page of kernel code, driver objects.",
         "Bug Check 0x109: CRITICAL_STRUCTURE_CORRUPTION (names more types of region)",
     ),
 ];

@@ -56,6 +56,8 @@ fn change_space(p: &mut Processor<'_>) -> Result<Flow, Trap> {
         // The system's translations are few and not tagged.
         let keep = if root & PCID == 0 { 0 } else { KEEP_TRANSLATIONS };
         p.load_root(root | keep)?;
+        // A breakpoint is its process's; another must not meet it. It is not set again for who set it.
+        p.set_breakpoint(0)?;
     }
     Ok(Flow::Next)
 }

@@ -146,9 +146,9 @@ fn silent(p: &mut Processor<'_>, number: u64, ticks: u64) -> Result<Option<[u64;
         return Ok(None);
     }
     for other in (0..p.processor_count() as u64).filter(|&other| other != number) {
-        // The other one may have counted a tick that this one has not.
+        // The other one may have counted a tick that this one has not, or have yet to take this one.
         let silence = ticks.saturating_sub(p.load(of(other), watchdog::ANSWERED)?);
-        if silence > allowed {
+        if silence.saturating_sub(1) > allowed {
             let block = address::PROCESSOR_BLOCKS + other * 4096;
             return Ok(Some(CLOCK_UNANSWERED.with([allowed, 0, block, other])));
         }

@@ -24,7 +24,7 @@ pub(crate) const RULES: &[Rule] = &[
     ),
     Rule::chosen(
         "breakpoint-for-stack-segment-only",
-        "One data breakpoint a processor, which loads of SS alone meet.",
+        "One data breakpoint a processor, met by loads of SS alone, until the address space changes.",
         "this model: stands for DR0 to DR3 and DR7",
     ),
 ];

@@ -1,8 +1,10 @@
 //! The common fault load of several configurations: drawn from what any of them reaches.
 //!
 //! A load drawn from one configuration alone would leave out what only the others have, and that one would
-//! look worse for having more. So a fault is drawn from the union of all points, each of them as likely,
-//! and counts in every configuration: where it can't activate, as that.
+//! look worse for having more. So a fault is drawn from the union of all points and counts in every
+//! configuration: where it can't activate, as that. As in any campaign its kind is drawn first, each as likely
+//! or by its weight, and then one of the points that this kind strikes, each as likely: a kind that fits few
+//! points strikes those often.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -5,6 +5,7 @@ use std::path::Path;
 use crate::base::nearest;
 use crate::campaign::Registries;
 use crate::campaign::comparison::{Comparison, Configuration, GENERATED_COMPONENT};
+use crate::scenario::home::at_home;
 use crate::scenario::library::Named;
 use crate::scenario::{Mistake, Scenario, Variation, library};
 use crate::world::components::drivers;
@@ -53,11 +54,12 @@ pub(super) fn asked(
     let mut all = Vec::new();
     let homes = filled(Comparison::of_homes(""));
     match component(&homes, arguments) {
-        Ok(component) => {
-            let comparisons = vec![Comparison { component, ..homes }];
+        Ok(Some(name)) if homes.is_generated() || can_move(&world_of(&homes), &name) => {
+            let comparisons = vec![Comparison { component: Some(name), ..homes }];
             all.push(Asked { title: "homes", comparisons });
         }
         // Where nothing is named that could move, protections are compared all the same.
+        Ok(_) => {}
         Err(_) if arguments.component.is_none() => {}
         Err(failure) => return Err(failure),
     }
@@ -141,13 +143,34 @@ fn check_worlds(configurations: &[Configuration], is_named: bool) -> Result<(), 
     }
 }
 
+/// The world that a comparison is about, the first of several.
+fn world_of(comparison: &Comparison) -> Scenario {
+    let own = comparison.configurations.iter().find_map(|one| one.world.clone());
+    own.unwrap_or_else(|| comparison.world_of(comparison.seeds.start))
+}
+
+/// Whether a component can live in kernel mode and in a host of its own.
+fn can_move(world: &Scenario, name: &str) -> bool {
+    let drivers = drivers();
+    let moves = |driver: &str| {
+        drivers.kernel.iter().any(|known| known.name == driver)
+            && drivers.hosted.iter().any(|known| known.name == driver)
+    };
+    let Some(one) = world.configuration.components.iter().find(|one| one.name == name) else {
+        return false;
+    };
+    let homes = [Home::KernelDriver, Home::DriverHost];
+    homes.contains(&one.home)
+        && one.driver.as_deref().is_some_and(moves)
+        && homes.iter().all(|&home| at_home(&world.configuration, name, home).is_ok())
+}
+
 /// The component under test: as named or, where one moves, the one that can.
 fn component(
     comparison: &Comparison,
     arguments: &CampaignArguments,
 ) -> Result<Option<String>, Failure> {
-    let own = comparison.configurations.iter().find_map(|one| one.world.clone());
-    let world = own.unwrap_or_else(|| comparison.world_of(comparison.seeds.start));
+    let world = world_of(comparison);
     let components = &world.configuration.components;
     let names = || components.iter().map(|one| &*one.name);
     if let Some(name) = &arguments.component {
@@ -166,20 +189,12 @@ fn component(
     if comparison.is_generated() {
         return Ok(Some(GENERATED_COMPONENT.to_owned()));
     }
-    if let Some(name) = world.incident.as_ref().and_then(|incident| incident.component.clone()) {
+    let incident = world.incident.as_ref().and_then(|incident| incident.component.clone());
+    if let Some(name) = incident.filter(|name| can_move(&world, name)) {
         return Ok(Some(name));
     }
-    let drivers = drivers();
-    let moves = |driver: &str| {
-        drivers.kernel.iter().any(|known| known.name == driver)
-            && drivers.hosted.iter().any(|known| known.name == driver)
-    };
-    let can_move = components.iter().filter(|one| {
-        matches!(one.home, Home::KernelDriver | Home::DriverHost)
-            && one.driver.as_deref().is_some_and(moves)
-    });
-    let can_move: Vec<&str> = can_move.map(|one| &*one.name).collect();
-    match can_move.as_slice() {
+    let movable: Vec<&str> = names().filter(|name| can_move(&world, name)).collect();
+    match movable.as_slice() {
         [one] => Ok(Some((*one).to_owned())),
         [] => Err(Failure::mistake(
             format!("no driver of {} can live at another home", world.name),

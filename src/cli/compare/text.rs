@@ -105,7 +105,11 @@ fn write_one(to: &mut String, comparison: &Comparison, compared: &Compared) -> c
              over this generator; the sampling unit is the generated world."
         )?;
     } else {
-        writeln!(to, "Counts of the whole load, the same in every column, exact on this world.")?;
+        writeln!(
+            to,
+            "Counts of the whole load, the same in every column: of the faults that were drawn, in what was\n\
+             named. No interval says more; `ringfence sweep` counts every fault of a world."
+        )?;
     }
     for &number in &others {
         write_moves(to, comparison, compared, number)?;
@@ -315,7 +319,9 @@ fn wrapped(head: &str, words: &[String]) -> String {
 pub(super) fn told(estimate: DifferenceEstimate) -> (Option<i64>, Option<f64>, Option<f64>) {
     match estimate {
         DifferenceEstimate::Nothing => (None, None, None),
-        DifferenceEstimate::Exact { difference } => (Some(difference), None, None),
+        DifferenceEstimate::Exact { difference } | DifferenceEstimate::Alike { difference, .. } => {
+            (Some(difference), None, None)
+        }
         DifferenceEstimate::Never { .. } => (Some(0), None, None),
         DifferenceEstimate::Between { difference, low, high } => {
             (Some(difference), Some(low), Some(high))

@@ -7,7 +7,7 @@
 
 use crate::base::Structure;
 use crate::kernel::bug_check::KE_BUG_CHECK;
-use crate::kernel::layout::{address, kernel_data, process, processor_block, thread};
+use crate::kernel::layout::{address, kernel_data, process, processor_block, switches, thread};
 use crate::kernel::paging;
 use crate::kernel::pools::special::{self, Place};
 use crate::kernel::system_call::KI_SYSTEM_CALL;
@@ -59,13 +59,18 @@ pub(super) fn look_up(p: &mut Processor<'_>, virt: u64) -> Result<(PageState, u6
     writable &= entry & paging::WRITABLE != 0;
     let state = match entry {
         _ if entry & paging::PRESENT != 0 => PageState::Mapped { user, writable },
-        _ if entry & paging::TRIMMED != 0 => PageState::Trimmed,
+        _ if entry & paging::TRIMMED != 0 && may_be_trimmed(p)? => PageState::Trimmed,
         _ => match special::place(p, virt)? {
             Place::Elsewhere => PageState::Absent,
             place => PageState::Special(place),
         },
     };
     Ok((state, lowest, entry))
+}
+
+/// Whether pages are trimmed in this world. Elsewhere the bit that says so of an entry means nothing.
+fn may_be_trimmed(p: &mut Processor<'_>) -> Result<bool, Trap> {
+    Ok(p.load(address::KERNEL_DATA, kernel_data::SWITCHES)? & switches::PAGEABLE != 0)
 }
 
 /// Steps from a step of code to its handler, as bytes, out of its code word; 0 when there is none.

@@ -124,7 +124,7 @@ pub(crate) const RULES: &[Rule] = &[
         "A fault in the pool's own code at dispatch level is 0xC5.",
         "Bug Check 0xC5: DRIVER_CORRUPTED_EXPOOL",
     ),
-    Rule::documented(
+    Rule::inferred(
         "debug-trap-unchecked",
         "Until May 2018 a debug exception at the kernel's first instruction ran on the user's stack and GS.",
         "NIST National Vulnerability Database, CVE-2018-8897",

@@ -62,6 +62,11 @@ impl DifferenceSample {
                 // worlds × Σ d² − (Σ d)², an integer and never negative.
                 let total = u128::from(difference.unsigned_abs());
                 let scatter = u128::from(worlds) * self.squares - total * total;
+                if scatter == 0 {
+                    // Worlds that are all alike show no scatter; that is not certainty.
+                    let worlds_at_most = bound_of_none_in(worlds);
+                    return DifferenceEstimate::Alike { difference, worlds_at_most };
+                }
                 let variance = to_float(scatter) / to_float(u128::from(worlds - 1));
                 let half = t_quantile(worlds - 1) * variance.sqrt();
                 let magnitude = to_float(total);
@@ -98,6 +103,13 @@ pub enum DifferenceEstimate {
         /// be a difference.
         worlds_at_most: f64,
     },
+    /// The same difference in every world, which tells no scatter. The bound is on worlds, as above.
+    Alike {
+        /// After minus before.
+        difference: i64,
+        /// The upper bound on the share of worlds in which it would be another.
+        worlds_at_most: f64,
+    },
     /// An interval for the difference over as many worlds.
     Between {
         /// After minus before.
@@ -130,13 +142,19 @@ pub fn signed_count(number: i64) -> String {
 }
 
 impl fmt::Display for DifferenceEstimate {
-    /// `–`, `−12`, `0 (< 4.9% of worlds)` or `−12 [−20, −4]`, bounds rounded outwards.
+    /// `–`, `−12`, `0 (< 4.9% of worlds)`, `−12 (else < 4.9% of worlds)` or `−12 [−20, −4]`, bounds rounded
+    /// outwards.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&match *self {
             Self::Nothing => "–".to_owned(),
             Self::Exact { difference } => signed_count(difference),
             Self::Never { worlds_at_most } => {
                 format!("0 (< {}% of worlds)", super::percent(worlds_at_most))
+            }
+            Self::Alike { difference, worlds_at_most } => {
+                let (difference, bound) =
+                    (signed_count(difference), super::percent(worlds_at_most));
+                format!("{difference} (else < {bound}% of worlds)")
             }
             Self::Between { difference, low, high } => {
                 let (low, high) = (signed(low.floor()), signed(high.ceil()));
@@ -152,6 +170,19 @@ mod tests {
 
     fn sample(worlds: &[(u64, u64)]) -> DifferenceSample {
         worlds.iter().copied().collect()
+    }
+
+    #[test]
+    fn worlds_that_are_all_alike_are_no_certainty() {
+        let found = sample(&[(5, 3), (9, 7)]).estimate();
+
+        let DifferenceEstimate::Alike { difference, worlds_at_most } = found else {
+            panic!("{found:?}")
+        };
+        // Of two worlds none was otherwise: 1 − √0.05.
+        assert_eq!(difference, -4);
+        assert!((worlds_at_most - 0.7764).abs() < 0.001, "{worlds_at_most}");
+        assert!(found.to_string().starts_with("−4 (else < 7"), "{found}");
     }
 
     #[test]
