@@ -235,6 +235,20 @@ fn a_packet_completed_twice_a_wrong_tag_and_an_address_within_a_block_stop_the_m
 }
 
 #[test]
+fn a_damaged_device_pointer_does_not_complete_a_packet_once_more() {
+    let mut trial = trial(&neighbours());
+    // The second load there is that of the packet's device object.
+    let mut plan =
+        worlds::fault("wrong-value-loaded", "kernel", PointKind::Load, 2, "value = '0x1'");
+    plan.at.routine = Some("IoCompleteRequest".to_owned());
+
+    let outcome = trial.run(&[plan]).expect("a fault that can be made");
+
+    assert_eq!(outcome.activation.strikes, 1);
+    assert!(!stops_with(&outcome, 0x44, None), "{outcome:?}");
+}
+
+#[test]
 fn a_lock_that_is_not_given_back_is_waited_for_for_ever() {
     comes_to(&neighbours(), "unreleased-lock", "kernel", |outcome| {
         outcome.availability == Availability::Hang

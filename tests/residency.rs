@@ -16,6 +16,7 @@ use ringfence::kernel::pools::PoolKind;
 use ringfence::kernel::pools::state::PAGED_POOL;
 use ringfence::kernel::request::{METHOD_BUFFERED, control_code};
 use ringfence::machine::Trap;
+use ringfence::outcome::Availability;
 use ringfence::scenario::{Scenario, library};
 use ringfence::world::components::pageable_driver::{
     ADD_UP, ADD_UP_HELD, DEFER, DEFER_ADD_UP, KEEP_HELD, KEEP_HELD_PAGED, TABLE,
@@ -277,4 +278,55 @@ fn the_answer_is_the_sum_of_the_table() {
 
     let kept = prober::word(&world, prober::DATA + 8);
     assert_eq!(kept, SUM);
+}
+
+#[test]
+fn where_nothing_is_trimmed_the_bit_that_says_so_means_nothing() {
+    let scenario = Scenario::from_bytes(
+        br#"
+format = 1
+name = "entry"
+
+[machine]
+processors = 1
+
+[[component]]
+name = "asking"
+home = "application"
+actions = [
+    { do = "open", device = "meter", access = 3, slot = 0 },
+    { do = "control", slot = 0, code = "0x220000", length = 8, value = "0x1" },
+]
+
+[[component]]
+name = "meter"
+home = "kernel-driver"
+driver = "meter"
+
+# The entry of the driver's data page: the bit of what is trimmed, then the present bit.
+[[fault]]
+kind = "bit-flip"
+who = "kernel"
+at = { point = "step", nth = 38 }
+parameters = { target = "process:asking/page-table-entry:0xfffff80000068", bit = 10 }
+
+[[fault]]
+kind = "bit-flip"
+who = "kernel"
+at = { point = "step", nth = 40 }
+parameters = { target = "process:asking/page-table-entry:0xfffff80000068", bit = 0 }
+"#,
+    )
+    .expect("a scenario");
+    let mut trial = Trial::new(&scenario, &Registries::default()).expect("a sound world");
+
+    let outcome = trial.run(&scenario.plan).expect("faults that can be made");
+
+    assert_eq!(outcome.activation.strikes, 2);
+    let (Availability::BugCheck { code, .. } | Availability::BootLoop { code, .. }) =
+        outcome.availability
+    else {
+        panic!("{outcome:?}")
+    };
+    assert_eq!(code, 0x50);
 }

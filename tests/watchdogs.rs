@@ -164,6 +164,20 @@ fn watchdogs_without_a_clock_are_a_mistake_that_is_told() {
 }
 
 #[test]
+fn processors_that_answer_every_tick_are_not_silent() {
+    for (processors, interval) in [(2, 60), (2, 200), (4, 60), (4, 200)] {
+        let mut scenario = standard();
+        let machine = &mut scenario.configuration.machine;
+        (machine.processors, machine.clock_interval) = (processors, interval);
+        (machine.dpc_timeout, machine.dpc_watchdog_period, machine.clock_watchdog) = (0, 0, 1);
+
+        let trial = Trial::new(&scenario, &Registries::default()).expect("a sound world");
+
+        assert_eq!(trial.golden.rest, Rest::Quiescent, "{processors} processors, every {interval}");
+    }
+}
+
+#[test]
 fn watchdogs_disturb_nobody() {
     let scenario = standard();
 

@@ -64,6 +64,17 @@ pub(super) fn each_bit_of(targets: Vec<Target>) -> Vec<Parameters> {
     targets.into_iter().flat_map(with).collect()
 }
 
+/// One of these values, each as likely.
+pub(super) fn one_value(stream: &mut Stream, values: &[u64]) -> Parameters {
+    Parameters { value: stream.pick(values).copied(), ..Parameters::default() }
+}
+
+/// Each of these values.
+pub(super) fn each_value(values: &[u64]) -> Vec<Parameters> {
+    let with = |&value: &u64| Parameters { value: Some(value), ..Parameters::default() };
+    values.iter().map(with).collect()
+}
+
 /// Each of these numbers of something.
 pub(super) fn indices(numbers: RangeInclusive<u16>) -> Vec<Parameters> {
     numbers.map(|index| Parameters { index: Some(index), ..Parameters::default() }).collect()

@@ -8,8 +8,8 @@
 //!
 //! Injection point: `mode-switch`.
 
-use super::common::fault;
-use super::{Family, Kind, Model, Parameters};
+use super::common::{each_value, fault, one_value};
+use super::{Family, Kind, Model};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 use crate::kernel::layout::address;
 use crate::machine::Reg;
@@ -43,13 +43,8 @@ pub(super) const KIND: Kind = Kind {
             Some(Verdict::Proceed)
         })
     },
-    draw: |stream, _, _| {
-        Parameters { value: stream.pick(&LENGTHS).copied(), ..Parameters::default() }
-    },
-    every: |_, _| {
-        let with = |length| Parameters { value: Some(length), ..Parameters::default() };
-        LENGTHS.map(with).to_vec()
-    },
+    draw: |stream, _, _| one_value(stream, &LENGTHS),
+    every: |_, _| each_value(&LENGTHS),
     flips_target: false,
 };
 

@@ -9,8 +9,8 @@
 //!
 //! Injection point: `return`.
 
-use super::common::fault;
-use super::{Family, Kind, Model, Parameters};
+use super::common::{each_value, fault, one_value};
+use super::{Family, Kind, Model};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 use crate::kernel::status;
 
@@ -44,13 +44,8 @@ pub(super) const KIND: Kind = Kind {
             Some(Verdict::Proceed)
         })
     },
-    draw: |stream, _, _| {
-        Parameters { value: stream.pick(&RESULTS).copied(), ..Parameters::default() }
-    },
-    every: |_, _| {
-        let with = |value| Parameters { value: Some(value), ..Parameters::default() };
-        RESULTS.map(with).to_vec()
-    },
+    draw: |stream, _, _| one_value(stream, &RESULTS),
+    every: |_, _| each_value(&RESULTS),
     flips_target: false,
 };
 

@@ -8,8 +8,9 @@
 //!
 //! Injection point: `load`.
 
-use super::common::fault;
-use super::{Family, Kind, Model, Parameters};
+use super::common::{each_value, fault, one_value};
+use super::{Family, Kind, Model};
+use crate::base::VirtAddr;
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
 /// Nothing, one, what a sign or a length may not be, and a pattern that leads nowhere.
@@ -28,18 +29,18 @@ pub(super) const KIND: Kind = Kind {
     source: "Giuffrida, Kuijsten and Tanenbaum, \"EDFI: A Dependable Fault Injection Tool for Dependability Benchmarking Experiments\", PRDC 2013 (corrupted loads, pointers and integers)",
     build: |parameters, _| {
         let value = parameters.value.unwrap_or(0);
-        fault(&KIND, move |operation, _| {
+        fault(&KIND, move |operation, scene| {
+            // Where nothing is mapped the load yields nothing, and what is there anyway is not wrong.
+            let at = scene.translate(VirtAddr(operation.virt))?;
+            if at.is_multiple_of(8) && scene.peek(at) == value {
+                return None;
+            }
             operation.value = value;
             Some(Verdict::Skip)
         })
     },
-    draw: |stream, _, _| {
-        Parameters { value: stream.pick(&VALUES).copied(), ..Parameters::default() }
-    },
-    every: |_, _| {
-        let with = |value| Parameters { value: Some(value), ..Parameters::default() };
-        VALUES.map(with).to_vec()
-    },
+    draw: |stream, _, _| one_value(stream, &VALUES),
+    every: |_, _| each_value(&VALUES),
     flips_target: false,
 };
 
@@ -49,12 +50,29 @@ mod tests {
 
     #[test]
     fn the_load_yields_what_the_fault_says() {
-        let mut load = operation(PointKind::Load, 0x1000, 0);
+        let mut scene = FakeScene::new();
+        scene.map(0x1000, 1).put(0x1010, 7);
+        let mut load = operation(PointKind::Load, 0x1010, 0);
 
-        let verdict =
-            strike("wrong-value-loaded", "value = '0x80000000'", &mut load, &mut FakeScene::new());
+        let verdict = strike("wrong-value-loaded", "value = '0x80000000'", &mut load, &mut scene);
 
         assert_eq!((verdict, load.value), (Some(Verdict::Skip), 1 << 31));
+    }
+
+    #[test]
+    fn what_memory_holds_anyway_is_not_wrong() {
+        let mut scene = FakeScene::new();
+        scene.map(0x1000, 1).put(0x1010, 7);
+        let mut load = operation(PointKind::Load, 0x1010, 0);
+
+        assert_eq!(strike("wrong-value-loaded", "value = '0x7'", &mut load, &mut scene), None);
+    }
+
+    #[test]
+    fn where_nothing_is_mapped_nothing_is_loaded() {
+        let mut load = operation(PointKind::Load, 0x1010, 0);
+
+        assert_eq!(strike("wrong-value-loaded", "", &mut load, &mut FakeScene::new()), None);
     }
 
     #[test]

@@ -9,8 +9,8 @@
 //!
 //! Injection point: `store`.
 
-use super::common::fault;
-use super::{Family, Kind, Model, Parameters};
+use super::common::{each_value, fault, one_value};
+use super::{Family, Kind, Model};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
 /// Nothing, one, what a sign or a length may not be, and a pattern that leads nowhere.
@@ -37,13 +37,8 @@ pub(super) const KIND: Kind = Kind {
             Some(Verdict::Proceed)
         })
     },
-    draw: |stream, _, _| {
-        Parameters { value: stream.pick(&VALUES).copied(), ..Parameters::default() }
-    },
-    every: |_, _| {
-        let with = |value| Parameters { value: Some(value), ..Parameters::default() };
-        VALUES.map(with).to_vec()
-    },
+    draw: |stream, _, _| one_value(stream, &VALUES),
+    every: |_, _| each_value(&VALUES),
     flips_target: false,
 };
 

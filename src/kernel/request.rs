@@ -321,11 +321,22 @@ routine! {
     },
 }
 
+/// Bit of the packet in hand of [`IO_COMPLETE_REQUEST`]: its caller completes it once more. An address
+/// that was loaded from has this bit as it has the highest, so that no damaged pointer gives that order.
+const ONCE_MORE: u64 = 1 << 62;
+
+/// The packet in hand, and whether it is to be completed once more.
+fn completed(p: &mut Processor<'_>) -> Result<(u64, bool), Trap> {
+    let in_hand = p.local(0)?;
+    let is_once_more = (in_hand ^ in_hand << 1) >> 63 != 0;
+    Ok((if is_once_more { in_hand ^ ONCE_MORE } else { in_hand }, is_once_more))
+}
+
 routine! {
     /// Completes a packet and wakes the thread that waits for it. Arguments: packet, status, bytes
     /// produced. Completing twice stops the machine (bug check 0x44).
     pub static IO_COMPLETE_REQUEST = "IoCompleteRequest", frame 2;
-    // Locals: 0 packet; 1 device object in hand, in its lowest bit whether it is completed once more.
+    // Locals: 0 packet, and whether it is completed once more; 1 device object in hand.
     record, call KE_BUG_CHECK => |p| {
         let (asked, told) = (p.argument(0), p.argument(2));
         let (operation, verdict) = p.pass_point_of_caller(PointKind::Complete, asked, told)?;
@@ -340,14 +351,13 @@ routine! {
         p.store(packet, request_packet::STATUS, outcome)?;
         p.store(packet, request_packet::INFORMATION, information)?;
         let device = p.load(packet, request_packet::DEVICE)?;
-        p.set_local(0, packet)?;
-        p.set_local(1, device | u64::from(verdict == Verdict::Repeat))?;
+        p.set_local(0, if verdict == Verdict::Repeat { packet ^ ONCE_MORE } else { packet })?;
+        p.set_local(1, device)?;
         Ok(Flow::To(At::take_back as u8))
     },
     stopped => |_| Ok(Flow::Stay),
     take_back => |p| {
-        let (packet, in_hand) = (p.local(0)?, p.local(1)?);
-        let device = in_hand & !1;
+        let ((packet, _), device) = (completed(p)?, p.local(1)?);
         if device == 0 {
             return Ok(Flow::Next);
         }
@@ -356,11 +366,11 @@ routine! {
             announce_loan(p, EventKind::Reclaim, driver, packet)?;
         }
         let lower = p.load(device, device_object::LOWER)?;
-        p.set_local(1, lower | in_hand & 1)?;
+        p.set_local(1, lower)?;
         Ok(Flow::Stay)
     },
     wake, call KI_WAKE => |p| {
-        let packet = p.local(0)?;
+        let (packet, _) = completed(p)?;
         count_outstanding(p, packet, u64::MAX)?;
         let waiting = p.load(packet, request_packet::THREAD)?;
         p.store(packet, request_packet::DONE, 1)?;
@@ -368,10 +378,10 @@ routine! {
         Ok(Flow::Call)
     },
     done => |p| {
-        if p.local(1)? == 0 {
+        let (packet, is_once_more) = completed(p)?;
+        if !is_once_more {
             return Ok(Flow::Return);
         }
-        let packet = p.local(0)?;
         let (outcome, information) =
             (p.load(packet, request_packet::STATUS)?, p.load(packet, request_packet::INFORMATION)?);
         p.pass([packet, outcome, information]);

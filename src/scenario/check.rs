@@ -9,6 +9,7 @@ use crate::faults::Mix;
 use crate::kernel::layout::{ACTIONS_MAX, address};
 use crate::kernel::loader::{SECTIONS, STACKS};
 use crate::world::action::{Action, LENGTH_MAX, PRIVATE_WORDS, SLOTS_MAX};
+use crate::world::components::drivers;
 use crate::world::configuration::{Component, Home};
 use crate::world::directory::Directory;
 
@@ -205,7 +206,7 @@ impl Scenario {
         limit(|c| !is_kernel_driver(c.home), most, "processes");
         limit(|c| is_kernel_driver(c.home), address::DRIVERS_MAX, "kernel-mode drivers");
         // Each stands for a piece of hardware or of the disk of which there is one.
-        limit(|c| c.driver.as_deref() == Some("transfer"), 1, "drivers of the one transfer device");
+        limit(serves_the_device, 1, "drivers of the one transfer device");
         limit(|c| c.home == Home::FileSystem, 1, "file systems on the one disk");
         // A shared host has the content of the driver that it hosts.
         let has_content = |c: &Component| c.content.is_some() && c.home != Home::SharedHost;
@@ -428,4 +429,11 @@ impl Scenario {
             }
         }
     }
+}
+
+/// Whether a component is a driver that the one transfer device interrupts for.
+fn serves_the_device(component: &Component) -> bool {
+    let drivers = drivers().kernel;
+    let mut same = drivers.iter().filter(|known| component.driver.as_deref() == Some(known.name));
+    is_kernel_driver(component.home) && same.any(|known| known.dispatch.deferred.is_some())
 }

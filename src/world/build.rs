@@ -280,7 +280,7 @@ fn place_drivers<'a>(
     drivers: &'a Drivers,
     roster: &Roster,
 ) -> Result<Vec<Placed<'a>>, BuildError> {
-    let mut placed = Vec::new();
+    let mut placed: Vec<Placed<'_>> = Vec::new();
     for component in &configuration.components {
         if !matches!(component.home, Home::KernelDriver | Home::FileSystem) {
             continue;
@@ -297,6 +297,16 @@ fn place_drivers<'a>(
                     ),
                 )
             })?;
+        let has_deferred = |one: &Placed<'_>| one.definition.dispatch.deferred.is_some();
+        if definition.dispatch.deferred.is_some()
+            && let Some(other) = placed.iter().find(|one| has_deferred(one))
+        {
+            let other = &other.component.name;
+            return Err(wrong(
+                component,
+                format!("the one transfer device interrupts for `{other}` already"),
+            ));
+        }
         let principal = roster.named(&component.name).expect("every component is in the roster");
         placed.push(Placed { component, definition, principal });
     }
