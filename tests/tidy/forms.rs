@@ -128,13 +128,7 @@ fn any_identifier(tokens: TokenStream, wanted: &dyn Fn(&Ident) -> bool) -> bool 
 const LINES_MAX: usize = 450;
 
 /// Files that may be longer, and why they are one idea all the same.
-const LONG: &[(&str, &str)] = &[
-    (
-        "src/kernel/layout.rs",
-        "one map of addresses and offsets; in parts, overlaps would be hard to see",
-    ),
-    ("src/machine/processor.rs", "one interface: everything a step may do"),
-];
+const LONG: &[(&str, &str)] = &[];
 
 /// Files that are too long, and exceptions that are no longer needed.
 pub(crate) fn overlong(sources: &Sources, exceptions: &[(&str, &str)]) -> Vec<String> {

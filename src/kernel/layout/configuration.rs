@@ -1,0 +1,97 @@
+//! Bits of the words that say how this kernel is configured.
+
+/// Bits of [`kernel_data::SWITCHES`](super::kernel_data::SWITCHES): weaknesses planted in the kernel, and
+/// choices left open.
+pub mod switches {
+    /// Weakness: system services do not probe output buffers (as CVE-2017-5123).
+    pub const NO_PROBE: u64 = 1 << 0;
+    /// Weakness: freeing user memory does not invalidate other processors (as CVE-2018-18281).
+    pub const NO_SHOOTDOWN: u64 = 1 << 1;
+    /// Weakness: a freed frame is handed out again without being zeroed.
+    pub const NO_ZEROING: u64 = 1 << 2;
+    /// Weakness: handle look-up does not compare rights.
+    pub const NO_ACCESS_CHECK: u64 = 1 << 3;
+    /// Weakness: process exit leaves its handles open.
+    pub const HANDLES_LEAK: u64 = 1 << 4;
+    /// Weakness: process exit leaves its frames allocated.
+    pub const FRAMES_LEAK: u64 = 1 << 5;
+    /// Weakness: duplication grants more rights than the source handle has.
+    pub const DUPLICATE_WIDENS: u64 = 1 << 6;
+    /// Weakness: a look-up goes to the table of the process that ran before.
+    pub const WRONG_TABLE: u64 = 1 << 7;
+    /// Weakness: pages for user mode are mapped with a system-half alias that user mode may use.
+    pub const USER_BIT_IN_SYSTEM: u64 = 1 << 8;
+    /// Weakness: a new process shares its private data page with its parent.
+    pub const SHARED_PRIVATE_PAGE: u64 = 1 << 9;
+    /// Weakness: DMA mappings stay after the transfer.
+    pub const DMA_STAYS: u64 = 1 << 10;
+    /// Weakness: objects are freed while handles to them are open.
+    pub const EARLY_FREE: u64 = 1 << 11;
+    /// Weakness: a read returns a whole system buffer whatever was produced.
+    pub const STALE_OUTPUT: u64 = 1 << 12;
+    /// Weakness: an interrupt's completion writes to the user buffer of whoever runs.
+    pub const WRONG_CONTEXT: u64 = 1 << 13;
+    /// Weakness: after a bug check the other processors keep running.
+    pub const RUNS_ON: u64 = 1 << 14;
+    /// Weakness: a lost host's outstanding requests are never completed.
+    pub const REQUESTS_LOST: u64 = 1 << 15;
+    /// Weakness: a new process's root lacks a kernel entry.
+    pub const KERNEL_HALF_DIFFERS: u64 = 1 << 16;
+    /// Weakness: system services run on the caller's stack.
+    pub const ON_USER_STACK: u64 = 1 << 17;
+    /// Weakness: user mode runs with the I/O privilege.
+    pub const IO_PORTS_OPEN: u64 = 1 << 18;
+    /// Weakness: user mode may use drivers' data pages.
+    pub const DRIVER_DATA_OPEN: u64 = 1 << 19;
+    /// Weakness: a new process gets its parent's handle table.
+    pub const SHARED_HANDLE_TABLE: u64 = 1 << 40;
+    /// Weakness: duplication puts the new handle into another process's table than it was asked to.
+    pub const STRAY_DUPLICATE: u64 = 1 << 41;
+    /// Weakness: inherited handles are not counted.
+    pub const UNCOUNTED_HANDLE: u64 = 1 << 42;
+    /// Translations are tagged with the process's number (CR4.PCIDE).
+    pub const CONTEXTS: u64 = 1 << 33;
+    /// A process may map the page at address 0.
+    pub const NULL_PAGE_OPEN: u64 = 1 << 34;
+    /// Drivers run with a protection key each.
+    pub const PROTECTION_KEYS: u64 = 1 << 35;
+    /// Pool memory is executable.
+    pub const POOL_EXECUTABLE: u64 = 1 << 36;
+    /// Kernel code is writable.
+    pub const CODE_WRITABLE: u64 = 1 << 37;
+    /// The clock leads to the late integrity checks.
+    pub const INTEGRITY_CHECKS: u64 = 1 << 38;
+    /// Kernel stacks have shadows.
+    pub const SHADOW_STACKS: u64 = 1 << 39;
+    /// The address that a thread wants to go on at is not compared with the hole (as before MS12-042).
+    pub const RETURN_UNCHECKED: u64 = 1 << 43;
+    /// Somebody loads its stack segment, so there are debug exceptions.
+    pub const DEBUG_TRAPS: u64 = 1 << 46;
+    /// Debug exceptions have a stack of their own and look where they come from.
+    pub const DEBUG_TRAPS_CHECKED: u64 = 1 << 47;
+    /// The watchdogs tick.
+    pub const WATCHDOGS: u64 = 1 << 45;
+    /// Pageable memory may be away.
+    pub const PAGEABLE: u64 = 1 << 44;
+    /// The pool detects a damaged header (legacy pool: bug check 0x19).
+    pub const POOL_CHECKS: u64 = 1 << 32;
+}
+
+/// Bits of [`kernel_data::VERIFIER`](super::kernel_data::VERIFIER): options of Driver Verifier ("Driver
+/// Verifier Options").
+pub mod verifier {
+    /// Some allocations fail, as the world's seed has it ("Low Resources Simulation").
+    pub const LOW_RESOURCES: u64 = 1 << 0;
+    /// Each allocation fails once, by the way that led to it ("Systematic low resources simulation").
+    pub const SYSTEMATIC_LOW_RESOURCES: u64 = 1 << 1;
+    /// Who left pages locked is told ("Pool Tracking", locked pages).
+    pub const POOL_TRACKING: u64 = 1 << 2;
+    /// Requests and device objects are looked at on the way ("I/O Verification").
+    pub const IO: u64 = 1 << 3;
+    /// User addresses and handles in kernel mode's name are found ("Security Checks").
+    pub const SECURITY: u64 = 1 << 4;
+    /// Handles and reference counts are looked at ("Miscellaneous Checks").
+    pub const MISCELLANEOUS: u64 = 1 << 5;
+    /// Pageable memory is sent away when a driver raises the level ("Force IRQL Checking").
+    pub const FORCE_IRQL: u64 = 1 << 6;
+}

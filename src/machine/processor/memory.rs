@@ -1,0 +1,371 @@
+//! Loads and stores: single words, bytes, and runs of them.
+
+use crate::base::{Access, Event, EventKind, Field, PhysAddr, Structure};
+use crate::injection::{PointKind, Verdict};
+
+use super::{Processor, WHOLE, WORDS_MAX, mix};
+use crate::machine::trap::Trap;
+
+impl Processor<'_> {
+    /// Reads the 8 bytes at `virt`, meaning to find a `structure` there.
+    ///
+    /// # Errors
+    ///
+    /// What the translation raises, or an injected exception.
+    #[inline(never)]
+    pub fn load_at(&mut self, virt: u64, structure: Structure) -> Result<u64, Trap> {
+        let Some(phys) = self.plainly(virt, PointKind::Load, Access::Read) else {
+            return self.load_carefully(virt, structure);
+        };
+        let value = self.machine.memory.read(phys);
+        let struck = self.machine.struck;
+        let event = Event {
+            structure,
+            mask: WHOLE,
+            phys: phys.raw(),
+            virt,
+            value,
+            struck,
+            ..self.blank(EventKind::Load)
+        };
+        self.say(event);
+        Ok(value)
+    }
+
+    /// The way of most accesses: of a whole word, through a cached translation, past a point at which
+    /// nobody waits. The point is counted. `None` leaves everything as it was.
+    #[inline(always)]
+    fn plainly(&mut self, virt: u64, kind: PointKind, access: Access) -> Option<PhysAddr> {
+        let machine = &mut *self.machine;
+        let state = machine.processors.get(self.number)?;
+        // With room for the event there is no allocator to call on this way.
+        let has_room = machine.events.len() < machine.events.capacity();
+        if !virt.is_multiple_of(8) || machine.points.awaits_kind(kind) || !has_room {
+            return None;
+        }
+        let phys = state.hit(virt, access)?;
+        machine.points.reached += 1;
+        Some(phys)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn load_carefully(&mut self, virt: u64, structure: Structure) -> Result<u64, Trap> {
+        let mut virt = virt;
+        // A strike at this access marks this access only; one at the step marks all of the step.
+        let step_is_struck = self.machine.struck;
+        if self.machine.points.reach(PointKind::Load) {
+            let mut operation = self.operation(PointKind::Load, virt, 0, WHOLE);
+            match self.point_watched(&mut operation) {
+                Verdict::Skip => return Ok(operation.value),
+                Verdict::Raise(vector) => return Err(Trap::plain(vector)),
+                _ => virt = operation.virt,
+            }
+        }
+        let result = if virt.is_multiple_of(8) {
+            self.load_word(virt, structure, WHOLE)
+        } else {
+            self.load_unaligned(virt, structure)
+        };
+        self.machine.struck = step_is_struck;
+        result
+    }
+
+    #[inline(always)]
+    fn load_word(&mut self, virt: u64, structure: Structure, mask: u8) -> Result<u64, Trap> {
+        let phys = self.translate(virt, Access::Read)?;
+        let value = self.machine.memory.read(phys);
+        let struck = self.machine.struck;
+        let event = Event {
+            structure,
+            mask,
+            phys: phys.raw() & !7,
+            virt,
+            value,
+            struck,
+            ..self.blank(EventKind::Load)
+        };
+        self.say(event);
+        Ok(value)
+    }
+
+    #[cold]
+    fn load_unaligned(&mut self, virt: u64, structure: Structure) -> Result<u64, Trap> {
+        let shift = virt % 8;
+        let low = self.load_word(virt & !7, structure, WHOLE << shift)?;
+        let high = self.load_word((virt & !7).wrapping_add(8), structure, !(WHOLE << shift))?;
+        Ok(low >> (8 * shift) | high << (64 - 8 * shift))
+    }
+
+    /// Writes the 8 bytes at `virt`, meaning to change a `structure` there.
+    ///
+    /// # Errors
+    ///
+    /// What the translation raises, or an injected exception.
+    #[inline(never)]
+    pub fn store_at(&mut self, virt: u64, structure: Structure, value: u64) -> Result<(), Trap> {
+        let Some(at) = self.plainly(virt, store_point(structure), Access::Write) else {
+            return self.store_masked(virt, structure, value, WHOLE);
+        };
+        let old = self.machine.write_physical(at, value);
+        let struck = self.machine.struck;
+        let event = Event {
+            structure,
+            mask: WHOLE,
+            phys: at.raw(),
+            virt,
+            value,
+            old,
+            struck,
+            ..self.blank(EventKind::Store)
+        };
+        self.say(event);
+        Ok(())
+    }
+
+    /// Writes the low `bytes` (1 to 8) bytes of `value` at `virt`.
+    ///
+    /// # Errors
+    ///
+    /// What the translation raises, or an injected exception.
+    pub fn store_bytes(
+        &mut self,
+        virt: u64,
+        structure: Structure,
+        value: u64,
+        bytes: u64,
+    ) -> Result<(), Trap> {
+        self.store_masked(virt, structure, value, mask_of(bytes))
+    }
+
+    #[inline(never)]
+    fn store_masked(
+        &mut self,
+        virt: u64,
+        structure: Structure,
+        value: u64,
+        mask: u8,
+    ) -> Result<(), Trap> {
+        let kind = store_point(structure);
+        let (mut virt, mut value, mut mask) = (virt, value, mask);
+        let step_is_struck = self.machine.struck;
+        if self.machine.points.reach(kind) {
+            let mut operation = self.operation(kind, virt, value, mask);
+            match self.point_watched(&mut operation) {
+                Verdict::Skip => return Ok(()),
+                Verdict::Raise(vector) => return Err(Trap::plain(vector)),
+                _ => (virt, value, mask) = (operation.virt, operation.value, operation.mask),
+            }
+        }
+        let result = self.store_at_any(virt, structure, value, mask);
+        self.machine.struck = step_is_struck;
+        result
+    }
+
+    #[inline(always)]
+    fn store_at_any(
+        &mut self,
+        virt: u64,
+        structure: Structure,
+        value: u64,
+        mask: u8,
+    ) -> Result<(), Trap> {
+        let shift = virt % 8;
+        if shift == 0 {
+            return self.store_word(virt, structure, value, mask);
+        }
+        self.store_word(virt & !7, structure, value << (8 * shift), mask << shift)?;
+        #[allow(clippy::cast_possible_truncation, reason = "the part of the mask that spills over")]
+        let spill = (u16::from(mask) << shift >> 8) as u8;
+        if spill != 0 {
+            self.store_word(
+                (virt & !7).wrapping_add(8),
+                structure,
+                value >> (64 - 8 * shift),
+                spill,
+            )?;
+        }
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn store_word(
+        &mut self,
+        virt: u64,
+        structure: Structure,
+        value: u64,
+        mask: u8,
+    ) -> Result<(), Trap> {
+        let phys = self.translate(virt, Access::Write)?;
+        let at = PhysAddr::truncated(phys.raw() & !7);
+        let new = if mask == WHOLE {
+            value
+        } else {
+            let bits = bits_of(mask);
+            self.machine.memory.read(at) & !bits | value & bits
+        };
+        let old = self.machine.write_physical(at, new);
+        let struck = self.machine.struck;
+        let event = Event {
+            structure,
+            mask,
+            phys: at.raw(),
+            virt,
+            value: new,
+            old,
+            struck,
+            ..self.blank(EventKind::Store)
+        };
+        self.say(event);
+        Ok(())
+    }
+
+    /// Reads a field of the structure at `base`.
+    ///
+    /// # Errors
+    ///
+    /// What the translation raises, or an injected exception.
+    #[inline]
+    pub fn load(&mut self, base: u64, field: Field) -> Result<u64, Trap> {
+        self.load_at(base.wrapping_add(field.offset), field.structure)
+    }
+
+    /// Changes a field of the structure at `base`.
+    ///
+    /// # Errors
+    ///
+    /// What the translation raises, or an injected exception.
+    #[inline]
+    pub fn store(&mut self, base: u64, field: Field, value: u64) -> Result<(), Trap> {
+        self.store_at(base.wrapping_add(field.offset), field.structure, value)
+    }
+
+    /// Fills `words` words from an 8-byte aligned address on with `value`, as `rep stosq` does:
+    /// one event a page.
+    ///
+    /// # Errors
+    ///
+    /// What the translation of a page raises; pages before it are filled.
+    pub fn fill(
+        &mut self,
+        virt: u64,
+        structure: Structure,
+        value: u64,
+        words: u64,
+    ) -> Result<(), Trap> {
+        let (operation, verdict) = self.pass_point(PointKind::Copy, virt, words)?;
+        if verdict == Verdict::Skip {
+            return Ok(());
+        }
+        let (mut at, mut left) = (operation.virt & !7, operation.value.min(WORDS_MAX));
+        while left > 0 {
+            let here = left.min((4096 - at % 4096) / 8);
+            let phys = self.translate(at, Access::Write)?.raw();
+            let mut changed = 0;
+            for word in 0..here {
+                let at = PhysAddr::truncated(phys + word * 8);
+                changed += u64::from(self.machine.write_physical(at, value) != value);
+            }
+            let struck = self.machine.struck;
+            let event = Event {
+                structure,
+                mask: WHOLE,
+                phys,
+                virt: at,
+                value: here,
+                old: changed,
+                struck,
+                ..self.blank(EventKind::StoreRun)
+            };
+            self.say(event);
+            at = at.wrapping_add(here * 8);
+            left -= here;
+        }
+        Ok(())
+    }
+
+    /// Copies `bytes` bytes, 8 at a time and then the rest, as `rep movs` does. Returns a hash of the
+    /// bytes copied.
+    ///
+    /// # Errors
+    ///
+    /// What the translation of a word raises; words before it are copied.
+    pub fn copy(
+        &mut self,
+        target: u64,
+        into: Structure,
+        source: u64,
+        from: Structure,
+        bytes: u64,
+    ) -> Result<u64, Trap> {
+        let (operation, verdict) = self.pass_point(PointKind::Copy, target, bytes)?;
+        if verdict == Verdict::Skip {
+            return Ok(0);
+        }
+        let bytes = operation.value.min(1 << 16);
+        let mut hash = 0;
+        let mut done = 0;
+        while done < bytes {
+            let here = (bytes - done).min(8);
+            let word = self.load_at(source.wrapping_add(done), from)? & bits_of(mask_of(here));
+            let to = operation.virt.wrapping_add(done);
+            if here == 8 {
+                self.store_at(to, into, word)?;
+            } else {
+                self.store_masked(to, into, word, mask_of(here))?;
+            }
+            hash = mix(hash, word);
+            done += here;
+        }
+        Ok(hash)
+    }
+
+    /// Reads `bytes` bytes and returns a hash of them: what a principal sees of a buffer.
+    ///
+    /// # Errors
+    ///
+    /// What the translation of a word raises.
+    pub fn inspect(&mut self, source: u64, from: Structure, bytes: u64) -> Result<u64, Trap> {
+        let mut hash = 0;
+        let mut done = 0;
+        while done < bytes.min(1 << 16) {
+            let here = (bytes - done).min(8);
+            let word = self.load_at(source.wrapping_add(done), from)? & bits_of(mask_of(here));
+            hash = mix(hash, word);
+            done += here;
+        }
+        Ok(hash)
+    }
+}
+
+/// The point that a store with this meaning passes.
+#[inline(always)]
+const fn store_point(structure: Structure) -> PointKind {
+    match structure {
+        Structure::PageTable => PointKind::TableStore,
+        _ => PointKind::Store,
+    }
+}
+
+/// The mask of the low `bytes` bytes.
+#[inline(always)]
+const fn mask_of(bytes: u64) -> u8 {
+    if bytes >= 8 { WHOLE } else { !(WHOLE << bytes) }
+}
+
+/// The bits of the bytes in a mask.
+#[inline(always)]
+const fn bits_of(mask: u8) -> u64 {
+    if mask == WHOLE {
+        return u64::MAX;
+    }
+    let mut bits = 0;
+    let mut byte = 0;
+    while byte < 8 {
+        if mask >> byte & 1 == 1 {
+            bits |= 0xff << (8 * byte);
+        }
+        byte += 1;
+    }
+    bits
+}
