@@ -109,6 +109,12 @@ const MISTAKES: &[Mistake] = &[
     ("class = \"dormant\"", "guarantees = \"hold\"", (33, 14), "did you mean `held`?"),
     ("\"offset\"", "\"ofset\"", (30, 27), "did you mean `offset`?"),
     (
+        "driver = \"transfer\"",
+        "driver = \"transfer\"\n\n[[component]]\nname = \"two\"\nhome = \"kernel-driver\"\ndriver = \"display\"",
+        (26, 1),
+        "at most 1",
+    ),
+    (
         "operator = \"offset\"",
         "target = \"kernel/ready-queeu\"",
         (30, 33),

@@ -4,7 +4,7 @@ use std::process::{Command, Output};
 use std::sync::Mutex;
 
 use ringfence::base::VirtAddr;
-use ringfence::campaign::comparison::{Cannot, Cell, Compared, Comparison};
+use ringfence::campaign::comparison::{Cannot, Cell, Compared, Comparison, Configuration, Pair};
 use ringfence::campaign::{Campaign, Registries, Trial};
 use ringfence::faults::{Kind, Parameters, Registry};
 use ringfence::injection::{Fault, Operation, PointKind, PointKinds, Scene, Verdict};
@@ -305,6 +305,47 @@ fn a_fixed_world_is_counted_exactly_and_scenarios_are_configurations_too() {
 }
 
 #[test]
+fn where_nothing_can_move_protections_are_compared_all_the_same() {
+    let incident = ["campaign", "I10-leaked-handle", "--compare", "--seeds", "0"];
+
+    let output = ringfence(&[&incident[..], &["--experiments", "2"]].concat());
+
+    let text = stdout(&output);
+    assert!(text.contains("Each protection, off and on"), "{text}");
+    assert!(!text.contains("home="), "{text}");
+}
+
+#[test]
+fn a_scenario_brings_its_fault_load_along_wherever_it_is_named() {
+    let mut mixed = builtin("content-parser-host");
+    mixed.mix.insert("crash".to_owned(), 1);
+    let varied = |name: &str| Variation::read(name).expect("a variation");
+    let own = |name: &str| Configuration {
+        world: Some(mixed.clone()),
+        ..Configuration::from(varied(name))
+    };
+    let named = Comparison {
+        seeds: 0..1,
+        experiments: 6,
+        ..Comparison::of([own("as-is"), own("smap=on")])
+    };
+    let varied = Comparison {
+        scenario: Some(mixed.clone()),
+        seeds: 0..1,
+        experiments: 6,
+        ..Comparison::of([varied("as-is"), varied("smap=on")])
+    };
+
+    let [named, varied] = [named, varied].map(|one| (one.mix(), one.pairs(0, 0..6)));
+
+    assert!(named.0.is_some() && named.0 == varied.0);
+    let [named, varied] = [named.1, varied.1].map(|pairs| pairs.expect("faults that can be made"));
+    assert!(!named.is_empty() && named.iter().all(|pair| pair.what.starts_with("crash")));
+    let what = |pairs: &[Pair]| pairs.iter().map(|pair| pair.what.clone()).collect::<Vec<_>>();
+    assert_eq!(what(&named), what(&varied));
+}
+
+#[test]
 fn without_names_homes_and_then_protections_are_compared() {
     let output = ringfence(&["campaign", "--compare", "--seeds", "0..1", "--experiments", "4"]);
 
@@ -327,6 +368,7 @@ fn what_is_wrong_is_told_with_what_was_meant_and_ends_with_2() {
         (&["standard", "--compare", "home=kernel"], "can live at another home"),
         (&["--compare", "clock-interval=9"], "50 to"),
         (&["--compare", "smep=off", "--only", "3"], "--seeds"),
+        (&["standard", "--compare", "--only", "3", "--seeds", "0"], "none is named"),
         (&["--compare", "smep=off", "--save", "x"], "--only"),
         (&["--component", "host-1"], "--compare"),
     ] {

@@ -291,10 +291,13 @@ impl Comparison {
         self.scenario.is_none() && self.configurations.iter().all(|one| one.world.is_none())
     }
 
-    /// The mix that the load is drawn from, where there is one.
+    /// The mix that the load is drawn from, where there is one: of several scenarios that have one, that of
+    /// the first.
     #[must_use]
     pub fn mix(&self) -> Option<Mix> {
-        self.registries.mix_of(&self.world_of(self.seeds.start), &self.kinds)
+        let own = self.configurations.iter().filter_map(|one| one.world.as_ref());
+        let mixed = own.filter_map(|world| self.registries.mix_of(world, &self.kinds)).next();
+        mixed.or_else(|| self.registries.mix_of(&self.world_of(self.seeds.start), &self.kinds))
     }
 
     /// The world of a seed that is varied. Where a driver moves, generated worlds have one in their hosts

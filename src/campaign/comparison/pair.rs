@@ -71,7 +71,7 @@ impl Comparison {
         let keyed = Keyed::new(&all);
         let load = Load::new(&all, &keyed);
         let (kinds, family) = self.wanted();
-        let mix = self.registries.mix_of(&base, &self.kinds);
+        let mix = self.mix();
         let mut entries = Vec::new();
         for number in numbers {
             let is_of_one = self.component.is_some();

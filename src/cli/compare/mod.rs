@@ -102,13 +102,13 @@ fn one(
             "leave --compare out, or give --only a number",
         ));
     };
-    let [Asked { comparisons, .. }] = all else {
+    let [comparison] = all.iter().flat_map(|asked| &asked.comparisons).collect::<Vec<_>>()[..]
+    else {
         return Err(Failure::mistake(
             "--only is one fault of one comparison, and none is named",
             "name its configurations, as in --compare home=kernel home=own-host",
         ));
     };
-    let comparison = &comparisons[0];
     let seed = comparison.seeds.start;
     let pairs = comparison.pairs(seed, number..number.saturating_add(1));
     let pair = pairs.map_err(|error| wrong(&error))?.pop();
