@@ -3,7 +3,7 @@
 use crate::base::{Field, Structure as S};
 
 fields! {
-    /// Kernel variables, at [`address::KERNEL_DATA`].
+    /// Kernel variables, at [`address::KERNEL_DATA`](super::address::KERNEL_DATA).
     kernel_data of KernelData {
         /// The kernel's lock: 0 free, else 1 + the number of the processor that holds it.
         LOCK = 0x00 "kernel lock",
@@ -91,7 +91,7 @@ fields! {
 }
 
 fields! {
-    /// Pageable memory, at [`address::RESIDENCY`].
+    /// Pageable memory, at [`address::RESIDENCY`](super::address::RESIDENCY).
     residency of KernelData {
         /// Pages that may be away.
         COUNT = 0x00 "pageable pages",
@@ -103,7 +103,8 @@ fields! {
 }
 
 fields! {
-    /// The watchdogs, at [`address::WATCHDOG`]; what is kept of each processor, 32 bytes apart.
+    /// The watchdogs, at [`address::WATCHDOG`](super::address::WATCHDOG); what is kept of each
+    /// processor, 32 bytes apart.
     watchdog of KernelData {
         /// Ticks of the clock since boot.
         TICKS = 0x00 "clock ticks",
