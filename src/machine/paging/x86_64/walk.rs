@@ -211,6 +211,28 @@ pub fn path(memory: &impl TableMemory, controls: &Controls, virt: VirtAddr) -> P
     path
 }
 
+impl Walk {
+    /// What the way allows once the [`marks`](Self::marks) are applied: what a processor remembers.
+    ///
+    /// It differs from the [`rights`](Self::rights), which are those of the entries as read, in one
+    /// case: with CR0.WP off a supervisor's write sets the dirty bit of a read-only page, and below
+    /// writable tables that makes a shadow-stack page of it (Intel SDM volume 3A, "Determination of
+    /// Access Rights").
+    #[must_use]
+    #[inline]
+    pub fn rights_once_marked(&self) -> Rights {
+        match self.path.steps() {
+            [tables @ .., leaf] if self.leaf_is_dirty && !leaf.entry.has(Entry::D) => {
+                let above =
+                    tables.iter().fold(Rights::ROOT, |above, step| above.through_table(step.entry));
+                let marked = above.through_leaf(Entry(leaf.entry.0 | Entry::D)).bits();
+                Rights::from_bits(self.rights.bits() | marked & Rights::SHADOW_STACK.bits())
+            }
+            _ => self.rights,
+        }
+    }
+}
+
 impl Reach {
     /// Whether the translation outlives a load of CR3.
     #[must_use]

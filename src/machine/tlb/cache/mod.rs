@@ -147,7 +147,7 @@ impl<const ENTRIES: usize, const SHIFT: u32> DirectMapped<ENTRIES, SHIFT> {
             return;
         }
         let mut value = VALID
-            | u64::from(walk.rights.bits()) << RIGHTS_SHIFT
+            | u64::from(walk.rights_once_marked().bits()) << RIGHTS_SHIFT
             | u64::from(walk.key) << KEY_SHIFT
             | (walk.size as u64) << SIZE_SHIFT
             | walk.address.raw() & Self::FRAME;

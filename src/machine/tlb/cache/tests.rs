@@ -71,6 +71,23 @@ fn a_write_through_a_clean_leaf_goes_back_to_the_tables() {
 }
 
 #[test]
+fn a_read_only_page_is_a_shadow_stack_once_a_write_made_it_dirty() {
+    let mut lax = controls(ControlFlags::CET);
+    lax.flags = lax.flags.without(ControlFlags::WP);
+    let write = Request::new(PAGE, Access::Write, Ring::Kernel);
+    let pte = Entry::P | Entry::US;
+
+    let tlb = filled(&memory(pte), &lax, &write);
+
+    let marked = walk(&memory(pte | Entry::D), &lax, &write).expect("CR0.WP is off");
+    assert!(marked.rights.has(Rights::SHADOW_STACK), "the tables say so from now on");
+    let stack = Request { shadow_stack: true, ..user(Access::Read) };
+    assert_eq!(tlb.lookup(&lax, &stack), PhysAddr::new(0x9678));
+    let under_read_only = Uniform { pde: 0x4000 | TABLE & !Entry::RW, ..memory(pte) };
+    assert_eq!(filled(&under_read_only, &lax, &write).lookup(&lax, &stack), None);
+}
+
+#[test]
 fn rights_are_checked_on_every_hit() {
     let all = controls(ControlFlags::SMEP | ControlFlags::SMAP | ControlFlags::PKE);
     let pte = TABLE & !Entry::RW | 3 << 59;
