@@ -232,6 +232,14 @@ fn the_cache_answers_by_the_book(words: &Translation, walk: &Walk) {
     let (filled_under, filled_for) = (words.controls, words.request);
     let mut tlb = Tlb::default();
     tlb.fill(&filled_under, &filled_for, walk);
+    // What is remembered is what the tables say once the walk has set its bits in them.
+    let mut written = Written(Vec::new());
+    apply(&mut written, &walk.marks);
+    let marked = |at| {
+        let bits =
+            written.0.iter().filter(|(of, _)| *of == at).fold(0, |all, (_, bits)| all | bits);
+        words.entry(at) | bits
+    };
     for swapped in [false, true] {
         let Controls { pkru, pkrs, .. } = filled_under;
         let (pkru, pkrs) = if swapped { (pkrs, pkru) } else { (pkru, pkrs) };
@@ -249,7 +257,7 @@ fn the_cache_answers_by_the_book(words: &Translation, walk: &Walk) {
                 shadow_stack: bit(3),
             };
             let writes = request.access == Access::Write;
-            let book = by_the_book::translate(&|at| words.entry(at), &controls, &request);
+            let book = by_the_book::translate(&marked, &controls, &request);
             let wanted = match book {
                 Answer::Translated(found) if !writes || walk.leaf_is_dirty => Some(found.address),
                 _ => None,
