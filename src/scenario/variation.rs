@@ -235,13 +235,12 @@ fn add_manager(world: &mut Configuration) {
 
 fn no_change(part: &str) -> Mistake {
     let fields = settings();
-    let is_switch = fields.iter().any(|(name, _)| *name == part);
-    let words = [AS_IS, "home", "weakness"].into_iter();
+    let with_value = ["home", "weakness"].into_iter().chain(fields.iter().map(|(name, _)| *name));
+    let needs_value = with_value.clone().any(|name| name == part);
     let presets = Preset::ALL.map(|(name, _)| name);
-    let known: Vec<&str> =
-        words.chain(presets).chain(fields.iter().map(|(name, _)| *name)).collect();
+    let known: Vec<&str> = [AS_IS].into_iter().chain(presets).chain(with_value).collect();
     let remedy = match nearest(part, known) {
-        _ if is_switch => format!("say what it is, as in {part}={}", example_of(part)),
+        _ if needs_value => format!("say what it is, as in {part}={}", example_of(part)),
         Some(near) => format!("did you mean `{near}`?"),
         None => "say `as-is`, a preset, a scenario, or changes such as smep=off, home=own-host or \
                  smap=on+iommu=on"
@@ -251,6 +250,13 @@ fn no_change(part: &str) -> Mistake {
 }
 
 fn example_of(field: &str) -> String {
+    match field {
+        "home" => return "own-host".to_owned(),
+        "weakness" => {
+            return WEAKNESSES.first().map_or_else(String::new, |(name, ..)| (*name).to_owned());
+        }
+        _ => {}
+    }
     let found = settings().into_iter().find(|(name, _)| *name == field);
     match found.map(|(_, values)| values) {
         Some(Values::Words(words) | Values::Lists(words)) => words[0].to_owned(),
@@ -395,6 +401,8 @@ mod tests {
 
         assert!(wrong("smpe=off").contains("did you mean `smep`?"));
         assert!(wrong("smep").contains("say what it is, as in smep=on"));
+        assert!(wrong("home").contains("as in home=own-host"));
+        assert!(wrong("weakness").contains("as in weakness=no-probe"));
         assert!(wrong("smep=maybe").contains("say on or off"));
         assert!(wrong("home=kernal").contains("did you mean `kernel`?"));
         assert!(wrong("windows-8").contains("did you mean `windows-"));
