@@ -10,6 +10,7 @@ use prober::{Do, Ended, NEIGHBOUR, To, Where};
 use ringfence::base::Access;
 use ringfence::kernel::layout::address;
 use ringfence::kernel::service;
+use ringfence::scenario::{Scenario, Variation, library};
 use ringfence::world::{Action, Configuration, Rest, World};
 
 /// What became of a wild access.
@@ -251,6 +252,22 @@ fn protection_keys_stop_a_driver_at_another_s_data_and_only_there() {
     assert_eq!(driver_writes(&on, prober::DATA + 0x2f8), Outcome::Silent);
     assert_eq!(driver_writes(&on, KERNEL_WORD), Outcome::Silent);
     assert_eq!(device_writes(&on, NEIGHBOUR_WORD, false), Outcome::Silent);
+}
+
+#[test]
+fn a_host_that_two_drivers_share_is_woken_though_each_has_a_key_of_its_own() {
+    let file = library::find("incidents/I11-printer-drivers").expect("built in");
+    let mut scenario = Scenario::from_bytes(file.text.as_bytes()).expect("sound");
+    let shared =
+        Variation::read("home=shared-host+protection-keys=on").expect("a home and a switch");
+    for printer in ["printer-1", "printer-2", "printer-3"] {
+        scenario = shared.of(&scenario, Some(printer)).expect("it moves").scenario;
+    }
+    let mut world = World::build(&scenario.configuration).expect("it can be");
+
+    let rest = world.run(&mut (), u64::MAX);
+
+    assert_eq!(rest, Rest::Quiescent, "the job that kills the host stops no machine");
 }
 
 #[test]

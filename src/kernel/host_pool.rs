@@ -22,6 +22,7 @@ use crate::machine::{Flow, Processor, Routine, Substitute, Trap, routine};
 
 use super::host::{IO_PROCESS_ENDED, NT_HOST_COMPLETE, NT_HOST_WAIT, extension};
 use super::host_service::{NT_SHARED_HOST_COMPLETE, NT_SHARED_HOST_WAIT};
+use super::keys;
 use super::layout::{address, device_object, element, kernel_data, process};
 use super::object::current_process;
 use super::schedule::KI_WAKE;
@@ -279,10 +280,13 @@ routine! {
 
 routine! {
     /// A device has a request for its host, which waits on its first device's signal: that is another
-    /// reflector's, so the reflector asks the kernel. Argument: device object.
-    pub static IO_SIGNAL_SHARED_HOST = "IopSignalFrameworkHost", frame 0;
+    /// reflector's, so the reflector asks the kernel, which may write that too. Argument: device object.
+    pub static IO_SIGNAL_SHARED_HOST = "IopSignalFrameworkHost", frame 1;
+    // Local: what keys allowed.
     signal, call KI_WAKE => |p| {
         let device = p.argument(0);
+        let allowed = keys::set(p, keys::ALL)?;
+        p.set_local(0, allowed)?;
         let extension = extension_of(p, device)?;
         let first = p.load(extension, shared::FIRST)?;
         let first = extension_of(p, first)?;
@@ -291,5 +295,9 @@ routine! {
         p.pass([host]);
         Ok(Flow::Call)
     },
-    done => |_| Ok(Flow::Return),
+    done => |p| {
+        let allowed = p.local(0)?;
+        keys::set(p, allowed)?;
+        Ok(Flow::Return)
+    },
 }
