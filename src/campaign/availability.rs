@@ -76,7 +76,16 @@ pub(super) fn availability(
         if (ended, status) == golden.endings[index] {
             continue;
         }
+        let before = golden.endings[index];
         let lost = match entry.kind {
+            // Who ended by a mistake and ends without one now has lost nothing.
+            kind if kind != PrincipalKind::DriverHost
+                && ended == before.0
+                && is_error(before.1)
+                && !is_error(status) =>
+            {
+                Availability::Unaffected
+            }
             PrincipalKind::DriverHost => Availability::HostLost {
                 restarted: judge.authority.restarted().contains(principal),
             },

@@ -82,9 +82,16 @@ fn incident(
             })
         });
         object["contrasts"] = contrasts.collect();
-        object["homes"] =
-            told.containment.homes.iter().map(|(name, cell)| cell_of(name, *cell)).collect();
-        let names = || told.containment.homes.iter().map(|(name, _)| *name);
+        object["decided_by"] = json!(told.decided_by);
+        let homes = told.containment.homes.iter();
+        object["homes"] = homes
+            .map(|home| {
+                let mut cell = cell_of(home.name, home.cell);
+                cell["why"] = json!(home.why);
+                cell
+            })
+            .collect();
+        let names = || told.containment.homes.iter().map(|home| home.name);
         let protections = told.containment.protections.iter().map(|one| {
             let cells = names().zip(&one.cells).map(|(name, cell)| cell_of(name, *cell));
             json!({ "switch": one.switch, "to": one.to, "homes": cells.collect::<Vec<_>>() })

@@ -72,12 +72,15 @@ impl Scenario {
     }
 
     fn check_incident(&self, problems: &mut Problems) {
-        let Some(component) = self.incident.as_ref().and_then(|one| one.component.as_deref())
-        else {
-            return;
-        };
-        let names = self.configuration.components.iter().map(|one| &*one.name);
-        problems.known(path!["incident", "component"], "component", component, names);
+        let Some(incident) = &self.incident else { return };
+        let names = || self.configuration.components.iter().map(|one| &*one.name);
+        if let Some(component) = &incident.component {
+            problems.known(path!["incident", "component"], "component", component, names());
+        }
+        for (number, beside) in incident.beside.iter().enumerate() {
+            let here = path!["incident", "beside", number];
+            problems.known(here, "component", beside, names());
+        }
     }
 
     fn check_mix(&self, vocabulary: &Vocabulary, problems: &mut Problems) {

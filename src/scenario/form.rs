@@ -101,7 +101,14 @@ pub(super) const TOP: &[Field] = &[
     may("contrast", List(&Table(CONTRAST))),
 ];
 
-const INCIDENT: &[Field] = &[must("what", Text), must("date", Text), may("component", Text)];
+const INCIDENT: &[Field] = &[
+    must("what", Text),
+    must("date", Text),
+    may("component", Text),
+    may("beside", List(&Text)),
+    may("stays", Text),
+    may("decided-by", Word(|| MADE_FOR.to_vec())),
+];
 
 const CONTRAST: &[Field] = &[
     must("name", Text),
@@ -281,8 +288,15 @@ pub(super) const ACTIONS: &[(&str, &[Field])] = &[
 /// Steps between late integrity checks, where they are turned on to be tried.
 const INTEGRITY_CHECKS: i64 = 500;
 
-/// Every switch of a machine, turned the other way: each flag, each other word of a choice, and late
-/// checks where there are none. A preset is no switch but several.
+/// Switches made for one incident each: whether its repair is there. One that such a switch decides does
+/// not count.
+pub const MADE_FOR: [&str; 2] = ["return-address-checked", "debug-trap-checked"];
+
+/// Flags that protect nothing: what a processor or a release is like, and what is pageable.
+const TRAITS: [&str; 3] = ["pcid", "sysret-faults-in-kernel", "pageable"];
+
+/// Every protection of a machine, turned the other way: each flag that is one, each other generation of
+/// the pool, and late checks where there are none. A preset is no switch but several.
 #[must_use]
 pub fn switches(machine: &MachineConfiguration) -> Vec<(&'static str, Plain)> {
     // What a file leaves out may be on or off: a value that changes nothing is the present one.
@@ -293,6 +307,7 @@ pub fn switches(machine: &MachineConfiguration) -> Vec<(&'static str, Plain)> {
     let mut turned = Vec::new();
     for field in MACHINE.iter().filter(|field| field.name != "preset") {
         let values: Vec<Plain> = match field.shape {
+            Flag if TRAITS.contains(&field.name) => Vec::new(),
             Flag => [true, false].map(Plain::Flag).into(),
             Word(words) => words().into_iter().map(|word| Plain::Text(word.to_owned())).collect(),
             Whole(..) if field.name == "integrity-checks" => {
@@ -333,12 +348,13 @@ pub fn settings() -> Vec<(&'static str, Values)> {
     MACHINE.iter().filter_map(|field| Some((field.name, values(field.shape)?))).collect()
 }
 
-/// Every protection of a machine, off and on: each flag, the pool of each generation beside the usual
-/// one, and late integrity checks.
+/// Every protection of a machine, off and on: each flag that is one, the pool of each generation beside
+/// the usual one, and late integrity checks.
 #[must_use]
 pub fn protections() -> Vec<(&'static str, Plain, Plain)> {
     let text = |word: &str| Plain::Text(word.to_owned());
     let of_field = |field: &Field| match field.shape {
+        Flag if TRAITS.contains(&field.name) => Vec::new(),
         Flag => vec![(field.name, Plain::Flag(false), Plain::Flag(true))],
         Whole(..) if field.name == "integrity-checks" => {
             vec![(field.name, Plain::Whole(0), Plain::Whole(INTEGRITY_CHECKS))]

@@ -31,7 +31,7 @@ use crate::world::configuration::{Configuration, hex};
 
 pub use contrast::{Contrast, Fields, Plain};
 pub use error::{ScenarioError, ScenarioErrors};
-pub use form::{Values, protections, settings, switches};
+pub use form::{MADE_FOR, Values, protections, settings, switches};
 pub use generate::Bias;
 pub use problem::{Problem, Step};
 pub use variation::{Mistake, Variation, Varied};
@@ -77,6 +77,24 @@ pub struct Incident {
     /// went wrong, or the kernel itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub component: Option<String>,
+    /// Components of the same sort, which live where that one lives.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub beside: Vec<String>,
+    /// Why it lives nowhere else, where it can't: what went wrong is nothing that user mode has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stays: Option<String>,
+    /// The switch of `[machine]` that was made for this incident and decides it. Such an incident shows how
+    /// something happened, and doesn't count as one that the model predicts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decided_by: Option<String>,
+}
+
+impl Incident {
+    /// Whether it counts: no switch made for it decides it.
+    #[must_use]
+    pub const fn counts(&self) -> bool {
+        self.decided_by.is_none()
+    }
 }
 
 /// Whether every guarantee should hold.

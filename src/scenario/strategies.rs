@@ -28,7 +28,15 @@ pub fn scenarios(faults: u64) -> impl Strategy<Value = Scenario> {
             };
             let mut names = scenario.configuration.components.iter().map(|one| one.name.clone());
             let last = names.next_back();
-            let incident = incident.map(|(what, date)| Incident { what, date, component: last });
+            let beside: Vec<String> = last.iter().cloned().collect();
+            let incident = incident.map(|(what, date)| Incident {
+                stays: Some(format!("{what} \"stays\"")),
+                what,
+                date,
+                component: last,
+                beside,
+                decided_by: Some("debug-trap-checked".to_owned()),
+            });
             Scenario { incident, contrasts, ..scenario }
         },
     )

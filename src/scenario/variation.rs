@@ -368,6 +368,17 @@ mod tests {
     }
 
     #[test]
+    fn what_protects_nothing_is_no_protection() {
+        let names: Vec<&str> = protections().into_iter().map(|(field, ..)| field).collect();
+
+        for field in ["pcid", "pageable", "sysret-faults-in-kernel"] {
+            assert!(!names.contains(&field), "{field}");
+            assert!(Variation::read(&format!("{field}=on")).is_ok(), "{field} can be compared");
+        }
+        assert!(names.contains(&"smap") && names.contains(&"integrity-checks"));
+    }
+
+    #[test]
     fn a_pool_has_a_manager_and_a_service_has_none() {
         let manager = |text: &str| {
             let components = varied(text).configuration.components;

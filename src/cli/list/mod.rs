@@ -126,7 +126,7 @@ fn scenarios() -> Result<Rows, Failure> {
     Ok((vec!["name", "about"], rows))
 }
 
-/// The incidents, with how each ended.
+/// The incidents, with how each ended, and whether it counts: no switch that was made for it decides it.
 fn incidents() -> Result<Rows, Failure> {
     let vocabulary = Vocabulary::default();
     let mut rows = Vec::new();
@@ -140,11 +140,16 @@ fn incidents() -> Result<Rows, Failure> {
             Some(code) => format!("{ended} {code:#x}"),
             None => ended,
         };
+        let counts = match &incident.decided_by {
+            None => "yes".to_owned(),
+            Some(switch) => format!("no: {switch}"),
+        };
         rows.push(vec![
             json!(builtin.name),
             json!(incident.date),
             json!(incident.what),
             json!(ended),
+            json!(counts),
             json!(scenario.sources),
         ]);
     }
@@ -152,10 +157,17 @@ fn incidents() -> Result<Rows, Failure> {
         let title = page.text.lines().next().unwrap_or_default().trim_start_matches("# ");
         let mut parts = title.split(" · ").skip(1);
         let (what, date) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-        rows.push(vec![json!(page.name), json!(date), json!(what), json!("a page"), json!([])]);
+        rows.push(vec![
+            json!(page.name),
+            json!(date),
+            json!(what),
+            json!("a page"),
+            json!("no"),
+            json!([]),
+        ]);
     }
     rows.sort_by_key(|row| cell(&row[0]));
-    Ok((vec!["name", "date", "what", "ends", "source"], rows))
+    Ok((vec!["name", "date", "what", "ends", "counts", "source"], rows))
 }
 
 fn faults() -> Rows {

@@ -13,7 +13,7 @@ use crate::scenario::{Contrast, Scenario};
 use super::story::Story;
 
 pub use beside::{beside, side_by_side};
-pub use containment::{Cell, Containment, Protection};
+pub use containment::{AtHome, Cell, Containment, Protection};
 
 /// What became of something, on both axes; they are never folded into one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -79,6 +79,8 @@ pub struct IncidentStory {
     pub contrasts: Vec<Contrasted>,
     /// What would have contained it.
     pub containment: Containment,
+    /// The switch made for it that decides it: then it doesn't count.
+    pub decided_by: Option<String>,
 }
 
 impl IncidentStory {
@@ -117,7 +119,7 @@ impl IncidentStory {
             contrasts.push(Contrasted { name: contrast.name.clone(), ending, class, missed });
         }
         let containment = Containment::of(scenario, registries)?;
-        Ok(Self { title, story, other, contrasts, containment })
+        Ok(Self { title, story, other, contrasts, containment, decided_by: incident.decided_by })
     }
 
     /// What of the expectations was missed, of the case itself and of its contrasts.
@@ -138,7 +140,11 @@ impl IncidentStory {
     }
 
     fn told(&self, detail: Detail) -> String {
-        let mut text = format!("{}\n\n{}", self.title, self.story);
+        let mut text = format!("{}\n", self.title);
+        if let Some(switch) = &self.decided_by {
+            text += &format!("Doesn't count: `{switch}`, a switch made for it, decides it.\n");
+        }
+        text += &format!("\n{}", self.story);
         text += "\nwhere it was\n";
         for line in self.story.picture() {
             text += &format!("{line}\n");

@@ -9,6 +9,8 @@
 //!   own page;
 //! * the *vulnerable* driver makes the mistakes of its kernel-mode twin;
 //! * the *meter* answers as the kernel-mode [`meter`](super::meter) does, with the same routine;
+//! * the *record* driver follows the pointers of its kernel-mode twin, [`record_driver`], with records in
+//!   its own page;
 //! * the *scanner* answers as the kernel-mode [`scanner`] does; the memory it unpacks into is the end of
 //!   its page.
 //!
@@ -21,6 +23,7 @@
 //! | [`REPLY`] | 256 bytes of answer |
 //! | [`SUMS`] | 64 running sums, by requestor |
 //! | [`SERVED`] | requests answered |
+//! | [`USES`] | uses of the record driver's records |
 //! | [`parser::WORDS_OFFSET`] to its end | the parser's part |
 
 use crate::base::Structure;
@@ -33,12 +36,13 @@ use crate::world::driver::Placement;
 
 use super::meter::METER;
 use super::parser::{self, PARSE};
+use super::record_driver;
 use super::scanner;
 use super::vulnerable::classes::{
     CALL_CONFUSED, CALL_NULL, CALL_STALE, COPY_TO_GUARDED_STACK, COPY_TO_STACK, WRAPPED_LENGTH,
     WRITE_WHERE_TOLD,
 };
-use super::vulnerable::hosted::{HOSTED_COPY, HOSTED_STALE_BLOCK, HOSTED_WORK};
+use super::vulnerable::hosted::{HOSTED_COPY, HOSTED_OBJECT, HOSTED_STALE_BLOCK, HOSTED_WORK};
 use super::vulnerable::resource::HOSTED_END_PROCESS;
 use super::vulnerable::{self, packed};
 use super::windows_api::API_CALL;
@@ -49,6 +53,9 @@ pub const SENSOR_ROUTINES: &[&Routine] = &[&SENSOR_HOST_MAIN, &SENSOR];
 pub const SCANNER_ROUTINES: &[&Routine] = &[&SCANNER_HOST_MAIN, &HOSTED_SCANNER];
 /// The code of a host with the parser.
 pub const PARSER_ROUTINES: &[&Routine] = &[&PARSER_HOST_MAIN, &HOSTED_PARSER, &PARSE];
+
+/// The code of a host with the record driver.
+pub const RECORD_ROUTINES: &[&Routine] = &[&RECORD_HOST_MAIN, &HOSTED_RECORD];
 
 /// The code of a host with the meter.
 pub const METER_ROUTINES: &[&Routine] = &[&METER_HOST_MAIN, &HOSTED_METER, &METER];
@@ -63,6 +70,7 @@ pub const VULNERABLE_ROUTINES: &[&Routine] = &[
     &COPY_TO_GUARDED_STACK,
     &HOSTED_COPY,
     &HOSTED_STALE_BLOCK,
+    &HOSTED_OBJECT,
     &HOSTED_END_PROCESS,
     &WRAPPED_LENGTH,
     &CALL_CONFUSED,
@@ -80,6 +88,10 @@ pub const REPLY: u64 = 0x200;
 pub const SUMS: u64 = 0x400;
 /// Requests answered.
 pub const SERVED: u64 = 0x700;
+/// Uses of the record driver's records.
+pub const USES: u64 = 0x708;
+/// First of the record driver's 64 records; the pointers to them are in the place of the sums.
+const RECORDS: u64 = 0x800;
 /// Bytes of a request with its header.
 const REQUEST_BYTES: u64 = header::BYTES + 256;
 
@@ -179,6 +191,11 @@ host_main!(
 host_main!(
     /// The loop of a host with the scanner. Never returns.
     SCANNER_HOST_MAIN = "scanner-host", HOSTED_SCANNER
+);
+
+host_main!(
+    /// The loop of a host with the record driver. Never returns.
+    RECORD_HOST_MAIN = "record-host", HOSTED_RECORD
 );
 
 /// Where the present request's requestor has its sum.
@@ -296,5 +313,38 @@ routine! {
         p.store_at(PAGE + REPLY, DATA, sum)?;
         let bytes = wanted(p, 8)?;
         Ok(p.give_back(bytes))
+    },
+}
+
+routine! {
+    /// The record driver in a host: works on the present request. Result: bytes of answer, none.
+    pub static HOSTED_RECORD = "HostedRecordProcess", frame 1;
+    // Locals: 0 where the pointer to the requestor's record is.
+    sort => |p| {
+        let pointer = sum_address(p)?;
+        p.set_local(0, pointer)?;
+        let code = p.load_at(PAGE + REQUEST + header::CODE, DATA)?;
+        Ok(if function(code) == record_driver::REGISTER {
+            Flow::Next
+        } else {
+            Flow::To(At::follow as u8)
+        })
+    },
+    make => |p| {
+        let pointer = p.local(0)?;
+        let requestor = pointer.wrapping_sub(PAGE + SUMS) / 8;
+        let record = (PAGE + RECORDS).wrapping_add(requestor.wrapping_mul(record_driver::RECORD_BYTES));
+        p.store_at(record.wrapping_add(record_driver::COUNTER), DATA, PAGE + USES)?;
+        p.store_at(pointer, DATA, record)?;
+        Ok(p.give_back(0))
+    },
+    // As in kernel mode nobody looks whether there is a record.
+    follow => |p| {
+        let pointer = p.local(0)?;
+        let record = p.load_at(pointer, DATA)?;
+        let counter = p.load_at(record.wrapping_add(record_driver::COUNTER), DATA)?;
+        let uses = p.load_at(counter, DATA)?;
+        p.store_at(counter, DATA, uses.wrapping_add(1))?;
+        Ok(p.give_back(0))
     },
 }

@@ -198,6 +198,11 @@ pub fn drivers() -> Drivers {
                 prepare: driver_host::prepare_vulnerable,
             },
             HostDefinition {
+                name: "record",
+                routines: driver_host::RECORD_ROUTINES,
+                prepare: driver_host::prepare_sensor,
+            },
+            HostDefinition {
                 name: "scanner",
                 routines: driver_host::SCANNER_ROUTINES,
                 prepare: driver_host::prepare_sensor,

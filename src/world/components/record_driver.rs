@@ -10,6 +10,8 @@
 //! | device control [`REGISTER`] | makes the requestor's record |
 //! | any other | counts a use through the requestor's record |
 //!
+//! In a host the same is done with records in the host's own page ([`driver_host`](super::driver_host)).
+//!
 //! The data page needs no preparation: word [`RECORDS`] and on, a pointer for each requestor, 0 where
 //! there is no record; word [`USES`], what records made here count.
 
@@ -40,9 +42,9 @@ pub const REGISTER: u64 = 4;
 /// The tag of records: "Reco".
 const TAG: u64 = u32::from_le_bytes(*b"Reco") as u64;
 /// Bytes of a record.
-const RECORD_BYTES: u64 = 0x20;
+pub(super) const RECORD_BYTES: u64 = 0x20;
 /// Where in a record the pointer to the count is.
-const COUNTER: u64 = 0x10;
+pub(super) const COUNTER: u64 = 0x10;
 
 const fn word(offset: u64, name: &'static str) -> Field {
     Field::new(Structure::DriverData, offset, name)

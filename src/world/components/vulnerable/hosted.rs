@@ -6,10 +6,11 @@ use super::classes::{
     CALL_CONFUSED, CALL_NULL, CALL_STALE, COPY_TO_GUARDED_STACK, COPY_TO_STACK, WRAPPED_LENGTH,
     WRITE_WHERE_TOLD,
 };
+use super::pool::BLOCK_BYTES;
 use super::resource::HOSTED_END_PROCESS;
 use super::{
-    CLEAN_BLOCK, CONFUSE, END, END_CHECKED, INCREMENT, MAGIC, NULL, PAGED, POOL, REFILL, STACK,
-    STACK_GUARDED, STALE, STALE_BLOCK, USE, WRAP, WRITE, ZERO, page, request,
+    CLEAN_BLOCK, CONFUSE, DROP, END, END_CHECKED, INCREMENT, MAGIC, MAKE, NULL, OBJECT, PAGED,
+    POOL, REFILL, STACK, STACK_GUARDED, STALE, STALE_BLOCK, USE, WRAP, WRITE, ZERO, page, request,
 };
 
 /// Where a block has the routine to call.
@@ -24,13 +25,14 @@ routine! {
         WRITE | ZERO | INCREMENT => Flow::To(At::write as u8),
         STACK => Flow::To(At::stack as u8),
         STACK_GUARDED => Flow::To(At::guarded as u8),
-        POOL | REFILL | PAGED => Flow::To(At::copy as u8),
+        POOL | PAGED => Flow::To(At::copy as u8),
+        MAKE | DROP | USE | REFILL => Flow::To(At::object as u8),
         STALE_BLOCK | CLEAN_BLOCK => Flow::To(At::block as u8),
         END | END_CHECKED => Flow::To(At::end as u8),
         WRAP => Flow::To(At::wrap as u8),
         CONFUSE => Flow::To(At::confuse as u8),
         STALE => Flow::To(At::stale as u8),
-        NULL | USE => Flow::To(At::null as u8),
+        NULL => Flow::To(At::null as u8),
         _ => p.give_back(0),
     }),
     write, call WRITE_WHERE_TOLD => |_| Ok(Flow::Call),
@@ -53,6 +55,38 @@ routine! {
     blocked => |_| Ok(Flow::Return),
     end, call HOSTED_END_PROCESS => |_| Ok(Flow::Call),
     ended => |_| Ok(Flow::Return),
+    object, call HOSTED_OBJECT => |_| Ok(Flow::Call),
+    kept => |_| Ok(Flow::Return),
+}
+
+routine! {
+    /// In a host: the object is the host's own block, of which its heap has one. Freed, the block is had
+    /// again by whoever asks next, and the object's address stays where it was.
+    pub static HOSTED_OBJECT = "HostedObject", frame 0;
+    work => |p| {
+        let (buffer, packed, data) = (p.argument(0), p.argument(1), p.argument(3));
+        let (block, object) = (data.wrapping_add(HOSTED_BLOCK), data.wrapping_add(OBJECT.offset));
+        match p.argument(4) {
+            MAKE => {
+                p.store_at(block, page(packed), 0)?;
+                p.store_at(object, page(packed), block)?;
+            }
+            REFILL => {
+                let bytes = p.argument(2).min(BLOCK_BYTES);
+                p.copy(block, page(packed), buffer, request(packed), bytes)?;
+            }
+            USE => {
+                let kept = p.load_at(object, page(packed))?;
+                let target = if kept == 0 { 0 } else { p.load_at(kept, page(packed))? };
+                if target != 0 {
+                    return Ok(Flow::CallAt(target));
+                }
+            }
+            _ => {}
+        }
+        Ok(p.give_back(0))
+    },
+    done => |p| Ok(p.give_back(0)),
 }
 
 routine! {

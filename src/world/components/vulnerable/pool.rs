@@ -9,7 +9,7 @@ use crate::machine::{Flow, Processor, Trap, routine};
 use super::{MAGIC, OBJECT, STALE_BLOCK, keep, request};
 
 /// Bytes of a pool block.
-const BLOCK_BYTES: u64 = 48;
+pub(super) const BLOCK_BYTES: u64 = 48;
 /// Where a block has the routine to call: behind what a free block's links take.
 const ROUTINE: u64 = 16;
 /// The tag of its blocks: "Vuln".
