@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use ringfence::base::VirtAddr;
 use ringfence::campaign::comparison::{Cannot, Cell, Compared, Comparison, Configuration, Pair};
 use ringfence::campaign::{Campaign, Registries, Trial};
-use ringfence::faults::{Kind, Parameters, Registry};
+use ringfence::faults::{Kind, Mix, Parameters, Registry};
 use ringfence::injection::{Fault, Operation, PointKind, PointKinds, Scene, Verdict};
 use ringfence::outcome::{Availability, Class, Integrity};
 use ringfence::scenario::{Scenario, Variation, library};
@@ -356,6 +356,51 @@ fn without_names_homes_and_then_protections_are_compared() {
 }
 
 #[test]
+fn seeds_beyond_what_memory_holds_are_compared_one_after_the_other() {
+    let comparison = Comparison {
+        scenario: Some(builtin("content-parser-host")),
+        seeds: 0..1_000_000_000_000,
+        experiments: 2,
+        ..comparison(["as-is", "smep=off"], None)
+    };
+    let stop = comparison.registries.interrupt.clone();
+
+    let compared = comparison.run(|_| _ = stop.raise()).expect("its world can be");
+
+    assert!(compared.is_partial && compared.seeds > 0, "{compared:?}");
+}
+
+#[test]
+fn faults_of_a_mix_that_have_no_place_are_counted() {
+    let mut comparison = Comparison {
+        scenario: Some(builtin("content-parser-host")),
+        ..comparison(["as-is", "smep=off"], Some("parser"))
+    };
+    let mix = Mix::read("lost-transfer=1,crash=1", &Registry::default());
+    comparison.registries.mix = Some(mix.expect("two kinds"));
+
+    let compared = run(&comparison);
+
+    // A host transfers nothing, so about half of the load is nowhere.
+    let tried = compared.columns[0].total.tried;
+    assert_eq!(tried + compared.nowhere, 3 * 24);
+    assert!((18..=54).contains(&compared.nowhere), "{}", compared.nowhere);
+}
+
+#[test]
+fn a_fault_that_finds_nothing_to_alter_is_told_as_that_and_not_as_untouched() {
+    // In these worlds no load of the kernel's is one of its caller's memory.
+    let named = ["campaign", "--compare", "smep=on", "smep=off", "--fault", "double-fetch"];
+
+    let output = ringfence(&[&named[..], &["--seeds", "0", "--only", "1"]].concat());
+
+    let text = stdout(&output);
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    assert_eq!(text.matches("nothing to alter").count(), 2, "{text}");
+    assert!(!text.contains("untouched"), "{text}");
+}
+
+#[test]
 fn what_is_wrong_is_told_with_what_was_meant_and_ends_with_2() {
     for (arguments, wanted) in [
         (&["--compare", "smpe=off"][..], "did you mean `smep`?"),
@@ -366,6 +411,10 @@ fn what_is_wrong_is_told_with_what_was_meant_and_ends_with_2() {
         (&["--compare", "smep"], "smep=on"),
         (&["--compare", "home=own-host", "--component", "hots-1"], "did you mean `host-1`?"),
         (&["standard", "--compare", "home=kernel"], "can live at another home"),
+        (
+            &["--compare", "content-parser-host", "standard", "--component", "parser"],
+            "standard of seed 0: there is no component `parser`",
+        ),
         (&["--compare", "clock-interval=9"], "50 to"),
         (&["--compare", "smep=off", "--only", "3"], "--seeds"),
         (&["standard", "--compare", "--only", "3", "--seeds", "0"], "none is named"),

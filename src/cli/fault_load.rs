@@ -22,7 +22,8 @@ pub(super) fn said(mix: &Mix) -> String {
 }
 
 /// Each kind with its weight, and how often it was drawn and struck. `asked` are the faults that were
-/// asked for.
+/// asked for: weights and shares are of these, so that a kind without a place in some worlds is short of
+/// its weight and no other is above its own.
 pub(super) fn drawn(mix: &Mix, total: &Tally, asked: u64) -> String {
     let columns = [
         Column::text("  kind"),
@@ -40,7 +41,7 @@ pub(super) fn drawn(mix: &Mix, total: &Tally, asked: u64) -> String {
                 format!("  {kind}"),
                 share(weight, mix.total()),
                 drawn.to_string(),
-                share(drawn, total.experiments),
+                share(drawn, asked),
                 struck.to_string(),
             ]
         })
@@ -48,7 +49,8 @@ pub(super) fn drawn(mix: &Mix, total: &Tally, asked: u64) -> String {
     let mut text = table(&columns, &rows);
     let nowhere = asked.saturating_sub(total.experiments);
     if nowhere > 0 {
-        text += &format!("  {nowhere} more had no place in their world\n");
+        let part = share(nowhere, asked);
+        text += &format!("  {nowhere} more ({part}) had no place in their world\n");
     }
     text
 }

@@ -19,6 +19,15 @@ impl Cannot {
     /// Every reason, in the order in which they are asked.
     pub const ALL: [Self; 3] = [Self::NoSuchPoint, Self::NoSuchPlace, Self::NothingThere];
 
+    /// Why a fault that was tried came to nothing, if nothing struck.
+    #[must_use]
+    pub const fn of(outcome: &Outcome) -> Option<Self> {
+        if outcome.activation.strikes == 0 && outcome.guarantees.is_empty() {
+            return Some(Self::NothingThere);
+        }
+        None
+    }
+
     /// Its name in tables.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -83,7 +92,7 @@ pub struct Came {
 impl Came {
     /// Of an outcome; nothing where no fault struck.
     pub(super) fn of(outcome: &Outcome) -> Option<Self> {
-        if outcome.activation.strikes == 0 && outcome.guarantees.is_empty() {
+        if Cannot::of(outcome).is_some() {
             return None;
         }
         let name = outcome.availability.name();

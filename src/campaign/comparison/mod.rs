@@ -159,6 +159,30 @@ pub struct Moves {
     pub first: (u64, u32),
 }
 
+/// What differs on an axis between two that are of the same class.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Turn {
+    /// The class of both.
+    pub class: Class,
+    /// What it was in the first configuration.
+    pub before: Cell,
+    /// What it is in this one.
+    pub after: Cell,
+}
+
+impl Turn {
+    /// The axes on which two of the same class differ.
+    fn all(before: Came, after: Came) -> impl Iterator<Item = Self> {
+        let axes = [
+            (Cell::Integrity(before.integrity), Cell::Integrity(after.integrity)),
+            (Cell::Availability(before.availability), Cell::Availability(after.availability)),
+        ];
+        let differing =
+            axes.into_iter().filter(move |(old, new)| before.class == after.class && old != new);
+        differing.map(move |(old, new)| Self { class: before.class, before: old, after: new })
+    }
+}
+
 /// A configuration's pairs with the first one.
 #[derive(Clone, Debug, Default)]
 pub struct Pairs {
@@ -172,6 +196,8 @@ pub struct Pairs {
     pub this_only: u64,
     /// Pairs that struck in both, by their classes in the first and in this one.
     pub moves: BTreeMap<(Class, Class), Moves>,
+    /// Of these, those of the same class that differ on an axis: once for each axis.
+    pub turns: BTreeMap<Turn, Moves>,
 }
 
 /// What a comparison found.
@@ -183,6 +209,8 @@ pub struct Compared {
     pub pairs: Vec<Pairs>,
     /// Injection points of the whole load, over all worlds: the union.
     pub points: u64,
+    /// Faults that were asked for and have no place in any configuration of their world.
+    pub nowhere: u64,
     /// Seeds of which something was run.
     pub seeds: u64,
     /// Whether it was interrupted: then it is of the first worlds only.
@@ -353,3 +381,28 @@ impl Comparison {
 
 /// A fault of the load as planned in one configuration, or why it can't activate there.
 type Planned = Result<PlannedFault, Cannot>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::outcome::Integrity;
+
+    #[test]
+    fn two_of_one_class_that_differ_on_an_axis_turn_there_and_two_of_two_classes_move() {
+        let stopped =
+            Came { class: Class::BugCheck, integrity: Integrity::Untouched, availability: 8 };
+        let damaged = Came { integrity: Integrity::Consumed, ..stopped };
+        let other = Came { class: Class::HostLost, ..damaged };
+
+        let turns: Vec<Turn> = Turn::all(stopped, damaged).collect();
+
+        let expected = Turn {
+            class: Class::BugCheck,
+            before: Cell::Integrity(Integrity::Untouched),
+            after: Cell::Integrity(Integrity::Consumed),
+        };
+        assert_eq!(turns, [expected]);
+        assert_eq!(Turn::all(stopped, stopped).count(), 0);
+        assert_eq!(Turn::all(stopped, other).count(), 0);
+    }
+}

@@ -52,6 +52,12 @@ impl Comparison {
         for one in &self.configurations {
             let wrong = |why| ComparisonError { seed, configuration: one.name.clone(), why };
             let world = one.world.as_ref().unwrap_or(&base);
+            if let Some(name) = &self.component
+                && !world.configuration.components.iter().any(|one| one.name == *name)
+            {
+                let what = format!("there is no component `{name}`");
+                return Err(wrong(Why::Variation(what)));
+            }
             let varied = one.variation.of(world, self.component.as_deref());
             let varied = varied.map_err(|what| wrong(Why::Variation(what)))?;
             let is_known = |(world, component, _): &&(World, Option<String>, Arc<Golden>)| {

@@ -2,7 +2,7 @@
 
 use core::ops::Range;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 
 use crate::base::{Digest, TraceHash};
@@ -14,7 +14,7 @@ use super::super::trial::{Trial, TrialError};
 use super::counts::{Came, Cannot, Counts};
 use super::pair::{Entries, Entry, Goldens};
 use super::points::Golden;
-use super::{Compared, Comparison, ComparisonError, Moves, Planned, Why};
+use super::{Compared, Comparison, ComparisonError, Moves, Planned, Turn, Why};
 
 /// Faults of one world that are run together.
 const BLOCK: u32 = 256;
@@ -58,6 +58,8 @@ struct Found {
     columns: Vec<(Counts, u64, bool)>,
     union: u64,
     tried: Vec<(u32, Vec<Tried>)>,
+    /// Faults that were asked for and have no place.
+    nowhere: u64,
     digests: Vec<Digest>,
 }
 
@@ -169,19 +171,33 @@ impl Comparison {
             hash.digest()
         });
         let digests = digests.collect();
-        Ok(Found { columns, union, tried: tried.into_iter().collect(), digests })
+        let nowhere = block.numbers.len() as u64 - entries.len() as u64;
+        Ok(Found { columns, union, tried: tried.into_iter().collect(), nowhere, digests })
     }
 
-    fn blocks(&self) -> Vec<Block> {
-        let firsts = || (0..self.experiments).step_by(BLOCK as usize);
-        let of_seed = |seed| {
-            firsts().map(move |first| Block {
-                seed,
-                numbers: first..first.saturating_add(BLOCK).min(self.experiments),
-                is_first: first == 0,
-            })
-        };
-        self.seeds.clone().flat_map(of_seed).collect()
+    /// Blocks of each seed.
+    const fn blocks_each(&self) -> u64 {
+        self.experiments.div_ceil(BLOCK) as u64
+    }
+
+    /// Blocks of all seeds.
+    fn blocks(&self) -> u64 {
+        let seeds = self.seeds.end.saturating_sub(self.seeds.start);
+        seeds.saturating_mul(self.blocks_each())
+    }
+
+    /// The how-manieth block, seed after seed: there may be more of them than memory holds.
+    fn block(&self, place: u64) -> Option<Block> {
+        if place >= self.blocks() {
+            return None;
+        }
+        let each = self.blocks_each();
+        let first = u32::try_from(place % each).expect("fewer than experiments") * BLOCK;
+        Some(Block {
+            seed: self.seeds.start + place / each,
+            numbers: first..first.saturating_add(BLOCK).min(self.experiments),
+            is_first: first == 0,
+        })
     }
 }
 
@@ -213,24 +229,24 @@ pub fn run_all(
     }
     let interrupt = &first.registries.interrupt;
     let blocks = first.blocks();
-    let next = AtomicUsize::new(0);
+    let next = AtomicU64::new(0);
     let (sender, receiver) = mpsc::channel();
     let mut taken: Vec<Taken> = comparisons.iter().map(Taken::new).collect();
-    let (mut done, mut experiments, mut failed) = (0, 0, None);
+    let (mut done, mut experiments, mut failed) = (0_u64, 0, None);
     std::thread::scope(|scope| {
         for _ in 0..first.workers.max(1) {
-            let (sender, next, blocks) = (sender.clone(), &next, &blocks);
+            let (sender, next) = (sender.clone(), &next);
             scope.spawn(move || {
                 loop {
                     let place = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(block) = blocks.get(place) else { break };
+                    let Some(block) = first.block(place) else { break };
                     if interrupt.is_raised() {
                         break;
                     }
                     let (mut goldens, mut known) = (Goldens::default(), Known::default());
                     let found: Result<Vec<Found>, ComparisonError> = comparisons
                         .iter()
-                        .map(|one| one.run_block(block, &mut goldens, &mut known))
+                        .map(|one| one.run_block(&block, &mut goldens, &mut known))
                         .collect();
                     if sender.send((place, found)).is_err() {
                         break;
@@ -250,27 +266,24 @@ pub fn run_all(
                     Err(error) => {
                         failed = Some(error);
                         // Nobody begins another block.
-                        next.store(blocks.len(), Ordering::Relaxed);
+                        next.store(blocks, Ordering::Relaxed);
                         break;
                     }
                 };
+                let block = first.block(done).expect("it was found");
                 for (taken, found) in taken.iter_mut().zip(found) {
                     let counts = found.columns.iter().map(|(counts, ..)| counts.tried);
                     experiments += counts.sum::<u64>();
-                    taken.take_in(&blocks[done], found);
+                    taken.take_in(&block, found);
                 }
                 done += 1;
-                progress(ComparisonProgress {
-                    blocks: done as u64,
-                    blocks_total: blocks.len() as u64,
-                    experiments,
-                });
+                progress(ComparisonProgress { blocks: done, blocks_total: blocks, experiments });
             }
         }
     });
     match failed {
         Some(ComparisonError { why: Why::Trial(TrialError::Interrupted), .. }) | None => {
-            let is_partial = done < blocks.len();
+            let is_partial = done < blocks;
             Ok(taken.into_iter().map(|taken| taken.end(is_partial)).collect())
         }
         Some(error) => Err(error),
@@ -301,7 +314,8 @@ impl Taken {
     }
 
     fn take_in(&mut self, block: &Block, found: Found) {
-        let Compared { columns, pairs, points, seeds, .. } = &mut self.compared;
+        let Compared { columns, pairs, points, seeds, nowhere, .. } = &mut self.compared;
+        *nowhere += found.nowhere;
         for digest in &found.digests {
             let [high, low] = digest.words();
             self.digest.absorb(high, low);
@@ -333,6 +347,10 @@ impl Taken {
                         pairs.alike += u64::from(before == after);
                         let moves = pairs.moves.entry((before.class, after.class));
                         moves.or_insert(Moves { count: 0, first: here }).count += 1;
+                        for turn in Turn::all(before, after) {
+                            let turns = pairs.turns.entry(turn);
+                            turns.or_insert(Moves { count: 0, first: here }).count += 1;
+                        }
                     }
                     (Ok(_), Err(_)) => pairs.first_only += 1,
                     (Err(_), Ok(_)) => pairs.this_only += 1,

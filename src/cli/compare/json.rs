@@ -58,6 +58,18 @@ fn of_one(title: &str, comparison: &Comparison, compared: &Compared) -> Vec<Valu
                 "replay": replay((seed, number)),
             }}));
         }
+        for (turn, moves) in &pairs.turns {
+            lines.push(json!({ "pairs": {
+                "first": first.name,
+                "configuration": column.name,
+                "class": turn.class.name(),
+                "axis": turn.before.axis(),
+                "before": turn.before.name(),
+                "after": turn.after.name(),
+                "count": moves.count,
+                "replay": replay(moves.first),
+            }}));
+        }
     }
     let names: Vec<&str> = compared.columns.iter().map(|column| &*column.name).collect();
     lines.push(json!({ "summary": {
@@ -65,6 +77,7 @@ fn of_one(title: &str, comparison: &Comparison, compared: &Compared) -> Vec<Valu
         "configurations": names,
         "component": comparison.component,
         "points": compared.points,
+        "faults_without_a_place": compared.nowhere,
         "seeds": compared.seeds,
         "worlds": if comparison.is_generated() { compared.seeds } else { compared.seeds.min(1) },
         "violations": compared.violations(),

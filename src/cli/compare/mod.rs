@@ -6,7 +6,7 @@ mod text;
 
 use std::io::Write;
 
-use crate::campaign::comparison::{Compared, Comparison, ComparisonError, Pair, run_all};
+use crate::campaign::comparison::{Cannot, Compared, Comparison, ComparisonError, Pair, run_all};
 use crate::counterexample::incident::{Ending, side_by_side};
 use crate::counterexample::{Story, test_text};
 
@@ -131,7 +131,8 @@ fn one(
             Err(why) => Err(why),
             Ok(scenario) => {
                 let story = Story::of(&scenario, &comparison.registries);
-                Ok(story.map_err(|error| run::unresolved(&scenario, &error))?)
+                let story = story.map_err(|error| run::unresolved(&scenario, &error))?;
+                Cannot::of(&story.outcome).map_or(Ok(story), Err)
             }
         };
         stories.push((name, story));

@@ -4,8 +4,7 @@ use core::fmt::Write as _;
 use std::collections::BTreeSet;
 
 use crate::campaign::Comparison;
-use crate::campaign::comparison::{Cannot, Cell, Column as Of, Compared, Moves};
-use crate::outcome::Class;
+use crate::campaign::comparison::{Cannot, Cell, Column as Of, Compared, Moves, Turn};
 use crate::report::interval::{DifferenceEstimate, DifferenceSample};
 use crate::report::table::{Column, table};
 
@@ -66,7 +65,11 @@ fn head(comparison: &Comparison, compared: &Compared) -> String {
         (None, _) => format!("the worlds named, {} seeds", compared.seeds),
     };
     let partial = if compared.is_partial { "  PARTIAL: interrupted" } else { "" };
-    format!("{tried} {of} on {on}{partial}")
+    let nowhere = match compared.nowhere {
+        0 => String::new(),
+        more => format!("\n{more} more that were asked for have no place in their world"),
+    };
+    format!("{tried} {of} on {on}{partial}{nowhere}")
 }
 
 /// The letter of a configuration.
@@ -182,12 +185,18 @@ fn write_moves(
         pairs.this_only,
         letter(number)
     )?;
-    let mut moves: Vec<(&(Class, Class), &Moves)> =
-        pairs.moves.iter().filter(|((before, after), _)| before != after).collect();
-    moves.sort_by_key(|(classes, moves)| (core::cmp::Reverse(moves.count), **classes));
-    for ((before, after), moves) in moves.iter().take(MOVES_MAX) {
+    let of_classes = pairs.moves.iter().filter(|((before, after), _)| before != after);
+    let of_classes =
+        of_classes.map(|((before, after), moves)| (format!("{before} → {after}"), moves));
+    let of_axes = pairs.turns.iter().map(|(turn, moves)| {
+        let Turn { class, before, after } = turn;
+        (format!("{class}, {}: {} → {}", before.axis(), before.name(), after.name()), moves)
+    });
+    let mut moves: Vec<(String, &Moves)> = of_classes.chain(of_axes).collect();
+    moves.sort_by_key(|(_, moves)| core::cmp::Reverse(moves.count));
+    for (words, moves) in moves.iter().take(MOVES_MAX) {
         let (seed, fault) = moves.first;
-        writeln!(to, "  {:>7}  {before} → {after}", moves.count)?;
+        writeln!(to, "  {:>7}  {words}", moves.count)?;
         writeln!(to, "    {}", comparison.replay_line(seed, fault))?;
     }
     let rest = moves.iter().skip(MOVES_MAX);
@@ -258,12 +267,14 @@ fn write_many(
             };
             rows.push(vec![from, to, name, a.to_string(), b.to_string(), told]);
         }
-        let moved = compared.pairs[1].moves.iter().find(|((before, after), _)| before != after);
+        let other = compared.pairs[1].moves.iter().find(|((before, after), _)| before != after);
+        let moved = other.map(|(_, moves)| moves);
+        let moved = moved.or_else(|| compared.pairs[1].turns.values().next());
         match (names, moved) {
             (Some(_), None) => {
                 idle.push(after.name.split('=').next().unwrap_or_default().to_owned())
             }
-            (_, Some((_, moves))) => {
+            (_, Some(moves)) => {
                 let (seed, number) = moves.first;
                 lines.push(comparison.replay_line(seed, number));
             }
