@@ -12,7 +12,7 @@ use ringfence::kernel::handle::access;
 use ringfence::kernel::pools::PoolKind;
 use ringfence::kernel::{service, status};
 use ringfence::outcome::{Availability, Integrity, Outcome};
-use ringfence::scenario::Scenario;
+use ringfence::scenario::{Scenario, library};
 use ringfence::world::Action;
 use worlds::{application, driver, neighbours, trial, with_editor};
 
@@ -140,9 +140,18 @@ fn busy() -> Scenario {
     scenario
 }
 
+/// The incident in which a driver fetches a length twice, when nobody changes it in between.
+fn fetching() -> Scenario {
+    let file = library::find("incidents/I04-double-fetch").expect("built in");
+    let scenario = Scenario::from_bytes(file.text.as_bytes()).expect("sound");
+    let calm = scenario.contrasts.iter().find(|one| one.name == "nobody changes the length");
+    let calm = calm.expect("a contrast").of(&scenario).expect("it can be");
+    Scenario { expect: None, incident: None, ..calm }
+}
+
 #[test]
 fn every_kind_strikes_somewhere() {
-    let mut worlds = [trial(&neighbours()), trial(&busy())];
+    let mut worlds = [trial(&neighbours()), trial(&busy()), trial(&fetching())];
     let mut idle = Vec::new();
 
     for kind in Registry::default().kinds() {
@@ -252,6 +261,35 @@ fn a_damaged_device_pointer_does_not_complete_a_packet_once_more() {
 fn a_lock_that_is_not_given_back_is_waited_for_for_ever() {
     comes_to(&neighbours(), "unreleased-lock", "kernel", |outcome| {
         outcome.availability == Availability::Hang
+    });
+}
+
+#[test]
+fn a_lock_that_is_taken_twice_is_waited_for_for_ever() {
+    comes_to(&neighbours(), "repeated-lock", "kernel", |outcome| {
+        outcome.availability == Availability::Hang
+    });
+}
+
+#[test]
+fn a_length_that_changes_behind_its_check_overruns_the_stack() {
+    let stops = |world: &Scenario, code: u64| {
+        let found = first(&mut trial(world), "double-fetch", None, |outcome| {
+            stops_with(outcome, code, None)
+        });
+        found.unwrap_or_else(|others| panic!("it comes to {others:#?} only"))
+    };
+    stops(&fetching(), 0x1e);
+
+    let mut checked = fetching();
+    checked.configuration.machine.shadow_stacks = true;
+    stops(&checked, 0x139);
+}
+
+#[test]
+fn a_protected_handle_is_not_closed() {
+    comes_to(&busy(), "protected-handle", "editor", |outcome| {
+        outcome.availability == Availability::RequestFailed { status: status::HANDLE_NOT_CLOSABLE }
     });
 }
 

@@ -32,7 +32,8 @@ pub(super) fn acquire(p: &mut Processor<'_>) -> Result<Flow, Trap> {
     }
     let number = p.number() as u64;
     p.store(address::KERNEL_DATA, kernel_data::LOCK, number.wrapping_add(1))?;
-    Ok(Flow::Next)
+    // Who takes it once more waits for itself.
+    Ok(if verdict == Verdict::Repeat { Flow::Stay } else { Flow::Next })
 }
 
 /// Gives the lock back.

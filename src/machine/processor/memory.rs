@@ -253,11 +253,13 @@ impl Processor<'_> {
         value: u64,
         words: u64,
     ) -> Result<(), Trap> {
-        let (operation, verdict) = self.pass_point(PointKind::Copy, virt, words)?;
+        // In bytes, as of every copy; a fill ends with a whole word.
+        let bytes = words.saturating_mul(8);
+        let (operation, verdict) = self.pass_point(PointKind::Copy, virt, bytes)?;
         if verdict == Verdict::Skip {
             return Ok(());
         }
-        let (mut at, mut left) = (operation.virt & !7, operation.value.min(WORDS_MAX));
+        let (mut at, mut left) = (operation.virt & !7, (operation.value / 8).min(WORDS_MAX));
         while left > 0 {
             let here = left.min((4096 - at % 4096) / 8);
             let phys = self.translate(at, Access::Write)?.raw();
