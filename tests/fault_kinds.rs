@@ -4,8 +4,8 @@ mod worlds;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ringfence::base::Principal;
-use ringfence::campaign::Trial;
+use ringfence::base::{Principal, Seed};
+use ringfence::campaign::{Registries, Series, SeriesOptions, Trial};
 use ringfence::faults::{At, Kind, PlannedFault, Registry, at_of, is_worth_it};
 use ringfence::injection::{PointKind, PointRecord};
 use ringfence::kernel::handle::access;
@@ -265,6 +265,37 @@ fn a_lock_that_is_not_given_back_is_waited_for_for_ever() {
 }
 
 #[test]
+fn each_copy_of_a_routine_is_struck() {
+    let file = library::find("incidents/I11-printer-drivers").expect("built in");
+    let scenario = Scenario::from_bytes(file.text.as_bytes()).expect("sound");
+    let hosted = scenario.contrasts.iter().find(|one| one.name == "each in a host of its own");
+    let world = hosted.expect("a contrast").of(&scenario).expect("it can be");
+    let options = SeriesOptions {
+        experiments: 60,
+        seed: Seed(1),
+        kinds: vec!["dropped-step".to_owned()],
+        only: None,
+    };
+    let mut struck = BTreeSet::new();
+
+    let ran = Series::new(&world, &options, &Registries::default()).and_then(|series| {
+        series.run(|_, case| {
+            if case.outcome.activation.strikes > 0 && case.plan.who.starts_with("printer") {
+                struck.insert((case.plan.who, case.plan.at.routine.unwrap_or_default()));
+            }
+        })
+    });
+
+    assert!(ran.is_ok());
+    for printer in ["printer-2", "printer-3"] {
+        let own = format!("{printer}!");
+        let is_own =
+            |(who, routine): &(String, String)| who == printer && routine.starts_with(&own);
+        assert!(struck.iter().any(is_own), "{struck:?}");
+    }
+}
+
+#[test]
 fn a_lock_that_is_taken_twice_is_waited_for_for_ever() {
     comes_to(&neighbours(), "repeated-lock", "kernel", |outcome| {
         outcome.availability == Availability::Hang
@@ -273,17 +304,21 @@ fn a_lock_that_is_taken_twice_is_waited_for_for_ever() {
 
 #[test]
 fn a_length_that_changes_behind_its_check_overruns_the_stack() {
-    let stops = |world: &Scenario, code: u64| {
-        let found = first(&mut trial(world), "double-fetch", None, |outcome| {
-            stops_with(outcome, code, None)
-        });
-        found.unwrap_or_else(|others| panic!("it comes to {others:#?} only"))
+    let stops = |world: &Scenario, wanted: u64| {
+        let mut trial = trial(world);
+        (1..=8).any(|nth| {
+            let load = PointKind::Load;
+            let mut planned = worlds::fault("double-fetch", "device", load, nth, "value = '0x100'");
+            planned.at.routine = Some("LengthFetchedTwice".to_owned());
+            let outcome = trial.run(&[planned]).expect("a fault that can be made");
+            outcome.activation.strikes == 1 && stops_with(&outcome, wanted, None)
+        })
     };
-    stops(&fetching(), 0x1e);
+    assert!(stops(&fetching(), 0x1e));
 
     let mut checked = fetching();
     checked.configuration.machine.shadow_stacks = true;
-    stops(&checked, 0x139);
+    assert!(stops(&checked, 0x139));
 }
 
 #[test]

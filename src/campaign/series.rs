@@ -169,9 +169,7 @@ fn draw(
 ) -> Vec<Drawn> {
     let (trial, reached) = (forks.trial(), forks.reached());
     let program = &trial.world.machine.program;
-    let routine = |number: u16| {
-        program.routines().get(usize::from(number)).map(|linked| linked.routine.name.to_owned())
-    };
+    let routine = |number: u16| program.unambiguous_name(number);
     let mut kinds = registries.faults.clone();
     if !options.kinds.is_empty() {
         kinds.retain(|kind| options.kinds.iter().any(|name| name == kind.name));

@@ -73,9 +73,7 @@ impl Space {
     /// The space of a trial's golden run and these kinds.
     pub(super) fn new(trial: &Trial, kinds: Vec<Kind>) -> Self {
         let program = &trial.world.machine.program;
-        let routine = |number: u16| {
-            program.routines().get(usize::from(number)).map(|linked| linked.routine.name.to_owned())
-        };
+        let routine = |number: u16| program.unambiguous_name(number);
         let mut parameters = BTreeMap::new();
         for (number, kind) in kinds.iter().enumerate() {
             for point in kind.points.iter() {
