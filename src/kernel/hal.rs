@@ -11,6 +11,7 @@
 //! | [`HAL_UNMAP_TRANSFER`] | hardware device, bus address | – |
 //! | [`HAL_START_TRANSFER`] | hardware device, bus address, words, command | – |
 //! | [`HAL_TRANSFER_STATUS`] | hardware device | 0 when its last transfer was good |
+//! | [`HAL_SET_TIMER`] | time stamp | – |
 //! | [`HAL_DISK_TRANSFER`] | sector, command | status; the data is in the disk's DMA page |
 //!
 //! Hardware devices are 0, the transfer device, and 1, the disk. What the boot image must prepare in
@@ -51,11 +52,16 @@ pub const ROUTINES: &[&Routine] = &[
     &HAL_DISK_TRANSFER,
 ];
 
+/// The layer's routines in machines that have a timer, behind those of all.
+pub const TIMER_ROUTINES: &[&Routine] = &[&HAL_SET_TIMER];
+
 /// The transfer device's hardware number.
 pub const TRANSFER_DEVICE: u64 = 0;
 /// The disk controller's hardware number.
 pub const DISK_DEVICE: u64 = 1;
-/// Hardware devices.
+/// The timer's hardware number, in machines that have one.
+pub const TIMER: u64 = 2;
+/// Hardware devices that transfer.
 pub const HARDWARE_DEVICES: u64 = 2;
 /// Frames that a device's table has entries for.
 pub const TABLE_FRAMES: u64 = 1024;
@@ -151,6 +157,16 @@ routine! {
         let device = p.argument(0);
         let outcome = p.port_in(device_port(device, port::STATUS))?;
         Ok(p.give_back(outcome))
+    },
+}
+
+routine! {
+    /// Tells the timer when to interrupt. Argument: the time stamp.
+    pub static HAL_SET_TIMER = "HalSetTimer", frame 0;
+    set => |p| {
+        let deadline = p.argument(0);
+        p.port_out(device_port(TIMER, port::COMMAND), deadline)?;
+        Ok(Flow::Return)
     },
 }
 

@@ -14,8 +14,8 @@
 //!
 //! The documents leave open whether an application gets its error before or after the device has
 //! restarted ("How UMDF Handles Driver Failures"): a word of each reflector, drawn from the seed, says
-//! it failure by failure. Not modelled: the event to registered applications, the event log, the
-//! clock that resets the counters, what is remembered across a boot.
+//! it failure by failure. What is late, and when failures are forgotten, is in [`super::host_time_out`]. Not
+//! modelled: the event to registered applications, what is remembered across a boot.
 
 use crate::base::{EventKind, Principal, Rule, Structure};
 use crate::machine::{Flow, Processor, Routine, Substitute, Trap, routine};

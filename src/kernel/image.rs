@@ -4,7 +4,10 @@ use crate::machine::code::substituted;
 use crate::machine::{Routine, Substitute};
 
 use super::layout::switches;
-use super::{exception, interrupt, pool, schedule, service, system_call, system_thread, watchdog};
+use super::{
+    exception, host_time_out, interrupt, pool, schedule, service, system_call, system_thread,
+    watchdog,
+};
 
 /// Where control enters the kernel by itself: gates, services, new threads, idle processors.
 const ROOTS: [&Routine; 18] = [
@@ -36,18 +39,22 @@ pub const GATES_OF_SOME: &[&Routine] = &[
     &interrupt::KI_TRANSFER_INTERRUPT_WATCHED,
     &exception::KI_DEBUG_TRAP,
     &exception::KI_DEBUG_TRAP_CHECKED,
+    &host_time_out::KI_TIMER_INTERRUPT,
 ];
 
 /// The gates of [`GATES_OF_SOME`] that a kernel with these [`switches`] has.
 #[must_use]
 pub fn gates(switches: u64) -> Vec<&'static Routine> {
-    let [page_fault, clock, tick, transfer, debug, checked] = *GATES_OF_SOME else { return vec![] };
+    let [page_fault, clock, tick, transfer, debug, checked, timer] = *GATES_OF_SOME else {
+        return vec![];
+    };
     let is_on = |switch| switches & switch != 0;
     let is_debugged = is_on(switches::DEBUG_TRAPS);
     let is_checked = is_on(switches::DEBUG_TRAPS_CHECKED);
     [
         (is_on(switches::PAGEABLE), [page_fault, clock].as_slice()),
         (is_on(switches::WATCHDOGS), &[tick, transfer]),
+        (is_on(switches::HOST_TIME_OUTS), &[timer]),
         (is_debugged, &[if is_checked { checked } else { debug }]),
     ]
     .into_iter()

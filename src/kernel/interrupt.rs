@@ -89,7 +89,7 @@ pub(super) fn restore_registers(p: &mut Processor<'_>) -> Result<(), Trap> {
     Ok(())
 }
 
-fn enter(p: &mut Processor<'_>) -> Result<Flow, Trap> {
+pub(super) fn enter(p: &mut Processor<'_>) -> Result<Flow, Trap> {
     let stack = p.get(Reg::Rsp);
     if p.load_at(stack.wrapping_add(16), Structure::KernelStack)? == USER_CODE {
         p.swap_gs()?;
@@ -100,7 +100,7 @@ fn enter(p: &mut Processor<'_>) -> Result<Flow, Trap> {
     Ok(Flow::Next)
 }
 
-fn leave(p: &mut Processor<'_>) -> Result<Flow, Trap> {
+pub(super) fn leave(p: &mut Processor<'_>) -> Result<Flow, Trap> {
     p.set_irql(0)?;
     restore_registers(p)?;
     let stack = p.get(Reg::Rsp);
@@ -111,7 +111,7 @@ fn leave(p: &mut Processor<'_>) -> Result<Flow, Trap> {
 }
 
 /// Whether the interrupted code was user mode.
-fn came_from_user(p: &mut Processor<'_>) -> Result<bool, Trap> {
+pub(super) fn came_from_user(p: &mut Processor<'_>) -> Result<bool, Trap> {
     let stack = p.get(Reg::Rsp);
     Ok(p.load_at(stack.wrapping_add(SAVED_BYTES + 16), Structure::KernelStack)? == USER_CODE)
 }

@@ -42,6 +42,7 @@ pub mod host;
 pub mod host_create;
 pub mod host_pool;
 pub mod host_service;
+pub mod host_time_out;
 pub mod image;
 pub mod integrity;
 pub mod interrupt;

@@ -6,7 +6,7 @@
 //! CRITICAL_PROCESS_DIED").
 
 use crate::base::{EventKind, Rule, Structure};
-use crate::machine::{Flow, Reg, routine};
+use crate::machine::{Flow, Processor, Reg, Trap, routine};
 
 use super::address_space_end::MM_DELETE_ADDRESS_SPACE;
 use super::bug_check::{KE_BUG_CHECK, bug_checks};
@@ -197,34 +197,45 @@ routine! {
     gone => |_| Ok(Flow::Stay),
 }
 
+/// Looks for the process that is to end; goes on to `end` when it is the caller. Locals: 0 the exit status.
+pub(super) fn sought(p: &mut Processor<'_>, end: u8) -> Result<Flow, Trap> {
+    let (status, handle) = (p.argument(0), p.argument(1));
+    p.set_local(0, status)?;
+    if matches!(handle, 0 | CURRENT_PROCESS) {
+        return Ok(Flow::To(end));
+    }
+    let mode = previous_mode(p)?;
+    p.pass([handle, access::TERMINATE, object_type::PROCESS, mode, 0]);
+    Ok(Flow::Call)
+}
+
+/// Marks the thread of a process for its end and returns it; `None` when it has ended. Locals: 0 the exit
+/// status; 1 becomes the status.
+pub(super) fn mark(p: &mut Processor<'_>, object: u64) -> Result<Option<u64>, Trap> {
+    let its_thread = p.load(object, process::THREAD)?;
+    let is_there = p.load(object, process::ALIVE)? != 0 && its_thread != 0;
+    p.set_local(1, if is_there { status::SUCCESS } else { status::PROCESS_IS_TERMINATING })?;
+    if !is_there {
+        return Ok(None);
+    }
+    let status = p.local(0)? & EXIT_STATUS;
+    p.store(its_thread, thread::PENDING_EXCEPTION, PENDING | status)?;
+    Ok(Some(its_thread))
+}
+
 routine! {
     /// Service: ends a process. Arguments: the exit status, a handle to the process with
     /// [`access::TERMINATE`] (0 or [`CURRENT_PROCESS`]: the caller). Another process ends when its
     /// thread comes back from the service that it asked for last.
     pub static NT_TERMINATE_PROCESS = "NtTerminateProcess", frame 2;
     // Locals: 0 the exit status; 1 status.
-    look, call OB_REFERENCE_BY_HANDLE => |p| {
-        let (status, handle) = (p.argument(0), p.argument(1));
-        p.set_local(0, status)?;
-        if matches!(handle, 0 | CURRENT_PROCESS) {
-            return Ok(Flow::To(At::end as u8));
-        }
-        let mode = previous_mode(p)?;
-        p.pass([handle, access::TERMINATE, object_type::PROCESS, mode, 0]);
-        Ok(Flow::Call)
-    },
+    look, call OB_REFERENCE_BY_HANDLE => |p| sought(p, At::end as u8),
     mark, call OB_DEREFERENCE => |p| {
         let (object, refused) = (p.result(), p.get(Reg::Rdx));
         if object == 0 {
             return Ok(answer(p, refused, 0));
         }
-        let its_thread = p.load(object, process::THREAD)?;
-        let is_there = p.load(object, process::ALIVE)? != 0 && its_thread != 0;
-        p.set_local(1, if is_there { status::SUCCESS } else { status::PROCESS_IS_TERMINATING })?;
-        if is_there {
-            let status = p.local(0)? & EXIT_STATUS;
-            p.store(its_thread, thread::PENDING_EXCEPTION, PENDING | status)?;
-        }
+        mark(p, object)?;
         p.pass([object]);
         Ok(Flow::Call)
     },

@@ -4,11 +4,11 @@ use crate::base::Rule;
 
 use super::{
     address_space, address_space_end, bug_check, event, exception, frames, hal, handle,
-    handle_close, handle_duplicate, handle_information, host, host_create, host_pool, integrity,
-    interrupt, io_disk, io_open, io_transfer, irql, keys, lock, mdl, object, paging, pool, pools,
-    previous_mode, process_create, process_end, process_open, request, residency, schedule,
-    section, service, system_call, system_thread, user_buffer, user_context, verifier, video,
-    virtual_memory, watchdog,
+    handle_close, handle_duplicate, handle_information, host, host_create, host_pool,
+    host_time_out, integrity, interrupt, io_disk, io_open, io_transfer, irql, keys, lock, mdl,
+    object, paging, pool, pools, previous_mode, process_create, process_end, process_open, request,
+    residency, schedule, section, service, system_call, system_thread, user_buffer, user_context,
+    verifier, video, virtual_memory, watchdog,
 };
 
 /// The rules of each file, under the file's name.
@@ -27,6 +27,7 @@ pub const RULES: &[(&str, &[Rule])] = &[
     ("host", host::RULES),
     ("host-create", host_create::RULES),
     ("host-pool", host_pool::RULES),
+    ("host-time-out", host_time_out::RULES),
     ("integrity", integrity::RULES),
     ("interrupt", interrupt::RULES),
     ("io-disk", io_disk::RULES),

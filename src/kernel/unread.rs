@@ -28,6 +28,7 @@ pub const UNREAD: &[(Field, &str)] = &[
     (state::OLDEST_FREE, "asked only when every special slot was used once"),
     (watchdog::CALL_MAX, CALL),
     (watchdog::CALL_TICKS, CALL),
+    (kernel_data::REFLECTORS, "decides only when a host is late, which none is without a fault"),
     (thread::STACK, "the return that follows goes by the saved frame pointer"),
 ];
 

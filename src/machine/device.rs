@@ -19,6 +19,8 @@ pub enum DeviceKind {
     Transfer,
     /// The disk's controller: a sector to or from memory.
     DiskController,
+    /// A timer that interrupts once, at a time stamp that it was told: it transfers nothing.
+    Timer,
 }
 
 /// What a device was told to do.
@@ -39,7 +41,7 @@ pub mod port {
     /// The disk sector.
     pub const SECTOR: u16 = 2;
     /// Writing starts a transfer: 1 from memory, 2 to memory; [`RESET`](super::RESET) ends the one under way
-    /// instead. Reading: 1 while busy.
+    /// instead. Reading: 1 while busy. A timer takes the time stamp at which it interrupts, 0 for never.
     pub const COMMAND: u16 = 3;
     /// Reading: 0 when the last transfer was good, 1 when refused; clears the interrupt.
     pub const STATUS: u16 = 4;

@@ -280,6 +280,9 @@ impl Processor<'_> {
             device::port::ADDRESS => device.address = value,
             device::port::WORDS => device.words = value,
             device::port::SECTOR => device.sector = value,
+            device::port::COMMAND if device.kind == device::DeviceKind::Timer => {
+                device.busy = (value != 0).then_some((Command::FromMemory, value));
+            }
             device::port::COMMAND if value == device::RESET => device.busy = None,
             device::port::COMMAND if device.busy.is_none() => {
                 let command = if value == 1 { Command::FromMemory } else { Command::ToMemory };

@@ -24,6 +24,11 @@ impl Machine {
                 continue;
             }
             self.devices[number].busy = None;
+            if self.devices[number].kind == DeviceKind::Timer {
+                let vector = self.devices[number].vector;
+                self.raise_interrupt(processor, vector);
+                continue;
+            }
             let Some(all_granted) = self.transfer(number, command) else {
                 let again = self.clock + self.transfer_delay.max(1);
                 self.devices[number].busy = Some((command, again));
@@ -126,6 +131,7 @@ impl Machine {
         let device = &mut self.devices[number];
         match device.kind {
             DeviceKind::Transfer => device.held[word as usize % HOLD_WORDS] = value,
+            DeviceKind::Timer => {}
             DeviceKind::DiskController => {
                 let sector = device.sector;
                 self.disk.write(sector, word as usize, value);
@@ -138,6 +144,7 @@ impl Machine {
         let device = &self.devices[number];
         match device.kind {
             DeviceKind::Transfer => device.held[word as usize % HOLD_WORDS],
+            DeviceKind::Timer => 0,
             DeviceKind::DiskController => self.disk.read(device.sector, word as usize).unwrap_or(0),
         }
     }

@@ -65,6 +65,8 @@ impl Trap {
     pub const DISK: u8 = 0x22;
     /// One processor wants another to look: an interprocessor interrupt.
     pub const INTERPROCESSOR: u8 = 0x23;
+    /// The timer's interrupt, in machines that have one.
+    pub const TIMER: u8 = 0x24;
     /// Fast fail (`int 29h`).
     pub const FAST_FAIL: u8 = 0x29;
 

@@ -152,6 +152,7 @@ const MACHINE: &[Field] = &[
     may("dpc-timeout", Whole(0, WORD_MAX)),
     may("dpc-watchdog-period", Whole(0, WORD_MAX)),
     may("clock-watchdog", Whole(0, WORD_MAX)),
+    may("host-time-out", Whole(0, WORD_MAX)),
     may("verifier", List(&Word(verifier_options))),
 ];
 

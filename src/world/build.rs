@@ -364,6 +364,9 @@ fn machine(configuration: &Configuration, roster: &Roster, program: Arc<Program>
         Device::new(DeviceKind::Transfer, device("transfer-device"), Trap::TRANSFER),
         Device::new(DeviceKind::DiskController, device("disk-controller"), Trap::DISK),
     ];
+    if options.host_time_out > 0 {
+        machine.devices.push(Device::new(DeviceKind::Timer, Principal::HAL, Trap::TIMER));
+    }
     machine.iommu.enabled = options.iommu;
     machine.shadow_stacks = options.shadow_stacks.then_some(SHADOWS);
     machine.transfer_delay = u64::from(options.transfer_delay);

@@ -91,6 +91,11 @@ pub struct MachineConfiguration {
     /// Clock ticks that a processor may leave unanswered; 0: any number.
     #[serde(skip_serializing_if = "is_zero")]
     pub clock_watchdog: u32,
+    /// Steps that the host of a user-mode driver may take over a critical request: its start, or the
+    /// cancelling of what it works on; 0: any number. They stand for 60 seconds, so that half an hour, after
+    /// which failures are forgotten, is 30 times as many.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub host_time_out: u32,
     /// Options of Driver Verifier, by name.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub verifier: Vec<String>,
@@ -127,6 +132,7 @@ impl Default for MachineConfiguration {
             dpc_timeout: 0,
             dpc_watchdog_period: 0,
             clock_watchdog: 0,
+            host_time_out: 0,
             verifier: Vec::new(),
         }
     }

@@ -5,7 +5,9 @@ use crate::kernel;
 use crate::kernel::loader::{Dispatch, Loader};
 use crate::machine::Routine;
 
-use super::components::{application, driver_manager, reflector, stack_segment, windows_api};
+use super::components::{
+    application, driver_manager, reflector, reflector_timed, stack_segment, windows_api,
+};
 
 /// What a driver's data page is prepared with.
 #[derive(Clone, Copy, Debug)]
@@ -92,7 +94,11 @@ impl Drivers {
         system.extend(kernel::pools::routines());
         system.extend(kernel::host_pool::ROUTINES);
         system.extend(driver_manager::ROUTINES);
+        system.extend(driver_manager::TIMED_ROUTINES);
         system.push(&reflector::REFLECT_SHARED);
+        system.extend(reflector_timed::ROUTINES);
+        system.extend(kernel::hal::TIMER_ROUTINES);
+        system.extend(kernel::host_time_out::ROUTINES);
         system.extend(windows_api::ROUTINES);
         system.extend(application::ROUTINES);
         system.extend(stack_segment::ROUTINES);

@@ -6,12 +6,13 @@
 
 use crate::base::{Principal, Seed, VirtAddr};
 use crate::kernel::host_pool::{self, shared};
-use crate::kernel::layout::address;
+use crate::kernel::host_time_out::{self, FORGOTTEN_AFTER, critical};
+use crate::kernel::layout::{address, kernel_data};
 use crate::kernel::loader::{FirstProcess, Loader};
 use crate::machine::{Image, Substitute};
 
 use super::build::{BuildError, wrong};
-use super::components::{self, driver_manager, reflector};
+use super::components::{self, driver_manager, reflector, reflector_timed};
 use super::configuration::{Component, Configuration, Home};
 use super::driver::{HostDefinition, Placement};
 
@@ -35,11 +36,15 @@ fn is_used(configuration: &Configuration) -> bool {
 
 /// What takes the place of the framework of before.
 pub(super) fn substitutes(configuration: &Configuration) -> Vec<Substitute> {
-    if !is_used(configuration) {
-        return Vec::new();
+    let mut all = Vec::new();
+    if configuration.machine.host_time_out > 0 {
+        all.extend(host_time_out::SUBSTITUTES);
+        all.extend(reflector_timed::SUBSTITUTES);
     }
-    let mut all = host_pool::substitutes();
-    all.push((&reflector::REFLECT, &reflector::REFLECT_SHARED));
+    if is_used(configuration) {
+        all.extend(host_pool::substitutes());
+        all.push((&reflector::REFLECT, &reflector::REFLECT_SHARED));
+    }
     all
 }
 
@@ -47,11 +52,15 @@ pub(super) fn substitutes(configuration: &Configuration) -> Vec<Substitute> {
 pub(super) fn image(configuration: &Configuration) -> Option<Image> {
     let mut homes = configuration.components.iter().map(|component| component.home);
     homes.find(|&home| home == Home::DriverManager)?;
+    let routines = match configuration.machine.host_time_out {
+        0 => driver_manager::ROUTINES,
+        _ => driver_manager::TIMED_ROUTINES,
+    };
     Some(Image {
         name: driver_manager::IMAGE.to_owned(),
         owner: None,
         base: VirtAddr(address::USER_CODE),
-        routines: driver_manager::ROUTINES.to_vec(),
+        routines: routines.to_vec(),
     })
 }
 
@@ -87,6 +96,27 @@ impl Framework<'_> {
     }
 }
 
+/// Steps without a failure after which failures are forgotten; 0: never.
+fn forgotten_after(configuration: &Configuration) -> u64 {
+    u64::from(configuration.machine.host_time_out) * FORGOTTEN_AFTER
+}
+
+/// Tells the reflectors of their hosts' time-outs, and the kernel of the reflectors.
+fn time(loader: &mut Loader<'_>, framework: &Framework<'_>) {
+    let time_out = framework.configuration.machine.host_time_out;
+    if time_out == 0 {
+        return;
+    }
+    let mut reflectors = 0;
+    for number in framework.reflectors() {
+        let data = components::reflector_data(number as u64);
+        loader.put(data, critical::TIME_OUT, u64::from(time_out));
+        loader.put(data, critical::FORGOTTEN_AFTER, forgotten_after(framework.configuration));
+        reflectors |= 1 << number;
+    }
+    loader.put(address::KERNEL_DATA, kernel_data::REFLECTORS, reflectors);
+}
+
 /// Makes the process of a component of the framework, or what it may be made from later.
 pub(super) fn make(
     loader: &mut Loader<'_>,
@@ -97,6 +127,9 @@ pub(super) fn make(
 ) -> Result<(), BuildError> {
     let members = framework.members();
     let Some(definition) = definition else {
+        let forgotten_after = forgotten_after(framework.configuration);
+        let buffers = [(driver_manager::FORGOTTEN_AFTER, forgotten_after)];
+        let is_timed = forgotten_after > 0;
         let home = framework.reflectors().first().map_or(0, |&number| framework.objects[number]);
         loader.make_process(&FirstProcess {
             principal,
@@ -104,7 +137,7 @@ pub(super) fn make(
             critical: component.critical,
             hosted_device: home,
             actions: &[],
-            buffers: &[],
+            buffers: if is_timed { &buffers } else { &[] },
         });
         return Ok(());
     };
@@ -150,6 +183,7 @@ pub(super) fn make(
 
 /// Connects the framework's devices: those that share the host, and all of them for the manager.
 pub(super) fn connect(loader: &mut Loader<'_>, framework: &Framework<'_>) {
+    time(loader, framework);
     if !is_used(framework.configuration) {
         return;
     }

@@ -33,7 +33,10 @@ pub(super) fn link(
     substitutes.extend(framework::substitutes(configuration));
     let mut elsewhere = components::windows_api::ROUTINES.to_vec();
     elsewhere.extend(components::application::ROUTINES);
-    elsewhere.extend(kernel::hal::ROUTINES);
+    let has_timer = configuration.machine.host_time_out > 0;
+    let timer = if has_timer { kernel::hal::TIMER_ROUTINES } else { &[] };
+    let hal = [kernel::hal::ROUTINES, timer].concat();
+    elsewhere.extend(&hal);
     // Substitutes are where what they take the place of was.
     let own = placed
         .iter()
@@ -55,7 +58,7 @@ pub(super) fn link(
             name: "hal".to_owned(),
             owner: Some(Principal::HAL),
             base: VirtAddr(address::HAL_CODE),
-            routines: kernel::hal::ROUTINES.to_vec(),
+            routines: hal,
         },
         Image {
             name: "windows-api".to_owned(),

@@ -99,6 +99,7 @@ pub(super) fn planted(configuration: &Configuration) -> Result<(u64, Flaws), Bui
         (machine.protection_keys, switches::PROTECTION_KEYS),
         (verifier::is_pageable(machine), switches::PAGEABLE),
         (machine.has_watchdogs(), switches::WATCHDOGS),
+        (machine.host_time_out > 0, switches::HOST_TIME_OUTS),
         (configuration.loads_stack_segments(), switches::DEBUG_TRAPS),
         (
             configuration.loads_stack_segments() && machine.debug_trap_checked,

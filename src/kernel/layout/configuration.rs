@@ -69,6 +69,8 @@ pub mod switches {
     pub const DEBUG_TRAPS: u64 = 1 << 46;
     /// Debug exceptions have a stack of their own and look where they come from.
     pub const DEBUG_TRAPS_CHECKED: u64 = 1 << 47;
+    /// Hosts of user-mode drivers must answer critical requests in time.
+    pub const HOST_TIME_OUTS: u64 = 1 << 31;
     /// The watchdogs tick.
     pub const WATCHDOGS: u64 = 1 << 45;
     /// Pageable memory may be away.

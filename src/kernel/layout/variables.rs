@@ -45,6 +45,8 @@ fields! {
         VERIFIER = 0x3c8 "verifier options",
         /// Where the low-resources simulation is in its sequence.
         VERIFIER_RANDOM = 0x3d0 "low-resources sequence",
+        /// Bit set of the device numbers of reflectors, where their hosts have time-outs.
+        REFLECTORS = 0x3d8 "reflectors",
         /// First of 64 call paths by which an allocation was refused.
         FAILED_PATHS = 0xa00 "call paths refused",
     }

@@ -5,8 +5,9 @@ use crate::kernel::layout::{
     DEVICE_OBJECT_BYTES, address, device_object, driver_object, kernel_data, switches,
 };
 use crate::kernel::paging::{PRESENT, WRITABLE};
-use crate::kernel::{exception, hal, interrupt, keys, pool, service, watchdog};
+use crate::kernel::{exception, hal, host_time_out, interrupt, keys, pool, service, watchdog};
 use crate::machine::code::STEP_BYTES;
+use crate::machine::device::DeviceKind;
 use crate::machine::interrupt::gate;
 use crate::machine::{Trap, iommu};
 
@@ -59,7 +60,11 @@ impl Loader<'_> {
             (Trap::INTERPROCESSOR, &interrupt::KI_INTERPROCESSOR_INTERRUPT, 0, false),
             (Trap::FAST_FAIL, &exception::KI_FAST_FAIL, 0, true),
         ];
-        for (vector, routine, ist, user) in always.into_iter().chain(tick).chain(debug) {
+        let has_timer = self.switches & switches::HOST_TIME_OUTS != 0;
+        let timer =
+            has_timer.then_some((Trap::TIMER, &host_time_out::KI_TIMER_INTERRUPT, 0, false));
+        let some = tick.into_iter().chain(debug).chain(timer);
+        for (vector, routine, ist, user) in always.into_iter().chain(some) {
             let target = self.entry(routine);
             let at = address::INTERRUPT_TABLE + u64::from(vector) * 16;
             let [low, high] = gate(target, ist, user);
@@ -68,8 +73,8 @@ impl Loader<'_> {
         }
         // The IOMMU: a root page, then two pages a device.
         let root = self.physical(address::IOMMU_TABLES);
-        let domains: Vec<_> =
-            self.machine.devices.iter().map(|device| device.principal.0).collect();
+        let transfers = self.machine.devices.iter().filter(|d| d.kind != DeviceKind::Timer);
+        let domains: Vec<_> = transfers.map(|device| device.principal.0).collect();
         for (device, domain) in (0..).zip(domains) {
             let table = self.physical(address::IOMMU_TABLES + 4096 * (1 + 2 * device));
             self.write(

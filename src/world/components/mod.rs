@@ -21,6 +21,7 @@ pub mod pageable_driver;
 pub mod parser;
 pub mod record_driver;
 pub mod reflector;
+pub mod reflector_timed;
 pub mod scanner;
 pub mod stack_segment;
 pub mod transfer_driver;

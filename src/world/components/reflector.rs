@@ -49,7 +49,7 @@ pub fn is_in(routines: &[&'static Routine]) -> bool {
 }
 
 /// A device's extension.
-fn extension_of(p: &mut Processor<'_>, device: u64) -> Result<u64, Trap> {
+pub(super) fn extension_of(p: &mut Processor<'_>, device: u64) -> Result<u64, Trap> {
     p.load(device, device_object::EXTENSION)
 }
 
@@ -131,29 +131,63 @@ routine! {
     queued => |p| Ok(p.give_back(status::PENDING)),
 }
 
+/// Gives back a device's next packet, 0 when there is none.
+pub(super) fn take(p: &mut Processor<'_>, device: u64, host: u64) -> Result<Flow, Trap> {
+    let data = extension_of(p, device)?;
+    p.store(data, extension::HOST_THREAD, host)?;
+    let held = p.load(data, extension::TAKEN)?;
+    if held != 0 {
+        return Ok(p.give_back(held));
+    }
+    let packet = dequeue(p, data)?;
+    if packet == 0 {
+        return Ok(p.give_back(0));
+    }
+    let (operation, verdict) = p.pass_point(PointKind::Handover, packet, device)?;
+    if verdict == Verdict::Skip {
+        // Lost on the way to the host: nobody will ever complete it.
+        return Ok(Flow::Stay);
+    }
+    p.store(data, extension::TAKEN, operation.virt)?;
+    Ok(p.give_back(operation.virt))
+}
+
+/// Takes the request that the host has off it, and passes it with what became of it.
+pub(super) fn finish(p: &mut Processor<'_>, words: [u64; 3]) -> Result<Flow, Trap> {
+    let [device, outcome, bytes] = words;
+    let data = extension_of(p, device)?;
+    let packet = p.load(data, extension::TAKEN)?;
+    if packet == 0 {
+        return Ok(Flow::Return);
+    }
+    p.store(data, extension::TAKEN, 0)?;
+    p.pass([packet, outcome, bytes]);
+    Ok(Flow::Call)
+}
+
+/// Passes the next of a lost host's requests; goes on to `done` when there is none. Local 0: the extension.
+pub(super) fn drain(p: &mut Processor<'_>, done: u8) -> Result<Flow, Trap> {
+    let data = p.local(0)?;
+    let held = p.load(data, extension::TAKEN)?;
+    p.store(data, extension::TAKEN, 0)?;
+    let packet = if held == 0 { dequeue(p, data)? } else { held };
+    if packet == 0 {
+        return Ok(Flow::To(done));
+    }
+    if p.load(address::KERNEL_DATA, kernel_data::SWITCHES)? & switches::REQUESTS_LOST != 0 {
+        return Ok(Flow::Stay);
+    }
+    p.pass([packet, status::DRIVER_PROCESS_TERMINATED, 0]);
+    Ok(Flow::Call)
+}
+
 routine! {
     /// The host asks for its next request. Arguments: device object, the host's thread. Result: the
     /// packet, the same as before when the host has not answered it, 0 when it must wait.
     pub static REFLECT_TAKE = "ReflectorTake", frame 0;
     take => |p| {
         let (device, host) = (p.argument(0), p.argument(1));
-        let data = extension_of(p, device)?;
-        p.store(data, extension::HOST_THREAD, host)?;
-        let held = p.load(data, extension::TAKEN)?;
-        if held != 0 {
-            return Ok(p.give_back(held));
-        }
-        let packet = dequeue(p, data)?;
-        if packet == 0 {
-            return Ok(p.give_back(0));
-        }
-        let (operation, verdict) = p.pass_point(PointKind::Handover, packet, device)?;
-        if verdict == Verdict::Skip {
-            // Lost on the way to the host: nobody will ever complete it.
-            return Ok(Flow::Stay);
-        }
-        p.store(data, extension::TAKEN, operation.virt)?;
-        Ok(p.give_back(operation.virt))
+        take(p, device, host)
     },
 }
 
@@ -161,15 +195,8 @@ routine! {
     /// The host answers the request it has. Arguments: device object, status, bytes produced.
     pub static REFLECT_FINISH = "ReflectorFinish", frame 0;
     finish, call IO_COMPLETE_REQUEST => |p| {
-        let (device, outcome, bytes) = (p.argument(0), p.argument(1), p.argument(2));
-        let data = extension_of(p, device)?;
-        let packet = p.load(data, extension::TAKEN)?;
-        if packet == 0 {
-            return Ok(Flow::Return);
-        }
-        p.store(data, extension::TAKEN, 0)?;
-        p.pass([packet, outcome, bytes]);
-        Ok(Flow::Call)
+        let words = [p.argument(0), p.argument(1), p.argument(2)];
+        finish(p, words)
     },
     done => |_| Ok(Flow::Return),
 }
@@ -189,20 +216,7 @@ routine! {
         p.set_local(1, failures)?;
         Ok(Flow::Next)
     },
-    drain, call IO_COMPLETE_REQUEST => |p| {
-        let data = p.local(0)?;
-        let held = p.load(data, extension::TAKEN)?;
-        p.store(data, extension::TAKEN, 0)?;
-        let packet = if held == 0 { dequeue(p, data)? } else { held };
-        if packet == 0 {
-            return Ok(Flow::To(At::done as u8));
-        }
-        if p.load(address::KERNEL_DATA, kernel_data::SWITCHES)? & switches::REQUESTS_LOST != 0 {
-            return Ok(Flow::Stay);
-        }
-        p.pass([packet, status::DRIVER_PROCESS_TERMINATED, 0]);
-        Ok(Flow::Call)
-    },
+    drain, call IO_COMPLETE_REQUEST => |p| drain(p, At::done as u8),
     again => |_| Ok(Flow::To(At::drain as u8)),
     done => |p| {
         let failures = p.local(1)?;

@@ -1,0 +1,439 @@
+//! Time-outs of user-mode drivers: a host that leaves a critical request unanswered for too long is ended.
+//!
+//! Critical are Plug and Play, power and cancellation; no other request has a time-out, so that an
+//! application which asks a driver that hangs waits for as long as it likes to ("Host Process Timeouts in
+//! UMDF"). Of those this kernel has two:
+//!
+//! | critical request | begins when | is answered when |
+//! |---|---|---|
+//! | start | a host has ended and another is to come | the new host asks for its first request |
+//! | cancellation | the process is ended whose request the host works on | the host answers that request |
+//!
+//! A request that still waits for the host is completed with [`status::CANCELLED`] at once. When the time
+//! is over the host is ended, whatever it does, with [`status::IO_TIMEOUT`]; what follows is what follows
+//! each loss of a host: its requests are completed with
+//! [`status::DRIVER_PROCESS_TERMINATED`], and it counts as a failure.
+//!
+//! | routine | arguments | result |
+//! |---|---|---|
+//! | [`IO_CANCEL_THREAD_IO`] | the thread that is to end | – |
+//! | [`IO_BEGIN_CRITICAL`] | device object | – |
+//! | [`IO_END_CRITICAL`] | device object | – |
+//! | [`IO_EXPIRE_CRITICAL`] | – | – |
+//!
+//! Of the documented figures the ratio is kept: a time-out is 60 seconds, and failures are forgotten after
+//! 30 minutes. A kernel without time-outs has none of these routines. The time is the processor's time
+//! stamp, and one timer, told by the HAL, interrupts at the next deadline. What is known of each
+//! device is in its reflector's page, see [`critical`]. A process that is ended while it runs in user mode ends at the next
+//! interrupt by another processor or by the timer, and not only when it comes back from a service.
+//! Not modelled: that a driver which is seen to work on a critical request gets more time; the error
+//! report; Plug and Play beyond the start, and power.
+
+use crate::base::{Rule, Structure};
+use crate::machine::{Flow, Processor, Reg, Routine, Substitute, Trap, routine};
+
+use super::hal::HAL_SET_TIMER;
+use super::host::extension;
+use super::host_pool::shared;
+use super::interrupt::{self, KI_INTERPROCESSOR_INTERRUPT, came_from_user};
+use super::layout::{
+    address, device_object, element, kernel_data, process, processor_block, request_packet, thread,
+    thread_state,
+};
+use super::object::OB_DEREFERENCE;
+use super::process_end::{
+    self, EXIT_STATUS, NT_TERMINATE_PROCESS, PENDING, PS_EXIT_PROCESS, sought,
+};
+use super::request::IO_COMPLETE_REQUEST;
+use super::schedule::KI_READY_THREAD;
+use super::service::answer;
+use super::status;
+
+/// What is modelled here, by whose word.
+pub(crate) const RULES: &[Rule] = &[
+    Rule::documented(
+        "critical-requests-time-out",
+        "A host that leaves a critical request unanswered for 60 seconds is ended, and a restart tried.",
+        "Host Process Timeouts in UMDF",
+    ),
+    Rule::documented(
+        "ordinary-requests-wait",
+        "Reading, writing and device control have no time-out: whoever asked waits.",
+        "Host Process Timeouts in UMDF (names the critical requests)",
+    ),
+    Rule::documented(
+        "failures-forgotten",
+        "A failure more than 30 minutes after the last one is the first.",
+        "Using Device Pooling in UMDF Drivers",
+    ),
+    Rule::documented(
+        "end-cancels-requests",
+        "When a process is ended its outstanding requests at a host are cancelled.",
+        "How UMDF Handles Application Failures",
+    ),
+    Rule::inferred(
+        "waiting-request-cancelled-at-once",
+        "A request that no host has yet is completed as cancelled by the reflector.",
+        "How UMDF Handles Application Failures; Canceling IRPs",
+    ),
+    Rule::chosen(
+        "minute-of-the-time-out",
+        "The time-out's steps are a minute; half an hour is 30 times as many.",
+        "this model: only the ratio of the limits is documented",
+    ),
+];
+
+/// What a reflector keeps of time-outs, behind what [`shared`] has.
+pub mod critical {
+    use crate::base::{Field, Structure};
+
+    const fn word(offset: u64, name: &'static str) -> Field {
+        Field::new(Structure::DriverData, offset, name)
+    }
+
+    /// The time stamp at which the host has had its time, 0 while no critical request is outstanding.
+    pub const DEADLINE: Field = word(0xc8, "critical request's deadline");
+    /// Steps of a time-out.
+    pub const TIME_OUT: Field = word(0xd0, "host time-out");
+    /// The time stamp of the last failure, 0 before the first.
+    pub const LAST_FAILURE: Field = word(0xd8, "last failure of the host");
+    /// Steps without a failure after which failures are forgotten.
+    pub const FORGOTTEN_AFTER: Field = word(0xe0, "failures are forgotten after");
+}
+
+/// Time-outs after which failures are forgotten: half an hour of minutes.
+pub const FORGOTTEN_AFTER: u64 = 30;
+/// Steps until a host that was told to end and runs on is told again.
+const AGAIN: u64 = 64;
+/// Devices at most.
+const DEVICES_MAX: u64 = 16;
+/// Requests that wait for a host at most: one for each thread.
+const QUEUE_MAX: u64 = 64;
+
+/// The routines that take the place of those without time-outs.
+pub const SUBSTITUTES: &[Substitute] = &[
+    (&NT_TERMINATE_PROCESS, &NT_TERMINATE_PROCESS_CANCELLING),
+    (&KI_INTERPROCESSOR_INTERRUPT, &KI_INTERPROCESSOR_INTERRUPT_ENDING),
+];
+
+/// The routines of this file.
+pub const ROUTINES: &[&Routine] = &[
+    &NT_TERMINATE_PROCESS_CANCELLING,
+    &KI_INTERPROCESSOR_INTERRUPT_ENDING,
+    &KI_TIMER_INTERRUPT,
+    &PS_END_THREAD,
+    &IO_CANCEL_THREAD_IO,
+    &IO_BEGIN_CRITICAL,
+    &IO_END_CRITICAL,
+    &IO_EXPIRE_CRITICAL,
+];
+
+/// The number, device object and extension of the first reflector from this number on.
+fn reflector_from(p: &mut Processor<'_>, from: u64) -> Result<Option<(u64, u64, u64)>, Trap> {
+    let reflectors = p.load(address::KERNEL_DATA, kernel_data::REFLECTORS)?;
+    let Some(number) = (from..DEVICES_MAX).find(|number| reflectors >> number & 1 != 0) else {
+        return Ok(None);
+    };
+    let device = p.load(element(address::KERNEL_DATA, number), kernel_data::DEVICES)?;
+    let extension = p.load(device, device_object::EXTENSION)?;
+    Ok(Some((number, device, extension)))
+}
+
+/// Hands the earliest deadline to the timer's routine, 0 when there is none.
+fn arm(p: &mut Processor<'_>) -> Result<Flow, Trap> {
+    let (mut earliest, mut from) = (0, 0);
+    while let Some((number, _, extension)) = reflector_from(p, from)? {
+        let deadline = p.load(extension, critical::DEADLINE)?;
+        if deadline != 0 && (earliest == 0 || deadline < earliest) {
+            earliest = deadline;
+        }
+        from = number + 1;
+    }
+    p.pass([earliest]);
+    Ok(Flow::Call)
+}
+
+fn begin(p: &mut Processor<'_>, extension: u64) -> Result<(), Trap> {
+    let deadline = p.time_stamp().wrapping_add(p.load(extension, critical::TIME_OUT)?);
+    p.store(extension, critical::DEADLINE, deadline)
+}
+
+/// Takes a thread's request off a reflector's queue; 0 when it has none there.
+fn unqueue(p: &mut Processor<'_>, extension: u64, wanted: u64) -> Result<u64, Trap> {
+    let (mut before, mut packet) = (0, p.load(extension, extension::HEAD)?);
+    for _ in 0..QUEUE_MAX {
+        if packet == 0 {
+            break;
+        }
+        let behind = p.load(packet, request_packet::LINK)?;
+        if p.load(packet, request_packet::THREAD)? != wanted {
+            (before, packet) = (packet, behind);
+            continue;
+        }
+        if before == 0 {
+            p.store(extension, extension::HEAD, behind)?;
+        } else {
+            p.store(before, request_packet::LINK, behind)?;
+        }
+        if behind == 0 {
+            p.store(extension, extension::TAIL, before)?;
+        }
+        return Ok(packet);
+    }
+    Ok(0)
+}
+
+/// Interrupts the other processors, so that a thread that is to end and runs there ends.
+fn interrupt_others(p: &mut Processor<'_>) -> Result<(), Trap> {
+    for other in 0..p.processor_count() {
+        if other != p.number() {
+            p.wake_processor(other)?;
+        }
+    }
+    Ok(())
+}
+
+/// The status that the running thread is to end with, if it is.
+fn pending_end(p: &mut Processor<'_>) -> Result<Option<u64>, Trap> {
+    let current = p.load(p.gs(), processor_block::CURRENT_THREAD)?;
+    let pending = p.load(current, thread::PENDING_EXCEPTION)?;
+    Ok((pending & PENDING != 0).then_some(pending & EXIT_STATUS))
+}
+
+/// Passes the status that the interrupted thread is to end with; goes on to `release` when it is not.
+fn end_interrupted(p: &mut Processor<'_>, release: u8) -> Result<Flow, Trap> {
+    if !came_from_user(p)? {
+        return Ok(Flow::To(release));
+    }
+    let Some(status) = pending_end(p)? else { return Ok(Flow::To(release)) };
+    p.set_irql(0)?;
+    p.pass([status]);
+    Ok(Flow::Call)
+}
+
+routine! {
+    /// Service: ends a process, as [`NT_TERMINATE_PROCESS`]; what it has asked of user-mode drivers is
+    /// cancelled, and it ends when it is interrupted too.
+    pub static NT_TERMINATE_PROCESS_CANCELLING = "NtTerminateProcessCancelling", frame 3;
+    // Locals: 0 the exit status; 1 status; 2 the process.
+    look, call super::handle::OB_REFERENCE_BY_HANDLE => |p| sought(p, At::end as u8),
+    mark, call IO_CANCEL_THREAD_IO => |p| {
+        let object = p.result();
+        if object == 0 {
+            let refused = p.get(Reg::Rdx);
+            return Ok(answer(p, refused, 0));
+        }
+        p.set_local(2, object)?;
+        let Some(its_thread) = process_end::mark(p, object)? else {
+            return Ok(Flow::To(At::drop as u8));
+        };
+        p.pass([its_thread]);
+        Ok(Flow::Call)
+    },
+    others => |p| {
+        interrupt_others(p)?;
+        Ok(Flow::Next)
+    },
+    drop, call OB_DEREFERENCE => |p| {
+        let object = p.local(2)?;
+        p.pass([object]);
+        Ok(Flow::Call)
+    },
+    done => |p| {
+        let outcome = p.local(1)?;
+        Ok(answer(p, outcome, 0))
+    },
+    end, call PS_EXIT_PROCESS => |p| {
+        let status = p.local(0)?;
+        p.pass([status]);
+        Ok(Flow::Call)
+    },
+    gone => |_| Ok(Flow::Stay),
+}
+
+routine! {
+    /// Another processor made a thread ready, or has ended the process that runs here.
+    pub static KI_INTERPROCESSOR_INTERRUPT_ENDING = "KiIpiInterruptEnding", frame 0;
+    enter => interrupt::enter,
+    look => |p| {
+        if came_from_user(p)? && pending_end(p)?.is_some() {
+            return Ok(Flow::Next);
+        }
+        Ok(Flow::To(At::leave as u8))
+    },
+    acquire => |p| super::lock::acquire(p),
+    end, call PS_EXIT_PROCESS => |p| end_interrupted(p, At::release as u8),
+    gone => |_| Ok(Flow::Stay),
+    release => |p| super::lock::release(p),
+    leave => interrupt::leave,
+}
+
+routine! {
+    /// The timer: a host has had its time.
+    pub static KI_TIMER_INTERRUPT = "KiTimerInterrupt", frame 0;
+    enter => interrupt::enter,
+    acquire => |p| super::lock::acquire(p),
+    expire, call IO_EXPIRE_CRITICAL => |p| {
+        p.set_irql(0)?;
+        Ok(Flow::Call)
+    },
+    // It may have been the interrupted one.
+    end, call PS_EXIT_PROCESS => |p| end_interrupted(p, At::release as u8),
+    gone => |_| Ok(Flow::Stay),
+    release => |p| super::lock::release(p),
+    leave => interrupt::leave,
+}
+
+routine! {
+    /// Where a thread goes on that is ended while it waits: it ends. Never returns.
+    pub static PS_END_THREAD = "PspEndThread", frame 0;
+    end, call PS_EXIT_PROCESS => |p| {
+        let status = pending_end(p)?.unwrap_or(status::IO_TIMEOUT);
+        p.pass([status]);
+        Ok(Flow::Call)
+    },
+    gone => |_| Ok(Flow::Stay),
+}
+
+routine! {
+    /// A critical request of a device begins: its host must answer it in time. Argument: device object.
+    pub static IO_BEGIN_CRITICAL = "IopBeginCriticalRequest", frame 0;
+    begin, call HAL_SET_TIMER => |p| {
+        let device = p.argument(0);
+        let extension = p.load(device, device_object::EXTENSION)?;
+        begin(p, extension)?;
+        arm(p)
+    },
+    done => |_| Ok(Flow::Return),
+}
+
+routine! {
+    /// The host of a device has answered its critical request. Argument: device object.
+    pub static IO_END_CRITICAL = "IopEndCriticalRequest", frame 0;
+    end, call HAL_SET_TIMER => |p| {
+        let device = p.argument(0);
+        let extension = p.load(device, device_object::EXTENSION)?;
+        p.store(extension, critical::DEADLINE, 0)?;
+        arm(p)
+    },
+    done => |_| Ok(Flow::Return),
+}
+
+routine! {
+    /// What a thread has asked of user-mode drivers is cancelled. Argument: the thread.
+    pub static IO_CANCEL_THREAD_IO = "IopCancelThreadRequests", frame 2;
+    // Locals: 0 the thread; 1 the number of the device in hand.
+    keep => |p| {
+        let its_thread = p.argument(0);
+        p.set_local(0, its_thread)?;
+        p.set_local(1, 0)?;
+        Ok(Flow::Next)
+    },
+    look, call IO_COMPLETE_REQUEST => |p| {
+        let (its_thread, from) = (p.local(0)?, p.local(1)?);
+        let Some((number, _, extension)) = reflector_from(p, from)? else {
+            return Ok(Flow::To(At::arm as u8));
+        };
+        p.set_local(1, number + 1)?;
+        let taken = p.load(extension, extension::TAKEN)?;
+        if taken != 0 && p.load(taken, request_packet::THREAD)? == its_thread {
+            if p.load(extension, critical::DEADLINE)? == 0 {
+                begin(p, extension)?;
+            }
+            return Ok(Flow::Stay);
+        }
+        let packet = unqueue(p, extension, its_thread)?;
+        if packet == 0 {
+            return Ok(Flow::Stay);
+        }
+        p.pass([packet, status::CANCELLED, 0]);
+        Ok(Flow::Call)
+    },
+    again => |_| Ok(Flow::To(At::look as u8)),
+    arm, call HAL_SET_TIMER => arm,
+    done => |_| Ok(Flow::Return),
+}
+
+/// The thread of the host behind a device whose time is over, unless there is nothing to end: the
+/// device is given up, nobody makes the host, or it was started meanwhile, through another of its devices.
+fn overdue(p: &mut Processor<'_>, device: u64, extension: u64) -> Result<Option<u64>, Trap> {
+    let host = p.load(extension, extension::HOST)? & 63;
+    let object = p.load(element(address::KERNEL_DATA, host), kernel_data::PROCESSES)?;
+    if object == 0 || p.load(device, device_object::DISABLED)? != 0 {
+        return Ok(None);
+    }
+    let first = p.load(extension, shared::FIRST)?;
+    let first = if first == 0 { extension } else { p.load(first, device_object::EXTENSION)? };
+    if p.load(extension, extension::TAKEN)? == 0 && p.load(first, extension::HOST_THREAD)? != 0 {
+        return Ok(None);
+    }
+    let its_thread = p.load(object, process::THREAD)?;
+    Ok((its_thread != 0).then_some(its_thread))
+}
+
+/// Whether a thread waits for a request, or for good: then nothing is half done on its stack.
+fn waits_for_work(p: &mut Processor<'_>, its_thread: u64, extension: u64) -> Result<bool, Trap> {
+    if p.load(its_thread, thread::STATE)? != thread_state::WAITING {
+        return Ok(false);
+    }
+    let first = p.load(extension, shared::FIRST)?;
+    let first = if first == 0 { extension } else { p.load(first, device_object::EXTENSION)? };
+    let at = p.load(its_thread, thread::WAIT)?;
+    Ok(at == address::KERNEL_DATA + kernel_data::NEVER.offset
+        || at == first.wrapping_add(extension::SIGNAL.offset))
+}
+
+routine! {
+    /// Ends the hosts whose time is over. One that waits ends when it is its turn; one that runs when it is
+    /// interrupted, so it is told until it has.
+    pub static IO_EXPIRE_CRITICAL = "IopExpireCriticalRequests", frame 2;
+    // Locals: 0 the number of the device in hand; 1 the thread to end.
+    keep => |p| {
+        p.set_local(0, 0)?;
+        Ok(Flow::Next)
+    },
+    look => |p| {
+        let from = p.local(0)?;
+        let Some((number, device, extension)) = reflector_from(p, from)? else {
+            return Ok(Flow::To(At::arm as u8));
+        };
+        p.set_local(0, number + 1)?;
+        let (deadline, now) = (p.load(extension, critical::DEADLINE)?, p.time_stamp());
+        if deadline == 0 || deadline > now {
+            return Ok(Flow::Stay);
+        }
+        let Some(its_thread) = overdue(p, device, extension)? else {
+            p.store(extension, critical::DEADLINE, 0)?;
+            return Ok(Flow::Stay);
+        };
+        p.set_local(1, its_thread)?;
+        p.store(extension, critical::DEADLINE, now.wrapping_add(AGAIN))?;
+        p.store(its_thread, thread::PENDING_EXCEPTION, PENDING | status::IO_TIMEOUT)?;
+        if waits_for_work(p, its_thread, extension)? {
+            return Ok(Flow::Next);
+        }
+        interrupt_others(p)?;
+        Ok(Flow::Stay)
+    },
+    // Never calls: the operand of its code word is the address where the thread goes on.
+    turn, call PS_END_THREAD => |p| {
+        let operand = p.registers().rip.wrapping_add(8);
+        let end = p.load_at(operand, Structure::Code)?;
+        let its_thread = p.local(1)?;
+        let top = p.load(its_thread, thread::STACK_TOP)?;
+        p.store_at(top.wrapping_sub(8), Structure::KernelStack, end)?;
+        p.shadow(top.wrapping_sub(8), end)?;
+        p.store_at(top.wrapping_sub(16), Structure::KernelStack, 0)?;
+        p.store(its_thread, thread::STACK, top.wrapping_sub(16))?;
+        p.store(its_thread, thread::FRAME_POINTER, top.wrapping_sub(16))?;
+        Ok(Flow::Next)
+    },
+    ready, call KI_READY_THREAD => |p| {
+        let its_thread = p.local(1)?;
+        p.pass([its_thread]);
+        Ok(Flow::Call)
+    },
+    again => |_| Ok(Flow::To(At::look as u8)),
+    arm, call HAL_SET_TIMER => arm,
+    done => |_| Ok(Flow::Return),
+}

@@ -1,0 +1,100 @@
+//! The reflector where hosts have time-outs: it says when a critical request begins and ends.
+//!
+//! A host's start begins when the one before it has ended, and is answered when the new one asks for its
+//! first request; a cancellation is answered with the request that was cancelled ("Host Process Timeouts in
+//! UMDF"). A failure counts as the first one when the last was long enough ago ("Using Device Pooling in
+//! UMDF Drivers": the count is reset to one; that this failure is that one is inferred).
+
+use crate::kernel::host::extension;
+use crate::kernel::host_time_out::{IO_BEGIN_CRITICAL, IO_END_CRITICAL, critical};
+use crate::kernel::request::IO_COMPLETE_REQUEST;
+use crate::machine::{Flow, Routine, Substitute, routine};
+
+use super::reflector::{
+    REFLECT_FINISH, REFLECT_LOST, REFLECT_TAKE, drain, extension_of, finish, take,
+};
+
+/// The routines of this file.
+pub const ROUTINES: &[&Routine] =
+    &[&REFLECT_TAKE_TIMED, &REFLECT_FINISH_TIMED, &REFLECT_LOST_TIMED];
+
+/// The routines that take the place of those without time-outs.
+pub const SUBSTITUTES: &[Substitute] = &[
+    (&REFLECT_TAKE, &REFLECT_TAKE_TIMED),
+    (&REFLECT_FINISH, &REFLECT_FINISH_TIMED),
+    (&REFLECT_LOST, &REFLECT_LOST_TIMED),
+];
+
+routine! {
+    /// As [`REFLECT_TAKE`]: a host that asks for the first time has started.
+    pub static REFLECT_TAKE_TIMED = "ReflectorTakeTimed", frame 2;
+    // Locals: 0 device; 1 the host's thread.
+    started, call IO_END_CRITICAL => |p| {
+        let (device, host) = (p.argument(0), p.argument(1));
+        p.set_local(0, device)?;
+        p.set_local(1, host)?;
+        let data = extension_of(p, device)?;
+        if p.load(data, extension::HOST_THREAD)? != 0 || p.load(data, critical::DEADLINE)? == 0 {
+            return Ok(Flow::To(At::take as u8));
+        }
+        p.pass([device]);
+        Ok(Flow::Call)
+    },
+    take => |p| {
+        let (device, host) = (p.local(0)?, p.local(1)?);
+        take(p, device, host)
+    },
+}
+
+routine! {
+    /// As [`REFLECT_FINISH`]: a request that was cancelled is answered.
+    pub static REFLECT_FINISH_TIMED = "ReflectorFinishTimed", frame 3;
+    // Locals: 0 device; 1 status; 2 bytes.
+    answered, call IO_END_CRITICAL => |p| {
+        let words = [p.argument(0), p.argument(1), p.argument(2)];
+        for (local, word) in words.into_iter().enumerate() {
+            p.set_local(local as u64, word)?;
+        }
+        let data = extension_of(p, words[0])?;
+        if p.load(data, critical::DEADLINE)? == 0 {
+            return Ok(Flow::To(At::finish as u8));
+        }
+        p.pass([words[0]]);
+        Ok(Flow::Call)
+    },
+    finish, call IO_COMPLETE_REQUEST => |p| {
+        let words = [p.local(0)?, p.local(1)?, p.local(2)?];
+        finish(p, words)
+    },
+    done => |_| Ok(Flow::Return),
+}
+
+routine! {
+    /// As [`REFLECT_LOST`]: old failures are forgotten, and the next host must start in time.
+    pub static REFLECT_LOST_TIMED = "ReflectorHostLostTimed", frame 2;
+    // Locals: 0 the extension; 1 how often.
+    count, call IO_BEGIN_CRITICAL => |p| {
+        let device = p.argument(0);
+        let data = extension_of(p, device)?;
+        p.set_local(0, data)?;
+        p.store(data, extension::HOST_THREAD, 0)?;
+        let (last, now) = (p.load(data, critical::LAST_FAILURE)?, p.time_stamp());
+        let forgotten_after = p.load(data, critical::FORGOTTEN_AFTER)?;
+        let failures = if now.wrapping_sub(last) > forgotten_after {
+            1
+        } else {
+            p.load(data, extension::RESTARTS)?.wrapping_add(1)
+        };
+        p.store(data, critical::LAST_FAILURE, now)?;
+        p.store(data, extension::RESTARTS, failures)?;
+        p.set_local(1, failures)?;
+        p.pass([device]);
+        Ok(Flow::Call)
+    },
+    drain, call IO_COMPLETE_REQUEST => |p| drain(p, At::done as u8),
+    again => |_| Ok(Flow::To(At::drain as u8)),
+    done => |p| {
+        let failures = p.local(1)?;
+        Ok(p.give_back(failures))
+    },
+}
