@@ -10,6 +10,7 @@ use ringfence::campaign::trial::Registries;
 use ringfence::campaign::{Series, SeriesOptions, Trial};
 use ringfence::injection::PointKind;
 use ringfence::kernel::{service, status};
+use ringfence::outcome::Availability;
 use ringfence::scenario::home::at_home;
 use ringfence::scenario::{Scenario, Vocabulary, library};
 use ringfence::world::{Action, Component, Configuration, CrashKind, Home, Rest, World};
@@ -337,4 +338,22 @@ fn in_whatever_order_things_happen_a_device_that_is_given_up_answers() {
         between += usize::from(lost == 9);
     }
     assert!(between > 0, "nobody asked between the last end and the verdict");
+}
+
+#[test]
+fn a_manager_that_ends_before_it_has_decided_leaves_nobody_waiting() {
+    for schedule in 0..8 {
+        let mut configuration = world(sound(4), [malformed(1), sound(1)].concat(), true);
+        configuration.schedule = schedule;
+        let scenario = Scenario { name: "undecided".into(), configuration, ..Scenario::default() };
+        let mut trial = Trial::new(&scenario, &Registries::default()).expect("a sound world");
+        // The first thing it loads by itself is the count of the failure that it was told of.
+        let mut crash = worlds::fault("crash", "manager", PointKind::Load, 1, "");
+        crash.at.routine = Some("driver-manager".to_owned());
+
+        let outcome = worlds::struck(&mut trial, crash);
+
+        assert_eq!(outcome.guarantees, [""; 0], "{schedule}");
+        assert_eq!(outcome.availability, Availability::DeviceDisabled, "{schedule}");
+    }
 }

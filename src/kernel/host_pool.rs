@@ -11,6 +11,7 @@
 //! | the manager says *own host* | that device leaves the pool and has a host of its own; the others have a new one together |
 //! | the manager says *disable* | the device is given up, with all others of its host |
 //! | there is no manager any more | all devices of the host are given up |
+//! | the manager ends with something to decide | the same |
 //!
 //! The documents leave open whether an application gets its error before or after the device has
 //! restarted ("How UMDF Handles Driver Failures"): a word of each reflector, drawn from the seed, says
@@ -169,6 +170,22 @@ pub(super) fn find(
     Ok(None)
 }
 
+/// Whether this is a device of the framework of whose failure the manager was told.
+pub(super) fn is_told(p: &mut Processor<'_>, first: u64, wanted: u64) -> Result<bool, Trap> {
+    let mut device = first;
+    for _ in 0..DEVICES_MAX {
+        if device == 0 {
+            break;
+        }
+        let extension = extension_of(p, device)?;
+        if device == wanted {
+            return Ok(p.load(extension, shared::NOTICE)? & shared::TOLD != 0);
+        }
+        device = p.load(extension, shared::NEXT_OF_ALL)?;
+    }
+    Ok(false)
+}
+
 /// Gives a device up. What was asked since its host ended waits for nobody and is completed late.
 fn disable(p: &mut Processor<'_>, device: u64) -> Result<(), Trap> {
     let extension = extension_of(p, device)?;
@@ -216,7 +233,8 @@ routine! {
         let extension = extension_of(p, first)?;
         let manager = p.load(extension, shared::MANAGER)?;
         if manager == p.load(host, process::PRINCIPAL)? {
-            return Ok(Flow::Return);
+            p.set_local(0, first)?;
+            return Ok(Flow::To(At::unmanaged as u8));
         }
         let is_there = |packet| packet != 0;
         let failed = find(p, first, shared::NEXT, extension::TAKEN, is_there)?.unwrap_or(first);
@@ -276,6 +294,33 @@ routine! {
         Ok(Flow::Call)
     },
     done => |_| Ok(Flow::Return),
+
+    // The manager itself has ended. What it had yet to decide nobody decides any more.
+    unmanaged => |p| {
+        let all = p.local(0)?;
+        let is_there = |notice| notice != 0;
+        let Some(device) = find(p, all, shared::NEXT_OF_ALL, shared::NOTICE, is_there)? else {
+            return Ok(Flow::Next);
+        };
+        let extension = extension_of(p, device)?;
+        p.store(extension, shared::NOTICE, 0)?;
+        let first = p.load(extension, shared::FIRST)?;
+        disable_all(p, first)?;
+        Ok(Flow::Stay)
+    },
+    late => |p| {
+        let all = p.local(0)?;
+        let is_late = |late| late != 0;
+        let Some(device) = find(p, all, shared::NEXT_OF_ALL, shared::IS_LATE, is_late)? else {
+            return Ok(Flow::Return);
+        };
+        let extension = extension_of(p, device)?;
+        p.store(extension, shared::IS_LATE, 0)?;
+        let target = p.load(extension, extension::LOST)?;
+        p.pass([device]);
+        Ok(Flow::CallAt(target))
+    },
+    late_next => |_| Ok(Flow::To(At::late as u8)),
 }
 
 routine! {

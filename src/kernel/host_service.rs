@@ -5,7 +5,9 @@ use crate::machine::{Flow, routine};
 
 use super::host::{WAIT_DRIVER_DATA, extension, header, pass_data, pass_head, passed};
 use super::host_create::{PS_CREATE_HOST, load_system_root};
-use super::host_pool::{DEVICES_MAX, disable_all, extension_of, find, is_manager, shared, verdict};
+use super::host_pool::{
+    DEVICES_MAX, disable_all, extension_of, find, is_manager, is_told, shared, verdict,
+};
 use super::layout::{
     address, device_object, element, kernel_data, process, processor_block, request_packet,
 };
@@ -181,9 +183,7 @@ routine! {
         let device = p.load(element(address::KERNEL_DATA, number), kernel_data::DEVICES)?;
         let first = p.local(3)?;
         // Only a device of the framework, of whose failure the manager was told.
-        if find(p, first, shared::NEXT_OF_ALL, shared::NOTICE, |notice| notice & shared::TOLD != 0)?
-            != Some(device)
-        {
+        if !is_told(p, first, device)? {
             return Ok(answer(p, status::INVALID_PARAMETER, 0));
         }
         let extension = extension_of(p, device)?;
