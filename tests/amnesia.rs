@@ -147,6 +147,19 @@ fn a_world_with_watchdogs_and_pageable_memory_forgotten_goes_on_the_same() {
 }
 
 #[test]
+fn a_world_with_shadow_roots_forgotten_between_any_two_steps_goes_on_the_same() {
+    for pcid in [false, true] {
+        let mut world = configuration();
+        (world.machine.kva_shadow, world.machine.pcid) = (true, pcid);
+        let is_forgotten = |_, step: u64| step < 64 || step.is_multiple_of(13);
+
+        let (forgotten, lengths) = run_beside_a_forgetful_one(&world, 1, is_forgotten);
+
+        assert!(forgotten > 100, "only {lengths:?} steps: too little happened to show anything");
+    }
+}
+
+#[test]
 fn a_world_forgotten_around_each_boot_goes_on_the_same() {
     // The system can't do without the service, and the service ends amid its work.
     let mut standard = built_in("standard");

@@ -108,6 +108,12 @@ fn varied() -> Vec<Scenario> {
         (machine.dpc_timeout, machine.dpc_watchdog_period, machine.clock_watchdog) = limits;
         worlds.push(watched);
     }
+    // With a tick that comes in anywhere, which needs a root that is right everywhere.
+    let mut shadowed = built_in("pageable-with-lock-held");
+    let machine = &mut shadowed.configuration.machine;
+    (machine.kva_shadow, machine.pcid, machine.dpc_timeout) = (true, true, 5);
+    machine.clock_interval = 30;
+    worlds.push(shadowed);
     for name in ["I11-printer-drivers", "I13-filter-driver-pool-overrun", "I22-locked-page-leak"] {
         let base = built_in(&format!("incidents/{name}"));
         let others = base.contrasts.iter().map(|one| one.of(&base).expect("a sound contrast"));

@@ -386,12 +386,55 @@ fn a_shadow_stack_lets_the_write_pass_and_stops_the_return() {
 }
 
 #[test]
+fn kva_shadow_stops_reads_that_pass_over_the_user_bit_and_no_writer() {
+    let (on, off) = (with(|c| c.machine.kva_shadow = true), prober::configuration());
+    // What an application gets of a page of the kernel: its status, or nothing when it was ended.
+    let reads = |configuration: &Configuration, weakness: &str, target: u64| {
+        let mut configuration = configuration.clone();
+        configuration.weaknesses = vec![weakness.into()];
+        let access = Action::Access { address: target, access: Access::Read };
+        configuration.components[0].actions.insert(0, access);
+        let mut world = prober::built(&configuration);
+        !prober::run(&mut world).seen.statuses.is_empty()
+    };
+
+    // A processor that forwards what is mapped, and an entry of the full root that lost its meaning.
+    assert!(reads(&off, "supervisor-read", KERNEL_WORD));
+    assert!(!reads(&on, "supervisor-read", KERNEL_WORD));
+    // The root itself, where the self-map shows it.
+    let self_map = (0..4).fold(POOL_WORD, |at, _| address::table_entry(0x1ed, at));
+    assert!(reads(&off, "user-bit-in-system", self_map));
+    assert!(!reads(&on, "user-bit-in-system", self_map));
+    // What entries need is mapped, and read.
+    assert!(reads(&on, "supervisor-read", address::INTERRUPT_TABLE));
+    for target in [NEIGHBOUR_WORD, KERNEL_WORD, POOL_WORD] {
+        assert_eq!(driver_writes(&on, target), Outcome::Silent, "{target:#x}");
+        assert_eq!(device_writes(&on, target, false), Outcome::Silent, "{target:#x}");
+        assert_eq!(application_writes(&on, target), Outcome::ProcessEnded, "{target:#x}");
+    }
+}
+
+#[test]
+fn kva_shadow_closes_user_code_to_kernel_mode_as_smep_does() {
+    let crash = |kva_shadow| {
+        let configuration = with(|c| (c.machine.smep, c.machine.kva_shadow) = (false, kva_shadow));
+        let mut world = prober::built(&configuration);
+        let execute = Do::Execute(To::Plain(address::USER_CODE));
+        prober::script(&mut world, Where::Service, &[execute]);
+        prober::run(&mut world).rest
+    };
+
+    assert_eq!(crash(true), Rest::BugCheck(0xfc));
+    assert_ne!(crash(false), Rest::BugCheck(0xfc));
+}
+
+#[test]
 fn with_everything_on_a_sound_world_is_as_it_was() {
     let all = with(|c| {
         let m = &mut c.machine;
         (m.smap, m.iommu, m.code_integrity, m.protected_data) = (true, true, true, true);
         (m.shadow_stacks, m.protection_keys, m.integrity_checks) = (true, true, 1);
-        m.self_map_randomised = true;
+        (m.self_map_randomised, m.kva_shadow, m.pcid) = (true, true, true);
     });
 
     let ended = prober::run(&mut prober::built(&all));

@@ -16,6 +16,9 @@ pub struct KernelMap {
     pub self_map_slot: u64,
     /// Where `syscall` leads.
     pub syscall_entry: u64,
+    /// The pages of the system that user mode's tables may map, for kernel mode only, where processes
+    /// have shadow roots; 0 for none.
+    pub transition_pages: [u64; 32],
     /// The frame database: an entry a frame.
     pub frame_database: u64,
     /// Bytes of one entry.

@@ -46,6 +46,9 @@ fn registers(world: &World, _: &mut Judge) -> Option<Digest> {
     for (root, owner) in world.machine.roots() {
         hash.absorb(*root, u64::from(owner.0));
     }
+    for (shadow, full) in world.machine.shadows() {
+        hash.absorb(*shadow, *full);
+    }
     hash.absorb(u64::from(world.boots()), 0);
     Some(hash.digest())
 }

@@ -100,7 +100,15 @@ fn simpler_machines(machine: &MachineConfiguration) -> Vec<MachineConfiguration>
         };
     }
     usual!(smep, smap, write_protect, iommu, self_map_slot, sysret_faults_in_kernel);
-    usual!(pcid, transfer_delay, pool_checks, self_map_randomised, null_guard, no_execute_pool);
+    usual!(
+        pcid,
+        kva_shadow,
+        transfer_delay,
+        pool_checks,
+        self_map_randomised,
+        null_guard,
+        no_execute_pool
+    );
     usual!(read_only_code, code_integrity, protected_data, integrity_checks, shadow_stacks);
     usual!(protection_keys, return_address_checked, pageable, debug_trap_checked);
     usual!(dpc_timeout, dpc_watchdog_period, clock_watchdog, host_time_out);

@@ -78,7 +78,7 @@ impl Invariant for FreedFrames {
     }
 
     fn scan(&self, evidence: &Evidence<'_>, findings: &mut Findings) {
-        for root in evidence.roots() {
+        for root in evidence.all_roots() {
             look(evidence, root, findings);
         }
     }

@@ -4,7 +4,8 @@
 //! root holds, but for what processors mark by themselves. One slot is exempt and checked by itself:
 //! the self-map, which shows each root's own tables and must lead to that root, for kernel mode only.
 //!
-//! Not checked here: shadow roots (kernel page-table isolation), which this model does not have.
+//! Not checked here: shadow roots, which have no kernel half; see
+//! user-mode-runs-without-the-kernel-mapped.
 //!
 //! Source: Microsoft Learn, "Virtual address spaces": "all code that runs in kernel mode shares a
 //! single virtual address space called system space".

@@ -32,6 +32,7 @@ mod private_memory;
 mod references_conserved;
 mod requests_conserved;
 mod rights;
+mod shadow_roots;
 mod stores_meant;
 mod system_space;
 mod table_reach;

@@ -81,7 +81,7 @@ impl Invariant for TableReach {
     }
 
     fn scan(&self, evidence: &Evidence<'_>, findings: &mut Findings) {
-        for root in evidence.roots() {
+        for root in evidence.all_roots() {
             look(evidence, root, findings);
         }
         remembered(evidence, findings);

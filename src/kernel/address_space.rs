@@ -14,6 +14,7 @@ use super::paging::{
     ADDRESS, PRESENT, SYSTEM_RW, USER_CODE_PAGE, USER_RW, USER_TABLE, entry_address, map_window,
     window,
 };
+use super::shadow;
 
 /// What is modelled here, by whose word.
 pub(crate) const RULES: &[Rule] = &[
@@ -129,11 +130,11 @@ fn lend(p: &mut Processor<'_>, kind: EventKind, frame: u64) {
     p.announce(kind, Principal::KERNEL, Structure::UserData, [frame << 12, window, 512, 0]);
 }
 
-routine! {
-    /// Makes the address space of a child of the running process. Arguments: the child's principal
-    /// number, the action it begins with. Result: the root's address, 0 when there is no memory or
-    /// the parent's data cannot be read; nothing is left behind then.
-    pub static MM_CREATE_ADDRESS_SPACE = "MmCreateProcessAddressSpace", frame 9;
+/// Declares the routine with the steps that end it.
+macro_rules! create_address_space {
+    ($(#[$meta:meta])* $NAME:ident = $text:literal; $($last:tt)*) => { routine! {
+    $(#[$meta])*
+    pub static $NAME = $text, frame 9;
     // Locals: 0 to 3 the frames of the tables, root first; 4 the level, slot or page in hand;
     // 5 the principal; 6 the first action; 7 the frame of the data page.
     start => |p| {
@@ -245,8 +246,34 @@ routine! {
         Ok(Flow::Call)
     },
     undone => |p| Ok(p.give_back(0)),
+    $($last)*
+    } };
+}
+
+create_address_space! {
+    /// Makes the address space of a child of the running process. Arguments: the child's principal
+    /// number, the action it begins with. Result: the root's address, 0 when there is no memory or
+    /// the parent's data cannot be read; nothing is left behind then.
+    MM_CREATE_ADDRESS_SPACE = "MmCreateProcessAddressSpace";
     done => |p| {
         let root = p.local(0)?;
+        Ok(p.give_back(root << 12))
+    },
+}
+
+create_address_space! {
+    /// [`MM_CREATE_ADDRESS_SPACE`] where user mode runs on shadow roots: makes the shadow too.
+    MM_CREATE_ADDRESS_SPACE_SHADOWED = "MmCreateProcessAddressSpace";
+    done, call MM_ALLOCATE_FRAME => |p| {
+        p.pass([Structure::PageTable as u64, 0]);
+        Ok(Flow::Call)
+    },
+    shadow => |p| {
+        let (frame, root) = (p.result(), p.local(0)?);
+        if frame == 0 {
+            return Ok(Flow::To(At::undo as u8));
+        }
+        shadow::fill(p, root, frame)?;
         Ok(p.give_back(root << 12))
     },
 }

@@ -11,6 +11,7 @@ use super::address_space::{LEVELS, is_shared_code, user_index};
 use super::frames::MM_FREE_FRAME;
 use super::layout::{address, element};
 use super::paging::{ADDRESS, PRESENT, SYSTEM_RW, map_window, window};
+use super::shadow;
 
 /// What is modelled here, by whose word.
 pub(crate) const RULES: &[Rule] = &[
@@ -39,10 +40,11 @@ fn shared_structure(virt: u64) -> Option<Structure> {
     (address::USER_VIEWS..address::USER_STACK).contains(&virt).then_some(Structure::SharedSection)
 }
 
-routine! {
-    /// Frees the user half of an address space and its tables. Arguments: the root's address, the
-    /// principal whose it was.
-    pub static MM_DELETE_ADDRESS_SPACE = "MmDeleteProcessAddressSpace", frame 7;
+/// Declares the routine with steps before the first table.
+macro_rules! delete_address_space {
+    ($(#[$meta:meta])* $NAME:ident = $text:literal; $($first:tt)*) => { routine! {
+    $(#[$meta])*
+    pub static $NAME = $text, frame 7;
     // Locals: 0 to 3 the frames of the tables, root first, 0 where there is none; 4 the level or
     // entry in hand; 5 the principal; 6 the address that the lowest table in hand begins with.
     start => |p| {
@@ -56,6 +58,7 @@ routine! {
         p.set_local(6, 0)?;
         Ok(Flow::Next)
     },
+    $($first)*
     descend => |p| {
         let level = p.local(4)?;
         let below = level.wrapping_add(1);
@@ -148,5 +151,23 @@ routine! {
         p.set_local(4, 0)?;
         p.set_local(6, address::USER_CODE)?;
         Ok(Flow::To(At::descend as u8))
+    },
+    } };
+}
+
+delete_address_space! {
+    /// Frees the user half of an address space and its tables. Arguments: the root's address, the
+    /// principal whose it was.
+    MM_DELETE_ADDRESS_SPACE = "MmDeleteProcessAddressSpace";
+}
+
+delete_address_space! {
+    /// [`MM_DELETE_ADDRESS_SPACE`] where user mode runs on shadow roots: the shadow goes first.
+    MM_DELETE_ADDRESS_SPACE_SHADOWED = "MmDeleteProcessAddressSpace";
+    shadow, call MM_FREE_FRAME => |p| {
+        let root = p.local(0)?;
+        let Some(frame) = shadow::part(p, root)? else { return Ok(Flow::Next) };
+        p.pass([frame]);
+        Ok(Flow::Call)
     },
 }

@@ -35,7 +35,7 @@ use crate::machine::{Flow, Processor, Reg, Routine, Substitute, Trap, routine};
 use super::hal::HAL_SET_TIMER;
 use super::host::extension;
 use super::host_pool::shared;
-use super::interrupt::{self, KI_INTERPROCESSOR_INTERRUPT, came_from_user};
+use super::interrupt::{self, KI_INTERPROCESSOR_INTERRUPT, came_from_user, interrupt_routine};
 use super::layout::{
     address, device_object, element, kernel_data, process, processor_block, request_packet, thread,
     thread_state,
@@ -251,9 +251,9 @@ routine! {
     gone => |_| Ok(Flow::Stay),
 }
 
-routine! {
+interrupt_routine! {
     /// Another processor made a thread ready, or has ended the process that runs here.
-    pub static KI_INTERPROCESSOR_INTERRUPT_ENDING = "KiIpiInterruptEnding", frame 0;
+    KI_INTERPROCESSOR_INTERRUPT_ENDING = "KiIpiInterruptEnding", KI_INTERPROCESSOR_INTERRUPT_ENDING_SHADOWED = "KiIpiInterruptEnding";
     enter => interrupt::enter,
     look => |p| {
         if came_from_user(p)? && pending_end(p)?.is_some() {
@@ -265,12 +265,11 @@ routine! {
     end, call PS_EXIT_PROCESS => |p| end_interrupted(p, At::release as u8),
     gone => |_| Ok(Flow::Stay),
     release => |p| super::lock::release(p),
-    leave => interrupt::leave,
 }
 
-routine! {
+interrupt_routine! {
     /// The timer: a host has had its time.
-    pub static KI_TIMER_INTERRUPT = "KiTimerInterrupt", frame 0;
+    KI_TIMER_INTERRUPT = "KiTimerInterrupt", KI_TIMER_INTERRUPT_SHADOWED = "KiTimerInterrupt";
     enter => interrupt::enter,
     acquire => |p| super::lock::acquire(p),
     expire, call IO_EXPIRE_CRITICAL => |p| {
@@ -281,7 +280,6 @@ routine! {
     end, call PS_EXIT_PROCESS => |p| end_interrupted(p, At::release as u8),
     gone => |_| Ok(Flow::Stay),
     release => |p| super::lock::release(p),
-    leave => interrupt::leave,
 }
 
 routine! {

@@ -63,6 +63,12 @@ pub fn gates(switches: u64) -> Vec<&'static Routine> {
     .collect()
 }
 
+/// The routines that gates lead to in a kernel with these [`switches`].
+#[must_use]
+pub fn handlers(switches: u64) -> Vec<&'static Routine> {
+    ROOTS.into_iter().chain(gates(switches)).collect()
+}
+
 /// Everything reachable from the kernel's roots and from what other components call, except what
 /// `elsewhere` already holds; each routine once, callers before callees. What has a substitute is
 /// left out, and the substitute is there. `gates` are further roots, which only some worlds have.

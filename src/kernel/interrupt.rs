@@ -6,7 +6,7 @@
 
 use crate::base::{Rule, Structure};
 use crate::machine::registers::USER_CODE;
-use crate::machine::{Flow, Processor, Reg, Trap, routine};
+use crate::machine::{Flow, Processor, Reg, Trap};
 
 use super::integrity::KI_CHECK_INTEGRITY;
 use super::keys;
@@ -100,15 +100,50 @@ pub(super) fn enter(p: &mut Processor<'_>) -> Result<Flow, Trap> {
     Ok(Flow::Next)
 }
 
-pub(super) fn leave(p: &mut Processor<'_>) -> Result<Flow, Trap> {
+/// Takes back what [`enter`] kept; whether the interrupted code was user mode.
+fn put_back(p: &mut Processor<'_>) -> Result<bool, Trap> {
     p.set_irql(0)?;
     restore_registers(p)?;
     let stack = p.get(Reg::Rsp);
-    if p.load_at(stack.wrapping_add(16), Structure::KernelStack)? == USER_CODE {
+    Ok(p.load_at(stack.wrapping_add(16), Structure::KernelStack)? == USER_CODE)
+}
+
+pub(super) fn leave(p: &mut Processor<'_>) -> Result<Flow, Trap> {
+    if put_back(p)? {
         p.swap_gs()?;
     }
     Ok(Flow::InterruptReturn)
 }
+
+/// As [`leave`]; the way back to user mode leads through the exit that changes the root.
+pub(super) fn leave_shadowed(p: &mut Processor<'_>) -> Result<Flow, Trap> {
+    Ok(if put_back(p)? { Flow::Jump } else { Flow::InterruptReturn })
+}
+
+/// Declares an interrupt routine and what takes its place where user mode runs on shadow roots: the same
+/// with another way back.
+macro_rules! interrupt_routine {
+    (
+        $(#[$meta:meta])*
+        $NAME:ident = $text:literal, $SHADOWED:ident = $shadowed:literal;
+        $($steps:tt)*
+    ) => {
+        $crate::machine::routine! {
+            $(#[$meta])*
+            pub static $NAME = $text, frame 0;
+            $($steps)*
+            leave => $crate::kernel::interrupt::leave,
+        }
+        $crate::machine::routine! {
+            /// The same where user mode runs on shadow roots.
+            pub static $SHADOWED = $shadowed, frame 0;
+            $($steps)*
+            leave, call $crate::kernel::transition::KI_INTERRUPT_EXIT =>
+                $crate::kernel::interrupt::leave_shadowed,
+        }
+    };
+}
+pub(super) use interrupt_routine;
 
 /// Whether the interrupted code was user mode.
 pub(super) fn came_from_user(p: &mut Processor<'_>) -> Result<bool, Trap> {
@@ -161,9 +196,9 @@ fn lower(p: &mut Processor<'_>, done: u8) -> Result<Flow, Trap> {
     Ok(Flow::CallAt(routine))
 }
 
-routine! {
+interrupt_routine! {
     /// The transfer device is done: its driver's deferred routine completes the request.
-    pub static KI_TRANSFER_INTERRUPT = "KiTransferInterrupt", frame 0;
+    KI_TRANSFER_INTERRUPT = "KiTransferInterrupt", KI_TRANSFER_INTERRUPT_SHADOWED = "KiTransferInterrupt";
     enter => enter,
     acquire => |p| super::lock::acquire(p),
     queue => queue,
@@ -172,12 +207,11 @@ routine! {
         keys::set(p, keys::ALL)?;
         super::lock::release(p)
     },
-    leave => leave,
 }
 
-routine! {
+interrupt_routine! {
     /// The same where the watchdogs tick: it is known when it begins and ends.
-    pub static KI_TRANSFER_INTERRUPT_WATCHED = "KiTransferInterruptWatched", frame 0;
+    KI_TRANSFER_INTERRUPT_WATCHED = "KiTransferInterruptWatched", KI_TRANSFER_INTERRUPT_WATCHED_SHADOWED = "KiTransferInterruptWatched";
     enter => enter,
     begin => watchdog::begin,
     acquire => |p| super::lock::acquire(p),
@@ -188,21 +222,18 @@ routine! {
         keys::set(p, keys::ALL)?;
         super::lock::release(p)
     },
-    leave => leave,
 }
 
-routine! {
+interrupt_routine! {
     /// The disk is done: whoever waits polls, so there is nothing to do.
-    pub static KI_DISK_INTERRUPT = "KiDiskInterrupt", frame 0;
+    KI_DISK_INTERRUPT = "KiDiskInterrupt", KI_DISK_INTERRUPT_SHADOWED = "KiDiskInterrupt";
     enter => enter,
-    leave => leave,
 }
 
-routine! {
+interrupt_routine! {
     /// Another processor made a thread ready.
-    pub static KI_INTERPROCESSOR_INTERRUPT = "KiIpiInterrupt", frame 0;
+    KI_INTERPROCESSOR_INTERRUPT = "KiIpiInterrupt", KI_INTERPROCESSOR_INTERRUPT_SHADOWED = "KiIpiInterrupt";
     enter => enter,
-    leave => leave,
 }
 
 /// Counts a clock interrupt; goes on to `leave` when the thread keeps the processor.
@@ -231,21 +262,20 @@ fn requeue(p: &mut Processor<'_>, release: u8) -> Result<Flow, Trap> {
     Ok(Flow::Call)
 }
 
-routine! {
+interrupt_routine! {
     /// The clock: a thread that has had its share gives way.
-    pub static KI_CLOCK_INTERRUPT = "KiClockInterrupt", frame 0;
+    KI_CLOCK_INTERRUPT = "KiClockInterrupt", KI_CLOCK_INTERRUPT_SHADOWED = "KiClockInterrupt";
     enter => enter,
     count => |p| count(p, At::leave as u8),
     acquire => |p| super::lock::acquire(p),
     requeue, call KI_READY_THREAD => |p| requeue(p, At::release as u8),
     give_way, call KI_SWAP_CONTEXT => |_| Ok(Flow::Call),
     release => |p| super::lock::release(p),
-    leave => leave,
 }
 
-routine! {
+interrupt_routine! {
     /// The clock where pageable memory may be away: at each of its interrupts some of it is trimmed.
-    pub static KI_CLOCK_INTERRUPT_TRIMMING = "KiClockInterruptTrimming", frame 0;
+    KI_CLOCK_INTERRUPT_TRIMMING = "KiClockInterruptTrimming", KI_CLOCK_INTERRUPT_TRIMMING_SHADOWED = "KiClockInterruptTrimming";
     enter => enter,
     check, call KI_CHECK_INTEGRITY => |p| {
         let switches = p.load(address::KERNEL_DATA, kernel_data::SWITCHES)?;
@@ -260,12 +290,11 @@ routine! {
     requeue, call KI_READY_THREAD => |p| requeue(p, At::release as u8),
     give_way, call KI_SWAP_CONTEXT => |_| Ok(Flow::Call),
     release => |p| super::lock::release(p),
-    leave => leave,
 }
 
-routine! {
+interrupt_routine! {
     /// The clock where late integrity checks are on.
-    pub static KI_CLOCK_INTERRUPT_CHECKING = "KiClockInterruptChecking", frame 0;
+    KI_CLOCK_INTERRUPT_CHECKING = "KiClockInterruptChecking", KI_CLOCK_INTERRUPT_CHECKING_SHADOWED = "KiClockInterruptChecking";
     enter => enter,
     check, call KI_CHECK_INTEGRITY => |_| Ok(Flow::Call),
     count => |p| count(p, At::leave as u8),
@@ -273,5 +302,4 @@ routine! {
     requeue, call KI_READY_THREAD => |p| requeue(p, At::release as u8),
     give_way, call KI_SWAP_CONTEXT => |_| Ok(Flow::Call),
     release => |p| super::lock::release(p),
-    leave => leave,
 }

@@ -21,8 +21,7 @@ use super::frames::MM_FREE_FRAME;
 use super::layout::{MDL_BYTES, address, element, frame_entry, kernel_data, mdl, process};
 use super::object::current_process;
 use super::paging::{
-    ADDRESS, GLOBAL, MM_REPLACE_ENTRY, PRESENT, SYSTEM_RW, USER, WRITABLE, context_number,
-    entry_address,
+    ADDRESS, MM_REPLACE_ENTRY, PRESENT, SYSTEM_RW, USER, WRITABLE, entry_address, global_bit,
 };
 use super::pool::{EX_ALLOCATE_POOL, EX_FREE_POOL};
 use super::previous_mode;
@@ -264,7 +263,7 @@ routine! {
         p.set_local(2, page.wrapping_add(1))?;
         let frame = p.load(element(list, page), mdl::FRAMES)?;
         let virt = p.local(1)?.wrapping_add(page.wrapping_mul(4096));
-        let global = if context_number(p, 1)? == 0 { 0 } else { GLOBAL };
+        let global = global_bit(p)?;
         p.pass([virt, frame << 12 | SYSTEM_RW | global]);
         Ok(Flow::Call)
     },

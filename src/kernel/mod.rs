@@ -20,6 +20,7 @@
 //! | [`previous_mode`] | in whose name is a service asked for? |
 //! | [`process_create`], [`process_open`], [`process_end`] | how do processes begin and end? |
 //! | [`address_space`], [`address_space_end`] | and their address spaces? |
+//! | [`shadow`], [`transition`] | and what is left of them while user mode runs? |
 //! | [`request`], [`io_open`], [`io_transfer`], [`io_disk`], [`host`], [`host_pool`], [`host_service`] | how does a request reach a driver? |
 //! | [`verifier`] | what does Driver Verifier look at? |
 //! | [`video`] | what when the display adapter hangs? |
@@ -69,9 +70,11 @@ pub mod rules;
 pub mod schedule;
 pub mod section;
 pub mod service;
+pub mod shadow;
 pub mod status;
 pub mod system_call;
 pub mod system_thread;
+pub mod transition;
 pub mod unread;
 pub mod user_buffer;
 pub mod user_context;

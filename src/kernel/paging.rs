@@ -74,8 +74,9 @@ pub(super) fn context_number(p: &mut Processor<'_>, number: u64) -> Result<u64, 
     Ok(if switches & switches::CONTEXTS != 0 { number & PCID } else { 0 })
 }
 
-/// Lets the running processor's window show what `entry` maps. Where translations are tagged it is
-/// global, since it is looked through in every address space and changed in any.
+/// Lets the running processor's window show what `entry` maps. It is looked through in every address
+/// space and changed in any: where translations are tagged it is global, or is forgotten under every
+/// identifier.
 ///
 /// # Errors
 ///
@@ -83,9 +84,31 @@ pub(super) fn context_number(p: &mut Processor<'_>, number: u64) -> Result<u64, 
 pub(super) fn map_window(p: &mut Processor<'_>, entry: u64) -> Result<(), Trap> {
     let window = window(p);
     let at = entry_address(p, window)?;
-    let global = if context_number(p, 1)? == 0 { 0 } else { GLOBAL };
-    p.store_at(at, Structure::PageTable, entry | global)?;
+    let switches = p.load(address::KERNEL_DATA, kernel_data::SWITCHES)?;
+    p.store_at(at, Structure::PageTable, entry | global_where_tagged(switches))?;
+    if switches & switches::CONTEXTS != 0 && switches & switches::KVA_SHADOW != 0 {
+        let own = p.number();
+        return p.invalidate_contexts_on(own);
+    }
     p.invalidate(window)
+}
+
+/// The bit of an entry of the system half that comes and goes while translations are tagged: it is
+/// global, so that one invalidation reaches it in every address space; but not where user mode runs on
+/// shadow roots, since a global translation outlives the change to them.
+const fn global_where_tagged(switches: u64) -> u64 {
+    let is_global = switches & switches::CONTEXTS != 0 && switches & switches::KVA_SHADOW == 0;
+    if is_global { GLOBAL } else { 0 }
+}
+
+/// As [`global_where_tagged`], by the kernel's variable.
+///
+/// # Errors
+///
+/// What the access to the kernel variable raises.
+pub(super) fn global_bit(p: &mut Processor<'_>) -> Result<u64, Trap> {
+    let switches = p.load(address::KERNEL_DATA, kernel_data::SWITCHES)?;
+    Ok(global_where_tagged(switches))
 }
 
 routine! {

@@ -25,7 +25,7 @@ use super::pool::EX_FREE_POOL;
 use super::previous_mode::previous_mode;
 use super::schedule::{KI_EXIT_THREAD, KI_READY_THREAD, KI_SWAP_CONTEXT};
 use super::service::answer;
-use super::{status, verifier};
+use super::{shadow, status, verifier};
 
 /// What is modelled here, by whose word.
 pub(crate) const RULES: &[Rule] = &[
@@ -133,7 +133,12 @@ routine! {
         Ok(Flow::Next)
     },
     memory, call MM_DELETE_ADDRESS_SPACE => |p| {
-        if p.load(address::KERNEL_DATA, kernel_data::SWITCHES)? & switches::FRAMES_LEAK != 0 {
+        let switches = p.load(address::KERNEL_DATA, kernel_data::SWITCHES)?;
+        if switches & switches::KVA_SHADOW != 0 {
+            let root = p.local(2)?;
+            shadow::forget_user_context(p, root)?;
+        }
+        if switches & switches::FRAMES_LEAK != 0 {
             return Ok(Flow::Next);
         }
         let (object, root) = (p.local(0)?, p.local(2)?);

@@ -7,8 +7,8 @@ use super::{
     handle_close, handle_duplicate, handle_information, host, host_create, host_pool,
     host_time_out, integrity, interrupt, io_disk, io_open, io_transfer, irql, keys, lock, mdl,
     object, paging, pool, pools, previous_mode, process_create, process_end, process_open, request,
-    residency, schedule, section, service, system_call, system_thread, user_buffer, user_context,
-    verifier, video, virtual_memory, watchdog,
+    residency, schedule, section, service, shadow, system_call, system_thread, transition,
+    user_buffer, user_context, verifier, video, virtual_memory, watchdog,
 };
 
 /// The rules of each file, under the file's name.
@@ -50,8 +50,10 @@ pub const RULES: &[(&str, &[Rule])] = &[
     ("schedule", schedule::RULES),
     ("section", section::RULES),
     ("service", service::RULES),
+    ("shadow", shadow::RULES),
     ("system-call", system_call::RULES),
     ("system-thread", system_thread::RULES),
+    ("transition", transition::RULES),
     ("user-buffer", user_buffer::RULES),
     ("verifier", verifier::RULES),
     ("user-context", user_context::RULES),

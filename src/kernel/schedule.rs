@@ -9,6 +9,8 @@ use super::layout::{
     address, kernel_data, process, processor_block, ready_queue, switches, thread, thread_state,
 };
 use super::paging::PCID;
+use super::shadow;
+use super::transition::KI_SERVICE_EXIT;
 
 /// What is modelled here, by whose word.
 pub(crate) const RULES: &[Rule] = &[Rule::chosen(
@@ -34,21 +36,34 @@ fn choose(p: &mut Processor<'_>) -> Result<Flow, Trap> {
     Ok(Flow::Next)
 }
 
-/// Makes the thread in rbx the running one, with its kernel stack for the gates.
-fn install(p: &mut Processor<'_>) -> Result<Flow, Trap> {
+/// Makes the thread in rbx the running one, with its kernel stack; returns that.
+fn make_current(p: &mut Processor<'_>) -> Result<u64, Trap> {
     let next = p.get(Reg::Rbx);
     let block = p.gs();
     p.store(block, processor_block::CURRENT_THREAD, next)?;
     p.store(next, thread::STATE, thread_state::RUNNING)?;
     let top = p.load(next, thread::STACK_TOP)?;
     p.store(block, processor_block::KERNEL_STACK, top)?;
+    Ok(top)
+}
+
+/// Makes the thread in rbx the running one, with its kernel stack for the gates.
+fn install(p: &mut Processor<'_>) -> Result<Flow, Trap> {
+    let top = make_current(p)?;
+    let block = p.gs();
     let task_state = p.load(block, processor_block::TASK_STATE)?;
     p.store_at(task_state.wrapping_add(TSS_RSP0), Structure::TaskState, top)?;
     Ok(Flow::Next)
 }
 
-/// Loads the address space of the thread in rbx, if it is not there.
-fn change_space(p: &mut Processor<'_>) -> Result<Flow, Trap> {
+/// As [`install`]; the gates keep the stack that shadow roots map.
+fn install_shadowed(p: &mut Processor<'_>) -> Result<Flow, Trap> {
+    make_current(p)?;
+    Ok(Flow::Next)
+}
+
+/// Loads the address space of the thread in rbx, if it is not there; returns its root.
+fn load_space(p: &mut Processor<'_>) -> Result<u64, Trap> {
     let next = p.get(Reg::Rbx);
     let owner = p.load(next, thread::PROCESS)?;
     let root = p.load(owner, process::ROOT)?;
@@ -59,6 +74,28 @@ fn change_space(p: &mut Processor<'_>) -> Result<Flow, Trap> {
         // A breakpoint is its process's; another must not meet it. It is not set again for who set it.
         p.set_breakpoint(0)?;
     }
+    Ok(root)
+}
+
+/// Loads the address space of the thread in rbx, if it is not there.
+fn change_space(p: &mut Processor<'_>) -> Result<Flow, Trap> {
+    load_space(p)?;
+    Ok(Flow::Next)
+}
+
+/// As [`change_space`]; notes the two roots for the entries and exits.
+fn change_space_shadowed(p: &mut Processor<'_>) -> Result<Flow, Trap> {
+    let root = load_space(p)?;
+    shadow::note_roots(p, root)?;
+    Ok(Flow::Next)
+}
+
+/// Keeps where the running thread gives the processor away.
+fn save(p: &mut Processor<'_>) -> Result<Flow, Trap> {
+    let current = p.load(p.gs(), processor_block::CURRENT_THREAD)?;
+    let (stack, frame) = (p.get(Reg::Rsp), p.get(Reg::Rbp));
+    p.store(current, thread::STACK, stack)?;
+    p.store(current, thread::FRAME_POINTER, frame)?;
     Ok(Flow::Next)
 }
 
@@ -76,16 +113,29 @@ routine! {
     /// Gives the processor to the next ready thread, or to the idle thread; returns when the caller's
     /// thread is chosen again. Called with the lock held; the lock goes over to whoever continues.
     pub static KI_SWAP_CONTEXT = "KiSwapContext", frame 0;
-    save => |p| {
-        let current = p.load(p.gs(), processor_block::CURRENT_THREAD)?;
-        let (stack, frame) = (p.get(Reg::Rsp), p.get(Reg::Rbp));
-        p.store(current, thread::STACK, stack)?;
-        p.store(current, thread::FRAME_POINTER, frame)?;
-        Ok(Flow::Next)
-    },
+    save => save,
     choose => choose,
     install => install,
     change_space => change_space,
+    resume => resume,
+}
+
+routine! {
+    /// [`KI_SWAP_CONTEXT`] where user mode runs on shadow roots.
+    pub static KI_SWAP_CONTEXT_SHADOWED = "KiSwapContext", frame 0;
+    save => save,
+    choose => choose,
+    install => install_shadowed,
+    change_space => change_space_shadowed,
+    resume => resume,
+}
+
+routine! {
+    /// [`KI_EXIT_THREAD`] where user mode runs on shadow roots.
+    pub static KI_EXIT_THREAD_SHADOWED = "KiSwapThreadOut", frame 0;
+    choose => choose,
+    install => install_shadowed,
+    change_space => change_space_shadowed,
     resume => resume,
 }
 
@@ -184,19 +234,36 @@ routine! {
     done => |_| Ok(Flow::Return),
 }
 
+/// Fills the registers that a thread begins with in user mode, but for the stack pointer.
+fn first_registers(p: &mut Processor<'_>) -> Result<(), Trap> {
+    p.put(Reg::Rcx, address::USER_CODE);
+    let switches = p.load(address::KERNEL_DATA, kernel_data::SWITCHES)?;
+    let ports = if switches & switches::IO_PORTS_OPEN == 0 { 0 } else { IO_PRIVILEGE };
+    p.put(Reg::R11, FLAGS_FIXED | INTERRUPT_FLAG | ports);
+    p.put(Reg::Rbp, 0);
+    Ok(())
+}
+
 routine! {
     /// Where a new thread of a process begins: gives the lock back and goes to user mode.
     pub static KI_THREAD_START = "KiStartUserThread", frame 0;
     release => |p| super::lock::release(p),
     leave => |p| {
-        p.put(Reg::Rcx, address::USER_CODE);
-        let switches = p.load(address::KERNEL_DATA, kernel_data::SWITCHES)?;
-        let ports = if switches & switches::IO_PORTS_OPEN == 0 { 0 } else { IO_PRIVILEGE };
-        p.put(Reg::R11, FLAGS_FIXED | INTERRUPT_FLAG | ports);
-        p.put(Reg::Rbp, 0);
+        first_registers(p)?;
         p.set_stack(address::USER_STACK_TOP);
         p.swap_gs()?;
         Ok(Flow::SysReturn)
+    },
+}
+
+routine! {
+    /// [`KI_THREAD_START`] where user mode runs on shadow roots.
+    pub static KI_THREAD_START_SHADOWED = "KiStartUserThread", frame 0;
+    release => |p| super::lock::release(p),
+    leave, call KI_SERVICE_EXIT => |p| {
+        first_registers(p)?;
+        p.store(p.gs(), processor_block::USER_STACK, address::USER_STACK_TOP)?;
+        Ok(Flow::Jump)
     },
 }
 

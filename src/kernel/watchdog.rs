@@ -22,6 +22,7 @@ use super::bug_check::{KE_BUG_CHECK, bug_checks};
 use super::exception::resolve::DISPATCH_LEVEL;
 use super::interrupt::{restore_registers, save_registers};
 use super::layout::{address, kernel_data, watchdog};
+use super::transition::KI_WATCHDOG_EXIT;
 
 /// What is modelled here, by whose word.
 pub(crate) const RULES: &[Rule] = &[
@@ -156,6 +157,13 @@ fn silent(p: &mut Processor<'_>, number: u64, ticks: u64) -> Result<Option<[u64;
     Ok(None)
 }
 
+/// Counts a tick; goes on to `leave` when it stops nothing.
+fn look(p: &mut Processor<'_>, leave: u8) -> Result<Flow, Trap> {
+    let Some(parameters) = count(p)? else { return Ok(Flow::To(leave)) };
+    p.pass(parameters);
+    Ok(Flow::Call)
+}
+
 routine! {
     /// The watchdogs' tick, on a stack of its own. Nothing of it needs the GS base: it comes in anywhere.
     pub static KI_WATCHDOG_TICK = "KiWatchdogTick", frame 0;
@@ -163,14 +171,26 @@ routine! {
         save_registers(p)?;
         Ok(Flow::Next)
     },
-    count, call KE_BUG_CHECK => |p| {
-        let Some(parameters) = count(p)? else { return Ok(Flow::To(At::leave as u8)) };
-        p.pass(parameters);
-        Ok(Flow::Call)
-    },
+    count, call KE_BUG_CHECK => |p| look(p, At::leave as u8),
     stopped => |_| Ok(Flow::Stay),
     leave => |p| {
         restore_registers(p)?;
         Ok(Flow::InterruptReturn)
+    },
+}
+
+routine! {
+    /// [`KI_WATCHDOG_TICK`] where user mode runs on shadow roots: the root that was loaded waits on the
+    /// stack.
+    pub static KI_WATCHDOG_TICK_SHADOWED = "KiWatchdogTick", frame 0;
+    enter => |p| {
+        save_registers(p)?;
+        Ok(Flow::Next)
+    },
+    count, call KE_BUG_CHECK => |p| look(p, At::leave as u8),
+    stopped => |_| Ok(Flow::Stay),
+    leave, call KI_WATCHDOG_EXIT => |p| {
+        restore_registers(p)?;
+        Ok(Flow::Jump)
     },
 }

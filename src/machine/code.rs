@@ -12,7 +12,7 @@
 //! | 31..24 | zero |
 //! | 63..32 | [`SIGNATURE`]; anything else is an invalid opcode |
 //!
-//! The second word is the target of a direct call, as in a `call rel32`, but absolute.
+//! The second word is the target of a direct call or jump, as in a `call rel32`, but absolute.
 
 use crate::base::{Principal, VirtAddr};
 
@@ -36,6 +36,8 @@ pub enum Flow {
     To(u8),
     /// By calling the routine its code word names, then with the step behind it.
     Call,
+    /// By going on at the routine its code word names, without a way back (`jmp`).
+    Jump,
     /// By calling whatever is at this address: a target from a dispatch table.
     CallAt(u64),
     /// By returning to the caller.
@@ -58,7 +60,7 @@ pub struct Step {
     pub name: &'static str,
     /// What it does.
     pub run: StepFn,
-    /// The routine it may call.
+    /// The routine it may call or jump to.
     pub call: Option<&'static Routine>,
     /// The step of the same routine that handles an exception its accesses raise.
     pub handler: Option<u8>,
@@ -95,7 +97,7 @@ pub struct Routine {
 /// assert_eq!(INCREMENT.steps.len(), 2);
 /// ```
 ///
-/// A step that calls names its target: `name, call TARGET => |p| …`; one whose accesses may raise
+/// A step that calls, or jumps, names its target: `name, call TARGET => |p| …`; one whose accesses may raise
 /// an exception that the routine wants to handle names the step that does: `name, on_fault other
 /// => |p| …`. Inside the bodies `At::name as u8` is the number of a step.
 #[macro_export]

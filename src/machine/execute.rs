@@ -147,6 +147,7 @@ impl Processor<'_> {
         match flow {
             Flow::Call => self.call(operand, next)?,
             Flow::CallAt(target) => self.call(target, next)?,
+            Flow::Jump => self.registers_mut().rip = operand,
             Flow::Return => self.return_to_caller()?,
             Flow::Syscall => self.enter_kernel()?,
             Flow::SysReturn => self.leave_kernel()?,

@@ -9,6 +9,10 @@ pub struct Flaws {
     pub keeps_other_spaces: bool,
     /// A page fault's error code says that the page was not there, whatever was wrong.
     pub denies_presence: bool,
+    /// A load at ring 3 that only the user bit forbids gets what is there. On hardware such a load faults,
+    /// and what it would have got is told by a covert channel (Lipp et al., "Meltdown: Reading Kernel
+    /// Memory from User Space", 2018); here it is told by the load itself. Fetches and stores fault.
+    pub reads_supervisor: bool,
     /// `sysret` goes back without giving up ring 0.
     pub keeps_privilege: bool,
 }

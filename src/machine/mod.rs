@@ -153,6 +153,8 @@ pub struct Machine {
     pub flaws: Flaws,
     struck: bool,
     roots: BTreeMap<u64, Principal>,
+    /// The full root of each shadow root.
+    shadows: BTreeMap<u64, u64>,
     tables: TableFrames,
     located: Located,
 }
@@ -168,6 +170,7 @@ pub struct Checkpoint {
     stopped: bool,
     reached: u64,
     roots: BTreeMap<u64, Principal>,
+    shadows: BTreeMap<u64, u64>,
 }
 
 impl Machine {
@@ -205,6 +208,7 @@ impl Machine {
             flaws: Flaws::default(),
             struck: false,
             roots: BTreeMap::new(),
+            shadows: BTreeMap::new(),
             tables: TableFrames::new(frames),
             located: Located::default(),
         }
@@ -277,7 +281,27 @@ impl Machine {
     /// Which process a root belongs to; the kernel for one that nobody named.
     #[must_use]
     pub fn context_of_root(&self, root: u64) -> Principal {
+        let root = self.full_root(root);
         self.roots.get(&(root & !0xfff)).copied().unwrap_or(Principal::KERNEL)
+    }
+
+    /// Notes that user mode runs on `shadow` where kernel mode runs on `full`: two roots of one address
+    /// space. The shadow that the full root had before, and the full root that the shadow had, have none.
+    pub fn name_shadow(&mut self, full: u64, shadow: u64) {
+        self.shadows.retain(|_, of| *of != full & !0xfff);
+        self.shadows.insert(shadow & !0xfff, full & !0xfff);
+    }
+
+    /// The full root of a root: itself, where it is nobody's shadow.
+    #[must_use]
+    pub fn full_root(&self, root: u64) -> u64 {
+        self.shadows.get(&(root & !0xfff)).copied().unwrap_or(root)
+    }
+
+    /// The shadow roots, each with its full root.
+    #[must_use]
+    pub fn shadows(&self) -> &BTreeMap<u64, u64> {
+        &self.shadows
     }
 
     /// The roots and whose they are.
@@ -299,6 +323,7 @@ impl Machine {
             stopped: self.stopped,
             reached: self.points.reached,
             roots: self.roots.clone(),
+            shadows: self.shadows.clone(),
         }
     }
 
@@ -313,6 +338,7 @@ impl Machine {
         self.stopped = checkpoint.stopped;
         self.points.reached = checkpoint.reached;
         self.roots.clone_from(&checkpoint.roots);
+        self.shadows.clone_from(&checkpoint.shadows);
         self.struck = false;
         self.events.clear();
     }
@@ -327,6 +353,7 @@ impl Machine {
         self.iommu = checkpoint.iommu;
         self.stopped = false;
         self.roots.clone_from(&checkpoint.roots);
+        self.shadows.clone_from(&checkpoint.shadows);
         self.struck = false;
         self.clock = clock;
         self.points.reached = reached;

@@ -127,18 +127,56 @@ impl Processor<'_> {
     ///
     /// General protection at ring 3.
     pub fn invalidate_context_on(&mut self, processor: usize, pcid: u64) -> Result<(), Trap> {
+        self.invalidate_by_descriptor(processor, 0, Invalidation::Pcid { pcid })
+    }
+
+    /// Makes a processor, this one or another, drop what it remembers of a page under an identifier
+    /// (INVPCID, individual address).
+    ///
+    /// # Errors
+    ///
+    /// General protection at ring 3.
+    pub fn invalidate_of_context_on(
+        &mut self,
+        processor: usize,
+        virt: u64,
+        pcid: u64,
+    ) -> Result<(), Trap> {
+        let invalidation = Invalidation::PageOfPcid { virt: VirtAddr(virt), pcid };
+        self.invalidate_by_descriptor(processor, virt, invalidation)
+    }
+
+    /// Makes a processor, this one or another, drop all that it remembers but global translations, under
+    /// whatever identifier (INVPCID, all contexts).
+    ///
+    /// # Errors
+    ///
+    /// General protection at ring 3.
+    pub fn invalidate_contexts_on(&mut self, processor: usize) -> Result<(), Trap> {
+        self.invalidate_by_descriptor(processor, 0, Invalidation::AllExceptGlobal)
+    }
+
+    fn invalidate_by_descriptor(
+        &mut self,
+        processor: usize,
+        virt: u64,
+        invalidation: Invalidation,
+    ) -> Result<(), Trap> {
         self.require_ring_0()?;
-        let (_, verdict) = self.pass_point(PointKind::Invalidate, 0, processor as u64)?;
+        let (_, verdict) = self.pass_point(PointKind::Invalidate, virt, processor as u64)?;
         if verdict == Verdict::Skip {
             return Ok(());
         }
+        let is_kept = self.machine.flaws.keeps_invalidated && virt != 0;
         let Some(state) = self.machine.processors.get_mut(processor) else { return Ok(()) };
-        let invalidation = Invalidation::Pcid { pcid };
-        state.tlb.invalidate(invalidation);
+        if !is_kept {
+            state.tlb.invalidate(invalidation);
+        }
         state.may_hold.invalidate(invalidation);
         #[allow(clippy::cast_possible_truncation, reason = "few processors")]
-        let event =
-            Event { value: 1, processor: processor as u8, ..self.blank(EventKind::Invalidate) };
+        let processor = processor as u8;
+        let value = u64::from(virt == 0);
+        let event = Event { virt, value, processor, ..self.blank(EventKind::Invalidate) };
         self.say(event);
         Ok(())
     }
@@ -347,6 +385,18 @@ impl Processor<'_> {
     pub fn name_root(&mut self, root: u64, process: crate::base::Principal) -> Result<(), Trap> {
         self.require_ring_0()?;
         self.machine.name_root(root, process);
+        Ok(())
+    }
+
+    /// Tells the machine which root user mode runs on where kernel mode runs on `full`, for the observer's
+    /// note.
+    ///
+    /// # Errors
+    ///
+    /// General protection at ring 3.
+    pub fn name_shadow(&mut self, full: u64, shadow: u64) -> Result<(), Trap> {
+        self.require_ring_0()?;
+        self.machine.name_shadow(full, shadow);
         Ok(())
     }
 

@@ -25,6 +25,7 @@ pub struct RawState {
     reached: u64,
     stopped: bool,
     roots: Vec<(u64, Principal)>,
+    shadows: Vec<(u64, u64)>,
 }
 
 impl Machine {
@@ -45,6 +46,7 @@ impl Machine {
             reached: self.points.reached,
             stopped: self.stopped,
             roots: self.roots.iter().map(|(&root, &process)| (root, process)).collect(),
+            shadows: self.shadows.iter().map(|(&shadow, &full)| (shadow, full)).collect(),
         }
     }
 
@@ -81,7 +83,9 @@ impl Machine {
         self.points.reached = state.reached;
         self.stopped = state.stopped;
         self.roots = state.roots.iter().copied().collect();
-        for &(root, _) in &state.roots {
+        self.shadows = state.shadows.iter().copied().collect();
+        let shadows = state.shadows.iter().map(|&(shadow, _)| shadow);
+        for root in state.roots.iter().map(|&(root, _)| root).chain(shadows) {
             self.tables.add_root(&self.memory, root);
         }
         for (_, controls, ..) in &state.processors {

@@ -91,7 +91,8 @@ impl Scene for Stage<'_> {
     }
 
     fn root(&self) -> u64 {
-        self.machine.processors[self.processor].controls.cr3
+        // On a shadow root, as for names.
+        self.machine.full_root(self.machine.processors[self.processor].controls.cr3)
     }
 
     // What the processor *may* hold is not narrowed by an eviction that nobody can rely on.

@@ -1,9 +1,9 @@
 //! The hardware walker: a miss in the cache is a walk, its marks, and a fill.
 
-use crate::base::{Event, EventKind, PhysAddr, Ring, Structure, VirtAddr};
+use crate::base::{Access, Event, EventKind, PhysAddr, Ring, Structure, VirtAddr};
 
 use super::Machine;
-use super::paging::x86_64::{self, Exception, Request, Walker};
+use super::paging::x86_64::{self, Controls, Exception, Request, Walker};
 use super::tlb::Invalidation;
 use super::trap::Trap;
 
@@ -33,6 +33,12 @@ impl Machine {
         let walk = match x86_64::walk(&self.memory, &controls, request) {
             Ok(walk) => walk,
             Err(exception) => {
+                if self.flaws.reads_supervisor && request.is_user_mode() {
+                    let forwarded = self.read_despite_the_user_bit(&controls, request);
+                    if let Some(address) = forwarded {
+                        return Ok(address);
+                    }
+                }
                 let state = &mut self.processors[number];
                 let invalidation = Invalidation::page_fault(&controls, request.virt);
                 state.tlb.invalidate(invalidation);
@@ -69,6 +75,21 @@ impl Machine {
         Ok(walk.address)
     }
 
+    /// What a load at ring 3 finds where a load at ring 0 would find something, on a processor with that
+    /// flaw.
+    #[cold]
+    fn read_despite_the_user_bit(
+        &self,
+        controls: &Controls,
+        request: &Request,
+    ) -> Option<PhysAddr> {
+        if request.access != Access::Read {
+            return None;
+        }
+        let request = Request { ring: Ring::Kernel, ac: true, ..*request };
+        x86_64::walk(&self.memory, controls, &request).ok().map(|walk| walk.address)
+    }
+
     /// Sets bits of an entry that a processor used for `virt`.
     pub(super) fn mark(&mut self, number: usize, virt: VirtAddr, at: PhysAddr, bits: u64) {
         let old = self.memory.read(at);
@@ -92,10 +113,16 @@ impl Machine {
         self.events.push(event);
     }
 
-    /// Where the loaded tables of a processor lead, rights aside and without effect.
+    /// Where the loaded tables of a processor lead, rights aside and without effect. On a shadow root:
+    /// where the address space leads that it is the shadow of, so that what asks this for a name needs
+    /// not know in which mode the processor is.
     #[must_use]
     pub fn locate(&self, number: usize, virt: VirtAddr) -> Option<u64> {
         let controls = &self.processors[number].controls;
+        if !self.shadows().is_empty() {
+            let full = Controls { cr3: self.full_root(controls.cr3), ..*controls };
+            return self.located.find(&self.memory, &full, virt).map(PhysAddr::raw);
+        }
         self.located.find(&self.memory, controls, virt).map(PhysAddr::raw)
     }
 }

@@ -129,6 +129,7 @@ const MACHINE: &[Field] = &[
     may("write-protect", Flag),
     may("iommu", Flag),
     may("pcid", Flag),
+    may("kva-shadow", Flag),
     may("self-map-slot", Whole(SELF_MAP_SLOTS.0, SELF_MAP_SLOTS.1)),
     may("sysret-faults-in-kernel", Flag),
     may("transfer-delay", Whole(1, SHORT_MAX)),

@@ -121,6 +121,7 @@ impl World {
         let mut loader = Loader::new(&mut machine, &program, slot, switches, pool);
         loader.load_kernel_image("nt", address::KERNEL_CODE);
         loader.load_kernel_image("hal", address::HAL_CODE);
+        loader.make_transitions();
         loader.make_sections();
         let devices: Vec<String> =
             placed.iter().map(|driver| driver.component.name.clone()).collect();

@@ -30,6 +30,10 @@ pub struct MachineConfiguration {
     /// space.
     #[serde(skip_serializing_if = "is_false")]
     pub pcid: bool,
+    /// Whether user mode runs on page tables of its own that map nothing of the kernel but what the
+    /// entries need (kernel virtual address shadow, kernel page-table isolation).
+    #[serde(skip_serializing_if = "is_false")]
+    pub kva_shadow: bool,
     /// The page-map slot of the self-map, 256 to 511 except those the system uses.
     pub self_map_slot: u16,
     /// Whether `sysret` to a non-canonical address faults in ring 0 (Intel) or ring 3 (AMD).
@@ -111,6 +115,7 @@ impl Default for MachineConfiguration {
             write_protect: true,
             iommu: false,
             pcid: false,
+            kva_shadow: false,
             self_map_slot: 0x1ed,
             sysret_faults_in_kernel: true,
             transfer_delay: 12,

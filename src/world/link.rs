@@ -4,6 +4,7 @@ use crate::base::{Principal, VirtAddr};
 use crate::kernel;
 use crate::kernel::layout::address;
 use crate::kernel::loader::SEGMENT_IMAGE;
+use crate::kernel::{shadow, transition};
 use crate::machine::code::substituted;
 use crate::machine::{Image, Program};
 
@@ -31,12 +32,22 @@ pub(super) fn link(
 ) -> Result<Program, BuildError> {
     let mut substitutes = verifier::pool_of(&configuration.machine).substitutes();
     substitutes.extend(framework::substitutes(configuration));
+    let is_shadowed = configuration.machine.kva_shadow;
+    if is_shadowed {
+        substitutes.extend(shadow::SUBSTITUTES);
+    }
+    if is_shadowed && configuration.machine.host_time_out > 0 {
+        substitutes.extend(shadow::SUBSTITUTES_IN_TIME);
+    }
+    let handlers = kernel::image::handlers(switches);
+    let transitions = if is_shadowed { transition::routines(&handlers) } else { Vec::new() };
     let mut elsewhere = components::windows_api::ROUTINES.to_vec();
     elsewhere.extend(components::application::ROUTINES);
     let has_timer = configuration.machine.host_time_out > 0;
     let timer = if has_timer { kernel::hal::TIMER_ROUTINES } else { &[] };
     let hal = [kernel::hal::ROUTINES, timer].concat();
     elsewhere.extend(&hal);
+    elsewhere.extend(&transitions);
     // Substitutes are where what they take the place of was.
     let own = placed
         .iter()
@@ -98,6 +109,14 @@ pub(super) fn link(
         }
     }
     images.extend(framework::image(configuration));
+    if is_shadowed {
+        images.push(Image {
+            name: transition::IMAGE.to_owned(),
+            owner: Some(Principal::KERNEL),
+            base: VirtAddr(address::TRANSITION_CODE),
+            routines: transitions,
+        });
+    }
     if configuration.loads_stack_segments() {
         images.push(Image {
             name: SEGMENT_IMAGE.to_owned(),

@@ -7,6 +7,9 @@ use crate::kernel::layout::{
     process,
 };
 use crate::kernel::system_call::KI_SYSTEM_CALL;
+use crate::kernel::transition::{IMAGE, KI_SYSTEM_CALL_SHADOW};
+use crate::machine::code::STEP_BYTES;
+use crate::machine::interrupt::TSS_IST1;
 
 use super::World;
 
@@ -21,12 +24,59 @@ impl World {
         word(object.wrapping_add(process::ROOT.offset)) & !0xfff
     }
 
+    /// The pages that a shadow root maps of the system, by the layout: code of entries and exits, the
+    /// tables that gates read, each processor's block, the stacks of the interrupt stack table.
+    fn transition_pages(&self) -> [u64; 32] {
+        let mut pages = [0; 32];
+        if !self.configuration.machine.kva_shadow {
+            return pages;
+        }
+        let routines = self.machine.program.routines().iter();
+        let steps: usize = routines
+            .filter(|linked| linked.image == IMAGE)
+            .map(|linked| linked.routine.steps.len())
+            .sum();
+        let code = (steps as u64 * STEP_BYTES).div_ceil(4096);
+        let code = (0..code).map(|page| address::TRANSITION_CODE + page * 4096);
+        let processors = 0..self.machine.processors.len() as u64;
+        let blocks = processors.clone().map(|number| address::TRANSITION_BLOCKS + number * 4096);
+        // Three of the seven stacks are ever used.
+        let stacks = processors.flat_map(|number| {
+            (0..3).filter_map(move |stack| {
+                let at = address::TASK_STATES + number * 256 + TSS_IST1 + stack * 8;
+                let top = self.unaligned(at);
+                (top != 0).then_some(top & !0xfff)
+            })
+        });
+        let tables = [address::INTERRUPT_TABLE, address::TASK_STATES];
+        let all = tables.into_iter().chain(code).chain(blocks).chain(stacks);
+        for (place, page) in pages.iter_mut().zip(all) {
+            *place = page;
+        }
+        pages
+    }
+
+    /// A word at an address that need not be a multiple of 8.
+    fn unaligned(&self, at: u64) -> u64 {
+        let word = |at: u64| {
+            let phys = self.machine.locate(0, VirtAddr(at));
+            phys.map_or(0, |phys| self.machine.memory.read(PhysAddr::truncated(phys)))
+        };
+        match at % 8 * 8 {
+            0 => word(at),
+            shift => word(at & !7) >> shift | word((at & !7) + 8) << (64 - shift),
+        }
+    }
+
     /// Addresses and offsets of the kernel's structures. To be asked before anything runs: the system
     /// process's root is looked up in memory.
     #[must_use]
     pub fn kernel_map(&self) -> KernelMap {
-        let entry = self.machine.program.entry(&KI_SYSTEM_CALL);
+        let machine = &self.configuration.machine;
+        let entry = if machine.kva_shadow { &KI_SYSTEM_CALL_SHADOW } else { &KI_SYSTEM_CALL };
+        let entry = self.machine.program.entry(entry);
         KernelMap {
+            transition_pages: self.transition_pages(),
             system_root: self.system_root(),
             self_map_slot: u64::from(self.configuration.self_map_slot()),
             syscall_entry: entry.map_or(0, |entry| entry.0),

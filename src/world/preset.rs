@@ -12,6 +12,7 @@
 //! | address to return to | not checked | checked | MS12-042 |
 //! | debug exceptions | on the stack they meet | on their own | CVE-2018-8897 |
 //! | SMEP | off | on | that Windows uses it since 8 is inferred |
+//! | KVA shadow | off | off | "KVA Shadow: Mitigating Meltdown on Windows": on by processor, later ones need none |
 //! | SMAP | off | off | "User-mode accessors": future support |
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
@@ -47,6 +48,11 @@ pub const RULES: &[Rule] = &[
         "smep-in-use",
         "Windows has SMEP on since 8.",
         "Bug Check 0xFC: ATTEMPTED_EXECUTE_OF_NOEXECUTE_MEMORY (names no release)",
+    ),
+    Rule::inferred(
+        "kva-shadow-by-processor",
+        "KVA shadow is on where the processor needs it; the presets stand for one that doesn't.",
+        "KVA Shadow: Mitigating Meltdown on Windows",
     ),
     Rule::documented(
         "smap-not-in-use",

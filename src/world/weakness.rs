@@ -14,6 +14,7 @@ mod flaw {
     pub(super) const FOREIGN_TRANSLATIONS: u64 = 1 << 49;
     pub(super) const PRIVILEGE_KEPT: u64 = 1 << 50;
     pub(super) const PRESENCE_DENIED: u64 = 1 << 51;
+    pub(super) const SUPERVISOR_READ: u64 = 1 << 52;
     pub(super) const ALL: u64 = 0xffff << 48;
 }
 
@@ -65,6 +66,21 @@ pub const WEAKNESSES: &[(&str, u64, &str)] = &[
     ("kernel-half-differs", switches::KERNEL_HALF_DIFFERS, "a new process lacks a kernel entry"),
     ("on-user-stack", switches::ON_USER_STACK, "system services run on the caller's stack"),
     ("driver-data-open", switches::DRIVER_DATA_OPEN, "drivers' data pages carry the user bit"),
+    (
+        "shadow-keeps-kernel",
+        switches::SHADOW_KEEPS_KERNEL,
+        "shadow roots map the kernel as full roots do",
+    ),
+    (
+        "return-on-full-root",
+        switches::RETURN_ON_FULL_ROOT,
+        "the way back from a system service leaves the full root loaded",
+    ),
+    (
+        "shadow-context-kept",
+        switches::SHADOW_CONTEXT_KEPT,
+        "an unmapped page is forgotten under kernel mode's identifier alone",
+    ),
     ("io-ports-open", switches::IO_PORTS_OPEN, "user mode runs with the I/O privilege"),
     (
         "stale-translations",
@@ -80,6 +96,11 @@ pub const WEAKNESSES: &[(&str, u64, &str)] = &[
         "presence-denied",
         flaw::PRESENCE_DENIED,
         "a page fault's error code never says that the page was there",
+    ),
+    (
+        "supervisor-read",
+        flaw::SUPERVISOR_READ,
+        "a load at ring 3 gets what a page of the kernel holds that is mapped (as CVE-2017-5754)",
     ),
     ("privilege-kept", flaw::PRIVILEGE_KEPT, "`sysret` leaves the processor in kernel mode"),
 ];
@@ -97,6 +118,7 @@ pub(super) fn planted(configuration: &Configuration) -> Result<(u64, Flaws), Bui
         (machine.integrity_checks > 0, switches::INTEGRITY_CHECKS),
         (machine.shadow_stacks, switches::SHADOW_STACKS),
         (machine.protection_keys, switches::PROTECTION_KEYS),
+        (machine.kva_shadow, switches::KVA_SHADOW),
         (verifier::is_pageable(machine), switches::PAGEABLE),
         (machine.has_watchdogs(), switches::WATCHDOGS),
         (machine.host_time_out > 0, switches::HOST_TIME_OUTS),
@@ -120,6 +142,7 @@ pub(super) fn planted(configuration: &Configuration) -> Result<(u64, Flaws), Bui
         keeps_invalidated: bits & flaw::STALE_TRANSLATIONS != 0,
         keeps_other_spaces: bits & flaw::FOREIGN_TRANSLATIONS != 0,
         denies_presence: bits & flaw::PRESENCE_DENIED != 0,
+        reads_supervisor: bits & flaw::SUPERVISOR_READ != 0,
         keeps_privilege: bits & flaw::PRIVILEGE_KEPT != 0,
     };
     Ok((bits & !flaw::ALL, flaws))

@@ -9,7 +9,7 @@ use crate::kernel::integrity::REGIONS;
 use crate::kernel::layout::{
     OBJECT_BODY, address, crash_block, device_object, driver_object, frame_entry, handle_entry,
     integrity, kernel_data, mdl, object_body, object_header, pool_header, pool_lists, process,
-    processor_block, ready_queue, request_packet, residency, thread, watchdog,
+    processor_block, ready_queue, request_packet, residency, thread, transition_block, watchdog,
 };
 use crate::kernel::pools::state;
 use crate::kernel::verifier::PATHS_MAX;
@@ -30,6 +30,8 @@ pub(super) struct Places {
     residency: Option<u64>,
     /// The frame of what the watchdogs count, where there are some.
     watchdog: Option<u64>,
+    /// The frames of what entries find of each processor, where there are shadow roots.
+    transitions: Vec<u64>,
     /// Whether late integrity checks are on: else their variables are room.
     has_integrity_checks: bool,
     /// Whether drivers are verified: likewise.
@@ -49,6 +51,9 @@ impl Places {
             pool_state: frame_of(state::STATE),
             residency: frame_of(address::RESIDENCY),
             watchdog: frame_of(address::WATCHDOG),
+            transitions: (0..world.machine.processors.len() as u64)
+                .filter_map(|number| frame_of(address::TRANSITION_BLOCKS + number * PAGE))
+                .collect(),
             has_integrity_checks: is_set(integrity::PERIOD),
             has_verifier: is_set(kernel_data::VERIFIER),
         }
@@ -134,6 +139,9 @@ impl Places {
             Structure::ReadyQueue => (ready_queue::FIELDS, in_page),
             Structure::CrashBlock => (crash_block::FIELDS, in_page),
             Structure::PoolFreeList if is_variable => (pool_lists::FIELDS, in_page),
+            Structure::ProcessorBlock if self.transitions.contains(&(phys / PAGE)) => {
+                (transition_block::FIELDS, in_page)
+            }
             Structure::ProcessorBlock => (processor_block::FIELDS, in_page),
             Structure::ObjectHeader => (object_header::FIELDS, within % OBJECT_BODY),
             Structure::Process => (process::FIELDS, within + OBJECT_BODY),

@@ -106,7 +106,8 @@ impl<'a> Evidence<'a> {
         self.authority.residues().get(self.record.marks().residues..).unwrap_or_default()
     }
 
-    /// The roots of processes that exist, and the system's.
+    /// The roots of processes that exist, and the system's. Not among them: shadow roots, which share the
+    /// user half with these.
     #[must_use]
     pub fn roots(&self) -> Vec<Root> {
         let alive = self.authority.alive();
@@ -115,6 +116,25 @@ impl<'a> Evidence<'a> {
             named.map(|(at, owner)| Root { at: *at, owner: *owner }).collect();
         roots.retain(|root| root.at != self.map.system_root);
         roots.push(Root { at: self.map.system_root, owner: Principal::KERNEL });
+        roots
+    }
+
+    /// The shadow roots of processes that exist: what is loaded while they run in user mode.
+    #[must_use]
+    pub fn shadow_roots(&self) -> Vec<Root> {
+        let (alive, roots) = (self.authority.alive(), self.machine.roots());
+        let owned = self.machine.shadows().iter().filter_map(|(&at, full)| {
+            let owner = *roots.get(full)?;
+            alive.contains(owner).then_some(Root { at, owner })
+        });
+        owned.collect()
+    }
+
+    /// Full roots and shadow roots.
+    #[must_use]
+    pub fn all_roots(&self) -> Vec<Root> {
+        let mut roots = self.roots();
+        roots.extend(self.shadow_roots());
         roots
     }
 

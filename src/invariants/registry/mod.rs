@@ -9,8 +9,8 @@ use super::{
     cached_translations, claims, crash_contained, disclosure, dma, driver_host_contained,
     exit_closes, frames_conserved, freed_frames, freed_objects, gates, handle_origins,
     handle_tables_apart, handles_private, kernel_half, kernel_stack, private_memory,
-    references_conserved, requests_conserved, rights, stores_meant, system_space, table_reach,
-    user_mappings, walkers,
+    references_conserved, requests_conserved, rights, shadow_roots, stores_meant, system_space,
+    table_reach, user_mappings, walkers,
 };
 
 /// Violations of one invariant that are kept of one run: the first tell the story.
@@ -125,6 +125,7 @@ impl Registry {
             .with(driver_host_contained::DriverHostContained)
             .with(after_bug_check::AfterBugCheck)
             .with(kernel_half::KernelHalf)
+            .with(shadow_roots::ShadowRoots)
             .with(user_mappings::UserMappings)
             .with(cached_translations::CachedTranslations)
             .with(table_reach::TableReach)

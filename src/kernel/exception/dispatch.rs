@@ -11,6 +11,7 @@ use crate::kernel::layout::{address, kernel_data, process, processor_block, swit
 use crate::kernel::paging;
 use crate::kernel::pools::special::{self, Place};
 use crate::kernel::system_call::KI_SYSTEM_CALL;
+use crate::kernel::transition::KI_SYSTEM_CALL_SHADOW;
 use crate::machine::code::STEP_BYTES;
 use crate::machine::{Flow, Processor, Trap, routine};
 
@@ -85,9 +86,15 @@ fn landing(p: &mut Processor<'_>, rip: u64) -> Result<u64, Trap> {
 }
 
 /// Whether an address is in the code that `syscall` leads to.
-fn is_service_entry(p: &Processor<'_>, rip: u64) -> bool {
-    let start = p.registers().syscall_target;
-    rip.wrapping_sub(start) < KI_SYSTEM_CALL.steps.len() as u64 * STEP_BYTES
+fn is_service_entry(p: &mut Processor<'_>, rip: u64) -> Result<bool, Trap> {
+    let mut start = p.registers().syscall_target;
+    if start >= address::TRANSITION_CODE {
+        // The entry on a shadow root is short, and its last step names what it jumps to.
+        let last = KI_SYSTEM_CALL_SHADOW.steps.len() as u64 - 1;
+        let operand = start.wrapping_add(last * STEP_BYTES + 8);
+        start = p.load_at(operand, Structure::Code)?;
+    }
+    Ok(rip.wrapping_sub(start) < KI_SYSTEM_CALL.steps.len() as u64 * STEP_BYTES)
 }
 
 /// Whether a frame is the first of a system thread that is not the idle one.
@@ -156,7 +163,7 @@ routine! {
             p.set_local(8, inside)?;
             return Ok(Flow::Next);
         }
-        if is_service_entry(p, code) {
+        if is_service_entry(p, code)? {
             p.set_local(9, Path::SystemService as u64)?;
             return Ok(Flow::Next);
         }

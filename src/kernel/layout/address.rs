@@ -47,6 +47,9 @@ pub const SERVICE_TABLE: u64 = SYSTEM + 0x10_1000;
 pub const IO_OBJECTS: u64 = SYSTEM + 0x10_2000;
 /// Processor blocks, a page each.
 pub const PROCESSOR_BLOCKS: u64 = SYSTEM + 0x11_0000;
+/// What entries of the kernel use while a shadow root is loaded, a page for each processor, mapped only
+/// where there are shadow roots: a few fields, and a stack at the upper end.
+pub const TRANSITION_BLOCKS: u64 = SYSTEM + 0x11_4000;
 /// The interrupt descriptor table.
 pub const INTERRUPT_TABLE: u64 = SYSTEM + 0x11_8000;
 /// Task-state segments, 256 bytes each.
@@ -65,6 +68,8 @@ pub const WINDOWS: u64 = SYSTEM + 0x15_0000;
 pub const RESIDENCY: u64 = SYSTEM + 0x16_1000;
 /// What the watchdogs count, mapped only where there are watchdogs.
 pub const WATCHDOG: u64 = SYSTEM + 0x16_2000;
+/// Code of the entries and exits that shadow roots map too.
+pub const TRANSITION_CODE: u64 = SYSTEM + 0x16_4000;
 /// Where the system maps locked pages of processes, two pages for each list.
 pub const MDL_MAPPINGS: u64 = SYSTEM + 0x17_0000;
 /// Kernel stacks: one page, then two that are never mapped.

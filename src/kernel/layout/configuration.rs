@@ -43,6 +43,14 @@ pub mod switches {
     pub const IO_PORTS_OPEN: u64 = 1 << 18;
     /// Weakness: user mode may use drivers' data pages.
     pub const DRIVER_DATA_OPEN: u64 = 1 << 19;
+    /// Weakness: shadow roots map the kernel as full roots do.
+    pub const SHADOW_KEEPS_KERNEL: u64 = 1 << 20;
+    /// Weakness: the way back from a system service leaves the full root loaded.
+    pub const RETURN_ON_FULL_ROOT: u64 = 1 << 21;
+    /// Weakness: a page that is unmapped is forgotten under kernel mode's identifier alone.
+    pub const SHADOW_CONTEXT_KEPT: u64 = 1 << 22;
+    /// User mode runs on shadow roots (kernel virtual address shadow).
+    pub const KVA_SHADOW: u64 = 1 << 30;
     /// Weakness: a new process gets its parent's handle table.
     pub const SHARED_HANDLE_TABLE: u64 = 1 << 40;
     /// Weakness: duplication puts the new handle into another process's table than it was asked to.

@@ -24,7 +24,7 @@ mod variables;
 pub use configuration::{switches, verifier};
 pub use variables::{
     crash_block, integrity, kernel_data, pool_lists, processor_block, ready_queue, residency,
-    watchdog,
+    transition_block, watchdog,
 };
 
 fields! {
@@ -181,10 +181,14 @@ fields! {
     frame_entry of FrameDatabase {
         /// References: 0 free.
         COUNT = 0x00 "frame reference count",
-        /// The next frame of the free list.
+        /// The next frame of the free list. Of a page-map root with a shadow: the shadow's frame, with
+        /// [`SHADOWED`](super::SHADOWED).
         NEXT = 0x08 "frame link",
     }
 }
+
+/// In the link of a page-map root's frame: it names its shadow root, and not a free frame.
+pub const SHADOWED: u64 = 1 << 63;
 
 fields! {
     /// A driver object.

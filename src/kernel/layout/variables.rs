@@ -160,3 +160,15 @@ fields! {
         QUANTUM = 0x38 "quantum",
     }
 }
+
+fields! {
+    /// What entries and exits find of each processor on a shadow root, on a page of its own.
+    transition_block of ProcessorBlock {
+        /// The root that kernel mode runs on for the running thread, as CR3 takes it.
+        KERNEL_ROOT = 0x100 "root of kernel mode",
+        /// The shadow root that user mode runs on, as CR3 takes it.
+        USER_ROOT = 0x108 "root of user mode",
+        /// The system process's root, for what comes in anywhere.
+        SYSTEM_ROOT = 0x110 "root of the system",
+    }
+}

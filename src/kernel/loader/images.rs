@@ -5,7 +5,9 @@ use crate::kernel::layout::{
     DEVICE_OBJECT_BYTES, address, device_object, driver_object, kernel_data, switches,
 };
 use crate::kernel::paging::{PRESENT, WRITABLE};
-use crate::kernel::{exception, hal, host_time_out, interrupt, keys, pool, service, watchdog};
+use crate::kernel::{
+    exception, hal, host_time_out, interrupt, keys, pool, service, transition, watchdog,
+};
 use crate::machine::code::STEP_BYTES;
 use crate::machine::device::DeviceKind;
 use crate::machine::interrupt::gate;
@@ -65,7 +67,7 @@ impl Loader<'_> {
             has_timer.then_some((Trap::TIMER, &host_time_out::KI_TIMER_INTERRUPT, 0, false));
         let some = tick.into_iter().chain(debug).chain(timer);
         for (vector, routine, ist, user) in always.into_iter().chain(some) {
-            let target = self.entry(routine);
+            let target = self.entry(transition::entry_for(self.switches, routine));
             let at = address::INTERRUPT_TABLE + u64::from(vector) * 16;
             let [low, high] = gate(target, ist, user);
             self.write(at, low);

@@ -11,12 +11,14 @@
 //! | `pool` | which blocks of which pool? |
 //! | `residency` | which pages may be away? |
 //! | `spaces` | which address spaces and processes? |
+//! | `transitions` | which shadow roots, and what do they map? |
 
 mod images;
 mod objects;
 mod pool;
 mod residency;
 mod spaces;
+mod transitions;
 
 use crate::base::{Event, EventKind, Field, Frame, PhysAddr, Principal, Structure, VirtAddr};
 use crate::machine::shadow_stack::SHADOW_OFFSET;
@@ -28,8 +30,8 @@ pub use spaces::SEGMENT_IMAGE;
 
 use super::integrity;
 use super::layout::switches::{
-    DRIVER_DATA_OPEN, INTEGRITY_CHECKS, POOL_EXECUTABLE, SHADOW_STACKS, USER_BIT_IN_SYSTEM,
-    WATCHDOGS,
+    DRIVER_DATA_OPEN, INTEGRITY_CHECKS, KVA_SHADOW, POOL_EXECUTABLE, SHADOW_STACKS,
+    USER_BIT_IN_SYSTEM, WATCHDOGS,
 };
 use super::layout::{
     address, frame_entry, integrity as integrity_block, kernel_data, ready_queue, thread, watchdog,
@@ -101,6 +103,8 @@ pub struct Loader<'m> {
     ready: Vec<u64>,
     pageable: Vec<u64>,
     system_process: u64,
+    /// Stacks of the interrupt stack table, by number.
+    own_stacks: Vec<u64>,
 }
 
 impl<'m> Loader<'m> {
@@ -143,6 +147,7 @@ impl<'m> Loader<'m> {
             ready: Vec::new(),
             pageable: Vec::new(),
             system_process: 0,
+            own_stacks: Vec::new(),
         };
         let root = loader.take_frame(Structure::PageTable, Principal::KERNEL);
         loader.root = root << 12;
@@ -178,6 +183,7 @@ impl<'m> Loader<'m> {
         for number in 0..STACKS {
             loader.map_stack(number);
         }
+        loader.map_transition_blocks();
         loader.claim_variables();
         loader.make_pool();
         loader.put(address::KERNEL_DATA, kernel_data::SELF_MAP_SLOT, self_map_slot);
@@ -260,10 +266,12 @@ impl<'m> Loader<'m> {
 
     /// Maps `pages` new frames in the system half.
     fn map_pages(&mut self, virt: u64, pages: u64, structure: Structure, bits: u64) {
+        // Every address space has the same system half, so its entries are global, unless user mode is
+        // to have none of it.
+        let global = if self.switches & KVA_SHADOW == 0 { GLOBAL } else { 0 };
         for page in 0..pages {
             let frame = self.take_frame(structure, Principal::KERNEL);
-            // Every address space has the same system half, so its entries are global.
-            let entry = frame << 12 | bits | GLOBAL;
+            let entry = frame << 12 | bits | global;
             let table_bits = PRESENT | WRITABLE | self.driver_bits & USER;
             self.map(self.root, virt + page * 4096, entry, table_bits);
         }

@@ -3,11 +3,10 @@
 use crate::base::{EventKind, PhysAddr, Principal, Structure};
 use crate::kernel::layout::{
     PROCESS_BYTES, SMALL_OBJECT_BYTES, THREAD_BYTES, address, kernel_data, object_body,
-    object_header, object_type, process, processor_block, stack_top, switches, thread,
-    thread_state,
+    object_header, object_type, process, processor_block, switches, thread, thread_state,
 };
 use crate::kernel::object::OBJECT_TAG;
-use crate::kernel::{schedule, system_call, system_thread};
+use crate::kernel::{schedule, system_thread};
 use crate::machine::Reg;
 use crate::machine::interrupt::{TSS_IST1, TSS_RSP0};
 use crate::machine::shadow_stack::SHADOW_OFFSET;
@@ -79,26 +78,30 @@ impl Loader<'_> {
         let idle = self.make_thread(system_process, start);
         self.put(idle, thread::STATE, thread_state::RUNNING);
         let top = self.get(idle, thread::STACK_TOP);
-        let (_, emergency_top) = self.take_stack();
+        let (emergency, _) = self.take_stack();
         let block = address::PROCESSOR_BLOCKS + number as u64 * 4096;
         let task_state = address::TASK_STATES + number as u64 * 256;
         self.put(block, processor_block::CURRENT_THREAD, idle);
         self.put(block, processor_block::IDLE_THREAD, idle);
         self.put(block, processor_block::KERNEL_STACK, top);
         self.put(block, processor_block::TASK_STATE, task_state);
-        self.write_unaligned(task_state + TSS_RSP0, top);
+        let gate_top = self.gate_stack_top(number as u64).unwrap_or(top);
+        self.write_unaligned(task_state + TSS_RSP0, gate_top);
+        let emergency_top = self.own_stack_top(number as u64, emergency);
         self.write_unaligned(task_state + TSS_IST1, emergency_top);
         if self.switches & switches::WATCHDOGS != 0 {
             let stack = address::WATCHDOG_STACKS + number as u64;
             self.map_stack(stack);
-            self.write_unaligned(task_state + TSS_IST1 + 8, stack_top(stack));
+            let top = self.own_stack_top(number as u64, stack);
+            self.write_unaligned(task_state + TSS_IST1 + 8, top);
         }
         if self.switches & switches::DEBUG_TRAPS != 0 {
             let stack = address::DEBUG_STACKS + number as u64;
             self.map_stack(stack);
-            self.write_unaligned(task_state + TSS_IST1 + 16, stack_top(stack));
+            let top = self.own_stack_top(number as u64, stack);
+            self.write_unaligned(task_state + TSS_IST1 + 16, top);
         }
-        let entry = self.entry(&system_call::KI_SYSTEM_CALL);
+        let entry = self.entry(self.system_call());
         let registers = &mut self.machine.processors[number].registers;
         registers.gs_base = block;
         registers.idt_base = address::INTERRUPT_TABLE;

@@ -83,6 +83,7 @@ impl Loader<'_> {
         let count = self.get(address::KERNEL_DATA, kernel_data::PROCESS_COUNT);
         self.put(address::KERNEL_DATA, kernel_data::PROCESS_COUNT, count + 1);
         self.machine.name_root(root, owner);
+        self.make_shadow(root);
         self.say(
             EventKind::ProcessCreated,
             owner,

@@ -6,7 +6,8 @@ use core::fmt::Write as _;
 use std::collections::{BTreeMap, BTreeSet};
 
 use self::worlds::{
-    APART, BUSY, CLIENT, MIGRANT, NEIGHBOURS, OPEN, PORTS, PRINTER, REUSED, STOPPED, TURNS, WAITING,
+    APART, BUSY, CLIENT, MIGRANT, NEIGHBOURS, OPEN, PORTS, PRINTER, PRYING, REUSED, SHADOWED,
+    STOPPED, TURNS, WAITING,
 };
 use super::worlds::{APPS, DRIVERS, HEIR};
 use super::*;
@@ -84,6 +85,14 @@ const CASES: &[Case] = &[
     ),
     case("dma-stays", DRIVERS, &["dma-stays-within-grants"]),
     case("early-free", APPS, &["freed-objects-are-forgotten", "kernel-mode-writes-what-it-means"]),
+    case("shadow-keeps-kernel", SHADOWED, &["user-mode-runs-without-the-kernel-mapped"]),
+    case("return-on-full-root", SHADOWED, &["user-mode-runs-without-the-kernel-mapped"]),
+    case("shadow-context-kept", SHADOWED, &["cached-translations-are-granted"]),
+    case(
+        "supervisor-read",
+        PRYING,
+        &["nobody-reads-what-it-may-not", "user-mode-never-reaches-system-space"],
+    ),
     case("kernel-half-differs", APART, &["kernel-half-is-one"]),
     case(
         "on-user-stack",

@@ -327,3 +327,29 @@ pub(super) const OPEN: &str = r#"
     home = "kernel-driver"
     driver = "transfer"
 "#;
+
+/// One who gives a page back that it has used, where user mode runs on shadow roots with identifiers of
+/// their own.
+pub(super) const SHADOWED: &str = r#"
+    [machine]
+    processors = 1
+    kva-shadow = true
+    pcid = true
+    [[components]]
+    name = "app"
+    home = "application"
+    actions = [
+        { do = "allocate", slot = 0 },
+        { do = "store-through", slot = 0, word = 3, value = "0x9" },
+        { do = "free", slot = 0 },
+        { do = "yield" },
+    ]
+"#;
+
+/// One who reads a variable of the kernel's.
+pub(super) const PRYING: &str = r#"
+    [[components]]
+    name = "app"
+    home = "application"
+    actions = [{ do = "access", address = "0xfffff80000100028", access = "read" }]
+"#;

@@ -11,13 +11,26 @@ fn run(text: &str, weakness: Option<&str>) -> Trial {
     trial
 }
 
+/// The same world with user mode on shadow roots.
+fn shadowed(text: &str) -> String {
+    match text.replacen("[machine]", "[machine]\nkva-shadow = true", 1) {
+        changed if changed != text => changed,
+        _ => format!("[machine]\nkva-shadow = true\n{text}"),
+    }
+}
+
 #[test]
 fn worlds_without_a_weakness_raise_nothing() {
     let tagged = |text: &str| match text.replace("iommu = true", "iommu = true\npcid = true") {
         changed if changed != text => changed,
         _ => format!("[machine]\npcid = true\n{text}"),
     };
-    for text in [APPS, HEIR, DRIVERS].into_iter().flat_map(|text| [text.to_owned(), tagged(text)]) {
+    let both = |text: &str| {
+        let tagged = tagged(text);
+        let [shadowed, both] = [text, &tagged].map(shadowed);
+        [text.to_owned(), tagged, shadowed, both]
+    };
+    for text in [APPS, HEIR, DRIVERS].into_iter().flat_map(both) {
         let trial = run(&text, None);
         assert!(trial.findings.violations().is_empty(), "{:#?}", trial.findings.violations());
     }
@@ -45,8 +58,8 @@ fn whenever_a_processor_is_back_in_user_mode_a_full_scan_is_as_silent() {
     // Between those moments an operation is half done. Conservation holds only at rest.
     let at_rest =
         ["frames-are-conserved", "handles-come-from-somewhere", "references-are-conserved"];
-    for text in [APPS, HEIR] {
-        let mut trial = Trial::new(text, None);
+    for text in [APPS.to_owned(), HEIR.to_owned(), shadowed(APPS)] {
+        let mut trial = Trial::new(&text, None);
         while trial.step().is_none() {
             let processors = &trial.world.machine.processors;
             if processors.iter().all(|state| state.registers.ring == Ring::User) {

@@ -1,0 +1,133 @@
+//! User mode on roots of its own (kernel virtual address shadow): everybody sees what they would without,
+//! and what is loaded in user mode maps nothing of the kernel but what entries need.
+
+mod worlds;
+
+use std::collections::BTreeMap;
+
+use ringfence::base::{Event, EventKind, PhysAddr, Principal, Ring, Seed, Witness};
+use ringfence::campaign::{Registries, Series, SeriesOptions};
+use ringfence::kernel::layout::address;
+use ringfence::machine::Machine;
+use ringfence::scenario::{Bias, Scenario, library};
+use ringfence::world::{Configuration, Rest, World};
+
+use worlds::neighbours;
+
+/// What each principal saw, in its own order.
+#[derive(Default, PartialEq, Eq, Debug)]
+struct Seen(BTreeMap<Principal, Vec<[u64; 3]>>);
+
+impl Witness for Seen {
+    fn event(&mut self, event: &Event) {
+        if event.kind == EventKind::Observe {
+            let seen = self.0.entry(event.actor).or_default();
+            seen.push([event.value, event.old, event.virt]);
+        }
+    }
+}
+
+fn built_in(name: &str) -> Configuration {
+    let text = library::find(name).expect("it is built in").text;
+    Scenario::from_bytes(text.as_bytes()).expect("it is sound").configuration
+}
+
+/// The world with shadow roots, with identifiers or without.
+fn shadowed(world: &Configuration, pcid: bool) -> Configuration {
+    let mut changed = world.clone();
+    (changed.machine.kva_shadow, changed.machine.pcid) = (true, pcid);
+    // The entries take steps of their own.
+    changed.steps_max *= 2;
+    changed
+}
+
+/// Every page that the loaded root maps in the upper half, by a walk of its own.
+fn system_pages(machine: &Machine, processor: usize) -> Vec<u64> {
+    fn descend(machine: &Machine, table: u64, level: u32, base: u64, found: &mut Vec<u64>) {
+        let first = if level == 4 { 256 } else { 0 };
+        for index in first..512 {
+            let entry = machine.memory.read(PhysAddr::truncated(table + index * 8));
+            let virt = base | index << (12 + 9 * (level - 1));
+            match entry & 1 {
+                1 if level == 1 => found.push(virt),
+                1 => descend(machine, entry & 0xf_ffff_ffff_f000, level - 1, virt, found),
+                _ => {}
+            }
+        }
+    }
+    let root = machine.processors[processor].controls.cr3 & 0xf_ffff_ffff_f000;
+    let mut found = Vec::new();
+    descend(machine, root, 4, 0xffff_0000_0000_0000, &mut found);
+    found
+}
+
+#[test]
+fn in_user_mode_a_few_pages_of_the_system_are_mapped_and_none_of_the_kernel_s_data() {
+    for pcid in [false, true] {
+        let configuration = shadowed(&neighbours().configuration, pcid);
+        let mut world = World::build(&configuration).expect("a sound configuration");
+        let mut in_user_mode = 0;
+
+        while world.step(&mut Seen::default()).is_none() {
+            for number in 0..world.machine.processors.len() {
+                let state = &world.machine.processors[number];
+                if state.registers.ring == Ring::Kernel || in_user_mode > 400 {
+                    continue;
+                }
+                let pages = system_pages(&world.machine, number);
+                // Code, two tables, and for each of two processors a block and a stack.
+                assert_eq!(pages.len(), 7, "{pages:x?}");
+                for secret in [address::KERNEL_DATA, address::POOL, address::KERNEL_STACKS] {
+                    assert!(!pages.contains(&secret), "{secret:#x}");
+                }
+                assert!(pages.contains(&address::TRANSITION_CODE));
+                in_user_mode += 1;
+            }
+        }
+
+        assert!(in_user_mode > 100, "{in_user_mode} steps in user mode");
+    }
+}
+
+#[test]
+fn everybody_sees_what_they_would_without_shadow_roots() {
+    let run = |configuration: &Configuration| {
+        let mut world = World::build(configuration).expect("a sound configuration");
+        let mut seen = Seen::default();
+        loop {
+            if let Some(rest) = world.step(&mut seen) {
+                return (rest, seen);
+            }
+        }
+    };
+    for world in [neighbours().configuration, built_in("standard")] {
+        let (rest, seen) = run(&world);
+        assert!(seen.0.values().map(Vec::len).sum::<usize>() > 20, "{seen:?}");
+        assert_eq!(rest, Rest::Quiescent);
+        for pcid in [false, true] {
+            assert_eq!(run(&shadowed(&world, pcid)), (rest, Seen(seen.0.clone())), "{pcid}");
+        }
+    }
+}
+
+#[test]
+fn no_fault_in_user_mode_breaks_a_guarantee_where_there_are_shadow_roots() {
+    let mut strikes = 0;
+    for seed in 0..3 {
+        let mut scenario = Scenario::generate(Seed(seed), &Bias::default());
+        scenario.configuration = shadowed(&scenario.configuration, seed % 2 == 1);
+        let options =
+            SeriesOptions { experiments: 40, seed: Seed(seed), kinds: Vec::new(), only: None };
+        let series = Series::new(&scenario, &options, &Registries::default());
+
+        let series = series.expect("a sound world");
+        series
+            .run(|_, case| {
+                strikes += case.outcome.activation.strikes;
+                assert_eq!(case.outcome.guarantees, [""; 0], "seed {seed}: {:?}", case.plan);
+            })
+            .expect("faults that can be made");
+    }
+
+    assert!(strikes > 50, "{strikes} strikes");
+}
