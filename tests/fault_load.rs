@@ -113,6 +113,20 @@ fn models_and_published_loads_are_listed_and_each_is_a_mix() {
 }
 
 #[test]
+fn shares_are_of_what_was_asked_for_as_weights_are() {
+    // Nothing is transferred in that world, so half of the load has no place.
+    let mix = ["campaign", "content-parser-host", "--mix", "lost-transfer=1,crash=1"];
+
+    let output = ringfence(&[&mix[..], &["--seeds", "0..3", "--experiments", "24"]].concat());
+
+    let text = stdout(&output);
+    let row = text.lines().find(|line| line.trim_start().starts_with("crash ")).expect("a row");
+    let cells: Vec<&str> = row.split_whitespace().collect();
+    assert_eq!(cells, ["crash", "50.0%", "36", "50.0%", "36"], "{text}");
+    assert!(text.contains("36 more (50.0%) had no place in their world"), "{text}");
+}
+
+#[test]
 fn what_is_wrong_is_told_with_what_was_meant_and_ends_with_2() {
     let misspelt = standard_with("misspelt-mix.toml", "[mix]\nswfi = 3\n");
     let negative = standard_with("negative-mix.toml", "[mix]\nswifi = -3\n");

@@ -78,7 +78,8 @@ fn tell(
         return Ok(());
     }
     // What is long is told with `--json`.
-    let is_long = |title: &str| matches!(title, "source" | "points" | "parameters" | "types");
+    let is_long =
+        |title: &str| matches!(title, "source" | "decided-by" | "points" | "parameters" | "types");
     let shown: Vec<usize> = (0..titles.len()).filter(|&index| !is_long(titles[index])).collect();
     let columns: Vec<Column> = shown.iter().map(|&index| Column::text(titles[index])).collect();
     let cells: Vec<Vec<String>> =
@@ -140,16 +141,14 @@ fn incidents() -> Result<Rows, Failure> {
             Some(code) => format!("{ended} {code:#x}"),
             None => ended,
         };
-        let counts = match &incident.decided_by {
-            None => "yes".to_owned(),
-            Some(switch) => format!("no: {switch}"),
-        };
+        let counts = if incident.counts() { "yes" } else { "no" };
         rows.push(vec![
             json!(builtin.name),
             json!(incident.date),
             json!(incident.what),
             json!(ended),
             json!(counts),
+            json!(incident.decided_by),
             json!(scenario.sources),
         ]);
     }
@@ -163,11 +162,12 @@ fn incidents() -> Result<Rows, Failure> {
             json!(what),
             json!("a page"),
             json!("no"),
+            json!(null),
             json!([]),
         ]);
     }
     rows.sort_by_key(|row| cell(&row[0]));
-    Ok((vec!["name", "date", "what", "ends", "counts", "source"], rows))
+    Ok((vec!["name", "date", "what", "ends", "counts", "decided-by", "source"], rows))
 }
 
 fn faults() -> Rows {
