@@ -75,7 +75,7 @@ macro_rules! adapter {
 
             /// `RootTable`.
             pub(crate) fn run(plan: &Plan) -> Report {
-                plan.isolated(AArch64::LOWER, |memory: Memory| {
+                plan.mapper(AArch64::LOWER, |memory: Memory| {
                     Adapter(RootTable::new(Hooks(memory), 0, VaRange::Lower))
                 })
             }

@@ -128,7 +128,7 @@ where
 
 /// `Mapping` for stage 1 of EL1 and EL0.
 pub(crate) fn el1(plan: &Plan) -> Report {
-    plan.isolated(AArch64::LOWER, |memory| {
+    plan.mapper(AArch64::LOWER, |memory| {
         let regime = Reported(El1And0);
         let range = VaRange::Lower;
         active(Tables::with_asid_and_va_range(Hooks(memory), 1, 0, regime, range))
@@ -137,7 +137,7 @@ pub(crate) fn el1(plan: &Plan) -> Report {
 
 /// `Mapping` for stage 1 of EL2.
 pub(crate) fn el2(plan: &Plan) -> Report {
-    plan.isolated(AArch64::EL2, |memory| active(Tables::new(Hooks(memory), 0, Reported(El2))))
+    plan.mapper(AArch64::EL2, |memory| active(Tables::new(Hooks(memory), 0, Reported(El2))))
 }
 
 fn active<R: TranslationRegime>(tables: Tables<Hooks, Reported<R>>) -> Adapter<R>

@@ -150,7 +150,7 @@ fn seconds(milliseconds: u64) -> String {
 
 fn print_matrix(seen: &Seen) {
     let names: Vec<&str> = Check::ALL.iter().map(|check| &check.name()[..3]).collect();
-    println!("{:<43}{}  debug = release", "", names.join(" "));
+    println!("{:<43}{}    debug  release  debug = release", "", names.join(" "));
     for row in &seen.rows {
         let (name, version, adapter) = row;
         let run = |profile: &str| seen.runs.get(&(row.clone(), profile.to_owned()));
@@ -168,12 +168,19 @@ fn print_matrix(seen: &Seen) {
             .collect();
         let agrees = match (run("debug"), run("release")) {
             (Some(debug), Some(release)) if debug.digest == release.digest => {
-                debug.digest[..8].to_owned()
+                debug.digest.get(..8).unwrap_or("no end").to_owned()
             }
             (Some(_), Some(_)) => "differ".to_owned(),
             _ => "one profile run".to_owned(),
         };
-        println!("{:<43}{}  {agrees}", format!("{name} {version} {adapter}"), cells.join(" "));
+        let took = |profile: &str| run(profile).map_or("-".to_owned(), |run| seconds(run.time));
+        println!(
+            "{:<43}{}{:>9}{:>9}  {agrees}",
+            format!("{name} {version} {adapter}"),
+            cells.join(" "),
+            took("debug"),
+            took("release")
+        );
     }
     for (name, version, why) in &seen.absent {
         println!("{name} {version}: not run: {why}");
@@ -182,7 +189,9 @@ fn print_matrix(seen: &Seen) {
 
 /// Known bugs: found on one version, silent on the next; returns what is missed.
 fn compare(seen: &Seen, expected: &[Expected]) -> Vec<String> {
-    let mut missed = Vec::new();
+    let absent = seen.absent.iter();
+    let mut missed: Vec<String> =
+        absent.map(|(name, version, why)| format!("{name} {version}: not run: {why}")).collect();
     let mut known = KnownBugs::default();
     for row in &seen.rows {
         for profile in ["debug", "release"] {
