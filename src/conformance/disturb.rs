@@ -74,6 +74,8 @@ fn leads_away(scene: &Scene, change: &Change, reach: &Range<u64>) -> bool {
             matches!(scene.format.decode(change.level, bits), Decoded::Leaf { .. }),
         )
     };
-    let new = address(change.new);
-    may_be_table && !reach.contains(&new.0) && address(change.old) != new
+    let (old, new) = (address(change.old), address(change.new));
+    // A page leads where there is no memory, so one that is a page still may lead anywhere.
+    let stays_page = old.1 && new.1;
+    may_be_table && !stays_page && !reach.contains(&new.0) && old != new
 }

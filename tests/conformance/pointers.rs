@@ -4,8 +4,9 @@
 //! made beside the accessor's record, as somebody with a pointer makes them.
 
 use ringfence::base::PhysAddr;
-use ringfence::conformance::{self, Memory};
+use ringfence::conformance::{self, Check, Memory};
 
+use crate::bug::Bug;
 use crate::tables::Tables;
 
 #[test]
@@ -24,6 +25,20 @@ fn a_pointer_is_aligned_like_a_table_and_has_the_offset_of_physical_memory() {
     assert!(report.findings().is_empty(), "{report}");
     let is_listed = |line: &String| line.starts_with("the order of stores");
     assert!(report.skipped().iter().any(is_listed), "{report}");
+}
+
+/// A page of 2 MiB leads where there is no memory, which a pointer can't follow; nobody follows it.
+#[test]
+fn a_large_page_of_code_with_pointers_gets_its_memory_type_too() {
+    let report = conformance::mapper(|memory: Memory| {
+        let _ = memory.pointer();
+        Tables::new(memory, Some(Bug::TakesPatForAddress))
+    })
+    .cases(400)
+    .findings_max(1)
+    .run();
+
+    assert!(report.has(Check::Translation), "{report}");
 }
 
 #[test]

@@ -10,6 +10,9 @@ use super::Memory;
 use super::books::{Event, Kept, StoreKind};
 use crate::base::PhysAddr;
 
+/// Words that are compared at once; divides the words of a frame.
+const AT_ONCE: usize = 16;
+
 impl Memory {
     /// A pointer to the byte at [`base`](Self::base), good for reads and writes of all
     /// [`bytes`](Self::bytes), aligned to 4 KiB. From now on stores are found by comparison, unless the
@@ -75,12 +78,23 @@ impl Memory {
             if !wanted(books.frames.get(number)) {
                 continue;
             }
-            for (index, (word, seen)) in (0u64..).zip(frame.0.iter().zip(seen)) {
-                let (old, new) = (*seen, word.get());
-                if old != new {
-                    *seen = new;
-                    let at = Self::frame(number as u64).start().plus(8 * index);
-                    books.journal.push(Event::Store { at, old, new, kind: StoreKind::Found });
+            // All of memory is compared after each call, and next to nothing has changed: that decides how
+            // long a run takes.
+            let (words, _) = frame.0.as_chunks::<AT_ONCE>();
+            let (seen, _) = seen.as_chunks_mut::<AT_ONCE>();
+            for (chunk, (words, seen)) in words.iter().zip(seen).enumerate() {
+                let pairs = words.iter().zip(seen.iter());
+                if pairs.fold(0, |differs, (word, seen)| differs | (word.get() ^ seen)) == 0 {
+                    continue;
+                }
+                for (index, (word, seen)) in words.iter().zip(seen).enumerate() {
+                    let (old, new) = (*seen, word.get());
+                    if old != new {
+                        *seen = new;
+                        let before = 8 * (chunk * AT_ONCE + index) as u64;
+                        let at = Self::frame(number as u64).start().plus(before);
+                        books.journal.push(Event::Store { at, old, new, kind: StoreKind::Found });
+                    }
                 }
             }
         }
