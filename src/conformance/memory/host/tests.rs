@@ -226,6 +226,23 @@ fn accesses_where_there_is_no_memory_are_told_and_go_on() {
 }
 
 #[test]
+fn a_fill_where_there_is_no_memory_is_told_once_for_each_page() {
+    let memory = memory(Some(Observed::Accesses), None);
+    let nowhere = PhysAddr::truncated(0x20_0000_0ff0);
+
+    let ends = memory.attempt(|| unsafe {
+        let (mut to, mut left) = (memory.pointer_to(nowhere), 4_u64);
+        let start = to;
+        asm!("rep stosq", inout("rdi") to, inout("rcx") left, in("rax") NEW);
+        (to.offset_from(start), left)
+    });
+
+    assert_eq!(ends, Ok((32, 0)));
+    let told = |at| Event::StrayStore { at, new: NEW };
+    assert_eq!(memory.take_journal(), [told(nowhere), told(nowhere.plus(16))]);
+}
+
+#[test]
 fn an_operation_that_was_abandoned_at_a_store_leaves_what_was_there_then() {
     let fault = Fault { kind: FaultKind::Abandoned, nth: 2 };
     let memory = memory(Some(Observed::Stores), Some(fault));

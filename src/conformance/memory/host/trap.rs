@@ -94,6 +94,16 @@ fn word_of(at: u64) -> PhysAddr {
     PhysAddr::truncated(at & !7)
 }
 
+/// So many bytes of a fill at `address`, in parts of `step`, are done.
+fn filled(address: u64, (done, step): (u64, u64), length: usize, context: &mut Context<'_>) {
+    let rest = context.get(libc::REG_RCX).wrapping_sub(done / step);
+    context.set(libc::REG_RCX, rest);
+    context.set(libc::REG_RDI, address.wrapping_add(done));
+    if rest == 0 {
+        context.skip(length);
+    }
+}
+
 impl Memory {
     fn trap(&self) -> Option<&Trap> {
         self.0.host.as_ref()?.trap.as_ref()
@@ -274,7 +284,17 @@ impl Memory {
                 && (at & (FRAME_BYTES - 1)) + bytes <= FRAME_BYTES
         };
         if !has_memory(at) {
-            return false;
+            let Simple::Fill { at: address, word, bytes, step } = simple else { return false };
+            // Its address is in no operand that could be another for one instruction, and stepped through it
+            // would fault for each of its parts: a page of it is told as one.
+            let to_end = FRAME_BYTES - (at & (FRAME_BYTES - 1));
+            let done = bytes.min(to_end / step * step);
+            if !stores || done == 0 {
+                return false;
+            }
+            self.note(Event::StrayStore { at: PhysAddr::truncated(at), new: word });
+            filled(address, (done, step), length, context);
+            return true;
         }
         match simple {
             Simple::Store { at: address, bytes, words } => {
@@ -298,12 +318,7 @@ impl Memory {
                     return false;
                 }
                 let done = self.fill(at, word, bytes);
-                let rest = context.get(libc::REG_RCX).wrapping_sub(done / step);
-                context.set(libc::REG_RCX, rest);
-                context.set(libc::REG_RDI, address.wrapping_add(done));
-                if rest == 0 {
-                    context.skip(length);
-                }
+                filled(address, (done, step), length, context);
                 true
             }
             Simple::Load { at: address, bytes, register } => {
