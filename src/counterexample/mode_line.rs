@@ -57,9 +57,14 @@ pub(super) fn mode_line(trial: &Trial) -> Option<String> {
             crossings.push(told);
         }
     }
+    let given_out = books.disclosures().first().map(|one| {
+        let whose = one.owner.map_or("nobody", |owner| roster.name(owner));
+        let to = roster.name(one.receiver);
+        format!("content of {} of {whose} was copied to where {to} reads it", one.structure)
+    });
     let crossed = match crossings.as_slice() {
-        [] if began.is_empty() => return None,
-        [] => "no damage crossed it".to_owned(),
+        [] if began.is_empty() && given_out.is_none() => return None,
+        [] => given_out.unwrap_or_else(|| "no damage to memory crossed it".to_owned()),
         [first] => format!("damage crossed it {first}"),
         [first, others @ ..] => {
             format!("damage crossed it {first}, and {} times more", others.len())
