@@ -4,12 +4,11 @@ use std::io::Write;
 
 use crate::base::nearest;
 use crate::campaign::{Campaign, Interrupt, Registries, Report, Series, SeriesOptions, TrialError};
-use crate::counterexample::case::TRIALS_MAX;
-use crate::counterexample::{minimised, test_text};
 use crate::faults::{Mix, Registry};
 use crate::scenario::Scenario;
 
 use super::arguments::{CampaignArguments, Only, SeedRange};
+use super::cases::{self, Found};
 use super::save::Folder;
 use super::table::Told;
 use super::{Ended, Failure, compare, load, progress, run};
@@ -214,23 +213,22 @@ pub(super) fn stopped_by_ctrl_c() -> Result<Interrupt, Failure> {
     Ok(stop)
 }
 
-/// Writes what each world violates by itself, and each violation, minimised, as a scenario file, with
-/// the line that replays it.
+/// Writes what each world violates by itself, and each violation, as a scenario file.
 fn save(campaign: &Campaign, report: &Report, folder: &Folder) -> Result<(), Failure> {
     let golden = report.golden_violations.iter().map(|golden| {
         let name = format!("golden-{}", golden.seed);
-        by_itself(&golden.scenario, name)
+        let mut violated: Vec<String> =
+            golden.violations.iter().map(|one| one.invariant.to_owned()).collect();
+        violated.dedup();
+        Found { scenario: by_itself(&golden.scenario, name), violated }
     });
     let struck = report.violations.iter().map(|example| {
         let name = format!("violation-{}-{}", example.seed, example.case.number);
-        Scenario { plan: vec![example.case.plan.clone()], ..by_itself(&example.scenario, name) }
+        let plan = vec![example.case.plan.clone()];
+        let scenario = Scenario { plan, ..by_itself(&example.scenario, name) };
+        Found { scenario, violated: example.case.outcome.guarantees.clone() }
     });
-    for scenario in golden.chain(struck) {
-        let least = minimised(&scenario, &campaign.registries, TRIALS_MAX);
-        let least = least.map_or(scenario, |found| found.scenario);
-        let place = folder.write(&format!("{}.toml", least.name), &least.to_toml())?;
-        let line = test_text::replay_line(&place.display().to_string());
-        let _ = writeln!(std::io::stderr(), "saved: {line}");
-    }
-    Ok(())
+    let found = golden.chain(struck).collect();
+    let (total, registries) = (report.violations_total(), &campaign.registries);
+    cases::save(found, total, registries, folder, &mut std::io::stderr())
 }

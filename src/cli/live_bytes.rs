@@ -102,6 +102,16 @@ fn text(
     )?;
     let dead: Vec<(Structure, &str, Share)> = map.never_live().collect();
     let (count, live) = (map.fields.len(), map.fields.len() - dead.len());
+    if map.is_partial {
+        // A field that was not flipped is neither live nor dead.
+        let tried = map.fields.values().filter(|share| share.total > 0).count();
+        writeln!(
+            out,
+            "\n{live} of the {tried} fields flipped so far are live; of the other {} nothing is known.",
+            count - tried
+        )?;
+        return Ok(());
+    }
     let share = percent(Share { total: count as u64, read: 0, live: live as u64 });
     writeln!(
         out,
@@ -164,6 +174,7 @@ fn json_lines(map: &LiveBytes, all: bool, out: &mut impl Write) -> Result<(), Fa
         "used": told(total.used),
         "room": told(total.room),
         "fields": map.fields.len(),
+        "flipped_fields": map.fields.values().filter(|share| share.total > 0).count(),
         "live_fields": map.fields.len() - map.never_live().count(),
         "never_read_fields": map.never_read().count(),
     }});

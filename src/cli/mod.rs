@@ -8,6 +8,7 @@ mod artefacts;
 mod asleep;
 mod audit;
 mod campaign;
+mod cases;
 mod check;
 mod compare;
 mod examples;

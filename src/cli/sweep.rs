@@ -6,15 +6,15 @@ use serde_json::{Value, json};
 
 use crate::campaign::replay::quoted;
 use crate::campaign::{Origin, Registries, Sweep, Swept, Tally, TrialError};
-use crate::counterexample::case::TRIALS_MAX;
-use crate::counterexample::{minimised, test_text};
 use crate::outcome::Class;
 use crate::report::table::{Column, table};
 use crate::scenario::Scenario;
 
 use super::arguments::SweepArguments;
 use super::campaign::{by_itself, check_kinds, stopped_by_ctrl_c};
+use super::cases::{self, Found};
 use super::save::Folder;
+use super::table::of_all;
 use super::{Ended, Failure, load, progress, run};
 
 /// Tries every fault of a scenario and prints what they come to.
@@ -58,7 +58,7 @@ pub(super) fn sweep(arguments: &SweepArguments, out: &mut impl Write) -> Result<
     if let Some(folder) = &folder {
         save(&sweep, &swept, folder)?;
     }
-    Ok(if swept.is_partial {
+    Ok(if swept.is_partial || sweep.registries.interrupt.is_raised() {
         Ended::Interrupted
     } else if swept.total.violations > 0
         || swept.disagreements_total > 0
@@ -90,19 +90,15 @@ fn one(
     run::told(&scenario, &sweep.registries, arguments.json, out)
 }
 
-/// Writes each violation, minimised, as a scenario file, with the line that replays it.
+/// Writes each violation as a scenario file.
 fn save(sweep: &Sweep, swept: &Swept, folder: &Folder) -> Result<(), Failure> {
-    for (number, case) in &swept.violations {
-        let name = format!("violation-{number}");
-        let scenario =
-            Scenario { plan: vec![case.plan.clone()], ..by_itself(&sweep.scenario, name) };
-        let least = minimised(&scenario, &sweep.registries, TRIALS_MAX);
-        let least = least.map_or(scenario, |found| found.scenario);
-        let place = folder.write(&format!("{}.toml", least.name), &least.to_toml())?;
-        let line = test_text::replay_line(&place.display().to_string());
-        let _ = writeln!(std::io::stderr(), "saved: {line}");
-    }
-    Ok(())
+    let found = swept.violations.iter().map(|(number, case)| {
+        let world = by_itself(&sweep.scenario, format!("violation-{number}"));
+        let scenario = Scenario { plan: vec![case.plan.clone()], ..world };
+        Found { scenario, violated: case.outcome.guarantees.clone() }
+    });
+    let (total, registries) = (swept.total.violations, &sweep.registries);
+    cases::save(found.collect(), total, registries, folder, &mut std::io::stderr())
 }
 
 /// Outcomes as the table of kinds shows them: what came of it for whom.
@@ -236,7 +232,11 @@ impl Told<'_> {
             writeln!(out, "This is a bug in ringfence: please report it with these lines.")?;
         }
         if !swept.violations.is_empty() {
-            writeln!(out, "\nGuarantees violated:")?;
+            writeln!(
+                out,
+                "\nGuarantees violated:{}",
+                of_all(swept.violations.len(), swept.total.violations)
+            )?;
         }
         for (number, case) in &swept.violations {
             let (kind, who) = (&case.plan.kind, &case.plan.who);
@@ -290,6 +290,7 @@ impl Told<'_> {
             "nowhere": swept.nowhere,
             "activated": swept.total.activated,
             "violations": swept.total.violations,
+            "violations_named": swept.violations.len(),
             "golden_violations": swept.golden.len(),
             "check_one_in": self.sweep.check_one_in,
             "checked": swept.checked,

@@ -25,6 +25,11 @@ fn cut_off(line: &str) -> String {
     line.chars().take(WIDTH_MAX - 1).chain(['…']).collect()
 }
 
+/// How many of all are named, where it is not all of them.
+pub(super) fn of_all(named: usize, total: u64) -> String {
+    if total > named as u64 { format!(" {named} of {total} are named") } else { String::new() }
+}
+
 /// What is told of a campaign beside its report.
 pub(super) struct Told<'a> {
     pub(super) campaign: &'a Campaign,
@@ -123,7 +128,9 @@ impl Told<'_> {
             }
         }
         writeln!(to)?;
-        if self.is_generated() && worlds.len() > 1 {
+        if total.experiments == 0 {
+            writeln!(to, "No experiment was run: there are no shares.")?;
+        } else if self.is_generated() && worlds.len() > 1 {
             writeln!(to, "Shares of what struck; {CAPTION}.")?;
         } else {
             writeln!(to, "Shares of what struck, counted exactly on this world.")?;
@@ -169,7 +176,9 @@ impl Told<'_> {
 
     fn write_replays(&self, to: &mut String) -> core::fmt::Result {
         let Report { examples, violations, .. } = self.report;
-        writeln!(to, "\nOne of each, as a story:")?;
+        if examples.keys().any(|(_, class)| *class != Class::NotActivated) {
+            writeln!(to, "\nOne of each, as a story:")?;
+        }
         for class in Class::ALL.iter().filter(|class| **class != Class::NotActivated) {
             // The example that needs the fewest words: of the first origin of the table.
             let found = Origin::ALL.iter().find_map(|origin| examples.get(&(*origin, *class)));
@@ -178,7 +187,8 @@ impl Told<'_> {
             }
         }
         if !violations.is_empty() {
-            writeln!(to, "\nGuarantees violated:")?;
+            let named = of_all(violations.len(), self.report.total.violations);
+            writeln!(to, "\nGuarantees violated:{named}")?;
         }
         for example in violations {
             let (seed, case) = (example.seed, &example.case);
@@ -251,6 +261,7 @@ impl Told<'_> {
             "activated": total.activated,
             "consumed": total.consumed,
             "violations": self.report.violations_total(),
+            "violations_named": violations.len() + golden_violations.len(),
             "golden_violations": self.report.golden_violations_total,
             "digest": digest.to_string(),
             "partial": is_partial,

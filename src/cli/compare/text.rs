@@ -53,6 +53,11 @@ pub(super) fn cells(compared: &Compared) -> BTreeSet<Cell> {
     compared.columns.iter().flat_map(|column| column.total.cells.keys().copied()).collect()
 }
 
+/// What follows a line that is not about everything asked for.
+fn partial(is_partial: bool) -> &'static str {
+    if is_partial { "  PARTIAL: interrupted" } else { "" }
+}
+
 fn head(comparison: &Comparison, compared: &Compared) -> String {
     let tried = compared.columns.first().map_or(0, |column| column.total.tried);
     let of = match &comparison.component {
@@ -64,7 +69,7 @@ fn head(comparison: &Comparison, compared: &Compared) -> String {
         (Some(name), _) => format!("{name}, {} seeds", compared.seeds),
         (None, _) => format!("the worlds named, {} seeds", compared.seeds),
     };
-    let partial = if compared.is_partial { "  PARTIAL: interrupted" } else { "" };
+    let partial = partial(compared.is_partial);
     let nowhere = match compared.nowhere {
         0 => String::new(),
         more => format!("\n{more} more that were asked for have no place in their world"),
@@ -118,7 +123,7 @@ fn write_one(to: &mut String, comparison: &Comparison, compared: &Compared) -> c
         write_moves(to, comparison, compared, number)?;
     }
     write_violations(to, comparison, compared)?;
-    writeln!(to, "\ndigest  {}", compared.digest)
+    writeln!(to, "\ndigest  {}{}", compared.digest, partial(compared.is_partial))
 }
 
 fn write_table(
@@ -300,7 +305,8 @@ fn write_many(
         let [high, low] = one.digest.words();
         hash.absorb(high, low);
     }
-    writeln!(to, "\ndigest  {}", hash.digest())
+    let is_partial = compared.iter().any(|one| one.is_partial);
+    writeln!(to, "\ndigest  {}{}", hash.digest(), partial(is_partial))
 }
 
 /// What of the second name is not in the first: the value.

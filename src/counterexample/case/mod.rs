@@ -154,22 +154,29 @@ pub fn minimised(
 ) -> Option<Counterexample> {
     let vocabulary = Vocabulary::new(registries.faults.clone(), &registries.drivers());
     let mut runner = Runner { registries, vocabulary, wanted: None, reached: Vec::new() };
-    let Minimal { value: Case(mut scenario), evidence, trials, extent, .. } =
+    let Minimal { value: Case(scenario), evidence, trials, extent, .. } =
         Minimiser::within(Budget { trials_max })
             .minimise_mending(Case(start.clone()), |case| runner.run(case))?;
     let (shown, _) = runner.wanted?;
     // Whatever was not run for want of time may still fail.
     let extent = if registries.interrupt.is_raised() { Extent::BudgetHit } else { extent };
+    let scenario = expecting(scenario, &evidence.guarantees);
+    Some(Counterexample { scenario, outcome: evidence, shown, trials, extent })
+}
+
+/// The scenario with what is expected of it: that these guarantees are violated. What it tells of an
+/// incident is left out, for that is of the case before it was altered.
+#[must_use]
+pub fn expecting(mut scenario: Scenario, violated: &[String]) -> Scenario {
     scenario.expect = Some(Expectation {
         class: Some(Class::GuaranteeViolated.name().to_owned()),
         guarantees: Some(Guarantees::Violated),
-        violated: evidence.guarantees.clone(),
+        violated: violated.to_vec(),
         ..Expectation::default()
     });
-    // They are of the case before it was made smaller.
     scenario.incident = None;
     scenario.contrasts.clear();
-    Some(Counterexample { scenario, outcome: evidence, shown, trials, extent })
+    scenario
 }
 
 #[cfg(test)]
