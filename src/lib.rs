@@ -15,9 +15,11 @@
 //! | [`outcome`] | what became of it? |
 //! | [`minimise`] | what is the least that still shows it? |
 //! | [`campaign`] | what did we find? |
+//! | [`counterexample`] | why? |
 //! | [`conformance`] | does *your* page-table code hold? |
 //! | [`audit`] | what does this image of page tables allow? |
 //! | [`report`] | how is it told? |
+//! | `cli` | how is it asked? (feature `cli`) |
 //!
 //! A row uses rows above it and none below; which ones, `CONTRIBUTING.md` says, and a test holds it.
 //!

@@ -9,14 +9,14 @@ const COMPARED_MAX: usize = 64;
 #[must_use]
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let wanted: Vec<char> = name.chars().take(COMPARED_MAX).collect();
-    let (distance, best) = known
+    let (distance, best, length) = known
         .into_iter()
         .map(|candidate| {
             let chars: Vec<char> = candidate.chars().take(COMPARED_MAX).collect();
-            (distance(&wanted, &chars), candidate)
+            (distance(&wanted, &chars), candidate, chars.len())
         })
         .min()?;
-    (distance <= (wanted.len().max(best.len()) / 3).max(1)).then_some(best)
+    (distance <= (wanted.len().max(length) / 3).max(1)).then_some(best)
 }
 
 fn distance(a: &[char], b: &[char]) -> usize {
@@ -53,5 +53,7 @@ mod tests {
     fn something_else_altogether_leads_nowhere() {
         assert_eq!(nearest("bananas", KNOWN), None);
         assert_eq!(nearest("x", []), None);
+        // Only so much of a name is compared, and only so much counts for what is near.
+        assert_eq!(nearest("id", [&*"\0".repeat(600)]), None);
     }
 }

@@ -8,6 +8,7 @@ use crate::campaign::sweep::CHECK_ONE_IN;
 use super::audit::AuditArguments;
 use super::check::arguments::CheckArguments;
 use super::examples;
+use super::numbers::{seed, whole};
 use super::translate::arguments::TranslateArguments;
 
 /// The whole command line.
@@ -76,10 +77,10 @@ pub(crate) struct CampaignArguments {
     #[arg(long, value_name = "RANGE", value_parser = seed_range)]
     pub(crate) seeds: Option<SeedRange>,
     /// Experiments in each world.
-    #[arg(long, value_name = "N", default_value_t = EXPERIMENTS, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = EXPERIMENTS, value_parser = whole(1, u32::MAX))]
     pub(crate) experiments: u32,
     /// Worker threads; as many as there are processors when left out. The result is the same.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    #[arg(long, value_name = "N", value_parser = whole(1_u16, 256))]
     pub(crate) jobs: Option<u16>,
     /// Only these kinds of fault (repeat, or separate with commas).
     #[arg(long, value_name = "KIND", value_delimiter = ',')]
@@ -105,7 +106,7 @@ pub(crate) struct CampaignArguments {
     pub(crate) component: Option<String>,
     /// Also tells what of the damage still slept so many steps after the strike, and what became of
     /// that later.
-    #[arg(long, value_name = "STEPS")]
+    #[arg(long, value_name = "STEPS", value_parser = whole(0, u64::MAX))]
     pub(crate) horizon: Option<u64>,
     /// One JSON object a line instead of a table.
     #[arg(long)]
@@ -125,13 +126,13 @@ pub(crate) struct SweepArguments {
     #[arg(long, value_name = "KIND", value_delimiter = ',')]
     pub(crate) fault: Vec<String>,
     /// One in so many of the flips for which another one stands is run after all; 0: none of them.
-    #[arg(long, value_name = "N", default_value_t = CHECK_ONE_IN)]
+    #[arg(long, value_name = "N", default_value_t = CHECK_ONE_IN, value_parser = whole(0, u64::MAX))]
     pub(crate) check_one_in: u64,
     /// Only the fault with this number, told as a story.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole(0, u64::MAX))]
     pub(crate) only: Option<u64>,
     /// Worker threads; as many as there are processors when left out. The result is the same.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    #[arg(long, value_name = "N", value_parser = whole(1_u16, 256))]
     pub(crate) jobs: Option<u16>,
     /// One JSON object a line instead of tables.
     #[arg(long)]
@@ -242,10 +243,10 @@ pub(crate) struct LiveBytesArguments {
     #[arg(long, value_name = "N", default_value_t = 211, value_parser = positive)]
     pub(crate) every: usize,
     /// At so many moments of the run, evenly spaced.
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=64))]
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = whole(1_u16, 64))]
     pub(crate) moments: u16,
     /// Worker threads; as many as there are processors when left out. The result is the same.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    #[arg(long, value_name = "N", value_parser = whole(1_u16, 256))]
     pub(crate) jobs: Option<u16>,
     /// Names the fields that are not live, with the reason where there is one.
     #[arg(long)]
@@ -312,23 +313,15 @@ pub(crate) struct SeedRange {
 
 /// Reads `FIRST..END` or one number, decimal or `0x…`.
 fn seed_range(text: &str) -> Result<SeedRange, String> {
-    let number = |text: &str| {
-        let text = text.trim();
-        let parsed = match text.strip_prefix("0x") {
-            Some(digits) => u64::from_str_radix(digits, 16),
-            None => text.parse(),
-        };
-        parsed.map_err(|_| format!("{text:?} is not a seed; expected a number such as 7 or 0x1f"))
-    };
     match text.split_once("..") {
         None => {
-            let first = number(text)?;
+            let first = seed(text)?;
             let end =
                 first.checked_add(1).ok_or("the largest seed has no successor; use FIRST..END")?;
             Ok(SeedRange { first, end })
         }
         Some((first, end)) => {
-            let (first, end) = (number(first)?, number(end)?);
+            let (first, end) = (seed(first)?, seed(end)?);
             if end <= first {
                 let (low, high) = (end, first.saturating_add(1));
                 return Err(format!(

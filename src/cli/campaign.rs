@@ -9,6 +9,7 @@ use crate::scenario::Scenario;
 
 use super::arguments::{CampaignArguments, Only, SeedRange};
 use super::cases::{self, Found};
+use super::numbers::counted;
 use super::save::Folder;
 use super::table::Told;
 use super::{Ended, Failure, compare, load, progress, run};
@@ -36,8 +37,10 @@ pub(super) fn campaign(
         let stopping = if stop.is_raised() { ", stopping" } else { "" };
         bar.set_length(progress.blocks_total);
         bar.set_message(format!(
-            "{} worlds, {} experiments, {} violations{stopping}",
-            progress.worlds, progress.experiments, progress.violations
+            "{}, {}, {}{stopping}",
+            counted(progress.worlds, "world"),
+            counted(progress.experiments, "experiment"),
+            counted(progress.violations, "violation")
         ));
         bar.set_position(progress.blocks);
     });

@@ -16,11 +16,11 @@ pub(super) fn margin(arguments: &MarginArguments, out: &mut impl Write) -> Resul
     if old.format != new.format {
         return Err(Failure::mistake(
             format!(
-                "{} is of {:?}, {} of {:?}",
+                "{} is of the table format `{}`, {} of `{}`",
                 before.display(),
-                old.format,
+                old.format.escape_debug(),
                 after.display(),
-                new.format
+                new.format.escape_debug()
             ),
             "compare prints of one table format",
         ));

@@ -18,6 +18,7 @@ mod list;
 mod live_bytes;
 mod load;
 mod margin;
+mod numbers;
 mod progress;
 mod replay;
 mod run;
@@ -29,8 +30,10 @@ mod translate;
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{CommandFactory as _, Parser as _};
 
+use crate::base::nearest;
 use crate::campaign::replay::quoted;
 
 use arguments::{Arguments, Command};
@@ -80,7 +83,13 @@ pub fn main() -> ExitCode {
     say_whose_bug_a_panic_is();
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
-        Err(error) => return told_by_clap(&error),
+        Err(error) => {
+            if let Some(message) = unknown_command(&error, std::env::args().nth(1)) {
+                let _ = writeln!(io::stderr(), "{message}");
+                return ExitCode::from(2);
+            }
+            return told_by_clap(&error);
+        }
     };
     let mut out = BufWriter::new(io::stdout().lock());
     let ended = carry_out(arguments, &mut out).and_then(|ended| {
@@ -116,6 +125,29 @@ fn carry_out(arguments: Arguments, out: &mut impl Write) -> Result<Ended, Failur
         Some(Command::Check(arguments)) => check::check(&arguments, out),
         Some(Command::Margin(arguments)) => margin::margin(&arguments, out),
     }
+}
+
+/// Of `swep standard` clap says that `standard` is no command; it takes the first word for a scenario.
+/// What is amiss is that word.
+fn unknown_command(error: &clap::Error, first: Option<String>) -> Option<String> {
+    let known = Arguments::command();
+    let commands = || known.get_subcommands().map(clap::Command::get_name);
+    let first = first.filter(|word| !word.starts_with('-'))?;
+    let Some(ContextValue::String(second)) = error.get(ContextKind::InvalidSubcommand) else {
+        return None;
+    };
+    if error.kind() != ErrorKind::ArgumentConflict {
+        return None;
+    }
+    let (first, second) = (first.escape_debug(), second.escape_debug());
+    let remedy = match nearest(&first.to_string(), commands()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None if commands().any(|known| known == second.to_string()) => {
+            format!("a command comes first: ringfence {second} {first}")
+        }
+        None => "`ringfence --help` names all of them".to_owned(),
+    };
+    Some(format!("error: there is no command `{first}`\n  = help: {remedy}"))
 }
 
 /// Help and version are asked for and go to standard output; everything else is a mistake.

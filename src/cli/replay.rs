@@ -29,8 +29,13 @@ pub(super) fn replay(arguments: &ReplayArguments, out: &mut impl Write) -> Resul
         let why = why.join("; ");
         missed.insert(0, format!("the fault never struck: {why}; nothing was replayed"));
     }
-    let violated: Vec<&str> =
-        story.outcome.guarantees.iter().chain(&story.golden).map(String::as_str).collect();
+    // What the world violates by itself it violates under the fault too; each is named once.
+    let mut violated: Vec<&str> = Vec::new();
+    for name in story.outcome.guarantees.iter().chain(&story.golden) {
+        if !violated.contains(&name.as_str()) {
+            violated.push(name);
+        }
+    }
     if scenario.expect.is_none() && !violated.is_empty() {
         let violated = violated.join(", ");
         missed.push(format!("nothing was expected, and violated: {violated}"));

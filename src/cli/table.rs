@@ -8,6 +8,7 @@ use crate::campaign::{Campaign, Cut, Origin, Report, Tally};
 use crate::invariants::Violation;
 use crate::outcome::Class;
 use crate::report::interval::{CAPTION, Estimate, Sample, WorldCount};
+use crate::report::table::wrap;
 
 use super::{asleep, fault_load};
 
@@ -192,13 +193,11 @@ impl Told<'_> {
         }
         for example in violations {
             let (seed, case) = (example.seed, &example.case);
-            writeln!(
-                to,
-                "  {} by {} in {}",
-                case.outcome.guarantees.join(", "),
-                case.plan.kind,
-                case.plan.who
-            )?;
+            let violated = case.outcome.guarantees.join(", ");
+            let told = format!("{violated} by {} in {}", case.plan.kind, case.plan.who);
+            for line in wrap(&told, WIDTH_MAX - 2) {
+                writeln!(to, "  {line}")?;
+            }
             writeln!(to, "    {}", self.replay(seed, case.number))?;
         }
         Ok(())

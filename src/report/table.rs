@@ -137,9 +137,10 @@ fn title_lines(columns: &[Column], widths: &[usize]) -> Vec<Vec<String>> {
         .collect()
 }
 
-/// `text` in lines of at most `width_max`, broken at spaces; a longer word is left for
-/// [`push_line`] to cut.
-pub(super) fn wrap(text: &str, width_max: usize) -> Vec<String> {
+/// `text` in lines of at most `width_max`, broken at spaces; a longer word has a line of its
+/// own and goes beyond it.
+#[must_use]
+pub fn wrap(text: &str, width_max: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
         match lines.last_mut() {

@@ -271,9 +271,9 @@ fn plain(field: &str, value: &str) -> Result<Plain, Mistake> {
     let Some((_, values)) = fields.iter().find(|(name, _)| *name == field) else {
         let words = ["home", "weakness"].into_iter();
         let known: Vec<&str> = words.chain(fields.iter().map(|(name, _)| *name)).collect();
-        let remedy = match nearest(field, known) {
+        let remedy = match nearest(field, known.iter().copied()) {
             Some(near) => format!("did you mean `{near}`?"),
-            None => "`[machine]` of a scenario has all of them".to_owned(),
+            None => format!("choose one of {}", known.join(", ")),
         };
         return mistake(format!("there is no switch `{field}`"), remedy);
     };

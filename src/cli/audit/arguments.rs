@@ -8,6 +8,7 @@ use crate::audit::flip::Flip;
 use crate::audit::image::Levels;
 use crate::audit::protections::Protection;
 use crate::base::PhysAddr;
+use crate::cli::numbers::whole;
 use crate::machine::paging::x86_64::Vendor;
 
 const EXAMPLES: &str = "\
@@ -52,7 +53,7 @@ pub(crate) struct AuditArguments {
     #[arg(long, value_name = "N", value_parser = levels)]
     pub(crate) levels: Option<Levels>,
     /// MAXPHYADDR: bits of a physical address; those above are reserved.
-    #[arg(long, value_name = "BITS", default_value_t = 40, value_parser = clap::value_parser!(u8).range(36..=52))]
+    #[arg(long, value_name = "BITS", default_value_t = 40, value_parser = whole(36_u8, 52))]
     pub(crate) maxphyaddr: u8,
     /// Whose reading of the bits on which manuals differ.
     #[arg(long, value_enum, default_value = "intel")]
@@ -86,7 +87,7 @@ pub(crate) struct AuditArguments {
     #[arg(long, value_name = "FILE", requires = "flip")]
     pub(crate) witnesses: Option<PathBuf>,
     /// Worker threads; as many as there are processors when left out. The result is the same.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    #[arg(long, value_name = "N", value_parser = whole(1_u16, 256))]
     pub(crate) jobs: Option<u16>,
     /// One JSON object a line instead of tables.
     #[arg(long)]

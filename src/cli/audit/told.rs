@@ -73,14 +73,14 @@ fn write_text(audited: &Audited<'_>, findings: &Findings, to: &mut String) -> co
     let packed = if loaded.is_compressed { ", zstd" } else { "" };
     let vendor = if controls.vendor == Vendor::Amd { "AMD" } else { "Intel" };
     let tables = audited.space.image.frames().len();
-    writeln!(
-        to,
+    let head = format!(
         "{}: {}{packed}; CR3 {:#x}, {} levels, {tables} page tables",
         audited.arguments.image.display(),
         format_name(loaded.format),
         controls.cr3,
         audited.space.image.levels.count(),
-    )?;
+    );
+    write!(to, "{}", lines_of(0, &head))?;
     let (on, off) = protections(&audited.machine);
     writeln!(
         to,

@@ -2,6 +2,8 @@
 
 use clap::{Args, ValueEnum};
 
+use crate::cli::numbers::whole;
+
 /// Options of `check`.
 #[derive(Args, Debug)]
 #[command(after_help = EVENTS)]
@@ -16,7 +18,7 @@ pub(crate) struct CheckArguments {
     #[arg(long)]
     pub(crate) json: bool,
     /// Findings that are told of each trace; the rest is counted.
-    #[arg(long, value_name = "N", default_value_t = 20)]
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = whole(0, u64::MAX))]
     pub(crate) findings: u64,
 }
 

@@ -4,6 +4,7 @@ use core::ops::Range;
 
 use clap::{Args, ValueEnum};
 
+use crate::cli::numbers::whole;
 use crate::machine::paging::x86_64 as paging;
 use crate::oracles::recorded::{self, RecordedMachine};
 
@@ -20,7 +21,7 @@ pub(crate) struct TranslateArguments {
     #[arg(long)]
     pub(crate) json: bool,
     /// MAXPHYADDR of rows without a column `mpa`.
-    #[arg(long, value_name = "BITS", default_value_t = 40, value_parser = clap::value_parser!(u8).range(36..=52))]
+    #[arg(long, value_name = "BITS", default_value_t = 40, value_parser = whole(36_u8, 52))]
     pub(crate) maxphyaddr: u8,
     /// Whose reading of bit 8 of PML4 and PML5 entries: ignored (intel) or reserved (amd).
     #[arg(long, value_enum, default_value_t = VendorName::Intel)]
@@ -43,7 +44,7 @@ pub(crate) struct TranslateArguments {
         value_delimiter = ',', value_parser = frames)]
     pub(crate) data: Vec<Range<u64>>,
     /// How many low bits of a physical address memory decodes; `addr` is then modulo 2^BITS.
-    #[arg(long, value_name = "BITS", default_value_t = 52, value_parser = clap::value_parser!(u8).range(12..=52))]
+    #[arg(long, value_name = "BITS", default_value_t = 52, value_parser = whole(12_u8, 52))]
     pub(crate) decode_bits: u8,
 }
 

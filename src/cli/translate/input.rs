@@ -67,6 +67,7 @@ impl Input {
         };
         input.fill()?;
         input.refuse_what_is_no_text()?;
+        input.refuse_a_header_of_bytes()?;
         if input.buffer[input.unread.clone()].starts_with(BYTE_ORDER_MARK) {
             input.unread.start += BYTE_ORDER_MARK.len();
         }
@@ -170,6 +171,31 @@ impl Input {
             }
         }
         Ok(())
+    }
+
+    /// The header line is text, or this is no file of cases. Further down bytes of any kind may stand in
+    /// columns that nobody reads.
+    fn refuse_a_header_of_bytes(&mut self) -> Result<(), Failure> {
+        let start = &self.buffer[self.unread.clone()];
+        let blank = start.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+        let line = &start[blank..start.len().min(RECORD_BYTES_MAX)];
+        let line = &line[..line.iter().position(|&byte| byte == b'\n').unwrap_or(line.len())];
+        let invalid = core::str::from_utf8(line).err().map(|error| error.valid_up_to());
+        let zero = line.iter().position(|&byte| byte == 0);
+        let Some(at) = [invalid, zero].into_iter().flatten().min() else { return Ok(()) };
+        let what = match line[at] {
+            0 => "byte 0x00 is no text".to_owned(),
+            byte => format!("byte {byte:#04x} is not UTF-8"),
+        };
+        let at = blank + at;
+        self.record = self.unread.clone();
+        let told = self.told(&Mistake {
+            at: at..at + 1,
+            what,
+            expected: "a header line that names the columns, in UTF-8".to_owned(),
+            remedy: Some("is this the file you meant? Cases are CSV text".to_owned()),
+        });
+        Err(told)
     }
 
     fn malformed(&mut self, malformed: Malformed) -> Failure {

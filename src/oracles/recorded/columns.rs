@@ -221,7 +221,8 @@ fn missing_columns(bytes: &[u8], fields: &Fields, missing: &[&str], wanted: Want
             .chain(&OPTIONAL)
             .any(|known| known.as_bytes() == fields.get(bytes, place));
         (!is_another).then(|| {
-            let found = String::from_utf8_lossy(fields.get(bytes, place)).into_owned();
+            let found =
+                String::from_utf8_lossy(fields.get(bytes, place)).escape_debug().to_string();
             (fields.range(place), format!("is column `{found}` meant to be `{name}`?"))
         })
     });
