@@ -23,9 +23,11 @@
 //!
 //! Of the documented figures the ratio is kept: a time-out is 60 seconds, and failures are forgotten after
 //! 30 minutes. A kernel without time-outs has none of these routines. The time is the processor's time
-//! stamp, and one timer, told by the HAL, interrupts at the next deadline. What is known of each
-//! device is in its reflector's page, see [`critical`]. A process that is ended while it runs in user mode ends at the next
-//! interrupt by another processor or by the timer, and not only when it comes back from a service.
+//! stamp, and one timer, told by the HAL, interrupts at the next deadline. What is known of each device is
+//! in its reflector's page, see [`critical`]. A process that is ended while it runs in user mode ends at
+//! the next interrupt by another processor or by the timer, and not only when it comes back from a
+//! service.
+//!
 //! Not modelled: that a driver which is seen to work on a critical request gets more time; the error
 //! report; Plug and Play beyond the start, and power.
 

@@ -3,8 +3,8 @@
 //! Entries begin on the shadow root and end on the full one, exits the other way round. So their code
 //! is in both, in an image of its own, and what they touch before or after is too: the interrupt
 //! table, the task-state segments, the stacks of the interrupt stack table, and for each processor a
-//! page with its roots and a stack for the gates ("KVA Shadow: Mitigating Meltdown on Windows",
-//! "Kernel entry and exit"). Each entry goes on where its gate would lead without shadow roots, and
+//! page with its roots and a stack for the gates ("KVA Shadow: Mitigating Meltdown on Windows").
+//! Each entry goes on where its gate would lead without shadow roots, and
 //! finds there what it would.
 //!
 //! An entry takes ring 0 in the frame to mean that the full root is loaded. Where that is wrong,
@@ -29,7 +29,7 @@ pub(crate) const RULES: &[Rule] = &[
         "Each entry from user mode loads the full root, each exit the shadow root.",
         "KVA Shadow: Mitigating Meltdown on Windows",
     ),
-    Rule::documented(
+    Rule::inferred(
         "gates-enter-on-a-transition-stack",
         "Gates from user mode use a stack of the processor that both roots map; the frame is moved on.",
         "Linux documentation, Page Table Isolation (PTI)",
