@@ -6,10 +6,14 @@ use serde_json::json;
 
 use crate::campaign::{Registries, TrialError};
 use crate::counterexample::Story;
+use crate::report::table::{WIDTH_MAX, wrap};
 
 use super::arguments::ReplayArguments;
 use super::campaign::stopped_by_ctrl_c;
 use super::{Ended, Failure, load, run};
+
+/// Columns before what a line of a story says.
+const MARGIN: usize = 11;
 
 /// Runs a stored case and compares. What no longer resolves is a mistake that says so; a fault that no
 /// longer strikes is missed whatever was expected, for then nothing was replayed.
@@ -54,7 +58,10 @@ pub(super) fn replay(arguments: &ReplayArguments, out: &mut impl Write) -> Resul
             (true, None) => "nothing to compare: the file has no [expect]".to_owned(),
             (false, _) => format!("NOT reproduced: {}", missed.join("; ")),
         };
-        writeln!(out, "replay     {told}")?;
+        for (number, line) in wrap(&told, WIDTH_MAX - MARGIN).iter().enumerate() {
+            let head = if number == 0 { "replay" } else { "" };
+            writeln!(out, "{head:<MARGIN$}{line}")?;
+        }
     }
     Ok(if is_reproduced { Ended::Held } else { Ended::Violated })
 }

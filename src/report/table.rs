@@ -12,6 +12,9 @@ const GAP: &str = "  ";
 /// A text column is not cut below this; the next widest gives way instead.
 const TEXT_WIDTH_MIN: usize = 8;
 
+/// Sentences are not wrapped below this while another text can be cut.
+const PROSE_WIDTH_MIN: usize = 16;
+
 /// At which edge the cells of a column stand.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Align {
@@ -21,6 +24,15 @@ pub enum Align {
     Right,
 }
 
+/// What becomes of a cell that is wider than its column.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Overflow {
+    /// As much of it as fits before a `…`.
+    Cut,
+    /// All of it, in as many lines as it takes.
+    Wrap,
+}
+
 /// A column: its title and its alignment.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Column {
@@ -28,28 +40,36 @@ pub struct Column {
     pub title: String,
     /// Where the cells and the title stand.
     pub align: Align,
+    /// What is done with too much.
+    pub overflow: Overflow,
 }
 
 impl Column {
     /// A column of text.
     #[must_use]
     pub fn text(title: impl Into<String>) -> Self {
-        Self { title: title.into(), align: Align::Left }
+        Self { title: title.into(), align: Align::Left, overflow: Overflow::Cut }
+    }
+
+    /// A column of sentences, none of which is cut.
+    #[must_use]
+    pub fn prose(title: impl Into<String>) -> Self {
+        Self { overflow: Overflow::Wrap, ..Self::text(title) }
     }
 
     /// A column of numbers.
     #[must_use]
     pub fn number(title: impl Into<String>) -> Self {
-        Self { title: title.into(), align: Align::Right }
+        Self { title: title.into(), align: Align::Right, overflow: Overflow::Cut }
     }
 }
 
-/// The table as text: titles, a rule, one line a row, each at most [`WIDTH_MAX`] wide, without
+/// The table as text: titles, a rule, one line a row or as many as its sentences take, each at most [`WIDTH_MAX`] wide, without
 /// trailing blanks, and each ended by a newline.
 ///
 /// A column is as wide as its widest cell and the longest word of its title. Where that is too much
-/// in all, the widest text columns are cut first, with `…` at the end of what was cut; number
-/// columns only when no text is left to cut.
+/// in all, the widest text columns give way first: sentences are wrapped, of other texts the end is cut
+/// for a `…`. Number columns are cut only when no text is left to cut.
 ///
 /// ```
 /// use ringfence::report::table::{Column, table};
@@ -86,9 +106,23 @@ pub fn table<R: AsRef<[C]>, C: AsRef<str>>(columns: &[Column], rows: &[R]) -> St
     let rules: Vec<String> = widths.iter().map(|&width| "─".repeat(width)).collect();
     push_line(&mut text, columns, &widths, &rules);
     for row in &rows {
-        push_line(&mut text, columns, &widths, row);
+        push_row(&mut text, columns, &widths, row);
     }
     text
+}
+
+/// A row, in as many lines as its longest wrapped cell takes.
+fn push_row(text: &mut String, columns: &[Column], widths: &[usize], row: &[&str]) {
+    let lines_of = |(index, cell): (usize, &&str)| match columns[index].overflow {
+        Overflow::Wrap => wrap(cell, widths[index]),
+        Overflow::Cut => vec![(*cell).to_owned()],
+    };
+    let cells: Vec<Vec<String>> = row.iter().enumerate().map(lines_of).collect();
+    let height = cells.iter().map(Vec::len).max().unwrap_or(0).max(1);
+    for line in 0..height {
+        let of_line = |lines: &Vec<String>| lines.get(line).cloned().unwrap_or_default();
+        push_line(text, columns, widths, &cells.iter().map(of_line).collect::<Vec<_>>());
+    }
 }
 
 pub(super) fn width(text: &str) -> usize {
@@ -108,12 +142,14 @@ fn widths(columns: &[Column], rows: &[Vec<&str>]) -> Vec<usize> {
         .collect();
     let room = WIDTH_MAX.saturating_sub(GAP.len() * columns.len().saturating_sub(1));
     while widths.iter().sum::<usize>() > room {
-        let widest = |align: Option<Align>, least: usize| {
-            let fits = |index: &usize| align.is_none_or(|align| columns[*index].align == align);
-            let candidates = (0..columns.len()).filter(fits);
+        let widest = |gives_way: fn(&Column) -> bool, least: usize| {
+            let candidates = (0..columns.len()).filter(|&index| gives_way(&columns[index]));
             candidates.filter(|&index| widths[index] > least).max_by_key(|&index| widths[index])
         };
-        match widest(Some(Align::Left), TEXT_WIDTH_MIN).or_else(|| widest(None, 1)) {
+        match widest(|column| column.overflow == Overflow::Wrap, PROSE_WIDTH_MIN)
+            .or_else(|| widest(|column| column.align == Align::Left, TEXT_WIDTH_MIN))
+            .or_else(|| widest(|_| true, 1))
+        {
             Some(index) => widths[index] -= 1,
             None => break,
         }
@@ -227,6 +263,24 @@ mod tests {
 
         assert_eq!(widest_line(&text), WIDTH_MAX);
         assert!(text.contains("…  18446744073709551615  fits\n"), "{text}");
+    }
+
+    #[test]
+    fn a_sentence_is_wrapped_and_nothing_of_it_is_lost() {
+        let columns = [Column::text("name"), Column::prose("about"), Column::number("count")];
+        let about = "one two three four five six seven ".repeat(5);
+
+        let text = table(&columns, &[["first", about.as_str(), "7"], ["second", "short", "1234"]]);
+
+        let words = text.split_whitespace().filter(|word| about.contains(word)).count();
+        assert_eq!(words, about.split_whitespace().count(), "{text}");
+        assert!(!text.contains('…') && widest_line(&text) <= WIDTH_MAX, "{text}");
+        let below: Vec<&str> = text.lines().skip(2).collect();
+        assert!(below[0].starts_with("first   one two") && below[0].ends_with("     7"), "{text}");
+        assert!(
+            below[1].starts_with("        ") && below[3].starts_with("second  short"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -81,7 +81,11 @@ fn tell(
     let is_long =
         |title: &str| matches!(title, "source" | "decided-by" | "points" | "parameters" | "types");
     let shown: Vec<usize> = (0..titles.len()).filter(|&index| !is_long(titles[index])).collect();
-    let columns: Vec<Column> = shown.iter().map(|&index| Column::text(titles[index])).collect();
+    let column = |title| match title {
+        "about" | "meaning" | "what" => Column::prose(title),
+        _ => Column::text(title),
+    };
+    let columns: Vec<Column> = shown.iter().map(|&index| column(titles[index])).collect();
     let cells: Vec<Vec<String>> =
         rows.iter().map(|row| shown.iter().map(|&index| cell(&row[index])).collect()).collect();
     write!(out, "{}", table(&columns, &cells))?;

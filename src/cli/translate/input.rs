@@ -8,6 +8,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::campaign::Interrupt;
 use crate::cli::Failure;
+use crate::cli::progress::with_time_left;
 use crate::oracles::recorded::csv::BYTE_ORDER_MARK;
 use crate::oracles::recorded::{Fields, Malformed, Mistake, Scanned};
 
@@ -260,9 +261,9 @@ fn progress_bar(length: u64) -> ProgressBar {
     let target = if is_seen { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
     let bar = ProgressBar::with_draw_target(Some(length), target);
     if let Ok(style) =
-        ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left")
+        ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes}  {bytes_per_sec}  {left}")
     {
-        bar.set_style(style);
+        bar.set_style(with_time_left(style));
     }
     bar
 }
