@@ -1,30 +1,39 @@
-//! Adapter for the crate `memflow` 0.2: `DirectTranslate`, and `CachedVirtualTranslate` on top of it.
+//! Adapter for the crate `memflow` 0.2: `DirectTranslate` for x86-64 and AArch64, and
+//! `CachedVirtualTranslate` on top of it.
 //!
 //! Its memory has to be `Send`, so it is asked for where it is needed. Its cache is not told of changes:
 //! by default an entry is good for a second of wall time. The adapter gives it a validator that ends
 //! with an invalidation instead, by the trait that is there for it.
+//!
+//! For AArch64 it takes 256 entries of the root of each half, so the halves are of 47 bits here; what is below
+//! its second root is not asked about and leads nowhere.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 
-use memflow_0_2::architecture::x86::{X86VirtualTranslate, x64};
+use memflow_0_2::architecture::arm::aarch64;
+use memflow_0_2::architecture::x86::x64;
 use memflow_0_2::cglue::{CTup2, CTup3};
 use memflow_0_2::error::Result;
 use memflow_0_2::mem::mem_data::{PhysicalReadMemOps, PhysicalWriteMemOps};
 use memflow_0_2::mem::{
     CachedVirtualTranslate, DirectTranslate, PhysicalMemory, PhysicalMemoryMetadata,
-    VirtualTranslate2,
+    VirtualTranslate2, VirtualTranslate3,
 };
 use memflow_0_2::types::cache::CacheValidator;
 use memflow_0_2::types::{Address, PageType, PhysicalAddress};
 use ringfence::base::PhysAddr;
-use ringfence::conformance::format::X86_64;
+use ringfence::conformance::format::aarch64::{Half, Regime};
+use ringfence::conformance::format::{AArch64, X86_64};
 use ringfence::conformance::{
     self, Attempt, Invalidation, Mapping, Memory, Report, Rights, Walker,
 };
 use ringfence::machine::paging::PageSize;
 
 use crate::Plan;
+
+/// Where the root of the half of AArch64 lies that is not asked about: 4 KiB of zeros, outside of memory.
+const NOTHING: u64 = 0xffff_ffff_f000;
 
 /// The memory of the run under way.
 #[derive(Clone)]
@@ -33,8 +42,11 @@ struct Physical;
 impl PhysicalMemory for Physical {
     fn phys_read_raw_iter(&mut self, mut data: PhysicalReadMemOps) -> Result<()> {
         for CTup3(at, virt, mut bytes) in data.inp {
-            let at = PhysAddr::truncated(at.address().to_umem());
-            conformance::current().read(at, &mut bytes);
+            let at = at.address().to_umem();
+            match at & !0xfff {
+                NOTHING => bytes.fill(0),
+                _ => conformance::current().read(PhysAddr::truncated(at), &mut bytes),
+            }
             if let Some(out) = data.out.as_deref_mut() {
                 out.call(CTup2(virt, bytes));
             }
@@ -81,20 +93,38 @@ impl CacheValidator for UntilInvalidated {
     }
 }
 
-struct Adapter<T> {
+struct Adapter<T, D> {
     translate: T,
-    tables: X86VirtualTranslate,
+    tables: D,
+    tells: Rights,
     now: Arc<AtomicU64>,
 }
 
 /// Bytes that it may use for one translation.
 const BUFFER: usize = 1 << 16;
 
+/// What an entry of x86-64 says and `PageType` has a name for.
+const TELLS: Rights = Rights::WRITE.and(Rights::EXECUTE);
+
 /// `DirectTranslate`.
 pub(crate) fn direct(plan: &Plan) -> Report {
     plan.walker(X86_64::FOUR_LEVELS, |_: Memory, root| Adapter {
         translate: DirectTranslate::with_capacity(BUFFER),
         tables: x64::new_translator(Address::from(root.raw())),
+        tells: TELLS,
+        now: Arc::default(),
+    })
+}
+
+/// `DirectTranslate` below TTBR0_EL1. Of the two flags for execution it knows one, so it is not asked. That
+/// the Access flag is clear is no fault where the processor sets it, and nobody tells it who does.
+pub(crate) fn arm(plan: &Plan) -> Report {
+    const FORMAT: &AArch64 =
+        &AArch64 { sets_accessed: true, ..AArch64::new(Regime::El1, Half::Lower, 47) };
+    plan.walker(FORMAT, |_: Memory, root| Adapter {
+        translate: DirectTranslate::with_capacity(BUFFER),
+        tables: aarch64::new_translator(Address::from(root.raw()), Address::from(NOTHING)),
+        tells: Rights::WRITE,
         now: Arc::default(),
     })
 }
@@ -110,7 +140,7 @@ pub(crate) fn cached(plan: &Plan) -> Report {
             .build()
             .expect("it is complete");
         let tables = x64::new_translator(Address::from(root.raw()));
-        Adapter { translate, tables, now }
+        Adapter { translate, tables, tells: TELLS, now }
     })
 }
 
@@ -129,9 +159,9 @@ fn mapping(found: PhysicalAddress) -> Mapping {
     Mapping { address, size, rights: is_known.then_some(write.and(execute)) }
 }
 
-impl<T: VirtualTranslate2> Walker for Adapter<T> {
+impl<T: VirtualTranslate2, D: VirtualTranslate3> Walker for Adapter<T, D> {
     fn tells_rights(&self) -> Rights {
-        Rights::WRITE.and(Rights::EXECUTE)
+        self.tells
     }
 
     fn translate(&mut self, attempt: &Attempt) -> Option<Mapping> {

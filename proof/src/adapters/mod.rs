@@ -69,6 +69,8 @@ pub(crate) fn all() -> Vec<Adapter> {
         ("DirectTranslate", memflow_0_2::direct),
         #[cfg(feature = "memflow-0-2")]
         ("CachedVirtualTranslate", memflow_0_2::cached),
+        #[cfg(feature = "memflow-0-2")]
+        ("DirectTranslate-AArch64", memflow_0_2::arm),
         #[cfg(feature = "page-table-generic-0-9")]
         ("PageTable", page_table_generic::run),
         #[cfg(all(
