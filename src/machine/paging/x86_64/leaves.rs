@@ -357,4 +357,18 @@ mod tests {
         }
         assert!(pages > 500 && cut > 0 && cut < 60, "{pages} pages, {cut} times cut");
     }
+
+    #[test]
+    fn an_entry_of_nothing_but_the_present_bit_leads_to_page_0() {
+        let mut memory = Memory::new(8);
+        for (at, entry) in [(0x1000, 0x2003), (0x2000, 0x3003), (0x3000, 0x4003), (0x4140, 1)] {
+            memory.write(PhysAddr::truncated(at), entry);
+        }
+
+        let (all, extent) = found(&memory, 4);
+
+        let Some(Found::Leaf { first, reach }) = all.last() else { panic!("{all:?}") };
+        assert_eq!((all.len(), extent), (4, Extent::Complete));
+        assert_eq!((first.0, reach.page.raw(), reach.leaf), (40 << 12, 0, Entry(1)));
+    }
 }
