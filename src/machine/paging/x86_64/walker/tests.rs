@@ -117,6 +117,30 @@ fn an_address_is_found_where_the_walk_finds_it_and_has_nothing_to_mark() {
 }
 
 #[test]
+fn the_first_and_last_addresses_that_are_not_canonical_are_found_nowhere() {
+    for (levels, half) in [(4, 1 << 47), (5, 1 << 56)] {
+        let mut memory = Sparse::default();
+        for frame in 1..=levels {
+            for index in [0, 255, 256, 511] {
+                memory.put(frame << 12 | index << 3, (frame + 1) << 12 | USUAL);
+            }
+        }
+        let flags = if levels == 5 { ControlFlags::LA57 } else { ControlFlags::NXE };
+        let controls = Controls { flags, ..Sparse::controls() };
+        let request = Request::new(VirtAddr(0), Access::Read, Ring::User);
+        let walker = Walker::new(&controls, &request);
+
+        let found = |virt: u64| walker.address(&memory, VirtAddr(virt)).map(PhysAddr::raw);
+
+        let page = (levels + 1) << 12;
+        assert_eq!(found(half - 1), Some(page | 0xfff), "{levels}");
+        assert_eq!((found(half), found(half + 8)), (None, None), "{levels}");
+        assert_eq!(found(half.wrapping_neg()), Some(page), "{levels}");
+        assert_eq!(found(half.wrapping_neg() - 1), None, "{levels}");
+    }
+}
+
+#[test]
 fn walks_together_find_what_each_finds_alone() {
     let mut draw = Seed(0x3a1c).stream("together", 0);
     let mut found = 0;
