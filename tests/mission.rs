@@ -124,6 +124,27 @@ fn an_application_cannot_touch_addresses_reserved_for_the_system() {
 }
 
 #[test]
+fn on_shadow_roots_an_application_gets_nothing_of_the_system_though_the_processor_asks_no_mode() {
+    let with = |kva_shadow: bool, place: u64| {
+        let mut scenario = with_editor(vec![access(place, Access::Read)]);
+        scenario.configuration.machine.kva_shadow = kva_shadow;
+        // A load at ring 3 gets what is mapped, whatever the entry says of the mode.
+        scenario.configuration.weaknesses = vec!["supervisor-read".to_owned()];
+        trial(&scenario)
+    };
+
+    for place in [SYSTEM_WORD, address::POOL, address::PROCESSOR_BLOCKS, address::KERNEL_STACKS] {
+        let (shadowed, full) = (with(true, place), with(false, place));
+
+        assert_eq!(ending(&shadowed, "editor").1, status::ACCESS_VIOLATION, "{place:#x}");
+        assert_eq!(shadowed.golden.violations, [], "{place:#x}");
+        let broken = full.golden.violations.iter().map(|violation| violation.invariant);
+        let broken: Vec<&str> = broken.collect();
+        assert!(broken.contains(&"user-mode-never-reaches-system-space"), "{place:#x} {broken:?}");
+    }
+}
+
+#[test]
 fn an_application_may_touch_its_own_addresses() {
     let actions = vec![access(WORD, Access::Read), access(WORD, Access::Write)];
     let trial = trial(&with_editor(actions));

@@ -1,17 +1,19 @@
 //! User mode on roots of its own (kernel virtual address shadow): everybody sees what they would without,
 //! and what is loaded in user mode maps nothing of the kernel but what entries need.
 
+mod prober;
 mod worlds;
 
 use std::collections::BTreeMap;
 
 use ringfence::base::{Event, EventKind, PhysAddr, Principal, Ring, Seed, Witness};
-use ringfence::campaign::{Registries, Series, SeriesOptions};
+use ringfence::campaign::{Judged, Registries, Series, SeriesOptions, Trial};
 use ringfence::kernel::layout::address;
 use ringfence::machine::Machine;
 use ringfence::scenario::{Bias, Scenario, library};
 use ringfence::world::{Configuration, Rest, World};
 
+use prober::{Do, Where};
 use worlds::neighbours;
 
 /// What each principal saw, in its own order.
@@ -130,4 +132,87 @@ fn no_fault_in_user_mode_breaks_a_guarantee_where_there_are_shadow_roots() {
     }
 
     assert!(strikes > 50, "{strikes} strikes");
+}
+
+/// A built-in scenario and each of its contrasts, with shadow roots.
+fn cases_shadowed(name: &str, pcid: bool) -> Vec<Scenario> {
+    let text = library::find(name).expect("it is built in").text;
+    let scenario = Scenario::from_bytes(text.as_bytes()).expect("it is sound");
+    let contrasts = scenario.contrasts.iter().map(|one| one.of(&scenario).expect("it is sound"));
+    let all = core::iter::once(scenario.clone()).chain(contrasts).map(|mut case| {
+        case.configuration = shadowed(&case.configuration, pcid);
+        case
+    });
+    all.collect()
+}
+
+#[test]
+fn hosts_that_are_late_are_ended_on_shadow_roots_as_without() {
+    for pcid in [false, true] {
+        for case in cases_shadowed("hung-driver-host", pcid) {
+            let mut trial = Trial::new(&case, &Registries::default()).expect("its world builds");
+
+            let judged = Judged::of(&case, &mut trial).expect("its plan is sound");
+
+            assert_eq!(judged.missed, Vec::<String>::new(), "{pcid}: {:?}", case.expect);
+        }
+    }
+}
+
+#[test]
+fn watchdogs_bark_on_shadow_roots_as_without() {
+    let hangs: [(Where, &[Do], &[u64]); 3] = [
+        (Where::Deferred, &[Do::Hang], &[0x133, 0, 6, 5, 0]),
+        (Where::Service, &[Do::Level(2), Do::Hang], &[0x133, 1, 20, 0, 0]),
+        (Where::Service, &[Do::Level(13), Do::Hang], &[0x101, 12, 0]),
+    ];
+    for pcid in [false, true] {
+        for (place, script, crash) in hangs {
+            let mut configuration = shadowed(&prober::configuration(), pcid);
+            let machine = &mut configuration.machine;
+            (machine.processors, machine.clock_interval) = (2, 100);
+            (machine.dpc_timeout, machine.dpc_watchdog_period) = (5, 20);
+            machine.clock_watchdog = 12;
+            let mut other = configuration.components[0].clone();
+            other.name = "other".into();
+            other.actions = vec![ringfence::world::Action::Spin];
+            configuration.components.push(other);
+            let mut world = prober::built(&configuration);
+            if place == Where::Deferred {
+                prober::script(&mut world, Where::Service, &[Do::Interrupt]);
+            }
+            prober::script(&mut world, place, script);
+
+            let ended = prober::run(&mut world);
+
+            assert_eq!(ended.crash[..crash.len()], *crash, "{place:?} {script:?} {pcid}");
+        }
+    }
+}
+
+#[test]
+fn debug_exceptions_that_are_checked_are_as_harmless_on_shadow_roots() {
+    let text = library::find("incidents/I19-mov-ss").expect("it is built in").text;
+    let scenario = Scenario::from_bytes(text.as_bytes()).expect("it is sound");
+    for pcid in [false, true] {
+        let outcome = |is_checked| {
+            let mut case = scenario.clone();
+            case.configuration = shadowed(&scenario.configuration, pcid);
+            case.configuration.machine.debug_trap_checked = is_checked;
+            let mut trial = Trial::new(&case, &Registries::default()).expect("its world builds");
+            (trial.run(&[]).expect("nothing is planned"), trial.golden.rest)
+        };
+        let (checked, rest) = outcome(true);
+        let (unchecked, stopped) = outcome(false);
+
+        assert_eq!((checked.guarantees, rest), (Vec::new(), Rest::Quiescent), "{pcid}");
+        // On the user's own stack, as without shadow roots.
+        let broken = "kernel-mode-never-runs-on-a-user-stack";
+        assert!(
+            unchecked.guarantees.iter().any(|one| one == broken),
+            "{pcid}: {:?}",
+            unchecked.guarantees
+        );
+        assert!(matches!(stopped, Rest::BugCheck(_)), "{pcid}: {stopped:?}");
+    }
 }

@@ -88,6 +88,13 @@ impl Authority {
         self.state.alive
     }
 
+    /// The process that exists and has its object there.
+    #[must_use]
+    pub fn process_with(&self, object: u64) -> Option<Principal> {
+        let mut alive = self.state.alive.iter();
+        alive.find(|process| self.state.objects[usize::from(process.0 & 63)] == object)
+    }
+
     /// Processes that have ended and were not created again.
     #[must_use]
     pub fn ended(&self) -> PrincipalSet {

@@ -69,6 +69,18 @@ impl Authority {
         orphans.map(plain).collect()
     }
 
+    /// Whether the request that a process has open was taken by a driver host. A process has one thread, and
+    /// so one request at a time.
+    #[must_use]
+    pub fn is_answered_by_host(&self, process: Principal) -> bool {
+        let passages = self.passages.get(self.state.requests_from..).unwrap_or_default();
+        let last = passages.iter().rev().find(|passage| passage.requestor == process);
+        last.is_some_and(|passage| {
+            passage.fate == Fate::Held
+                && self.roster.kind(passage.holder) == PrincipalKind::DriverHost
+        })
+    }
+
     /// The last that is known of every packet that is not free, in order.
     fn open_requests(&self) -> Vec<Passage> {
         let passages = self.passages.get(self.state.requests_from..).unwrap_or_default();

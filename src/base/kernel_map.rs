@@ -7,6 +7,10 @@
 /// and Access Rights", `PROCESS_DUP_HANDLE`; the bit is this model's own).
 pub const DUPLICATE_RIGHT: u64 = 8;
 
+/// The right to a process with which it is ended ("Process Security and Access Rights",
+/// `PROCESS_TERMINATE`; the bit is this model's own).
+pub const TERMINATE_RIGHT: u64 = 16;
+
 /// Addresses and offsets of one world's kernel. All addresses are linear unless they say otherwise.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct KernelMap {
@@ -57,4 +61,6 @@ pub struct KernelMap {
     pub object_types: (u64, u64),
     /// Offset of the count of handles in an object.
     pub object_handles: u64,
+    /// Steps in which the host of a user-mode driver must answer a critical request; 0 for any number.
+    pub host_time_out: u64,
 }

@@ -25,7 +25,7 @@ pub use address::{FRAME_BYTES, Frame, Page, PhysAddr, VirtAddr};
 pub use digest::{Digest, TraceHash};
 pub use domain::Domain;
 pub use event::{Event, EventKind};
-pub use kernel_map::{DUPLICATE_RIGHT, KernelMap};
+pub use kernel_map::{DUPLICATE_RIGHT, KernelMap, TERMINATE_RIGHT};
 pub use layout::Field;
 pub use nearest::nearest;
 pub use principal::{Principal, PrincipalKind, PrincipalSet};

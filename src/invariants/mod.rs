@@ -12,6 +12,7 @@ pub mod record;
 mod registry;
 
 mod after_bug_check;
+mod answered_in_time;
 mod cached_translations;
 mod claims;
 mod crash_contained;

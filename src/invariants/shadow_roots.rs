@@ -32,7 +32,7 @@ const TABLES_MAX: usize = 256;
 fn kernel_page(
     evidence: &Evidence<'_>,
     table: u64,
-    (level, base): (u32, u64),
+    (level, base, is_open): (u32, u64, bool),
     left: &mut usize,
 ) -> Option<(u64, u64)> {
     let memory: &Memory = &evidence.machine.memory;
@@ -47,21 +47,23 @@ fn kernel_page(
         }
         let sign = if level == 4 && index >= ENTRIES / 2 { 0xffff_0000_0000_0000 } else { 0 };
         let virt = sign | base | index << shift;
+        // What leads through a table that is closed to user mode is closed to it.
+        let is_open = is_open && is_for_user(entry);
         let is_leaf = level == 1 || level < 4 && entry & LARGE != 0;
         if !is_leaf {
-            return kernel_page(evidence, entry & ADDRESS, (level - 1, virt), left);
+            return kernel_page(evidence, entry & ADDRESS, (level - 1, virt, is_open), left);
         }
         let phys = entry & ADDRESS & !((1 << shift) - 1);
         let is_small = level == 1 && evidence.map.transition_pages.contains(&virt);
         let is_meant =
             is_small && decode::locate(memory, evidence.map.system_root, virt) == Some(phys);
-        (!is_for_user(entry) && !is_meant).then_some((virt, phys))
+        (!is_open && !is_meant).then_some((virt, phys))
     })
 }
 
 fn look(evidence: &Evidence<'_>, root: Root, findings: &mut Findings) {
     let at = root.at & !(FRAME_BYTES - 1);
-    if let Some((virt, phys)) = kernel_page(evidence, at, (4, 0), &mut { TABLES_MAX }) {
+    if let Some((virt, phys)) = kernel_page(evidence, at, (4, 0, true), &mut { TABLES_MAX }) {
         // One page says it; a full root has hundreds.
         findings.add(Some(Principal::KERNEL), Some(root.owner), at, 0, || {
             format!(

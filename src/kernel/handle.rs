@@ -95,7 +95,7 @@ pub mod access {
     /// Duplicate handles into the process.
     pub const DUPLICATE: u64 = crate::base::DUPLICATE_RIGHT;
     /// End the process.
-    pub const TERMINATE: u64 = 16;
+    pub const TERMINATE: u64 = crate::base::TERMINATE_RIGHT;
     /// Write the process's memory.
     pub const VM_WRITE: u64 = 32;
     /// All rights there are.

@@ -31,23 +31,21 @@
 //! Not modelled: that a driver which is seen to work on a critical request gets more time; the error
 //! report; Plug and Play beyond the start, and power.
 
-use crate::base::{Rule, Structure};
+use crate::base::Rule;
 use crate::machine::{Flow, Processor, Reg, Routine, Substitute, Trap, routine};
 
 use super::hal::HAL_SET_TIMER;
 use super::host::extension;
-use super::host_pool::shared;
+use super::host_expiry::IO_EXPIRE_CRITICAL;
 use super::interrupt::{self, KI_INTERPROCESSOR_INTERRUPT, came_from_user, interrupt_routine};
 use super::layout::{
-    address, device_object, element, kernel_data, process, processor_block, request_packet, thread,
-    thread_state,
+    address, device_object, element, kernel_data, processor_block, request_packet, switches, thread,
 };
 use super::object::OB_DEREFERENCE;
 use super::process_end::{
     self, EXIT_STATUS, NT_TERMINATE_PROCESS, PENDING, PS_EXIT_PROCESS, sought,
 };
 use super::request::IO_COMPLETE_REQUEST;
-use super::schedule::KI_READY_THREAD;
 use super::service::answer;
 use super::status;
 
@@ -103,10 +101,11 @@ pub mod critical {
     pub const FORGOTTEN_AFTER: Field = word(0xe0, "failures are forgotten after");
 }
 
+/// Steps of one processor at most that the start of a host takes, from the end of the one before to its first
+/// request, where nobody else runs: what the kernel and the manager do for it, and its own first steps.
+pub const START_STEPS: u64 = 400;
 /// Time-outs after which failures are forgotten: half an hour of minutes.
 pub const FORGOTTEN_AFTER: u64 = 30;
-/// Steps until a host that was told to end and runs on is told again.
-const AGAIN: u64 = 64;
 /// Devices at most.
 const DEVICES_MAX: u64 = 16;
 /// Requests that wait for a host at most: one for each thread.
@@ -131,7 +130,10 @@ pub const ROUTINES: &[&Routine] = &[
 ];
 
 /// The number, device object and extension of the first reflector from this number on.
-fn reflector_from(p: &mut Processor<'_>, from: u64) -> Result<Option<(u64, u64, u64)>, Trap> {
+pub(super) fn reflector_from(
+    p: &mut Processor<'_>,
+    from: u64,
+) -> Result<Option<(u64, u64, u64)>, Trap> {
     let reflectors = p.load(address::KERNEL_DATA, kernel_data::REFLECTORS)?;
     let Some(number) = (from..DEVICES_MAX).find(|number| reflectors >> number & 1 != 0) else {
         return Ok(None);
@@ -141,8 +143,13 @@ fn reflector_from(p: &mut Processor<'_>, from: u64) -> Result<Option<(u64, u64, 
     Ok(Some((number, device, extension)))
 }
 
+/// Whether a weakness is planted.
+pub(super) fn is_weak(p: &mut Processor<'_>, weakness: u64) -> Result<bool, Trap> {
+    Ok(p.load(address::KERNEL_DATA, kernel_data::SWITCHES)? & weakness != 0)
+}
+
 /// Hands the earliest deadline to the timer's routine, 0 when there is none.
-fn arm(p: &mut Processor<'_>) -> Result<Flow, Trap> {
+pub(super) fn arm(p: &mut Processor<'_>) -> Result<Flow, Trap> {
     let (mut earliest, mut from) = (0, 0);
     while let Some((number, _, extension)) = reflector_from(p, from)? {
         let deadline = p.load(extension, critical::DEADLINE)?;
@@ -186,13 +193,23 @@ fn unqueue(p: &mut Processor<'_>, extension: u64, wanted: u64) -> Result<u64, Tr
 }
 
 /// Interrupts the other processors, so that a thread that is to end and runs there ends.
-fn interrupt_others(p: &mut Processor<'_>) -> Result<(), Trap> {
+pub(super) fn interrupt_others(p: &mut Processor<'_>) -> Result<(), Trap> {
     for other in 0..p.processor_count() {
         if other != p.number() {
             p.wake_processor(other)?;
         }
     }
     Ok(())
+}
+
+/// Whether the thread that asked for a request is to end, so that nobody waits for an answer.
+///
+/// # Errors
+///
+/// What the loads raise.
+pub fn is_cancelled(p: &mut Processor<'_>, packet: u64) -> Result<bool, Trap> {
+    let its_thread = p.load(packet, request_packet::THREAD)?;
+    Ok(p.load(its_thread, thread::PENDING_EXCEPTION)? & PENDING != 0)
 }
 
 /// The status that the running thread is to end with, if it is.
@@ -337,6 +354,10 @@ routine! {
         p.set_local(1, number + 1)?;
         let taken = p.load(extension, extension::TAKEN)?;
         if taken != 0 && p.load(taken, request_packet::THREAD)? == its_thread {
+            if is_weak(p, switches::TAKEN_CANCELLED)? {
+                p.pass([taken, status::CANCELLED, 0]);
+                return Ok(Flow::Call);
+            }
             if p.load(extension, critical::DEADLINE)? == 0 {
                 begin(p, extension)?;
             }
@@ -347,90 +368,6 @@ routine! {
             return Ok(Flow::Stay);
         }
         p.pass([packet, status::CANCELLED, 0]);
-        Ok(Flow::Call)
-    },
-    again => |_| Ok(Flow::To(At::look as u8)),
-    arm, call HAL_SET_TIMER => arm,
-    done => |_| Ok(Flow::Return),
-}
-
-/// The thread of the host behind a device whose time is over, unless there is nothing to end: the
-/// device is given up, nobody makes the host, or it was started meanwhile, through another of its devices.
-fn overdue(p: &mut Processor<'_>, device: u64, extension: u64) -> Result<Option<u64>, Trap> {
-    let host = p.load(extension, extension::HOST)? & 63;
-    let object = p.load(element(address::KERNEL_DATA, host), kernel_data::PROCESSES)?;
-    if object == 0 || p.load(device, device_object::DISABLED)? != 0 {
-        return Ok(None);
-    }
-    let first = p.load(extension, shared::FIRST)?;
-    let first = if first == 0 { extension } else { p.load(first, device_object::EXTENSION)? };
-    if p.load(extension, extension::TAKEN)? == 0 && p.load(first, extension::HOST_THREAD)? != 0 {
-        return Ok(None);
-    }
-    let its_thread = p.load(object, process::THREAD)?;
-    Ok((its_thread != 0).then_some(its_thread))
-}
-
-/// Whether a thread waits for a request, or for good: then nothing is half done on its stack.
-fn waits_for_work(p: &mut Processor<'_>, its_thread: u64, extension: u64) -> Result<bool, Trap> {
-    if p.load(its_thread, thread::STATE)? != thread_state::WAITING {
-        return Ok(false);
-    }
-    let first = p.load(extension, shared::FIRST)?;
-    let first = if first == 0 { extension } else { p.load(first, device_object::EXTENSION)? };
-    let at = p.load(its_thread, thread::WAIT)?;
-    Ok(at == address::KERNEL_DATA + kernel_data::NEVER.offset
-        || at == first.wrapping_add(extension::SIGNAL.offset))
-}
-
-routine! {
-    /// Ends the hosts whose time is over. One that waits ends when it is its turn; one that runs when it is
-    /// interrupted, so it is told until it has.
-    pub static IO_EXPIRE_CRITICAL = "IopExpireCriticalRequests", frame 2;
-    // Locals: 0 the number of the device in hand; 1 the thread to end.
-    keep => |p| {
-        p.set_local(0, 0)?;
-        Ok(Flow::Next)
-    },
-    look => |p| {
-        let from = p.local(0)?;
-        let Some((number, device, extension)) = reflector_from(p, from)? else {
-            return Ok(Flow::To(At::arm as u8));
-        };
-        p.set_local(0, number + 1)?;
-        let (deadline, now) = (p.load(extension, critical::DEADLINE)?, p.time_stamp());
-        if deadline == 0 || deadline > now {
-            return Ok(Flow::Stay);
-        }
-        let Some(its_thread) = overdue(p, device, extension)? else {
-            p.store(extension, critical::DEADLINE, 0)?;
-            return Ok(Flow::Stay);
-        };
-        p.set_local(1, its_thread)?;
-        p.store(extension, critical::DEADLINE, now.wrapping_add(AGAIN))?;
-        p.store(its_thread, thread::PENDING_EXCEPTION, PENDING | status::IO_TIMEOUT)?;
-        if waits_for_work(p, its_thread, extension)? {
-            return Ok(Flow::Next);
-        }
-        interrupt_others(p)?;
-        Ok(Flow::Stay)
-    },
-    // Never calls: the operand of its code word is the address where the thread goes on.
-    turn, call PS_END_THREAD => |p| {
-        let operand = p.registers().rip.wrapping_add(8);
-        let end = p.load_at(operand, Structure::Code)?;
-        let its_thread = p.local(1)?;
-        let top = p.load(its_thread, thread::STACK_TOP)?;
-        p.store_at(top.wrapping_sub(8), Structure::KernelStack, end)?;
-        p.shadow(top.wrapping_sub(8), end)?;
-        p.store_at(top.wrapping_sub(16), Structure::KernelStack, 0)?;
-        p.store(its_thread, thread::STACK, top.wrapping_sub(16))?;
-        p.store(its_thread, thread::FRAME_POINTER, top.wrapping_sub(16))?;
-        Ok(Flow::Next)
-    },
-    ready, call KI_READY_THREAD => |p| {
-        let its_thread = p.local(1)?;
-        p.pass([its_thread]);
         Ok(Flow::Call)
     },
     again => |_| Ok(Flow::To(At::look as u8)),

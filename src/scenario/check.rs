@@ -152,6 +152,7 @@ impl Scenario {
             problems.add(at("clock-interval"), what).expected =
                 Some("a clock-interval of 50 or more".to_owned());
         }
+        self.check_time_out(problems);
         problems.range(path!["steps-max"], world.steps_max, 1, STEPS_MAX);
         problems.range(path!["boots-max"], world.boots_max.into(), 1, BOOTS_MAX);
         let known = || vocabulary.weaknesses.iter().map(String::as_str);

@@ -1,6 +1,7 @@
 //! What goes together in a framework with a shared host.
 
-use crate::world::configuration::Home;
+use crate::kernel::host_time_out::START_STEPS;
+use crate::world::configuration::{Configuration, Home};
 
 use super::Scenario;
 use super::problem::{Problems, Step};
@@ -15,7 +16,38 @@ pub(super) const fn is_host(home: Home) -> bool {
     matches!(home, Home::DriverHost | Home::SharedHost | Home::SharedDriver)
 }
 
+/// The least time-out that every host meets which does nothing wrong, whatever the schedule: its start, on a
+/// processor that gets its turn among the others, and before it, or before the manager that decides about it
+/// too, a turn of the clock for every other process that may be ready. What a driver takes for its own work is
+/// not in it.
+pub(super) fn least_time_out(world: &Configuration) -> u64 {
+    let machine = &world.machine;
+    let is_process = |home| !matches!(home, Home::KernelDriver | Home::FileSystem);
+    let homes = || world.components.iter().map(|one| one.home);
+    let processes = homes().filter(|&home| is_process(home) && home != Home::SharedDriver).count();
+    let hands = if homes().any(|home| home == Home::DriverManager) { 2 } else { 1 };
+    let others = (processes as u64).saturating_sub(hands);
+    START_STEPS * u64::from(machine.processors) + hands * others * u64::from(machine.clock_interval)
+}
+
 impl Scenario {
+    /// Hosts that do nothing wrong meet their time-out.
+    pub(super) fn check_time_out(&self, problems: &mut Problems) {
+        let (world, least) = (&self.configuration, least_time_out(&self.configuration));
+        let given = u64::from(world.machine.host_time_out);
+        if given == 0 || given >= least || !world.components.iter().any(|one| is_host(one.home)) {
+            return;
+        }
+        let path = vec![Step::from("machine"), Step::from("host-time-out")];
+        let problem =
+            problems.add(path, format!("{given} steps are too few for a host to start again in"));
+        problem.expected = Some(format!("0, for no time-out, or {least} or more"));
+        problem.remedy = Some(format!(
+            "{START_STEPS} for each processor, and turns of {} for the other processes",
+            world.machine.clock_interval
+        ));
+    }
+
     /// A shared host has drivers, and they are its own kind; a shared driver has a host.
     pub(super) fn check_framework(&self, problems: &mut Problems) {
         let all = &self.configuration.components;

@@ -45,6 +45,7 @@ macro_rules! pages {
 built_in! {
     "standard",
     "content-parser-host",
+    "hung-driver-host",
     "pageable-with-lock-held",
     "self-map-user-bit",
     "system-call-without-probe",

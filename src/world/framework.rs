@@ -37,13 +37,19 @@ fn is_used(configuration: &Configuration) -> bool {
 /// What takes the place of the framework of before.
 pub(super) fn substitutes(configuration: &Configuration) -> Vec<Substitute> {
     let mut all = Vec::new();
-    if configuration.machine.host_time_out > 0 {
+    let is_timed = configuration.machine.host_time_out > 0;
+    if is_timed {
         all.extend(host_time_out::SUBSTITUTES);
         all.extend(reflector_timed::SUBSTITUTES);
     }
+    match (is_used(configuration), is_timed) {
+        (true, false) => all.push((&reflector::REFLECT, &reflector::REFLECT_SHARED)),
+        (true, true) => all.push(reflector_timed::SHARED_QUEUE),
+        (false, true) => all.push(reflector_timed::OWN_QUEUE),
+        (false, false) => {}
+    }
     if is_used(configuration) {
         all.extend(host_pool::substitutes());
-        all.push((&reflector::REFLECT, &reflector::REFLECT_SHARED));
     }
     all
 }

@@ -99,6 +99,7 @@ impl World {
             object_types: (object_type::PROCESS, object_type::SECTION),
             object_pointers: object_header::POINTER_COUNT.offset,
             object_handles: object_header::HANDLE_COUNT.offset,
+            host_time_out: machine.host_time_out.into(),
         }
     }
 }

@@ -81,6 +81,16 @@ pub const WEAKNESSES: &[(&str, u64, &str)] = &[
         switches::SHADOW_CONTEXT_KEPT,
         "an unmapped page is forgotten under kernel mode's identifier alone",
     ),
+    (
+        "deadlines-ignored",
+        switches::DEADLINES_IGNORED,
+        "a host that leaves a critical request unanswered is left alone",
+    ),
+    (
+        "taken-cancelled",
+        switches::TAKEN_CANCELLED,
+        "a request that a host has is completed as cancelled, and again when the host answers it",
+    ),
     ("io-ports-open", switches::IO_PORTS_OPEN, "user mode runs with the I/O privilege"),
     (
         "stale-translations",

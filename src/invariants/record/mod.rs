@@ -3,12 +3,15 @@
 //! Loads, stores and steps come by the million and are kept only where one is out of place by
 //! itself; what the books found of them is in the books.
 
+mod waits;
+
 use crate::authority::{Authority, Marks};
 use crate::base::{Event, EventKind, Principal, Ring, TraceHash, VirtAddr, Witness};
 use crate::machine::Machine;
 
 use super::decode;
 use super::kinds::Kinds;
+use waits::Waits;
 
 const PROCESSORS: usize = 8;
 
@@ -28,6 +31,7 @@ pub struct RecordState {
     epoch: u64,
     /// At which of these changes each process went back to user mode last.
     seen: [u64; Principal::COUNT_MAX],
+    waits: Waits,
 }
 
 /// A witness that keeps what the invariants look at.
@@ -68,6 +72,7 @@ impl Record {
             records: 0,
             epoch: 1,
             seen: [0; Principal::COUNT_MAX],
+            waits: Waits::NONE,
         };
         Self {
             state,
@@ -112,6 +117,12 @@ impl Record {
     #[must_use]
     pub fn marks(&self) -> Marks {
         self.state.marks
+    }
+
+    /// Who waits for a driver host that must answer in time, or which host is waited for, and since which
+    /// step.
+    pub fn waits(&self) -> impl Iterator<Item = (Principal, u64)> {
+        self.state.waits.all()
     }
 
     /// Whether the machine has stopped and not booted again.
@@ -169,6 +180,9 @@ impl Record {
         let has_seen = (0..).zip(state.seen).filter(|(_, seen)| *seen == state.epoch);
         let has_seen = has_seen.fold(0, |set: u64, (principal, _)| set | 1 << principal);
         hash.absorb(has_seen, u64::from(state.is_stopped));
+        for word in state.waits.words() {
+            hash.absorb(word, 0);
+        }
     }
 
     /// Takes stock after a step: which kinds of news there are.
@@ -188,6 +202,9 @@ impl Record {
         }
         if self.kinds.meets(Kinds::of(&[EventKind::ModeSwitch])) {
             self.returns(machine);
+        }
+        if self.state.waits.concerns(self.kinds) {
+            self.state.waits.settle(&self.events, machine.clock, authority);
         }
         self.kinds
     }
@@ -236,6 +253,7 @@ impl Record {
     /// Everything up to now was looked at.
     pub(super) fn advance(&mut self) {
         self.state.marks = self.news;
+        self.state.waits.advance();
         self.kinds = Kinds::NONE;
         self.events.clear();
         self.suspects.clear();

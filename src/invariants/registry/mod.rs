@@ -5,7 +5,7 @@ use crate::base::{KernelMap, Principal};
 use crate::machine::Machine;
 
 use super::{
-    End, Evidence, Invariant, Kinds, Record, Scope, Violation, after_bug_check,
+    End, Evidence, Invariant, Kinds, Record, Scope, Violation, after_bug_check, answered_in_time,
     cached_translations, claims, crash_contained, disclosure, dma, driver_host_contained,
     exit_closes, frames_conserved, freed_frames, freed_objects, gates, handle_origins,
     handle_tables_apart, handles_private, kernel_half, kernel_stack, private_memory,
@@ -134,6 +134,7 @@ impl Registry {
             .with(frames_conserved::FramesConserved)
             .with(references_conserved::ReferencesConserved)
             .with(requests_conserved::RequestsConserved)
+            .with(answered_in_time::AnsweredInTime)
             .with(gates::Gates)
             .with(kernel_stack::KernelStack)
             .with(dma::Dma)

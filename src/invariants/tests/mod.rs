@@ -6,9 +6,12 @@ mod worlds;
 
 use crate::authority::{Authority, Observations};
 use crate::base::{Event, KernelMap, Principal, PrincipalSet};
+use crate::faults::{self, Parameters};
+use crate::injection::{Armed, PointKind, Recurrence, Trigger};
 use crate::invariants::{
     End, Evidence, Findings, Invariant, Record, Registry, RestKind, Violation,
 };
+use crate::world::directory::Directory;
 use crate::world::{Configuration, Rest, World};
 
 /// A world with everything that watches it.
@@ -31,6 +34,23 @@ impl Trial {
         let authority = Authority::new(words, world.roster().clone());
         let (record, findings) = (Record::new(), Findings::new());
         Self { world, map, authority, record, findings, registry: Registry::all() }
+    }
+
+    /// From now on who comes to this routine stays at its first step.
+    fn hang(&mut self, who: &str, routine: &str) {
+        let directory = Directory::of(self.world.configuration());
+        let fault = faults::Registry::default().build("hang", &Parameters::default(), &directory);
+        let mut linked = self.world.machine.program.routines().iter();
+        let routine = linked.position(|one| one.routine.name == routine).expect("it is linked");
+        let trigger = Trigger {
+            kind: PointKind::Step,
+            principal: self.principal(who),
+            routine: Some(u16::try_from(routine).expect("few routines")),
+            caller: None,
+            nth: 1,
+        };
+        let armed = Armed::new(fault.expect("a fault"), trigger, Recurrence::Always);
+        self.world.machine.points.arm(armed);
     }
 
     /// Runs a step and asks the invariants.

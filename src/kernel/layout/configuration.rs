@@ -49,6 +49,12 @@ pub mod switches {
     pub const RETURN_ON_FULL_ROOT: u64 = 1 << 21;
     /// Weakness: a page that is unmapped is forgotten under kernel mode's identifier alone.
     pub const SHADOW_CONTEXT_KEPT: u64 = 1 << 22;
+    /// A critical request that is overdue is left alone.
+    pub const DEADLINES_IGNORED: u64 = 1 << 23;
+    /// A request that a host has is completed as cancelled and left to the host.
+    pub const TAKEN_CANCELLED: u64 = 1 << 24;
+    /// System buffers of requests are handed out as they are.
+    pub const STALE_BUFFERS: u64 = 1 << 25;
     /// User mode runs on shadow roots (kernel virtual address shadow).
     pub const KVA_SHADOW: u64 = 1 << 30;
     /// Weakness: a new process gets its parent's handle table.
@@ -104,4 +110,6 @@ pub mod verifier {
     pub const MISCELLANEOUS: u64 = 1 << 5;
     /// Pageable memory is sent away when a driver raises the level ("Force IRQL Checking").
     pub const FORCE_IRQL: u64 = 1 << 6;
+    /// Levels are looked at where they change and matter ("Automatic Checks").
+    pub const AUTOMATIC: u64 = 1 << 7;
 }

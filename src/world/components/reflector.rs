@@ -54,7 +54,7 @@ pub(super) fn extension_of(p: &mut Processor<'_>, device: u64) -> Result<u64, Tr
 }
 
 /// Puts a packet at the end of the queue.
-fn append(p: &mut Processor<'_>, data: u64, packet: u64) -> Result<(), Trap> {
+pub(super) fn append(p: &mut Processor<'_>, data: u64, packet: u64) -> Result<(), Trap> {
     p.store(packet, request_packet::LINK, 0)?;
     let tail = p.load(data, extension::TAIL)?;
     if tail == 0 {
@@ -63,6 +63,16 @@ fn append(p: &mut Processor<'_>, data: u64, packet: u64) -> Result<(), Trap> {
         p.store(tail, request_packet::LINK, packet)?;
     }
     p.store(data, extension::TAIL, packet)
+}
+
+/// Queues a packet of a device and passes the thread of its host, which is to be woken.
+pub(super) fn signal(p: &mut Processor<'_>, device: u64, packet: u64) -> Result<Flow, Trap> {
+    let data = extension_of(p, device)?;
+    append(p, data, packet)?;
+    p.store(data, extension::SIGNAL, 1)?;
+    let host = p.load(data, extension::HOST_THREAD)?;
+    p.pass([host]);
+    Ok(Flow::Call)
 }
 
 /// Takes the first packet off the queue; 0 when there is none.
@@ -97,12 +107,7 @@ routine! {
     refused => |p| Ok(p.give_back(status::INVALID_DEVICE_REQUEST)),
     queue, call KI_WAKE => |p| {
         let (device, packet) = (p.local(0)?, p.local(1)?);
-        let data = extension_of(p, device)?;
-        append(p, data, packet)?;
-        p.store(data, extension::SIGNAL, 1)?;
-        let host = p.load(data, extension::HOST_THREAD)?;
-        p.pass([host]);
-        Ok(Flow::Call)
+        signal(p, device, packet)
     },
     queued => |p| Ok(p.give_back(status::PENDING)),
 }

@@ -3,20 +3,38 @@
 //! A host's start begins when the one before it has ended, and is answered when the new one asks for its
 //! first request; a cancellation is answered with the request that was cancelled ("Host Process Timeouts in
 //! UMDF"). A failure counts as the first one when the last was long enough ago ("Using Device Pooling in
-//! UMDF Drivers": the count is reset to one; that this failure is that one is inferred).
+//! UMDF Drivers": the count is reset to one; that this failure is that one is inferred). A request of a thread
+//! that is to end is cancelled at once and never gets to the host: it may come after all others of that thread
+//! were cancelled, and nobody would cancel it any more ("Canceling IRPs": a driver that queues a request looks
+//! whether it was cancelled meanwhile).
 
 use crate::kernel::host::extension;
-use crate::kernel::host_time_out::{IO_BEGIN_CRITICAL, IO_END_CRITICAL, critical};
-use crate::kernel::request::IO_COMPLETE_REQUEST;
-use crate::machine::{Flow, Routine, Substitute, routine};
+use crate::kernel::host_pool::IO_SIGNAL_SHARED_HOST;
+use crate::kernel::host_time_out::{IO_BEGIN_CRITICAL, IO_END_CRITICAL, critical, is_cancelled};
+use crate::kernel::request::{IO_COMPLETE_REQUEST, is_buffered};
+use crate::kernel::schedule::KI_WAKE;
+use crate::kernel::status;
+use crate::machine::{Flow, Processor, Routine, Substitute, Trap, routine};
 
 use super::reflector::{
-    REFLECT_FINISH, REFLECT_LOST, REFLECT_TAKE, drain, extension_of, finish, take,
+    REFLECT, REFLECT_FINISH, REFLECT_LOST, REFLECT_TAKE, append, drain, extension_of, finish,
+    signal, take,
 };
 
 /// The routines of this file.
-pub const ROUTINES: &[&Routine] =
-    &[&REFLECT_TAKE_TIMED, &REFLECT_FINISH_TIMED, &REFLECT_LOST_TIMED];
+pub const ROUTINES: &[&Routine] = &[
+    &REFLECT_TIMED,
+    &REFLECT_SHARED_TIMED,
+    &REFLECT_TAKE_TIMED,
+    &REFLECT_FINISH_TIMED,
+    &REFLECT_LOST_TIMED,
+];
+
+/// What takes the place of the routine that queues requests: for hosts of one device, and for those that
+/// devices share.
+pub const OWN_QUEUE: Substitute = (&REFLECT, &REFLECT_TIMED);
+/// As [`OWN_QUEUE`].
+pub const SHARED_QUEUE: Substitute = (&REFLECT, &REFLECT_SHARED_TIMED);
 
 /// The routines that take the place of those without time-outs.
 pub const SUBSTITUTES: &[Substitute] = &[
@@ -24,6 +42,57 @@ pub const SUBSTITUTES: &[Substitute] = &[
     (&REFLECT_FINISH, &REFLECT_FINISH_TIMED),
     (&REFLECT_LOST, &REFLECT_LOST_TIMED),
 ];
+
+/// Completes what no host gets: requests of another method than buffered, and those of a thread that is to
+/// end. Goes on to `queue` with others. Locals: 0 device; 1 packet; 2 the status.
+fn sort(p: &mut Processor<'_>, queue: u8) -> Result<Flow, Trap> {
+    let (device, packet) = (p.argument(0), p.argument(1));
+    p.set_local(0, device)?;
+    p.set_local(1, packet)?;
+    let refusal = if !is_buffered(p, packet)? {
+        status::INVALID_DEVICE_REQUEST
+    } else if is_cancelled(p, packet)? {
+        status::CANCELLED
+    } else {
+        return Ok(Flow::To(queue));
+    };
+    p.set_local(2, refusal)?;
+    p.pass([packet, refusal, 0]);
+    Ok(Flow::Call)
+}
+
+routine! {
+    /// As [`REFLECT`]: what is cancelled already is not queued.
+    pub static REFLECT_TIMED = "ReflectorDispatchTimed", frame 3;
+    sort, call IO_COMPLETE_REQUEST => |p| sort(p, At::queue as u8),
+    refused => |p| {
+        let refusal = p.local(2)?;
+        Ok(p.give_back(refusal))
+    },
+    queue, call KI_WAKE => |p| {
+        let (device, packet) = (p.local(0)?, p.local(1)?);
+        signal(p, device, packet)
+    },
+    queued => |p| Ok(p.give_back(status::PENDING)),
+}
+
+routine! {
+    /// As [`REFLECT_TIMED`], where the host waits for requests of several devices.
+    pub static REFLECT_SHARED_TIMED = "ReflectorSharedDispatchTimed", frame 3;
+    sort, call IO_COMPLETE_REQUEST => |p| sort(p, At::queue as u8),
+    refused => |p| {
+        let refusal = p.local(2)?;
+        Ok(p.give_back(refusal))
+    },
+    queue, call IO_SIGNAL_SHARED_HOST => |p| {
+        let (device, packet) = (p.local(0)?, p.local(1)?);
+        let data = extension_of(p, device)?;
+        append(p, data, packet)?;
+        p.pass([device]);
+        Ok(Flow::Call)
+    },
+    queued => |p| Ok(p.give_back(status::PENDING)),
+}
 
 routine! {
     /// As [`REFLECT_TAKE`]: a host that asks for the first time has started.

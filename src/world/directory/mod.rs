@@ -9,7 +9,7 @@ mod target;
 use crate::base::{Principal, PrincipalKind, Roster, VirtAddr, nearest};
 use crate::injection::Scene;
 use crate::kernel::layout::{
-    HANDLES_MAX, POOL_HEADER_BYTES, address, device_object, driver_object, frame_entry,
+    HANDLES_MAX, POOL_HEADER_BYTES, SHADOWED, address, device_object, driver_object, frame_entry,
     handle_entry, kernel_data, object_header, pool_lists, process, ready_queue, request_packet,
     thread,
 };
@@ -28,6 +28,8 @@ const PAGES_MAX: usize = 4096;
 #[derive(Clone, Debug)]
 pub struct Directory {
     roster: Roster,
+    /// Whether user mode runs on roots of its own.
+    has_shadows: bool,
 }
 
 /// A place in memory.
@@ -57,7 +59,7 @@ impl Directory {
     /// The directory of a world of this configuration.
     #[must_use]
     pub fn of(configuration: &Configuration) -> Self {
-        Self { roster: configuration.roster() }
+        Self { roster: configuration.roster(), has_shadows: configuration.machine.kva_shadow }
     }
 
     /// The names behind it.
@@ -81,6 +83,13 @@ impl Directory {
     /// What is not there, what is, and the nearest name.
     pub fn check(&self, target: &Target) -> Result<(), String> {
         let Target::Named { owner, part, .. } = target else { return Ok(()) };
+        if *part == Part::ShadowMapEntry && !self.has_shadows {
+            return Err(
+                "user mode runs on the full page map here; `kva-shadow` in `[machine]` gives it \
+                        one of its own"
+                    .to_owned(),
+            );
+        }
         let area = part.area();
         if area == Area::Kernel || self.owners(area).any(|known| known == owner) {
             return Ok(());
@@ -98,13 +107,14 @@ impl Directory {
     #[must_use]
     pub fn targets(&self) -> Vec<Target> {
         let mut targets = Vec::new();
-        for &part in Part::ALL {
+        let is_here = |part: &&Part| **part != Part::ShadowMapEntry || self.has_shadows;
+        for &part in Part::ALL.iter().filter(is_here) {
             let number = match part {
                 Part::PageTableEntry => address::USER_BUFFERS >> 12,
                 Part::FrameDatabase => 40,
                 Part::InterruptGate => 14,
                 Part::KernelStack => 4,
-                Part::PageMapEntry => address::SYSTEM >> 39 & 511,
+                Part::PageMapEntry | Part::ShadowMapEntry => address::SYSTEM >> 39 & 511,
                 _ => 0,
             };
             match part.area() {
@@ -246,6 +256,16 @@ fn process_part(owner: Principal, part: Part, number: u64, scene: &dyn Scene) ->
             let root = field(process::ROOT.offset)?;
             let phys = (root & FRAME_BITS) + number * 8;
             Some(Place { phys, virt: None, within: None })
+        }
+        Part::ShadowMapEntry => {
+            let full = field(process::ROOT.offset)? & FRAME_BITS;
+            let link = word(
+                scene,
+                address::FRAME_DATABASE + (full >> 12) * 16 + frame_entry::NEXT.offset,
+            )?;
+            let shadow = (link & SHADOWED != 0).then_some((link & !SHADOWED) << 12)?;
+            let phys = shadow + number * 8;
+            (phys < scene.memory_bytes()).then_some(Place { phys, virt: None, within: None })
         }
         Part::HandleTable | Part::HandleRights => {
             let entry =

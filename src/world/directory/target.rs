@@ -99,6 +99,8 @@ parts! {
     PageTableEntry = Process "page-table-entry" below 0x10_0000_0000_0000,
     /// An entry of the process's page map.
     PageMapEntry = Process "page-map-entry" below 512,
+    /// An entry of the page map on which the process runs in user mode, where that is another.
+    ShadowMapEntry = Process "shadow-map-entry" below 512,
     /// The object of a handle-table entry.
     HandleTable = Process "handle-table" below 15,
     /// The rights of a handle-table entry.
@@ -178,7 +180,9 @@ impl fmt::Display for Target {
                 }
                 match (part, part.bound()) {
                     (_, 0) => Ok(()),
-                    (Part::PageTableEntry | Part::PageMapEntry, _) => write!(f, ":{number:#x}"),
+                    (Part::PageTableEntry | Part::PageMapEntry | Part::ShadowMapEntry, _) => {
+                        write!(f, ":{number:#x}")
+                    }
                     _ => write!(f, ":{number}"),
                 }
             }

@@ -65,6 +65,31 @@ fn a_process_is_found_through_the_process_table_and_its_own_page_map() {
 }
 
 #[test]
+fn the_page_map_of_user_mode_is_found_through_the_frame_of_the_full_one() {
+    let mut configuration = Configuration {
+        components: vec![component("editor", Home::Application)],
+        ..Configuration::default()
+    };
+    let target: Target = "process:editor/shadow-map-entry:0x1f0".parse().expect("a target");
+    let told = Directory::of(&configuration).check(&target).expect_err("there is none");
+    configuration.machine.kva_shadow = true;
+    let directory = Directory::of(&configuration);
+    let link = address::FRAME_DATABASE + 4 * 16 + frame_entry::NEXT.offset;
+    let mut scene = scene();
+    scene.map(address::FRAME_DATABASE, 9);
+
+    assert!(told.contains("`kva-shadow`"), "{told}");
+    assert_eq!(directory.check(&target), Ok(()));
+    assert!(directory.targets().contains(&target));
+    assert_eq!(directory.locate(&target, &scene), None, "a full map without another");
+    scene.put(link, SHADOWED | 10);
+    let phys = directory.locate(&target, &scene).map(|place| place.phys);
+    assert_eq!(phys, Some(0xa000 + 0x1f0 * 8));
+    scene.put(link, SHADOWED | 1 << 40);
+    assert_eq!(directory.locate(&target, &scene), None, "beyond memory");
+}
+
+#[test]
 fn a_driver_is_found_through_the_device_table() {
     assert_eq!(phys("driver:nic/write-dispatch"), Some(0x2008));
     assert_eq!(phys("driver:nic/device-object:1"), Some(0x2048));

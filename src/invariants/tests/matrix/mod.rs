@@ -6,8 +6,8 @@ use core::fmt::Write as _;
 use std::collections::{BTreeMap, BTreeSet};
 
 use self::worlds::{
-    APART, BUSY, CLIENT, MIGRANT, NEIGHBOURS, OPEN, PORTS, PRINTER, PRYING, REUSED, SHADOWED,
-    STOPPED, TURNS, WAITING,
+    ANSWERED, APART, BUSY, CLIENT, LATE, MIGRANT, NEIGHBOURS, OPEN, PORTS, PRINTER, PRYING, REUSED,
+    SHADOWED, STOPPED, TURNS, WAITING,
 };
 use super::worlds::{APPS, DRIVERS, HEIR};
 use super::*;
@@ -19,6 +19,8 @@ struct Case {
     world: &'static str,
     /// Who goes wrong in it, with what its actions, or its content, are otherwise.
     crash: Option<(&'static str, &'static str, &'static str)>,
+    /// Who never leaves a routine that it has come to, and the routine.
+    hang: Option<(&'static str, &'static str)>,
     caught: &'static [&'static str],
 }
 
@@ -27,8 +29,11 @@ const fn case(
     world: &'static str,
     caught: &'static [&'static str],
 ) -> Case {
-    Case { weakness, world, crash: None, caught }
+    Case { weakness, world, crash: None, hang: None, caught }
 }
+
+/// The host of the meter never finishes with what it works on.
+const METER_HANGS: Option<(&str, &str)> = Some(("meter-host", "MeterWork"));
 
 /// What each weakness breaks, from what it is: not from what was found.
 const CASES: &[Case] = &[
@@ -39,6 +44,7 @@ const CASES: &[Case] = &[
         weakness: "no-zeroing",
         world: NEIGHBOURS,
         crash: Some(("editor", r#"{ do = "crash", how = "abort" }"#, r#"{ do = "wait" }"#)),
+        hang: None,
         caught: &[
             "a-crash-is-contained",
             "freed-frames-are-forgotten",
@@ -49,6 +55,7 @@ const CASES: &[Case] = &[
         weakness: "no-zeroing",
         world: CLIENT,
         crash: Some(("parser", "content = 20", "content = 19")),
+        hang: None,
         caught: &[
             "a-driver-host-crash-is-contained",
             "freed-frames-are-forgotten",
@@ -103,6 +110,15 @@ const CASES: &[Case] = &[
     case("wrong-context", BUSY, &["private-memory-is-private"]),
     case("runs-on", STOPPED, &["nothing-runs-after-a-bug-check"]),
     case("requests-lost", CLIENT, &["requests-are-conserved"]),
+    Case {
+        weakness: "deadlines-ignored",
+        world: LATE,
+        crash: None,
+        hang: METER_HANGS,
+        caught: &["critical-requests-end-in-time"],
+    },
+    // What the host answers was given back to the pool.
+    case("taken-cancelled", ANSWERED, &["kernel-mode-writes-what-it-means"]),
     case(
         "driver-data-open",
         OPEN,
@@ -148,6 +164,9 @@ fn run(case: &Case, weakness: Option<&str>) -> Trial {
         golden.authority.observations().clone()
     });
     let mut trial = Trial::new(case.world, weakness);
+    if let Some((who, routine)) = case.hang {
+        trial.hang(who, routine);
+    }
     let rest = trial.run();
     let origins = match case.crash {
         Some((who, ..)) => PrincipalSet::of(trial.principal(who)),

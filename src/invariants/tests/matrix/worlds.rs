@@ -353,3 +353,69 @@ pub(super) const PRYING: &str = r#"
     home = "application"
     actions = [{ do = "access", address = "0xfffff80000100028", access = "read" }]
 "#;
+
+/// One who is ended while the host of a device has its request.
+pub(super) const LATE: &str = r#"
+    steps-max = 16000
+    [machine]
+    processors = 1
+    host-time-out = 500
+    [[components]]
+    name = "desktop"
+    home = "application"
+    actions = [
+        { do = "create-process", process = "reader", first = 14, inherit = false, slot = 1 },
+        { do = "yield" }, { do = "yield" }, { do = "yield" }, { do = "yield" }, { do = "yield" },
+        { do = "yield" }, { do = "yield" }, { do = "yield" }, { do = "yield" }, { do = "yield" },
+        { do = "terminate", slot = 1, status = 1 },
+        { do = "exit", status = 0 },
+        { do = "open", device = "meter", access = 3, slot = 0 },
+        { do = "open", device = "meter", access = 3, slot = 0 },
+        { do = "control", slot = 0, code = "0x220000", length = 256, value = "0x1" },
+    ]
+    [[components]]
+    name = "reader"
+    home = "application"
+    spawned = true
+    [[components]]
+    name = "meter"
+    home = "kernel-driver"
+    driver = "reflector"
+    [[components]]
+    name = "meter-host"
+    home = "driver-host"
+    driver = "meter"
+    above = "meter"
+"#;
+
+/// As [`LATE`], at another moment: the host is at work and answers.
+pub(super) const ANSWERED: &str = r#"
+    steps-max = 16000
+    schedule = "0x2"
+    [machine]
+    host-time-out = 3000
+    [[components]]
+    name = "desktop"
+    home = "application"
+    actions = [
+        { do = "create-process", process = "reader", first = 6, inherit = false, slot = 1 },
+        { do = "yield" }, { do = "yield" }, { do = "yield" },
+        { do = "terminate", slot = 1, status = 1 },
+        { do = "exit", status = 0 },
+        { do = "open", device = "meter", access = 3, slot = 0 },
+        { do = "control", slot = 0, code = "0x220000", length = 256, value = "0x1" },
+    ]
+    [[components]]
+    name = "reader"
+    home = "application"
+    spawned = true
+    [[components]]
+    name = "meter"
+    home = "kernel-driver"
+    driver = "reflector"
+    [[components]]
+    name = "meter-host"
+    home = "driver-host"
+    driver = "meter"
+    above = "meter"
+"#;

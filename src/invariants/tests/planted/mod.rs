@@ -291,6 +291,35 @@ fn a_mapping_of_a_freed_frame_is_caught() {
 }
 
 #[test]
+fn the_kernel_in_a_shadow_root_is_found_whatever_user_tables_lead_to() {
+    const NAME: &str = "user-mode-runs-without-the-kernel-mapped";
+    let address = |entry: u64| entry & 0x000f_ffff_ffff_f000;
+    for keeps_kernel in [false, true] {
+        let mut trial = begun(&format!("[machine]\nkva-shadow = true\n{APPS}"));
+        trial.registry = Registry::all().only(&[NAME]);
+        let number = processor(&trial);
+        let machine = &mut trial.world.machine;
+        let shadow = address(machine.processors[number].controls.cr3);
+        let full = address(machine.shadows()[&shadow]);
+        let word = |at: u64| PhysAddr::truncated(at);
+        // Tables of the user half that lead to themselves, at each level and each entry.
+        let loops = address(machine.memory.read(word(shadow)));
+        assert_ne!(loops, 0, "the user half begins at slot 0");
+        for index in 0..512 {
+            machine.memory.write(word(loops + index * 8), loops | 7);
+        }
+        for at in (256..512).map(|slot| slot * 8).filter(|_| keeps_kernel) {
+            let entry = machine.memory.read(word(full + at));
+            machine.memory.write(word(shadow + at), entry);
+        }
+
+        let found = trial.scanned();
+
+        assert_eq!(found, if keeps_kernel { vec![NAME] } else { Vec::new() });
+    }
+}
+
+#[test]
 fn a_free_list_that_does_not_add_up_is_caught() {
     for change in [0, 1] {
         let mut trial = Trial::new(APPS, None);

@@ -1,0 +1,122 @@
+//! Who waits for a driver host that must answer in time, and since when.
+//!
+//! Two waits: that of a process which somebody has asked to be ended, while a host has its request; and
+//! that for a host which is made again after one of its number was lost, until it asks for anything. Both are
+//! known from what was asked and from the books, not from what the kernel keeps of deadlines.
+//!
+//! Source: Microsoft Learn, "Host Process Timeouts in UMDF".
+
+use crate::authority::Authority;
+use crate::base::{Event, EventKind, Principal, PrincipalKind, PrincipalSet, TERMINATE_RIGHT};
+
+use super::super::kinds::Kinds;
+
+/// What can begin a wait.
+const BEGINS: Kinds = Kinds::of(&[
+    EventKind::HandleUsed,
+    EventKind::ProcessCreated,
+    EventKind::ProcessEnded,
+    EventKind::Boot,
+]);
+/// What can change one that is under way.
+const GOES_ON: Kinds =
+    Kinds::of(&[EventKind::Request, EventKind::RequestHandover, EventKind::Release]);
+
+/// The waits, and what they may come of. Plain data: a checkpoint copies it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Waits {
+    /// Processes that somebody has asked to be ended and that have not ended.
+    sentenced: PrincipalSet,
+    /// Hosts of which one has ended since the boot.
+    lost: PrincipalSet,
+    /// When a wait began, by whom it is for; 0 where there is none.
+    since: [u64; Principal::COUNT_MAX],
+    /// Whose wait is over, once it was looked at.
+    over: PrincipalSet,
+    /// Who has a wait.
+    waiting: PrincipalSet,
+}
+
+impl Waits {
+    pub(super) const NONE: Self = Self {
+        sentenced: PrincipalSet::NOBODY,
+        lost: PrincipalSet::NOBODY,
+        since: [0; Principal::COUNT_MAX],
+        over: PrincipalSet::NOBODY,
+        waiting: PrincipalSet::NOBODY,
+    };
+
+    /// Whether news of these kinds is of interest.
+    #[inline]
+    pub(super) const fn concerns(&self, kinds: Kinds) -> bool {
+        let is_any = !self.sentenced.is_empty() || !self.waiting.is_empty();
+        kinds.meets(BEGINS) || is_any && kinds.meets(GOES_ON)
+    }
+
+    /// Takes in what happened, at this time.
+    pub(super) fn settle(&mut self, events: &[Event], clock: u64, authority: &Authority) {
+        for event in events {
+            let subject = event.subject;
+            match event.kind {
+                EventKind::Boot => *self = Self::NONE,
+                EventKind::HandleUsed if event.old & TERMINATE_RIGHT != 0 => {
+                    let ended = authority.process_with(event.virt);
+                    self.sentenced = ended.map_or(self.sentenced, |one| self.sentenced.with(one));
+                }
+                EventKind::ProcessEnded => {
+                    self.sentenced = self.sentenced.without(subject);
+                    self.over = self.over.with(subject);
+                    if authority.roster().kind(subject) == PrincipalKind::DriverHost {
+                        self.lost = self.lost.with(subject);
+                    }
+                }
+                EventKind::ProcessCreated if self.lost.contains(subject) => {
+                    self.over = self.over.without(subject);
+                    self.begins(subject, clock);
+                }
+                // Whatever a host that was made again asks for, it runs.
+                EventKind::Request if self.lost.contains(event.context) => {
+                    self.over = self.over.with(event.context);
+                }
+                _ => {}
+            }
+        }
+        for process in self.sentenced.iter() {
+            let is_at_host = authority.is_answered_by_host(process);
+            match (is_at_host, self.waiting.contains(process)) {
+                (true, false) => self.begins(process, clock),
+                (false, true) => self.over = self.over.with(process),
+                _ => {}
+            }
+        }
+    }
+
+    fn begins(&mut self, whose: Principal, clock: u64) {
+        self.since[usize::from(whose.0 & 63)] = clock.max(1);
+        self.waiting = self.waiting.with(whose);
+    }
+
+    /// The waits that are over were looked at.
+    #[inline]
+    pub(super) fn advance(&mut self) {
+        if self.over.is_empty() {
+            return;
+        }
+        for whose in self.over.iter() {
+            self.since[usize::from(whose.0 & 63)] = 0;
+            self.waiting = self.waiting.without(whose);
+        }
+        self.over = PrincipalSet::NOBODY;
+    }
+
+    /// Who waits, or for whom, and since when.
+    pub(super) fn all(&self) -> impl Iterator<Item = (Principal, u64)> {
+        let since = self.since;
+        self.waiting.iter().map(move |whose| (whose, since[usize::from(whose.0 & 63)]))
+    }
+
+    /// The sets as words, and the times of those who wait.
+    pub(super) fn words(&self) -> impl Iterator<Item = u64> {
+        [self.sentenced.0, self.lost.0].into_iter().chain(self.all().map(|(_, since)| since))
+    }
+}
