@@ -376,3 +376,67 @@ fn with_the_verifier_on_a_reference_to_an_object_that_has_none_stops_the_machine
 
     assert!(stops);
 }
+
+/// One who writes a secret through a system buffer, and one who asks a driver for two words of statistics; the
+/// driver tells eight.
+const TELLS_TOO_MUCH: &[u8] = br#"
+format = 1
+name = "tells-too-much"
+
+[machine]
+stale-buffers = true
+
+[[component]]
+name = "writer"
+home = "application"
+actions = [
+    { do = "open", device = "files", file = 0, access = 3, slot = 0 },
+    { do = "write", slot = 0, offset = 0, length = 64, value = "0x9000" },
+]
+
+[[component]]
+name = "reader"
+home = "application"
+actions = [
+    { do = "yield" }, { do = "yield" }, { do = "yield" }, { do = "yield" }, { do = "yield" },
+    { do = "yield" }, { do = "yield" }, { do = "yield" }, { do = "yield" }, { do = "yield" },
+    { do = "yield" }, { do = "yield" }, { do = "yield" }, { do = "yield" }, { do = "yield" },
+    { do = "open", device = "nic", file = 0, access = 3, slot = 1 },
+    { do = "read", slot = 1, offset = 0, length = 64 },
+]
+
+[[component]]
+name = "files"
+home = "file-system"
+driver = "file-system"
+
+[[component]]
+name = "nic"
+home = "kernel-driver"
+driver = "transfer"
+
+[[fault]]
+kind = "wrong-completion-length"
+who = "nic"
+at = { point = "complete", nth = 1 }
+parameters = { value = "0x40" }
+"#;
+
+#[test]
+fn a_driver_that_tells_more_than_it_wrote_discloses_what_was_in_a_buffer_that_is_not_zeroed() {
+    let scenario = Scenario::from_bytes(TELLS_TOO_MUCH).expect("it is sound");
+    let outcome = |is_stale: bool, is_struck: bool| {
+        let mut scenario = scenario.clone();
+        scenario.configuration.machine.stale_buffers = is_stale;
+        let plan = if is_struck { scenario.plan.clone() } else { Vec::new() };
+        trial(&scenario).run(&plan).expect("a fault that can be made")
+    };
+
+    let stale = outcome(true, true);
+    let zeroed = outcome(false, true);
+
+    assert_eq!((stale.activation.strikes, zeroed.activation.strikes), (1, 1));
+    assert!(stale.disclosed > 0, "{stale:?}");
+    assert_eq!(zeroed.disclosed, 0);
+    assert_eq!(outcome(true, false).disclosed, 0, "a driver that tells what it wrote");
+}

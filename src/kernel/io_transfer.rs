@@ -43,6 +43,16 @@ pub(crate) const RULES: &[Rule] = &[
         "Using Buffered I/O",
     ),
     Rule::documented(
+        "system-buffer-as-it-was",
+        "Beyond the input a system buffer holds what was in memory before (`stale-buffers`).",
+        "Failure to Initialize Output Buffers",
+    ),
+    Rule::chosen(
+        "system-buffer-zeroed",
+        "Without `stale-buffers` a system buffer is zeroed as all memory of the pool.",
+        "this model: ExAllocatePool2 zeroes, and a driver that tells too much discloses nothing",
+    ),
+    Rule::documented(
         "neither-passes-addresses",
         "METHOD_NEITHER hands the caller's addresses over unchecked.",
         "Using Neither Buffered Nor Direct I/O",

@@ -161,10 +161,7 @@ routine! {
         let owner = Principal((purpose >> 8 & 63) as u8);
         let words = (size - POOL_HEADER_BYTES) / 8;
         p.announce_range(EventKind::Grant, Principal::KERNEL, structure, block, words);
-        // The weakness needs memory that is handed out as it is, too.
-        let is_stale = structure == Structure::SystemBuffer
-            && p.load(address::KERNEL_DATA, kernel_data::SWITCHES)? & switches::STALE_OUTPUT != 0;
-        if !is_stale && purpose & UNINITIALISED == 0 {
+        if !pools::is_stale(p, structure)? && purpose & UNINITIALISED == 0 {
             p.fill(block, structure, 0, words)?;
         }
         if owner != Principal::KERNEL {

@@ -50,6 +50,8 @@ pub const STACK_BUFFER_OVERRUN: u64 = 0xc000_0409;
 pub const DEVICE_REMOVED: u64 = 0xc000_02b6;
 /// A data structure is not as it should be.
 pub const DATA_ERROR: u64 = 0xc000_003e;
+/// An address is not a multiple of what it must be.
+pub const DATATYPE_MISALIGNMENT: u64 = 0x8000_0002;
 /// A breakpoint that nobody handles.
 pub const BREAKPOINT: u64 = 0x8000_0003;
 /// A device did not answer in time.

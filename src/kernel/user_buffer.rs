@@ -3,6 +3,10 @@
 //! A probe checks the range only, and nothing for a length of zero; it says nothing about what is
 //! mapped there, so that each access needs a handler as well ("ProbeForRead", "ProbeForWrite",
 //! "Buffer Handling"; "Failure to Validate Addresses in METHOD_NEITHER IOCTLs").
+//!
+//! What drivers call also compares the alignment, and for writing touches each page. It is worth little: the
+//! page may be gone a moment later, and what is written back may be old by then, so that a buffer that
+//! several use at once can lose what one of them wrote ("ProbeForWrite").
 
 use crate::base::{EventKind, Principal, Rule, Structure};
 use crate::injection::{PointKind, Verdict};
@@ -19,6 +23,31 @@ pub(crate) const RULES: &[Rule] = &[
         "ProbeForRead",
     ),
     Rule::documented("probe-of-nothing", "A probe of length zero checks nothing.", "ProbeForRead"),
+    Rule::documented(
+        "probe-compares-alignment",
+        "A driver's probe of a buffer that is not aligned as asked for finds a misalignment.",
+        "ProbeForRead; ProbeForWrite",
+    ),
+    Rule::inferred(
+        "alignment-before-range",
+        "The alignment is compared before the range.",
+        "ProbeForRead (names both and no order)",
+    ),
+    Rule::documented(
+        "probe-for-write-touches",
+        "A driver's probe for writing reads and writes each page of the buffer.",
+        "ProbeForWrite",
+    ),
+    Rule::inferred(
+        "probe-writes-what-it-read",
+        "What is written is the first byte of the buffer in each page, as it was read.",
+        "ProbeForWrite (says that it accesses and modifies each page)",
+    ),
+    Rule::chosen(
+        "services-compare-ranges",
+        "System services compare ranges only; their copies have handlers.",
+        "this model: what a service's own probe does besides shows in no result",
+    ),
     Rule::documented(
         "user-access-needs-handler",
         "Each access to user memory needs a handler although it was probed.",
@@ -77,6 +106,77 @@ routine! {
         Ok(Flow::Next)
     },
     check => probe,
+}
+
+/// Compares a buffer as a driver's probe does. Arguments: address, length, alignment (a power of 2). The status,
+/// and the buffer that is to be touched, if any.
+fn compare(p: &mut Processor<'_>) -> Result<(u64, Option<(u64, u64)>), Trap> {
+    let (start, length, alignment) = (p.argument(0), p.argument(1), p.argument(2));
+    let (operation, verdict) = p.pass_point(PointKind::Probe, start, length)?;
+    let (start, length) = (operation.virt, operation.value);
+    Ok(if verdict == Verdict::Skip || length == 0 {
+        (status::SUCCESS, None)
+    } else if start & alignment.wrapping_sub(1) != 0 {
+        (status::DATATYPE_MISALIGNMENT, None)
+    } else if is_user_range(start, length) {
+        (status::SUCCESS, Some((start, length)))
+    } else {
+        (status::ACCESS_VIOLATION, None)
+    })
+}
+
+routine! {
+    /// As [`PROBE_FOR_READ`], for drivers: the alignment is compared too. Arguments: address, length,
+    /// alignment in bytes (a power of 2). Result: status.
+    pub static PROBE_FOR_READ_ALIGNED = "ProbeForReadAligned", frame 0;
+    check => |p| {
+        let (outcome, _) = compare(p)?;
+        Ok(p.give_back(outcome))
+    },
+}
+
+routine! {
+    /// As [`PROBE_FOR_WRITE`], for drivers: the alignment is compared too, and each page is read and written.
+    /// Arguments: address, length, alignment in bytes (a power of 2). Result: status.
+    pub static PROBE_FOR_WRITE_ALIGNED = "ProbeForWriteAligned", frame 4;
+    // Locals: 0 the buffer; 1 the byte in hand; 2 the buffer's length; 3 what was read.
+    check => |p| {
+        let (outcome, touched) = compare(p)?;
+        let Some((start, length)) = touched else { return Ok(p.give_back(outcome)) };
+        for (local, value) in [start, start, length].into_iter().enumerate() {
+            p.set_local(local as u64, value)?;
+        }
+        lend(p, EventKind::Lend)?;
+        Ok(Flow::Next)
+    },
+    // What others write between these two steps is lost.
+    read, on_fault failed => |p| {
+        let at = p.local(1)?;
+        p.allow_user_access(true)?;
+        let word = p.load_at(at & !7, user_structure(at))?;
+        p.allow_user_access(false)?;
+        p.set_local(3, word >> (at % 8 * 8) & 0xff)?;
+        Ok(Flow::Next)
+    },
+    write_back, on_fault failed => |p| {
+        let (start, at, length, byte) = (p.local(0)?, p.local(1)?, p.local(2)?, p.local(3)?);
+        p.allow_user_access(true)?;
+        p.store_bytes(at, user_structure(at), byte, 1)?;
+        p.allow_user_access(false)?;
+        let next = (at | 0xfff).wrapping_add(1);
+        p.set_local(1, next)?;
+        let is_done = next >= start.wrapping_add(length);
+        Ok(if is_done { Flow::Next } else { Flow::To(At::read as u8) })
+    },
+    take_back => |p| {
+        lend(p, EventKind::Reclaim)?;
+        Ok(p.give_back(status::SUCCESS))
+    },
+    failed => |p| {
+        p.allow_user_access(false)?;
+        lend(p, EventKind::Reclaim)?;
+        Ok(p.give_back(status::ACCESS_VIOLATION))
+    },
 }
 
 /// Keeps the four arguments of a copy in the first four locals.

@@ -1,7 +1,6 @@
 //! The text form: which field may stand where, and what it may hold.
 //!
-//! Ranges are those of the meaning and not of the type that keeps the number: whoever writes a file
-//! is told `1 to 4`, whatever the field is stored in.
+//! Ranges are those of the meaning, so that whoever writes a file is told `1 to 4`, whatever keeps the number.
 
 use super::contrast::overlaid;
 use super::{Fields, Plain};
@@ -154,6 +153,7 @@ const MACHINE: &[Field] = &[
     may("dpc-watchdog-period", Whole(0, WORD_MAX)),
     may("clock-watchdog", Whole(0, WORD_MAX)),
     may("host-time-out", Whole(0, WORD_MAX)),
+    may("stale-buffers", Flag),
     may("verifier", List(&Word(verifier_options))),
 ];
 

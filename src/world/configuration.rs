@@ -100,6 +100,10 @@ pub struct MachineConfiguration {
     /// which failures are forgotten, is 30 times as many.
     #[serde(skip_serializing_if = "is_zero")]
     pub host_time_out: u32,
+    /// Whether the system buffers of requests hold what was in memory before, beyond the input, and not
+    /// zeros.
+    #[serde(skip_serializing_if = "is_false")]
+    pub stale_buffers: bool,
     /// Options of Driver Verifier, by name.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub verifier: Vec<String>,
@@ -138,6 +142,7 @@ impl Default for MachineConfiguration {
             dpc_watchdog_period: 0,
             clock_watchdog: 0,
             host_time_out: 0,
+            stale_buffers: false,
             verifier: Vec::new(),
         }
     }

@@ -129,6 +129,7 @@ pub(super) fn planted(configuration: &Configuration) -> Result<(u64, Flaws), Bui
         (machine.shadow_stacks, switches::SHADOW_STACKS),
         (machine.protection_keys, switches::PROTECTION_KEYS),
         (machine.kva_shadow, switches::KVA_SHADOW),
+        (machine.stale_buffers, switches::STALE_BUFFERS),
         (verifier::is_pageable(machine), switches::PAGEABLE),
         (machine.has_watchdogs(), switches::WATCHDOGS),
         (machine.host_time_out > 0, switches::HOST_TIME_OUTS),

@@ -207,3 +207,50 @@ fn a_driver_that_does_not_probe_writes_the_kernel_for_its_caller_and_access_prev
         assert_eq!(reported(driver::REPORT, prevents_access), refused);
     }
 }
+
+#[test]
+fn a_drivers_probe_compares_the_alignment_before_the_range() {
+    let asked = |function, out| {
+        run_with_driver(vec![ask(4, function, METHOD_NEITHER, out, 16)]).statuses(A)[1]
+    };
+    let copied = |from| {
+        let code = control_code(driver::COPY, METHOD_NEITHER, 0);
+        let copy = call(service::DEVICE_CONTROL, &[4, code, from, 24, 0, 0]);
+        run_with_driver(vec![copy]).statuses(A)[1]
+    };
+
+    assert_eq!((asked(driver::REPORT, BUFFER), copied(BUFFER)), (OK, OK));
+    for by in [1, 2, 4] {
+        let misaligned = status::DATATYPE_MISALIGNMENT;
+        assert_eq!(asked(driver::REPORT, BUFFER + by), misaligned);
+        assert_eq!(copied(BUFFER + by), misaligned);
+        assert_eq!(asked(driver::REPORT, KERNEL_WORD + by), misaligned);
+        assert_eq!(asked(driver::REPORT_UNPROBED, BUFFER + by), OK, "nobody compares");
+    }
+}
+
+#[test]
+fn a_probe_for_writing_touches_each_page_before_anything_is_written() {
+    // The last word of a page with nothing behind it.
+    let last = address::USER_VIEWS + 4088;
+    let kept = |asked: Action| {
+        let run = run_with_driver(vec![
+            Action::OpenSection { section: 0, access: 3, slot: 1 },
+            Action::MapView { slot: 1, view: 2 },
+            Action::StoreThrough { slot: 2, word: 511, value: 0x1234 },
+            asked,
+            Action::LoadThrough { slot: 2, word: 511 },
+        ]);
+        let seen = &run.log.seen[&A];
+        (seen.iter().map(|(status, _)| *status).max(), seen.last().copied())
+    };
+    let report = |function| ask(4, function, METHOD_NEITHER, last, 16);
+    let (_, before) = kept(Action::Yield);
+
+    let (status, after) = kept(report(driver::REPORT));
+
+    assert_eq!((status, after), (Some(status::ACCESS_VIOLATION), before));
+    let (status, after) = kept(report(driver::REPORT_UNPROBED));
+    assert_eq!(status, Some(status::ACCESS_VIOLATION), "the second word is refused");
+    assert_ne!(after, before, "and the first is written by then");
+}

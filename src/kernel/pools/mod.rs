@@ -227,8 +227,10 @@ pub fn routines() -> [&'static Routine; 6] {
     ]
 }
 
-/// Whether memory for this is handed out as it is: the weakness needs that.
-fn is_stale(p: &mut Processor<'_>, structure: Structure) -> Result<bool, Trap> {
+/// Whether memory for this is handed out as it is: system buffers are where a world says so, and the weakness
+/// needs it.
+pub(super) fn is_stale(p: &mut Processor<'_>, structure: Structure) -> Result<bool, Trap> {
+    const STALE: u64 = switches::STALE_OUTPUT | switches::STALE_BUFFERS;
     Ok(structure == Structure::SystemBuffer
-        && p.load(address::KERNEL_DATA, kernel_data::SWITCHES)? & switches::STALE_OUTPUT != 0)
+        && p.load(address::KERNEL_DATA, kernel_data::SWITCHES)? & STALE != 0)
 }

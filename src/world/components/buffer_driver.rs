@@ -35,7 +35,7 @@ use crate::kernel::request::{
     function, method,
 };
 use crate::kernel::status;
-use crate::kernel::user_buffer::{PROBE_FOR_READ, PROBE_FOR_WRITE, user_structure};
+use crate::kernel::user_buffer::{PROBE_FOR_READ_ALIGNED, PROBE_FOR_WRITE_ALIGNED, user_structure};
 use crate::machine::{Flow, Processor, Routine, Trap, routine};
 use crate::world::driver::Placement;
 
@@ -170,7 +170,7 @@ routine! {
     /// Writes two words to the caller's address. Argument: packet. Result: the status.
     pub static BUFFER_REPORT = "BufferReport", frame 2;
     // Locals: 0 packet; 1 target.
-    probe, call PROBE_FOR_WRITE => |p| {
+    probe, call PROBE_FOR_WRITE_ALIGNED => |p| {
         let packet = p.argument(0);
         let target = p.load(packet, request_packet::USER_BUFFER)?;
         p.set_local(0, packet)?;
@@ -181,7 +181,7 @@ routine! {
         if function(p.load(packet, request_packet::CODE)?) == REPORT_UNPROBED {
             return Ok(Flow::To(At::write as u8));
         }
-        p.pass([target, 16]);
+        p.pass([target, 16, 8]);
         Ok(Flow::Call)
     },
     probed => |p| {
@@ -211,7 +211,7 @@ routine! {
     /// status.
     pub static BUFFER_COPY = "BufferCopy", frame 5;
     // Locals: 0 packet; 1 the caller's address; 2 count; 3 block; 4 status.
-    probe, call PROBE_FOR_READ => |p| {
+    probe, call PROBE_FOR_READ_ALIGNED => |p| {
         let packet = p.argument(0);
         let source = p.load(packet, request_packet::BUFFER)?;
         p.set_local(0, packet)?;
@@ -220,7 +220,7 @@ routine! {
         if length < 8 {
             return Ok(p.give_back(status::INVALID_PARAMETER));
         }
-        p.pass([source, length]);
+        p.pass([source, length, 8]);
         Ok(Flow::Call)
     },
     probed => |p| {
