@@ -427,8 +427,9 @@ const SEVERAL: &[Several] = &[
     (0xcb, 0, &[], "tests/kernel_objects/verifier.rs"),
     (0xc4, 1, &[0x3f], "tests/fault_kinds.rs"),
     (0x13a, 1, &[3, 4, 5, 6, 7, 8, 0xb, 0xd], "tests/pools"),
-    // This nobody provokes yet: it is a claim and no more.
-    (0xc9, 1, &[5], "nowhere"),
+    (0xc4, 1, &[0x30, 0x31, 0x32, 0x42, 0x70, 0x78, 0xe1, 0xf7], "tests/verified.rs"),
+    (0xc9, 1, &[5, 6, 0xe, 0x10], "tests/verified.rs"),
+    (0x1ed, 0, &[], "tests/verified.rs"),
 ];
 
 #[test]

@@ -254,9 +254,11 @@ routine! {
         p.set_local(7, mode)?;
         let caller = if of == 0 { current_process(p)? } else { of };
         p.set_local(8, caller)?;
-        if mode == previous_mode::KERNEL
-            && let Some(parameters) = verifier::of_handle(p, operation.virt, caller)?
-        {
+        let found = match mode {
+            previous_mode::KERNEL => verifier::of_handle(p, operation.virt, caller, kind)?,
+            _ => verifier::of_kernel_handle(p, [operation.virt, kind, mode], caller)?,
+        };
+        if let Some(parameters) = found {
             p.pass(parameters);
             return Ok(Flow::Call);
         }

@@ -12,11 +12,12 @@
 //! | [`KE_RELEASE_SPIN_LOCK`] | the same, the level before | – |
 
 use crate::base::{Rule, Structure};
-use crate::machine::{Flow, routine};
+use crate::machine::Flow;
 
 use super::exception::resolve::DISPATCH_LEVEL;
 use super::layout::{address, kernel_data, switches, verifier as options};
 use super::residency::{self, MM_TRIM_WORKING_SET};
+use super::verified::{self, verified_routine};
 use super::verifier;
 
 /// What is modelled here, by whose word.
@@ -36,9 +37,9 @@ pub(crate) const RULES: &[Rule] = &[
 /// The highest level: nothing but a non-maskable interrupt comes in.
 pub const HIGH_LEVEL: u64 = 15;
 
-routine! {
+verified_routine! {
     /// Raises the level. Argument: the new level. Result: the old one.
-    pub static KE_RAISE_IRQL = "KeRaiseIrql", frame 1;
+    KE_RAISE_IRQL, KE_RAISE_IRQL_VERIFIED = "KeRaiseIrql", frame 1, by verified::of_raise;
     raise, call MM_TRIM_WORKING_SET => |p| {
         let level = p.argument(0);
         let before = p.set_irql(level)?;
@@ -59,9 +60,9 @@ routine! {
     },
 }
 
-routine! {
+verified_routine! {
     /// Lowers the level. Argument: the new level.
-    pub static KE_LOWER_IRQL = "KeLowerIrql", frame 0;
+    KE_LOWER_IRQL, KE_LOWER_IRQL_VERIFIED = "KeLowerIrql", frame 0, by verified::of_lower;
     lower => |p| {
         let level = p.argument(0);
         p.set_irql(level)?;
@@ -69,10 +70,10 @@ routine! {
     },
 }
 
-routine! {
+verified_routine! {
     /// Raises the level to dispatch level and takes a spin lock, or spins until it is free. Argument: the
     /// lock's word. Result: the level before.
-    pub static KE_ACQUIRE_SPIN_LOCK = "KeAcquireSpinLockRaiseToDpc", frame 2;
+    KE_ACQUIRE_SPIN_LOCK, KE_ACQUIRE_SPIN_LOCK_VERIFIED = "KeAcquireSpinLockRaiseToDpc", frame 2, by verified::of_acquire;
     raise, call KE_RAISE_IRQL => |p| {
         let lock = p.argument(0);
         p.set_local(0, lock)?;
@@ -95,9 +96,9 @@ routine! {
     },
 }
 
-routine! {
+verified_routine! {
     /// Gives a spin lock back and goes back to a level. Arguments: the lock's word, the level.
-    pub static KE_RELEASE_SPIN_LOCK = "KeReleaseSpinLock", frame 0;
+    KE_RELEASE_SPIN_LOCK, KE_RELEASE_SPIN_LOCK_VERIFIED = "KeReleaseSpinLock", frame 0, by verified::of_release;
     release => |p| {
         let (lock, level) = (p.argument(0), p.argument(1));
         p.store_at(lock, Structure::DriverData, 0)?;

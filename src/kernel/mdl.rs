@@ -27,6 +27,7 @@ use super::pool::{EX_ALLOCATE_POOL, EX_FREE_POOL};
 use super::previous_mode;
 use super::status;
 use super::user_buffer::{is_user_range, user_structure};
+use super::verified::{self, verified_routine};
 
 /// What is modelled here, by whose word.
 pub(crate) const RULES: &[Rule] = &[
@@ -153,11 +154,11 @@ routine! {
     },
 }
 
-routine! {
+verified_routine! {
     /// Locks the pages of a list, of the running process. Arguments: list, mode, wanted access. Result:
     /// success, or access violation when a page is not there or does not allow the access; nothing is
     /// locked then. In kernel mode's name the range is not compared with the user half.
-    pub static MM_PROBE_AND_LOCK_PAGES = "MmProbeAndLockPages", frame 5;
+    MM_PROBE_AND_LOCK_PAGES, MM_PROBE_AND_LOCK_PAGES_VERIFIED = "MmProbeAndLockPages", frame 5, by verified::of_lock_pages;
     // Locals: 0 list; 1 wanted access; 2 page; 3 the page's address; 4 mode.
     start => |p| {
         let (list, mode, access) = (p.argument(0), p.argument(1), p.argument(2));
@@ -276,10 +277,10 @@ routine! {
     },
 }
 
-routine! {
+verified_routine! {
     /// Unlocks the pages of a list and unmaps them. Argument: the list, which is believed to be one whose
     /// pages are locked.
-    pub static MM_UNLOCK_PAGES = "MmUnlockPages", frame 4;
+    MM_UNLOCK_PAGES, MM_UNLOCK_PAGES_VERIFIED = "MmUnlockPages", frame 4, by verified::of_unlock_pages;
     // Locals: 0 list; 1 page; 2 where it is mapped; 3 the frame in hand.
     count, call KE_BUG_CHECK => |p| {
         let list = p.argument(0);

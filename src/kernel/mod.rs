@@ -22,7 +22,7 @@
 //! | [`address_space`], [`address_space_end`] | and their address spaces? |
 //! | [`shadow`], [`transition`] | and what is left of them while user mode runs? |
 //! | [`request`], [`io_open`], [`io_transfer`], [`io_disk`], [`host`], [`host_pool`], [`host_service`], [`host_time_out`], [`host_expiry`] | how does a request reach a driver? |
-//! | [`verifier`] | what does Driver Verifier look at? |
+//! | [`verifier`], [`verified`] | what does Driver Verifier look at? |
 //! | [`video`] | what when the display adapter hangs? |
 //! | [`hal`] | who touches the hardware? |
 //! | [`rules`] | by whose word is all that? |
@@ -79,6 +79,7 @@ pub mod transition;
 pub mod unread;
 pub mod user_buffer;
 pub mod user_context;
+pub mod verified;
 pub mod verifier;
 pub mod video;
 pub mod virtual_memory;

@@ -34,6 +34,11 @@ pub(crate) const RULES: &[Rule] = &[
         "The end of a critical process is 0xEF.",
         "Bug Check 0xEF: CRITICAL_PROCESS_DIED",
     ),
+    Rule::inferred(
+        "critical-handle-error",
+        "A handle that is none on a critical thread with strict handle checks is 0x1ED.",
+        "Bug Check 0x1ED: HANDLE_ERROR_ON_CRITICAL_THREAD (doesn't say which checks find it)",
+    ),
     Rule::documented(
         "terminate-needs-right",
         "Ending another process takes the right to it.",
@@ -62,6 +67,11 @@ bug_checks! {
     parameters "process", "", "", "",
     source "Bug Check 0xEF: CRITICAL_PROCESS_DIED" documented;
 
+    BAD_HANDLE: HANDLE_ERROR_ON_CRITICAL_THREAD,
+    when "a process the system cannot do without uses a handle that is none, with strict handle checks",
+    parameters "", "", "", "",
+    source "Bug Check 0x1ED: HANDLE_ERROR_ON_CRITICAL_THREAD" inferred;
+
     ENDS_LOCKED: PROCESS_HAS_LOCKED_PAGES, parameter 1 = 0,
     when "a process ends with pages that a driver has locked",
     parameters "0: end", "process", "pages locked", "",
@@ -78,7 +88,13 @@ routine! {
         let object = current_process(p)?;
         p.set_local(0, object)?;
         if p.load(object, process::CRITICAL)? != 0 {
-            p.pass(CRITICAL_PROCESS.with([object, 0, 0, 0]));
+            let is_for_handle =
+                status == status::INVALID_HANDLE && p.load(object, process::STRICT_HANDLES)? != 0;
+            p.pass(if is_for_handle {
+                BAD_HANDLE.with([0, 0, 0, 0])
+            } else {
+                CRITICAL_PROCESS.with([object, 0, 0, 0])
+            });
             return Ok(Flow::Call);
         }
         p.store(object, process::ALIVE, 0)?;

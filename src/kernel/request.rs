@@ -16,6 +16,7 @@ use crate::injection::{PointKind, Verdict};
 use crate::machine::{Flow, Processor, Routine, Trap, routine};
 
 use super::bug_check::{KE_BUG_CHECK, bug_checks};
+use super::exception::resolve::DISPATCH_LEVEL;
 use super::keys;
 use super::layout::{
     REQUEST_BYTES, device_object, driver_object, process, processor_block, request_packet, thread,
@@ -24,6 +25,7 @@ use super::layout::{
 use super::mdl;
 use super::pool::{EX_ALLOCATE_POOL, EX_FREE_POOL};
 use super::schedule::KI_WAKE;
+use super::verified::{self, verified_routine};
 use super::{status, verifier};
 
 /// What is modelled here, by whose word.
@@ -261,6 +263,10 @@ routine! {
         let is_verified = verifier::is_on(p, options::IO)?;
         let level = if is_verified { p.irql()? } else { UNVERIFIED };
         p.set_local(4, level)?;
+        if is_verified && level > DISPATCH_LEVEL {
+            p.pass(verifier::CALLED_TOO_HIGH.with([0x10, level, 0, 0]));
+            return Ok(Flow::Call);
+        }
         if is_verified && p.load(device, device_object::DRIVER)? == 0 {
             p.pass(verifier::BAD_DEVICE.with([4, device, 0, 0]));
             return Ok(Flow::Call);
@@ -332,10 +338,10 @@ fn completed(p: &mut Processor<'_>) -> Result<(u64, bool), Trap> {
     Ok((if is_once_more { in_hand ^ ONCE_MORE } else { in_hand }, is_once_more))
 }
 
-routine! {
+verified_routine! {
     /// Completes a packet and wakes the thread that waits for it. Arguments: packet, status, bytes
     /// produced. Completing twice stops the machine (bug check 0x44).
-    pub static IO_COMPLETE_REQUEST = "IoCompleteRequest", frame 2;
+    IO_COMPLETE_REQUEST, IO_COMPLETE_REQUEST_VERIFIED = "IoCompleteRequest", frame 2, by verified::of_completion;
     // Locals: 0 packet, and whether it is completed once more; 1 device object in hand.
     record, call KE_BUG_CHECK => |p| {
         let (asked, told) = (p.argument(0), p.argument(2));

@@ -8,7 +8,7 @@ use super::{
     host_time_out, integrity, interrupt, io_disk, io_open, io_transfer, irql, keys, lock, mdl,
     object, paging, pool, pools, previous_mode, process_create, process_end, process_open, request,
     residency, schedule, section, service, shadow, system_call, system_thread, transition,
-    user_buffer, user_context, verifier, video, virtual_memory, watchdog,
+    user_buffer, user_context, verified, verifier, video, virtual_memory, watchdog,
 };
 
 /// The rules of each file, under the file's name.
@@ -55,6 +55,7 @@ pub const RULES: &[(&str, &[Rule])] = &[
     ("system-thread", system_thread::RULES),
     ("transition", transition::RULES),
     ("user-buffer", user_buffer::RULES),
+    ("verified", verified::RULES),
     ("verifier", verifier::RULES),
     ("user-context", user_context::RULES),
     ("video", video::RULES),

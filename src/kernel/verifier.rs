@@ -10,7 +10,7 @@
 //! In this model every driver is verified, and for refused memory the kernel itself too. Special
 //! pool is an option too, and is a pool of its own: see [`pools`](super::pools).
 
-use crate::base::{Rule, Structure};
+use crate::base::{Principal, Rule, Structure};
 use crate::machine::{Processor, Reg, Trap};
 
 use super::bug_check::bug_checks;
@@ -29,6 +29,16 @@ pub(crate) const RULES: &[Rule] = &[
         "verifier-user-addresses",
         "A driver that passes a user address to a Zw routine is found.",
         "Driver Verifier Security Checks",
+    ),
+    Rule::documented(
+        "verifier-kernel-handles",
+        "A kernel handle used in user mode's name in the system process is found.",
+        "Bug Check 0xC4: DRIVER_VERIFIER_DETECTED_VIOLATION",
+    ),
+    Rule::documented(
+        "verifier-hand-over-level",
+        "A request that is handed over above dispatch level is found.",
+        "Bug Check 0xC9: DRIVER_VERIFIER_IOMANAGER_VIOLATION",
     ),
     Rule::documented(
         "verifier-locked-pages",
@@ -55,7 +65,7 @@ pub(crate) const RULES: &[Rule] = &[
 bug_checks! {
     NULL_HANDLE: DRIVER_VERIFIER_DETECTED_VIOLATION, parameter 1 = 0xf5,
     when "a driver uses a handle that is 0 (miscellaneous checks)",
-    parameters "0xF5: null handle", "handle", "", "",
+    parameters "0xF5: null handle", "handle", "type", "",
     source "Bug Check 0xC4: DRIVER_VERIFIER_DETECTED_VIOLATION" documented;
 
     USER_HANDLE: DRIVER_VERIFIER_DETECTED_VIOLATION, parameter 1 = 0xf6,
@@ -87,6 +97,16 @@ bug_checks! {
     when "a dispatch routine returns at another level (I/O verification)",
     parameters "5: level changed", "device object", "level before", "level after",
     source "Bug Check 0xC9: DRIVER_VERIFIER_IOMANAGER_VIOLATION" documented;
+
+    CALLED_TOO_HIGH: DRIVER_VERIFIER_IOMANAGER_VIOLATION, parameter 1 = 0x10,
+    when "a request is handed over above dispatch level (I/O verification)",
+    parameters "0x10: bad level", "level", "", "",
+    source "Bug Check 0xC9: DRIVER_VERIFIER_IOMANAGER_VIOLATION" documented;
+
+    KERNEL_HANDLE_FOR_USER: DRIVER_VERIFIER_DETECTED_VIOLATION, parameter 1 = 0xf7,
+    when "a kernel handle is used in user mode's name in the system process (miscellaneous checks)",
+    parameters "0xF7: kernel handle", "handle", "type", "access mode",
+    source "Bug Check 0xC4: DRIVER_VERIFIER_DETECTED_VIOLATION" documented;
 
     LEFT_LOCKED: DRIVER_LEFT_LOCKED_PAGES_IN_PROCESS,
     when "a process ends with pages that are locked (pool tracking)",
@@ -131,12 +151,13 @@ pub(super) fn of_handle(
     p: &mut Processor<'_>,
     handle: u64,
     process: u64,
+    kind: u64,
 ) -> Result<Option<[u64; 5]>, Trap> {
     if !is_on(p, verifier::MISCELLANEOUS)? {
         return Ok(None);
     }
     if handle == 0 {
-        return Ok(Some(NULL_HANDLE.with([0xf5, handle, 0, 0])));
+        return Ok(Some(NULL_HANDLE.with([0xf5, handle, kind, 0])));
     }
     // The system process's own table is the kernel's.
     let is_systems = p.load(process, process::PRINCIPAL)? == 0;
@@ -145,6 +166,26 @@ pub(super) fn of_handle(
     }
     let at = caller(p)?;
     Ok(Some(USER_HANDLE.with([0xf6, handle, process, at])))
+}
+
+/// What is wrong with a kernel handle that is used in user mode's name, where the system process is the
+/// caller: no process of user mode's can name one there.
+///
+/// # Errors
+///
+/// What the loads raise.
+pub(super) fn of_kernel_handle(
+    p: &mut Processor<'_>,
+    [handle, kind, mode]: [u64; 3],
+    caller: u64,
+) -> Result<Option<[u64; 5]>, Trap> {
+    // Whose address space is loaded is asked first: of user mode's own calls nothing more is read.
+    if !is_kernel_handle(handle) || p.context() != Principal::KERNEL {
+        return Ok(None);
+    }
+    let is_systems = p.load(caller, process::PRINCIPAL)? == 0;
+    let is_found = is_systems && is_on(p, verifier::MISCELLANEOUS)?;
+    Ok(is_found.then(|| KERNEL_HANDLE_FOR_USER.with([0xf7, handle, kind, mode])))
 }
 
 /// What is wrong with an address that a driver passes to a Zw routine.

@@ -4,7 +4,7 @@ use crate::base::{Principal, VirtAddr};
 use crate::kernel;
 use crate::kernel::layout::address;
 use crate::kernel::loader::SEGMENT_IMAGE;
-use crate::kernel::{shadow, transition};
+use crate::kernel::{shadow, transition, verified};
 use crate::machine::code::substituted;
 use crate::machine::{Image, Program};
 
@@ -32,6 +32,7 @@ pub(super) fn link(
 ) -> Result<Program, BuildError> {
     let mut substitutes = verifier::pool_of(&configuration.machine).substitutes();
     substitutes.extend(framework::substitutes(configuration));
+    substitutes.extend(verified::substitutes(verifier::bits_of(&configuration.machine.verifier)?));
     let is_shadowed = configuration.machine.kva_shadow;
     if is_shadowed {
         substitutes.extend(shadow::SUBSTITUTES);

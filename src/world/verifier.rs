@@ -22,9 +22,22 @@ pub const VERIFIER_OPTIONS: &[(&str, u64, &str)] = &[
         verifier::FORCE_IRQL,
         "pageable memory is trimmed whenever a driver raises the level: 0xA, 0xD1",
     ),
+    (
+        "automatic-checks",
+        verifier::AUTOMATIC,
+        "levels are looked at where they change, at spin locks and when pages are locked: 0xC4",
+    ),
     ("pool-tracking", verifier::POOL_TRACKING, "who left pages locked is told: 0xCB for 0x76"),
-    ("io", verifier::IO, "device objects and levels are compared at each hand-over: 0xC9"),
-    ("security", verifier::SECURITY, "user addresses passed to Zw routines are found: 0xC4"),
+    (
+        "io",
+        verifier::IO,
+        "device objects, levels and statuses are looked at on a request's way: 0xC9",
+    ),
+    (
+        "security",
+        verifier::SECURITY,
+        "user addresses passed to Zw routines, and locks that are nowhere, are found: 0xC4",
+    ),
     (
         "miscellaneous",
         verifier::MISCELLANEOUS,

@@ -90,6 +90,8 @@ pub mod code {
     pub const SECURE_FAULT_UNHANDLED: u64 = 0x18d;
     /// An object header is damaged.
     pub const BAD_OBJECT_HEADER: u64 = 0x189;
+    /// A thread that the system cannot do without used a handle that is none.
+    pub const HANDLE_ERROR_ON_CRITICAL_THREAD: u64 = 0x1ed;
 }
 
 routine! {

@@ -7,7 +7,7 @@ use crate::base::Basis;
 
 use super::super::{
     exception, frames, handle_close, integrity, mdl, object, pool, pools, process_end, request,
-    verifier, video, watchdog,
+    verified, verifier, video, watchdog,
 };
 
 /// A way in which the kernel stops itself: a code and, where one code says several things, the value
@@ -88,6 +88,7 @@ static FILES: &[&[&BugCheck]] = &[
     integrity::BUG_CHECKS,
     mdl::BUG_CHECKS,
     verifier::BUG_CHECKS,
+    verified::BUG_CHECKS,
     object::BUG_CHECKS,
     pool::BUG_CHECKS,
     pools::damage::BUG_CHECKS,

@@ -1,0 +1,214 @@
+//! Routines that Driver Verifier puts in the place of what drivers call: the same, with a look at the caller
+//! first.
+//!
+//! Which are there is decided when a world is linked, by the options that look at them; in a world without
+//! these options nothing of it exists, and no step is more. Each has the name of the routine whose place it
+//! takes, so that a point of injection is the same with and without ("Driver Verifier Options", "Automatic
+//! Checks", "Security Checks", "I/O Verification"; "Bug Check 0xC4: DRIVER_VERIFIER_DETECTED_VIOLATION").
+//!
+//! In this model the kernel's own calls are looked at as well. Not modelled: rules about objects that the model
+//! has not (strings, resources, lookaside lists, remove locks, timers, APCs).
+
+use crate::base::Rule;
+use crate::machine::{Processor, Substitute, Trap};
+
+use super::bug_check::bug_checks;
+use super::exception::resolve::DISPATCH_LEVEL;
+use super::irql::HIGH_LEVEL;
+use super::layout::verifier as options;
+use super::pools::state::{PAGED_PAGES, PAGED_POOL};
+use super::user_buffer::is_user_range;
+use super::verifier::is_on;
+use super::{irql, mdl, request, status};
+
+/// What is modelled here, by whose word.
+pub(crate) const RULES: &[Rule] = &[
+    Rule::documented(
+        "verifier-levels",
+        "Levels that are raised to lower or lowered to higher ones are found.",
+        "Bug Check 0xC4: DRIVER_VERIFIER_DETECTED_VIOLATION; Automatic Checks",
+    ),
+    Rule::documented(
+        "verifier-spin-lock-levels",
+        "Spin locks taken above dispatch level, or given back elsewhere, are found.",
+        "Bug Check 0xC4: DRIVER_VERIFIER_DETECTED_VIOLATION; Automatic Checks",
+    ),
+    Rule::documented(
+        "verifier-synchronization-objects",
+        "A lock in user memory, in paged pool or nowhere is found.",
+        "Bug Check 0xC4: DRIVER_VERIFIER_DETECTED_VIOLATION",
+    ),
+    Rule::documented(
+        "verifier-completion",
+        "A request completed as pending, or above dispatch level, is found.",
+        "Bug Check 0xC9: DRIVER_VERIFIER_IOMANAGER_VIOLATION",
+    ),
+    Rule::documented(
+        "verifier-locking-levels",
+        "Pages that are locked or unlocked above dispatch level are found.",
+        "Bug Check 0xC4: DRIVER_VERIFIER_DETECTED_VIOLATION",
+    ),
+    Rule::inferred(
+        "verifier-locks-by-security-checks",
+        "Where synchronization objects lie is looked at by the security checks, as other addresses.",
+        "Bug Check 0xC4: DRIVER_VERIFIER_DETECTED_VIOLATION (names no option; 0xE1 stands among them)",
+    ),
+];
+
+bug_checks! {
+    RAISED_BADLY: DRIVER_VERIFIER_DETECTED_VIOLATION, parameter 1 = 0x30,
+    when "a driver raises the level to a lower one, or beyond the highest (automatic checks)",
+    parameters "0x30: bad level", "level", "level asked for", "",
+    source "Bug Check 0xC4: DRIVER_VERIFIER_DETECTED_VIOLATION" documented;
+
+    LOWERED_BADLY: DRIVER_VERIFIER_DETECTED_VIOLATION, parameter 1 = 0x31,
+    when "a driver lowers the level to a higher one, or beyond the highest (automatic checks)",
+    parameters "0x31: bad level", "level", "level asked for", "0: bad",
+    source "Bug Check 0xC4: DRIVER_VERIFIER_DETECTED_VIOLATION" documented;
+
+    RELEASED_BADLY: DRIVER_VERIFIER_DETECTED_VIOLATION, parameter 1 = 0x32,
+    when "a driver gives a spin lock back at another level than dispatch level (automatic checks)",
+    parameters "0x32: bad level", "level", "spin lock", "",
+    source "Bug Check 0xC4: DRIVER_VERIFIER_DETECTED_VIOLATION" documented;
+
+    ACQUIRED_TOO_HIGH: DRIVER_VERIFIER_DETECTED_VIOLATION, parameter 1 = 0x42,
+    when "a driver takes a spin lock above dispatch level (automatic checks)",
+    parameters "0x42: bad level", "level", "spin lock", "",
+    source "Bug Check 0xC4: DRIVER_VERIFIER_DETECTED_VIOLATION" documented;
+
+    LOCKED_TOO_HIGH: DRIVER_VERIFIER_DETECTED_VIOLATION, parameter 1 = 0x70,
+    when "a driver locks pages above dispatch level (automatic checks)",
+    parameters "0x70: bad level", "level", "memory descriptor list", "access mode",
+    source "Bug Check 0xC4: DRIVER_VERIFIER_DETECTED_VIOLATION" documented;
+
+    UNLOCKED_TOO_HIGH: DRIVER_VERIFIER_DETECTED_VIOLATION, parameter 1 = 0x78,
+    when "a driver unlocks pages above dispatch level (automatic checks)",
+    parameters "0x78: bad level", "level", "memory descriptor list", "",
+    source "Bug Check 0xC4: DRIVER_VERIFIER_DETECTED_VIOLATION" documented;
+
+    BAD_SYNCHRONIZATION_OBJECT: DRIVER_VERIFIER_DETECTED_VIOLATION, parameter 1 = 0xe1,
+    when "a driver takes a lock that is nowhere, pageable or the user's (security checks)",
+    parameters "0xE1: bad address", "synchronization object", "", "",
+    source "Bug Check 0xC4: DRIVER_VERIFIER_DETECTED_VIOLATION" documented;
+
+    COMPLETED_PENDING: DRIVER_VERIFIER_IOMANAGER_VIOLATION, parameter 1 = 6,
+    when "a driver completes a request as pending, or with status -1 (I/O verification)",
+    parameters "6: pending", "status", "packet", "",
+    source "Bug Check 0xC9: DRIVER_VERIFIER_IOMANAGER_VIOLATION" documented;
+
+    COMPLETED_TOO_HIGH: DRIVER_VERIFIER_IOMANAGER_VIOLATION, parameter 1 = 0xe,
+    when "a driver completes a request above dispatch level (I/O verification)",
+    parameters "0xE: bad level", "level", "packet", "",
+    source "Bug Check 0xC9: DRIVER_VERIFIER_IOMANAGER_VIOLATION" documented;
+}
+
+/// The status -1, as 32 bits.
+const MINUS_ONE: u64 = 0xffff_ffff;
+
+/// Declares a routine and what takes its place where Driver Verifier looks at its callers: the same with two
+/// steps before it, in which `$look` says what is wrong, if anything.
+macro_rules! verified_routine {
+    (
+        $(#[$meta:meta])*
+        $NAME:ident, $VERIFIED:ident = $text:literal, frame $frame:literal, by $look:path;
+        $($steps:tt)*
+    ) => {
+        $crate::machine::routine! {
+            $(#[$meta])*
+            pub static $NAME = $text, frame $frame;
+            $($steps)*
+        }
+        $crate::machine::routine! {
+            /// The same where Driver Verifier looks at its callers.
+            pub static $VERIFIED = $text, frame $frame;
+            verify, call $crate::kernel::bug_check::KE_BUG_CHECK => |p| match $look(p)? {
+                None => Ok($crate::machine::Flow::To(2)),
+                Some(parameters) => {
+                    p.pass(parameters);
+                    Ok($crate::machine::Flow::Call)
+                }
+            },
+            condemned => |_| Ok($crate::machine::Flow::Stay),
+            $($steps)*
+        }
+    };
+}
+pub(super) use verified_routine;
+
+/// What takes the place of what, by the options that look at it.
+const SUBSTITUTES: &[(u64, Substitute)] = &[
+    (options::AUTOMATIC, (&irql::KE_RAISE_IRQL, &irql::KE_RAISE_IRQL_VERIFIED)),
+    (options::AUTOMATIC, (&irql::KE_LOWER_IRQL, &irql::KE_LOWER_IRQL_VERIFIED)),
+    (
+        options::AUTOMATIC | options::SECURITY,
+        (&irql::KE_ACQUIRE_SPIN_LOCK, &irql::KE_ACQUIRE_SPIN_LOCK_VERIFIED),
+    ),
+    (options::AUTOMATIC, (&irql::KE_RELEASE_SPIN_LOCK, &irql::KE_RELEASE_SPIN_LOCK_VERIFIED)),
+    (options::AUTOMATIC, (&mdl::MM_PROBE_AND_LOCK_PAGES, &mdl::MM_PROBE_AND_LOCK_PAGES_VERIFIED)),
+    (options::AUTOMATIC, (&mdl::MM_UNLOCK_PAGES, &mdl::MM_UNLOCK_PAGES_VERIFIED)),
+    (options::IO, (&request::IO_COMPLETE_REQUEST, &request::IO_COMPLETE_REQUEST_VERIFIED)),
+];
+
+/// What takes the place of what drivers call, with these options of Driver Verifier.
+#[must_use]
+pub fn substitutes(bits: u64) -> Vec<Substitute> {
+    let those = SUBSTITUTES.iter().filter(|(options, _)| bits & options != 0);
+    those.map(|&(_, substitute)| substitute).collect()
+}
+
+/// What was found: the arguments of the bug check.
+type Found = Result<Option<[u64; 5]>, Trap>;
+
+/// What is wrong with raising the level.
+pub(super) fn of_raise(p: &mut Processor<'_>) -> Found {
+    let (level, before) = (p.argument(0), p.irql()?);
+    let is_bad = level < before || level > HIGH_LEVEL;
+    Ok(is_bad.then(|| RAISED_BADLY.with([0x30, before, level, 0])))
+}
+
+/// What is wrong with lowering the level.
+pub(super) fn of_lower(p: &mut Processor<'_>) -> Found {
+    let (level, before) = (p.argument(0), p.irql()?);
+    let is_bad = level > before || level > HIGH_LEVEL;
+    Ok(is_bad.then(|| LOWERED_BADLY.with([0x31, before, level, 0])))
+}
+
+/// What is wrong with taking a spin lock.
+pub(super) fn of_acquire(p: &mut Processor<'_>) -> Found {
+    let (lock, level) = (p.argument(0), p.irql()?);
+    if is_on(p, options::SECURITY)? {
+        let is_paged = (PAGED_POOL..PAGED_POOL + PAGED_PAGES * 4096).contains(&lock);
+        if is_user_range(lock, 8) || is_paged || p.locate(lock).is_none() {
+            return Ok(Some(BAD_SYNCHRONIZATION_OBJECT.with([0xe1, lock, 0, 0])));
+        }
+    }
+    let is_bad = level > DISPATCH_LEVEL && is_on(p, options::AUTOMATIC)?;
+    Ok(is_bad.then(|| ACQUIRED_TOO_HIGH.with([0x42, level, lock, 0])))
+}
+
+/// What is wrong with giving a spin lock back.
+pub(super) fn of_release(p: &mut Processor<'_>) -> Found {
+    let (lock, level) = (p.argument(0), p.irql()?);
+    Ok((level != DISPATCH_LEVEL).then(|| RELEASED_BADLY.with([0x32, level, lock, 0])))
+}
+
+/// What is wrong with locking pages.
+pub(super) fn of_lock_pages(p: &mut Processor<'_>) -> Found {
+    let (list, mode, level) = (p.argument(0), p.argument(1), p.irql()?);
+    Ok((level > DISPATCH_LEVEL).then(|| LOCKED_TOO_HIGH.with([0x70, level, list, mode])))
+}
+
+/// What is wrong with unlocking pages.
+pub(super) fn of_unlock_pages(p: &mut Processor<'_>) -> Found {
+    let (list, level) = (p.argument(0), p.irql()?);
+    Ok((level > DISPATCH_LEVEL).then(|| UNLOCKED_TOO_HIGH.with([0x78, level, list, 0])))
+}
+
+/// What is wrong with completing a request.
+pub(super) fn of_completion(p: &mut Processor<'_>) -> Found {
+    let (packet, outcome, level) = (p.argument(0), p.argument(1), p.irql()?);
+    if outcome == status::PENDING || outcome & MINUS_ONE == MINUS_ONE {
+        return Ok(Some(COMPLETED_PENDING.with([6, outcome, packet, 0])));
+    }
+    Ok((level > DISPATCH_LEVEL).then(|| COMPLETED_TOO_HIGH.with([0xe, level, packet, 0])))
+}

@@ -1,0 +1,371 @@
+//! What Driver Verifier finds where drivers call: a driver that makes each mistake, with the option on and off.
+//!
+//! Expected codes and parameters are written out, from the pages of bug checks 0xC4, 0xC9 and 0x1ED.
+
+use ringfence::base::{PrincipalKind, Structure};
+use ringfence::kernel::handle::{KERNEL_HANDLE, OB_REFERENCE_BY_HANDLE};
+use ringfence::kernel::irql::{
+    KE_ACQUIRE_SPIN_LOCK, KE_LOWER_IRQL, KE_RAISE_IRQL, KE_RELEASE_SPIN_LOCK,
+};
+use ringfence::kernel::layout::{
+    address, crash_block, device_object, driver_object, request_packet,
+};
+use ringfence::kernel::loader::Dispatch;
+use ringfence::kernel::mdl::{
+    IO_ALLOCATE_MDL, IO_FREE_MDL, MM_PROBE_AND_LOCK_PAGES, MM_UNLOCK_PAGES, WRITE_ACCESS,
+};
+use ringfence::kernel::previous_mode::USER;
+use ringfence::kernel::request::{IO_CALL_DRIVER, IO_COMPLETE_REQUEST, function};
+use ringfence::kernel::status;
+use ringfence::machine::{Flow, Processor, Routine, Trap, routine};
+use ringfence::world::{
+    Action, Component, Configuration, DriverDefinition, Drivers, Home, Placement, Rest, World,
+    components,
+};
+
+// What the driver does, by the function of a control code; the word sent says at which level, and what.
+const RAISE: u32 = 1;
+const LOWER: u32 = 2;
+const ACQUIRE: u32 = 3;
+const RELEASE: u32 = 4;
+const COMPLETE: u32 = 5;
+const LOCK: u32 = 7;
+const UNLOCK: u32 = 8;
+const CALL: u32 = 9;
+/// Returns at the level it was told.
+const RETURN: u32 = 10;
+
+const PAGE: u64 = address::DRIVER_CODE + address::DRIVER_DATA_OFFSET;
+/// The driver's spin lock.
+const SPIN_LOCK: u64 = PAGE + 0x40;
+/// Not 0 when the driver uses a kernel handle at boot.
+const AT_BOOT: u64 = 0x48;
+
+/// Sets the level that the driver was told; what else it was told.
+fn level(p: &mut Processor<'_>) -> Result<u64, Trap> {
+    let told = p.local(2)?;
+    p.set_irql(told & 0xff)?;
+    // Of an address the highest bits are all the same.
+    Ok((told.cast_signed() >> 8).cast_unsigned())
+}
+
+routine! {
+    /// Device control. Arguments: device object, packet.
+    static CARELESS_CONTROL = "CarelessControl", frame 5;
+    // Locals: 0 device; 1 packet; 2 what it is told; 3 the status it completes with; 4 list.
+    sort => |p| {
+        let (device, packet) = (p.argument(0), p.argument(1));
+        let buffer = p.load(packet, request_packet::BUFFER)?;
+        let told = p.load_at(buffer, Structure::SystemBuffer)?;
+        for (local, word) in [device, packet, told, status::SUCCESS, 0].into_iter().enumerate() {
+            p.set_local(local as u64, word)?;
+        }
+        let function = function(p.load(packet, request_packet::CODE)?);
+        Ok(Flow::To(match u32::try_from(function).unwrap_or(0) {
+            RAISE => At::raise as u8,
+            LOWER => At::lower as u8,
+            ACQUIRE => At::acquire as u8,
+            RELEASE => At::release as u8,
+            LOCK | UNLOCK => At::describe as u8,
+            CALL => At::pass_on as u8,
+            COMPLETE => At::told as u8,
+            RETURN => At::complete as u8,
+            _ => At::done as u8,
+        }))
+    },
+    raise, call KE_RAISE_IRQL => |p| {
+        let to = level(p)?;
+        p.pass([to]);
+        Ok(Flow::Call)
+    },
+    raised => |_| Ok(Flow::To(At::calm as u8)),
+    lower, call KE_LOWER_IRQL => |p| {
+        let to = level(p)?;
+        p.pass([to]);
+        Ok(Flow::Call)
+    },
+    lowered => |_| Ok(Flow::To(At::calm as u8)),
+    acquire, call KE_ACQUIRE_SPIN_LOCK => |p| {
+        let lock = level(p)?;
+        p.pass([lock]);
+        Ok(Flow::Call)
+    },
+    acquired => |p| {
+        let lock = level(p)?;
+        p.store_at(lock, Structure::DriverData, 0)?;
+        Ok(Flow::To(At::calm as u8))
+    },
+    release, call KE_RELEASE_SPIN_LOCK => |p| {
+        let lock = level(p)?;
+        p.pass([lock, 0]);
+        Ok(Flow::Call)
+    },
+    released => |_| Ok(Flow::To(At::calm as u8)),
+    describe, call IO_ALLOCATE_MDL => |p| {
+        p.pass([address::USER_BUFFERS, 64]);
+        Ok(Flow::Call)
+    },
+    lock, call MM_PROBE_AND_LOCK_PAGES => |p| {
+        let list = p.result();
+        p.set_local(4, list)?;
+        let packet = p.local(1)?;
+        if function(p.load(packet, request_packet::CODE)?) == u64::from(LOCK) {
+            level(p)?;
+        }
+        p.pass([list, USER, WRITE_ACCESS]);
+        Ok(Flow::Call)
+    },
+    unlock, call MM_UNLOCK_PAGES => |p| {
+        level(p)?;
+        let list = p.local(4)?;
+        p.pass([list]);
+        Ok(Flow::Call)
+    },
+    free, call IO_FREE_MDL => |p| {
+        let list = p.local(4)?;
+        p.pass([list]);
+        Ok(Flow::Call)
+    },
+    freed => |_| Ok(Flow::To(At::calm as u8)),
+    // To where there is no device: what is handed over comes back as an error.
+    pass_on, call IO_CALL_DRIVER => |p| {
+        level(p)?;
+        let (device, packet) = (p.local(0)?, p.local(1)?);
+        p.store(device, device_object::DISABLED, 1)?;
+        p.pass([device, packet]);
+        Ok(Flow::Call)
+    },
+    passed_on => |p| {
+        p.set_irql(0)?;
+        Ok(Flow::To(At::done as u8))
+    },
+    told => |p| {
+        let status = level(p)?;
+        p.set_local(3, status)?;
+        Ok(Flow::To(At::complete as u8))
+    },
+    calm => |p| {
+        p.set_irql(0)?;
+        p.set_local(2, 0)?;
+        Ok(Flow::Next)
+    },
+    complete, call IO_COMPLETE_REQUEST => |p| {
+        level(p)?;
+        let (packet, outcome) = (p.local(1)?, p.local(3)?);
+        p.pass([packet, outcome, 0]);
+        Ok(Flow::Call)
+    },
+    completed => |p| {
+        let packet = p.local(1)?;
+        if function(p.load(packet, request_packet::CODE)?) != u64::from(RETURN) {
+            p.set_irql(0)?;
+        }
+        Ok(Flow::Next)
+    },
+    done => |p| Ok(p.give_back(status::SUCCESS)),
+}
+
+routine! {
+    /// Run at boot, in the system process: refers to a kernel handle in user mode's name.
+    static CARELESS_ENTRY = "CarelessEntry", frame 0;
+    refer, call OB_REFERENCE_BY_HANDLE => |p| {
+        let device = p.argument(0);
+        let driver = p.load(device, device_object::DRIVER)?;
+        let data = p.load(driver, driver_object::DATA)?;
+        if p.load_at(data + AT_BOOT, Structure::DriverData)? == 0 {
+            return Ok(p.give_back(0));
+        }
+        p.pass([KERNEL_HANDLE | 4, 0, 3, USER, 0]);
+        Ok(Flow::Call)
+    },
+    done => |p| Ok(p.give_back(0)),
+}
+
+const ROUTINES: &[&Routine] = &[&CARELESS_CONTROL, &CARELESS_ENTRY];
+
+fn drivers() -> Drivers {
+    let mut drivers = components::drivers();
+    drivers.kernel.push(DriverDefinition {
+        name: "careless",
+        kind: PrincipalKind::KernelDriver,
+        routines: ROUTINES,
+        pageable: &[],
+        dispatch: Dispatch {
+            read: None,
+            write: None,
+            control: Some(&CARELESS_CONTROL),
+            flush: None,
+            entry: Some(&CARELESS_ENTRY),
+            deferred: None,
+        },
+        prepare: |placement: &Placement| vec![(AT_BOOT, placement.content)],
+        owns: &[],
+    });
+    drivers
+}
+
+fn component(name: &str, home: Home, driver: Option<&str>, actions: Vec<Action>) -> Component {
+    Component {
+        name: name.into(),
+        home,
+        driver: driver.map(Into::into),
+        above: None,
+        critical: false,
+        spawned: false,
+        actions,
+        content: None,
+    }
+}
+
+/// An application that asks the driver for one thing.
+fn world(option: Option<&str>, function: u32, told: u64) -> Configuration {
+    let open = Action::Open { device: "careless".into(), file: 0, access: 3, slot: 0 };
+    let code = u64::from(0x22_0000 | function << 2);
+    let ask = Action::Control { slot: 0, code, length: 8, value: told };
+    let mut configuration = Configuration {
+        components: vec![
+            component("app", Home::Application, None, vec![open, ask]),
+            component("careless", Home::KernelDriver, Some("careless"), vec![]),
+        ],
+        steps_max: 20_000,
+        ..Configuration::default()
+    };
+    configuration.machine.verifier = option.map(str::to_owned).into_iter().collect();
+    configuration
+}
+
+/// How it ends: the code and its parameters, all 0 when nothing stopped.
+fn end(configuration: &Configuration) -> (Rest, [u64; 5]) {
+    let mut world = World::build_with(configuration, &drivers()).expect("a sound configuration");
+    let rest = world.run(&mut (), u64::MAX);
+    let word = |field: &ringfence::base::Field| {
+        let virt = ringfence::base::VirtAddr(address::KERNEL_DATA + field.offset);
+        let phys = world.machine.locate(0, virt).expect("it is mapped");
+        world.machine.memory.read(ringfence::base::PhysAddr::truncated(phys))
+    };
+    let words: Vec<u64> = crash_block::FIELDS.iter().take(5).map(word).collect();
+    (rest, words.try_into().expect("five words"))
+}
+
+/// Not compared: a packet or list, wherever it is.
+const ANY: u64 = 0xdead;
+
+const AUTOMATIC: &str = "automatic-checks";
+
+/// Option, function, what is told beyond the level and the level; code and parameters.
+type Case = (&'static str, u32, u64, u64, [u64; 5]);
+
+const CASES: &[Case] = &[
+    (AUTOMATIC, RAISE, 1, 2, [0xc4, 0x30, 2, 1, 0]),
+    (AUTOMATIC, RAISE, 16, 0, [0xc4, 0x30, 0, 16, 0]),
+    (AUTOMATIC, LOWER, 3, 2, [0xc4, 0x31, 2, 3, 0]),
+    (AUTOMATIC, RELEASE, SPIN_LOCK, 0, [0xc4, 0x32, 0, SPIN_LOCK, 0]),
+    (AUTOMATIC, RELEASE, SPIN_LOCK, 3, [0xc4, 0x32, 3, SPIN_LOCK, 0]),
+    (AUTOMATIC, ACQUIRE, SPIN_LOCK, 3, [0xc4, 0x42, 3, SPIN_LOCK, 0]),
+    (AUTOMATIC, LOCK, 0, 3, [0xc4, 0x70, 3, ANY, 1]),
+    (AUTOMATIC, UNLOCK, 0, 3, [0xc4, 0x78, 3, ANY, 0]),
+    (
+        "security",
+        ACQUIRE,
+        address::USER_BUFFERS + 0x600,
+        0,
+        [0xc4, 0xe1, address::USER_BUFFERS + 0x600, 0, 0],
+    ),
+    ("io", COMPLETE, status::PENDING, 0, [0xc9, 6, status::PENDING, ANY, 0]),
+    ("io", COMPLETE, 0xffff_ffff, 0, [0xc9, 6, 0xffff_ffff, ANY, 0]),
+    ("io", COMPLETE, status::SUCCESS, 3, [0xc9, 0xe, 3, ANY, 0]),
+    ("io", CALL, 0, 3, [0xc9, 0x10, 3, 0, 0]),
+    ("io", RETURN, 0, 2, [0xc9, 5, ANY, 0, 2]),
+];
+
+const fn told(value: u64, level: u64) -> u64 {
+    value << 8 | level
+}
+
+#[test]
+fn each_mistake_stops_the_machine_with_its_code_and_parameters() {
+    for &(option, function, value, level, expected) in CASES {
+        let (rest, found) = end(&world(Some(option), function, told(value, level)));
+
+        let what = format!("{option} {function} {value:#x} at {level}: {found:x?}");
+        assert_eq!(rest, Rest::BugCheck(expected[0]), "{what}");
+        let mut pairs = found.iter().zip(expected);
+        assert!(pairs.all(|(found, expected)| expected == ANY || *found == expected), "{what}");
+    }
+}
+
+#[test]
+fn without_its_option_nothing_is_found() {
+    for &(option, function, value, level, _) in CASES {
+        // A level that stays raised, or a status that says pending, is another matter.
+        if function == RETURN || value == status::PENDING {
+            continue;
+        }
+        for other in [None, Some("pool-tracking"), Some("miscellaneous")] {
+            let (rest, found) = end(&world(other, function, told(value, level)));
+
+            assert_eq!(rest, Rest::Quiescent, "{option} {function} at {level}: {found:x?}");
+        }
+    }
+}
+
+#[test]
+fn what_is_right_goes_on_with_every_option() {
+    let right = [
+        (RAISE, 2, 0),
+        (RAISE, 2, 2),
+        (RAISE, 15, 0),
+        (LOWER, 0, 2),
+        (LOWER, 2, 2),
+        (ACQUIRE, SPIN_LOCK, 0),
+        (ACQUIRE, SPIN_LOCK, 2),
+        (RELEASE, SPIN_LOCK, 2),
+        (LOCK, 0, 2),
+        (UNLOCK, 0, 2),
+        (COMPLETE, status::SUCCESS, 2),
+        (COMPLETE, status::DATA_ERROR, 0),
+        (CALL, 0, 2),
+        (RETURN, 0, 0),
+    ];
+    for option in [AUTOMATIC, "security", "io", "miscellaneous"] {
+        for (function, value, level) in right {
+            let (rest, found) = end(&world(Some(option), function, told(value, level)));
+
+            assert_eq!(rest, Rest::Quiescent, "{option} {function} at {level}: {found:x?}");
+        }
+    }
+}
+
+#[test]
+fn a_kernel_handle_in_user_modes_name_is_found_in_the_system_process() {
+    let at_boot = |option, is_used| {
+        let mut configuration = world(option, 0, 0);
+        configuration.components[1].content = Some(is_used);
+        end(&configuration)
+    };
+
+    let (rest, found) = at_boot(Some("miscellaneous"), 1);
+
+    assert_eq!(rest, Rest::BugCheck(0xc4));
+    // Handle, type, access mode.
+    assert_eq!(found, [0xc4, 0xf7, KERNEL_HANDLE | 4, 3, 1]);
+    assert_ne!(at_boot(Some("miscellaneous"), 0).0, Rest::BugCheck(0xc4));
+    assert_ne!(at_boot(Some("io"), 1).0, Rest::BugCheck(0xc4));
+    assert_ne!(at_boot(None, 1).0, Rest::BugCheck(0xc4));
+}
+
+#[test]
+fn a_handle_that_is_none_on_a_critical_thread_is_0x1ed_with_strict_checks_only() {
+    let run = |is_critical: bool, is_strict: bool| {
+        let strict = is_strict.then_some(Action::StrictHandles);
+        let bad = Action::SystemCall { service: 8, arguments: vec![40] };
+        let actions = strict.into_iter().chain([bad, Action::Load { word: 0 }]).collect();
+        let app = component("service", Home::Application, None, actions);
+        let components = vec![Component { critical: is_critical, ..app }];
+        end(&Configuration { components, ..Configuration::default() })
+    };
+
+    assert_eq!(run(true, true), (Rest::BugCheck(0x1ed), [0x1ed, 0, 0, 0, 0]));
+    assert_eq!(run(true, false).1[0], 0xef, "it ends of its own, as each does at the end");
+    assert_eq!(run(false, true).0, Rest::Quiescent);
+}
