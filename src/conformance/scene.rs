@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use super::breach::{Breach, Check};
 use super::checks::{entries, frames, invalidation, isolation, marks, stores};
 use super::flat::Flat;
-use super::format::Format;
+use super::format::{Format, index};
 use super::may_hold::MayHold;
 use super::memory::{DATA_FRAMES, Event, Memory, POOL_FRAMES, StoreKind};
 use super::operation::Region;
 use super::tables::Listing;
-use crate::base::{Frame, PhysAddr};
+use crate::base::{FRAME_BYTES, Frame, PhysAddr, VirtAddr};
 
 /// What of the surroundings relaxes which check.
 #[derive(Clone, Copy, Default, Debug)]
@@ -282,6 +282,13 @@ impl Scene {
     /// Whether the entry is one of the root's that the code keeps for itself.
     pub(crate) fn is_reserved(&self, at: PhysAddr) -> bool {
         at.frame() == self.root.frame() && self.reserved.contains(&(at.offset() / 8))
+    }
+
+    /// Whether such an entry decides where the address leads: it is one, and in the part that the code keeps.
+    pub(crate) fn is_below_reserved(&self, virt: VirtAddr) -> bool {
+        let page = VirtAddr(virt.0 & !(FRAME_BYTES - 1));
+        let is_one = self.format.first_of(1, page, 0) == page;
+        is_one && self.reserved.contains(&index(self.format, self.format.levels(), virt))
     }
 
     pub(crate) fn breach(

@@ -5,7 +5,7 @@ use core::cell::RefCell;
 use ringfence::base::{PhysAddr, VirtAddr};
 use ringfence::conformance::format::AArch64;
 use ringfence::conformance::{
-    self, Capabilities, Capability, Check, Mapper, Memory, Refusal, Rights,
+    self, Capabilities, Capability, Check, Mapper, Mapping, Memory, Refusal, Rights,
 };
 use ringfence::machine::paging::PageSize;
 
@@ -145,6 +145,59 @@ fn code_that_knows_regions_of_large_pages_only_and_forgets_the_last_is_found() {
     assert!(report.has(Check::Request), "{report}");
     let pages = report.findings()[0].case().calls.len();
     assert_eq!(pages, 1, "{report}");
+}
+
+/// Keeps the last entry of the root for the root itself, and tells of nothing there.
+struct Keeping(Adapter);
+
+impl Keeping {
+    fn new(memory: &Memory) -> Self {
+        let own = Adapter::new(memory.clone(), false);
+        memory.store(own.root().plus(8 * 511), own.root().raw() | 3 | 1 << 10);
+        Self(own)
+    }
+}
+
+impl Mapper for Keeping {
+    fn capabilities(&self) -> Capabilities {
+        self.0.capabilities().with(Capability::Query)
+    }
+
+    fn root(&self) -> PhysAddr {
+        self.0.root()
+    }
+
+    fn query(&mut self, virt: VirtAddr) -> Result<Option<Mapping>, Refusal> {
+        match virt.0 >> 39 {
+            511 => Ok(None),
+            _ => Err(Refusal::Declined("asked there only")),
+        }
+    }
+
+    fn map_range(
+        &mut self,
+        first: VirtAddr,
+        to: PhysAddr,
+        bytes: u64,
+        rights: Rights,
+    ) -> Result<(), Refusal> {
+        self.0.map_range(first, to, bytes, rights)
+    }
+
+    fn unmap_range(&mut self, first: VirtAddr, bytes: u64) -> Result<(), Refusal> {
+        self.0.unmap_range(first, bytes)
+    }
+}
+
+#[test]
+fn what_code_keeps_for_itself_is_not_its_to_tell_unless_nobody_said_so() {
+    let suite = || conformance::mapper(|memory| Keeping::new(&memory)).format(AArch64::LOWER);
+
+    let said = suite().reserving(&[511]).cases(20).run();
+    let unsaid = suite().cases(20).run();
+
+    assert!(said.findings().is_empty(), "{said}");
+    assert!(unsaid.has(Check::Translation), "{unsaid}");
 }
 
 /// Neither pages nor regions.

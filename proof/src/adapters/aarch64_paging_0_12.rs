@@ -77,7 +77,6 @@ trait Spelled: PagingAttributes + Debug {
     const PAGE: Self;
     /// The accessed flag, without which every access faults.
     const MARKED: Self;
-    fn rights(self) -> Rights;
 }
 
 impl Spelled for El1Attributes {
@@ -92,12 +91,6 @@ impl Spelled for El1Attributes {
         .union(Self::ACCESSED);
 
     const MARKED: Self = Self::ACCESSED;
-
-    fn rights(self) -> Rights {
-        let user = if self.contains(Self::USER) { Rights::USER } else { Rights::READ };
-        let write = if self.contains(Self::READ_ONLY) { Rights::READ } else { Rights::WRITE };
-        user.and(write)
-    }
 }
 
 impl Spelled for El23Attributes {
@@ -116,10 +109,6 @@ impl Spelled for El23Attributes {
         .union(Self::from_bits_retain(1 << 6));
 
     const MARKED: Self = Self::ACCESSED;
-
-    fn rights(self) -> Rights {
-        if self.contains(Self::READ_ONLY) { Rights::READ } else { Rights::WRITE }
-    }
 }
 
 struct Adapter<R: TranslationRegime>(Tables<Hooks, Reported<R>>)
@@ -194,10 +183,6 @@ where
         base::PhysAddr::truncated(self.0.root_address().0 as u64)
     }
 
-    fn tells_rights(&self) -> Rights {
-        Rights::WRITE
-    }
-
     fn query(&mut self, virt: base::VirtAddr) -> Result<Option<Mapping>, Refusal> {
         if virt.0 >> 48 != 0 {
             return Err(Refusal::Declined("address range"));
@@ -216,7 +201,8 @@ where
                     found = Some(Mapping {
                         address: base::PhysAddr::truncated(start | virt.0 & below),
                         size: Some(size),
-                        rights: Some(descriptor.flags().rights()),
+                        // What the tables above withhold is not shown.
+                        rights: None,
                     });
                 }
                 Ok(())

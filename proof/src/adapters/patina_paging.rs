@@ -2,11 +2,12 @@
 //!
 //! Firmware: a physical address is a pointer, so memory lies where its addresses say. Entries 510 and 511 of
 //! the root are the crate's own: a window for clearing tables, and the root itself. On a host with an
-//! operating system it never takes its tables for installed and invalidates nothing, so none is judged.
+//! operating system it never takes its tables for installed, invalidates nothing and leaves barriers out, so none
+//! is judged. Its code says that it trusts its tables to be valid: none is altered.
 //!
 //! Mapping goes over whatever is there, unmapping takes mapped pages only, as its documentation has it; the
 //! adapter looks first, with `iter_mapped_regions`, the only function that tells where a page leads. A change
-//! of attributes is the same region mapped once more. It never frees.
+//! of attributes is the same region mapped once more, in one call as far as its memory goes on. It never frees.
 
 use core::ops::Range;
 
@@ -47,6 +48,9 @@ trait Tables: PageTable {
     /// Whether it is an address at all.
     fn is_canonical(virt: u64, levels: u32) -> bool;
 
+    /// The address that is meant by the one that is told of a region.
+    fn meant(told: u64) -> u64;
+
     /// The region that holds an address, or the next.
     fn region(&self, from: u64) -> Option<MappedRegion>;
 }
@@ -60,6 +64,10 @@ impl Tables for X64PageTable<Frames> {
         above == 0 || above == -1
     }
 
+    fn meant(told: u64) -> u64 {
+        told
+    }
+
     fn region(&self, from: u64) -> Option<MappedRegion> {
         self.iter_mapped_regions(Some(from)).next()
     }
@@ -71,6 +79,10 @@ impl Tables for AArch64PageTable<Frames> {
 
     fn is_canonical(virt: u64, levels: u32) -> bool {
         virt >> (12 + 9 * levels) == 0
+    }
+
+    fn meant(told: u64) -> u64 {
+        told & ((1 << 48) - 1)
     }
 
     fn region(&self, from: u64) -> Option<MappedRegion> {
@@ -149,26 +161,38 @@ fn rights(attributes: MemoryAttributes) -> Rights {
 }
 
 impl<T: Tables> Adapter<T> {
-    /// The part of the region that holds `at`.
+    /// The region that holds `at` or is next.
+    fn region(&self, at: u64) -> Option<MappedRegion> {
+        let told = self.tables.region(at)?;
+        Some(MappedRegion { va: T::meant(told.va), ..told })
+    }
+
+    /// The region that holds `at`.
     fn holding(&self, at: u64) -> Option<MappedRegion> {
-        self.tables.region(at).filter(|region| at.wrapping_sub(region.va) < region.size)
+        self.region(at).filter(|region| at.wrapping_sub(region.va) < region.size)
     }
 
     /// Whether anything between these is mapped; both ends are in it.
     fn is_any_mapped(&self, first: u64, last: u64) -> bool {
         self.holding(first).is_some()
-            || self.tables.region(first).is_some_and(|region| (first..=last).contains(&region.va))
+            || self.region(first).is_some_and(|region| (first..=last).contains(&region.va))
     }
 
-    /// Everything between as it is mapped; `NotMapped` when something is not.
+    /// Everything between as it is mapped, each piece as long as its memory goes on; `NotMapped` when
+    /// something is not.
     fn pieces(&self, first: u64, bytes: u64) -> Result<Vec<(Range<u64>, u64)>, Refusal> {
-        let (mut at, mut left, mut pieces) = (first, bytes, Vec::new());
+        let (mut at, mut left) = (first, bytes);
+        let mut pieces: Vec<(Range<u64>, u64)> = Vec::new();
         while left > 0 {
             let region = self.holding(at).ok_or(Refusal::NotMapped)?;
             let before = at - region.va;
             let length = (region.size - before).min(left);
-            pieces.push((at..at.wrapping_add(length), region.pa + before));
-            (at, left) = (at.wrapping_add(length), left - length);
+            let (end, to) = (at.wrapping_add(length), region.pa + before);
+            match pieces.last_mut() {
+                Some((piece, start)) if *start + (at - piece.start) == to => piece.end = end,
+                _ => pieces.push((at..end, to)),
+            }
+            (at, left) = (end, left - length);
         }
         Ok(pieces)
     }
@@ -189,6 +213,8 @@ impl<T: Tables> Mapper for Adapter<T> {
             .without(Capability::CleanUp)
             .without(Capability::FreesOnDrop)
             .without(Capability::Invalidates)
+            .without(Capability::Barriers)
+            .without(Capability::AlteredTables)
             .without(Capability::HardwareMarks)
             .without(Capability::Abandonment)
     }
@@ -224,7 +250,10 @@ impl<T: Tables> Mapper for Adapter<T> {
         if !T::is_canonical(virt.0, self.levels) {
             return Err(Refusal::Declined("not canonical"));
         }
-        Ok(self.holding(virt.0).map(|region| Mapping {
+        // As it is told.
+        let told = self.tables.region(virt.0);
+        let told = told.filter(|region| virt.0.wrapping_sub(region.va) < region.size);
+        Ok(told.map(|region| Mapping {
             address: base::PhysAddr::truncated(region.pa + (virt.0 - region.va)),
             size: [PageSize::Kib4, PageSize::Mib2, PageSize::Gib1]
                 .into_iter()

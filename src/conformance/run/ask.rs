@@ -67,6 +67,9 @@ impl<M: Mapper> Run<'_, M> {
         told: Option<&Mapping>,
         compared: Rights,
     ) -> Option<Breach> {
+        if self.scene.is_below_reserved(virt) {
+            return None;
+        }
         let (format, root) = (self.scene.format, self.scene.root);
         let entry_at = |at: PhysAddr| self.memory.peek(at);
         let book = format.translate(&entry_at, root, virt).map(|book| (book, compared));
