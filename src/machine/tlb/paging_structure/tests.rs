@@ -21,6 +21,7 @@ impl Tables {
 
 impl TableMemory for Tables {
     fn entry(&self, at: PhysAddr) -> u64 {
+        assert!(at.raw().is_multiple_of(8), "{at:?}");
         self.reads.set(self.reads.get() + 1);
         usize::try_from(at.raw() / 8).ok().and_then(|at| self.words.get(at)).copied().unwrap_or(0)
     }
@@ -150,9 +151,34 @@ fn forgetting_more_often_than_there_are_epochs_brings_nothing_back() {
     cache.reach(&walker, &tables, VIRT).expect("mapped and marked");
     tables.put(entries_at()[2], 0);
 
-    for _ in 0..2 * EPOCHS {
+    for _ in 0..2 << 12 {
         cache.forget();
         assert_eq!(cache.reach(&walker, &tables, VIRT), None);
+    }
+}
+
+#[test]
+fn when_all_epochs_were_used_each_store_is_still_noticed() {
+    let (mut tables, controls) = mapped(PageSize::Kib4, ControlFlags::NONE);
+    let mut cache = PagingStructureCache::<16>::new();
+    let walker = reader(&controls);
+    let base = VIRT.0 & !((1 << 39) - 1);
+    let address = |slot: u64| VirtAddr(base | slot << 30 | VIRT.0 & 0x3fff_ffff);
+    let entry_at = |slot: u64| PhysAddr::truncated(3 << 12 | slot << 3);
+    for slot in 0..160 {
+        tables.put(entry_at(slot), OPEN | 2 << 12);
+    }
+    for _ in 0..(1 << 12) + 5 {
+        cache.forget();
+    }
+
+    for gone in 0..160 {
+        for slot in gone..160 {
+            assert!(cache.reach(&walker, &tables, address(slot)).is_some(), "{slot}");
+        }
+        tables.put(entry_at(gone), 0);
+        cache.table_store(entry_at(gone));
+        assert_eq!(cache.reach(&walker, &tables, address(gone)), None, "{gone}");
     }
 }
 
@@ -186,9 +212,11 @@ fn more_regions_than_it_can_watch_are_answered_as_the_tables_say() {
     let mut cache = PagingStructureCache::<1>::new();
     let walker = reader(&controls);
     let base = VIRT.0 & !((1 << 39) - 1);
+    let mut draw = Seed(0x40).stream("regions", 0);
 
-    for region in 0..4096 {
-        let virt = VirtAddr(base | region << 21 | VIRT.0 & 0x1f_ffff);
+    // Enough that each of the 1,025 words above page tables would be watched: there are 1,024 slots.
+    for _ in 0..60_000 {
+        let virt = VirtAddr(base | draw.below(1 << 18) << 21 | VIRT.0 & 0x1f_ffff);
         assert!(cache.reach(&walker, &tables, virt).is_some(), "{virt:?}");
     }
 }
