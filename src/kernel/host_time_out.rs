@@ -83,7 +83,7 @@ pub(crate) const RULES: &[Rule] = &[
     ),
 ];
 
-/// What a reflector keeps of time-outs, behind what [`shared`] has.
+/// What a reflector keeps of time-outs, behind what [`shared`](super::host_pool::shared) has.
 pub mod critical {
     use crate::base::{Field, Structure};
 
