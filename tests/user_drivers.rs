@@ -357,3 +357,25 @@ fn a_manager_that_ends_before_it_has_decided_leaves_nobody_waiting() {
         assert_eq!(outcome.availability, Availability::DeviceDisabled, "{schedule}");
     }
 }
+
+#[test]
+fn no_answer_of_a_host_stops_a_machine_that_verifies_completions() {
+    let text = library::find("standard").expect("built in").text;
+    let mut world = Scenario::from_bytes(text.as_bytes()).expect("sound");
+    world.configuration.machine.verifier = vec!["io".to_owned()];
+    let kinds = vec!["boundary-value-as-argument".to_owned()];
+    let options = SeriesOptions { experiments: 1_500, seed: Seed(3), kinds, only: None };
+    let (mut struck, mut stopped) = (0, Vec::new());
+
+    let ran = Series::new(&world, &options, &Registries::default()).and_then(|series| {
+        series.run(|_, case| {
+            if case.plan.who == "sensor" && case.outcome.activation.strikes > 0 {
+                struck += 1;
+                stopped.extend((!case.outcome.guarantees.is_empty()).then_some(case.number));
+            }
+        })
+    });
+
+    assert!(ran.is_ok() && struck > 100, "{struck} struck");
+    assert!(stopped.is_empty(), "{stopped:?}");
+}

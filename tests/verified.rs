@@ -369,3 +369,33 @@ fn a_handle_that_is_none_on_a_critical_thread_is_0x1ed_with_strict_checks_only()
     assert_eq!(run(true, false).1[0], 0xef, "it ends of its own, as each does at the end");
     assert_eq!(run(false, true).0, Rest::Quiescent);
 }
+
+#[test]
+fn who_ends_with_the_status_of_a_bad_handle_has_used_none() {
+    // The service 0 ends a process, its caller where the handle is 0.
+    let end_itself = |status| Action::SystemCall { service: 0, arguments: vec![status, 0] };
+    for status in [status::INVALID_HANDLE, 1 << 33 | status::INVALID_HANDLE] {
+        let app = component(
+            "service",
+            Home::Application,
+            None,
+            vec![Action::StrictHandles, end_itself(status)],
+        );
+        let components = vec![Component { critical: true, ..app }];
+
+        let (rest, found) = end(&Configuration { components, ..Configuration::default() });
+
+        assert_eq!((rest, found[0]), (Rest::BugCheck(0xef), 0xef), "{status:#x}");
+    }
+}
+
+#[test]
+fn a_lock_that_is_nowhere_is_found_before_it_is_touched() {
+    let nowhere = 0xffff_ee00_0000_0000;
+
+    let (rest, found) = end(&world(Some("security"), ACQUIRE, told(nowhere, 0)));
+    let (without, _) = end(&world(None, ACQUIRE, told(nowhere, 0)));
+
+    assert_eq!((rest, found), (Rest::BugCheck(0xc4), [0xc4, 0xe1, nowhere, 0, 0]));
+    assert_eq!(without, Rest::BugCheck(0xa), "the kernel touches it at dispatch level");
+}

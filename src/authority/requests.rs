@@ -70,9 +70,12 @@ impl Authority {
     }
 
     /// Whether the request that a process has open was taken by a driver host. A process has one thread, and
-    /// so one request at a time.
+    /// so one request at a time. Not known, and `false`, where there were too many requests to follow.
     #[must_use]
     pub fn is_answered_by_host(&self, process: Principal) -> bool {
+        if self.passages.len() == RECORDS_MAX {
+            return false;
+        }
         let passages = self.passages.get(self.state.requests_from..).unwrap_or_default();
         let last = passages.iter().rev().find(|passage| passage.requestor == process);
         last.is_some_and(|passage| {

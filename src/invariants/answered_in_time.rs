@@ -9,7 +9,9 @@
 //! the time-out to interrupt the host and end it.
 //!
 //! Not checked here: requests that are not critical, which may take as long as they like; requests that
-//! wait for a host behind others; worlds without a time-out; anything after a stop.
+//! wait for a host behind others; worlds without a time-out; anything after a stop; and anything once there were
+//! too many requests to follow. A kernel that can't run, because a driver of kernel mode spins with its lock,
+//! breaks this promise too.
 //!
 //! Source: Microsoft Learn, "Host Process Timeouts in UMDF", "How UMDF Handles Application Failures".
 

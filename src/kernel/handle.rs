@@ -20,7 +20,7 @@ use super::layout::{
 };
 use super::object::{OB_REFERENCE, current_process, principal_of};
 use super::pool::EX_ALLOCATE_POOL;
-use super::process_end::PENDING;
+use super::process_end::{BAD_HANDLE_USED, PENDING};
 use super::{previous_mode, status, verifier};
 
 /// What is modelled here, by whose word.
@@ -183,7 +183,7 @@ pub(super) fn raise_if_strict(p: &mut Processor<'_>) -> Result<(), Trap> {
     let caller = current_process(p)?;
     if p.load(caller, process::STRICT_HANDLES)? != 0 {
         let current = p.load(p.gs(), processor_block::CURRENT_THREAD)?;
-        p.store(current, thread::PENDING_EXCEPTION, PENDING | status::INVALID_HANDLE)?;
+        p.store(current, thread::PENDING_EXCEPTION, PENDING | BAD_HANDLE_USED)?;
     }
     Ok(())
 }

@@ -60,6 +60,9 @@ pub(crate) const RULES: &[Rule] = &[
 pub(super) const PENDING: u64 = 1 << 32;
 /// The status in a pending exception.
 pub(super) const EXIT_STATUS: u64 = 0xffff_ffff;
+/// A pending exception, and the status of the end that it leads to, for a handle that is none: anybody may
+/// end with the same status.
+pub(super) const BAD_HANDLE_USED: u64 = 1 << 33 | status::INVALID_HANDLE;
 
 bug_checks! {
     CRITICAL_PROCESS: CRITICAL_PROCESS_DIED, parameter 2 = 0,
@@ -84,12 +87,12 @@ routine! {
     pub static PS_EXIT_PROCESS = "PspExitProcess", frame 3;
     // Locals: 0 the process; 1 its thread; 2 its root.
     start, call KE_BUG_CHECK => |p| {
-        let status = p.argument(0);
+        let told = p.argument(0);
+        let is_for_handle = told == BAD_HANDLE_USED;
+        let status = if is_for_handle { status::INVALID_HANDLE } else { told };
         let object = current_process(p)?;
         p.set_local(0, object)?;
         if p.load(object, process::CRITICAL)? != 0 {
-            let is_for_handle =
-                status == status::INVALID_HANDLE && p.load(object, process::STRICT_HANDLES)? != 0;
             p.pass(if is_for_handle {
                 BAD_HANDLE.with([0, 0, 0, 0])
             } else {
@@ -266,7 +269,7 @@ routine! {
     },
     end, call PS_EXIT_PROCESS => |p| {
         let status = p.local(0)?;
-        p.pass([status]);
+        p.pass([if status == BAD_HANDLE_USED { status::INVALID_HANDLE } else { status }]);
         Ok(Flow::Call)
     },
     gone => |_| Ok(Flow::Stay),

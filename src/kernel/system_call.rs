@@ -8,7 +8,7 @@ use crate::base::{Rule, Structure};
 use crate::machine::{Flow, Processor, Reg, Trap, routine};
 
 use super::layout::{address, element, kernel_data, processor_block, switches, thread};
-use super::process_end::{EXIT_STATUS, PS_EXIT_PROCESS};
+use super::process_end::{BAD_HANDLE_USED, EXIT_STATUS, PS_EXIT_PROCESS};
 use super::transition::KI_SERVICE_EXIT;
 use super::{previous_mode, service, status};
 
@@ -67,7 +67,7 @@ fn raise(p: &mut Processor<'_>, release: u8) -> Result<Flow, Trap> {
     if pending == 0 {
         return Ok(Flow::To(release));
     }
-    p.pass([pending & EXIT_STATUS]);
+    p.pass([pending & (EXIT_STATUS | BAD_HANDLE_USED)]);
     Ok(Flow::Call)
 }
 

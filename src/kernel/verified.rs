@@ -35,7 +35,7 @@ pub(crate) const RULES: &[Rule] = &[
     ),
     Rule::documented(
         "verifier-synchronization-objects",
-        "A lock in user memory, in paged pool or nowhere is found.",
+        "A lock at an address that is invalid or pageable is found.",
         "Bug Check 0xC4: DRIVER_VERIFIER_DETECTED_VIOLATION",
     ),
     Rule::documented(
@@ -47,6 +47,21 @@ pub(crate) const RULES: &[Rule] = &[
         "verifier-locking-levels",
         "Pages that are locked or unlocked above dispatch level are found.",
         "Bug Check 0xC4: DRIVER_VERIFIER_DETECTED_VIOLATION",
+    ),
+    Rule::chosen(
+        "automatic-checks-are-an-option",
+        "Automatic checks are an option of their own; elsewhere every verified driver has them.",
+        "this model; Automatic Checks (\"You cannot activate or deactivate these checks\")",
+    ),
+    Rule::inferred(
+        "verifier-locking-by-automatic-checks",
+        "Levels at which pages are locked are looked at by the automatic checks.",
+        "Bug Check 0xC4: DRIVER_VERIFIER_DETECTED_VIOLATION (names no option)",
+    ),
+    Rule::inferred(
+        "verifier-kernel-handles-by-miscellaneous-checks",
+        "Kernel handles in user mode's name are looked at by the miscellaneous checks, as user handles.",
+        "Bug Check 0xC4: DRIVER_VERIFIER_DETECTED_VIOLATION (names no option)",
     ),
     Rule::inferred(
         "verifier-locks-by-security-checks",
@@ -101,9 +116,6 @@ bug_checks! {
     parameters "0xE: bad level", "level", "packet", "",
     source "Bug Check 0xC9: DRIVER_VERIFIER_IOMANAGER_VIOLATION" documented;
 }
-
-/// The status -1, as 32 bits.
-const MINUS_ONE: u64 = 0xffff_ffff;
 
 /// Declares a routine and what takes its place where Driver Verifier looks at its callers: the same with two
 /// steps before it, in which `$look` says what is wrong, if anything.
@@ -207,7 +219,7 @@ pub(super) fn of_unlock_pages(p: &mut Processor<'_>) -> Found {
 /// What is wrong with completing a request.
 pub(super) fn of_completion(p: &mut Processor<'_>) -> Found {
     let (packet, outcome, level) = (p.argument(0), p.argument(1), p.irql()?);
-    if outcome == status::PENDING || outcome & MINUS_ONE == MINUS_ONE {
+    if !status::is_final(outcome) {
         return Ok(Some(COMPLETED_PENDING.with([6, outcome, packet, 0])));
     }
     Ok((level > DISPATCH_LEVEL).then(|| COMPLETED_TOO_HIGH.with([0xe, level, packet, 0])))

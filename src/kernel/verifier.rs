@@ -10,7 +10,7 @@
 //! In this model every driver is verified, and for refused memory the kernel itself too. Special
 //! pool is an option too, and is a pool of its own: see [`pools`](super::pools).
 
-use crate::base::{Principal, Rule, Structure};
+use crate::base::{Rule, Structure};
 use crate::machine::{Processor, Reg, Trap};
 
 use super::bug_check::bug_checks;
@@ -179,8 +179,8 @@ pub(super) fn of_kernel_handle(
     [handle, kind, mode]: [u64; 3],
     caller: u64,
 ) -> Result<Option<[u64; 5]>, Trap> {
-    // Whose address space is loaded is asked first: of user mode's own calls nothing more is read.
-    if !is_kernel_handle(handle) || p.context() != Principal::KERNEL {
+    // Of user mode's ordinary handles nothing more is read.
+    if !is_kernel_handle(handle) {
         return Ok(None);
     }
     let is_systems = p.load(caller, process::PRINCIPAL)? == 0;

@@ -16,10 +16,10 @@ pub(super) const fn is_host(home: Home) -> bool {
     matches!(home, Home::DriverHost | Home::SharedHost | Home::SharedDriver)
 }
 
-/// The least time-out that every host meets which does nothing wrong, whatever the schedule: its start, on a
-/// processor that gets its turn among the others, and before it, or before the manager that decides about it
-/// too, a turn of the clock for every other process that may be ready. What a driver takes for its own work is
-/// not in it.
+/// The least time-out that every host meets which does nothing wrong, where a clock takes the processor from
+/// who has had it long enough: its start, on a processor that gets its turn among the others, and before it, or
+/// before the manager that decides about it too, a turn of the clock for every other process that may be ready.
+/// What a driver takes for its own work is not in it.
 pub(super) fn least_time_out(world: &Configuration) -> u64 {
     let machine = &world.machine;
     let is_process = |home| !matches!(home, Home::KernelDriver | Home::FileSystem);

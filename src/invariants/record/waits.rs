@@ -117,6 +117,8 @@ impl Waits {
 
     /// The sets as words, and the times of those who wait.
     pub(super) fn words(&self) -> impl Iterator<Item = u64> {
-        [self.sentenced.0, self.lost.0].into_iter().chain(self.all().map(|(_, since)| since))
+        [self.sentenced.0, self.lost.0, self.waiting.0]
+            .into_iter()
+            .chain(self.all().map(|(_, since)| since))
     }
 }

@@ -166,6 +166,8 @@ pub(super) fn finish(p: &mut Processor<'_>, words: [u64; 3]) -> Result<Flow, Tra
         return Ok(Flow::Return);
     }
     p.store(data, extension::TAKEN, 0)?;
+    // A host answers what it likes. With what is no end of a request none is completed.
+    let outcome = if status::is_final(outcome) { outcome } else { status::INVALID_PARAMETER };
     p.pass([packet, outcome, bytes]);
     Ok(Flow::Call)
 }

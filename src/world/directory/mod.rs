@@ -259,10 +259,9 @@ fn process_part(owner: Principal, part: Part, number: u64, scene: &dyn Scene) ->
         }
         Part::ShadowMapEntry => {
             let full = field(process::ROOT.offset)? & FRAME_BITS;
-            let link = word(
-                scene,
-                address::FRAME_DATABASE + (full >> 12) * 16 + frame_entry::NEXT.offset,
-            )?;
+            // Whatever the root is by now.
+            let entry = address::FRAME_DATABASE.wrapping_add((full >> 12) * 16);
+            let link = word(scene, entry.wrapping_add(frame_entry::NEXT.offset))?;
             let shadow = (link & SHADOWED != 0).then_some((link & !SHADOWED) << 12)?;
             let phys = shadow + number * 8;
             (phys < scene.memory_bytes()).then_some(Place { phys, virt: None, within: None })

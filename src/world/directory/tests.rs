@@ -87,6 +87,8 @@ fn the_page_map_of_user_mode_is_found_through_the_frame_of_the_full_one() {
     assert_eq!(phys, Some(0xa000 + 0x1f0 * 8));
     scene.put(link, SHADOWED | 1 << 40);
     assert_eq!(directory.locate(&target, &scene), None, "beyond memory");
+    scene.put(OBJECT + process::ROOT.offset, 1 << 51);
+    assert_eq!(directory.locate(&target, &scene), None, "a root that is nowhere");
 }
 
 #[test]
