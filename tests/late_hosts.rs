@@ -177,7 +177,18 @@ fn machines() -> Vec<(&'static str, Configuration)> {
             ("segment pool", with(&|c| c.machine.pool = PoolKind::Segment)),
             ("special pool", with(&|c| c.machine.verifier = vec!["special-pool".into()])),
             ("verifier", with(&|c| c.machine.verifier = vec!["io".into(), "security".into()])),
+            ("automatic checks", with(&|c| c.machine.verifier = vec!["automatic-checks".into()])),
             ("pageable", with(&|c| c.machine.pageable = true)),
+            (
+                "all of it",
+                with(&|c| {
+                    let machine = &mut c.machine;
+                    (machine.kva_shadow, machine.pcid, machine.shadow_stacks) = (true, true, true);
+                    (machine.protection_keys, machine.pageable) = (true, true);
+                    let options = ["special-pool", "io", "security", "automatic-checks"];
+                    machine.verifier = options.map(str::to_owned).to_vec();
+                }),
+            ),
         ]);
     }
     all
@@ -251,8 +262,8 @@ fn a_time_out_that_is_too_short_is_told_with_line_and_column() {
     let line = 1 + text.lines().position(|line| line.starts_with("host-time-out")).expect("it is");
     assert!(told.contains("900 steps are too few for a host to start again in"), "{told}");
     assert!(told.contains(&format!("short:{line}:")), "{told}");
-    // 400 for each of two processors, and turns of 200 for four processes.
-    assert!(told.contains("0, for no time-out, or 1600 or more"), "{told}");
-    let exact = text.replace("host-time-out = 3000", "host-time-out = 1600");
+    // 450 for each of two processors, and turns of 200 for four processes.
+    assert!(told.contains("0, for no time-out, or 1700 or more"), "{told}");
+    let exact = text.replace("host-time-out = 3000", "host-time-out = 1700");
     assert!(Scenario::from_toml("exact", &exact, &Vocabulary::default()).is_ok());
 }

@@ -25,6 +25,11 @@ use super::user_buffer::{COPY_FROM_USER, COPY_TO_USER, PROBE_FOR_READ, PROBE_FOR
 
 /// What is modelled here, by whose word.
 pub(crate) const RULES: &[Rule] = &[
+    Rule::chosen(
+        "answers-end-requests",
+        "A host's answer that is no end of a request, as pending, completes it as an invalid parameter.",
+        "this model; Bug Check 0xC9: DRIVER_VERIFIER_IOMANAGER_VIOLATION says which statuses end none",
+    ),
     Rule::documented(
         "host-loss-completes-requests",
         "When a host ends its outstanding requests are completed with STATUS_DRIVER_PROCESS_TERMINATED.",

@@ -64,8 +64,8 @@ impl Column {
     }
 }
 
-/// The table as text: titles, a rule, one line a row or as many as its sentences take, each at most [`WIDTH_MAX`] wide, without
-/// trailing blanks, and each ended by a newline.
+/// The table as text: titles, a rule, one line a row or as many as its sentences take, each at most
+/// [`WIDTH_MAX`] wide, without trailing blanks, and each ended by a newline.
 ///
 /// A column is as wide as its widest cell and the longest word of its title. Where that is too much
 /// in all, the widest text columns give way first: sentences are wrapped, of other texts the end is cut

@@ -163,7 +163,8 @@ fn word(scene: &dyn Scene, virt: u64) -> Option<u64> {
     Some(scene.peek(system(scene, virt)?.phys))
 }
 
-/// What is not there is zero.
+/// What is not there is zero. It may have been overwritten with anything: what lies behind it is found by
+/// arithmetic that wraps.
 fn pointer(scene: &dyn Scene, virt: u64) -> Option<u64> {
     word(scene, virt).filter(|&value| value != 0)
 }
@@ -217,7 +218,7 @@ fn process_object(scene: &dyn Scene, principal: Principal) -> Option<u64> {
 /// The page-map root of a process, as its block tells.
 #[must_use]
 pub fn process_root(scene: &dyn Scene, principal: Principal) -> Option<u64> {
-    pointer(scene, process_object(scene, principal)? + process::ROOT.offset)
+    pointer(scene, process_object(scene, principal)?.wrapping_add(process::ROOT.offset))
 }
 
 /// The handles of the process whose address space is loaded, each with its object's type.
@@ -227,13 +228,14 @@ pub fn handles(scene: &dyn Scene) -> Vec<(u64, u64)> {
     let all = (0..=u8::MAX).take(Principal::COUNT_MAX).map(Principal);
     let of = |principal| {
         let block = process_object(scene, principal)?;
-        let is_loaded = pointer(scene, block + process::ROOT.offset)? & FRAME_BITS == root;
-        is_loaded.then(|| pointer(scene, block + process::HANDLES.offset)).flatten()
+        let is_loaded =
+            pointer(scene, block.wrapping_add(process::ROOT.offset))? & FRAME_BITS == root;
+        is_loaded.then(|| pointer(scene, block.wrapping_add(process::HANDLES.offset))).flatten()
     };
     let Some(table) = all.filter_map(of).next() else { return Vec::new() };
     let entry = |number: u64| {
-        let object = pointer(scene, table + number * 16 + handle_entry::OBJECT.offset)?;
-        Some((4 * (number + 1), word(scene, object + object_header::TYPE.offset)?))
+        let object = pointer(scene, table.wrapping_add(number * 16 + handle_entry::OBJECT.offset))?;
+        Some((4 * (number + 1), word(scene, object.wrapping_add(object_header::TYPE.offset))?))
     };
     (0..HANDLES_MAX).filter_map(entry).collect()
 }
@@ -246,7 +248,7 @@ fn process_part(owner: Principal, part: Part, number: u64, scene: &dyn Scene) ->
         Some(Place { phys: phys & !7, virt: None, within: Some(virt) })
     };
     match part {
-        Part::Root => system(scene, block + process::ROOT.offset),
+        Part::Root => system(scene, block.wrapping_add(process::ROOT.offset)),
         Part::PageTableEntry => {
             let root = field(process::ROOT.offset)?;
             let phys = lowest_entry(scene, root, number << 12)?;
@@ -269,13 +271,18 @@ fn process_part(owner: Principal, part: Part, number: u64, scene: &dyn Scene) ->
         Part::HandleTable | Part::HandleRights => {
             let entry =
                 if part == Part::HandleTable { handle_entry::OBJECT } else { handle_entry::ACCESS };
-            system(scene, field(process::HANDLES.offset)? + number * 16 + entry.offset)
+            system(scene, field(process::HANDLES.offset)?.wrapping_add(number * 16 + entry.offset))
         }
-        Part::ObjectHeader => system(scene, block + object_header::POINTER_COUNT.offset),
-        Part::ProcessBlock => system(scene, block + number * 8),
-        Part::ThreadBlock => system(scene, field(process::THREAD.offset)? + number * 8),
+        Part::ObjectHeader => {
+            system(scene, block.wrapping_add(object_header::POINTER_COUNT.offset))
+        }
+        Part::ProcessBlock => system(scene, block.wrapping_add(number * 8)),
+        Part::ThreadBlock => system(scene, field(process::THREAD.offset)?.wrapping_add(number * 8)),
         Part::KernelStack => {
-            let top = pointer(scene, field(process::THREAD.offset)? + thread::STACK_TOP.offset)?;
+            let top = pointer(
+                scene,
+                field(process::THREAD.offset)?.wrapping_add(thread::STACK_TOP.offset),
+            )?;
             system(scene, top.wrapping_sub(8 + number * 8))
         }
         Part::PrivateWord => user(address::USER_BUFFERS + place::PRIVATE + number * 8),
@@ -290,26 +297,28 @@ fn driver_objects(scene: &dyn Scene, owner: Principal) -> Option<(u64, u64)> {
     let table = address::KERNEL_DATA + kernel_data::DEVICES.offset;
     (0..16).find_map(|number| {
         let device = pointer(scene, table + number * 8)?;
-        let driver = pointer(scene, device + device_object::DRIVER.offset)?;
-        let principal = word(scene, driver + driver_object::PRINCIPAL.offset)?;
+        let driver = pointer(scene, device.wrapping_add(device_object::DRIVER.offset))?;
+        let principal = word(scene, driver.wrapping_add(driver_object::PRINCIPAL.offset))?;
         (principal == u64::from(owner.0)).then_some((device, driver))
     })
 }
 
 fn driver_part(owner: Principal, part: Part, number: u64, scene: &dyn Scene) -> Option<Place> {
     let (device, driver) = driver_objects(scene, owner)?;
-    let data = || pointer(scene, driver + driver_object::DATA.offset);
+    let data = || pointer(scene, driver.wrapping_add(driver_object::DATA.offset));
     system(
         scene,
         match part {
-            Part::ReadDispatch => driver + driver_object::READ.offset,
-            Part::WriteDispatch => driver + driver_object::WRITE.offset,
-            Part::ControlDispatch => driver + driver_object::CONTROL.offset,
-            Part::FlushDispatch => driver + driver_object::FLUSH.offset,
-            Part::DeferredRoutine => driver + driver_object::DEFERRED.offset,
-            Part::DeviceObject => device + number * 8,
-            Part::DriverData => data()? + number * 8,
-            Part::DriverCode => data()?.wrapping_sub(address::DRIVER_DATA_OFFSET) + number * 8,
+            Part::ReadDispatch => driver.wrapping_add(driver_object::READ.offset),
+            Part::WriteDispatch => driver.wrapping_add(driver_object::WRITE.offset),
+            Part::ControlDispatch => driver.wrapping_add(driver_object::CONTROL.offset),
+            Part::FlushDispatch => driver.wrapping_add(driver_object::FLUSH.offset),
+            Part::DeferredRoutine => driver.wrapping_add(driver_object::DEFERRED.offset),
+            Part::DeviceObject => device.wrapping_add(number * 8),
+            Part::DriverData => data()?.wrapping_add(number * 8),
+            Part::DriverCode => {
+                data()?.wrapping_sub(address::DRIVER_DATA_OFFSET).wrapping_add(number * 8)
+            }
             _ => return None,
         },
     )

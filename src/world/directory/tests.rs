@@ -113,6 +113,22 @@ fn what_memory_does_not_lead_to_is_nowhere() {
 }
 
 #[test]
+fn whatever_was_written_over_a_pointer_the_look_behind_it_ends() {
+    let objects = [address::IO_OBJECTS + 0x40, address::KERNEL_DATA + kernel_data::DEVICES.offset];
+    let process = address::KERNEL_DATA + kernel_data::PROCESSES.offset + 16;
+    for at in objects.into_iter().chain([process, OBJECT + process::ROOT.offset]) {
+        for value in [u64::MAX, u64::MAX - 7, 1 << 63, 1] {
+            let mut scene = scene();
+            scene.put(at, value);
+            for target in directory().targets() {
+                let _place = directory().locate(&target, &scene);
+            }
+            let _handles = handles(&scene);
+        }
+    }
+}
+
+#[test]
 fn a_name_that_is_not_there_is_told_with_the_nearest() {
     let check = |text: &str| directory().check(&text.parse().expect("a target"));
 
