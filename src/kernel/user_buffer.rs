@@ -135,6 +135,11 @@ routine! {
     },
 }
 
+/// Takes the word in which a touched byte lies back from the kernel.
+fn take_word_back(p: &mut Processor<'_>, at: u64) {
+    p.announce_range(EventKind::Reclaim, Principal::KERNEL, user_structure(at), at & !7, 1);
+}
+
 routine! {
     /// As [`PROBE_FOR_WRITE`], for drivers: the alignment is compared too, and each page is read and written.
     /// Arguments: address, length, alignment in bytes (a power of 2). Result: status.
@@ -146,12 +151,12 @@ routine! {
         for (local, value) in [start, start, length].into_iter().enumerate() {
             p.set_local(local as u64, value)?;
         }
-        lend(p, EventKind::Lend)?;
         Ok(Flow::Next)
     },
     // What others write between these two steps is lost.
     read, on_fault failed => |p| {
         let at = p.local(1)?;
+        p.announce_range(EventKind::Lend, Principal::KERNEL, user_structure(at), at & !7, 1);
         p.allow_user_access(true)?;
         let word = p.load_at(at & !7, user_structure(at))?;
         p.allow_user_access(false)?;
@@ -163,18 +168,16 @@ routine! {
         p.allow_user_access(true)?;
         p.store_bytes(at, user_structure(at), byte, 1)?;
         p.allow_user_access(false)?;
+        take_word_back(p, at);
         let next = (at | 0xfff).wrapping_add(1);
         p.set_local(1, next)?;
         let is_done = next >= start.wrapping_add(length);
-        Ok(if is_done { Flow::Next } else { Flow::To(At::read as u8) })
-    },
-    take_back => |p| {
-        lend(p, EventKind::Reclaim)?;
-        Ok(p.give_back(status::SUCCESS))
+        Ok(if is_done { p.give_back(status::SUCCESS) } else { Flow::To(At::read as u8) })
     },
     failed => |p| {
         p.allow_user_access(false)?;
-        lend(p, EventKind::Reclaim)?;
+        let at = p.local(1)?;
+        take_word_back(p, at);
         Ok(p.give_back(status::ACCESS_VIOLATION))
     },
 }

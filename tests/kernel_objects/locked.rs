@@ -254,3 +254,25 @@ fn a_probe_for_writing_touches_each_page_before_anything_is_written() {
     assert_eq!(status, Some(status::ACCESS_VIOLATION), "the second word is refused");
     assert_ne!(after, before, "and the first is written by then");
 }
+
+#[test]
+fn a_probe_for_writing_goes_on_over_the_end_of_a_page_and_ends() {
+    let last = address::USER_VIEWS + 4088;
+    let seen = |function| {
+        let run = run_with_driver(vec![
+            Action::OpenSection { section: 0, access: 3, slot: 1 },
+            Action::MapView { slot: 1, view: 2 },
+            Action::OpenSection { section: 1, access: 3, slot: 4 },
+            Action::MapView { slot: 4, view: 3 },
+            ask(4, function, METHOD_NEITHER, last, 16),
+            Action::LoadThrough { slot: 2, word: 511 },
+            Action::LoadThrough { slot: 3, word: 0 },
+        ]);
+        run.log.seen[&A].clone()
+    };
+
+    let (probed, unprobed) = (seen(driver::REPORT), seen(driver::REPORT_UNPROBED));
+
+    assert!(probed.iter().all(|(status, _)| *status == OK), "{probed:x?}");
+    assert_eq!(probed, unprobed, "the report is written as without a probe");
+}
