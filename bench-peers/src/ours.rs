@@ -48,6 +48,7 @@ pub(crate) fn all(tables: Tables) -> Vec<Box<dyn Subject>> {
         single("ours: upper levels, 32,768", UpperLevels::<32768>::new(memory)),
         single("ours: Tlb, 64", Translations::<64, 12>::new(memory)),
         single("ours: Tlb, 4,096", Translations::<4096, 12>::new(memory)),
+        single("ours: Tlb, 4,096, upper levels", Below::new(memory)),
         single("ours: Tlb, 4,096 of 2 MiB", Translations::<4096, 21>::new(memory)),
     ]
 }
@@ -159,6 +160,48 @@ impl<const ENTRIES: usize, const SHIFT: u32> Translations<ENTRIES, SHIFT> {
 }
 
 impl<const ENTRIES: usize, const SHIFT: u32> Translate for Translations<ENTRIES, SHIFT> {
+    #[inline(always)]
+    fn translate(&mut self, virt: u64) -> u64 {
+        self.cached.translate(&self.memory, VirtAddr(virt))
+    }
+}
+
+/// Translations are remembered; a miss walks from where the upper levels lead, which are too.
+struct Below {
+    memory: Words<'static>,
+    cached: CachedBelow,
+}
+
+/// What does not depend on whose memory it is.
+pub(crate) struct CachedBelow {
+    walker: Walker,
+    granted: u16,
+    pub(crate) tlb: Box<DirectMapped<4096, 12>>,
+    pub(crate) upper_levels: PagingStructureCache<1024>,
+}
+
+impl CachedBelow {
+    pub(crate) fn new() -> Self {
+        let Cached { walker, granted, tlb } = Cached::new();
+        Self { walker, granted, tlb, upper_levels: PagingStructureCache::new() }
+    }
+
+    #[inline(always)]
+    pub(crate) fn translate(&mut self, memory: &Words<'_>, virt: VirtAddr) -> u64 {
+        match self.tlb.hit(virt, self.granted, false) {
+            Some(found) => found.raw(),
+            None => raw(self.tlb.fetch_below(&mut self.upper_levels, &self.walker, memory, virt)),
+        }
+    }
+}
+
+impl Below {
+    fn new(memory: Words<'static>) -> Self {
+        Self { memory, cached: CachedBelow::new() }
+    }
+}
+
+impl Translate for Below {
     #[inline(always)]
     fn translate(&mut self, virt: u64) -> u64 {
         self.cached.translate(&self.memory, VirtAddr(virt))

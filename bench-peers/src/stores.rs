@@ -5,7 +5,7 @@ use ringfence::base::{PhysAddr, VirtAddr};
 use ringfence::machine::paging::x86_64::Walker;
 use ringfence::machine::tlb::{Invalidation, PagingStructureCache};
 
-use crate::ours::{Cached, Words, controls, raw, walker};
+use crate::ours::{Cached, CachedBelow, Words, controls, raw, walker};
 use crate::subject::{Subject, Translate, single};
 use crate::tables::Tables;
 
@@ -23,10 +23,12 @@ pub(crate) fn all(tables: Tables) -> Vec<Box<dyn Subject>> {
         cache: PagingStructureCache::new(),
     };
     let translations = Translations { changing: Changing::new(tables, PTE), cached: Cached::new() };
+    let below = Below { changing: Changing::new(tables, PTE), cached: CachedBelow::new() };
     vec![
         single("ours: upper, PTE stores", upper_levels(PTE)),
         single("ours: upper, PDE stores", upper_levels(PDE)),
         single("ours: Tlb, PTE stores", translations),
+        single("ours: Tlb, upper, PTE stores", below),
     ]
 }
 
@@ -104,6 +106,23 @@ impl Translate for Translations {
     #[inline(always)]
     fn translate(&mut self, virt: u64) -> u64 {
         if let Some((_, page)) = self.changing.due() {
+            self.cached.tlb.invalidate(Invalidation::page(&controls(), page));
+        }
+        self.cached.translate(&Words(&self.changing.memory), VirtAddr(virt))
+    }
+}
+
+/// The same, with upper levels that are told of the store.
+struct Below {
+    changing: Changing,
+    cached: CachedBelow,
+}
+
+impl Translate for Below {
+    #[inline(always)]
+    fn translate(&mut self, virt: u64) -> u64 {
+        if let Some((at, page)) = self.changing.due() {
+            self.cached.upper_levels.table_store(at);
             self.cached.tlb.invalidate(Invalidation::page(&controls(), page));
         }
         self.cached.translate(&Words(&self.changing.memory), VirtAddr(virt))

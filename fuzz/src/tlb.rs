@@ -360,11 +360,14 @@ impl Processor {
                     let marked = self.memory.entry(at) | bits;
                     self.store(at, marked);
                 }
-                let mut fetched = self.tlb;
+                let [mut fetched, mut below] = [self.tlb; 2];
                 self.tlb.fill(&self.controls, request, &walk);
                 // All is marked by now, so a walker gets as far.
                 let address = fetched.fetch(&walker, &self.memory, request.virt);
                 assert_eq!((address, fetched), (Some(walk.address), self.tlb), "{request:x?}");
+                let address =
+                    below.fetch_below(&mut self.upper_levels, &walker, &self.memory, request.virt);
+                assert_eq!((address, below), (Some(walk.address), self.tlb), "{request:x?}");
                 self.cached.insert(seen.page, seen);
                 self.one_may_have_been_evicted(seen.page);
             }

@@ -1,7 +1,8 @@
 //! Which rights does an access need under these controls? Worked out once, not at each access.
 
+use super::code::Code;
 use crate::base::{Access, Ring, VirtAddr};
-use crate::machine::paging::x86_64::{ControlFlags, Controls, Request, Rights, refusal};
+use crate::machine::paging::x86_64::{ControlFlags, Controls, Request, refusal};
 
 /// Kinds of access × ring × EFLAGS.AC.
 const CASES: usize = 12;
@@ -37,7 +38,8 @@ impl Case {
     }
 }
 
-/// For each kind of explicit access the rights that permit it: bit n for those of number n.
+/// For each kind of explicit access the rights that permit it: bit n for those that an entry of a
+/// cache keeps as n.
 ///
 /// Nothing at all under protection keys and process-context identifiers, which need more than the
 /// rights to decide; then [`Tlb::lookup`](super::Tlb::lookup) does.
@@ -45,7 +47,7 @@ impl Case {
 pub struct Grants {
     flags: ControlFlags,
     granted: [u16; CASES],
-    /// The same the other way round: for each set of rights the cases that it permits.
+    /// The same the other way round: for each such n the cases that it permits.
     permitted: [u16; 16],
 }
 
@@ -73,10 +75,13 @@ impl Grants {
                 for ac in [false, true] {
                     let request = Request { ac, ..Request::new(VirtAddr(0), access, ring) };
                     granted[case(access, ring, ac)] = (0..16).fold(0, |set, bits| {
-                        let refused = refusal(controls, &request, Rights::from_bits(bits), 0);
+                        // Whether a page is a shadow stack's does not count: these are accesses to
+                        // no shadow stack.
+                        let code = Code::from_bits(bits);
+                        let is_granted = refusal(controls, &request, code.rights(), 0).is_none();
                         let case = Case::of(access, ring, ac).number();
-                        permitted[usize::from(bits)] |= u16::from(refused.is_none()) << case;
-                        set | u16::from(refused.is_none()) << bits
+                        permitted[code.index()] |= u16::from(is_granted) << case;
+                        set | u16::from(is_granted) << bits
                     });
                 }
             }
@@ -100,8 +105,8 @@ impl Grants {
 
     /// The cases that these rights permit; on a page that is not dirty, no write.
     #[inline(always)]
-    pub(super) fn cases(&self, rights: Rights, is_dirty: bool) -> u16 {
-        let permitted = self.permitted[usize::from(rights.bits() & 15)];
+    pub(super) fn cases(&self, code: Code, is_dirty: bool) -> u16 {
+        let permitted = self.permitted[code.index()];
         if is_dirty { permitted } else { permitted & !WRITES }
     }
 }

@@ -2,29 +2,34 @@
 //!
 //! A direct-mapped cache of translations, of 64 in a world. A page larger than its translations is kept
 //! in pieces, as the Intel SDM, volume 3A, "Details of TLB Use" allows; what must be dropped together is
-//! dropped together. There is no cache of upper-level entries here: a miss reads all levels, which is
+//! dropped together. There is no cache of upper-level entries in a world: a miss reads all levels, which is
 //! legal too. What a processor *could* do beyond that is [`MayHold`](super::MayHold).
 
 use super::invalidation::Invalidation;
 use super::may_hold::{Withdrawn, WithdrawnKind};
+use super::paging_structure::PagingStructureCache;
 use crate::base::{Access, Frame, Page, PhysAddr, TraceHash, VirtAddr};
-use crate::machine::paging::x86_64::walker::address_in;
+use crate::machine::paging::x86_64::walker::Permitted;
 use crate::machine::paging::x86_64::{
     Controls, Entry, Reach, Request, Rights, Walk, Walker, refusal,
 };
 use crate::machine::paging::{PageSize, TableMemory};
 
+mod code;
 mod grants;
 
+use code::Code;
 pub use grants::{Case, Grants};
 
 // An entry is two words. Tag: page number in bits 63:12, PCID in 11:0. Value: frame in bits 51:12,
-// and below and above it, with the cases of access that were decided to be permitted at the top:
-const VALID: u64 = 1;
-const RIGHTS_SHIFT: u32 = 1;
-const DIRTY: u64 = 1 << 5;
-const GLOBAL: u64 = 1 << 6;
+// and below and above it, near to where a leaf has it, so that it is put together in few
+// instructions, with the cases of access that were decided to be permitted at the top:
+const VALID: u64 = Entry::P;
+const CODE_SHIFT: u32 = 1;
+const DIRTY: u64 = Entry::D;
 const KEY_SHIFT: u32 = 7;
+const GLOBAL_SHIFT: u32 = 3;
+const GLOBAL: u64 = Entry::G << GLOBAL_SHIFT;
 const SIZE_SHIFT: u32 = 52;
 const PERMITTED_SHIFT: u32 = 54;
 const PERMITTED: u64 = u64::MAX << PERMITTED_SHIFT;
@@ -100,7 +105,7 @@ impl<const ENTRIES: usize, const SHIFT: u32> DirectMapped<ENTRIES, SHIFT> {
         }
     }
 
-    /// As [`lookup`](Self::lookup), for an access that `granted` says which rights permit: the same
+    /// As [`lookup`](Self::lookup), for an access of which [`Grants::of`] says what permits it: the same
     /// answer in fewer instructions, or `None` where only `lookup` knows.
     #[must_use]
     #[inline(always)]
@@ -109,7 +114,7 @@ impl<const ENTRIES: usize, const SHIFT: u32> DirectMapped<ENTRIES, SHIFT> {
         let needed = if writes { VALID | DIRTY } else { VALID };
         let is_hit = tag == virt.0 & !Self::OFFSET
             && value & needed == needed
-            && granted >> (value >> RIGHTS_SHIFT & 15) & 1 == 1;
+            && granted >> code(value).bits() & 1 == 1;
         is_hit.then(|| PhysAddr::truncated(value & Self::FRAME | virt.0 & Self::OFFSET))
     }
 
@@ -146,26 +151,32 @@ impl<const ENTRIES: usize, const SHIFT: u32> DirectMapped<ENTRIES, SHIFT> {
         if walk.size < Self::PIECE {
             return;
         }
-        let mut value = VALID
-            | u64::from(walk.rights_once_marked().bits()) << RIGHTS_SHIFT
-            | u64::from(walk.key) << KEY_SHIFT
-            | (walk.size as u64) << SIZE_SHIFT
-            | walk.address.raw() & Self::FRAME;
-        if walk.leaf_is_dirty {
-            value |= DIRTY;
-        }
-        if walk.global {
-            value |= GLOBAL;
-        }
-        self.put(controls, request.virt, walk.size, value);
+        let leaf = Leaf {
+            rights: walk.rights_once_marked(),
+            is_dirty: walk.leaf_is_dirty,
+            is_global: walk.global,
+            key: walk.key,
+            size: walk.size,
+            address: walk.address,
+        };
+        self.put(request.virt, controls.pcid(), leaf.size, leaf.value(Self::FRAME));
     }
 
     /// Remembers what a [`Walker`] found for `virt`.
     #[inline(always)]
     pub fn keep(&mut self, controls: &Controls, virt: VirtAddr, reach: &Reach) {
-        if reach.size >= Self::PIECE {
-            self.put(controls, virt, reach.size, Self::value(controls, virt, reach));
+        if reach.size < Self::PIECE {
+            return;
         }
+        let leaf = Leaf {
+            rights: reach.rights,
+            is_dirty: reach.leaf.has(Entry::D),
+            is_global: reach.is_global(controls),
+            key: reach.leaf.key(),
+            size: reach.size,
+            address: PhysAddr::truncated(reach.page.raw() | virt.0 & (reach.size.bytes() - 1)),
+        };
+        self.put(virt, controls.pcid(), leaf.size, leaf.value(Self::FRAME));
     }
 
     /// Where `walker` leads `virt`, remembered from then on: what to do after a miss.
@@ -180,41 +191,51 @@ impl<const ENTRIES: usize, const SHIFT: u32> DirectMapped<ENTRIES, SHIFT> {
     ) -> Option<PhysAddr> {
         let (denied, leaf, size) = walker.leaf(memory, virt)?;
         // In each arm the page's size is a constant, so that what is kept is cheap to put together.
+        let mut keep = |permitted| self.keep_permitted(walker, virt, permitted);
         match size {
-            PageSize::Kib4 => {
-                self.finish(walker, virt, walker.finish(denied, leaf, PageSize::Kib4))
-            }
-            PageSize::Mib2 => {
-                self.finish(walker, virt, walker.finish(denied, leaf, PageSize::Mib2))
-            }
-            PageSize::Gib1 => {
-                self.finish(walker, virt, walker.finish(denied, leaf, PageSize::Gib1))
-            }
+            PageSize::Kib4 => walker.finish(denied, leaf, PageSize::Kib4).map(&mut keep),
+            PageSize::Mib2 => walker.finish(denied, leaf, PageSize::Mib2).map(&mut keep),
+            PageSize::Gib1 => walker.finish(denied, leaf, PageSize::Gib1).map(&mut keep),
         }
     }
 
+    /// As [`fetch`](Self::fetch), from where `upper_levels` says that the walk starts: a miss costs
+    /// little more than reading the leaf. Such a walk is as good as one from the root, whatever was
+    /// invalidated, as long as `upper_levels` is told of stores.
+    #[must_use]
     #[inline(always)]
-    fn finish(
+    pub fn fetch_below<const REGIONS: usize>(
         &mut self,
+        upper_levels: &mut PagingStructureCache<REGIONS>,
         walker: &Walker,
+        memory: &impl TableMemory,
         virt: VirtAddr,
-        reach: Option<Reach>,
     ) -> Option<PhysAddr> {
-        let reach = reach?;
-        self.keep(walker.controls(), virt, &reach);
-        Some(address_in(&reach, virt))
+        upper_levels.reach_as(walker, memory, virt, |permitted| {
+            self.keep_permitted(walker, virt, permitted)
+        })
     }
 
     #[inline(always)]
-    fn value(controls: &Controls, virt: VirtAddr, reach: &Reach) -> u64 {
-        let of = |is: bool, bit: u64| if is { bit } else { 0 };
-        VALID
-            | u64::from(reach.rights.bits()) << RIGHTS_SHIFT
-            | of(reach.leaf.has(Entry::D), DIRTY)
-            | of(reach.is_global(controls), GLOBAL)
-            | u64::from(reach.leaf.key()) << KEY_SHIFT
-            | (reach.size as u64) << SIZE_SHIFT
-            | address_in(reach, virt).raw() & Self::FRAME
+    fn keep_permitted(
+        &mut self,
+        walker: &Walker,
+        virt: VirtAddr,
+        permitted: Permitted,
+    ) -> PhysAddr {
+        let address = permitted.address(virt);
+        if permitted.size >= Self::PIECE {
+            let leaf = permitted.leaf;
+            let value = VALID
+                | Code::of(&permitted).bits() << CODE_SHIFT
+                | leaf & DIRTY
+                | (leaf & walker.global()) << GLOBAL_SHIFT
+                | u64::from(Entry(leaf).key()) << KEY_SHIFT
+                | (permitted.size as u64) << SIZE_SHIFT
+                | address.raw() & Self::FRAME;
+            self.put(virt, walker.pcid(), permitted.size, value);
+        }
+        address
     }
 
     /// Remembers `page` of a withdrawn translation again, as a processor may until it is told to forget
@@ -229,22 +250,23 @@ impl<const ENTRIES: usize, const SHIFT: u32> DirectMapped<ENTRIES, SHIFT> {
             return;
         }
         let frame = Frame(member.frame.0.wrapping_add(page.0.wrapping_sub(member.first.0)));
-        let of = |is: bool, bit: u64| if is { bit } else { 0 };
-        let value = VALID
-            | u64::from(member.rights.bits()) << RIGHTS_SHIFT
-            | of(member.rights.has(Rights::WRITABLE), DIRTY)
-            | of(member.global, GLOBAL)
-            | u64::from(member.key) << KEY_SHIFT
-            | (size as u64) << SIZE_SHIFT
-            | frame.start().raw() & Self::FRAME;
+        let rights = member.rights;
+        let leaf = Leaf {
+            rights,
+            is_dirty: rights.has(Rights::WRITABLE),
+            is_global: member.global,
+            key: member.key,
+            size,
+            address: frame.start(),
+        };
         let controls = Controls { cr3: member.pcid, ..*controls };
-        self.put(&controls, page.start(), size, value);
+        self.put(page.start(), controls.pcid(), size, leaf.value(Self::FRAME));
     }
 
     #[inline(always)]
-    fn put(&mut self, controls: &Controls, virt: VirtAddr, size: PageSize, value: u64) {
+    fn put(&mut self, virt: VirtAddr, pcid: u64, size: PageSize, value: u64) {
         self.has_pieces |= size != Self::PIECE;
-        let tag = virt.0 & !Self::OFFSET | controls.pcid();
+        let tag = virt.0 & !Self::OFFSET | pcid;
         self.entries[slot::<ENTRIES, SHIFT>(virt)] = [tag, value];
     }
 
@@ -281,19 +303,49 @@ impl<const ENTRIES: usize, const SHIFT: u32> DirectMapped<ENTRIES, SHIFT> {
     }
 }
 
+/// What is remembered of a leaf, spelt out.
+struct Leaf {
+    rights: Rights,
+    is_dirty: bool,
+    is_global: bool,
+    key: u8,
+    size: PageSize,
+    address: PhysAddr,
+}
+
+impl Leaf {
+    /// As an entry's value, of the address these bits.
+    #[inline(always)]
+    fn value(&self, frame: u64) -> u64 {
+        let of = |is: bool, bit: u64| if is { bit } else { 0 };
+        VALID
+            | Code::new(self.rights, self.is_dirty).bits() << CODE_SHIFT
+            | of(self.is_dirty, DIRTY)
+            | of(self.is_global, GLOBAL)
+            | u64::from(self.key) << KEY_SHIFT
+            | (self.size as u64) << SIZE_SHIFT
+            | self.address.raw() & frame
+    }
+}
+
 /// An entry's value with the cases that it permits.
 #[inline(always)]
 fn decided(value: u64, grants: &Grants) -> u64 {
     if value & VALID == 0 {
         return value;
     }
-    let cases = grants.cases(rights(value), value & DIRTY != 0);
+    let cases = grants.cases(code(value), value & DIRTY != 0);
     value & !PERMITTED | u64::from(cases) << PERMITTED_SHIFT
 }
 
 #[inline(always)]
-const fn rights(value: u64) -> Rights {
-    Rights::from_bits(((value >> RIGHTS_SHIFT) & 15) as u8)
+const fn code(value: u64) -> Code {
+    Code::from_bits(value >> CODE_SHIFT)
+}
+
+#[inline(always)]
+fn rights(value: u64) -> Rights {
+    code(value).rights()
 }
 
 #[inline(always)]

@@ -2,7 +2,7 @@ use super::*;
 use crate::base::{Ring, VirtAddr};
 use crate::machine::paging::TableMemory;
 use crate::machine::paging::x86_64::{ControlFlags, Entry, lookup, walk};
-use crate::machine::tlb::{Invalidation, RootLoad};
+use crate::machine::tlb::{Invalidation, PagingStructureCache, RootLoad};
 
 /// Every level has one table, and every entry of it these bits.
 struct Uniform {
@@ -310,6 +310,7 @@ fn what_a_walker_found_is_remembered_as_what_a_walk_found() {
 fn what_is_fetched_is_found_and_remembered_as_what_is_kept() {
     fn fetched_is_kept<const SHIFT: u32>(memory: &impl TableMemory, controls: &Controls) -> bool {
         let walker = Walker::new(controls, &user(Access::Read));
+        let mut upper_levels = PagingStructureCache::<16>::new();
         let [mut fetched, mut kept] = [DirectMapped::<16, SHIFT>::default(); 2];
         let reach = walker.reach(memory, PAGE).expect("mapped and marked");
         kept.keep(controls, PAGE, &reach);
@@ -318,13 +319,23 @@ fn what_is_fetched_is_found_and_remembered_as_what_is_kept() {
 
         assert_eq!(address, walker.address(memory, PAGE));
         assert_eq!(fetched, kept);
+        // From the root, and from what is remembered of the upper levels.
+        for _ in 0..2 {
+            let mut below = DirectMapped::default();
+            assert_eq!(below.fetch_below(&mut upper_levels, &walker, memory, PAGE), address);
+            assert_eq!(below, kept);
+        }
         kept != DirectMapped::default()
     }
-    let controls = Controls { cr3: 0x1007, ..controls(ControlFlags::PCIDE) };
+    let controls = Controls { cr3: 0x1007, ..controls(ControlFlags::PCIDE | ControlFlags::NXE) };
     let marked = TABLE | Entry::A;
     let large = Marked { pde: 0x20_0000 | marked | Entry::PS | Entry::G, pte: 0 };
 
-    for pte in [marked, marked | Entry::D, marked | Entry::G, marked | 9 << 59] {
+    let read_only = marked & !Entry::RW;
+    let kinds = [Entry::D, Entry::G, 9 << 59].map(|bits| marked | bits);
+    for pte in
+        kinds.into_iter().chain([marked, read_only, read_only | Entry::D, marked | Entry::XD])
+    {
         let small = Marked { pde: 0x4000 | marked, pte: 0x9000 | pte };
         assert!(fetched_is_kept::<12>(&small, &controls), "{pte:#x}");
         assert!(!fetched_is_kept::<21>(&small, &controls), "a page too small for it");
@@ -335,6 +346,8 @@ fn what_is_fetched_is_found_and_remembered_as_what_is_kept() {
     let mut tlb = Tlb::default();
     let walker = Walker::new(&controls, &user(Access::Read));
     assert_eq!(tlb.fetch(&walker, &absent, PAGE), None);
+    let mut upper_levels = PagingStructureCache::<16>::new();
+    assert_eq!(tlb.fetch_below(&mut upper_levels, &walker, &absent, PAGE), None);
     assert_eq!(tlb, Tlb::default());
 }
 

@@ -15,7 +15,7 @@ mod watched;
 
 use self::watched::Watched;
 use crate::base::{PhysAddr, VirtAddr};
-use crate::machine::paging::x86_64::walker::{Above, Descent, PD, PT, address_in, entry_at};
+use crate::machine::paging::x86_64::walker::{Above, Descent, PD, PT, Permitted, entry_at};
 use crate::machine::paging::x86_64::{Entry, Reach, Walker};
 use crate::machine::paging::{PageSize, TableMemory};
 
@@ -98,7 +98,7 @@ impl<const REGIONS: usize> PagingStructureCache<REGIONS> {
         memory: &impl TableMemory,
         virt: VirtAddr,
     ) -> Option<PhysAddr> {
-        self.reach_as(walker, memory, virt, |reach| address_in(&reach, virt))
+        self.reach_as(walker, memory, virt, |permitted| permitted.address(virt))
     }
 
     /// What [`Walker::reach`] says. `memory` is the same each time but for the stores that
@@ -111,16 +111,17 @@ impl<const REGIONS: usize> PagingStructureCache<REGIONS> {
         memory: &impl TableMemory,
         virt: VirtAddr,
     ) -> Option<Reach> {
-        self.reach_as(walker, memory, virt, |reach| reach)
+        self.reach_as(walker, memory, virt, |permitted| permitted.reach())
     }
 
+    /// What `answer` makes of it, which is cheap where the page's size is a constant.
     #[inline(always)]
-    fn reach_as<T>(
+    pub(super) fn reach_as<T>(
         &mut self,
         walker: &Walker,
         memory: &impl TableMemory,
         virt: VirtAddr,
-        answer: impl Fn(Reach) -> T,
+        answer: impl FnOnce(Permitted) -> T,
     ) -> Option<T> {
         if walker.space() != self.space {
             self.enter(walker.space());
@@ -201,7 +202,7 @@ impl<const REGIONS: usize> PagingStructureCache<REGIONS> {
         walker: &Walker,
         memory: &impl TableMemory,
         virt: VirtAddr,
-    ) -> Option<Reach> {
+    ) -> Option<Permitted> {
         if !self.watched.has_room() {
             self.forget();
         }

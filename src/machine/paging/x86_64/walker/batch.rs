@@ -5,7 +5,7 @@
 //! fetches them together. That pays where tables are larger than its caches; where they are not, one
 //! walk after the other is cheaper.
 
-use super::{Above, Descent, PD, PDPT, PML4, PT, Walker, address_in, entry_at};
+use super::{Above, Descent, PD, PDPT, PML4, PT, Walker, entry_at};
 use crate::base::{PhysAddr, VirtAddr};
 use crate::machine::paging::{PageSize, TableMemory};
 
@@ -114,8 +114,8 @@ impl Walker {
             match self.descend(above, entry) {
                 Descent::Table(above) => going.put(Underway { virt, above, place }),
                 Descent::Large => {
-                    let reach = self.finish_gib(above.denied, entry);
-                    *found = reach.map(|reach| address_in(&reach, virt));
+                    let permitted = self.finish_gib(above.denied, entry);
+                    *found = permitted.map(|permitted| permitted.address(virt));
                 }
                 Descent::Ends => {}
             }
@@ -144,10 +144,10 @@ impl Walker {
 
     #[inline(always)]
     fn arrive(&self, walk: &Underway, leaf: u64, size: PageSize, found: &mut [Option<PhysAddr>]) {
-        if let (Some(found), Some(reach)) =
+        if let (Some(found), Some(permitted)) =
             (found.get_mut(walk.place), self.finish(walk.above.denied, leaf, size))
         {
-            *found = Some(address_in(&reach, walk.virt));
+            *found = Some(permitted.address(walk.virt));
         }
     }
 }

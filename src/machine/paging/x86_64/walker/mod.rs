@@ -10,16 +10,17 @@
 //! and [`Walker::walk`] says it.
 
 mod batch;
+mod permitted;
 mod terms;
 
-use super::controls::{Controls, Request};
+use super::controls::{ControlFlags, Controls, Request};
 use super::entry::Entry;
 use super::exception::Exception;
-use super::rights::Rights;
 use super::walk::{Reach, Walk, walk};
 use crate::base::{PhysAddr, VirtAddr};
 use crate::machine::paging::{PageSize, TableMemory};
 
+pub(in crate::machine) use permitted::Permitted;
 use terms::{Regime, Terms};
 
 /// An entry with P, R/W, U/S and A inverted: in an entry that grants everything these and XD are 0.
@@ -49,6 +50,10 @@ pub struct Walker {
     controls: Controls,
     /// Its address is of no meaning.
     request: Request,
+    /// What a cache tags what it keeps with.
+    pcid: u64,
+    /// G, where it counts.
+    global: u64,
 }
 
 /// The tables down to a page directory.
@@ -81,7 +86,21 @@ impl Walker {
             terms: Terms::new(controls, request),
             controls: *controls,
             request: *request,
+            pcid: controls.pcid(),
+            global: if controls.flags.has(ControlFlags::PGE) { Entry::G } else { 0 },
         }
+    }
+
+    /// The identifier that translations are remembered under.
+    #[inline(always)]
+    pub(in crate::machine) const fn pcid(&self) -> u64 {
+        self.pcid
+    }
+
+    /// The bit of a leaf that lets its translation outlive a load of CR3: none where CR4.PGE is off.
+    #[inline(always)]
+    pub(in crate::machine) const fn global(&self) -> u64 {
+        self.global
     }
 
     /// The controls it walks under.
@@ -110,14 +129,14 @@ impl Walker {
     #[must_use]
     #[inline(always)]
     pub fn address(&self, memory: &impl TableMemory, virt: VirtAddr) -> Option<PhysAddr> {
-        self.reach_as(memory, virt, |reach| address_in(&reach, virt))
+        self.reach_as(memory, virt, |permitted| permitted.address(virt))
     }
 
     /// As [`address`](Self::address), with all that is known of the page.
     #[must_use]
     #[inline(always)]
     pub fn reach(&self, memory: &impl TableMemory, virt: VirtAddr) -> Option<Reach> {
-        self.reach_as(memory, virt, |reach| reach)
+        self.reach_as(memory, virt, |permitted| permitted.reach())
     }
 
     /// What `answer` makes of it: where it is called the page's size is a constant, so that an
@@ -127,7 +146,7 @@ impl Walker {
         &self,
         memory: &impl TableMemory,
         virt: VirtAddr,
-        answer: impl Fn(Reach) -> T,
+        answer: impl FnOnce(Permitted) -> T,
     ) -> Option<T> {
         let mut above = self.root(virt)?;
         if self.regime.has_five_levels() {
@@ -193,8 +212,8 @@ impl Walker {
 
     /// So is this, for the rarest page size.
     #[inline(never)]
-    const fn finish_gib(&self, above: u64, leaf: u64) -> Option<Reach> {
-        self.finish(above, leaf, PageSize::Gib1)
+    const fn finish_gib(&self, denied: u64, leaf: u64) -> Option<Permitted> {
+        self.finish(denied, leaf, PageSize::Gib1)
     }
 
     /// The table that the PML5 or PML4 entry for `virt` names.
@@ -238,21 +257,20 @@ impl Walker {
     #[inline(always)]
     pub(in crate::machine) const fn finish(
         &self,
-        above: u64,
+        denied: u64,
         leaf: u64,
         size: PageSize,
-    ) -> Option<Reach> {
+    ) -> Option<Permitted> {
         // Below bit 12 of a large page's address field lies its PAT bit, 12, which is free.
         let own = match size {
             PageSize::Kib4 => 0,
             PageSize::Mib2 | PageSize::Gib1 => (size.bytes() - 1) & !0x1fff,
         };
-        if leaf & own != 0 || !self.terms.permit(above, leaf) {
-            return None;
+        if leaf & own == 0 && self.terms.permit(denied, leaf) {
+            Some(Permitted { denied, leaf, size })
+        } else {
+            None
         }
-        let page = PhysAddr::truncated(leaf & Entry::ADDRESS & !(size.bytes() - 1));
-        let entry = Entry(leaf);
-        Some(Reach { page, size, rights: rights_of(above, leaf), leaf: entry })
     }
 
     /// Which tables it walks, and how it reads them: walkers of which this is equal differ in the
@@ -289,25 +307,6 @@ impl Walker {
         }
         (descent, above, at)
     }
-}
-
-/// Where `virt` lies in the page it was found on.
-#[inline(always)]
-pub(in crate::machine) const fn address_in(reach: &Reach, virt: VirtAddr) -> PhysAddr {
-    PhysAddr::truncated(reach.page.raw() | virt.0 & (reach.size.bytes() - 1))
-}
-
-/// The rights that turned entries above and a leaf leave, without a branch:
-/// [`Rights::through_leaf`] says the same of one right after the other.
-#[inline(always)]
-const fn rights_of(denied: u64, leaf: u64) -> Rights {
-    let granted = !(denied | turned(leaf));
-    let user = (granted & Entry::US) >> 2;
-    let executable = (granted & Entry::XD) >> 61;
-    // Writable above, not writable itself, and dirty: a page of a shadow stack.
-    let shadow_stack = (!denied & !leaf & Entry::RW) & (leaf & Entry::D) >> 5;
-    #[allow(clippy::cast_possible_truncation, reason = "four bits")]
-    Rights::from_bits((user | granted & Entry::RW | executable | shadow_stack << 2) as u8)
 }
 
 #[cfg(test)]

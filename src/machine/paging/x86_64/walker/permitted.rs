@@ -1,0 +1,66 @@
+//! A leaf that lets the access through, not yet taken apart.
+//!
+//! One caller wants an address, another the rights, a cache its own form of both: each takes what it
+//! needs, and the compiler leaves out the rest.
+
+use super::super::entry::Entry;
+use super::super::rights::Rights;
+use super::super::walk::Reach;
+use super::turned;
+use crate::base::{PhysAddr, VirtAddr};
+use crate::machine::paging::PageSize;
+
+/// A leaf that was checked, below entries that were.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::machine) struct Permitted {
+    /// What the entries above deny, in the places of R/W, U/S and XD. Other bits don't count.
+    pub(in crate::machine) denied: u64,
+    /// The leaf.
+    pub(in crate::machine) leaf: u64,
+    /// What it maps.
+    pub(in crate::machine) size: PageSize,
+}
+
+impl Permitted {
+    /// Where `virt` lies on its page.
+    #[inline(always)]
+    pub(in crate::machine) const fn address(&self, virt: VirtAddr) -> PhysAddr {
+        PhysAddr::truncated(self.page() | virt.0 & (self.size.bytes() - 1))
+    }
+
+    /// All that is known of the page.
+    #[inline(always)]
+    pub(in crate::machine) const fn reach(&self) -> Reach {
+        Reach {
+            page: PhysAddr::truncated(self.page()),
+            size: self.size,
+            rights: self.rights(),
+            leaf: Entry(self.leaf),
+        }
+    }
+
+    /// What all entries together deny, in the places of R/W, U/S and XD. Other bits don't count.
+    #[inline(always)]
+    pub(in crate::machine) const fn denied_by_all(&self) -> u64 {
+        self.denied | turned(self.leaf)
+    }
+
+    #[inline(always)]
+    const fn page(&self) -> u64 {
+        self.leaf & Entry::ADDRESS & !(self.size.bytes() - 1)
+    }
+
+    /// The rights that are left, without a branch: [`Rights::through_leaf`] says the same of one entry
+    /// after the other.
+    #[inline(always)]
+    const fn rights(&self) -> Rights {
+        let (denied, leaf) = (self.denied, self.leaf);
+        let granted = !self.denied_by_all();
+        let user = (granted & Entry::US) >> 2;
+        let executable = (granted & Entry::XD) >> 61;
+        // Writable above, not writable itself, and dirty: a page of a shadow stack.
+        let shadow_stack = (!denied & !leaf & Entry::RW) & (leaf & Entry::D) >> 5;
+        #[allow(clippy::cast_possible_truncation, reason = "four bits")]
+        Rights::from_bits((user | granted & Entry::RW | executable | shadow_stack << 2) as u8)
+    }
+}
