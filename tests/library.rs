@@ -42,6 +42,7 @@ const INVERTED: Kind = Kind {
     family: Family::Defect,
     model: Model::Edfi,
     points: PointKinds::of(&[PointKind::Store]),
+    fits: |_, _| true,
     recurrence: Recurrence::Once,
     parameters: &[],
     about: "a store writes the complement of its value",

@@ -8,7 +8,7 @@
 //!
 //! Injection point: `step`.
 
-use super::common::{bit, change_physical, each_bit_of, fault};
+use super::common::{anywhere, bit, change_physical, each_bit_of, fault};
 use super::{Family, Kind, Model, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
@@ -18,6 +18,7 @@ pub(super) const KIND: Kind = Kind {
     family: Family::Defect,
     model: Model::Hardware,
     points: PointKinds::of(&[PointKind::Step]),
+    fits: anywhere,
     recurrence: Recurrence::Once,
     parameters: &["target", "bit"],
     about: "a bit of memory flips",

@@ -9,7 +9,7 @@
 //!
 //! Injection point: `mode-switch`.
 
-use super::common::{fault, index};
+use super::common::{anywhere, fault, index};
 use super::{Family, Kind, Model, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 use crate::kernel::layout::address;
@@ -38,6 +38,7 @@ pub(super) const KIND: Kind = Kind {
     family: Family::Defect,
     model: Model::Boundary,
     points: PointKinds::of(&[PointKind::ModeSwitch]),
+    fits: anywhere,
     recurrence: Recurrence::Once,
     parameters: &["index", "value", "bytes"],
     about: "a system call is handed a value from the bounds",

@@ -3,7 +3,7 @@
 use core::ops::RangeInclusive;
 
 use super::{Kind, Parameters};
-use crate::base::{Stream, VirtAddr};
+use crate::base::{PrincipalKind, Stream, VirtAddr};
 use crate::injection::{Fault, Operation, PointKind, PointRecord, Scene, Verdict};
 use crate::world::directory::{Directory, Place, Target};
 
@@ -34,6 +34,11 @@ where
     F: FnMut(&mut Operation, &mut dyn Scene) -> Option<Verdict> + Send + 'static,
 {
     Ok(Box::new(Struck { kind, strike }))
+}
+
+/// Wherever its points are.
+pub(super) fn anywhere(_: &PointRecord, _: PrincipalKind) -> bool {
+    true
 }
 
 /// Nothing to draw.

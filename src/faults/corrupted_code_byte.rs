@@ -8,7 +8,7 @@
 //!
 //! Injection point: `step`.
 
-use super::common::{bit, change, every_bit, fault};
+use super::common::{anywhere, bit, change, every_bit, fault};
 use super::{Family, Kind, Model, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
@@ -18,6 +18,7 @@ pub(super) const KIND: Kind = Kind {
     family: Family::Defect,
     model: Model::Swifi,
     points: PointKinds::of(&[PointKind::Step]),
+    fits: anywhere,
     recurrence: Recurrence::Once,
     parameters: &["bit"],
     about: "a bit of the code about to run is wrong",

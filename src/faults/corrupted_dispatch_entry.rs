@@ -8,7 +8,7 @@
 //!
 //! Injection point: `step`.
 
-use super::common::{bit, change_place, each_bit_of, fault};
+use super::common::{anywhere, bit, change_place, each_bit_of, fault};
 use super::{Family, Kind, Model, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 use crate::kernel::service::COUNT;
@@ -20,6 +20,7 @@ pub(super) const KIND: Kind = Kind {
     family: Family::Defect,
     model: Model::Vulnerability,
     points: PointKinds::of(&[PointKind::Step]),
+    fits: anywhere,
     recurrence: Recurrence::Once,
     parameters: &["target", "value", "bit"],
     about: "a pointer to code that the kernel calls through is overwritten",

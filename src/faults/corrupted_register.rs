@@ -9,7 +9,7 @@
 //!
 //! Injection point: `step`.
 
-use super::common::{bit, every_bit, fault, index};
+use super::common::{anywhere, bit, every_bit, fault, index};
 use super::{Family, Kind, Model, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 use crate::machine::Reg;
@@ -20,6 +20,7 @@ pub(super) const KIND: Kind = Kind {
     family: Family::Defect,
     model: Model::Swifi,
     points: PointKinds::of(&[PointKind::Step]),
+    fits: anywhere,
     recurrence: Recurrence::Once,
     parameters: &["index", "bit"],
     about: "a bit of a register is wrong",

@@ -8,7 +8,7 @@
 //!
 //! Injection point: `step`.
 
-use super::common::{any_bit, change, every_bit, fault};
+use super::common::{any_bit, anywhere, change, every_bit, fault};
 use super::{Family, Kind, Model, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 use crate::machine::Reg;
@@ -22,6 +22,7 @@ pub(super) const KIND: Kind = Kind {
     family: Family::Defect,
     model: Model::Vulnerability,
     points: PointKinds::of(&[PointKind::Step]),
+    fits: anywhere,
     recurrence: Recurrence::Once,
     parameters: &["value", "bit"],
     about: "the return address of the running routine is overwritten",

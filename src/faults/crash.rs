@@ -9,7 +9,7 @@
 //!
 //! Injection points: `step`, `load`, `store`.
 
-use super::common::fault;
+use super::common::{anywhere, fault};
 use super::{Crash, Family, Kind, Model, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 use crate::machine::{Reg, Trap};
@@ -23,6 +23,7 @@ pub(super) const KIND: Kind = Kind {
     family: Family::Defect,
     model: Model::Swifi,
     points: PointKinds::of(&[PointKind::Step, PointKind::Load, PointKind::Store]),
+    fits: anywhere,
     recurrence: Recurrence::Once,
     parameters: &["how"],
     about: "a component crashes",

@@ -8,7 +8,7 @@
 //!
 //! Injection point: `interrupt`.
 
-use super::common::{fault, index, indices};
+use super::common::{anywhere, fault, index, indices};
 use super::{Family, Kind, Model, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
@@ -18,6 +18,7 @@ pub(super) const KIND: Kind = Kind {
     family: Family::Stress,
     model: Model::Disorder,
     points: PointKinds::of(&[PointKind::Interrupt]),
+    fits: anywhere,
     recurrence: Recurrence::Always,
     parameters: &["index"],
     about: "an interrupt is delivered later",

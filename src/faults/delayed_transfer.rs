@@ -6,7 +6,7 @@
 //!
 //! Injection point: `dma`.
 
-use super::common::{fault, index, indices};
+use super::common::{anywhere, fault, index, indices};
 use super::{Family, Kind, Model, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
@@ -16,6 +16,7 @@ pub(super) const KIND: Kind = Kind {
     family: Family::Stress,
     model: Model::Disorder,
     points: PointKinds::of(&[PointKind::Dma]),
+    fits: anywhere,
     recurrence: Recurrence::Always,
     parameters: &["index"],
     about: "a transfer takes longer",

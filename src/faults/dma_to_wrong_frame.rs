@@ -8,7 +8,7 @@
 //!
 //! Injection point: `dma`.
 
-use super::common::{fault, index};
+use super::common::{anywhere, fault, index};
 use super::{Family, Kind, Model, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
@@ -18,6 +18,7 @@ pub(super) const KIND: Kind = Kind {
     family: Family::Defect,
     model: Model::Hardware,
     points: PointKinds::of(&[PointKind::Dma]),
+    fits: anywhere,
     recurrence: Recurrence::Once,
     parameters: &["offset", "target"],
     about: "a device transfers to or from a wrong address",

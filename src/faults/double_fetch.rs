@@ -23,6 +23,10 @@ pub(super) const KIND: Kind = Kind {
     family: Family::Defect,
     model: Model::Vulnerability,
     points: PointKinds::of(&[PointKind::Load]),
+    // Only kernel mode fetches from its caller; user mode's own memory is its own.
+    fits: |record, who| {
+        who.is_kernel_mode() && record.argument >> 63 == 0 && record.argument.is_multiple_of(8)
+    },
     recurrence: Recurrence::Once,
     parameters: &["value"],
     about: "a word of the caller's memory changes behind the kernel's fetch of it",

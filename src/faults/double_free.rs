@@ -7,7 +7,7 @@
 //!
 //! Injection point: `free`.
 
-use super::common::{fault, index, indices};
+use super::common::{anywhere, fault, index, indices};
 use super::{Family, Kind, Model, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 use crate::world::directory::{first_free_frame, free_pool_blocks};
@@ -18,6 +18,7 @@ pub(super) const KIND: Kind = Kind {
     family: Family::Defect,
     model: Model::Resource,
     points: PointKinds::of(&[PointKind::Free]),
+    fits: anywhere,
     recurrence: Recurrence::Once,
     parameters: &["index"],
     about: "something is freed that is free already",

@@ -9,7 +9,7 @@
 //!
 //! Injection point: `call`.
 
-use super::common::{fault, index, indices};
+use super::common::{anywhere, fault, index, indices};
 use super::{Family, Kind, Model, Parameters};
 use crate::base::VirtAddr;
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
@@ -25,6 +25,7 @@ pub(super) const KIND: Kind = Kind {
     family: Family::Defect,
     model: Model::Swifi,
     points: PointKinds::of(&[PointKind::Call]),
+    fits: anywhere,
     recurrence: Recurrence::Once,
     parameters: &["index"],
     about: "an argument of a call is never loaded",

@@ -7,7 +7,7 @@
 //!
 //! Injection points: `step`, `load`, `store`.
 
-use super::common::{fault, nothing, once};
+use super::common::{anywhere, fault, nothing, once};
 use super::{Family, Kind, Model};
 use crate::base::VirtAddr;
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
@@ -18,6 +18,7 @@ pub(super) const KIND: Kind = Kind {
     family: Family::Stress,
     model: Model::Disorder,
     points: PointKinds::of(&[PointKind::Step, PointKind::Load, PointKind::Store]),
+    fits: anywhere,
     recurrence: Recurrence::Always,
     parameters: &[],
     about: "a processor forgets one cached translation",

@@ -8,7 +8,7 @@
 //!
 //! Injection point: `invalidate`.
 
-use super::common::{fault, nothing, once};
+use super::common::{anywhere, fault, nothing, once};
 use super::{Family, Kind, Model};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
@@ -18,6 +18,7 @@ pub(super) const KIND: Kind = Kind {
     family: Family::Stress,
     model: Model::Disorder,
     points: PointKinds::of(&[PointKind::Invalidate]),
+    fits: anywhere,
     recurrence: Recurrence::Always,
     parameters: &[],
     about: "an invalidation drops more than it must",

@@ -8,7 +8,7 @@
 //!
 //! Injection point: `step`.
 
-use super::common::{fault, nothing, once};
+use super::common::{anywhere, fault, nothing, once};
 use super::{Family, Kind, Model};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
@@ -18,6 +18,7 @@ pub(super) const KIND: Kind = Kind {
     family: Family::Defect,
     model: Model::Swifi,
     points: PointKinds::of(&[PointKind::Step]),
+    fits: anywhere,
     recurrence: Recurrence::Always,
     parameters: &[],
     about: "a component runs for ever",

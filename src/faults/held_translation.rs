@@ -11,7 +11,7 @@
 //!
 //! Injection points: `step`, `load`, `store`.
 
-use super::common::{fault, index, indices};
+use super::common::{anywhere, fault, index, indices};
 use super::{Family, Kind, Model, Parameters};
 use crate::base::{FRAME_BYTES, Seed, VirtAddr};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
@@ -25,6 +25,7 @@ pub(super) const KIND: Kind = Kind {
     family: Family::Stress,
     model: Model::Disorder,
     points: PointKinds::of(&[PointKind::Step, PointKind::Load, PointKind::Store]),
+    fits: anywhere,
     recurrence: Recurrence::Always,
     parameters: &["index"],
     about: "a processor uses a translation that it may still hold",

@@ -7,7 +7,7 @@
 //!
 //! Injection point: `mode-switch`.
 
-use super::common::fault;
+use super::common::{anywhere, fault};
 use super::{Family, Kind, Model, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 use crate::kernel::layout::address;
@@ -21,6 +21,7 @@ pub(super) const KIND: Kind = Kind {
     family: Family::Defect,
     model: Model::Boundary,
     points: PointKinds::of(&[PointKind::ModeSwitch]),
+    fits: anywhere,
     recurrence: Recurrence::Once,
     parameters: &["index", "value", "target"],
     about: "a system call is handed a kernel address",

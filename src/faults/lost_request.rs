@@ -7,7 +7,7 @@
 //!
 //! Injection point: `handover`.
 
-use super::common::{fault, nothing, once};
+use super::common::{anywhere, fault, nothing, once};
 use super::{Family, Kind, Model};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
@@ -17,6 +17,7 @@ pub(super) const KIND: Kind = Kind {
     family: Family::Defect,
     model: Model::Llfi,
     points: PointKinds::of(&[PointKind::Handover]),
+    fits: anywhere,
     recurrence: Recurrence::Once,
     parameters: &[],
     about: "a request packet is lost on its way",

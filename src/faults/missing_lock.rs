@@ -10,7 +10,7 @@
 //!
 //! Injection point: `lock`.
 
-use super::common::{fault, nothing, once};
+use super::common::{anywhere, fault, nothing, once};
 use super::{Family, Kind, Model};
 use crate::base::VirtAddr;
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
@@ -21,6 +21,7 @@ pub(super) const KIND: Kind = Kind {
     family: Family::Defect,
     model: Model::Swifi,
     points: PointKinds::of(&[PointKind::Lock]),
+    fits: anywhere,
     recurrence: Recurrence::Always,
     parameters: &[],
     about: "a lock is not taken",

@@ -8,7 +8,7 @@
 //!
 //! Injection point: `handle-lookup`.
 
-use super::common::{fault, index, indices};
+use super::common::{anywhere, fault, index, indices};
 use super::{Family, Kind, Model, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 use crate::world::directory::handles;
@@ -19,6 +19,7 @@ pub(super) const KIND: Kind = Kind {
     family: Family::Defect,
     model: Model::Handle,
     points: PointKinds::of(&[PointKind::HandleLookup]),
+    fits: anywhere,
     recurrence: Recurrence::Once,
     parameters: &["index"],
     about: "a handle to an object of another type is used",

@@ -12,7 +12,7 @@ mod parameters;
 mod plan;
 mod wild;
 
-use crate::base::{Stream, nearest};
+use crate::base::{PrincipalKind, Stream, nearest};
 use crate::injection::{Fault, PointKind, PointKinds, PointRecord, Recurrence};
 use crate::world::directory::{Directory, Part, Target};
 
@@ -47,6 +47,9 @@ impl Family {
 
 /// Makes a fault of its parameters, or says what is wrong with them.
 pub type Build = fn(&Parameters, &Directory) -> Result<Box<dyn Fault>, String>;
+/// Whether a strike at a point that a run reached, of a principal of this kind, may come to something, as far
+/// as its record tells.
+pub type Fits = fn(&PointRecord, PrincipalKind) -> bool;
 /// Draws parameters for a strike at a point that a run reached.
 pub type Draw = fn(&mut Stream, &PointRecord, &Directory) -> Parameters;
 
@@ -65,6 +68,8 @@ pub struct Kind {
     pub model: Model,
     /// Where it can strike.
     pub points: PointKinds,
+    /// At which of them that a run reached it is planned.
+    pub fits: Fits,
     /// How often it usually strikes.
     pub recurrence: Recurrence,
     /// The parameters it understands.

@@ -9,7 +9,7 @@
 //!
 //! Injection point: `load`.
 
-use super::common::fault;
+use super::common::{anywhere, fault};
 use super::{Family, Kind, Model, Parameters};
 use crate::base::VirtAddr;
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
@@ -23,6 +23,7 @@ pub(super) const KIND: Kind = Kind {
     family: Family::Defect,
     model: Model::Swifi,
     points: PointKinds::of(&[PointKind::Load]),
+    fits: anywhere,
     recurrence: Recurrence::Once,
     parameters: &["offset"],
     about: "a bound, count or index is one too large or too small",

@@ -9,7 +9,7 @@
 //!
 //! Injection points: `copy`, `store`.
 
-use super::common::{change, fault, index};
+use super::common::{anywhere, change, fault, index};
 use super::{Family, Kind, Model, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
@@ -19,6 +19,7 @@ pub(super) const KIND: Kind = Kind {
     family: Family::Defect,
     model: Model::Swifi,
     points: PointKinds::of(&[PointKind::Copy, PointKind::Store]),
+    fits: anywhere,
     recurrence: Recurrence::Once,
     parameters: &["bytes"],
     about: "a copy, fill or store runs past its end",

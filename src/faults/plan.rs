@@ -114,6 +114,27 @@ pub fn is_worth_it(record: &PointRecord) -> bool {
     record.kind != PointKind::ModeSwitch || record.argument >> 63 == 1
 }
 
+impl Kind {
+    /// Whether it is planned at this point, which a principal of this kind reached.
+    fn is_for(&self, record: &PointRecord, who: PrincipalKind) -> bool {
+        self.points.contains(record.kind) && is_worth_it(record) && (self.fits)(record, who)
+    }
+
+    /// The points of a principal at which it is planned, in the order in which they were reached.
+    fn candidates<'a>(
+        &self,
+        all: &'a Reached,
+        principal: Principal,
+        roster: &Roster,
+    ) -> Vec<&'a PointRecord> {
+        let who = roster.kind(principal);
+        let points = self.points.iter().flat_map(|point| all.of(principal, point));
+        let mut candidates: Vec<_> = points.filter(|record| self.is_for(record, who)).collect();
+        candidates.sort_unstable_by_key(|record| record.number);
+        candidates
+    }
+}
+
 /// Which faults a plan is drawn from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Wanted {
@@ -221,16 +242,26 @@ pub fn plan_at(
     let mut principals: Vec<_> = reached.iter().map(|(principal, _)| *principal).collect();
     principals.dedup();
     let &principal = stream.pick(&principals)?;
-    let kinds: Vec<_> = registry
+    let mut kinds: Vec<_> = registry
         .kinds()
         .iter()
         .filter(|kind| wanted.fits(kind))
         .filter(|kind| kind.points.iter().any(|point| reached.contains(&(principal, point))))
         .collect();
-    let &kind = stream.pick(&kinds)?;
-    let points = kind.points.iter().flat_map(|point| all.of(principal, point));
-    let mut candidates: Vec<_> = points.filter(|record| is_worth_it(record)).collect();
-    candidates.sort_unstable_by_key(|record| record.number);
+    // One that fits nowhere is drawn again: each of those that fit stays as likely, and a kind that fits in
+    // few places moves no plan of the others.
+    let (kind, candidates) = loop {
+        if kinds.is_empty() {
+            return None;
+        }
+        let number = stream.index(kinds.len());
+        let kind = kinds[number];
+        let candidates = kind.candidates(all, principal, roster);
+        if !candidates.is_empty() {
+            break (kind, candidates);
+        }
+        kinds.remove(number);
+    };
     let &at = stream.pick(&candidates)?;
     Some(planned_at(stream, kind, at, all.of(principal, at.kind), directory, routine))
 }
@@ -249,7 +280,9 @@ pub fn plan_of(
 ) -> Option<PlannedFault> {
     let roster = directory.roster();
     let is_there = |principal: &Principal| {
-        kind.points.iter().any(|point| all.of(*principal, point).iter().any(is_worth_it))
+        let (principal, who) = (*principal, roster.kind(*principal));
+        let mut points = kind.points.iter().flat_map(|point| all.of(principal, point));
+        points.any(|record| kind.is_for(record, who))
     };
     let mut principals: Vec<Principal> = all.0.keys().map(|(principal, _)| *principal).collect();
     principals.dedup();
@@ -259,9 +292,7 @@ pub fn plan_of(
     let &origin = stream.pick(&fitting)?;
     principals.retain(|principal| roster.kind(*principal) == origin);
     let &principal = stream.pick(&principals)?;
-    let points = kind.points.iter().flat_map(|point| all.of(principal, point));
-    let mut candidates: Vec<_> = points.filter(|record| is_worth_it(record)).collect();
-    candidates.sort_unstable_by_key(|record| record.number);
+    let candidates = kind.candidates(all, principal, roster);
     let &at = stream.pick(&candidates)?;
     Some(planned_at(stream, kind, at, all.of(principal, at.kind), directory, routine))
 }

@@ -8,7 +8,7 @@
 //!
 //! Injection point: `free`.
 
-use super::common::{fault, index, indices};
+use super::common::{anywhere, fault, index, indices};
 use super::{Family, Kind, Model, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 use crate::kernel::layout::POOL_HEADER_BYTES;
@@ -20,6 +20,7 @@ pub(super) const KIND: Kind = Kind {
     family: Family::Defect,
     model: Model::Resource,
     points: PointKinds::of(&[PointKind::Free]),
+    fits: anywhere,
     recurrence: Recurrence::Once,
     parameters: &["index"],
     about: "something is freed that is still in use",

@@ -8,7 +8,7 @@
 //!
 //! Injection point: `mode-switch`.
 
-use super::common::{fault, nothing, once};
+use super::common::{anywhere, fault, nothing, once};
 use super::{Family, Kind, Model};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 use crate::kernel::handle_information::PROTECT_FROM_CLOSE;
@@ -22,6 +22,7 @@ pub(super) const KIND: Kind = Kind {
     family: Family::Defect,
     model: Model::Handle,
     points: PointKinds::of(&[PointKind::ModeSwitch]),
+    fits: anywhere,
     recurrence: Recurrence::Once,
     parameters: &[],
     about: "a handle is protected from closing in place of being used",

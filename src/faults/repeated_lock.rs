@@ -9,7 +9,7 @@
 //!
 //! Injection point: `lock`.
 
-use super::common::{fault, nothing, once};
+use super::common::{anywhere, fault, nothing, once};
 use super::{Family, Kind, Model};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
@@ -19,6 +19,7 @@ pub(super) const KIND: Kind = Kind {
     family: Family::Defect,
     model: Model::Resource,
     points: PointKinds::of(&[PointKind::Lock]),
+    fits: anywhere,
     recurrence: Recurrence::Once,
     parameters: &[],
     about: "a lock is taken by who has it already",

@@ -7,7 +7,7 @@
 //!
 //! Injection point: `copy`.
 
-use super::common::{fault, index};
+use super::common::{anywhere, fault, index};
 use super::{Family, Kind, Model, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
@@ -17,6 +17,7 @@ pub(super) const KIND: Kind = Kind {
     family: Family::Defect,
     model: Model::Llfi,
     points: PointKinds::of(&[PointKind::Copy]),
+    fits: anywhere,
     recurrence: Recurrence::Once,
     parameters: &["bytes"],
     about: "a copy or fill ends too early",

@@ -7,7 +7,7 @@
 //!
 //! Injection point: `dma`.
 
-use super::common::{fault, index, indices};
+use super::common::{anywhere, fault, index, indices};
 use super::{Family, Kind, Model, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
@@ -17,6 +17,7 @@ pub(super) const KIND: Kind = Kind {
     family: Family::Defect,
     model: Model::Hardware,
     points: PointKinds::of(&[PointKind::Dma]),
+    fits: anywhere,
     recurrence: Recurrence::Once,
     parameters: &["index"],
     about: "a device transfers a part and says it is done",

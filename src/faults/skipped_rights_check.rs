@@ -8,7 +8,7 @@
 //!
 //! Injection point: `handle-lookup`.
 
-use super::common::{fault, nothing, once};
+use super::common::{anywhere, fault, nothing, once};
 use super::{Family, Kind, Model};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
@@ -18,6 +18,7 @@ pub(super) const KIND: Kind = Kind {
     family: Family::Defect,
     model: Model::Handle,
     points: PointKinds::of(&[PointKind::HandleLookup]),
+    fits: anywhere,
     recurrence: Recurrence::Always,
     parameters: &[],
     about: "the rights of a handle are not compared",

@@ -6,7 +6,7 @@
 //!
 //! Injection point: `step`.
 
-use super::common::{fault, nothing, once};
+use super::common::{anywhere, fault, nothing, once};
 use super::{Family, Kind, Model};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 use crate::machine::Trap;
@@ -17,6 +17,7 @@ pub(super) const KIND: Kind = Kind {
     family: Family::Stress,
     model: Model::Disorder,
     points: PointKinds::of(&[PointKind::Step]),
+    fits: anywhere,
     recurrence: Recurrence::Once,
     parameters: &[],
     about: "another processor interrupts for no reason",

@@ -8,7 +8,7 @@
 //!
 //! Injection points: `handle-lookup`, `mode-switch`.
 
-use super::common::{fault, index};
+use super::common::{anywhere, fault, index};
 use super::{Family, Kind, Model, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 use crate::kernel::layout::HANDLES_MAX;
@@ -20,6 +20,7 @@ pub(super) const KIND: Kind = Kind {
     family: Family::Defect,
     model: Model::Handle,
     points: PointKinds::of(&[PointKind::HandleLookup, PointKind::ModeSwitch]),
+    fits: anywhere,
     recurrence: Recurrence::Once,
     parameters: &["offset"],
     about: "a handle is used after it was closed",

@@ -7,7 +7,7 @@
 //!
 //! Injection points: `store`, `table-store`.
 
-use super::common::{fault, index};
+use super::common::{anywhere, fault, index};
 use super::{Family, Kind, Model, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
@@ -17,6 +17,7 @@ pub(super) const KIND: Kind = Kind {
     family: Family::Defect,
     model: Model::Hardware,
     points: PointKinds::of(&[PointKind::Store, PointKind::TableStore]),
+    fits: anywhere,
     recurrence: Recurrence::Once,
     parameters: &["bytes"],
     about: "a store is written in part",

@@ -8,7 +8,7 @@
 //!
 //! Injection point: `allocate`.
 
-use super::common::{fault, index, indices};
+use super::common::{anywhere, fault, index, indices};
 use super::{Family, Kind, Model, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
@@ -18,6 +18,7 @@ pub(super) const KIND: Kind = Kind {
     family: Family::Defect,
     model: Model::Resource,
     points: PointKinds::of(&[PointKind::Allocate]),
+    fits: anywhere,
     recurrence: Recurrence::Once,
     parameters: &["index"],
     about: "less is allocated than was asked for",

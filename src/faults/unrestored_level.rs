@@ -8,7 +8,7 @@
 //!
 //! Injection point: `level`.
 
-use super::common::{fault, nothing, once};
+use super::common::{anywhere, fault, nothing, once};
 use super::{Family, Kind, Model};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
@@ -18,6 +18,7 @@ pub(super) const KIND: Kind = Kind {
     family: Family::Defect,
     model: Model::Swifi,
     points: PointKinds::of(&[PointKind::Level]),
+    fits: anywhere,
     recurrence: Recurrence::Once,
     parameters: &[],
     about: "the request level is not lowered again",

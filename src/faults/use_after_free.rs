@@ -8,7 +8,7 @@
 //!
 //! Injection points: `load`, `store`.
 
-use super::common::{fault, index};
+use super::common::{anywhere, fault, index};
 use super::{Family, Kind, Model, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 use crate::world::directory::free_pool_blocks;
@@ -19,6 +19,7 @@ pub(super) const KIND: Kind = Kind {
     family: Family::Defect,
     model: Model::Vulnerability,
     points: PointKinds::of(&[PointKind::Load, PointKind::Store]),
+    fits: anywhere,
     recurrence: Recurrence::Once,
     parameters: &["index", "offset"],
     about: "an access goes to a pool block that was freed",

@@ -8,7 +8,7 @@
 //!
 //! Injection point: `load`.
 
-use super::common::fault;
+use super::common::{anywhere, fault};
 use super::wild::{self, Redirection};
 use super::{Family, Kind, Model, Operator};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
@@ -19,6 +19,7 @@ pub(super) const KIND: Kind = Kind {
     family: Family::Defect,
     model: Model::Swifi,
     points: PointKinds::of(&[PointKind::Load]),
+    fits: anywhere,
     recurrence: Recurrence::Once,
     parameters: wild::PARAMETERS,
     about: "a load comes from a wrong address",

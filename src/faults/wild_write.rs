@@ -13,7 +13,7 @@
 //! that its rights decide; only the operator `context`, and a target without a linear address, write
 //! physical memory, as a store under another page-map root does.
 
-use super::common::fault;
+use super::common::{anywhere, fault};
 use super::wild::{self, Redirection};
 use super::{Family, Kind, Model};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
@@ -24,6 +24,7 @@ pub(super) const KIND: Kind = Kind {
     family: Family::Defect,
     model: Model::Swifi,
     points: PointKinds::of(&[PointKind::Store, PointKind::TableStore]),
+    fits: anywhere,
     recurrence: Recurrence::Once,
     parameters: wild::PARAMETERS,
     about: "a store goes to a wrong address",

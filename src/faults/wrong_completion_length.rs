@@ -8,7 +8,7 @@
 //!
 //! Injection point: `complete`.
 
-use super::common::{each_value, fault, one_value};
+use super::common::{anywhere, each_value, fault, one_value};
 use super::{Family, Kind, Model};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 use crate::kernel::request::LENGTH_MAX;
@@ -22,6 +22,7 @@ pub(super) const KIND: Kind = Kind {
     family: Family::Defect,
     model: Model::Llfi,
     points: PointKinds::of(&[PointKind::Complete]),
+    fits: anywhere,
     recurrence: Recurrence::Once,
     parameters: &["value"],
     about: "a completed request tells a wrong number of bytes",

@@ -8,7 +8,7 @@
 //!
 //! Injection point: `mode-switch`.
 
-use super::common::{each_value, fault, one_value};
+use super::common::{anywhere, each_value, fault, one_value};
 use super::{Family, Kind, Model};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 use crate::kernel::layout::address;
@@ -23,6 +23,7 @@ pub(super) const KIND: Kind = Kind {
     family: Family::Defect,
     model: Model::Boundary,
     points: PointKinds::of(&[PointKind::ModeSwitch]),
+    fits: anywhere,
     recurrence: Recurrence::Once,
     parameters: &["value"],
     about: "a system call is handed a wrong length",

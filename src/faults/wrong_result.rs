@@ -9,7 +9,7 @@
 //!
 //! Injection point: `return`.
 
-use super::common::{each_value, fault, one_value};
+use super::common::{anywhere, each_value, fault, one_value};
 use super::{Family, Kind, Model};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 use crate::kernel::status;
@@ -30,6 +30,7 @@ pub(super) const KIND: Kind = Kind {
     family: Family::Defect,
     model: Model::Edfi,
     points: PointKinds::of(&[PointKind::Return]),
+    fits: anywhere,
     recurrence: Recurrence::Once,
     parameters: &["value"],
     about: "a routine gives back a wrong result",

@@ -7,7 +7,7 @@
 //!
 //! Injection point: `mode-switch`.
 
-use super::common::{fault, index, indices};
+use super::common::{anywhere, fault, index, indices};
 use super::{Family, Kind, Model, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 use crate::kernel::service::{CLOSE, COUNT};
@@ -22,6 +22,7 @@ pub(super) const KIND: Kind = Kind {
     family: Family::Defect,
     model: Model::Llfi,
     points: PointKinds::of(&[PointKind::ModeSwitch]),
+    fits: anywhere,
     recurrence: Recurrence::Once,
     parameters: &["index"],
     about: "another system service is called than was meant",

@@ -7,7 +7,7 @@
 //!
 //! Injection point: `table-store`.
 
-use super::common::{bit, every_bit, fault};
+use super::common::{anywhere, bit, every_bit, fault};
 use super::{Family, Kind, Model, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
@@ -17,6 +17,7 @@ pub(super) const KIND: Kind = Kind {
     family: Family::Defect,
     model: Model::Edfi,
     points: PointKinds::of(&[PointKind::TableStore]),
+    fits: anywhere,
     recurrence: Recurrence::Once,
     parameters: &["bit"],
     about: "a page-table entry is written wrongly",

@@ -6,7 +6,7 @@
 //!
 //! Injection point: `free`.
 
-use super::common::{fault, index};
+use super::common::{anywhere, fault, index};
 use super::{Family, Kind, Model, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
@@ -19,6 +19,7 @@ pub(super) const KIND: Kind = Kind {
     family: Family::Defect,
     model: Model::Resource,
     points: PointKinds::of(&[PointKind::Free]),
+    fits: anywhere,
     recurrence: Recurrence::Once,
     parameters: &["bit"],
     about: "a block is freed with another tag than its own",

@@ -8,7 +8,7 @@
 //!
 //! Injection point: `load`.
 
-use super::common::{each_value, fault, one_value};
+use super::common::{anywhere, each_value, fault, one_value};
 use super::{Family, Kind, Model};
 use crate::base::VirtAddr;
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
@@ -23,6 +23,7 @@ pub(super) const KIND: Kind = Kind {
     family: Family::Defect,
     model: Model::Edfi,
     points: PointKinds::of(&[PointKind::Load]),
+    fits: anywhere,
     recurrence: Recurrence::Once,
     parameters: &["value"],
     about: "a load yields another value than memory holds",

@@ -9,7 +9,7 @@
 //!
 //! Injection point: `store`.
 
-use super::common::{each_value, fault, one_value};
+use super::common::{anywhere, each_value, fault, one_value};
 use super::{Family, Kind, Model};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
@@ -23,6 +23,7 @@ pub(super) const KIND: Kind = Kind {
     family: Family::Defect,
     model: Model::Edfi,
     points: PointKinds::of(&[PointKind::Store]),
+    fits: anywhere,
     recurrence: Recurrence::Once,
     parameters: &["value"],
     about: "a store writes another value than it should",
