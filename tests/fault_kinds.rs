@@ -11,8 +11,8 @@ use ringfence::injection::{PointKind, PointRecord};
 use ringfence::kernel::handle::access;
 use ringfence::kernel::pools::PoolKind;
 use ringfence::kernel::{service, status};
-use ringfence::outcome::{Availability, Integrity, Outcome};
-use ringfence::scenario::{Scenario, library};
+use ringfence::outcome::{Availability, Class, Integrity, Outcome};
+use ringfence::scenario::{Bias, Scenario, library};
 use ringfence::world::Action;
 use worlds::{application, driver, neighbours, trial, with_editor};
 
@@ -296,6 +296,29 @@ fn each_copy_of_a_routine_is_struck() {
 }
 
 #[test]
+fn a_double_fetch_is_planned_where_the_kernel_fetches_from_its_caller() {
+    let world = Scenario::generate(Seed(2), &Bias::default());
+    let options = SeriesOptions {
+        experiments: 150,
+        seed: Seed(2),
+        kinds: vec!["double-fetch".to_owned()],
+        only: None,
+    };
+    let (mut planned, mut struck) = (0, 0);
+
+    let ran = Series::new(&world, &options, &Registries::default()).and_then(|series| {
+        series.run(|_, case| {
+            planned += 1;
+            struck += u64::from(case.outcome.activation.strikes > 0);
+        })
+    });
+
+    assert!(ran.is_ok());
+    assert!(planned >= 20, "{planned}");
+    assert!(struck * 10 >= planned * 8, "{struck} of {planned}");
+}
+
+#[test]
 fn a_lock_that_is_taken_twice_is_waited_for_for_ever() {
     comes_to(&neighbours(), "repeated-lock", "kernel", |outcome| {
         outcome.availability == Availability::Hang
@@ -439,4 +462,33 @@ fn a_driver_that_tells_more_than_it_wrote_discloses_what_was_in_a_buffer_that_is
     assert!(stale.disclosed > 0, "{stale:?}");
     assert_eq!(zeroed.disclosed, 0);
     assert_eq!(outcome(true, false).disclosed, 0, "a driver that tells what it wrote");
+}
+
+#[test]
+fn without_the_lock_one_comes_between_what_another_reads_and_what_it_writes() {
+    let mut trial = trial(&neighbours());
+    let kinds = Registry::default();
+    let places = places(&trial, kinds.get("missing-lock").expect("a kind"), Some("kernel"));
+    // Of the many places every eighth.
+    let mut effects = |parameters: &str| {
+        let (mut struck, mut effects) = (0, BTreeSet::new());
+        for (number, (record, who, at)) in places.iter().enumerate().step_by(8) {
+            let mut planned = worlds::fault("missing-lock", who, record.kind, 1, parameters);
+            planned.at = at.clone();
+            let outcome = trial.run(&[planned]).expect("a fault that can be made");
+            struck += u64::from(outcome.activation.strikes > 0);
+            if outcome.activation.strikes > 0 && outcome.class() != Class::NoEffect {
+                effects.insert((number, outcome.integrity));
+            }
+        }
+        (struck, effects)
+    };
+
+    let (struck, by_chance) = effects("");
+    let (struck_again, placed) = effects("index = 0");
+
+    assert!(struck > 100 && struck_again == struck, "{struck}, {struck_again}");
+    assert!(placed.len() >= 10 * by_chance.len().max(1), "{by_chance:?}, {placed:?}");
+    let is_damage = |(_, integrity): &(usize, Integrity)| *integrity >= Integrity::Consumed;
+    assert!(placed.iter().any(is_damage), "{placed:?}");
 }

@@ -4,7 +4,8 @@
 use ringfence::base::Seed;
 use ringfence::campaign::trial::Registries;
 use ringfence::campaign::{Series, SeriesOptions};
-use ringfence::faults::{Family, Registry};
+use ringfence::faults::{Family, Kind, Model, Parameters, Registry};
+use ringfence::injection::{Fault, Operation, PointKind, PointKinds, Recurrence, Scene, Verdict};
 use ringfence::outcome::Class;
 use ringfence::scenario::{Bias, Scenario};
 
@@ -18,6 +19,44 @@ fn kinds() -> Vec<&'static str> {
     stress.map(|kind| kind.name).collect()
 }
 
+/// Who takes the lock stands still in the midst of some step soon after, most often while the others wait
+/// for the lock.
+struct StandingStill {
+    nth: u64,
+}
+
+impl Fault for StandingStill {
+    fn name(&self) -> &'static str {
+        STANDING_STILL.name
+    }
+
+    fn strike(&mut self, operation: &mut Operation, scene: &mut dyn Scene) -> Option<Verdict> {
+        // The number of the processor that takes it.
+        scene.stall(operation.value, self.nth, 60).then_some(Verdict::Proceed)
+    }
+}
+
+const STANDING_STILL: Kind = Kind {
+    name: "standing-still",
+    family: Family::Stress,
+    model: Model::Disorder,
+    points: PointKinds::of(&[PointKind::Lock]),
+    fits: |_, _| true,
+    recurrence: Recurrence::Always,
+    parameters: &["index"],
+    about: "a processor stands still in the midst of a step",
+    source: "this test",
+    build: |parameters, _| {
+        Ok(Box::new(StandingStill { nth: u64::from(parameters.index.unwrap_or(0)) }))
+    },
+    draw: |stream, _, _| Parameters {
+        index: u16::try_from(stream.below(40)).ok(),
+        ..Parameters::default()
+    },
+    every: |_, _| vec![Parameters::default()],
+    flips_target: false,
+};
+
 /// What is wrong with stress of one kind in one world, and how often it struck.
 fn alarms(seed: u64, kind: &str) -> (Vec<String>, u64) {
     let scenario = Scenario::generate(Seed(seed), &Bias::default());
@@ -27,7 +66,9 @@ fn alarms(seed: u64, kind: &str) -> (Vec<String>, u64) {
         kinds: vec![kind.to_owned()],
         only: None,
     };
-    let series = Series::new(&scenario, &options, &Registries::default()).expect("a sound world");
+    let mut registries = Registries::default();
+    registries.faults.add(STANDING_STILL);
+    let series = Series::new(&scenario, &options, &registries).expect("a sound world");
     let (mut alarms, mut strikes) = (Vec::new(), 0);
     series
         .run(|_, case| {
@@ -54,7 +95,7 @@ fn alarms(seed: u64, kind: &str) -> (Vec<String>, u64) {
 #[test]
 fn stress_of_every_kind_raises_no_alarm_in_any_world() {
     let mut found = Vec::new();
-    for kind in kinds() {
+    for kind in kinds().into_iter().chain([STANDING_STILL.name]) {
         let mut strikes = 0;
         for seed in 0..WORLDS {
             let (alarms, struck) = alarms(seed, kind);

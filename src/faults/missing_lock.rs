@@ -2,7 +2,11 @@
 //!
 //! Whoever should wait goes on, whether somebody else is inside or not: what two change at once is
 //! changed by halves. The call that takes the lock isn't there, so it is missing each time this code runs.
-//! It strikes where somebody has the lock: who finds it free is alone inside, with it or without.
+//! It strikes where somebody has the lock: who finds it free is alone inside, with it or without. Whoever has
+//! it then stands still in the midst of a step of its own, the `index`th from 0 that writes what others may read:
+//! it has read, the other comes in, and what it writes follows from what it has read. Of steps that run whole
+//! no schedule shows that, and few critical sections leave anything half done between two steps. Without
+//! `index` it runs on.
 //!
 //! Source: Chen et al., "The Rio File Cache: Surviving Operating System Crashes", ASPLOS 1996
 //! (synchronisation faults); Swift, Bershad and Levy, "Improving the Reliability of Commodity
@@ -10,10 +14,15 @@
 //!
 //! Injection point: `lock`.
 
-use super::common::{anywhere, fault, nothing, once};
-use super::{Family, Kind, Model};
+use super::common::{anywhere, fault, index, indices};
+use super::{Family, Kind, Model, Parameters};
 use crate::base::VirtAddr;
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
+
+/// How long who has the lock stands still, in steps of all processors: about as long as a service takes.
+const STEPS: u64 = 128;
+/// In how many steps at most.
+const INDEX_BOUND: u16 = 6;
 
 /// A lock is not taken.
 pub(super) const KIND: Kind = Kind {
@@ -23,23 +32,32 @@ pub(super) const KIND: Kind = Kind {
     points: PointKinds::of(&[PointKind::Lock]),
     fits: anywhere,
     recurrence: Recurrence::Always,
-    parameters: &[],
+    parameters: &["index"],
     about: "a lock is not taken",
     source: "Chen et al., \"The Rio File Cache: Surviving Operating System Crashes\", ASPLOS 1996 (synchronisation faults); Swift, Bershad and Levy, \"Improving the Reliability of Commodity Operating Systems\", SOSP 2003",
-    build: |_, _| {
-        fault(&KIND, |operation, scene| {
+    build: |parameters, _| {
+        let nth = parameters.index.map(u64::from);
+        fault(&KIND, move |operation, scene| {
             let lock = scene.translate(VirtAddr(operation.virt))?;
-            (scene.peek(lock) != 0).then_some(Verdict::Skip)
+            let holder = scene.peek(lock).checked_sub(1)?;
+            if let Some(nth) = nth {
+                scene.stall(holder, nth, STEPS);
+            }
+            Some(Verdict::Skip)
         })
     },
-    draw: nothing,
-    every: once,
+    draw: |stream, _, _| Parameters {
+        index: Some(index(stream, INDEX_BOUND)),
+        ..Parameters::default()
+    },
+    every: |_, _| indices(0..=INDEX_BOUND - 1),
     flips_target: false,
 };
 
 #[cfg(test)]
 mod tests {
     use super::super::common::testing::*;
+    use super::STEPS;
 
     #[test]
     fn nobody_waits_for_who_has_it() {
@@ -47,9 +65,10 @@ mod tests {
         scene.map(0x1000, 1).put(0x1000, 2);
         let mut lock = operation(PointKind::Lock, 0x1000, 0);
 
-        let verdict = strike("missing-lock", "", &mut lock, &mut scene);
+        let verdict = strike("missing-lock", "index = 3", &mut lock, &mut scene);
 
         assert_eq!(verdict, Some(Verdict::Skip));
+        assert_eq!(scene.stalled, [(1, 3, STEPS)], "who has it stands still");
     }
 
     #[test]

@@ -18,6 +18,8 @@ pub(crate) struct FakeScene {
     pub(crate) held: Vec<u64>,
     pub(crate) prefetched: Vec<u64>,
     pub(crate) pended: Vec<u8>,
+    /// Processors made to stand still: which, in the how-manieth step, for how long.
+    pub(crate) stalled: Vec<(u64, u64, u64)>,
     pub(crate) pokes: Vec<(u64, u64)>,
     /// Where those went that were stores of the principal's own.
     pub(crate) stores: Vec<u64>,
@@ -37,6 +39,7 @@ impl FakeScene {
             held: Vec::new(),
             prefetched: Vec::new(),
             pended: Vec::new(),
+            stalled: Vec::new(),
             pokes: Vec::new(),
             stores: Vec::new(),
         }
@@ -129,6 +132,11 @@ impl Scene for FakeScene {
             self.prefetched.push(virt.0);
         }
         is_mapped
+    }
+
+    fn stall(&mut self, processor: u64, nth: u64, steps: u64) -> bool {
+        self.stalled.push((processor, nth, steps));
+        true
     }
 
     fn pend(&mut self, vector: u8) {

@@ -77,6 +77,10 @@ pub trait Scene {
     /// Makes the processor load the translation of this page before anybody asks for it, as it may at
     /// any time. Whether there is one.
     fn prefetch(&mut self, virt: VirtAddr) -> bool;
+    /// Makes a processor, by number, stand still for `steps` in the midst of a step: the `nth` from now, from
+    /// 0, that writes what others may read. What the step writes comes when the processor goes on, as it may at
+    /// any time. Whether it could be told to: there is such a processor, and none of this awaits it already.
+    fn stall(&mut self, processor: u64, nth: u64, steps: u64) -> bool;
     /// Makes the interrupt with this vector pending on the processor.
     fn pend(&mut self, vector: u8);
 }

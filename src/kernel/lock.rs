@@ -26,12 +26,10 @@ pub(super) fn acquire(p: &mut Processor<'_>) -> Result<Flow, Trap> {
     if verdict == Verdict::Skip {
         return Ok(Flow::Next);
     }
-    let holder = p.load(address::KERNEL_DATA, kernel_data::LOCK)?;
-    if holder != 0 {
+    let own = (p.number() as u64).wrapping_add(1);
+    if p.compare_exchange(address::KERNEL_DATA, kernel_data::LOCK, 0, own)? != 0 {
         return Ok(Flow::Stay);
     }
-    let number = p.number() as u64;
-    p.store(address::KERNEL_DATA, kernel_data::LOCK, number.wrapping_add(1))?;
     // Who takes it once more waits for itself.
     Ok(if verdict == Verdict::Repeat { Flow::Stay } else { Flow::Next })
 }

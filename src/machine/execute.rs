@@ -14,17 +14,25 @@ impl Machine {
     /// Runs one step on a processor. What happened is in [`events`](Machine::events) afterwards.
     pub fn step(&mut self, number: usize) {
         self.clock += 1;
+        if self.stalls && self.stands(number) {
+            return;
+        }
         if self.processors[number].registers.pending != 0 {
             self.attend(number);
         }
         if self.stopped || self.processors[number].registers.halted {
             return;
         }
+        let first = self.events.len();
         let mut processor = Processor { machine: self, number };
         if let Err(trap) = processor.fetch_and_run() {
             processor.fail(trap);
         }
         self.struck = false;
+        if self.stalls {
+            self.stall_after(number, first);
+        }
+        self.locked = false;
     }
 
     /// Accepts an interrupt that waits, unless interrupts are off and it is maskable.

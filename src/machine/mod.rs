@@ -25,6 +25,7 @@ pub mod rules;
 mod scene;
 pub mod second_level;
 pub mod shadow_stack;
+mod stall;
 mod table_frames;
 mod table_memory;
 pub mod tlb;
@@ -52,6 +53,7 @@ use located::Located;
 use memory::{FRAME_WORDS, Memory};
 use paging::x86_64::{Controls, Entry};
 use second_level::SecondLevel;
+use stall::Stall;
 use table_frames::TableFrames;
 use tlb::{Case, Grants, Invalidation, MayHold, RootLoad, Tlb};
 
@@ -72,6 +74,8 @@ pub struct ProcessorState {
     pub may_hold: MayHold,
     /// Which accesses rights permit; follows from the controls.
     grants: Grants,
+    /// How it stands still, if it does.
+    stall: Stall,
 }
 
 impl ProcessorState {
@@ -152,6 +156,10 @@ pub struct Machine {
     /// Bugs of this hardware.
     pub flaws: Flaws,
     struck: bool,
+    /// Whether the step under way does something in one piece.
+    locked: bool,
+    /// Whether some processor stands still, or is to; follows from the processors.
+    stalls: bool,
     roots: BTreeMap<u64, Principal>,
     /// The full root of each shadow root.
     shadows: BTreeMap<u64, u64>,
@@ -189,6 +197,7 @@ impl Machine {
             tlb: Tlb::default(),
             may_hold: MayHold::default(),
             grants: Grants::new(&controls),
+            stall: Stall::default(),
         };
         Self {
             memory: Memory::new(frames),
@@ -207,6 +216,8 @@ impl Machine {
             shadow_stacks: None,
             flaws: Flaws::default(),
             struck: false,
+            locked: false,
+            stalls: false,
             roots: BTreeMap::new(),
             shadows: BTreeMap::new(),
             tables: TableFrames::new(frames),
@@ -339,7 +350,8 @@ impl Machine {
         self.points.reached = checkpoint.reached;
         self.roots.clone_from(&checkpoint.roots);
         self.shadows.clone_from(&checkpoint.shadows);
-        self.struck = false;
+        (self.struck, self.locked) = (false, false);
+        self.stalls = self.any_stall();
         self.events.clear();
     }
 
@@ -354,7 +366,8 @@ impl Machine {
         self.stopped = false;
         self.roots.clone_from(&checkpoint.roots);
         self.shadows.clone_from(&checkpoint.shadows);
-        self.struck = false;
+        (self.struck, self.locked) = (false, false);
+        self.stalls = self.any_stall();
         self.clock = clock;
         self.points.reached = reached;
     }
@@ -376,6 +389,9 @@ impl Machine {
             hash.absorb(u64::from(state.controls.flags.bits()), state.controls.cr3);
             hash.absorb(u64::from(state.controls.pkru), u64::from(state.controls.pkrs));
             for word in state.registers.words() {
+                hash.absorb(word, state.controls.cr3);
+            }
+            for word in state.stall.words() {
                 hash.absorb(word, state.controls.cr3);
             }
         }

@@ -10,6 +10,7 @@ use super::disk::SECTOR_WORDS;
 use super::iommu::Iommu;
 use super::paging::x86_64::Controls;
 use super::registers::Registers;
+use super::stall::Stall;
 use super::tlb::{Grants, MayHold, Tlb};
 use super::{Machine, PhysAddr};
 
@@ -17,7 +18,7 @@ use super::{Machine, PhysAddr};
 #[derive(Clone)]
 pub struct RawState {
     words: Vec<u64>,
-    processors: Vec<(Registers, Controls, Tlb, MayHold)>,
+    processors: Vec<(Registers, Controls, Tlb, MayHold, Stall)>,
     devices: Vec<Device>,
     disk: Vec<[u64; SECTOR_WORDS]>,
     iommu: Iommu,
@@ -37,7 +38,10 @@ impl Machine {
             processors: self
                 .processors
                 .iter()
-                .map(|state| (state.registers, state.controls, state.tlb, state.may_hold.clone()))
+                .map(|state| {
+                    let (may_hold, stall) = (state.may_hold.clone(), state.stall.clone());
+                    (state.registers, state.controls, state.tlb, may_hold, stall)
+                })
                 .collect(),
             devices: self.devices.clone(),
             disk: self.disk.sectors().to_vec(),
@@ -61,7 +65,7 @@ impl Machine {
         for (index, word) in state.words.iter().enumerate() {
             self.memory.write(PhysAddr::truncated(index as u64 * 8), *word);
         }
-        for (to, (registers, controls, tlb, may_hold)) in
+        for (to, (registers, controls, tlb, may_hold, stall)) in
             self.processors.iter_mut().zip(&state.processors)
         {
             to.registers = *registers;
@@ -71,6 +75,7 @@ impl Machine {
             to.tlb.decide(&to.grants);
             to.may_hold = may_hold.clone();
             to.may_hold.forget_tables(&self.memory, controls);
+            to.stall = stall.clone();
         }
         self.devices.clone_from(&state.devices);
         for (sector, words) in state.disk.iter().enumerate() {
@@ -91,6 +96,7 @@ impl Machine {
         for (_, controls, ..) in &state.processors {
             self.tables.add_root(&self.memory, controls.cr3);
         }
+        self.stalls = self.any_stall();
         self.events.clear();
     }
 }

@@ -4,7 +4,7 @@ use crate::base::Rule;
 
 use super::{
     controls, debug, device, disk, interrupt, iommu, paging, privileged, registers, second_level,
-    shadow_stack, tlb, transfer,
+    shadow_stack, stall, tlb, transfer,
 };
 
 /// The rules of each part, under the part's name.
@@ -20,6 +20,7 @@ pub const RULES: &[(&str, &[Rule])] = &[
     ("registers", registers::RULES),
     ("second-level", second_level::RULES),
     ("shadow-stack", shadow_stack::RULES),
+    ("stall", stall::RULES),
     ("tlb", tlb::RULES),
     ("transfer", transfer::RULES),
 ];

@@ -113,6 +113,10 @@ impl Scene for Stage<'_> {
         self.machine.prefetch(self.processor, virt)
     }
 
+    fn stall(&mut self, processor: u64, nth: u64, steps: u64) -> bool {
+        usize::try_from(processor).is_ok_and(|number| self.machine.stall(number, nth, steps))
+    }
+
     fn pend(&mut self, vector: u8) {
         self.machine.raise_interrupt(self.processor, vector);
     }

@@ -240,6 +240,26 @@ impl Processor<'_> {
         self.store_at(base.wrapping_add(field.offset), field.structure, value)
     }
 
+    /// Changes a field to `new` where it is `expected`, in one piece (`lock cmpxchg`). Returns what was there.
+    ///
+    /// # Errors
+    ///
+    /// What the translation raises, or an injected exception.
+    pub fn compare_exchange(
+        &mut self,
+        base: u64,
+        field: Field,
+        expected: u64,
+        new: u64,
+    ) -> Result<u64, Trap> {
+        let found = self.load(base, field)?;
+        if found == expected {
+            self.machine.locked = true;
+            self.store(base, field, new)?;
+        }
+        Ok(found)
+    }
+
     /// Fills `words` words from an 8-byte aligned address on with `value`, as `rep stosq` does:
     /// one event a page.
     ///
@@ -357,7 +377,7 @@ const fn mask_of(bytes: u64) -> u8 {
 
 /// The bits of the bytes in a mask.
 #[inline(always)]
-const fn bits_of(mask: u8) -> u64 {
+pub(in crate::machine) const fn bits_of(mask: u8) -> u64 {
     if mask == WHOLE {
         return u64::MAX;
     }
