@@ -159,6 +159,8 @@ mod tests {
             let granted = Grants::new(&controls).of(access, ring, ac);
             let hit = tlb.hit(virt, granted, access == Access::Write);
             let undecided_yet = tlb.hit_decided(virt, Case::of(access, ring, ac));
+            let mut one = tlb;
+            one.decide_at(virt, &Grants::new(&controls));
             tlb.decide(&Grants::new(&controls));
             let decided = tlb.hit_decided(virt, Case::of(access, ring, ac));
 
@@ -167,6 +169,7 @@ mod tests {
             let is_decided = flags.without(undecided) == flags;
             assert_eq!(hit, found.filter(|_| is_decided), "{flags:?} {access:?} {ring:?} {ac}");
             assert_eq!((undecided_yet, decided), (None, hit), "{flags:?} {access:?} {ring:?} {ac}");
+            assert_eq!(one, tlb, "{flags:?}");
             hits += u32::from(hit.is_some());
         }
         assert!(hits > 500, "only {hits} hits");

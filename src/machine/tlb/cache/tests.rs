@@ -351,6 +351,26 @@ fn what_is_fetched_is_found_and_remembered_as_what_is_kept() {
     assert_eq!(tlb, Tlb::default());
 }
 
+#[test]
+fn a_cache_of_large_pages_answers_for_all_of_a_page() {
+    let controls = controls(ControlFlags::NONE);
+    let large = Marked { pde: 0x20_0000 | TABLE | Entry::A | Entry::PS, pte: 0 };
+    let walker = Walker::new(&controls, &user(Access::Read));
+    let granted = Grants::new(&controls).of(Access::Read, Ring::User, false);
+    let mut cache = DirectMapped::<16, 21>::default();
+    let first_byte = VirtAddr(PAGE.0 & !0x1f_ffff);
+
+    assert_eq!(cache.fetch(&walker, &large, PAGE), PhysAddr::new(0x20_0000 | PAGE.0 & 0x1f_ffff));
+
+    for offset in [0, 0x1000, PAGE.0 & 0x1f_ffff, 0x15_5678, 0x1f_ffff] {
+        let there = first_byte.plus(offset);
+        let request = Request { virt: there, ..user(Access::Read) };
+        assert_eq!(cache.hit(there, granted, false), PhysAddr::new(0x20_0000 | offset));
+        assert_eq!(cache.lookup(&controls, &request), PhysAddr::new(0x20_0000 | offset));
+    }
+    assert_eq!(cache.hit(first_byte.plus(0x20_0000), granted, false), None);
+}
+
 /// As [`Uniform`], with upper entries that were used.
 struct Marked {
     pde: u64,
