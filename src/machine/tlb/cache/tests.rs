@@ -282,6 +282,28 @@ fn an_empty_cache_answers_nothing_not_even_for_page_0() {
 
     assert_eq!(Tlb::default().lookup(&controls, &first), None);
     assert_eq!(Tlb::default().hit(first.virt, u16::MAX, false), None);
+    let mut decided = Tlb::default();
+    decided.decide(&Grants::new(&controls));
+    let read = Case::of(Access::Read, Ring::Kernel, false);
+    assert_eq!(decided.hit_decided(first.virt, read), None);
+    assert_eq!(decided, Tlb::default());
+}
+
+#[test]
+fn what_was_decided_is_no_part_of_what_is_remembered() {
+    let controls = controls(ControlFlags::NONE);
+    let undecided = filled(&memory(TABLE), &controls, &user(Access::Read));
+    let mut decided = undecided;
+
+    decided.decide(&Grants::new(&controls));
+
+    assert_ne!(decided, undecided);
+    let digest = |tlb: &Tlb| {
+        let mut hash = TraceHash::default();
+        tlb.absorb(&mut hash);
+        hash.digest()
+    };
+    assert_eq!(digest(&decided), digest(&undecided));
 }
 
 #[test]
