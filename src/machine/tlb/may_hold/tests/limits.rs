@@ -72,3 +72,30 @@ fn members_are_kept_until_there_is_no_more_room() {
 
     assert_eq!(world.may_hold.members().len(), MEMBERS_MAX);
 }
+
+#[test]
+fn what_was_left_out_stays_left_out_when_the_next_root_is_loaded() {
+    let mut world = with(&[(3, 33, 0x4000), (4, 512, 0x9000)]);
+    world.store(PML4E, 0);
+    world.may_hold.flush_all();
+    assert!(!world.may_hold.is_complete());
+
+    world.load(0x5002, RootLoad::Flush);
+
+    assert!(!world.may_hold.is_complete());
+}
+
+#[test]
+fn tables_are_not_read_through_for_another_value_of_a_protection_key_register() {
+    for keys in
+        [Controls { pkru: 4, ..Controls::default() }, Controls { pkrs: 8, ..Controls::default() }]
+    {
+        let mut world = with(&[(1, 20, 0x1000)]);
+        let before = world.controls;
+        world.controls = Controls { pkru: keys.pkru, pkrs: keys.pkrs, ..before };
+
+        world.may_hold.load_root(&world.words, &before, &world.controls, RootLoad::Keep);
+
+        assert!(world.may_hold.is_complete());
+    }
+}

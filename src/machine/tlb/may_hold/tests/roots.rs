@@ -199,3 +199,21 @@ fn roots_that_share_a_table_withdraw_none_of_it_whoever_went_through_it_last() {
         assert_eq!(world.members_to(NINE).len(), 1, "what is not shared is withdrawn");
     }
 }
+
+#[test]
+fn a_global_page_that_the_next_root_grants_by_other_tables_is_not_withdrawn() {
+    let mut world = World::new(ControlFlags::NONE);
+    world.store(PTE, 0x9000 | TABLE | Entry::G);
+    for (at, entry) in [
+        (0x5000, 0x6000 | TABLE),
+        (0x6000, 0x7000 | TABLE),
+        (0x7000 + 8 * 2, 0x8000 | TABLE),
+        (0x8000 + 8 * 5, 0x9000 | TABLE | Entry::G),
+    ] {
+        world.words[word(at)] = entry;
+    }
+
+    world.load(0x5000, RootLoad::Flush);
+
+    assert_eq!(world.may_hold.members(), []);
+}
