@@ -293,3 +293,32 @@ fn an_invalidation_by_intermediate_address_is_for_the_machine_that_is_loaded() {
         "made before",
     );
 }
+
+#[test]
+fn an_invalidation_for_another_granule_forgets_nothing() {
+    let broken = [MAPPED, BREAK, DSB_ST].concat();
+    let judged = |operation: &str| {
+        trace(&[&broken, &format!("invalidate 0 {operation}\n"), DSB, "done 0\n"])
+    };
+
+    // TTL 0b0111 is level 3 of 4 KiB; 0b1011 and 0b1111 are of 16 and 64 KiB.
+    assert_silent(&judged("vae1is 0x1700000000000"));
+    assert_found(&judged("vae1is 0x1b00000000000"), "unmapped page stays reachable");
+    assert_found(&judged("vae1is 0x1f00000000000"), "unmapped page stays reachable");
+    // TG 0b01 is 4 KiB; 0b00 is reserved, 0b10 and 0b11 are 16 and 64 KiB.
+    assert_silent(&judged("rvae1is 0x1400000000000"));
+    for operand in ["0x1000000000000", "0x1800000000000", "0x1c00000000000"] {
+        assert_found(&judged(&format!("rvae1is {operand}")), "unmapped page stays reachable");
+    }
+    assert_silent(&judged("aside1is 0x1b00000000000"));
+}
+
+#[test]
+fn an_identifier_counts_from_the_first_entry_of_a_root_on() {
+    let one = MAPPED.replace("set 1 ttbr0_el1 0x1000000001000\n", "");
+    let (same, other) = ("set 0 ttbr0_el1 0x1000000006000\n", "set 0 ttbr0_el1 0x2000000006000\n");
+    let made = "store 0 0x6000 0x2003 release\n";
+
+    assert_found(&trace(&[&one, same, made]), "one identifier for two roots");
+    assert_silent(&trace(&[&one, other, made, DSB_ST, "done 0\n"]));
+}

@@ -40,6 +40,10 @@ fn a_mistake_is_told_where_it_is() {
         (aarch64, "invalidate 0 vmalle1is 7", "7", "no operand"),
         (aarch64, "invalidate 0 invlpg 0", "invlpg", "no TLBI operation"),
         (aarch64, "init 0 0xfffffffffffff000", "init", "more than is remembered"),
+        (aarch64, "free 0 0x1000 0", "0", "no byte"),
+        (aarch64, "allocate 0 0x1000 0", "0", "no byte"),
+        (aarch64, "init 0x1000 0", "0", "no byte"),
+        ("trace 1 x86-64", "invalidate 0 invpcid 1 0x1000 0", "0x1000", "no process-context"),
         ("trace 1 x86-64", "invalidate 0 invpcid 1", "invpcid", "other operands"),
         ("trace 1 x86-64", "set 0 ttbr0_el1 0", "ttbr0_el1", "no register"),
     ] {

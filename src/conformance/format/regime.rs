@@ -108,6 +108,9 @@ pub enum Effect {
     Load(Root),
     /// A slot has no root from now on.
     Unload(Slot),
+    /// Whether what the processor remembers from now on is global where a leaf says so. It is, until
+    /// this is said.
+    HeedsGlobal(bool),
     /// Somebody is told to forget.
     Forget(Forget),
     /// The processor waits.

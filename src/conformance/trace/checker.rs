@@ -67,6 +67,10 @@ pub struct Checker {
     pub(super) ordered: BTreeMap<u16, u64>,
     /// Processors that had a root.
     pub(super) seen: Processors,
+    /// Processors to which no leaf is global.
+    pub(super) without_globals: Processors,
+    /// When an operation of each processor returned last.
+    pub(super) returned: BTreeMap<u16, u64>,
     pub(super) now: Stamp,
     pub(super) findings: Vec<Finding>,
     pub(super) tally: Tally,
@@ -99,6 +103,8 @@ impl Checker {
             may_hold: MayHold::default(),
             ordered: BTreeMap::new(),
             seen: Processors::NONE,
+            without_globals: Processors::NONE,
+            returned: BTreeMap::new(),
             now: Stamp::default(),
             findings: Vec::new(),
             tally: Tally::default(),
@@ -276,6 +282,11 @@ impl Checker {
                         space.loaded = space.loaded.without(by);
                     }
                 }
+                Effect::HeedsGlobal(heeds) => {
+                    let by = Processors::one(self.now.by);
+                    let others = self.without_globals.without(by);
+                    self.without_globals = if heeds { others } else { others.and(by) };
+                }
                 Effect::Forget(forget) => self.forget(&forget),
                 Effect::Wait(waits) => self.wait(waits),
                 Effect::Reserved(what, rule) => {
@@ -314,7 +325,10 @@ impl Checker {
         let whom = self.whom(forget.whom);
         let parts = Parts { entry: !forget.combined_only, combined: !forget.entries_only };
         let notice = Notice { by: self.now.by, whom, parts };
+        // Only who issues it is asked: an architecture in which it is told to others has no such switch.
+        let heeds_global = !self.without_globals.has(self.now.by);
         let is_of = |space: &AddressSpace, is_global: bool| {
+            let is_global = is_global && heeds_global;
             let is_slot = forget.slots & space.slot.mask() != 0;
             let is_tagged = forget.tag.is_none_or(|tag| tag == space.tag);
             is_slot && if is_global || space.is_common { forget.globals } else { is_tagged }

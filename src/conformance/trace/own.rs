@@ -151,7 +151,8 @@ fn action<'a>(name: &str, words: &mut Words<'a>) -> Result<Action<'a>, Mistake> 
         }
         "init" => {
             let at = aligned(words, ADDRESS, 8)?;
-            Action::Initialise { at, bytes: aligned(words, BYTES, 8)? }
+            let bytes = aligned(words, BYTES, 8)?;
+            Action::Initialise { at, bytes: some(words, bytes)? }
         }
         "word" => Action::Word { at: aligned(words, ADDRESS, 8)?, value: words.number(VALUE)? },
         "store" => {
@@ -186,11 +187,13 @@ fn action<'a>(name: &str, words: &mut Words<'a>) -> Result<Action<'a>, Mistake> 
         "unlock" => Action::Unlock { lock: words.number(LOCK)? },
         "free" => {
             let at = aligned(words, ADDRESS, 4096)?;
-            Action::Free { at, bytes: words.optional(BYTES)?.unwrap_or(4096) }
+            let bytes = words.optional(BYTES)?.unwrap_or(4096);
+            Action::Free { at, bytes: some(words, bytes)? }
         }
         "allocate" => {
             let at = aligned(words, ADDRESS, 4096)?;
-            Action::Allocate { at, bytes: words.optional(BYTES)?.unwrap_or(4096) }
+            let bytes = words.optional(BYTES)?.unwrap_or(4096);
+            Action::Allocate { at, bytes: some(words, bytes)? }
         }
         "done" => Action::Done,
         other => {
@@ -198,6 +201,11 @@ fn action<'a>(name: &str, words: &mut Words<'a>) -> Result<Action<'a>, Mistake> 
             return Err(Mistake::new(words.last(), what, EVENTS));
         }
     })
+}
+
+/// A number of bytes that was just read, which is not zero.
+fn some(words: &Words<'_>, bytes: u64) -> Result<u64, Mistake> {
+    if bytes > 0 { Ok(bytes) } else { Err(Mistake::new(words.last(), "no byte at all", BYTES)) }
 }
 
 fn aligned(words: &mut Words<'_>, expected: &str, align: u64) -> Result<u64, Mistake> {

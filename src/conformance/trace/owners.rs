@@ -202,12 +202,30 @@ impl Checker {
         Some((breach, held.stored, format.name()))
     }
 
+    /// The first address behind the page that is now at `virt`.
+    fn behind_page(&self, space: Space, virt: VirtAddr) -> Option<VirtAddr> {
+        let space = self.spaces.get(space)?;
+        let now = space.format.translate(&|at| self.books.word(at), space.root, virt)?;
+        Some(VirtAddr((virt.0 | (now.size.bytes() - 1)).wrapping_add(1)))
+    }
+
     /// An operation returned: what it withdrew binds from now on.
     pub(super) fn done(&mut self) {
         let by = self.now.by;
+        let before = self.returned.insert(by, self.now.time).unwrap_or(0);
         let stale = self.may_hold.leaves.iter().find_map(|(space, held)| {
             let held = (held.stored.by == by).then_some(held)?;
-            self.stale(space, held, held.what.first, "returns")
+            // All of a page is looked at once: what the tables grant of it then, and later no longer, was
+            // withdrawn by itself.
+            let bytes = if held.stored.time > before { held.what.size.bytes() } else { 1 };
+            let mut virt = held.what.first;
+            while virt.0.wrapping_sub(held.what.first.0) < bytes {
+                if let Some(stale) = self.stale(space, held, virt, "returns") {
+                    return Some(stale);
+                }
+                virt = self.behind_page(space, virt)?;
+            }
+            None
         });
         if let Some((breach, since, name)) = stale {
             self.report(breach, None, Some(since), Some(name));

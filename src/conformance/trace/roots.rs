@@ -1,10 +1,11 @@
 //! A root register is written: another address space is in use.
 
 use super::checker::Checker;
+use super::spaces::AddressSpace;
 use crate::conformance::breach::{Breach, Check};
 use crate::conformance::format::Format;
 use crate::conformance::format::regime::Root;
-use crate::conformance::may_hold::Processors;
+use crate::conformance::may_hold::{Processors, Space};
 
 impl Checker {
     /// A root is in use from now on.
@@ -32,6 +33,36 @@ impl Checker {
         if known.is_none() || is_read_anew {
             self.link_root(space);
         }
+    }
+
+    /// A root without entries has its first: from now on something can be remembered of it, under an
+    /// identifier that another root may have had.
+    pub(super) fn judge_first_entry(&mut self, space: Space) {
+        let Some(held) = self.spaces.get(space).filter(|held| held.had_entries) else { return };
+        let is_other = |other: &AddressSpace| {
+            other.slot == held.slot
+                && other.tag == held.tag
+                && other.root != held.root
+                && !held.is_common
+                && other.had_entries
+        };
+        let met = self.spaces.iter().find_map(|(_, other)| {
+            let both = other.active.within(held.active);
+            both.first().filter(|_| is_other(other)).map(|processor| (other.root, processor))
+        });
+        let Some((other, processor)) = met else { return };
+        let what = format!(
+            "makes the first entry below the root {:#x} in {} of processor {processor}, which may still \
+             hold translations of the root {:#x} under the same identifier {}",
+            held.root.raw(),
+            held.register,
+            other.raw(),
+            held.tag
+        );
+        let (rule, name) = (self.identifiers(), held.format.name());
+        let kind = "one identifier for two roots".to_owned();
+        let breach = Breach { check: Check::Identifiers, kind, what, virt: None, rule };
+        self.report(breach, None, None, Some(name));
     }
 
     /// What a processor may remember under an identifier belongs to one root.

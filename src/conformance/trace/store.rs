@@ -61,7 +61,7 @@ impl Checker {
         is_release: bool,
     ) {
         let Some(held) = self.spaces.get(space) else { return };
-        let format = std::rc::Rc::clone(&held.format);
+        let (format, had_entries) = (std::rc::Rc::clone(&held.format), held.had_entries);
         let format = &*format;
         let slot = at.offset() / 8;
         if old == new || slot >= format.entries(way.level) {
@@ -86,6 +86,9 @@ impl Checker {
         if !leads_the_same(format, way.level, old, new) {
             self.unlink(space, way, at, old, &mut removed);
             self.link(space, way, at, new, &mut added, Some(is_release));
+            if !had_entries {
+                self.judge_first_entry(space);
+            }
         }
         self.judge_made(space, format, &added, &change);
         self.withdraw(space, &removed, &added);
@@ -122,7 +125,9 @@ impl Checker {
     /// What was removed and is not granted anew may still be held.
     fn withdraw(&mut self, space: Space, removed: &Delta, added: &Delta) {
         let Some(held) = self.spaces.get(space) else { return };
-        let (active, seen) = (held.active, self.seen);
+        // To some everybody's global leaf is one of the space alone.
+        let (active, seen) =
+            (held.active, self.seen.without(self.without_globals).and(held.active));
         let holders = |is_global: bool| {
             let entry = if is_global { seen } else { active };
             [entry, if held.is_combined { entry } else { Processors::NONE }]

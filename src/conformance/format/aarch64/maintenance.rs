@@ -15,6 +15,9 @@ struct Operand {
     range: (VirtAddr, u64),
     level: Option<u8>,
     asid: u32,
+    /// It names the granule of the tables, or none: of an entry with another granule or level than it
+    /// says nothing has to be forgotten.
+    is_of_granule: bool,
 }
 
 /// Levels in the operand count from the root, those of a format from the leaves.
@@ -27,10 +30,11 @@ fn one_page(operand: u64) -> Operand {
     let page = (operand & ((1 << 44) - 1)) << 12;
     let address = ((page << 8).cast_signed() >> 8).cast_unsigned();
     let hint = operand >> 44 & 0b1111;
-    // 01xx is a level of a 4 KiB granule; without a granule there is no hint.
-    let level = if hint >> 2 == 0b01 { level_of(hint & 0b11) } else { None };
+    // 01xx is a level of a 4 KiB granule, 10xx and 11xx of others; without a granule there is no hint.
+    let granule = hint >> 2;
+    let level = if granule == 0b01 { level_of(hint & 0b11) } else { None };
     let asid = u32::try_from(operand >> 48).unwrap_or(0);
-    Operand { range: (VirtAddr(address), 1), level, asid }
+    Operand { range: (VirtAddr(address), 1), level, asid, is_of_granule: granule <= 0b01 }
 }
 
 /// Bits 36:0 count granules, 38:37 hint at the level, 43:39 and 45:44 give the length, 47:46 the granule.
@@ -42,7 +46,9 @@ fn range_of(operand: u64) -> Operand {
     let hint = operand >> 37 & 0b11;
     let level = if hint == 0 { None } else { level_of(hint) };
     let asid = u32::try_from(operand >> 48).unwrap_or(0);
-    Operand { range: (VirtAddr(address), bytes), level, asid }
+    // 01 is the granule of 4 KiB, and 00 is reserved.
+    let is_of_granule = operand >> 46 & 0b11 == 0b01;
+    Operand { range: (VirtAddr(address), bytes), level, asid, is_of_granule }
 }
 
 pub(super) fn tlbi(
@@ -90,8 +96,12 @@ pub(super) fn tlbi(
         let what = format!("{instruction} has one operand, {} are given", operands.len());
         return Err(Unknown { operand: 0, what, expected: "the value of the register, Xt" });
     };
-    let Operand { range, level, asid } =
+    let Operand { range, level, asid, is_of_granule } =
         if is_range { range_of(operand) } else { one_page(operand) };
+    // ASIDE1 reads the identifier alone.
+    if !is_of_granule && single != "aside1" {
+        return Ok(());
+    }
     let range = Some(range);
     let ways = Some(WaysForgotten::OfAddress);
     let by_address = Forget { range, level, ways, ..stage1 };

@@ -22,10 +22,17 @@ const SMEP: u64 = 1 << 20;
 const PCID: u64 = 0xfff;
 const NO_FLUSH: u64 = 1 << 63;
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 struct Processor {
     cr3: Option<u64>,
+    /// Before it is written: that of a kernel of 64 bits.
     cr4: u64,
+}
+
+impl Default for Processor {
+    fn default() -> Self {
+        Self { cr3: None, cr4: PGE }
+    }
 }
 
 impl Processor {
@@ -86,6 +93,8 @@ impl Regime for Registers {
         match register {
             "cr3" => {
                 state.cr3 = Some(value);
+                // What is forgotten is not read again from the root before.
+                effects.push(Effect::Unload(CR3));
                 // "The instruction invalidates all TLB entries associated with PCID 000H except those
                 // for global pages"; with PCIDs, those of the new one unless bit 63 is set.
                 if state.cr4 & PCIDE == 0 {
@@ -102,6 +111,7 @@ impl Regime for Registers {
                     || value & SMEP & !state.cr4 != 0;
                 let reloads = changed & (LA57 | PCIDE) != 0;
                 state.cr4 = value;
+                effects.push(Effect::HeedsGlobal(value & PGE != 0));
                 if forgets {
                     effects.push(Effect::Forget(own(None, true)));
                 }
@@ -127,15 +137,20 @@ impl Regime for Registers {
         let of_pcid = |pcid: u64| Some(u32::try_from(pcid & PCID).unwrap_or(0));
         let at = |address: u64| Some((canonical(address), 1));
         let forget = match (instruction, operands) {
+            ("invpcid", [_, pcid, ..]) if *pcid > PCID => {
+                let what = format!("no process-context identifier is {pcid:#x}");
+                return Err(Unknown { operand: 2, what, expected: "one of 12 bits" });
+            }
             // Ways to tables of the current PCID all go, whatever the address.
             ("invlpg", [address]) => Forget {
                 range: at(*address),
                 ways: Some(WaysForgotten::All),
                 ..own(Some(current), true)
             },
+            // INVPCID drops those that would be used to translate the address.
             ("invpcid", [0, pcid, address]) => Forget {
                 range: at(*address),
-                ways: Some(WaysForgotten::All),
+                ways: Some(WaysForgotten::OfAddress),
                 ..own(of_pcid(*pcid), false)
             },
             ("invpcid", [1, pcid, _]) => own(of_pcid(*pcid), false),

@@ -402,41 +402,6 @@ fn memory_may_hold_the_old_or_the_new_entry() {
     assert!(!before.members_to(NINE).is_empty());
 }
 
-/// Memory that shows whole tables.
-struct Shown<'a>(&'a Vec<u64>);
-
-impl TableMemory for Shown<'_> {
-    fn entry(&self, at: PhysAddr) -> u64 {
-        self.0.entry(at)
-    }
-
-    fn table(&self, at: PhysAddr) -> Option<&[u64; 512]> {
-        self.0.get(word(at.raw() & !0xfff)..)?.first_chunk()
-    }
-}
-
-#[test]
-fn a_table_of_which_it_is_told_before_memory_has_it_is_followed() {
-    // Neither the first of eight entries nor beside one that is present.
-    let at = 0x3000 + 8 * 19;
-    for shows_tables in [false, true] {
-        let mut world = World::new(ControlFlags::NONE);
-        world.words[0x5000 / 8] = 0xb000 | TABLE;
-        let World { words, controls, may_hold } = &mut world;
-        let (told, new) = (PhysAddr::truncated(at), 0x5000 | TABLE);
-        if shows_tables {
-            may_hold.table_store(&Shown(words), controls, told, 0, new);
-        } else {
-            may_hold.table_store(words, controls, told, 0, new);
-        }
-        words[word(at)] = new;
-
-        world.store(0x5000, 0);
-
-        assert_eq!(world.members_to(Frame(11)).len(), 1, "{shows_tables}");
-    }
-}
-
 #[test]
 fn tables_that_lie_about_themselves_are_cut_off_and_say_so() {
     let mut world = World::new(ControlFlags::NONE);

@@ -1,3 +1,5 @@
+mod fetched;
+
 use super::*;
 use crate::base::{Ring, VirtAddr};
 use crate::machine::paging::TableMemory;
@@ -304,110 +306,6 @@ fn what_was_decided_is_no_part_of_what_is_remembered() {
         hash.digest()
     };
     assert_eq!(digest(&decided), digest(&undecided));
-}
-
-#[test]
-fn what_a_walker_found_is_remembered_as_what_a_walk_found() {
-    fn both(memory: &impl TableMemory, controls: &Controls) -> [Tlb; 2] {
-        let read = user(Access::Read);
-        let [mut filled, mut kept] = [Tlb::default(); 2];
-        filled.fill(controls, &read, &walk(memory, controls, &read).expect("mapped"));
-        kept.keep(controls, PAGE, &lookup(memory, controls, PAGE).expect("mapped"));
-        [filled, kept]
-    }
-    let controls = Controls { cr3: 0x1007, ..controls(ControlFlags::PCIDE) };
-    let large = Uniform { pde: 0x20_0000 | TABLE | Entry::PS, pte: 0 };
-
-    for pte in [TABLE, TABLE | Entry::D, TABLE | Entry::G, TABLE | 9 << 59, TABLE & !Entry::RW] {
-        let [filled, kept] = both(&memory(pte), &controls);
-        assert_eq!(filled, kept, "{pte:#x}");
-    }
-    let [filled, kept] = both(&large, &controls);
-    assert_eq!(filled, kept);
-    let [filled, kept] = both(&Gigabytes, &controls);
-    assert_eq!(filled, kept);
-}
-
-#[test]
-fn what_is_fetched_is_found_and_remembered_as_what_is_kept() {
-    fn fetched_is_kept<const SHIFT: u32>(memory: &impl TableMemory, controls: &Controls) -> bool {
-        let walker = Walker::new(controls, &user(Access::Read));
-        let mut upper_levels = PagingStructureCache::<16>::new();
-        let [mut fetched, mut kept] = [DirectMapped::<16, SHIFT>::default(); 2];
-        let reach = walker.reach(memory, PAGE).expect("mapped and marked");
-        kept.keep(controls, PAGE, &reach);
-
-        let address = fetched.fetch(&walker, memory, PAGE);
-
-        assert_eq!(address, walker.address(memory, PAGE));
-        assert_eq!(fetched, kept);
-        // From the root, and from what is remembered of the upper levels.
-        for _ in 0..2 {
-            let mut below = DirectMapped::default();
-            assert_eq!(below.fetch_below(&mut upper_levels, &walker, memory, PAGE), address);
-            assert_eq!(below, kept);
-        }
-        kept != DirectMapped::default()
-    }
-    let controls = Controls { cr3: 0x1007, ..controls(ControlFlags::PCIDE | ControlFlags::NXE) };
-    let marked = TABLE | Entry::A;
-    let large = Marked { pde: 0x20_0000 | marked | Entry::PS | Entry::G, pte: 0 };
-
-    let read_only = marked & !Entry::RW;
-    let kinds = [Entry::D, Entry::G, 9 << 59].map(|bits| marked | bits);
-    for pte in
-        kinds.into_iter().chain([marked, read_only, read_only | Entry::D, marked | Entry::XD])
-    {
-        let small = Marked { pde: 0x4000 | marked, pte: 0x9000 | pte };
-        assert!(fetched_is_kept::<12>(&small, &controls), "{pte:#x}");
-        assert!(!fetched_is_kept::<21>(&small, &controls), "a page too small for it");
-    }
-    assert!(fetched_is_kept::<12>(&large, &controls));
-    assert!(fetched_is_kept::<21>(&large, &controls));
-    let absent = Marked { pde: 0x4000 | marked, pte: 0 };
-    let mut tlb = Tlb::default();
-    let walker = Walker::new(&controls, &user(Access::Read));
-    assert_eq!(tlb.fetch(&walker, &absent, PAGE), None);
-    let mut upper_levels = PagingStructureCache::<16>::new();
-    assert_eq!(tlb.fetch_below(&mut upper_levels, &walker, &absent, PAGE), None);
-    assert_eq!(tlb, Tlb::default());
-}
-
-#[test]
-fn a_cache_of_large_pages_answers_for_all_of_a_page() {
-    let controls = controls(ControlFlags::NONE);
-    let large = Marked { pde: 0x20_0000 | TABLE | Entry::A | Entry::PS, pte: 0 };
-    let walker = Walker::new(&controls, &user(Access::Read));
-    let granted = Grants::new(&controls).of(Access::Read, Ring::User, false);
-    let mut cache = DirectMapped::<16, 21>::default();
-    let first_byte = VirtAddr(PAGE.0 & !0x1f_ffff);
-
-    assert_eq!(cache.fetch(&walker, &large, PAGE), PhysAddr::new(0x20_0000 | PAGE.0 & 0x1f_ffff));
-
-    for offset in [0, 0x1000, PAGE.0 & 0x1f_ffff, 0x15_5678, 0x1f_ffff] {
-        let there = first_byte.plus(offset);
-        let request = Request { virt: there, ..user(Access::Read) };
-        assert_eq!(cache.hit(there, granted, false), PhysAddr::new(0x20_0000 | offset));
-        assert_eq!(cache.lookup(&controls, &request), PhysAddr::new(0x20_0000 | offset));
-    }
-    assert_eq!(cache.hit(first_byte.plus(0x20_0000), granted, false), None);
-}
-
-/// As [`Uniform`], with upper entries that were used.
-struct Marked {
-    pde: u64,
-    pte: u64,
-}
-
-impl TableMemory for Marked {
-    fn entry(&self, at: PhysAddr) -> u64 {
-        match at.raw() >> 12 {
-            1 => 0x2000 | TABLE | Entry::A,
-            2 => 0x3000 | TABLE | Entry::A,
-            3 => self.pde,
-            _ => self.pte,
-        }
-    }
 }
 
 fn withdrawn(size: PageSize, rights: Rights) -> Withdrawn {
