@@ -83,3 +83,28 @@ impl Watched {
         ((at.raw() / 8).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> self.shift) as usize
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_word_that_was_added_is_found_however_many_share_a_place() {
+        let mut watched = Watched::new(512);
+        let words = |from: u64| (from..from + 250).map(|n| PhysAddr::truncated(n * 0x1238));
+        for at in words(0) {
+            watched.insert(at, 1);
+            watched.insert(at, 1);
+        }
+
+        assert_eq!(watched.count, 250);
+        assert!(words(0).all(|at| watched.contains(at, 1)));
+        assert!(!words(250).any(|at| watched.contains(at, 1)));
+        assert!(!words(0).any(|at| watched.contains(at, 2)));
+        assert!(!watched.has_room());
+        watched.restart();
+        assert!(watched.has_room());
+        watched.wipe();
+        assert!(!words(0).any(|at| watched.contains(at, 1)));
+    }
+}

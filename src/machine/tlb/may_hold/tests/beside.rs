@@ -41,6 +41,31 @@ fn a_table_is_found_by_its_frame_whatever_its_number() {
 }
 
 #[test]
+fn a_table_beyond_the_first_gigabyte_is_found_by_its_frame() {
+    let mut world = World::new(ControlFlags::NONE);
+    world.words.resize(0x4_2346 * 512, 0);
+
+    world.store(PDE + 8, 0x4_2345_000 | TABLE);
+
+    assert!(world.may_hold.is_table(Frame(0x4_2345)));
+    assert!(!world.may_hold.is_table(Frame(0x4_2344)));
+}
+
+#[test]
+fn a_member_translates_the_pages_from_its_first_to_its_last() {
+    let mut world = World::new(ControlFlags::NONE);
+    world.store(PTE + 8, 0xa000 | TABLE);
+    world.store(PDE, 0);
+
+    let mut pages = world.may_hold.members().iter().filter(|member| member.pages == 2);
+    let run = pages.next().expect("two pages in a row");
+
+    let first = PAGE.page().0;
+    let translated = (first - 1..first + 3).map(|page| run.translates(Page(page)));
+    assert_eq!(translated.collect::<Vec<_>>(), [false, true, true, false]);
+}
+
+#[test]
 fn a_change_of_key_withdraws_where_keys_count() {
     for (flags, withdrawn) in
         [(ControlFlags::NONE, 0), (ControlFlags::PKE, 1), (ControlFlags::PKS, 1)]

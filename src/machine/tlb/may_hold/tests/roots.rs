@@ -142,6 +142,23 @@ fn a_page_made_global_where_there_was_none_is_found() {
 }
 
 #[test]
+fn an_entry_of_the_root_that_was_passed_by_may_lead_to_global_pages() {
+    let mut world = World::new(ControlFlags::NONE);
+    with_a_second_half(&mut world);
+    world.store(PTE, 0x9000 | TABLE | Entry::G);
+    world.store(0x8000, 0xa000 | TABLE);
+    // The next root has the first of the two entries as well, so nobody looks below it.
+    world.words[word(0x5000)] = 0x2000 | TABLE;
+    world.load(0x5000, RootLoad::Flush);
+    world.load(0x1000, RootLoad::Flush);
+    assert_eq!(world.may_hold.members(), []);
+
+    world.load(0xc000, RootLoad::Flush);
+
+    assert_eq!(world.members_to(NINE).len(), 1);
+}
+
+#[test]
 fn a_root_without_global_pages_is_kept_whole_under_its_identifier() {
     let mut world = World::new(ControlFlags::PCIDE);
     // Under the same identifier only global pages would outlive the load.
