@@ -6,8 +6,12 @@
 //!
 //! | critical request | begins when | is answered when |
 //! |---|---|---|
-//! | start | a host has ended and another is to come | the new host asks for its first request |
+//! | start | the reflector is loaded, for the host that the boot makes; a host is made again | the host asks for its first request |
 //! | cancellation | the process is ended whose request the host works on | the host answers that request |
+//!
+//! It is the host that has the time, from when it gets the critical request: while a driver manager has yet to
+//! decide there is nobody who could be late, and a manager that never does leaves the devices waiting. A host
+//! of several devices is timed by the first of them.
 //!
 //! A request that still waits for the host is completed with [`status::CANCELLED`] at once. When the time
 //! is over the host is ended, whatever it does, with [`status::IO_TIMEOUT`]; what follows is what follows
@@ -36,6 +40,7 @@ use crate::machine::{Flow, Processor, Reg, Routine, Substitute, Trap, routine};
 
 use super::hal::HAL_SET_TIMER;
 use super::host::extension;
+use super::host_create::PS_CREATE_HOST;
 use super::host_expiry::IO_EXPIRE_CRITICAL;
 use super::interrupt::{self, KI_INTERPROCESSOR_INTERRUPT, came_from_user, interrupt_routine};
 use super::layout::{
@@ -54,6 +59,11 @@ pub(crate) const RULES: &[Rule] = &[
     Rule::documented(
         "critical-requests-time-out",
         "A host that leaves a critical request unanswered for 60 seconds is ended, and a restart tried.",
+        "Host Process Timeouts in UMDF",
+    ),
+    Rule::documented(
+        "time-begins-with-host",
+        "The time-out of a start begins when the host gets it, and not while there is no host.",
         "Host Process Timeouts in UMDF",
     ),
     Rule::documented(
@@ -103,7 +113,7 @@ pub mod critical {
 
 /// Steps of one processor at most that the start of a host takes, from the end of the one before to its first
 /// request, where nobody else runs: what the kernel and the manager do for it, and its own first steps.
-pub const START_STEPS: u64 = 450;
+pub const START_STEPS: u64 = 475;
 /// Time-outs after which failures are forgotten: half an hour of minutes.
 pub const FORGOTTEN_AFTER: u64 = 30;
 /// Devices at most.
@@ -115,6 +125,7 @@ const QUEUE_MAX: u64 = 64;
 pub const SUBSTITUTES: &[Substitute] = &[
     (&NT_TERMINATE_PROCESS, &NT_TERMINATE_PROCESS_CANCELLING),
     (&KI_INTERPROCESSOR_INTERRUPT, &KI_INTERPROCESSOR_INTERRUPT_ENDING),
+    (&PS_CREATE_HOST, &PS_CREATE_HOST_TIMED),
 ];
 
 /// The routines of this file.
@@ -122,6 +133,8 @@ pub const ROUTINES: &[&Routine] = &[
     &NT_TERMINATE_PROCESS_CANCELLING,
     &KI_INTERPROCESSOR_INTERRUPT_ENDING,
     &KI_TIMER_INTERRUPT,
+    &PS_CREATE_HOST_TIMED,
+    &PS_CREATE_HOST_UNTIMED,
     &PS_END_THREAD,
     &IO_CANCEL_THREAD_IO,
     &IO_BEGIN_CRITICAL,
@@ -310,6 +323,38 @@ routine! {
         Ok(Flow::Call)
     },
     gone => |_| Ok(Flow::Stay),
+}
+
+/// [`PS_CREATE_HOST`] by itself: its place is taken wherever it is called.
+pub static PS_CREATE_HOST_UNTIMED: Routine = Routine {
+    name: "PspCreateDriverHostUntimed",
+    frame: PS_CREATE_HOST.frame,
+    steps: PS_CREATE_HOST.steps,
+};
+
+routine! {
+    /// As [`PS_CREATE_HOST`]: the host that was made must start in time.
+    pub static PS_CREATE_HOST_TIMED = "PspCreateDriverHostTimed", frame 2;
+    // Locals: 0 the device, the first of the host's; 1 the process object.
+    make, call PS_CREATE_HOST_UNTIMED => |p| {
+        let device = p.argument(1);
+        p.set_local(0, device)?;
+        Ok(Flow::Call)
+    },
+    begin, call IO_BEGIN_CRITICAL => |p| {
+        let object = p.result();
+        if object == 0 {
+            return Ok(p.give_back(0));
+        }
+        p.set_local(1, object)?;
+        let device = p.local(0)?;
+        p.pass([device]);
+        Ok(Flow::Call)
+    },
+    made => |p| {
+        let object = p.local(1)?;
+        Ok(p.give_back(object))
+    },
 }
 
 routine! {

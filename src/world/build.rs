@@ -1,5 +1,6 @@
 //! From a configuration to a world ready to boot.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::base::{Principal, Roster};
@@ -69,7 +70,7 @@ impl Names for Numbers<'_> {
 /// A driver of the configuration with its place in the system.
 pub(super) struct Placed<'a> {
     pub(super) component: &'a Component,
-    pub(super) definition: &'a driver::DriverDefinition,
+    pub(super) definition: Cow<'a, driver::DriverDefinition>,
     pub(super) principal: Principal,
 }
 
@@ -298,6 +299,7 @@ fn place_drivers<'a>(
                     ),
                 )
             })?;
+        let definition = framework::timed(configuration, definition);
         let has_deferred = |one: &Placed<'_>| one.definition.dispatch.deferred.is_some();
         if definition.dispatch.deferred.is_some()
             && let Some(other) = placed.iter().find(|one| has_deferred(one))

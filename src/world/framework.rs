@@ -4,6 +4,8 @@
 //! gives it the process of its own name. Version 1.11 of the framework and later; a world without
 //! any of this has the framework of before ([`crate::kernel::host`]).
 
+use std::borrow::Cow;
+
 use crate::base::{Principal, Seed, VirtAddr};
 use crate::kernel::host_pool::{self, shared};
 use crate::kernel::host_time_out::{self, FORGOTTEN_AFTER, critical};
@@ -14,7 +16,7 @@ use crate::machine::{Image, Substitute};
 use super::build::{BuildError, wrong};
 use super::components::{self, driver_manager, reflector, reflector_timed};
 use super::configuration::{Component, Configuration, Home};
-use super::driver::{HostDefinition, Placement};
+use super::driver::{DriverDefinition, HostDefinition, Placement};
 
 /// The number of a manager that there is not: no process has it.
 const NO_MANAGER: u64 = 63;
@@ -52,6 +54,18 @@ pub(super) fn substitutes(configuration: &Configuration) -> Vec<Substitute> {
         all.extend(host_pool::substitutes());
     }
     all
+}
+
+/// A driver where hosts have time-outs or not: a reflector says that its host is to start.
+pub(super) fn timed<'a>(
+    configuration: &Configuration,
+    definition: &'a DriverDefinition,
+) -> Cow<'a, DriverDefinition> {
+    if configuration.machine.host_time_out == 0 || !reflector::is_in(definition.routines) {
+        return Cow::Borrowed(definition);
+    }
+    let (routines, dispatch) = (reflector_timed::CODE, reflector_timed::DISPATCH);
+    Cow::Owned(DriverDefinition { routines, dispatch, ..definition.clone() })
 }
 
 /// The image of the driver manager, where there is one.

@@ -1,7 +1,7 @@
 //! Who waits for a driver host that must answer in time, and since when.
 //!
 //! Two waits: that of a process which somebody has asked to be ended, while a host has its request; and
-//! that for a host which is made again after one of its number was lost, until it asks for anything. Both are
+//! that for a host which the boot or the kernel makes, until it asks for anything. Both are
 //! known from what was asked and from the books, not from what the kernel keeps of deadlines.
 //!
 //! Source: Microsoft Learn, "Host Process Timeouts in UMDF".
@@ -27,8 +27,8 @@ const GOES_ON: Kinds =
 pub(super) struct Waits {
     /// Processes that somebody has asked to be ended and that have not ended.
     sentenced: PrincipalSet,
-    /// Hosts of which one has ended since the boot.
-    lost: PrincipalSet,
+    /// Hosts that were made and have not asked for anything.
+    starting: PrincipalSet,
     /// When a wait began, by whom it is for; 0 where there is none.
     since: [u64; Principal::COUNT_MAX],
     /// Whose wait is over, once it was looked at.
@@ -40,7 +40,7 @@ pub(super) struct Waits {
 impl Waits {
     pub(super) const NONE: Self = Self {
         sentenced: PrincipalSet::NOBODY,
-        lost: PrincipalSet::NOBODY,
+        starting: PrincipalSet::NOBODY,
         since: [0; Principal::COUNT_MAX],
         over: PrincipalSet::NOBODY,
         waiting: PrincipalSet::NOBODY,
@@ -66,16 +66,18 @@ impl Waits {
                 EventKind::ProcessEnded => {
                     self.sentenced = self.sentenced.without(subject);
                     self.over = self.over.with(subject);
-                    if authority.roster().kind(subject) == PrincipalKind::DriverHost {
-                        self.lost = self.lost.with(subject);
-                    }
+                    self.starting = self.starting.without(subject);
                 }
-                EventKind::ProcessCreated if self.lost.contains(subject) => {
+                EventKind::ProcessCreated
+                    if authority.roster().kind(subject) == PrincipalKind::DriverHost =>
+                {
                     self.over = self.over.without(subject);
+                    self.starting = self.starting.with(subject);
                     self.begins(subject, clock);
                 }
-                // Whatever a host that was made again asks for, it runs.
-                EventKind::Request if self.lost.contains(event.context) => {
+                // Whatever a host asks for, it runs.
+                EventKind::Request if self.starting.contains(event.context) => {
+                    self.starting = self.starting.without(event.context);
                     self.over = self.over.with(event.context);
                 }
                 _ => {}
@@ -117,7 +119,7 @@ impl Waits {
 
     /// The sets as words, and the times of those who wait.
     pub(super) fn words(&self) -> impl Iterator<Item = u64> {
-        [self.sentenced.0, self.lost.0, self.waiting.0]
+        [self.sentenced.0, self.starting.0, self.waiting.0]
             .into_iter()
             .chain(self.all().map(|(_, since)| since))
     }

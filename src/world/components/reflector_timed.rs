@@ -1,6 +1,6 @@
 //! The reflector where hosts have time-outs: it says when a critical request begins and ends.
 //!
-//! A host's start begins when the one before it has ended, and is answered when the new one asks for its
+//! A host's start begins when the kernel makes it, or when the boot does, and is answered when it asks for its
 //! first request; a cancellation is answered with the request that was cancelled ("Host Process Timeouts in
 //! UMDF"). A failure counts as the first one when the last was long enough ago ("Using Device Pooling in
 //! UMDF Drivers": the count is reset to one; that this failure is that one is inferred). A request of a thread
@@ -11,18 +11,20 @@
 use crate::kernel::host::extension;
 use crate::kernel::host_pool::IO_SIGNAL_SHARED_HOST;
 use crate::kernel::host_time_out::{IO_BEGIN_CRITICAL, IO_END_CRITICAL, critical, is_cancelled};
+use crate::kernel::loader::Dispatch;
 use crate::kernel::request::{IO_COMPLETE_REQUEST, is_buffered};
 use crate::kernel::schedule::KI_WAKE;
 use crate::kernel::status;
 use crate::machine::{Flow, Processor, Routine, Substitute, Trap, routine};
 
 use super::reflector::{
-    REFLECT, REFLECT_FINISH, REFLECT_LOST, REFLECT_TAKE, append, drain, extension_of, finish,
+    self, REFLECT, REFLECT_FINISH, REFLECT_LOST, REFLECT_TAKE, append, drain, extension_of, finish,
     signal, take,
 };
 
 /// The routines of this file.
 pub const ROUTINES: &[&Routine] = &[
+    &REFLECT_START,
     &REFLECT_TIMED,
     &REFLECT_SHARED_TIMED,
     &REFLECT_TAKE_TIMED,
@@ -59,6 +61,23 @@ fn sort(p: &mut Processor<'_>, queue: u8) -> Result<Flow, Trap> {
     p.set_local(2, refusal)?;
     p.pass([packet, refusal, 0]);
     Ok(Flow::Call)
+}
+
+/// The driver's entry points: it is told when it is loaded.
+pub const DISPATCH: Dispatch = Dispatch { entry: Some(&REFLECT_START), ..reflector::DISPATCH };
+/// The driver's code: what takes the place of it, and its entry.
+pub const CODE: &[&Routine] =
+    &[&REFLECT, &REFLECT_TAKE, &REFLECT_FINISH, &REFLECT_LOST, &REFLECT_START];
+
+routine! {
+    /// The driver is loaded: the host that the boot makes must start in time. Argument: device object.
+    pub static REFLECT_START = "ReflectorEntry", frame 0;
+    begin, call IO_BEGIN_CRITICAL => |p| {
+        let device = p.argument(0);
+        p.pass([device]);
+        Ok(Flow::Call)
+    },
+    done => |_| Ok(Flow::Return),
 }
 
 routine! {
@@ -139,10 +158,10 @@ routine! {
 }
 
 routine! {
-    /// As [`REFLECT_LOST`]: old failures are forgotten, and the next host must start in time.
+    /// As [`REFLECT_LOST`]: old failures are forgotten, and nothing critical is outstanding any more.
     pub static REFLECT_LOST_TIMED = "ReflectorHostLostTimed", frame 2;
     // Locals: 0 the extension; 1 how often.
-    count, call IO_BEGIN_CRITICAL => |p| {
+    count, call IO_END_CRITICAL => |p| {
         let device = p.argument(0);
         let data = extension_of(p, device)?;
         p.set_local(0, data)?;
