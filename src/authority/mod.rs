@@ -260,6 +260,7 @@ impl Authority {
             | EventKind::Invalidate
             | EventKind::RootSwitch
             | EventKind::BugCheck
+            | EventKind::EventLogged
             | EventKind::Reset => {}
         }
     }

@@ -94,6 +94,9 @@ pub enum EventKind {
     /// Claim by the kernel: `subject`, who asked, is told whether the process of number `value` is
     /// there.
     ProcessSought,
+    /// The kernel wrote event number `value` into the event log, about device `old` and its host `subject`;
+    /// `virt` restarts are left, 0xff where nobody says how many.
+    EventLogged,
 }
 
 impl EventKind {
@@ -139,6 +142,7 @@ impl EventKind {
             Self::RequestHandover => "request-handover",
             Self::Strike => "strike",
             Self::ProcessSought => "process-sought",
+            Self::EventLogged => "event-logged",
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::campaign::Trial;
 use crate::campaign::experiment::vector_name;
 use crate::faults::PlannedFault;
 use crate::injection::PointKind;
+use crate::kernel::event_log;
 
 use super::bug_check;
 use super::recorder::{Turn, place};
@@ -139,11 +140,30 @@ pub(super) fn what_turned(trial: &Trial, plan: &[PlannedFault], turns: &[Turn]) 
             EventKind::DeviceDisabled => {
                 ("given up", format!("device {} after {} failures", event.value, event.old))
             }
+            EventKind::EventLogged => ("logged", logged(event, name(event.subject))),
             _ => continue,
         };
         happened.push(Happened { ordinal: turn.ordinal, head, what });
     }
     happened
+}
+
+/// What the event log says.
+fn logged(event: &Event, host: &str) -> String {
+    let what = match event.value {
+        event_log::HOST_FAILED => format!("the host {host} was at fault"),
+        event_log::RESTARTED => format!("device {} went offline and was restarted", event.old),
+        event_log::NOT_RESTARTED => {
+            format!("device {} went offline and was not restarted", event.old)
+        }
+        _ => "is unknown".to_owned(),
+    };
+    let left = match event.virt {
+        event_log::UNTOLD => String::new(),
+        1 => "; 1 restart is left".to_owned(),
+        left => format!("; {left} restarts are left"),
+    };
+    format!("event {}: {what}{left}", event.value)
 }
 
 /// Whether a process ended in the golden run too, and with this status.

@@ -77,6 +77,7 @@ impl<W: Witness> Witness for Recorder<'_, W> {
                     | EventKind::ProcessEnded
                     | EventKind::HostRestarted
                     | EventKind::DeviceDisabled
+                    | EventKind::EventLogged
                     | EventKind::DmaRefused
             );
         if self.every || is_turn && self.turns.len() < KEPT {

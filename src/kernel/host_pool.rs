@@ -16,7 +16,8 @@
 //! The documents leave open whether an application gets its error before or after the device has
 //! restarted ("How UMDF Handles Driver Failures"): a word of each reflector, drawn from the seed, says
 //! it failure by failure. What is late, and when failures are forgotten, is in [`super::host_time_out`]. Not
-//! modelled: the event to registered applications, what is remembered across a boot.
+//! modelled: the event to registered applications, what is remembered across a boot (see
+//! [`super::event_log`]).
 
 use crate::base::{EventKind, Principal, Rule, Structure};
 use crate::machine::{Flow, Processor, Routine, Substitute, Trap, routine};

@@ -3,7 +3,7 @@
 use crate::base::Rule;
 
 use super::{
-    address_space, address_space_end, bug_check, event, exception, frames, hal, handle,
+    address_space, address_space_end, bug_check, event, event_log, exception, frames, hal, handle,
     handle_close, handle_duplicate, handle_information, host, host_create, host_pool,
     host_time_out, integrity, interrupt, io_disk, io_open, io_transfer, irql, keys, lock, mdl,
     object, paging, pool, pools, previous_mode, process_create, process_end, process_open, request,
@@ -17,6 +17,7 @@ pub const RULES: &[(&str, &[Rule])] = &[
     ("address-space-end", address_space_end::RULES),
     ("bug-check", bug_check::RULES),
     ("event", event::RULES),
+    ("event-log", event_log::RULES),
     ("exception", exception::RULES),
     ("frames", frames::RULES),
     ("hal", hal::RULES),

@@ -153,6 +153,7 @@ const MACHINE: &[Field] = &[
     may("dpc-watchdog-period", Whole(0, WORD_MAX)),
     may("clock-watchdog", Whole(0, WORD_MAX)),
     may("host-time-out", Whole(0, WORD_MAX)),
+    may("event-log", Flag),
     may("stale-buffers", Flag),
     may("verifier", List(&Word(verifier_options))),
 ];
@@ -390,9 +391,8 @@ mod tests {
     }
 
     fn action(name: &str, fields: &[Field]) -> String {
-        let fields =
-            fields.iter().map(|field| format!("{} = {}\n", field.name, least(field.shape)));
-        format!("do = \"{name}\"\n{}", fields.collect::<String>())
+        let line = |field: &Field| format!("{} = {}\n", field.name, least(field.shape));
+        format!("do = \"{name}\"\n{}", fields.iter().map(line).collect::<String>())
     }
 
     #[test]

@@ -100,6 +100,9 @@ pub struct MachineConfiguration {
     /// which failures are forgotten, is 30 times as many.
     #[serde(skip_serializing_if = "is_zero")]
     pub host_time_out: u32,
+    /// Whether the kernel keeps an event log of what becomes of user-mode drivers.
+    #[serde(skip_serializing_if = "is_false")]
+    pub event_log: bool,
     /// Whether the system buffers of requests hold what was in memory before, beyond the input, and not
     /// zeros.
     #[serde(skip_serializing_if = "is_false")]
@@ -142,6 +145,7 @@ impl Default for MachineConfiguration {
             dpc_watchdog_period: 0,
             clock_watchdog: 0,
             host_time_out: 0,
+            event_log: false,
             stale_buffers: false,
             verifier: Vec::new(),
         }

@@ -99,6 +99,7 @@ impl Drivers {
         system.extend(reflector_timed::ROUTINES);
         system.extend(kernel::hal::TIMER_ROUTINES);
         system.extend(kernel::host_time_out::ROUTINES);
+        system.extend(kernel::event_log::ROUTINES);
         system.extend(windows_api::ROUTINES);
         system.extend(application::ROUTINES);
         system.extend(stack_segment::ROUTINES);

@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 
 use crate::base::{Principal, Seed, VirtAddr};
+use crate::kernel::event_log;
 use crate::kernel::host_pool::{self, shared};
 use crate::kernel::host_time_out::{self, FORGOTTEN_AFTER, critical};
 use crate::kernel::layout::{address, kernel_data};
@@ -49,6 +50,9 @@ pub(super) fn substitutes(configuration: &Configuration) -> Vec<Substitute> {
         (true, true) => all.push(reflector_timed::SHARED_QUEUE),
         (false, true) => all.push(reflector_timed::OWN_QUEUE),
         (false, false) => {}
+    }
+    if configuration.machine.event_log {
+        all.extend(event_log::substitutes(is_used(configuration)));
     }
     if is_used(configuration) {
         all.extend(host_pool::substitutes());
@@ -123,8 +127,9 @@ fn forgotten_after(configuration: &Configuration) -> u64 {
 
 /// Tells the reflectors of their hosts' time-outs, and the kernel of the reflectors.
 fn time(loader: &mut Loader<'_>, framework: &Framework<'_>) {
-    let time_out = framework.configuration.machine.host_time_out;
-    if time_out == 0 {
+    let machine = &framework.configuration.machine;
+    let time_out = machine.host_time_out;
+    if time_out == 0 && !machine.event_log {
         return;
     }
     let mut reflectors = 0;

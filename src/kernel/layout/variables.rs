@@ -93,6 +93,21 @@ fields! {
 }
 
 fields! {
+    /// The event log, behind the kernel variables.
+    event_log of KernelData {
+        /// Bit set of the devices that are offline: their host has ended.
+        OFFLINE = 0xc00 "devices offline",
+        /// Entries written since boot.
+        COUNT = 0xc08 "event-log entries",
+        /// First of 30 entries, 16 bytes apart: the event's number, the device from bit 32 on, the restarts left
+        /// from bit 40 on.
+        ENTRY = 0xc10 "event-log entry",
+        /// When it was written.
+        TIME = 0xc18 "event-log time",
+    }
+}
+
+fields! {
     /// Pageable memory, at [`address::RESIDENCY`](super::address::RESIDENCY).
     residency of KernelData {
         /// Pages that may be away.
