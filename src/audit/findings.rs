@@ -304,7 +304,9 @@ fn differing(
         frame: Frame(frame),
         frames,
         at: mapping.at,
-        addresses: active.len() as u64,
+        addresses: active
+            .iter()
+            .fold(0, |sum, (_, index)| sum.saturating_add(mappings[*index].count)),
         rights: rights.join(", "),
     }
 }

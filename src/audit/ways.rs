@@ -2,8 +2,9 @@
 //!
 //! A table that thousands of entries name (Linux maps one page 2,048 times for its espfix stacks) is
 //! one table as long as the rights above it are the same: what differs is only the address. So a
-//! *way* is kept once for each table, level and rights, with its first address and with how many
-//! addresses lead there.
+//! *way* is kept once for each table, level, rights and half of address space, with its first address
+//! and with how many addresses lead there. The halves are kept apart because an entry of the lower half
+//! may name a table of the kernel's, and what user mode may do there is judged by the address.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +13,7 @@ use crate::machine::paging::x86_64::{Controls, Entry, Found, Level, Reach, Right
 
 use super::image::{Image, slot_of};
 
-/// Ways to one table that are alike in level and rights.
+/// Ways to one table that are alike in level, rights and half of address space.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Way {
     /// Where the table is in the image.
@@ -52,7 +53,7 @@ pub struct Missing {
 /// All ways from the root.
 #[derive(Clone, Debug)]
 pub struct Ways {
-    /// From the root down; below that by place in the image and rights.
+    /// From the root down; below that by place in the image, rights and half.
     pub all: Vec<Way>,
     /// Tables that are named and not held, each once, by frame.
     pub missing: Vec<Missing>,
@@ -65,10 +66,11 @@ impl Ways {
         let mut ways = Self { all: Vec::new(), missing: Vec::new() };
         let mut missing: BTreeMap<Frame, Missing> = BTreeMap::new();
         let root = TableUse::root(controls);
-        let mut here: BTreeMap<(usize, Rights), (TableUse, u64)> = BTreeMap::new();
+        // A root has its entries in both halves, and none of them is a page.
+        let mut here: BTreeMap<(usize, Rights, bool), (TableUse, u64)> = BTreeMap::new();
         match image.index_of(root.at.frame()) {
             Some(index) => {
-                here.insert((index, root.rights), (root, 1));
+                here.insert((index, root.rights, false), (root, 1));
             }
             None => {
                 let (frame, at) = (root.at.frame(), root.at);
@@ -77,7 +79,7 @@ impl Ways {
         }
         while !here.is_empty() {
             let mut below = BTreeMap::new();
-            for ((table, _), (using, count)) in here {
+            for ((table, ..), (using, count)) in here {
                 ways.all.push(Way { table, using, count });
                 for (index, &entry) in (0u64..).zip(image.table(table)) {
                     let at = using.at.plus(8 * index);
@@ -96,8 +98,8 @@ impl Ways {
                         }
                         continue;
                     };
-                    let (kept, ways) =
-                        below.entry((index, named.rights)).or_insert_with(|| (named, 0u64));
+                    let key = (index, named.rights, named.first.is_system());
+                    let (kept, ways) = below.entry(key).or_insert_with(|| (named, 0u64));
                     if named.first < kept.first {
                         kept.first = named.first;
                     }

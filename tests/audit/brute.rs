@@ -199,11 +199,20 @@ pub(crate) fn flipped(memory: &Memory, flip: Flip) -> Memory {
     memory
 }
 
-/// The witness of a table that is made: user mode writes, after the flip, what became a table by it.
+/// The witness of a table that is made: the first address at which user mode writes, after the flip,
+/// what became a table by it, and what may be done there that could not.
 pub(crate) fn assert_made(before: &Listed, after: &Listed, gain: ringfence::audit::flip::Gain) {
-    let (frame, accesses) = after.pages[&gain.virt.0];
-    assert_eq!(frame, gain.frame.0);
-    assert!(accesses & USER_WRITE != 0);
-    assert!(after.tables.contains(&frame));
-    assert!(!before.tables.contains(&frame));
+    let is_made = |frame: &u64| after.tables.contains(frame) && !before.tables.contains(frame);
+    let mut written =
+        after.pages.iter().filter(|(_, (frame, can))| can & USER_WRITE != 0 && is_made(frame));
+    let (&virt, &(frame, can)) = written.next().expect("there is one");
+    let here = before.pages.get(&virt).filter(|(own, _)| *own == frame);
+    let gained = can & !here.map_or(0, |(_, could)| *could);
+    let letters = |bits: u8| -> String {
+        let letter = |(bit, letter): (usize, char)| if bits >> bit & 1 == 1 { letter } else { '-' };
+        "rwx".chars().enumerate().map(letter).collect()
+    };
+    assert_eq!((gain.virt.0, gain.frame.0), (virt, frame));
+    assert_eq!(gain.gained.user_text(), letters(gained));
+    assert_eq!(gain.gained.kernel_text(), letters(gained >> 3));
 }

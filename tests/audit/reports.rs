@@ -1,13 +1,15 @@
 //! What is reported of an image.
 
-use ringfence::audit::findings::{Findings, Kind, find};
+use ringfence::audit::findings::{Finding, Findings, Kind, find};
 use ringfence::audit::flip::KernelGain;
+use ringfence::audit::image::Levels;
 use ringfence::audit::listing;
 use ringfence::audit::protections::{Machine, Open, Protection, open};
 use ringfence::audit::space::{Incomplete, Space};
-use ringfence::machine::paging::x86_64::{ControlFlags, Controls, Extent};
+use ringfence::base::PhysAddr;
+use ringfence::machine::paging::x86_64::{ControlFlags, Controls, Extent, Rights, lookup};
 
-use crate::images;
+use crate::images::{self, P, U, W, XD, image};
 
 fn machine(image: ringfence::audit::image::Image) -> Machine {
     let flags = ControlFlags::WP | ControlFlags::SMEP | ControlFlags::SMAP | ControlFlags::NXE;
@@ -72,7 +74,7 @@ fn an_ordinary_address_space_has_these_findings() {
 #[test]
 fn a_table_that_user_mode_reaches_is_found() {
     let mut image = images::ordinary();
-    image.set(ringfence::base::PhysAddr::truncated(0x13010), 0x10000 | 7);
+    image.set(PhysAddr::truncated(0x13010), 0x10000 | 7);
 
     let findings = find(&space(image));
 
@@ -80,10 +82,100 @@ fn a_table_that_user_mode_reaches_is_found() {
     assert_eq!(count(&findings, Kind::TablesWrittenByUser), 1);
 }
 
+/// Pages that user mode may access in the system half, counted one by one.
+fn user_pages_in_system_half(space: &Space) -> u64 {
+    let mut count = 0;
+    let extent = listing::pages(space, |page| {
+        let reach = lookup(&space.image, &space.controls, page.virt).expect("it was listed");
+        let is_one = page.virt.is_system() && reach.rights.has(Rights::USER);
+        count += u64::from(is_one);
+        true
+    });
+    assert_eq!(extent, Extent::Complete);
+    count
+}
+
+#[test]
+fn a_table_that_both_halves_name_is_judged_in_each() {
+    let below: [(u64, &[(usize, u64)]); 3] =
+        [(2, &[(0, 0x3007)]), (3, &[(0, 0x4007)]), (4, &[(0, 0x8007)])];
+    let with = |levels, above: &[(u64, &'static [(usize, u64)])]| {
+        find(&space(image(levels, 1, &[above, &below].concat())))
+    };
+    let four = with(Levels::Four, &[(1, &[(0, 0x2007), (256, 0x2007)])]);
+    let five = with(Levels::Five, &[(1, &[(3, 0x5007), (511, 0x5007)]), (5, &[(9, 0x2007)])]);
+
+    for (findings, first) in [(four, 0xffff_8000_0000_0000), (five, 0xffff_0480_0000_0000)] {
+        let own = |finding: &&Finding| finding.kind == Kind::UserInSystemHalf;
+        let found = findings.findings.iter().find(own).expect("all are there");
+
+        assert_eq!(findings.mappings(), 2);
+        assert_eq!(found.count, 1);
+        assert_eq!(found.examples[0].virt.0, first);
+    }
+}
+
+#[test]
+fn of_tables_that_name_themselves_half_is_in_the_system_half() {
+    let entries: Vec<(usize, u64)> = (0..512).map(|slot| (slot, 0x1000 | P | W | U)).collect();
+    for (levels, bits) in [(Levels::Four, 36), (Levels::Five, 45)] {
+        let findings = find(&space(image(levels, 1, &[(1, &entries)])));
+
+        assert_eq!(findings.mappings(), 1 << bits);
+        assert_eq!(count(&findings, Kind::UserInSystemHalf), 1 << (bits - 1));
+    }
+}
+
+#[test]
+fn the_system_half_is_counted_as_its_pages_are_listed() {
+    let mut seen = 0;
+    for seed in 0..60 {
+        let given = Machine { may_be_incomplete: true, ..machine(images::random(seed)) };
+        let space = given.space().expect("the root is there");
+
+        let expected = user_pages_in_system_half(&space);
+
+        assert_eq!(count(&find(&space), Kind::UserInSystemHalf), expected, "seed {seed}");
+        seen += expected;
+    }
+    assert!(seen > 0);
+}
+
+#[test]
+fn of_a_frame_with_different_rights_every_address_is_counted() {
+    let tables: [(u64, &[(usize, u64)]); 4] = [
+        (1, &[(0, 0x2000 | P | W | U), (3, 0x2000 | P | W | U), (300, 0x2000 | P)]),
+        (2, &[(0, 0x3000 | P | W | U)]),
+        (3, &[(0, 0x4000 | P | W | U)]),
+        (4, &[(0, 0x8000 | P | W | U)]),
+    ];
+
+    let findings = find(&space(image(Levels::Four, 1, &tables)));
+
+    let own = |finding: &&Finding| finding.kind == Kind::DifferentRights;
+    let found = findings.findings.iter().find(own).expect("all are there");
+    assert_eq!((found.count, found.examples[0].addresses), (1, 3));
+}
+
+#[test]
+fn without_nx_no_entry_keeps_xd_present_or_not() {
+    let mut image = images::ordinary();
+    let absent = PhysAddr::truncated(0x13100);
+    image.set(absent, 0x4_4000 | W | U | XD);
+
+    let space = machine(image).with(Protection::Nx, false).space().expect("it is whole");
+
+    let index = space.image.index_of(absent.frame()).expect("it is held");
+    assert_eq!(space.image.table(index)[32], 0x4_4000 | W | U);
+    for index in 0..space.image.frames().len() {
+        assert!(space.image.table(index).iter().all(|entry| entry & XD == 0));
+    }
+}
+
 #[test]
 fn a_table_that_is_missing_is_told_and_may_be_left_out() {
     let mut image = images::ordinary();
-    image.set(ringfence::base::PhysAddr::truncated(0x12008), 0x99000 | 7);
+    image.set(PhysAddr::truncated(0x12008), 0x99000 | 7);
     let whole = machine(image);
 
     let error = whole.space().expect_err("0x99000 is not there");
@@ -124,7 +216,6 @@ fn splitting_a_large_page_changes_no_translation_but_the_right_to_write_tables()
     let tables: Vec<u64> = after.image.frames().iter().map(|frame| frame.0).collect();
     let mut differing = 0;
     let _ = listing::pages(&after, |page| {
-        use ringfence::machine::paging::x86_64::lookup;
         let was = lookup(&before.image, &before.controls, page.virt).expect("it was mapped");
         let is = lookup(&after.image, &after.controls, page.virt).expect("it is mapped");
         let distance = page.virt.0 & (was.size.bytes() - 1);

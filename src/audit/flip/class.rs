@@ -110,7 +110,7 @@ pub struct Gain {
     /// nothing is known, that table's.
     pub frame: Frame,
     /// What is permitted there now and was not before; none when the frame is a table of which
-    /// nothing is known, or one that the process could write all along.
+    /// nothing is known, or when it became a table and all was permitted there before.
     pub gained: Accesses,
 }
 
@@ -146,7 +146,8 @@ impl KernelGain {
 pub enum TableIs {
     /// It reaches a frame that is a page table already.
     There,
-    /// A frame that it can write becomes a page table.
+    /// A frame that it can write after the flip becomes a page table: its own memory, or what was
+    /// nobody's and the flip gives it at once.
     Made,
 }
 

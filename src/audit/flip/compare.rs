@@ -15,6 +15,7 @@ use crate::machine::paging::x86_64::{EntryKind, Level, Rights};
 
 use super::class::{Class, KernelGain};
 use super::view::{Decoder, Patch, View};
+use super::writers::first_within;
 
 /// An access given, at a distance in bytes from where the views start.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -287,7 +288,8 @@ pub(in crate::audit) fn helps(kind: KernelGain, told: FrameUse) -> Accesses {
     }
 }
 
-/// The first page in `view` through which user mode writes one of `frames`, which ascend.
+/// The first page in `view` through which user mode writes one of `frames`, which ascend; at what
+/// distance, which frame, and what is permitted there.
 pub(super) fn first_write(
     decoder: &Decoder<'_>,
     view: View,
@@ -295,15 +297,15 @@ pub(super) fn first_write(
     patch: &Patch,
     frames: &[u64],
     vain: &mut Vec<(View, Level)>,
-) -> Option<(u64, Frame)> {
+) -> Option<(u64, Frame, Accesses)> {
     match view {
         View::Nothing | View::Unknown { .. } => None,
         View::Page { frame, accesses } => {
             if !accesses.any(Accesses::USER_WRITE) {
                 return None;
             }
-            let found = *frames.get(frames.partition_point(|&own| own < frame))?;
-            (found < frame + (level.span() >> 12)).then(|| ((found - frame) << 12, Frame(found)))
+            let found = first_within(frames, frame, level.span() >> 12)?;
+            Some(((found - frame) << 12, Frame(found), accesses))
         }
         View::Table { rights, .. } => {
             let wanted = Rights::from_bits(Rights::USER.bits() | Rights::WRITABLE.bits());
@@ -313,10 +315,10 @@ pub(super) fn first_write(
             let below = level.below();
             for slot in 0..512 {
                 let part = decoder.part(view, slot, below, Some(patch));
-                if let Some((offset, frame)) =
+                if let Some((offset, frame, accesses)) =
                     first_write(decoder, part, below, patch, frames, vain)
                 {
-                    return Some((slot as u64 * below.span() + offset, frame));
+                    return Some((slot as u64 * below.span() + offset, frame, accesses));
                 }
             }
             vain.push((view, level));

@@ -8,7 +8,7 @@ use crate::audit::permits::Accesses;
 use crate::audit::space::Space;
 use crate::audit::ways::{Way, Ways};
 use crate::base::{Frame, PhysAddr, VirtAddr};
-use crate::machine::paging::x86_64::{Entry, Level};
+use crate::machine::paging::x86_64::{Entry, Level, lookup};
 
 use super::class::{Class, Flip, Gain, TableIs, Verdict};
 use super::compare::{Comparer, Given, first_write};
@@ -142,7 +142,8 @@ impl<'a> Judge<'a> {
         })
     }
 
-    /// A frame that the flip turns into a page table and that user mode writes once it is one.
+    /// The first address at which user mode writes, after the flip, a frame that the flip turns into a
+    /// page table.
     fn table_made(
         &mut self,
         ways: &[Way],
@@ -178,30 +179,39 @@ impl<'a> Judge<'a> {
         }
         made.sort_unstable();
         made.dedup_by_key(|(frame, _)| *frame);
-        for &(frame, level) in &made {
-            if space.frames.of(Frame(frame)).has(FrameUse::USER_WRITABLE)
-                && let Some(virt) = self.court.writers.without(frame, at)
-            {
-                let gain = Gain { virt, frame: Frame(frame), gained: Accesses::NONE };
-                return Some((level, gain));
-            }
-        }
         let frames: Vec<u64> = made.iter().map(|(frame, _)| *frame).collect();
         let mut first: Option<(Level, Gain)> = None;
+        let is_written = |frame| space.frames.of(Frame(frame)).has(FrameUse::USER_WRITABLE);
+        if frames.iter().any(|&frame| is_written(frame))
+            && let Some((virt, frame)) = self.court.writers.without(&frames, at)
+        {
+            let level = made.iter().find(|(own, _)| *own == frame)?.1;
+            first = Some((level, Gain { virt, frame: Frame(frame), gained: Accesses::NONE }));
+        }
         for way in ways {
             let (level, rights) = (way.using.level, way.using.rights);
             let after = self.comparer.decoder.view(patch.entry, level, rights);
             let found =
                 first_write(&self.comparer.decoder, after, level, patch, &frames, &mut Vec::new());
-            if let Some((offset, frame)) = found {
+            if let Some((offset, frame, can)) = found {
                 let virt = way.using.first_of(&space.controls, patch.slot as u64).plus(offset);
                 if first.is_none_or(|(_, known)| virt < known.virt) {
-                    let gained = Accesses::USER_WRITE;
+                    let gained = can.without(self.could(virt, frame));
                     first = Some((level, Gain { virt, frame, gained }));
                 }
             }
         }
         first
+    }
+
+    /// What was permitted at an address before the flip, if it led to this frame.
+    fn could(&self, virt: VirtAddr, frame: Frame) -> Accesses {
+        let space = self.court.space;
+        let led = lookup(&space.image, &space.controls, virt).filter(|reach| {
+            let within = virt.0 & (reach.size.bytes() - 1);
+            reach.page.plus(within).frame() == frame
+        });
+        led.map_or(Accesses::NONE, |reach| space.permits.of(reach.rights, reach.leaf.key()))
     }
 }
 

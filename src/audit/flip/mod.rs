@@ -6,9 +6,9 @@
 //! depends on the frame it leads to; the worst gain of user mode is the flip's class:
 //!
 //! 1. **table-write**: a write gained to a *page-table frame*, which is one that some walk from the
-//!    root reads entries from, before the flip or after it. Also when the flip turns a frame into a
-//!    page table that user mode can write after the flip: then the process makes its own
-//!    translations.
+//!    root reads entries from before the flip. Also when the flip turns a frame into a page table and
+//!    user mode can write it after the flip, gained or not: then the process makes its own
+//!    translations. The witness is the first address at which it can.
 //! 2. **kernel-write**: a write gained to *kernel memory*, which is a frame that is mapped before the
 //!    flip, and by no page that user mode may access, and is no page-table frame.
 //! 3. **kernel-read**: any other access gained to kernel memory or to a page-table frame.
@@ -24,6 +24,11 @@
 //! or an explicit data access with EFLAGS.AC clear to, a frame that user mode could write before
 //! the flip; and a write to a page-table frame. These are what SMEP, SMAP, CR0.WP and read-only
 //! tables stand against (Intel SDM volume 3A, "Determination of Access Rights").
+//!
+//! A frame that becomes a page table by the flip itself was no table of the kernel's: what it holds is
+//! left over from whoever had it. To read or execute it is therefore worth what the frame was before
+//! (nobody's is *outside*), and a write of kernel mode to it is not counted: through a direct map the
+//! kernel writes any frame. Only that a process writes it counts.
 //!
 //! A frame that is no page table before the flip is never read: what it holds when the flip strikes
 //! is anybody's guess. Flips of entries that are not present and stay so are nothing.

@@ -22,7 +22,8 @@ const RUN: usize = 64;
 pub struct Counts {
     /// In the order of [`Class::ALL`].
     pub classes: [u64; 8],
-    /// Of [`Class::TableWrite`]: a frame that the process writes becomes a page table.
+    /// Of [`Class::TableWrite`]: a frame that the process can write after the flip becomes a page
+    /// table.
     pub tables_made: u64,
     /// In the order of [`KernelGain::ALL`].
     pub kernel: [u64; 3],

@@ -17,7 +17,7 @@ struct Writer {
     frame: u64,
     frames: u64,
     first: VirtAddr,
-    /// Entries that every walk to it reads.
+    /// Entries that every walk to it in its half of address space reads.
     through: Vec<PhysAddr>,
 }
 
@@ -32,9 +32,10 @@ impl<'a> Writers<'a> {
     pub(super) fn new(space: &'a Space) -> Self {
         let image = &space.image;
         let mut all = Vec::new();
-        let mut through: BTreeMap<(Level, usize, Rights), Vec<PhysAddr>> = BTreeMap::new();
+        let mut through: BTreeMap<(Level, usize, Rights, bool), Vec<PhysAddr>> = BTreeMap::new();
         for way in &space.ways.all {
-            let key = (way.using.level, way.table, way.using.rights);
+            let half = way.using.first.is_system();
+            let key = (way.using.level, way.table, way.using.rights, half);
             let above = through.get(&key).cloned().unwrap_or_default();
             for (index, &entry) in (0u64..).zip(image.table(way.table)) {
                 if entry & Entry::P == 0 {
@@ -46,7 +47,7 @@ impl<'a> Writers<'a> {
                 match way.using.found(&space.controls, index, Entry(entry)) {
                     Some(Found::Table(named)) => {
                         let Some(table) = image.index_of(named.at.frame()) else { continue };
-                        let key = (named.level, table, named.rights);
+                        let key = (named.level, table, named.rights, named.first.is_system());
                         match through.get_mut(&key) {
                             Some(known) => known.retain(|at| passed.contains(at)),
                             None => {
@@ -68,30 +69,43 @@ impl<'a> Writers<'a> {
         Self { space, all }
     }
 
-    /// An address at which user mode writes `frame` and whose walk does not read the entry at `at`.
-    pub(super) fn without(&self, frame: u64, at: PhysAddr) -> Option<VirtAddr> {
+    /// The first address at which user mode writes one of `made`, ascending frames, and whose walk does
+    /// not read the entry at `at`; with the frame.
+    pub(super) fn without(&self, made: &[u64], at: PhysAddr) -> Option<(VirtAddr, u64)> {
         let space = self.space;
-        let covers = |first: u64, count: u64| first <= frame && frame - first < count;
-        let of_frame = self.all.iter().filter(|writer| covers(writer.frame, writer.frames));
-        let mut left = of_frame.filter(|writer| !writer.through.contains(&at));
-        let writer = left.next()?;
-        let virt = writer.first.plus((frame - writer.frame) << 12);
-        if !walk_reads(&space.image, &space.controls, virt, at) {
-            return Some(virt);
+        let mut detour = false;
+        let mut found = None;
+        // Pages don't overlap, so the first that fits has the lowest address.
+        for writer in self.all.iter().filter(|writer| !writer.through.contains(&at)) {
+            let Some(frame) = first_within(made, writer.frame, writer.frames) else { continue };
+            let virt = writer.first.plus((frame - writer.frame) << 12);
+            if walk_reads(&space.image, &space.controls, virt, at) {
+                // There is a way around the entry, but not at the first address.
+                detour = true;
+                continue;
+            }
+            found = Some((virt, frame));
+            break;
         }
-        // There is a way around the entry, but not at the first address.
+        if !detour {
+            return found;
+        }
         let ways = Ways::new(&space.image, &space.controls, Some(at));
-        let mappings = ways.mappings(&space.image, &space.controls);
-        mappings
-            .filter(|mapping| mapping.at != at)
-            .filter_map(|Mapping { first, reach, .. }| {
-                let (start, count) = frames_of(&reach);
-                let found =
-                    covers(start, count) && writes(&space.permits, reach.rights, reach.leaf.key());
-                found.then(|| first.plus((frame - start) << 12))
-            })
-            .min()
+        let around = ways.mappings(&space.image, &space.controls).filter(|way| way.at != at);
+        let around = around.filter_map(|Mapping { first, reach, .. }| {
+            let (start, count) = frames_of(&reach);
+            let frame = first_within(made, start, count)?;
+            let is_writer = writes(&space.permits, reach.rights, reach.leaf.key());
+            is_writer.then(|| (first.plus((frame - start) << 12), frame))
+        });
+        around.chain(found).min()
     }
+}
+
+/// The first of these ascending frames that lies among `count` from `first` on.
+pub(super) fn first_within(frames: &[u64], first: u64, count: u64) -> Option<u64> {
+    let found = *frames.get(frames.partition_point(|&frame| frame < first))?;
+    (found - first < count).then_some(found)
 }
 
 fn writes(permits: &Permits, rights: Rights, key: u8) -> bool {

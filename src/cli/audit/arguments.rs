@@ -62,7 +62,8 @@ pub(crate) struct AuditArguments {
     /// that says so: wp, smep, smap, nx.
     #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = protection)]
     pub(crate) on: Vec<Protection>,
-    /// Protections that are off: wp, smep, smap, nx, pke, pks, read-only-tables.
+    /// Protections that are off: wp, smep, smap, nx, pke, pks, read-only-tables. Without nx bit 63 is
+    /// taken out of all entries.
     #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = protection)]
     pub(crate) off: Vec<Protection>,
     /// PKRU, for protection keys of user pages; every key but 0 denied when nothing is said.

@@ -179,7 +179,7 @@ fn write_text(
         rows.push([class.meaning().to_owned(), count.to_string(), share(count, counts.flips())]);
         if class == Class::TableWrite {
             let made = counts.tables_made;
-            let meaning = "  of these, its own memory becomes one".to_owned();
+            let meaning = "  of these, what it writes becomes one".to_owned();
             rows.push([meaning, made.to_string(), share(made, counts.flips())]);
         }
     }
