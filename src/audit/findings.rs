@@ -1,13 +1,18 @@
 //! What the person responsible for a machine wants to know of its page tables.
+//!
+//! What user mode reaches is told whatever PKRU denies: a process changes that register itself (Intel
+//! SDM volume 2, "WRPKRU": it faults where CR4.PKE is 0, and not for want of privilege), so it protects
+//! nothing from the process. `IA32_PKRS` is the kernel's own and is honoured. *Rights* are what the
+//! entries say with R/W, U/S and XD; a protection key is none of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::{Frame, PhysAddr, VirtAddr};
 use crate::machine::paging::PageSize;
-use crate::machine::paging::x86_64::{Entry, EntryKind, Reserved, Rights};
+use crate::machine::paging::x86_64::{ControlFlags, Controls, Entry, EntryKind, Reserved, Rights};
 
 use super::frames::FrameUse;
-use super::permits::Accesses;
+use super::permits::{Accesses, Permits};
 use super::protections::level_name;
 use super::space::Space;
 use super::ways::{Mapping, frames_of};
@@ -15,17 +20,17 @@ use super::ways::{Mapping, frames_of};
 /// What may be found.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Kind {
-    /// Pages that user mode may access in the half of address space that the kernel keeps.
+    /// Pages with U/S set in every entry on the way, in the half of address space that the kernel keeps.
     UserInSystemHalf,
     /// Pages that are both writable and executable by what the entries say.
     WritableAndExecutable,
-    /// Page-table frames that user mode may read.
+    /// Page-table frames that a page of user mode covers: it may read them.
     TablesReadByUser,
-    /// Page-table frames that user mode may write.
+    /// Page-table frames that a writable page of user mode covers.
     TablesWrittenByUser,
     /// Page-table frames that kernel mode may write through a page.
     TablesWrittenByKernel,
-    /// Frames that pages with different rights lead to.
+    /// Frames that pages with different rights lead to; with the same rights and different keys, none.
     DifferentRights,
     /// Pages of the kernel under a root that has user pages.
     KernelUnderUserRoot,
@@ -158,6 +163,8 @@ pub fn find(space: &Space) -> Findings {
     let mut mappings: Vec<Mapping> = space.ways.mappings(&space.image, &space.controls).collect();
     mappings.sort_unstable_by_key(|mapping| (mapping.first, mapping.at));
     let has_user = mappings.iter().any(|mapping| mapping.reach.rights.has(Rights::USER));
+    let flags = space.controls.flags.without(ControlFlags::PKE);
+    let without_pkru = Permits::new(&Controls { flags, ..space.controls });
     let both = Rights::from_bits(Rights::WRITABLE.bits() | Rights::EXECUTABLE.bits());
     let findings = Kind::ALL.map(|kind| match kind {
         Kind::UserInSystemHalf => of_mappings(kind, &mappings, |mapping| {
@@ -169,9 +176,13 @@ pub fn find(space: &Space) -> Findings {
         Kind::KernelUnderUserRoot => of_mappings(kind, &mappings, |mapping| {
             has_user && !mapping.reach.rights.has(Rights::USER)
         }),
-        Kind::TablesReadByUser => of_tables(kind, space, &mappings, Accesses::USER),
-        Kind::TablesWrittenByUser => of_tables(kind, space, &mappings, Accesses::USER_WRITE),
-        Kind::TablesWrittenByKernel => of_tables(kind, space, &mappings, Accesses::KERNEL_WRITE),
+        Kind::TablesReadByUser => of_tables(kind, space, &without_pkru, &mappings, Accesses::USER),
+        Kind::TablesWrittenByUser => {
+            of_tables(kind, space, &without_pkru, &mappings, Accesses::USER_WRITE)
+        }
+        Kind::TablesWrittenByKernel => {
+            of_tables(kind, space, &space.permits, &mappings, Accesses::KERNEL_WRITE)
+        }
         Kind::DifferentRights => different_rights(&mappings),
         Kind::ReservedBits => reserved_bits(space),
         Kind::MissingTables => missing_tables(space),
@@ -219,11 +230,17 @@ fn of_mappings(kind: Kind, mappings: &[Mapping], is_one: impl Fn(&Mapping) -> bo
 }
 
 /// Page tables that some page lets one access so; each once, by its first address.
-fn of_tables(kind: Kind, space: &Space, mappings: &[Mapping], wanted: Accesses) -> Finding {
+fn of_tables(
+    kind: Kind,
+    space: &Space,
+    permits: &Permits,
+    mappings: &[Mapping],
+    wanted: Accesses,
+) -> Finding {
     let mut found: BTreeMap<u64, Example> = BTreeMap::new();
     for mapping in mappings {
         let reach = &mapping.reach;
-        if !space.permits.of(reach.rights, reach.leaf.key()).any(wanted) {
+        if !permits.of(reach.rights, reach.leaf.key()).any(wanted) {
             continue;
         }
         let (first, count) = frames_of(reach);

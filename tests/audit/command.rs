@@ -8,27 +8,27 @@ use serde_json::Value;
 use crate::files::tables_alone;
 use crate::images;
 
-fn audit(arguments: &[&str]) -> Output {
+pub(crate) fn audit(arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ringfence"));
     command.arg("audit").args(arguments).output().expect("the program starts")
 }
 
-fn stdout(output: &Output) -> String {
+pub(crate) fn stdout(output: &Output) -> String {
     assert_eq!(output.status.code(), Some(0), "{}", stderr(output));
     String::from_utf8(output.stdout.clone()).expect("text")
 }
 
-fn stderr(output: &Output) -> String {
+pub(crate) fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).expect("text")
 }
 
-fn file(name: &str, bytes: &[u8]) -> PathBuf {
+pub(crate) fn file(name: &str, bytes: &[u8]) -> PathBuf {
     let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
     std::fs::write(&path, bytes).expect("a folder for tests");
     path
 }
 
-fn image(name: &str) -> String {
+pub(crate) fn image(name: &str) -> String {
     file(name, &tables_alone(&images::ordinary())).to_str().expect("a plain path").to_owned()
 }
 

@@ -24,7 +24,7 @@ pub(crate) fn tables_alone(image: &Image) -> Vec<u8> {
 }
 
 /// Physical memory from `base` to the last table, with something else in every other frame.
-fn raw(image: &Image, base: u64) -> Vec<u8> {
+pub(crate) fn raw(image: &Image, base: u64) -> Vec<u8> {
     let last = image.frames().last().expect("a table").start().raw();
     let mut bytes = vec![0xa5; usize::try_from(last + 4096 - base).expect("small")];
     for (index, frame) in image.frames().iter().enumerate() {
@@ -35,8 +35,20 @@ fn raw(image: &Image, base: u64) -> Vec<u8> {
     bytes
 }
 
+/// CR4.PAE, without which no four levels are.
+const PAE: u64 = 1 << 5;
+
 /// A core with a segment for each table and a note as QEMU writes it.
 fn core(image: &Image, cr4: u64) -> Vec<u8> {
+    // From the last frame to the first: the order of segments means nothing.
+    let frames = image.frames().iter().rev();
+    let segments: Vec<(u64, u64)> = frames.map(|frame| (frame.start().raw(), 4096)).collect();
+    core_of(image, cr4, &segments)
+}
+
+/// A core with these segments: physical address and bytes.
+fn core_of(image: &Image, cr4: u64, segments: &[(u64, u64)]) -> Vec<u8> {
+    let memory = raw(image, 0);
     let mut note = Vec::new();
     for word in [5u32, 440, 0] {
         note.extend(word.to_le_bytes());
@@ -49,7 +61,7 @@ fn core(image: &Image, cr4: u64) -> Vec<u8> {
         state[at..at + 8].copy_from_slice(&value.to_le_bytes());
     }
     note.extend(state);
-    let count = image.frames().len() + 1;
+    let count = segments.len() + 1;
     let (headers, start) = (64u64, 64 + 56 * count as u64);
     let mut bytes = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0".to_vec();
     bytes.extend(4u16.to_le_bytes());
@@ -70,15 +82,16 @@ fn core(image: &Image, cr4: u64) -> Vec<u8> {
             bytes.extend(word.to_le_bytes());
         }
     };
-    let after_note = start + note.len() as u64;
     header(4, start, 0, note.len() as u64);
-    // From the last frame to the first: the order of segments means nothing.
-    for (place, frame) in (0u64..).zip(image.frames().iter().rev()) {
-        header(1, after_note + 4096 * place, frame.start().raw(), 4096);
+    let mut offset = start + note.len() as u64;
+    for &(physical, size) in segments {
+        header(1, offset, physical, size);
+        offset += size;
     }
     bytes.extend(note);
-    for index in (0..image.frames().len()).rev() {
-        bytes.extend(image.table(index).iter().flat_map(|entry| entry.to_le_bytes()));
+    for &(physical, size) in segments {
+        let at = usize::try_from(physical).expect("small");
+        bytes.extend(&memory[at..at + usize::try_from(size).expect("small")]);
     }
     bytes
 }
@@ -108,7 +121,7 @@ fn the_same_tables_are_read_from_every_form_of_file() {
     let raw_options = Options { base, ..asked(Some(image.cr3)) };
     let forms = [
         (tables_alone(&image), asked(None), Format::Tables),
-        (core(&image, 0), asked(None), Format::Elf),
+        (core(&image, PAE), asked(None), Format::Elf),
         (raw(&image, base), raw_options, Format::Raw),
     ];
     for (bytes, options, format) in forms {
@@ -127,7 +140,7 @@ fn the_same_tables_are_read_from_every_form_of_file() {
 #[test]
 fn a_core_tells_levels_and_protections() {
     let image = images::large();
-    let cr4 = 1 << 12 | 1 << 20;
+    let cr4 = PAE | 1 << 12 | 1 << 20;
 
     let loaded = read(Cursor::new(core(&image, cr4)), &asked(None)).expect("an image");
 
@@ -195,7 +208,16 @@ fn wrongly_compressed_files_are_refused() {
     let cut = once[..once.len() - 30].to_vec();
 
     assert!(refused(packed(&once), asked(None)).what.contains("compressed twice"));
-    assert!(refused(cut, asked(None)).what.contains("can't be read"));
+    let end = cut.len();
+    let cut = refused(cut, asked(None));
+    assert_eq!(cut.what, format!("it can't be read: its zstd data is cut off at byte {end}"));
+    assert!(cut.remedy.contains("copy it again"));
+    let mut damaged = once.clone();
+    let near_the_end = damaged.len() - 40..damaged.len() - 12;
+    damaged[near_the_end].fill(0xff);
+    let damaged = refused(damaged, asked(None));
+    assert!(damaged.what.contains("its zstd data is damaged"), "{damaged}");
+    assert!(!damaged.what.contains("Error"), "{damaged}");
     let unpacked = refused(packed(&good[..5000]), asked(None));
     assert!(unpacked.is_unpacked && unpacked.offset == Some(4144), "{unpacked}");
     assert!(refused(once[..3].to_vec(), asked(None)).what.contains("neither"));
@@ -205,7 +227,7 @@ fn wrongly_compressed_files_are_refused() {
 #[test]
 fn a_damaged_core_is_refused() {
     let image = images::ordinary();
-    let good = core(&image, 0);
+    let good = core(&image, PAE);
 
     let cut = refused(good[..good.len() - 1].to_vec(), asked(None));
     assert!(cut.what.contains("ends at") && cut.what.contains("within segment"), "{cut}");
@@ -227,7 +249,100 @@ fn a_damaged_core_is_refused() {
     assert!(refused(unnamed.clone(), asked(None)).remedy.contains("--cr3"));
     assert!(read(Cursor::new(unnamed), &asked(Some(image.cr3))).is_ok());
     let third = Options { processor: 2, ..asked(None) };
-    assert!(refused(good, third).what.contains("1 processors"));
+    let told = refused(good.clone(), third);
+    assert!(told.what.contains("one processor, number 0"), "{told}");
+    assert_eq!(told.remedy, "leave --cpu out");
+    let third = Options { processor: 2, ..asked(Some(image.cr3)) };
+    let mut unnamed = good.clone();
+    unnamed[name] = b'X';
+    assert!(refused(unnamed, third).what.contains("no processor (it has no note named QEMU)"));
+    let mut odd = good;
+    odd[54] = 32;
+    let odd = refused(odd, asked(None));
+    assert!(odd.what.contains("have 32 bytes each, not 56"), "{odd}");
+}
+
+#[test]
+fn a_table_that_lies_in_two_segments_is_put_together() {
+    let image = images::ordinary();
+    let split = [(0x1_2800, 0x5800), (0x1_0000, 0x2800)];
+    let with_a_hole = [(0x1_0000, 0x2800), (0x1_2900, 0x5700)];
+    let read = |segments: &[(u64, u64)]| {
+        read(Cursor::new(core_of(&image, PAE, segments)), &asked(None)).expect("an image").image
+    };
+
+    assert_same(&read(&split), &image);
+    assert_eq!(read(&with_a_hole).index_of(ringfence::base::Frame(0x12)), None);
+}
+
+#[test]
+fn a_machine_that_translates_by_no_such_tables_is_refused() {
+    let image = images::ordinary();
+    let paging_off = {
+        let mut core = core(&image, PAE);
+        let note = core.windows(4).position(|bytes| bytes == b"QEMU").expect("a note");
+        let cr0 = note + 8 + 8 + 18 * 8 + 10 * 24;
+        core[cr0 + 3] = 0;
+        core
+    };
+    let empty = images::image(Levels::Four, 1, &[(1, &[(0, 0x2006)])]);
+
+    assert!(refused(paging_off.clone(), asked(None)).what.contains("CR0.PG is 0"));
+    assert!(refused(core(&image, 0), asked(None)).what.contains("CR4.PAE is 0"));
+    assert!(read(Cursor::new(paging_off), &asked(Some(image.cr3))).is_ok());
+    assert!(refused(tables_alone(&empty), asked(None)).what.contains("no entry that is present"));
+    let zeros = refused(vec![0; 0x4000], asked(Some(0x1000)));
+    assert!(zeros.what.contains("no entry that is present") && zeros.remedy.contains("--base"));
+}
+
+#[test]
+fn a_root_that_no_address_can_name_is_refused() {
+    let good = images::ordinary();
+    let with = |cr3: u64| {
+        let mut image = good.clone();
+        image.cr3 = cr3;
+        tables_alone(&image)
+    };
+    let masking = 3 << 61;
+
+    let high = refused(with(good.cr3 | 1 << 42), asked(None));
+    let higher = refused(with(good.cr3 | 1 << 63), asked(None));
+    let masked = read(Cursor::new(with(good.cr3 | masking)), &asked(None));
+
+    assert!(high.what.contains("at or above MAXPHYADDR (40)"), "{high}");
+    assert!(high.remedy.contains("--maxphyaddr 43"), "{}", high.remedy);
+    assert!(higher.what.contains("MAXPHYADDR") && higher.remedy.contains("52 bits"), "{higher}");
+    assert!(masked.is_ok());
+}
+
+#[test]
+fn a_raw_dump_that_ends_too_soon_says_where() {
+    let image = images::ordinary();
+    let options = Options { base: 0x8000, ..asked(Some(image.cr3)) };
+    let mut bytes = raw(&image, 0x8000);
+    let whole = read(Cursor::new(bytes.clone()), &options).expect("an image");
+    bytes.truncate(bytes.len() - 100);
+
+    let cut = read(Cursor::new(bytes.clone()), &options).expect("an image");
+    let packed = read(Cursor::new(packed(&bytes)), &options).expect("an image");
+    let without_root = refused(bytes[..0x8100].to_vec(), options);
+
+    assert_eq!(whole.end, None);
+    assert_eq!(cut.end, Some(0x1_8000 - 100));
+    assert_eq!(packed.end, cut.end);
+    assert!(without_root.what.contains("ends after 0x8100 bytes"), "{without_root}");
+}
+
+#[test]
+fn options_for_another_form_of_file_are_refused() {
+    let image = images::ordinary();
+    let elsewhere = Options { base: 0x1000, ..asked(None) };
+    let second = Options { processor: 1, ..asked(Some(image.cr3)) };
+
+    assert!(refused(tables_alone(&image), elsewhere).what.contains("--base is for a raw dump"));
+    assert!(refused(core(&image, PAE), elsewhere).what.contains("--base is for a raw dump"));
+    assert!(refused(tables_alone(&image), second).what.contains("--cpu is for an ELF core"));
+    assert!(refused(raw(&image, 0), second).what.contains("--cpu is for an ELF core"));
 }
 
 #[test]
@@ -240,7 +355,7 @@ fn options_that_contradict_the_file_are_refused() {
 #[test]
 fn no_bytes_make_it_panic() {
     let image = images::ordinary();
-    let forms = [tables_alone(&image), core(&image, 0), packed(&tables_alone(&image))];
+    let forms = [tables_alone(&image), core(&image, PAE), packed(&tables_alone(&image))];
     let mut draw = Seed(3).stream("damage", 0);
     let mut held = 0;
     for _ in 0..1500 {

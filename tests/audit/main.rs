@@ -7,6 +7,7 @@ mod flips;
 mod images;
 mod large_pages;
 mod linux;
+mod mistakes;
 mod reports;
 #[path = "../review/mod.rs"]
 mod review;

@@ -142,6 +142,27 @@ fn the_system_half_is_counted_as_its_pages_are_listed() {
 }
 
 #[test]
+fn what_user_mode_reaches_is_found_whatever_pkru_denies() {
+    let mut image = images::ordinary();
+    let key = 1 << 59;
+    image.set(PhysAddr::truncated(0x13010), 0x10000 | P | W | U | XD | key);
+    image.set(PhysAddr::truncated(0x14ff8), 0x12000 | P | W | U);
+    image.set(PhysAddr::truncated(0x10ff8), 0x14000 | P | W | U);
+    let mut given = machine(image).with(Protection::Pke, true);
+    given.controls.pkru = 0x5555_5554;
+    let space = given.space().expect("it is whole");
+
+    let findings = find(&space);
+
+    let denied = space.permits.of(Rights::ROOT, 1);
+    assert_eq!(denied.user_text(), "--x");
+    assert_eq!(count(&findings, Kind::TablesReadByUser), 1);
+    assert_eq!(count(&findings, Kind::TablesWrittenByUser), 1);
+    assert_eq!(count(&findings, Kind::UserInSystemHalf), user_pages_in_system_half(&space));
+    assert!(count(&findings, Kind::UserInSystemHalf) > 0);
+}
+
+#[test]
 fn of_a_frame_with_different_rights_every_address_is_counted() {
     let tables: [(u64, &[(usize, u64)]); 4] = [
         (1, &[(0, 0x2000 | P | W | U), (3, 0x2000 | P | W | U), (300, 0x2000 | P)]),

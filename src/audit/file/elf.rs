@@ -7,20 +7,23 @@
 use std::io::{Read, Seek};
 
 use object::Endianness;
-use object::elf::{EM_X86_64, ET_CORE, FileHeader64, PT_LOAD, PT_NOTE};
+use object::elf::{EM_X86_64, ET_CORE, FileHeader64, PT_LOAD, PT_NOTE, ProgramHeader64};
 use object::read::elf::{FileHeader as _, NoteIterator, ProgramHeader as _};
 use object::read::{ReadCache, ReadRef as _};
 
 use crate::base::{FRAME_BYTES, Frame};
 
 use super::error::FileError;
-use super::{Places, Registers};
+use super::{Piece, Places, Registers};
 
 /// Bytes of notes that are read at most.
 const NOTES_MAX: u64 = 64 << 20;
 
 /// Where CR0 lies in a QEMU note: after version and size, registers and segments.
 const CR0: usize = 8 + 18 * 8 + 10 * 24;
+
+/// Bytes of a program header in a 64-bit file (System V ABI, "Program Header").
+const PROGRAM_HEADER: usize = size_of::<ProgramHeader64<Endianness>>();
 
 struct Segment {
     physical: u64,
@@ -32,13 +35,22 @@ struct Segment {
 pub(super) struct Segments(Vec<Segment>);
 
 impl Places for Segments {
-    fn place(&self, frame: Frame) -> Option<u64> {
-        let start = frame.start().raw();
-        let next = self.0.partition_point(|segment| segment.physical <= start);
-        let segment = &self.0[next.checked_sub(1)?];
-        let within = start - segment.physical;
-        let end = within.checked_add(FRAME_BYTES)?;
-        (end <= segment.bytes).then(|| segment.offset.checked_add(within)).flatten()
+    /// Segments need not start where frames do: a frame may lie in several.
+    fn pieces(&self, frame: Frame) -> Option<Vec<Piece>> {
+        let mut at = frame.start().raw();
+        let end = at + FRAME_BYTES;
+        let mut pieces = Vec::new();
+        while at < end {
+            let next = self.0.partition_point(|segment| segment.physical <= at);
+            let segment = &self.0[next.checked_sub(1)?];
+            let within = at - segment.physical;
+            let left = segment.bytes.checked_sub(within).filter(|left| *left > 0)?;
+            let bytes = left.min(end - at);
+            let offset = segment.offset.checked_add(within)?;
+            pieces.push(Piece { offset, bytes: usize::try_from(bytes).ok()? });
+            at += bytes;
+        }
+        Some(pieces)
     }
 
     fn must_be_whole(&self) -> bool {
@@ -75,6 +87,13 @@ pub(super) fn segments<R: Read + Seek>(
             return Err(damaged(
                 18,
                 &format!("it is another machine's: {}, not {}", machine.0, EM_X86_64.0),
+            ));
+        }
+        let size = header.e_phentsize(endian);
+        if header.e_phnum(endian) != 0 && usize::from(size) != PROGRAM_HEADER {
+            return Err(damaged(
+                54,
+                &format!("its program headers have {size} bytes each, not {PROGRAM_HEADER}"),
             ));
         }
         let headers = header.program_headers(endian, file).map_err(|_| {

@@ -3,6 +3,8 @@
 use core::fmt;
 use std::io;
 
+use super::unpacked::Damage;
+
 /// What is wrong with a file, where that shows, and what to do about it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct FileError {
@@ -27,6 +29,10 @@ impl FileError {
     }
 
     pub(super) fn reading(offset: u64, error: &io::Error) -> Self {
+        let damage = error.get_ref().and_then(|inner| inner.downcast_ref::<Damage>());
+        if let Some(damage) = damage {
+            return Self::anywhere(damage, damage.remedy());
+        }
         let remedy = "the file is damaged, or can't be read to its end; copy it again";
         Self::at(offset, format!("it can't be read: {error}"), remedy)
     }

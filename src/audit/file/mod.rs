@@ -72,12 +72,28 @@ pub struct Loaded {
     pub unreached: u64,
     /// The registers the file tells of.
     pub registers: Option<Registers>,
+    /// The physical address at which a raw dump ends, when a table that is named lies there or beyond.
+    pub end: Option<u64>,
+}
+
+/// A part of a frame, where it lies in a file.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) struct Piece {
+    offset: u64,
+    bytes: usize,
+}
+
+impl Piece {
+    /// A frame in one piece.
+    fn whole(offset: u64) -> Vec<Self> {
+        vec![Self { offset, bytes: 4096 }]
+    }
 }
 
 /// Where each frame lies in a file.
 pub(super) trait Places {
-    /// Where the frame's bytes are; `None` when the file does not have it.
-    fn place(&self, frame: Frame) -> Option<u64>;
+    /// The pieces that make up a frame, in order; `None` when the file does not have all of it.
+    fn pieces(&self, frame: Frame) -> Option<Vec<Piece>>;
     /// Whether a file that ends within a frame is damaged, or only ends there.
     fn must_be_whole(&self) -> bool;
 }
@@ -87,8 +103,8 @@ struct Raw {
 }
 
 impl Places for Raw {
-    fn place(&self, frame: Frame) -> Option<u64> {
-        frame.start().raw().checked_sub(self.base)
+    fn pieces(&self, frame: Frame) -> Option<Vec<Piece>> {
+        frame.start().raw().checked_sub(self.base).map(Piece::whole)
     }
 
     fn must_be_whole(&self) -> bool {
@@ -140,20 +156,25 @@ fn by_magic<R: Read + Seek>(
                 "leave --levels out",
             ));
         }
+        no_other_format(options, Format::Tables)?;
         let cr3 = options.cr3.unwrap_or(index.cr3);
-        let image = tables(&mut input, &index, cr3, index.levels, options)?;
+        let Walked { image, .. } = tables(&mut input, &index, cr3, index.levels, options)?;
         let unreached = index.frames_count() - image.frames().len() as u64;
         let format = Format::Tables;
-        return Ok(Loaded { image, format, is_compressed: false, unreached, registers: None });
+        let (is_compressed, registers, end) = (false, None, None);
+        return Ok(Loaded { image, format, is_compressed, unreached, registers, end });
     }
     if magic.starts_with(b"\x7fELF") {
         let (segments, notes, mut input) = elf::segments(input)?;
         let registers = notes.get(options.processor).copied();
+        no_other_format(options, Format::Elf)?;
         if options.processor > 0 && registers.is_none() {
-            return Err(FileError::anywhere(
-                format!("it tells of the registers of {} processors", notes.len()),
-                format!("give --cpu a number below {}", notes.len().max(1)),
-            ));
+            return Err(no_processor(options.processor, notes.len()));
+        }
+        if options.cr3.is_none()
+            && let Some(registers) = registers
+        {
+            paging_is_on(registers, options.processor)?;
         }
         let Some(cr3) = options.cr3.or(registers.map(|registers| registers.cr3)) else {
             return Err(FileError::anywhere(
@@ -168,9 +189,9 @@ fn by_magic<R: Read + Seek>(
                 },
             );
         let levels = options.levels.or(of_cr4).unwrap_or_default();
-        let image = tables(&mut input, &segments, cr3, levels, options)?;
-        let format = Format::Elf;
-        return Ok(Loaded { image, format, is_compressed: false, unreached: 0, registers });
+        let Walked { image, .. } = tables(&mut input, &segments, cr3, levels, options)?;
+        let (format, is_compressed, unreached, end) = (Format::Elf, false, 0, None);
+        return Ok(Loaded { image, format, is_compressed, unreached, registers, end });
     }
     if let Some((name, tool)) = other_compression(magic) {
         return Err(FileError::at(
@@ -186,9 +207,87 @@ fn by_magic<R: Read + Seek>(
             "for a raw dump of physical memory give --cr3 (and --base where it does not start at 0)",
         ));
     };
+    no_other_format(options, Format::Raw)?;
     let levels = options.levels.unwrap_or_default();
-    let image = tables(&mut input, &Raw { base: options.base }, cr3, levels, options)?;
-    Ok(Loaded { image, format: Format::Raw, is_compressed: false, unreached: 0, registers: None })
+    let raw = Raw { base: options.base };
+    let Walked { image, end } = tables(&mut input, &raw, cr3, levels, options)?;
+    let end = end.map(|end| options.base.saturating_add(end));
+    let (format, is_compressed, unreached, registers) = (Format::Raw, false, 0, None);
+    Ok(Loaded { image, format, is_compressed, unreached, registers, end })
+}
+
+/// An option that is for another format says that the caller takes the file for something else.
+fn no_other_format(options: &Options, format: Format) -> Result<(), FileError> {
+    let found = match format {
+        Format::Tables => "an image of page tables (PTIMG001)",
+        Format::Elf => "an ELF core",
+        Format::Raw => "a raw dump",
+    };
+    let misplaced = if options.base != 0 && format != Format::Raw {
+        Some(("--base is for a raw dump", "--base"))
+    } else if options.processor != 0 && format != Format::Elf {
+        Some(("--cpu is for an ELF core", "--cpu"))
+    } else {
+        None
+    };
+    match misplaced {
+        Some((what, option)) => Err(FileError::anywhere(
+            format!("{what}, and this is {found}"),
+            format!("leave {option} out, or name another file"),
+        )),
+        None => Ok(()),
+    }
+}
+
+fn no_processor(asked: usize, known: usize) -> FileError {
+    let (what, remedy) = match known {
+        0 => (
+            "no processor (it has no note named QEMU)".to_owned(),
+            "leave --cpu out, and give --cr3 with the physical address of the root table"
+                .to_owned(),
+        ),
+        1 => ("one processor, number 0".to_owned(), "leave --cpu out".to_owned()),
+        _ => {
+            (format!("{known} processors"), format!("give --cpu a number from 0 to {}", known - 1))
+        }
+    };
+    FileError::anywhere(format!("--cpu {asked}: it tells of the registers of {what}"), remedy)
+}
+
+/// Without CR0.PG and CR4.PAE nothing is translated by tables of four or five levels (Intel SDM
+/// volume 3A, "Paging Modes and Control Bits"; of `IA32_EFER.LMA` a core does not tell).
+fn paging_is_on(registers: Registers, processor: usize) -> Result<(), FileError> {
+    let off = match registers {
+        Registers { cr0, .. } if cr0 >> 31 & 1 == 0 => "CR0.PG",
+        Registers { cr4, .. } if cr4 >> 5 & 1 == 0 => "CR4.PAE",
+        _ => return Ok(()),
+    };
+    Err(FileError::anywhere(
+        format!("processor {processor} runs without 4-level paging: {off} is 0"),
+        "dump the machine while its system runs, or name another processor with --cpu; tables that \
+         are not in use are audited with --cr3",
+    ))
+}
+
+/// Bits of CR3 that name no table: a processor refuses those from MAXPHYADDR on, but for 61 and 62,
+/// which choose linear-address masking (Intel SDM volume 3A, "Paging" and "Linear-Address Pre-Processing").
+fn root_is_addressable(controls: &Controls) -> Result<(), FileError> {
+    const MASKING: u64 = 3 << 61;
+    let (cr3, bits) = (controls.cr3, controls.physical_bits());
+    let beyond = cr3 & !MASKING & (u64::MAX << bits);
+    if beyond == 0 {
+        return Ok(());
+    }
+    let wanted = 64 - beyond.leading_zeros();
+    let remedy = if wanted <= 52 {
+        format!("give --maxphyaddr {wanted} or more if the machine has it; else check --cr3")
+    } else {
+        "check --cr3: no physical address has more than 52 bits".to_owned()
+    };
+    Err(FileError::anywhere(
+        format!("CR3 is {cr3:#x}, with bits at or above MAXPHYADDR ({bits})"),
+        remedy,
+    ))
 }
 
 /// The first bytes of a file, eight at most; the next read starts over.
@@ -213,6 +312,13 @@ fn other_compression(magic: &[u8]) -> Option<(&'static str, &'static str)> {
     found.map(|(_, name, tool)| (name, tool))
 }
 
+/// The tables that were found.
+struct Walked {
+    image: Image,
+    /// The file's length, if a table that it should have is not whole in it.
+    end: Option<u64>,
+}
+
 /// The tables that a walk from `cr3` can read, level by level.
 fn tables<R: Read + Seek>(
     input: &mut R,
@@ -220,31 +326,34 @@ fn tables<R: Read + Seek>(
     cr3: u64,
     levels: Levels,
     options: &Options,
-) -> Result<Image, FileError> {
+) -> Result<Walked, FileError> {
     // Wider than any walk: with XD reserved fewer entries name tables.
     let flags = levels.applied(options.controls.flags.with(ControlFlags::NXE));
     let controls = Controls { cr3, flags, ..options.controls };
+    root_is_addressable(&controls)?;
     let reserved = Reserved::new(&controls);
+    let mut is_short = false;
     let mut held: BTreeMap<Frame, Box<Table>> = BTreeMap::new();
     let mut level = Level::top(&controls);
     let mut wanted = BTreeSet::from([controls.root().frame()]);
     loop {
-        let mut at: Vec<(u64, Frame)> = wanted
+        let mut at: Vec<(Vec<Piece>, Frame)> = wanted
             .iter()
             .filter(|frame| !held.contains_key(frame))
-            .filter_map(|&frame| places.place(frame).map(|place| (place, frame)))
+            .filter_map(|&frame| places.pieces(frame).map(|pieces| (pieces, frame)))
             .collect();
         at.sort_unstable();
-        for (place, frame) in at {
+        for (pieces, frame) in at {
             if held.len() as u64 >= TABLES_MAX {
                 return Err(FileError::at(
-                    place,
+                    pieces.first().map_or(0, |piece| piece.offset),
                     format!("there are more than {TABLES_MAX} page tables"),
                     "no real machine has so many: is CR3 right?",
                 ));
             }
-            if let Some(table) = table_at(input, place, places.must_be_whole())? {
-                held.insert(frame, table);
+            match table_at(input, &pieces, places.must_be_whole())? {
+                Some(table) => drop(held.insert(frame, table)),
+                None => is_short = true,
             }
         }
         if level == Level::Pt {
@@ -260,41 +369,61 @@ fn tables<R: Read + Seek>(
             .collect();
         level = level.below();
     }
-    let root = controls.root();
-    if !held.contains_key(&root.frame()) {
-        return Err(no_root(root));
+    let mut end = None;
+    if is_short {
+        let length = input.seek(SeekFrom::End(0));
+        end = Some(length.map_err(|error| FileError::reading(0, &error))?);
     }
-    Ok(Image::new(cr3, levels, held))
+    let root = controls.root();
+    let Some(table) = held.get(&root.frame()) else { return Err(no_root(root, end)) };
+    if table.iter().all(|entry| entry & Entry::P == 0) {
+        return Err(FileError::anywhere(
+            format!(
+                "the root table that CR3 names, at {:#x}, has no entry that is present: nothing is \
+                 mapped",
+                root.raw()
+            ),
+            "check --cr3, and --base of a raw dump: what lies there is no root table that is in use",
+        ));
+    }
+    Ok(Walked { image: Image::new(cr3, levels, held), end })
 }
 
-fn no_root(root: PhysAddr) -> FileError {
-    FileError::anywhere(
-        format!("the root table that CR3 names, at {:#x}, is not in the image", root.raw()),
-        "check --cr3, and --base of a raw dump",
-    )
+fn no_root(root: PhysAddr, end: Option<u64>) -> FileError {
+    let mut what =
+        format!("the root table that CR3 names, at {:#x}, is not in the image", root.raw());
+    if let Some(end) = end {
+        what.push_str(&format!(", which ends after {end:#x} bytes"));
+    }
+    FileError::anywhere(what, "check --cr3, and --base of a raw dump")
 }
 
 /// A frame of the file. `None` when the file ends before its last byte and need not be whole.
 fn table_at<R: Read + Seek>(
     input: &mut R,
-    place: u64,
+    pieces: &[Piece],
     must_be_whole: bool,
 ) -> Result<Option<Box<Table>>, FileError> {
-    let mut bytes = vec![0u8; 4096];
-    let read = input.seek(SeekFrom::Start(place)).and_then(|_| input.read_exact(&mut bytes));
-    match read {
-        Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof && !must_be_whole => {
-            return Ok(None);
+    let mut bytes = Vec::with_capacity(4096);
+    for &Piece { offset, bytes: count } in pieces {
+        let start = bytes.len();
+        bytes.resize(start + count, 0u8);
+        let read =
+            input.seek(SeekFrom::Start(offset)).and_then(|_| input.read_exact(&mut bytes[start..]));
+        match read {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof && !must_be_whole => {
+                return Ok(None);
+            }
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                return Err(FileError::at(
+                    offset,
+                    "the file ends within the frame that should be here",
+                    "it was cut off; copy it again",
+                ));
+            }
+            Err(error) => return Err(FileError::reading(offset, &error)),
         }
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-            return Err(FileError::at(
-                place,
-                "the file ends within the frame that should be here",
-                "it was cut off; copy it again",
-            ));
-        }
-        Err(error) => return Err(FileError::reading(place, &error)),
     }
     let mut table = Box::new([0; 512]);
     for (entry, bytes) in table.iter_mut().zip(bytes.chunks_exact(8)) {

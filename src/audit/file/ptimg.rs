@@ -10,7 +10,7 @@ use crate::audit::image::Levels;
 use crate::base::{Frame, PhysAddr};
 
 use super::error::FileError;
-use super::{Places, TABLES_MAX};
+use super::{Piece, Places, TABLES_MAX};
 
 pub(super) const MAGIC: &[u8] = b"PTIMG001";
 
@@ -34,8 +34,8 @@ impl Index {
 }
 
 impl Places for Index {
-    fn place(&self, frame: Frame) -> Option<u64> {
-        self.places.get(&frame).copied()
+    fn pieces(&self, frame: Frame) -> Option<Vec<Piece>> {
+        self.places.get(&frame).copied().map(Piece::whole)
     }
 
     fn must_be_whole(&self) -> bool {

@@ -3,8 +3,11 @@
 //! Going back means starting over; readers therefore ask in ascending order. Nothing is kept but
 //! the window that the format itself needs.
 
+use core::error::Error;
+use core::fmt;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 
+use ruzstd::decoding::errors::FrameDecoderError;
 use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 
 /// What a zstd frame starts with (RFC 8878, "Zstandard Frames").
@@ -42,7 +45,30 @@ impl<R: Read + Seek> Unpacked<R> {
     fn restart(&mut self) -> io::Result<()> {
         self.input.seek(SeekFrom::Start(0))?;
         (self.at, self.is_at_end) = (0, false);
-        self.decoder.reset(&mut self.input).map_err(not_zstd)
+        let reset = self.decoder.reset(&mut self.input);
+        reset.map_err(|error| self.damage(&error))
+    }
+
+    /// What the decoder met, where it was in the packed file. Its own words are about its own parts.
+    fn damage(&mut self, error: &(dyn Error + 'static)) -> io::Error {
+        let mut causes = core::iter::successors(Some(error), |&error| error.source());
+        let of_input = causes.find_map(|cause| cause.downcast_ref::<io::Error>());
+        let what = match of_input.map(io::Error::kind) {
+            Some(io::ErrorKind::UnexpectedEof) => What::Cut,
+            Some(kind) => return kind.into(),
+            None => match error.downcast_ref() {
+                Some(&FrameDecoderError::WindowSizeTooBig { requested, .. }) => {
+                    What::Window(requested)
+                }
+                _ => What::Damaged,
+            },
+        };
+        self.damaged(what)
+    }
+
+    fn damaged(&mut self, what: What) -> io::Error {
+        let byte = self.input.stream_position().unwrap_or(0);
+        io::Error::new(io::ErrorKind::InvalidData, Damage { byte, what })
     }
 
     /// Decodes until there is something to give out; `false` at the end of the file.
@@ -50,18 +76,20 @@ impl<R: Read + Seek> Unpacked<R> {
         while self.decoder.can_collect() == 0 {
             if !self.decoder.is_finished() {
                 let blocks = BlockDecodingStrategy::UptoBlocks(1);
-                self.decoder.decode_blocks(&mut self.input, blocks).map_err(not_zstd)?;
+                let decoded = self.decoder.decode_blocks(&mut self.input, blocks);
+                decoded.map_err(|error| self.damage(&error))?;
                 continue;
             }
             let said = self.decoder.get_checksum_from_data();
             if said.is_some() && said != self.decoder.get_calculated_checksum() {
-                return Err(not_zstd("its checksum is wrong"));
+                return Err(self.damaged(What::Checksum));
             }
             if io::BufRead::fill_buf(&mut self.input)?.is_empty() {
                 return Ok(false);
             }
             // Another frame follows, as after `cat a.zst b.zst`.
-            self.decoder.reset(&mut self.input).map_err(not_zstd)?;
+            let reset = self.decoder.reset(&mut self.input);
+            reset.map_err(|error| self.damage(&error))?;
         }
         Ok(true)
     }
@@ -81,9 +109,53 @@ impl<R: Read + Seek> Unpacked<R> {
     }
 }
 
-fn not_zstd(error: impl core::fmt::Display) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, format!("damaged zstd data: {error}"))
+#[derive(Debug)]
+enum What {
+    Cut,
+    Damaged,
+    Checksum,
+    /// Bytes of window that are asked for.
+    Window(u64),
 }
+
+/// What is wrong with packed data, and the byte of the packed file up to which it was read.
+#[derive(Debug)]
+pub(super) struct Damage {
+    byte: u64,
+    what: What,
+}
+
+impl Damage {
+    pub(super) fn remedy(&self) -> &'static str {
+        match self.what {
+            What::Cut => "it was cut off; copy it again",
+            What::Window(_) => "pack it again without --long, or with --long=27 at most",
+            What::Damaged | What::Checksum => "copy or pack it again",
+        }
+    }
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let byte = self.byte;
+        match self.what {
+            What::Cut => write!(f, "it can't be read: its zstd data is cut off at byte {byte}"),
+            What::Damaged => {
+                write!(f, "it can't be read: its zstd data is damaged, before byte {byte}")
+            }
+            What::Checksum => write!(
+                f,
+                "it can't be read: its zstd data is damaged: the checksum before byte {byte} is wrong"
+            ),
+            What::Window(bytes) => write!(
+                f,
+                "its zstd data needs a window of {bytes} bytes, and {WINDOW_MAX} are allowed"
+            ),
+        }
+    }
+}
+
+impl Error for Damage {}
 
 impl<R: Read + Seek> Read for Unpacked<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {

@@ -21,7 +21,8 @@ Examples:
   ringfence audit core.elf --flip --off smap         the same machine without SMAP
 
 IMAGE is an image of page tables alone (PTIMG001), an ELF core with segments by physical
-address (QEMU: dump-guest-memory), or a raw dump; each also compressed with zstd.
+address (QEMU: dump-guest-memory), or a raw dump; each also compressed with zstd. It is
+a file and no pipe, because tables are read back and forth.
 
 Exit codes:
   0    the audit was made, whatever it found
@@ -47,7 +48,7 @@ pub(crate) struct AuditArguments {
     #[arg(long, value_name = "HEX", value_parser = hex)]
     pub(crate) cr3: Option<u64>,
     /// The physical address of a raw dump's first byte.
-    #[arg(long, value_name = "HEX", value_parser = hex, default_value = "0")]
+    #[arg(long, value_name = "HEX", value_parser = base, default_value = "0")]
     pub(crate) base: u64,
     /// Levels of paging, 4 or 5; as the file says, or else 4.
     #[arg(long, value_name = "N", value_parser = levels)]
@@ -72,7 +73,7 @@ pub(crate) struct AuditArguments {
     /// IA32_PKRS, likewise for kernel pages.
     #[arg(long, value_name = "HEX", value_parser = hex32, default_value = "0x55555554")]
     pub(crate) pkrs: u32,
-    /// The processor whose registers an ELF core tells.
+    /// The processor whose registers an ELF core tells, from 0.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) cpu: usize,
     /// Goes on although page tables are missing from the image; they count as empty.
@@ -85,7 +86,7 @@ pub(crate) struct AuditArguments {
     #[arg(long)]
     pub(crate) all: bool,
     /// With --flip: writes each flip that gives something, with what it opens, into this CSV file.
-    #[arg(long, value_name = "FILE", requires = "flip")]
+    #[arg(long, value_name = "FILE", requires = "flip", conflicts_with_all = ["list", "flip_one"])]
     pub(crate) witnesses: Option<PathBuf>,
     /// Worker threads; as many as there are processors when left out. The result is the same.
     #[arg(long, value_name = "N", value_parser = whole(1_u16, 256))]
@@ -124,6 +125,14 @@ fn hex(text: &str) -> Result<u64, String> {
     let digits = text.trim().strip_prefix("0x").unwrap_or(text.trim());
     u64::from_str_radix(digits, 16)
         .map_err(|_| format!("{text:?} is not hexadecimal; expected an address such as 0x4867000"))
+}
+
+/// Frames of a dump lie at multiples of their size.
+fn base(text: &str) -> Result<u64, String> {
+    match hex(text)? {
+        base if base % 4096 == 0 => Ok(base),
+        _ => Err("expected the physical address of a frame, a multiple of 0x1000".to_owned()),
+    }
 }
 
 fn hex32(text: &str) -> Result<u32, String> {

@@ -1,13 +1,14 @@
 //! `ringfence audit`: what a machine's page tables allow, and how many faults from a breach it is.
 
 mod arguments;
+mod bits;
 mod margin;
 mod one;
 mod told;
 mod witnesses;
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{Seek as _, Write};
 use std::path::Path;
 
 use serde_json::json;
@@ -16,7 +17,7 @@ use crate::audit::file::{self, Loaded, Registers};
 use crate::audit::findings::find;
 use crate::audit::listing;
 use crate::audit::protections::{Machine, Protection};
-use crate::audit::space::Space;
+use crate::audit::space::{Incomplete, Space};
 use crate::machine::paging::x86_64::{ControlFlags, Controls};
 
 use super::{Ended, Failure};
@@ -164,8 +165,16 @@ fn read(arguments: &AuditArguments) -> Result<Audited<'_>, Failure> {
         }
     }
     let space = machine.space().map_err(|error| {
+        let ends = match (error, loaded.end) {
+            (Incomplete::Table(missing), Some(end))
+                if missing.frame.start().raw().saturating_add(4096) > end =>
+            {
+                format!("; the file ends at {end:#x}")
+            }
+            _ => String::new(),
+        };
         Failure::mistake(
-            format!("{name}: {error}"),
+            format!("{name}: {error}{ends}"),
             "dump all page tables, check --levels and --maxphyaddr, or give --incomplete to go on \
              without",
         )
@@ -174,17 +183,28 @@ fn read(arguments: &AuditArguments) -> Result<Audited<'_>, Failure> {
 }
 
 fn open(path: &Path) -> Result<File, Failure> {
+    let back_and_forth = |what: &str| {
+        Failure::mistake(
+            format!("can't read {}: {what}, and tables are read back and forth", path.display()),
+            "write what it gives into a file, and name that",
+        )
+    };
+    if path == Path::new("-") {
+        return Err(back_and_forth("standard input may be a pipe"));
+    }
     let opened = if path.is_dir() {
         Err(std::io::Error::from(std::io::ErrorKind::IsADirectory))
     } else {
         File::open(path)
     };
-    opened.map_err(|error| {
+    let mut file = opened.map_err(|error| {
         Failure::mistake(
             format!("can't read {}: {error}", path.display()),
             "name an image of page tables or of memory that can be read",
         )
-    })
+    })?;
+    file.stream_position().map_err(|_| back_and_forth("it is a pipe"))?;
+    Ok(file)
 }
 
 /// What an ELF core tells of CR0 and CR4; of `IA32_EFER` it tells nothing, and every 64-bit kernel

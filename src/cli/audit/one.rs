@@ -12,9 +12,10 @@ use crate::audit::ways::{Missing, Ways};
 use crate::base::VirtAddr;
 use crate::machine::paging::TableMemory as _;
 use crate::machine::paging::x86_64::{Entry, EntryKind, Level, Reserved, lookup, path};
-use crate::report::table::{Column, table};
 
 use super::Audited;
+use super::bits::bits;
+use super::told::size_name;
 use super::witnesses::{kernel_text, opens};
 use crate::cli::{Ended, Failure};
 
@@ -70,7 +71,7 @@ pub(super) fn one(
         level_name(verdict.level),
         flip.at.raw()
     )?;
-    write!(out, "{}", bits(before, after, verdict.level))?;
+    write!(out, "{}", bits(before, after, verdict.level, &space.controls))?;
     let mut flipped = space.clone();
     flipped.image.set(flip.at, after);
     writeln!(out)?;
@@ -134,7 +135,7 @@ fn in_words(space: &Space, entry: u64, level: Level) -> String {
             format!("names a {} table at {:#x}", level_name(level.below()), at.raw())
         }
         EntryKind::Leaf(page, size) => {
-            format!("maps {} KiB at {:#x}", size.bytes() >> 10, page.raw())
+            format!("maps {} at {:#x}", size_name(size), page.raw())
         }
     }
 }
@@ -155,7 +156,8 @@ fn write_walk(
         } else {
             "not in the image: whatever that frame holds".to_owned()
         };
-        let (at, entry) = (format!("{:#x}", step.at.raw()), format!("{:#x}", step.entry.0));
+        let at = format!("{:#x}", step.at.raw());
+        let entry = if held { format!("{:#x}", step.entry.0) } else { "?".to_owned() };
         writeln!(out, "    {:<5}{at:<14} {entry:<19} {told}", level_name(level))?;
         level = level.below();
     }
@@ -174,51 +176,4 @@ fn write_walk(
         None => writeln!(out, "    → no translation")?,
     }
     Ok(())
-}
-
-/// The entry field by field; what differs is marked.
-fn bits(before: u64, after: u64, level: Level) -> String {
-    let leaf = |entry: u64| level == Level::Pt || (level <= Level::Pdpt && entry & Entry::PS != 0);
-    let is_leaf = leaf(before) || leaf(after);
-    let low = if is_leaf { ["D, dirty", "G, global"] } else { ["ignored", "ignored"] };
-    let seventh = match level {
-        Level::Pt => "PAT",
-        Level::Pd | Level::Pdpt => "PS, page size",
-        _ => "reserved",
-    };
-    let high = if is_leaf { "protection key" } else { "ignored" };
-    let fields: [(u32, u32, &str); 14] = [
-        (0, 0, "P, present"),
-        (1, 1, "R/W, writable"),
-        (2, 2, "U/S, user"),
-        (3, 3, "PWT"),
-        (4, 4, "PCD"),
-        (5, 5, "A, accessed"),
-        (6, 6, low[0]),
-        (7, 7, seventh),
-        (8, 8, low[1]),
-        (9, 11, "ignored"),
-        (12, 51, "address"),
-        (52, 58, "ignored"),
-        (59, 62, high),
-        (63, 63, "XD, not executable"),
-    ];
-    let columns = [
-        Column::number("bits"),
-        Column::text("field"),
-        Column::number("before"),
-        Column::number("after"),
-        Column::text(""),
-    ];
-    let rows = fields.map(|(first, last, name)| {
-        let mask = (u64::MAX >> (63 - (last - first))) << first;
-        let shown = |entry: u64| match (first, last) {
-            (12, 51) => format!("{:#x}", entry & mask),
-            _ => format!("{:b}", (entry & mask) >> first),
-        };
-        let range = if first == last { first.to_string() } else { format!("{last}:{first}") };
-        let mark = if (before ^ after) & mask != 0 { "◄" } else { "" };
-        [range, name.to_owned(), shown(before), shown(after), mark.to_owned()]
-    });
-    table(&columns, &rows)
 }

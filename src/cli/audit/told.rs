@@ -20,7 +20,7 @@ fn format_name(format: Format) -> &'static str {
     }
 }
 
-fn size_name(size: PageSize) -> &'static str {
+pub(super) fn size_name(size: PageSize) -> &'static str {
     match size {
         PageSize::Kib4 => "4 KiB",
         PageSize::Mib2 => "2 MiB",
@@ -91,6 +91,9 @@ fn write_text(audited: &Audited<'_>, findings: &Findings, to: &mut String) -> co
     )?;
     if loaded.unreached > 0 {
         writeln!(to, "{} more frames in the file that no walk reads", loaded.unreached)?;
+    }
+    if let Some(end) = loaded.end {
+        writeln!(to, "the file ends at {end:#x}, before or within a page table that is named")?;
     }
     writeln!(to)?;
     let columns = [
