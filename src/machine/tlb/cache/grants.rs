@@ -118,6 +118,15 @@ mod tests {
     use crate::machine::paging::x86_64::walk;
     use crate::machine::tlb::Tlb;
 
+    #[test]
+    fn grants_are_of_the_flags_that_they_were_worked_out_for() {
+        let with = |flags| Controls { flags, ..Controls::default() };
+        let grants = Grants::new(&with(ControlFlags::WP));
+
+        assert!(grants.are_of(&Controls { cr3: 0x1000, ..with(ControlFlags::WP) }));
+        assert!(!grants.are_of(&with(ControlFlags::NONE)));
+    }
+
     /// One user page of each of sixteen sets of rights, as far as entries can express them.
     fn tables() -> Vec<u64> {
         let mut words = vec![0; 8 * 512];

@@ -66,6 +66,29 @@ fn a_member_translates_the_pages_from_its_first_to_its_last() {
 }
 
 #[test]
+fn what_is_left_of_a_run_keeps_its_addresses_and_frames() {
+    let mut world = World::new(ControlFlags::NONE);
+    world.store(PTE + 8, 0xa000 | TABLE);
+    world.store(PTE + 16, 0xb000 | TABLE);
+    world.store(PDE, 0);
+
+    world.may_hold.invalidate(Invalidation::page(&world.controls, PAGE.plus(4096)));
+
+    let left = world.may_hold.members().iter().map(|left| (left.first.0, left.frame.0, left.pages));
+    let first = PAGE.page().0;
+    assert_eq!(left.collect::<Vec<_>>(), [(first, 9, 1), (first + 2, 11, 1)]);
+}
+
+#[test]
+fn leaving_a_root_that_was_read_through_leaves_nothing_out() {
+    let mut world = World::new(ControlFlags::PCIDE);
+
+    world.load(0x5002, RootLoad::Flush);
+
+    assert!(!world.may_hold.members().is_empty() && world.may_hold.is_complete());
+}
+
+#[test]
 fn a_change_of_key_withdraws_where_keys_count() {
     for (flags, withdrawn) in
         [(ControlFlags::NONE, 0), (ControlFlags::PKE, 1), (ControlFlags::PKS, 1)]
