@@ -16,13 +16,14 @@ pub(crate) struct Change {
     pub(crate) level: u8,
 }
 
-/// Chooses the entry. Physical addresses outside of `reach` must not become tables. `None` when there is
-/// nothing to choose from or nothing would change.
+/// Chooses the entry. Physical addresses outside of `reach` must not become tables; `own_bits` are the
+/// code's and stay as they are. `None` when there is nothing to choose from or nothing would change.
 pub(crate) fn choose(
     scene: &Scene,
     which: u64,
     how: Disturbance,
     reach: &Range<u64>,
+    own_bits: u64,
 ) -> Option<Change> {
     let format = scene.format;
     let change = match how {
@@ -38,7 +39,7 @@ pub(crate) fn choose(
             }
             let (at, level) = pick(&entries, which)?;
             let old = scene.word(at);
-            Change { at, old, new: old ^ bits, level }
+            Change { at, old, new: old ^ bits & !own_bits, level }
         }
         Disturbance::Mark | Disturbance::Decorate(_) | Disturbance::Hide => {
             let leaf = pick(&scene.listing.leaves, which)?;
@@ -46,7 +47,7 @@ pub(crate) fn choose(
             let old = scene.word(leaf.at);
             let new = match how {
                 Disturbance::Mark => format.marked(level, old, true),
-                Disturbance::Decorate(bits) => old | bits & format.decorations(level),
+                Disturbance::Decorate(bits) => old | bits & format.decorations(level) & !own_bits,
                 _ => old & !format.valid_bit(),
             };
             Change { at: leaf.at, old, new, level }

@@ -14,6 +14,8 @@ pub struct Finding {
     pub(super) case: Case,
     pub(super) seed: Option<u64>,
     pub(super) format: &'static str,
+    /// How much the case holds, where that is no calls.
+    pub(super) counted: Option<String>,
     pub(super) extent: Extent,
     pub(super) trials: u32,
     pub(super) story: Vec<String>,
@@ -75,7 +77,8 @@ impl fmt::Display for Finding {
         };
         let calls = self.case.calls.len();
         let plural = if calls == 1 { "" } else { "s" };
-        writeln!(f, "case       {calls} call{plural}; {extent} ({} runs)", self.trials)?;
+        let counted = self.counted.clone().unwrap_or_else(|| format!("{calls} call{plural}"));
+        writeln!(f, "case       {counted}; {extent} ({} runs)", self.trials)?;
         if let Some(fault) = self.case.fault {
             let (name, occasion) = (fault.kind.name(), fault.kind.occasion());
             writeln!(f, "fault      {name} at {occasion} {}", fault.nth)?;

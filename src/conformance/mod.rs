@@ -59,17 +59,26 @@
 //! | can't express some rights | declines them |
 //! | keeps entries that are not present | leaves out [`Capability::HiddenEntries`] |
 //! | tells of some rights and not of others | says so in [`Walker::tells_rights`] or [`Mapper::tells_rights`] |
+//! | tells the flags of the last entry alone | leaves [`Mapping::rights`] out |
+//! | gives bits of entries a meaning of its own | names them in [`Walker::own_bits`] or [`Mapper::own_bits`] |
+//! | knows pages of 4 KiB only, as a walker | says so in [`Walker::knows`] |
+//! | leaves the Access flag to the processor | runs in a format that sets it: `AArch64 { sets_accessed: true, .. }` |
+//! | maps over what is mapped | does so: it is done when the new page is there and nobody remembers the old one |
+//! | has a frame allocator of its own over a region | is given one that [`Memory::allocate_frames`] took first |
+//! | reads a file, a dump say | is given a reader: a header that the adapter makes, then [`Memory::read`] |
 //! | keeps translations or tables it has read | drops them in [`Walker::invalidate`] |
 //! | may crash the process, or loop without touching memory | runs [`isolated`](Suite::isolated) |
 //!
 //! The suite draws sequences of calls near the places where implementations go wrong, runs each on a
 //! fresh instance, and judges every store, allocation, invalidation and answer against walkers by the
 //! book and a flat model of pages. What it finds is minimised, told with every entry decoded, and
-//! replayed from its seed. A capability that is not declared is skipped and listed.
+//! replayed from its seed. A capability that is not declared is skipped and listed, and so is what is never
+//! told and what is declined.
 
 mod breach;
 mod case;
 mod checks;
+mod declared;
 mod disturb;
 mod draw;
 mod fault;

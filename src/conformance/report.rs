@@ -3,6 +3,7 @@
 use core::fmt;
 
 use super::breach::Check;
+use super::declared::Declared;
 use super::fault::FaultKind;
 use super::finding::Finding;
 use super::run::Tally;
@@ -13,7 +14,7 @@ use crate::base::Digest;
 #[derive(Clone, Debug)]
 pub struct Report {
     pub(super) findings: Vec<Finding>,
-    pub(super) capabilities: Capabilities,
+    pub(super) declared: Declared,
     pub(super) cases: u64,
     pub(super) seed: u64,
     pub(super) tally: Tally,
@@ -29,7 +30,7 @@ impl Report {
     pub(super) fn empty(seed: u64) -> Self {
         Self {
             findings: Vec::new(),
-            capabilities: Capabilities::PLAIN,
+            declared: Declared::default(),
             cases: 0,
             seed,
             tally: Tally::default(),
@@ -73,16 +74,14 @@ impl Report {
     /// What was not tried, each with the reason.
     #[must_use]
     pub fn skipped(&self) -> Vec<String> {
-        if self.walker {
-            return Vec::new();
-        }
         let mut skipped = Vec::new();
         for capability in Capabilities::EVERY {
-            let is_met = capability != Capability::Barriers || self.has_barriers;
-            if is_met && !self.capabilities.has(capability) {
+            let is_met = !self.walker && (capability != Capability::Barriers || self.has_barriers);
+            if is_met && !self.declared.capabilities.has(capability) {
                 skipped.push(format!("{}: not declared", consequence(capability)));
             }
         }
+        skipped.extend(self.declared.skipped(self.tally.told));
         if !self.reserved.is_empty() {
             skipped.push(format!("what entries {:?} of the root lead to: reserved", self.reserved));
         }
@@ -134,6 +133,10 @@ impl fmt::Display for Report {
             writeln!(f, "addresses  {calls}")?;
         } else {
             writeln!(f, "calls      {calls}, refused {refused}, stores {stores}")?;
+            for (why, count) in &self.tally.declined {
+                let plural = if *count == 1 { "" } else { "s" };
+                writeln!(f, "declined   {why}: {count} time{plural}")?;
+            }
             for kind in FaultKind::ALL {
                 let strikes = self.strikes(kind);
                 if strikes > 0 {

@@ -163,6 +163,7 @@ pub(super) fn untold(options: &Options, breach: Breach) -> Finding {
         case: Case::default(),
         seed: None,
         format: options.format.name(),
+        counted: None,
         extent: Extent::OneMinimal,
         trials: 1,
         story: Vec::new(),
@@ -196,5 +197,9 @@ impl Tally {
         self.tried.extend(&other.tried);
         self.has_pointers |= other.has_pointers;
         self.has_unseen_loads |= other.has_unseen_loads;
+        self.told.add(other.told);
+        for (why, count) in &other.declined {
+            *self.declined.entry(why).or_default() += count;
+        }
     }
 }

@@ -211,6 +211,12 @@ pub trait Mapper {
         Rights::ALL
     }
 
+    /// Bits of an entry that the architecture leaves to software and that mean something to this code: a
+    /// page to be copied when it is written to, say. Nobody else sets or flips them.
+    fn own_bits(&self) -> u64 {
+        0
+    }
+
     /// Maps `bytes` from `first` on to consecutive frames from `to` on.
     ///
     /// # Errors
@@ -290,6 +296,19 @@ pub trait Walker {
     /// Which rights a [`Mapping`] tells about; the others are not compared.
     fn tells_rights(&self) -> Rights {
         Rights::ALL
+    }
+
+    /// Whether it knows pages of 2 MiB, or of 1 GiB. Otherwise no address is asked about whose walk meets an
+    /// entry that maps one, or would but for a reserved bit.
+    fn knows(&self, size: PageSize) -> bool {
+        let _ = size;
+        true
+    }
+
+    /// Bits of an entry that mean something to this code beyond what the processor does with them: a page
+    /// that is not present and is known to be in memory still, say. Nobody sets them.
+    fn own_bits(&self) -> u64 {
+        0
     }
 
     /// An entry was changed by somebody else, and everybody is told to forget: a walker that keeps

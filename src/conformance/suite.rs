@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::breach::{Check, Key};
 use super::case::{Case, generate};
+use super::declared::Declared;
 use super::draw::Draw;
 use super::finding::Finding;
 use super::format::Format;
@@ -94,8 +95,8 @@ impl<M: Mapper, F: Fn(Memory) -> M> Suite<F> {
     }
 
     /// What the implementation declares; asked on an instance of its own.
-    pub(super) fn capabilities(&self) -> Result<Capabilities, Stop> {
-        self.setting(&BTreeSet::new(), false).capabilities()
+    pub(super) fn declaration(&self) -> Result<Declared, Stop> {
+        self.setting(&BTreeSet::new(), false).declared()
     }
 
     pub(super) fn drawn(&self, draw: &mut Draw<'_>, capabilities: Capabilities) -> Case {
@@ -103,7 +104,7 @@ impl<M: Mapper, F: Fn(Memory) -> M> Suite<F> {
     }
 
     fn run_case(&self, case: &Case, known: &BTreeSet<Key>, report: &Report) -> Ran {
-        let trial = self.setting(known, false).run(case, report.capabilities);
+        let trial = self.setting(known, false).run(case, report.declared.capabilities);
         let (breach, tally, digest) = (trial.breach, trial.tally, trial.digest);
         Ran { breach, tally, digest, steps: trial.calls }
     }
@@ -128,12 +129,12 @@ impl<M: Mapper, F: Fn(Memory) -> M> Search for Suite<F> {
     const STREAM: &'static str = "conformance";
 
     fn begin(&self, report: &mut Report) -> Result<(), Stop> {
-        report.capabilities = self.capabilities()?;
+        report.declared = self.declaration()?;
         Ok(())
     }
 
     fn draw(&self, draw: &mut Draw<'_>, report: &Report) -> Case {
-        self.drawn(draw, report.capabilities)
+        self.drawn(draw, report.declared.capabilities)
     }
 
     fn run(&self, case: &Case, known: &BTreeSet<Key>, report: &Report) -> Ran {
@@ -148,7 +149,7 @@ impl<M: Mapper, F: Fn(Memory) -> M> Search for Suite<F> {
         known: &BTreeSet<Key>,
         report: &Report,
     ) -> Finding {
-        let capabilities = report.capabilities;
+        let capabilities = report.declared.capabilities;
         let fails = |case: &Case| {
             let breach = self.setting(known, false).run(case, capabilities).breach;
             breach.filter(|breach| breach.key() == *key)
@@ -169,6 +170,7 @@ impl<M: Mapper, F: Fn(Memory) -> M> Search for Suite<F> {
             case,
             seed: None,
             format: self.options.format.name(),
+            counted: None,
             extent,
             trials,
             story: told.story.lines,

@@ -3,6 +3,7 @@
 
 mod aarch64;
 mod bug;
+mod declared;
 mod entrances;
 mod margins;
 mod planted;

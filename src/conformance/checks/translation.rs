@@ -8,6 +8,7 @@
 use crate::base::{PhysAddr, VirtAddr};
 use crate::conformance::breach::{Breach, Check};
 use crate::conformance::format::{Decoded, Format, Reached, Rule, index};
+use crate::conformance::memory::Memory;
 use crate::conformance::operation::size_name;
 use crate::conformance::rights::Rights;
 use crate::conformance::subject::Mapping;
@@ -38,6 +39,13 @@ fn dead_end(
             Decoded::Inaccessible => "an entry whose accessed flag is clear".to_owned(),
         };
         let level_name = format.level_name(level);
+        if Memory::number(at.frame()).is_none() {
+            let what = format!(
+                "the entry of level {level_name} is at {:#x}, where there is no memory",
+                at.raw()
+            );
+            return (format!("{name}, level {level_name}"), what);
+        }
         let what = format!(
             "the entry of level {level_name} at {:#x} is {bits:#x}: {}",
             at.raw(),

@@ -2,6 +2,7 @@
 
 use super::{AArch64, Format, X86_64};
 use crate::base::{Page, PhysAddr, Seed};
+use crate::conformance::declared::Declared;
 use crate::conformance::draw::Draw;
 use crate::conformance::flat::Flat;
 use crate::conformance::memory::Hosting;
@@ -12,7 +13,12 @@ fn agrees(format: &'static dyn Format, cases: u64) {
     let mut translated = 0;
     for number in 0..cases {
         let stream = Seed(number).stream("format", 0);
-        let tables = generate(&mut Draw::Stream(Box::new(stream)), format, &(0..u64::MAX));
+        let tables = generate(
+            &mut Draw::Stream(Box::new(stream)),
+            format,
+            &(0..u64::MAX),
+            &Declared::default(),
+        );
         let memory = prepared(format, &tables.words, Hosting::default());
         let entry_at = |at: PhysAddr| memory.peek(at);
         let listing = Listing::of(format, root(), &[], &|frame| memory.words(frame));

@@ -80,7 +80,7 @@ impl<M: Mapper, F: Fn(Memory) -> M> Suite<F> {
     ///
     /// When no instance can be made.
     fn declared(&self) -> Capabilities {
-        match self.capabilities() {
+        match self.declaration().map(|declared| declared.capabilities) {
             Ok(capabilities) => capabilities,
             Err(stop) => panic!("no instance can be made: {stop:?}"),
         }

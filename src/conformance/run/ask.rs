@@ -62,13 +62,16 @@ impl<M: Mapper> Run<'_, M> {
     }
 
     pub(super) fn against_the_book(
-        &self,
+        &mut self,
         virt: VirtAddr,
         told: Option<&Mapping>,
         compared: Rights,
     ) -> Option<Breach> {
         if self.scene.is_below_reserved(virt) {
             return None;
+        }
+        if let Some(told) = told {
+            self.trial.tally.told.note(told);
         }
         let (format, root) = (self.scene.format, self.scene.root);
         let entry_at = |at: PhysAddr| self.memory.peek(at);

@@ -3,13 +3,14 @@
 mod ask;
 mod end;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::breach::{Breach, Check, INTERFACE, Key};
 use super::case::Case;
 use super::checks::equivalence::{self, RoundTrip};
 use super::checks::request::{self, Answer, Before};
 use super::checks::{frames, invalidation, isolation, totality};
+use super::declared::{Declared, Told};
 use super::disturb;
 use super::fault::{Fault, FaultKind};
 use super::flat::Flat;
@@ -55,6 +56,10 @@ pub(crate) struct Tally {
     pub(crate) tried: BTreeSet<&'static str>,
     pub(crate) has_pointers: bool,
     pub(crate) has_unseen_loads: bool,
+    /// What answers about addresses held.
+    pub(crate) told: Told,
+    /// Documented refusals of other kinds, and how often.
+    pub(crate) declined: BTreeMap<&'static str, u64>,
 }
 
 /// How a case is run.
@@ -89,11 +94,11 @@ struct Run<'a, M> {
 
 impl<M: Mapper> Setting<'_, M> {
     /// What the implementation declares; asked on an instance of its own.
-    pub(crate) fn capabilities(&self) -> Result<Capabilities, Stop> {
+    pub(crate) fn declared(&self) -> Result<Declared, Stop> {
         let memory = Memory::hosted(self.format, None, self.hosting);
         enter(&memory);
         memory.begin(self.accesses_max);
-        let result = memory.attempt(|| (self.factory)(memory.clone()).capabilities());
+        let result = memory.attempt(|| Declared::by_mapper(&(self.factory)(memory.clone())));
         leave();
         memory.retire();
         result
@@ -236,7 +241,7 @@ impl<M: Mapper> Run<'_, M> {
     /// One call. `false` when the instance can't be used any more.
     fn call(&mut self, mapper: &mut M, call: &Call) -> bool {
         if let Call::Disturb { which, how } = *call {
-            self.disturb(which, how);
+            self.disturb(which, how, mapper.own_bits());
             return true;
         }
         let scene = &mut self.scene;
@@ -283,6 +288,9 @@ impl<M: Mapper> Run<'_, M> {
         } else {
             self.trial.tally.refused += 1;
             self.trial.refused += 1;
+            if let Err(Refusal::Declined(why)) = &outcome {
+                *self.trial.tally.declined.entry(why).or_default() += 1;
+            }
         }
         if outcome == Err(Refusal::Unsupported) {
             self.report(Some(Breach {
@@ -384,9 +392,10 @@ impl<M: Mapper> Run<'_, M> {
         }
     }
 
-    fn disturb(&mut self, which: u64, how: Disturbance) {
+    fn disturb(&mut self, which: u64, how: Disturbance, own_bits: u64) {
         let reach = self.memory.reach();
-        let Some(change) = disturb::choose(&self.scene, which, how, &reach) else { return };
+        let change = disturb::choose(&self.scene, which, how, &reach, own_bits);
+        let Some(change) = change else { return };
         self.memory.poke(change.at, change.new);
         self.scene.set(change.at, change.new);
         self.scene.relist();

@@ -1,5 +1,6 @@
 //! The suite for walkers: any table bytes, any address, against the walk by the book.
 
+mod story;
 mod tables;
 
 use core::cell::RefCell;
@@ -10,9 +11,10 @@ use std::time::Duration;
 use super::breach::{Breach, Check, Key};
 use super::case::Case;
 use super::checks::{totality, translation};
+use super::declared::{Declared, Told};
 use super::draw::Draw;
 use super::finding::Finding;
-use super::format::{Format, Reached};
+use super::format::{Decoded, Format, Reached, index, size_at};
 #[cfg(all(feature = "store-trap", target_os = "linux", target_arch = "x86_64"))]
 use super::memory::Observed;
 use super::memory::{Memory, enter, leave};
@@ -75,15 +77,17 @@ impl<W: Walker, F: Fn(Memory, PhysAddr) -> W> WalkerSuite<F> {
         prepared(self.options.format, &tables.words, self.options.hosting)
     }
 
-    fn judge(&self, tables: &Tables, known: &BTreeSet<Key>) -> (Option<Breach>, TraceHash) {
+    fn judge(&self, tables: &Tables, known: &BTreeSet<Key>) -> Ran {
         let memory = self.prepared(tables);
         enter(&memory);
         let mut hash = TraceHash::default();
-        let breach = self.first_breach(&memory, tables, known, &mut hash);
+        let mut tally = Tally::default();
+        let breach = self.first_breach(&memory, tables, known, &mut hash, &mut tally.told);
         leave();
         memory.retire();
         self.reach.replace(memory.reach());
-        (breach, hash)
+        tally.calls = tables.attempts().count() as u64;
+        Ran { breach, tally, digest: hash.digest(), steps: tables.steps.len() }
     }
 
     fn first_breach(
@@ -92,13 +96,14 @@ impl<W: Walker, F: Fn(Memory, PhysAddr) -> W> WalkerSuite<F> {
         tables: &Tables,
         known: &BTreeSet<Key>,
         hash: &mut TraceHash,
+        told: &mut Told,
     ) -> Option<Breach> {
         memory.begin(self.options.accesses_max);
         let mut walker = match memory.attempt(|| (self.factory)(memory.clone(), root())) {
             Ok(walker) => walker,
             Err(stop) => return self.stopped(&stop, "making it", known),
         };
-        let breach = self.steps(&mut walker, memory, tables, known, hash);
+        let breach = self.steps(&mut walker, memory, tables, known, hash, told);
         if memory.is_given_up() {
             core::mem::forget(walker); // it was left in the middle of a call
             return breach;
@@ -120,12 +125,14 @@ impl<W: Walker, F: Fn(Memory, PhysAddr) -> W> WalkerSuite<F> {
         tables: &Tables,
         known: &BTreeSet<Key>,
         hash: &mut TraceHash,
+        seen: &mut Told,
     ) -> Option<Breach> {
         for step in &tables.steps {
             // Nobody judges where a walker loads; what was noted must not pile up.
             let _ = memory.take_journal();
             memory.begin(self.options.accesses_max);
             let attempt = match step {
+                Step::Ask(attempt) if self.meets_unknown(walker, memory, attempt.virt) => continue,
                 Step::Ask(attempt) => attempt,
                 Step::Change(word, what) => {
                     memory.poke(address(word), word.bits);
@@ -145,6 +152,7 @@ impl<W: Walker, F: Fn(Memory, PhysAddr) -> W> WalkerSuite<F> {
                     continue;
                 }
             };
+            told.iter().for_each(|told| seen.note(told));
             hash.absorb(attempt.virt.0, told.map_or(u64::MAX, |told| told.address.raw()));
             let format = self.options.format;
             let breach = against_the_book(format, memory, walker, attempt, told.as_ref());
@@ -155,30 +163,19 @@ impl<W: Walker, F: Fn(Memory, PhysAddr) -> W> WalkerSuite<F> {
         None
     }
 
-    fn story(&self, tables: &Tables) -> Vec<String> {
+    /// Whether the walk ends at an entry for a page of a size that the walker does not know.
+    fn meets_unknown(&self, walker: &W, memory: &Memory, virt: VirtAddr) -> bool {
         let format = self.options.format;
-        let mut lines = vec![format!("root {:#x}", root().raw())];
-        for word in &tables.words {
-            let at = address(word).raw();
-            let level = format.level_name(word.level);
-            lines.push(format!("entry {at:#x}, written for level {level}"));
-            let text = format.describe(word.level, word.bits);
-            lines.push(format!("  {:#018x}  {text}", word.bits));
-        }
-        for step in &tables.steps {
-            match step {
-                Step::Ask(Attempt { virt, access, ring }) => {
-                    lines.push(format!("translate {virt}, {access:?} by {ring:?}"));
-                }
-                Step::Change(word, what) => {
-                    let at = address(word).raw();
-                    lines.push(format!("entry {at:#x} becomes, then invalidate {what:x?}"));
-                    let text = format.describe(word.level, word.bits);
-                    lines.push(format!("  {:#018x}  {text}", word.bits));
-                }
+        let mut table = root();
+        for level in (2..=format.levels()).rev() {
+            let bits = memory.peek(table.plus(8 * index(format, level, virt)));
+            match format.decode(level, bits) {
+                Decoded::Table { at, .. } => table = at,
+                Decoded::Invalid => return false,
+                _ => return size_at(level).is_some_and(|size| !walker.knows(size)),
             }
         }
-        lines
+        false
     }
 }
 
@@ -195,27 +192,30 @@ impl<W: Walker, F: Fn(Memory, PhysAddr) -> W> Search for WalkerSuite<F> {
         let attempt = Attempt { virt: VirtAddr(0x1000), access: Access::Read, ring: Ring::Kernel };
         let asked = memory.attempt(|| {
             let mut walker = (self.factory)(memory.clone(), root());
+            let declared = Declared::by_walker(&walker);
             // What it answers is judged later, and so is how it ends.
             let _ = super::stop::caught(|| walker.translate(&attempt));
+            declared
         });
         leave();
         memory.retire();
         self.reach.replace(memory.reach());
         match asked {
-            Err(Stop::Panicked(..)) => asked,
-            _ => Ok(()),
+            Ok(declared) => {
+                report.declared = declared;
+                Ok(())
+            }
+            Err(stop @ Stop::Panicked(..)) => Err(stop),
+            Err(_) => Ok(()),
         }
     }
 
-    fn draw(&self, draw: &mut Draw<'_>, _: &Report) -> Tables {
-        generate(draw, self.options.format, &self.reach.borrow())
+    fn draw(&self, draw: &mut Draw<'_>, report: &Report) -> Tables {
+        generate(draw, self.options.format, &self.reach.borrow(), &report.declared)
     }
 
     fn run(&self, tables: &Tables, known: &BTreeSet<Key>, _: &Report) -> Ran {
-        let calls = tables.attempts().count() as u64;
-        let (breach, hash) = self.judge(tables, known);
-        let tally = Tally { calls, ..Tally::default() };
-        Ran { breach, tally, digest: hash.digest(), steps: tables.steps.len() }
+        self.judge(tables, known)
     }
 
     fn minimised(
@@ -227,7 +227,7 @@ impl<W: Walker, F: Fn(Memory, PhysAddr) -> W> Search for WalkerSuite<F> {
         _: &Report,
     ) -> Finding {
         let fails = |tables: &Tables| {
-            let (breach, _) = self.judge(tables, known);
+            let breach = self.judge(tables, known).breach;
             breach.filter(|breach| breach.key() == *key)
         };
         let whole = tables.clone();
@@ -241,16 +241,17 @@ impl<W: Walker, F: Fn(Memory, PhysAddr) -> W> Search for WalkerSuite<F> {
             case: Case::default(),
             seed: None,
             format: self.options.format.name(),
+            counted: Some(story::counted(&tables)),
             extent,
             trials,
-            story: self.story(&tables),
+            story: story::lines(self.options.format, &tables),
             reproduction: Vec::new(),
             test: test_name(),
         }
     }
 
     fn told(&self, tables: &Tables) -> (Vec<String>, Case) {
-        (self.story(tables), Case::default())
+        (story::lines(self.options.format, tables), Case::default())
     }
 }
 

@@ -3,6 +3,7 @@
 use core::ops::Range;
 
 use crate::base::{Access, PhysAddr, Ring, VirtAddr};
+use crate::conformance::declared::Declared;
 use crate::conformance::draw::Draw;
 use crate::conformance::format::{Decoded, Format, index, size_at};
 use crate::conformance::memory::{Hosting, Invalidation, Memory};
@@ -17,7 +18,7 @@ const TABLES: u64 = 8;
 /// One entry: its level is told, since a table may be reached at several.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Word {
-    pub(super) table: u64,
+    table: u64,
     index: u64,
     pub(super) level: u8,
     pub(super) bits: u64,
@@ -123,20 +124,27 @@ fn attempt(draw: &mut Draw<'_>, virt: VirtAddr) -> Attempt {
     Attempt { virt: virt.plus(byte), access, ring }
 }
 
-/// Draws tables for code that can follow these physical addresses.
-pub(crate) fn generate(draw: &mut Draw<'_>, format: &dyn Format, reach: &Range<u64>) -> Tables {
+/// Draws tables for code that can follow these physical addresses and said this of itself.
+pub(crate) fn generate(
+    draw: &mut Draw<'_>,
+    format: &dyn Format,
+    reach: &Range<u64>,
+    declared: &Declared,
+) -> Tables {
     let mut tables = Tables::default();
     let addresses = 1 + draw.below(3);
     for _ in 0..addresses {
         let edge = draw.pick(format.edges()).unwrap_or(0);
         let virt = VirtAddr(edge.wrapping_add(draw.below(600) << 12));
         let lowest = 1 + u8::try_from(draw.below(3)).unwrap_or(0);
+        let lowest =
+            if size_at(lowest).is_some_and(|size| declared.knows(size)) { lowest } else { 1 };
         let mut number = 0;
         for level in (lowest..=format.levels()).rev() {
             let below = 1 + draw.below(TABLES - 1);
             let bits =
                 if level > lowest { format.table(table(below)) } else { leaf(draw, format, level) };
-            let bits = altered(draw, format, level, bits, reach);
+            let bits = altered(draw, format, level, bits, (reach, declared));
             let index = index(format, level, virt);
             tables.words.push(Word { table: number, index, level, bits });
             number = below;
@@ -152,7 +160,7 @@ pub(crate) fn generate(draw: &mut Draw<'_>, format: &dyn Format, reach: &Range<u
             // Only what was invalidated must be forgotten: with one address everything may be asked
             // after an invalidation of its page.
             let is_page = addresses == 1 && draw.one_in(2);
-            change(draw, format, &mut tables, virt, is_page, reach);
+            change(draw, format, &mut tables, virt, is_page, (reach, declared));
         }
     }
     tables
@@ -165,7 +173,7 @@ fn change(
     tables: &mut Tables,
     virt: VirtAddr,
     is_page: bool,
-    reach: &Range<u64>,
+    limits: (&Range<u64>, &Declared),
 ) {
     let count = tables.words.len();
     let back = usize::try_from(draw.below(u64::from(format.levels()))).unwrap_or(0);
@@ -174,7 +182,7 @@ fn change(
     };
     let bits = match draw.below(3) {
         0 => 0,
-        1 => altered(draw, format, word.level, word.bits, reach),
+        1 => altered(draw, format, word.level, word.bits, limits),
         _ if matches!(format.decode(word.level, word.bits), Decoded::Leaf { .. }) => {
             leaf(draw, format, word.level)
         }
@@ -192,7 +200,7 @@ fn altered(
     format: &dyn Format,
     level: u8,
     bits: u64,
-    reach: &Range<u64>,
+    (reach, declared): (&Range<u64>, &Declared),
 ) -> u64 {
     let changed = match draw.below(8) {
         0..=3 => return bits,
@@ -200,6 +208,7 @@ fn altered(
         6 => bits ^ 1 << draw.below(13),
         _ => bits | draw.below(u64::MAX) & format.decorations(level),
     };
+    let changed = changed & !declared.own_bits | bits & declared.own_bits;
     let is_leaf = |bits| matches!(format.decode(level, bits), Decoded::Leaf { .. });
     let is_moved = (changed ^ bits) & format.address_bits() != 0;
     // A leaf of these tables leads where there is no memory.
