@@ -15,7 +15,7 @@ use ringfence::machine::paging::x86_64::{
     ControlFlags, Controls, Exception, Request, Rights, Walker, refusal, walk,
 };
 use ringfence::machine::tlb::{
-    Grants, Invalidation, MayHold, PagingStructureCache, RootLoad, Tlb, WithdrawnKind,
+    Case, Grants, Invalidation, MayHold, PagingStructureCache, RootLoad, Tlb, WithdrawnKind,
 };
 use ringfence::oracles::by_the_book::{self, Answer};
 use ringfence::scenario::fuzz_input::tlb::{TABLES, TlbStep, addresses, tlb_sequence};
@@ -384,9 +384,16 @@ impl Processor {
         }
         let undecided = ControlFlags::PKE | ControlFlags::PKS | ControlFlags::PCIDE;
         let is_decided = self.controls.flags.without(undecided) == self.controls.flags;
-        let granted = Grants::new(&self.controls).of(request.access, request.ring, request.ac);
+        let grants = Grants::new(&self.controls);
+        let granted = grants.of(request.access, request.ring, request.ac);
         let hit = self.tlb.hit(request.virt, granted, request.access == Access::Write);
         assert_eq!(hit, cached.filter(|_| is_decided), "{request:x?}");
+        let [mut all, mut one] = [self.tlb; 2];
+        all.decide(&grants);
+        one.decide_at(request.virt, &grants);
+        let case = Case::of(request.access, request.ring, request.ac);
+        let decided = [&all, &one].map(|tlb| tlb.hit_decided(request.virt, case));
+        assert_eq!(decided, [hit; 2], "{request:x?}");
     }
 
     /// What the cache answers to the kernel, which may read everything, under the identifier with
