@@ -81,8 +81,11 @@ impl Witness for Told {
     }
 }
 
+/// What was told, how many entries were written, and those that are in memory: first word and time.
+type Log = (Vec<(u64, u64, u64)>, u64, Vec<(u64, u64)>);
+
 /// Runs a world. What was told, and the log as it is in memory in the end: how many, and the entries.
-fn run(configuration: &Configuration) -> (Vec<(u64, u64, u64)>, u64, Vec<(u64, u64)>) {
+fn run(configuration: &Configuration) -> Log {
     let mut world = World::build(configuration).expect("a sound configuration");
     let mut told = Told::default();
     assert_eq!(world.run(&mut told, u64::MAX), Rest::Quiescent);
