@@ -1,5 +1,9 @@
 //! Every link across the mode line that is not in the picture is refused by the architecture: a page
-//! fault, no gate, a privilege level, the IOMMU. Which links there are is said in `README.md`.
+//! fault, no gate, a privilege level, the IOMMU. The links that there are: applications and user-mode drivers
+//! to the Windows API; that to the exported driver support routines, with branches to other kernel-mode
+//! drivers and to file-system drivers; user-mode drivers to other kernel-mode drivers; kernel-mode and
+//! file-system drivers to the exported routines; other kernel-mode drivers and those routines to the HAL, and
+//! the HAL to hardware.
 //!
 //! Below the line a link that is absent is taken by no request, and a wild call is an exposure: those
 //! are measured and not refused, so they have no test here.

@@ -134,7 +134,10 @@ impl Told<'_> {
         } else if self.is_generated() && worlds.len() > 1 {
             writeln!(to, "Shares of what struck; {CAPTION}.")?;
         } else {
-            writeln!(to, "Shares of what struck, counted exactly on this world.")?;
+            writeln!(
+                to,
+                "Shares of what struck in a sample of this world's faults, without an interval."
+            )?;
         }
         to.push_str(&asleep::text(&total.sleeps, self.horizon));
         self.write_replays(to)?;

@@ -2,8 +2,8 @@
 //!
 //! The program computes, keeps or is handed a wrong pointer and stores through it; what it meant to
 //! write stays as it was. Models the pointer corruption of the fault injectors for Rio and Nooks,
-//! and the overlays found in the field. Seven operators say how the pointer goes wrong; they are
-//! counted apart.
+//! and the overlays found in the field. Seven operators say how the pointer goes wrong; each
+//! experiment's plan names the one it has. Tables count the kind as a whole.
 //!
 //! Source: Sullivan and Chillarege, "Software Defects and their Impact on System Availability",
 //! FTCS 1991; Swift, Bershad and Levy, "Improving the Reliability of Commodity Operating Systems",
