@@ -3,11 +3,12 @@
 //! Expected behaviour is from "Host Process Timeouts in UMDF", "How UMDF Handles Application Failures" and
 //! "Using Device Pooling in UMDF Drivers".
 
-use ringfence::base::{Event, EventKind, Structure, Witness};
+use ringfence::base::{Event, EventKind, PhysAddr, Structure, VirtAddr, Witness};
 use ringfence::campaign::Trial;
 use ringfence::campaign::trial::Registries;
 use ringfence::kernel::host::header;
-use ringfence::kernel::layout::address;
+use ringfence::kernel::host_time_out::critical;
+use ringfence::kernel::layout::{address, device_object, kernel_data};
 use ringfence::kernel::{service, status};
 use ringfence::machine::{Flow, Processor, Reg, Routine, Trap, routine};
 use ringfence::scenario::Scenario;
@@ -245,22 +246,38 @@ fn without_time_outs_the_ended_process_stays_for_ever() {
     assert_eq!((ends(&notes, VICTIM), ends(&notes, HOST)), (vec![], vec![]));
 }
 
+/// The time at which the host of the first device has had its time, as the kernel keeps it; 0 for none.
+fn deadline(world: &World) -> u64 {
+    let word = |virt: u64| {
+        let at = world.machine.locate(0, VirtAddr(virt)).expect("mapped");
+        world.machine.memory.read(PhysAddr::new(at).expect("in memory"))
+    };
+    let device = word(address::KERNEL_DATA + kernel_data::DEVICES.offset);
+    word(word(device + device_object::EXTENSION.offset) + critical::DEADLINE.offset)
+}
+
 #[test]
 fn the_host_has_its_time_and_not_much_more() {
-    let end_of_host = |time_out| {
+    for time_out in [1_000, 5_000] {
         let configuration = world(parent(8, hung()), vec![], time_out);
         let mut world = World::build_with(&configuration, &drivers()).expect("sound");
-        let mut notes = Notes::default();
+        let (mut notes, mut since, mut until) = (Notes::default(), 0, 0);
         while ends(&notes.0, HOST).is_empty() {
             assert_eq!(world.step(&mut notes), None, "the host was not ended");
+            let clock = world.machine.clock;
+            // Until it is over; then the host is told again and again.
+            if until == 0 || clock < until {
+                let now = deadline(&world);
+                since = if now == until { since } else { clock };
+                until = now;
+            }
         }
-        world.machine.clock
-    };
-    let (short, long) = (end_of_host(1_000), end_of_host(5_000));
 
-    // The run up to the cancellation is the same; both end at the first chance after, which may be a turn
-    // of the clock later.
-    assert!((3_800..4_200).contains(&(long - short)), "{short} {long}");
+        assert_eq!(until - since, u64::from(time_out));
+        // It runs, and ends when it is interrupted: two turns of the clock at most.
+        let turns = 2 * u64::from(configuration.machine.clock_interval);
+        assert!((until..until + turns).contains(&world.machine.clock), "{}", world.machine.clock);
+    }
 }
 
 #[test]
