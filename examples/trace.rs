@@ -45,24 +45,13 @@ impl Witness for Printer {
 
 fn main() {
     let app = |name: &str, actions: Vec<Action>| Component {
-        name: name.into(),
-        home: Home::Application,
-        driver: None,
-        above: None,
-        critical: false,
-        spawned: false,
         actions,
-        content: None,
+        ..Component::new(name, Home::Application)
     };
     let driver = |name: &str, what: &str, home: Home, above: Option<&str>| Component {
-        name: name.into(),
-        home,
         driver: Some(what.into()),
         above: above.map(Into::into),
-        critical: false,
-        spawned: false,
-        actions: vec![],
-        content: None,
+        ..Component::new(name, home)
     };
     let configuration = Configuration {
         steps_max: 20000,

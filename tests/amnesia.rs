@@ -23,16 +23,7 @@ impl Witness for Trace {
 }
 
 fn application(name: &str, actions: Vec<Action>) -> Component {
-    Component {
-        name: name.into(),
-        home: Home::Application,
-        driver: None,
-        above: None,
-        critical: false,
-        spawned: false,
-        actions,
-        content: None,
-    }
+    Component { actions, ..Component::new(name, Home::Application) }
 }
 
 fn configuration() -> Configuration {

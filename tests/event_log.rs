@@ -11,16 +11,8 @@ use ringfence::scenario::{Scenario, Vocabulary};
 use ringfence::world::{Action, Component, Configuration, Home, Rest, World};
 
 fn component(name: &str, home: Home, driver: Option<&str>, above: Option<&str>) -> Component {
-    Component {
-        name: name.into(),
-        home,
-        driver: driver.map(Into::into),
-        above: above.map(Into::into),
-        critical: false,
-        spawned: false,
-        actions: vec![],
-        content: None,
-    }
+    let (driver, above) = (driver.map(Into::into), above.map(Into::into));
+    Component { driver, above, ..Component::new(name, home) }
 }
 
 /// A client whose jobs of a printer each make its driver crash.

@@ -56,16 +56,8 @@ impl Notes {
 }
 
 fn component(name: &str, home: Home, driver: Option<&str>, above: Option<&str>) -> Component {
-    Component {
-        name: name.into(),
-        home,
-        driver: driver.map(Into::into),
-        above: above.map(Into::into),
-        critical: false,
-        spawned: false,
-        actions: vec![],
-        content: None,
-    }
+    let (driver, above) = (driver.map(Into::into), above.map(Into::into));
+    Component { driver, above, ..Component::new(name, home) }
 }
 
 fn application(name: &str, actions: Vec<Action>) -> Component {

@@ -86,16 +86,7 @@ fn null_driver() -> Drivers {
 }
 
 fn component(name: &str, home: Home, driver: Option<&str>, actions: Vec<Action>) -> Component {
-    Component {
-        name: name.to_owned(),
-        home,
-        driver: driver.map(str::to_owned),
-        above: None,
-        critical: false,
-        spawned: false,
-        actions,
-        content: None,
-    }
+    Component { driver: driver.map(str::to_owned), actions, ..Component::new(name, home) }
 }
 
 fn world_with_the_null_driver() -> Scenario {

@@ -33,14 +33,9 @@ const PAGEABLE_CODE: u64 = address::DRIVER_CODE + address::DRIVER_PAGEABLE_OFFSE
 /// A world in which an application has the driver do these things, with time for the clock in between.
 fn configuration(seed: u64, functions: &[u64]) -> Configuration {
     let component = |name: &str, home, driver: Option<&str>, actions| Component {
-        name: name.into(),
-        home,
         driver: driver.map(Into::into),
-        above: None,
-        critical: false,
-        spawned: false,
         actions,
-        content: None,
+        ..Component::new(name, home)
     };
     let mut actions = vec![Action::Open { device: "keeper".into(), file: 0, access: 3, slot: 0 }];
     for &function in functions {

@@ -48,16 +48,8 @@ impl Witness for Notes {
 }
 
 fn component(name: &str, home: Home, driver: Option<&str>, above: Option<&str>) -> Component {
-    Component {
-        name: name.into(),
-        home,
-        driver: driver.map(Into::into),
-        above: above.map(Into::into),
-        critical: false,
-        spawned: false,
-        actions: vec![],
-        content: None,
-    }
+    let (driver, above) = (driver.map(Into::into), above.map(Into::into));
+    Component { driver, above, ..Component::new(name, home) }
 }
 
 fn client(name: &str, device: &str, jobs: Vec<Action>) -> Component {

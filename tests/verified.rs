@@ -205,16 +205,7 @@ fn drivers() -> Drivers {
 }
 
 fn component(name: &str, home: Home, driver: Option<&str>, actions: Vec<Action>) -> Component {
-    Component {
-        name: name.into(),
-        home,
-        driver: driver.map(Into::into),
-        above: None,
-        critical: false,
-        spawned: false,
-        actions,
-        content: None,
-    }
+    Component { driver: driver.map(Into::into), actions, ..Component::new(name, home) }
 }
 
 /// An application that asks the driver for one thing.

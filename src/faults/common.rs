@@ -141,16 +141,7 @@ pub(super) mod testing {
 
     /// A world of two applications, `editor` (2) and `shell` (3), and the driver `nic` (4).
     pub(in crate::faults) fn directory() -> Directory {
-        let component = |name: &str, home| Component {
-            name: name.to_owned(),
-            home,
-            driver: None,
-            above: None,
-            critical: false,
-            spawned: false,
-            actions: Vec::new(),
-            content: None,
-        };
+        let component = |name: &str, home| Component::new(name, home);
         Directory::of(&Configuration {
             components: vec![
                 component("editor", Home::Application),

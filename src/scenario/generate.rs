@@ -86,14 +86,9 @@ fn topology(seed: Seed, bias: &Bias) -> Configuration {
     let mut components = Vec::new();
     let mut add = |name: String, home: Home, driver: Option<&str>, above: Option<&str>| {
         components.push(Component {
-            name,
-            home,
             driver: driver.map(str::to_owned),
             above: above.map(str::to_owned),
-            critical: false,
-            spawned: false,
-            actions: Vec::new(),
-            content: None,
+            ..Component::new(name, home)
         });
     };
     let (least, most) = bias.applications;

@@ -221,16 +221,7 @@ fn add_manager(world: &mut Configuration) {
     if world.components.iter().any(|one| one.home == Home::DriverManager) {
         return;
     }
-    world.components.push(Component {
-        name: MANAGER.to_owned(),
-        home: Home::DriverManager,
-        driver: None,
-        above: None,
-        critical: false,
-        spawned: false,
-        actions: Vec::new(),
-        content: None,
-    });
+    world.components.push(Component::new(MANAGER, Home::DriverManager));
 }
 
 fn no_change(part: &str) -> Mistake {

@@ -209,6 +209,23 @@ pub struct Component {
     pub content: Option<u64>,
 }
 
+impl Component {
+    /// One that has nothing to do: no driver, no content, created at boot.
+    #[must_use]
+    pub fn new(name: impl Into<String>, home: Home) -> Self {
+        Self {
+            name: name.into(),
+            home,
+            driver: None,
+            above: None,
+            critical: false,
+            spawned: false,
+            actions: Vec::new(),
+            content: None,
+        }
+    }
+}
+
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "the signature serde wants")]
 const fn is_false(flag: &bool) -> bool {
     !*flag

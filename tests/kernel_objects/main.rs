@@ -77,16 +77,7 @@ fn read(world: &World, base: u64, field: Field) -> u64 {
 }
 
 fn application(name: &str, actions: Vec<Action>) -> Component {
-    Component {
-        name: name.to_owned(),
-        home: Home::Application,
-        driver: None,
-        above: None,
-        critical: false,
-        spawned: false,
-        actions,
-        content: None,
-    }
+    Component { actions, ..Component::new(name, Home::Application) }
 }
 
 /// The first application is principal 2, the second 3, and so on.

@@ -184,14 +184,9 @@ fn drivers() -> Drivers {
 
 fn world(pool: PoolKind, case: usize) -> World {
     let user = Component {
-        name: "user".into(),
-        home: Home::KernelDriver,
         driver: Some("pool-user".into()),
-        above: None,
-        critical: false,
-        spawned: false,
-        actions: Vec::new(),
         content: Some(case as u64),
+        ..Component::new("user", Home::KernelDriver)
     };
     let mut configuration =
         Configuration { components: vec![user], boots_max: 1, ..Configuration::default() };

@@ -393,16 +393,7 @@ pub(crate) const DATA: u64 = address::DRIVER_CODE + address::DRIVER_DATA_OFFSET;
 pub(crate) const NEIGHBOUR: u64 = DATA + address::DRIVER_STRIDE;
 
 fn component(name: &str, home: Home, driver: Option<&str>, actions: Vec<Action>) -> Component {
-    Component {
-        name: name.into(),
-        home,
-        driver: driver.map(Into::into),
-        above: None,
-        critical: false,
-        spawned: false,
-        actions,
-        content: None,
-    }
+    Component { driver: driver.map(Into::into), actions, ..Component::new(name, home) }
 }
 
 /// A world with an application that has the prober run its scripts, and a driver beside it.

@@ -20,14 +20,9 @@ pub(crate) fn built_in(name: &str) -> Scenario {
 /// A component that is not an application.
 pub(crate) fn driver(name: &str, home: Home, driver: &str, above: Option<&str>) -> Component {
     Component {
-        name: name.to_owned(),
-        home,
         driver: Some(driver.to_owned()),
         above: above.map(str::to_owned),
-        critical: false,
-        spawned: false,
-        actions: Vec::new(),
-        content: None,
+        ..Component::new(name, home)
     }
 }
 

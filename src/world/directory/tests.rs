@@ -3,16 +3,7 @@ use crate::injection::fake::FakeScene;
 use crate::world::configuration::{Component, Home};
 
 fn component(name: &str, home: Home) -> Component {
-    Component {
-        name: name.to_owned(),
-        home,
-        driver: None,
-        above: None,
-        critical: false,
-        spawned: false,
-        actions: Vec::new(),
-        content: None,
-    }
+    Component::new(name, home)
 }
 
 fn directory() -> Directory {
