@@ -8,7 +8,7 @@
 //!
 //! Injection point: `step`.
 
-use super::common::{anywhere, bit, change_physical, each_bit_of, fault};
+use super::elements::{anywhere, bit, change_physical, each_bit_of, fault};
 use super::{Family, Kind, Model, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
@@ -44,7 +44,7 @@ pub(super) const KIND: Kind = Kind {
 
 #[cfg(test)]
 mod tests {
-    use super::super::common::testing::*;
+    use super::super::elements::testing::*;
 
     #[test]
     fn the_bit_flips() {

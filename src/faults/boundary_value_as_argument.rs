@@ -9,7 +9,7 @@
 //!
 //! Injection point: `mode-switch`.
 
-use super::common::{anywhere, fault, index};
+use super::elements::{anywhere, fault, index};
 use super::{Family, Kind, Model, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 use crate::kernel::layout::address;
@@ -85,7 +85,7 @@ pub(super) const KIND: Kind = Kind {
 
 #[cfg(test)]
 mod tests {
-    use super::super::common::testing::*;
+    use super::super::elements::testing::*;
 
     #[test]
     fn an_argument_is_a_bound() {

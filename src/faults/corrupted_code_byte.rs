@@ -8,7 +8,7 @@
 //!
 //! Injection point: `step`.
 
-use super::common::{anywhere, bit, change, every_bit, fault};
+use super::elements::{anywhere, bit, change, every_bit, fault};
 use super::{Family, Kind, Model, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
@@ -42,7 +42,7 @@ pub(super) const KIND: Kind = Kind {
 
 #[cfg(test)]
 mod tests {
-    use super::super::common::testing::*;
+    use super::super::elements::testing::*;
 
     #[test]
     fn the_code_in_memory_changes_and_is_fetched_again() {

@@ -8,7 +8,7 @@
 //!
 //! Injection point: `step`.
 
-use super::common::{anywhere, bit, change_place, each_bit_of, fault};
+use super::elements::{anywhere, bit, change_place, each_bit_of, fault};
 use super::{Family, Kind, Model, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 use crate::kernel::service::COUNT;
@@ -78,7 +78,7 @@ fn entries(directory: &Directory) -> Vec<Target> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::common::testing::*;
+    use super::super::elements::testing::*;
 
     #[test]
     fn the_entry_changes() {

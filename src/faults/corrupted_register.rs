@@ -9,7 +9,7 @@
 //!
 //! Injection point: `step`.
 
-use super::common::{anywhere, bit, every_bit, fault, index};
+use super::elements::{anywhere, bit, every_bit, fault, index};
 use super::{Family, Kind, Model, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 use crate::machine::Reg;
@@ -52,7 +52,7 @@ pub(super) const KIND: Kind = Kind {
 
 #[cfg(test)]
 mod tests {
-    use super::super::common::testing::*;
+    use super::super::elements::testing::*;
 
     #[test]
     fn one_bit_of_one_register_changes() {

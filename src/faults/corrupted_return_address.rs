@@ -8,7 +8,7 @@
 //!
 //! Injection point: `step`.
 
-use super::common::{any_bit, anywhere, change, every_bit, fault};
+use super::elements::{any_bit, anywhere, change, every_bit, fault};
 use super::{Family, Kind, Model, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 use crate::machine::Reg;
@@ -51,7 +51,7 @@ pub(super) const KIND: Kind = Kind {
 
 #[cfg(test)]
 mod tests {
-    use super::super::common::testing::*;
+    use super::super::elements::testing::*;
 
     #[test]
     fn the_word_above_the_frame_pointer_changes() {

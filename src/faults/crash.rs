@@ -9,7 +9,7 @@
 //!
 //! Injection points: `step`, `load`, `store`.
 
-use super::common::{anywhere, fault};
+use super::elements::{anywhere, fault};
 use super::{Crash, Family, Kind, Model, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 use crate::machine::{Reg, Trap};
@@ -78,7 +78,7 @@ const fn ways(point: PointKind) -> &'static [Crash] {
 
 #[cfg(test)]
 mod tests {
-    use super::super::common::testing::*;
+    use super::super::elements::testing::*;
 
     #[test]
     fn each_way_to_crash_is_the_exception_it_is_named_after() {

@@ -6,7 +6,7 @@
 //!
 //! Injection point: `dma`.
 
-use super::common::{anywhere, fault, index, indices};
+use super::elements::{anywhere, fault, index, indices};
 use super::{Family, Kind, Model, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
@@ -38,7 +38,7 @@ pub(super) const KIND: Kind = Kind {
 
 #[cfg(test)]
 mod tests {
-    use super::super::common::testing::*;
+    use super::super::elements::testing::*;
 
     #[test]
     fn the_transfer_is_put_off() {

@@ -8,7 +8,7 @@
 //!
 //! Injection point: `dma`.
 
-use super::common::{anywhere, fault, index};
+use super::elements::{anywhere, fault, index};
 use super::{Family, Kind, Model, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
@@ -67,7 +67,7 @@ pub(super) const KIND: Kind = Kind {
 
 #[cfg(test)]
 mod tests {
-    use super::super::common::testing::*;
+    use super::super::elements::testing::*;
 
     #[test]
     fn the_transfer_goes_elsewhere() {

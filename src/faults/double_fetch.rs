@@ -8,7 +8,7 @@
 //!
 //! Injection point: `load`.
 
-use super::common::{each_value, fault, one_value};
+use super::elements::{each_value, fault, one_value};
 use super::{Family, Kind, Model};
 use crate::base::VirtAddr;
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
@@ -55,7 +55,7 @@ pub(super) const KIND: Kind = Kind {
 
 #[cfg(test)]
 mod tests {
-    use super::super::common::testing::*;
+    use super::super::elements::testing::*;
 
     #[test]
     fn the_fetch_yields_what_was_there_and_the_next_one_does_not() {

@@ -7,7 +7,7 @@
 //!
 //! Injection point: `free`.
 
-use super::common::{anywhere, fault, index, indices};
+use super::elements::{anywhere, fault, index, indices};
 use super::{Family, Kind, Model, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 use crate::world::directory::{first_free_frame, free_pool_blocks};
@@ -42,7 +42,7 @@ pub(super) const KIND: Kind = Kind {
 
 #[cfg(test)]
 mod tests {
-    use super::super::common::testing::*;
+    use super::super::elements::testing::*;
 
     #[test]
     fn a_free_block_is_freed_and_so_is_a_free_frame() {

@@ -6,7 +6,7 @@
 //!
 //! Injection point: `step`.
 
-use super::common::{anywhere, fault, nothing, once};
+use super::elements::{anywhere, fault, nothing, once};
 use super::{Family, Kind, Model};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
@@ -34,7 +34,7 @@ pub(super) const KIND: Kind = Kind {
 
 #[cfg(test)]
 mod tests {
-    use super::super::common::testing::*;
+    use super::super::elements::testing::*;
 
     #[test]
     fn everything_is_forgotten() {

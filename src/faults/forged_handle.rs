@@ -8,7 +8,7 @@
 //!
 //! Injection points: `handle-lookup`, `mode-switch`.
 
-use super::common::{anywhere, fault};
+use super::elements::{anywhere, fault};
 use super::{Family, Kind, Model, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 use crate::machine::registers::ARGUMENTS;
@@ -59,7 +59,7 @@ pub(super) const KIND: Kind = Kind {
 
 #[cfg(test)]
 mod tests {
-    use super::super::common::testing::*;
+    use super::super::elements::testing::*;
 
     #[test]
     fn the_look_up_is_made_with_what_was_made_up() {

@@ -8,7 +8,7 @@
 //!
 //! Injection point: `step`.
 
-use super::common::{anywhere, fault, nothing, once};
+use super::elements::{anywhere, fault, nothing, once};
 use super::{Family, Kind, Model};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
@@ -38,7 +38,7 @@ pub(super) const KIND: Kind = Kind {
 
 #[cfg(test)]
 mod tests {
-    use super::super::common::testing::*;
+    use super::super::elements::testing::*;
 
     #[test]
     fn the_step_is_never_finished_and_others_are() {

@@ -11,7 +11,7 @@
 //!
 //! Injection points: `step`, `load`, `store`.
 
-use super::common::{anywhere, fault, index, indices};
+use super::elements::{anywhere, fault, index, indices};
 use super::{Family, Kind, Model, Parameters};
 use crate::base::{FRAME_BYTES, Seed, VirtAddr};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
@@ -56,7 +56,7 @@ pub(super) const KIND: Kind = Kind {
 
 #[cfg(test)]
 mod tests {
-    use super::super::common::testing::*;
+    use super::super::elements::testing::*;
     use crate::base::VirtAddr;
 
     fn scene(withdrawn: &[u64]) -> FakeScene {

@@ -7,7 +7,7 @@
 //!
 //! Injection point: `mode-switch`.
 
-use super::common::{anywhere, fault};
+use super::elements::{anywhere, fault};
 use super::{Family, Kind, Model, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 use crate::kernel::layout::address;
@@ -73,7 +73,7 @@ fn targets(directory: &Directory) -> Vec<Target> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::common::testing::*;
+    use super::super::elements::testing::*;
 
     #[test]
     fn the_output_buffer_becomes_a_kernel_address() {

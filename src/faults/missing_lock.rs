@@ -14,7 +14,7 @@
 //!
 //! Injection point: `lock`.
 
-use super::common::{anywhere, fault, index, indices};
+use super::elements::{anywhere, fault, index, indices};
 use super::{Family, Kind, Model, Parameters};
 use crate::base::VirtAddr;
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
@@ -56,7 +56,7 @@ pub(super) const KIND: Kind = Kind {
 
 #[cfg(test)]
 mod tests {
-    use super::super::common::testing::*;
+    use super::super::elements::testing::*;
     use super::STEPS;
 
     #[test]

@@ -8,7 +8,7 @@
 //!
 //! Injection point: `handle-lookup`.
 
-use super::common::{anywhere, fault, index, indices};
+use super::elements::{anywhere, fault, index, indices};
 use super::{Family, Kind, Model, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 use crate::world::directory::handles;
@@ -46,7 +46,7 @@ pub(super) const KIND: Kind = Kind {
 
 #[cfg(test)]
 mod tests {
-    use super::super::common::testing::*;
+    use super::super::elements::testing::*;
     use crate::kernel::layout::{handle_entry, object_header, object_type, process};
 
     /// A process `editor` with an event and a file behind its handles 4 and 8.

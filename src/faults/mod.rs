@@ -4,7 +4,7 @@
 //! injection points it can strike. A fault knows the machine and the kernel's layout; it knows
 //! neither the rules nor the checks, so that it cannot aim at them.
 
-mod common;
+mod elements;
 mod heavy_tail;
 pub mod mix;
 mod model;

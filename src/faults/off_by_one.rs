@@ -9,7 +9,7 @@
 //!
 //! Injection point: `load`.
 
-use super::common::{anywhere, fault};
+use super::elements::{anywhere, fault};
 use super::{Family, Kind, Model, Parameters};
 use crate::base::VirtAddr;
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
@@ -55,7 +55,7 @@ pub(super) const KIND: Kind = Kind {
 
 #[cfg(test)]
 mod tests {
-    use super::super::common::testing::*;
+    use super::super::elements::testing::*;
 
     #[test]
     fn the_bound_is_one_too_large() {

@@ -9,7 +9,7 @@
 //!
 //! Injection points: `copy`, `store`.
 
-use super::common::{anywhere, change, fault, index};
+use super::elements::{anywhere, change, fault, index};
 use super::{Family, Kind, Model, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
@@ -60,7 +60,7 @@ pub(super) const KIND: Kind = Kind {
 
 #[cfg(test)]
 mod tests {
-    use super::super::common::testing::*;
+    use super::super::elements::testing::*;
 
     #[test]
     fn a_copy_grows() {

@@ -8,7 +8,7 @@
 //!
 //! Injection point: `mode-switch`.
 
-use super::common::{anywhere, fault, nothing, once};
+use super::elements::{anywhere, fault, nothing, once};
 use super::{Family, Kind, Model};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 use crate::kernel::handle_information::PROTECT_FROM_CLOSE;
@@ -50,7 +50,7 @@ pub(super) const KIND: Kind = Kind {
 
 #[cfg(test)]
 mod tests {
-    use super::super::common::testing::*;
+    use super::super::elements::testing::*;
     use super::*;
 
     #[test]

@@ -7,7 +7,7 @@
 //!
 //! Injection point: `complete`.
 
-use super::common::{anywhere, fault, nothing, once};
+use super::elements::{anywhere, fault, nothing, once};
 use super::{Family, Kind, Model};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
@@ -30,7 +30,7 @@ pub(super) const KIND: Kind = Kind {
 
 #[cfg(test)]
 mod tests {
-    use super::super::common::testing::*;
+    use super::super::elements::testing::*;
 
     #[test]
     fn it_is_completed_once_more() {

@@ -7,7 +7,7 @@
 //!
 //! Injection point: `dma`.
 
-use super::common::{anywhere, fault, index, indices};
+use super::elements::{anywhere, fault, index, indices};
 use super::{Family, Kind, Model, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
@@ -42,7 +42,7 @@ pub(super) const KIND: Kind = Kind {
 
 #[cfg(test)]
 mod tests {
-    use super::super::common::testing::*;
+    use super::super::elements::testing::*;
 
     #[test]
     fn half_of_it_is_transferred() {

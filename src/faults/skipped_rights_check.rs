@@ -8,7 +8,7 @@
 //!
 //! Injection point: `handle-lookup`.
 
-use super::common::{anywhere, fault, nothing, once};
+use super::elements::{anywhere, fault, nothing, once};
 use super::{Family, Kind, Model};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
@@ -39,7 +39,7 @@ pub(super) const KIND: Kind = Kind {
 
 #[cfg(test)]
 mod tests {
-    use super::super::common::testing::*;
+    use super::super::elements::testing::*;
 
     #[test]
     fn no_right_is_asked_for() {

@@ -8,7 +8,7 @@
 //!
 //! Injection points: `handle-lookup`, `mode-switch`.
 
-use super::common::{anywhere, fault, index};
+use super::elements::{anywhere, fault, index};
 use super::{Family, Kind, Model, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 use crate::kernel::layout::HANDLES_MAX;
@@ -63,7 +63,7 @@ pub(super) const KIND: Kind = Kind {
 
 #[cfg(test)]
 mod tests {
-    use super::super::common::testing::*;
+    use super::super::elements::testing::*;
 
     #[test]
     fn the_look_up_is_made_with_a_neighbour() {

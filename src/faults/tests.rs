@@ -1,4 +1,4 @@
-use super::common::testing::directory;
+use super::elements::testing::directory;
 use super::*;
 use crate::base::{Principal, Seed};
 use crate::injection::PointKind;

@@ -7,7 +7,7 @@
 //!
 //! Injection points: `store`, `table-store`.
 
-use super::common::{anywhere, fault, index};
+use super::elements::{anywhere, fault, index};
 use super::{Family, Kind, Model, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
@@ -46,7 +46,7 @@ pub(super) const KIND: Kind = Kind {
 
 #[cfg(test)]
 mod tests {
-    use super::super::common::testing::*;
+    use super::super::elements::testing::*;
 
     #[test]
     fn only_some_bytes_are_written() {

@@ -8,7 +8,7 @@
 //!
 //! Injection points: `load`, `store`.
 
-use super::common::{anywhere, fault, index};
+use super::elements::{anywhere, fault, index};
 use super::{Family, Kind, Model, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 use crate::world::directory::free_pool_blocks;
@@ -53,7 +53,7 @@ pub(super) const KIND: Kind = Kind {
 
 #[cfg(test)]
 mod tests {
-    use super::super::common::testing::*;
+    use super::super::elements::testing::*;
 
     #[test]
     fn the_access_goes_to_a_free_block() {

@@ -2,7 +2,7 @@
 
 use rand::distr::Distribution as _;
 
-use super::common::{bit, index};
+use super::elements::{bit, index};
 use super::heavy_tail::HeavyTail;
 use super::{Operator, Parameters};
 use crate::base::{Stream, VirtAddr};

@@ -8,7 +8,7 @@
 //!
 //! Injection point: `load`.
 
-use super::common::{anywhere, fault};
+use super::elements::{anywhere, fault};
 use super::wild::{self, Redirection};
 use super::{Family, Kind, Model, Operator};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
@@ -56,7 +56,7 @@ pub(super) const KIND: Kind = Kind {
 
 #[cfg(test)]
 mod tests {
-    use super::super::common::testing::*;
+    use super::super::elements::testing::*;
 
     #[test]
     fn the_load_comes_from_elsewhere() {

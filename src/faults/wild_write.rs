@@ -13,7 +13,7 @@
 //! that its rights decide; only the operator `context`, and a target without a linear address, write
 //! physical memory, as a store under another page-map root does.
 
-use super::common::{anywhere, fault};
+use super::elements::{anywhere, fault};
 use super::wild::{self, Redirection};
 use super::{Family, Kind, Model};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
@@ -51,7 +51,7 @@ pub(super) const KIND: Kind = Kind {
 
 #[cfg(test)]
 mod tests {
-    use super::super::common::testing::*;
+    use super::super::elements::testing::*;
 
     const DATA: u64 = address::KERNEL_DATA;
 

@@ -8,7 +8,7 @@
 //!
 //! Injection point: `complete`.
 
-use super::common::{anywhere, each_value, fault, one_value};
+use super::elements::{anywhere, each_value, fault, one_value};
 use super::{Family, Kind, Model};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 use crate::kernel::request::LENGTH_MAX;
@@ -44,7 +44,7 @@ pub(super) const KIND: Kind = Kind {
 
 #[cfg(test)]
 mod tests {
-    use super::super::common::testing::*;
+    use super::super::elements::testing::*;
 
     #[test]
     fn more_is_told_than_there_is() {

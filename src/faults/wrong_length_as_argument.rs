@@ -8,7 +8,7 @@
 //!
 //! Injection point: `mode-switch`.
 
-use super::common::{anywhere, each_value, fault, one_value};
+use super::elements::{anywhere, each_value, fault, one_value};
 use super::{Family, Kind, Model};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 use crate::kernel::layout::address;
@@ -51,7 +51,7 @@ pub(super) const KIND: Kind = Kind {
 
 #[cfg(test)]
 mod tests {
-    use super::super::common::testing::*;
+    use super::super::elements::testing::*;
 
     #[test]
     fn the_length_of_the_buffer_is_wrong() {

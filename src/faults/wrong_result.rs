@@ -9,7 +9,7 @@
 //!
 //! Injection point: `return`.
 
-use super::common::{anywhere, each_value, fault, one_value};
+use super::elements::{anywhere, each_value, fault, one_value};
 use super::{Family, Kind, Model};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 use crate::kernel::status;
@@ -52,7 +52,7 @@ pub(super) const KIND: Kind = Kind {
 
 #[cfg(test)]
 mod tests {
-    use super::super::common::testing::*;
+    use super::super::elements::testing::*;
 
     #[test]
     fn another_result_is_given_back() {

@@ -7,7 +7,7 @@
 //!
 //! Injection point: `mode-switch`.
 
-use super::common::{anywhere, fault, index, indices};
+use super::elements::{anywhere, fault, index, indices};
 use super::{Family, Kind, Model, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 use crate::kernel::service::{CLOSE, COUNT};
@@ -44,7 +44,7 @@ pub(super) const KIND: Kind = Kind {
 
 #[cfg(test)]
 mod tests {
-    use super::super::common::testing::*;
+    use super::super::elements::testing::*;
 
     #[test]
     fn the_handle_is_closed_instead() {

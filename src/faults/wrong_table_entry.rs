@@ -7,7 +7,7 @@
 //!
 //! Injection point: `table-store`.
 
-use super::common::{anywhere, bit, every_bit, fault};
+use super::elements::{anywhere, bit, every_bit, fault};
 use super::{Family, Kind, Model, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
@@ -42,7 +42,7 @@ pub(super) const KIND: Kind = Kind {
 
 #[cfg(test)]
 mod tests {
-    use super::super::common::testing::*;
+    use super::super::elements::testing::*;
 
     #[test]
     fn one_bit_of_the_entry_is_wrong() {

@@ -6,7 +6,7 @@
 //!
 //! Injection point: `free`.
 
-use super::common::{anywhere, fault, index};
+use super::elements::{anywhere, fault, index};
 use super::{Family, Kind, Model, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
@@ -51,7 +51,7 @@ pub(super) const KIND: Kind = Kind {
 
 #[cfg(test)]
 mod tests {
-    use super::super::common::testing::*;
+    use super::super::elements::testing::*;
 
     #[test]
     fn the_tag_is_another() {

@@ -8,7 +8,7 @@
 //!
 //! Injection point: `load`.
 
-use super::common::{anywhere, each_value, fault, one_value};
+use super::elements::{anywhere, each_value, fault, one_value};
 use super::{Family, Kind, Model};
 use crate::base::VirtAddr;
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
@@ -47,7 +47,7 @@ pub(super) const KIND: Kind = Kind {
 
 #[cfg(test)]
 mod tests {
-    use super::super::common::testing::*;
+    use super::super::elements::testing::*;
 
     #[test]
     fn the_load_yields_what_the_fault_says() {

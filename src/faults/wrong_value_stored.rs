@@ -9,7 +9,7 @@
 //!
 //! Injection point: `store`.
 
-use super::common::{anywhere, each_value, fault, one_value};
+use super::elements::{anywhere, each_value, fault, one_value};
 use super::{Family, Kind, Model};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
@@ -45,7 +45,7 @@ pub(super) const KIND: Kind = Kind {
 
 #[cfg(test)]
 mod tests {
-    use super::super::common::testing::*;
+    use super::super::elements::testing::*;
 
     #[test]
     fn the_right_place_takes_a_wrong_value() {

@@ -15,7 +15,7 @@ use super::processor::bits_of;
 pub(crate) const RULES: &[Rule] = &[Rule::documented(
     "stall-between-load-and-store",
     "A processor may stand still between a load and the store that follows from it; a fault has it do so.",
-    "Intel SDM volume 3A, Bus Locking; System Management Mode",
+    "Intel SDM volume 3A, Bus Locking; volume 3C, System Management Mode",
 )];
 
 /// Stores of one step that are held back at most: more than any step makes but for copies.
@@ -107,8 +107,10 @@ impl Machine {
     /// still in. `first` is the place of its first event.
     #[cold]
     pub(super) fn stall_after(&mut self, number: usize, first: usize) {
+        // A processor that waits for an interrupt gets no turn to go on.
+        let is_halted = self.processors[number].registers.halted;
+        let is_whole = self.locked || self.stopped || is_halted;
         let stall = &mut self.processors[number].stall;
-        let is_whole = self.locked || self.stopped;
         if stall.steps == 0 || is_whole || !is_divisible(&self.events[first..]) {
             return;
         }
@@ -208,6 +210,12 @@ mod tests {
         assert!(turn(&mut machine, 0, exchange));
         assert!(turn(&mut machine, 0, |p| p.store(PAGE.0, OWN, 1)));
         assert!(turn(&mut machine, 0, |p| p.load(PAGE.0, COUNTER).map(|_| ())));
+        let halt = |p: &mut Processor<'_>| {
+            p.registers_mut().halted = true;
+            p.store(PAGE.0, COUNTER, 7)
+        };
+        assert!(turn(&mut machine, 0, halt));
+        machine.processors[0].registers.halted = false;
 
         assert_eq!(counted(&machine), 7);
         assert!(turn(&mut machine, 0, count));

@@ -148,7 +148,7 @@ pub(crate) fn overlong(sources: &Sources, exceptions: &[(&str, &str)]) -> Vec<St
 
 /// Files beside faults and invariants that are neither, and what they are.
 const SUPPORT: &[(&str, &str)] = &[
-    ("src/faults/common.rs", "what the files of faults share"),
+    ("src/faults/elements.rs", "what faults are put together from"),
     ("src/faults/heavy_tail.rs", "a distribution of distances"),
     ("src/faults/parameters.rs", "what a fault is told"),
     ("src/faults/plan.rs", "which fault strikes whom, where"),

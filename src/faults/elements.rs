@@ -1,4 +1,4 @@
-//! What the files of faults share.
+//! What faults are put together from: how one is made, where it strikes, what is drawn.
 
 use core::ops::RangeInclusive;
 
