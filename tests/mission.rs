@@ -224,6 +224,25 @@ fn a_driver_that_writes_to_a_wrong_address_may_damage_the_system() {
 }
 
 #[test]
+fn damage_that_the_kernel_did_for_a_struck_application_is_not_the_applications_own() {
+    const MEANT: &str = "kernel-mode-writes-what-it-means";
+    let mut world = neighbours();
+    world.configuration.weaknesses = vec!["no-probe".to_owned()];
+    let mut trial = trial(&world);
+    let strike = |nth| fault("kernel-address-as-argument", "shell", PointKind::ModeSwitch, nth, "");
+
+    let written: Vec<_> = (1..40)
+        .map(|nth| trial.run(&[strike(nth)]).expect("a fault that can be made"))
+        .filter(|outcome| outcome.guarantees.iter().any(|one| one == MEANT))
+        .collect();
+
+    assert_ne!(written.len(), 0, "no call wrote to where it was told");
+    for outcome in written {
+        assert!(outcome.victims.contains(&Victim::Kernel), "{outcome:?}");
+    }
+}
+
+#[test]
 fn a_driver_that_writes_to_a_wrong_address_may_damage_another_driver() {
     let mut trial = trial(&neighbours());
     let to = "operator = 'target'\ntarget = 'driver:files/data:0'";

@@ -1,6 +1,7 @@
 //! One experiment: a plan in a world, from a checkpoint before its first strike to the end.
 
-use crate::base::{Domain, Principal, PrincipalSet, Structure};
+use crate::authority::Corruption;
+use crate::base::{Domain, Principal, PrincipalSet, Roster, Structure};
 use crate::injection::{Armed, PointKind};
 use crate::invariants::Scope;
 use crate::outcome::{
@@ -180,7 +181,7 @@ impl Standing {
         let crash = crash_of(world, rest);
         let waits = unfinished(world, judge, golden).iter().any(|one| !allowed.contains(one));
         let is_durable = is_durable(world, judge, golden, is_cut, allowed);
-        let victims = victims(judge);
+        let victims = victims(world.roster(), judge);
         let availability = availability(world, judge, golden, rest, crash, differing);
         Self {
             deviated,
@@ -273,7 +274,7 @@ fn describe_joined(
 ) -> Outcome {
     let is_contained = is_contained(world, judge);
     let promised = |scope: Scope| is_contained || scope == Scope::Always;
-    let victims = victims(judge);
+    let victims = victims(world.roster(), judge);
     Outcome {
         activation: activation(world, judge, strikes),
         integrity: integrity(judge, &victims, false, false),
@@ -364,12 +365,20 @@ fn differing(world: &World, judge: &Judge, golden: &Golden, is_cut: bool) -> Pri
     set
 }
 
-fn victims(judge: &Judge) -> Vec<Victim> {
+/// Whose bytes were corrupted, seen from those in whom faults struck: whoever of the kernel's wrote for a
+/// struck process has crossed a line for it.
+fn victims(roster: &Roster, judge: &Judge) -> Vec<Victim> {
+    let struck = judge.struck();
+    let seen = |corruption: &Corruption| {
+        let owner = corruption.owner.filter(|owner| struck.contains(*owner));
+        let from = owner.or(struck.iter().next()).unwrap_or(corruption.culprit);
+        Domain::of(roster, from, corruption.owner, corruption.structure)
+    };
     let mut victims: Vec<Victim> = judge
         .authority
         .corruptions()
         .iter()
-        .filter_map(|corruption| match corruption.domain {
+        .filter_map(|corruption| match seen(corruption) {
             // A section is written with leave, whoever it belongs to.
             _ if corruption.structure == Structure::SharedSection => Some(Victim::OwnDomain),
             Domain::Nobody => None,
