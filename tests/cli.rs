@@ -153,6 +153,43 @@ fn the_summary_is_the_last_object() {
 }
 
 #[test]
+fn wild_writes_are_counted_by_operator() {
+    let output = ringfence(&[
+        "campaign",
+        "standard",
+        "--fault",
+        "wild-write",
+        "--seeds",
+        "0..1",
+        "--experiments",
+        "200",
+        "--json",
+    ]);
+
+    let text = stdout(&output);
+    let lines = text.lines().map(|line| serde_json::from_str(line).expect("an object a line"));
+    let lines: Vec<serde_json::Value> = lines.collect();
+    let summary = &lines.last().expect("a summary")["summary"];
+    let writes: Vec<_> =
+        lines.iter().map(|line| &line["wild_writes"]).filter(|one| one.is_object()).collect();
+    let sum = |name: &str| writes.iter().filter_map(|one| one[name].as_u64()).sum::<u64>();
+    assert_eq!(Some(sum("planned")), summary["experiments"].as_u64());
+    assert_eq!(Some(sum("struck")), summary["activated"].as_u64());
+    for one in &writes {
+        let came = one["came_of_hits"].as_object().expect("classes with counts");
+        let came: u64 = came.values().filter_map(serde_json::Value::as_u64).sum();
+        assert_eq!(one["hit"].as_u64(), Some(came), "{one}");
+        assert!(one["struck"].as_u64() >= one["hit"].as_u64(), "{one}");
+    }
+    let of = |operator: &str| {
+        let found = writes.iter().find(|one| one["operator"] == operator);
+        found.and_then(|one| one["share"].as_f64()).unwrap_or_else(|| panic!("{operator}: {text}"))
+    };
+    // Most of an address's bits lead where nothing is mapped; a few bytes on there mostly is something.
+    assert!(of("offset") > of("bit"), "{text}");
+}
+
+#[test]
 fn any_number_of_workers_gives_the_same_digest() {
     let with = |jobs| summary(&["--seeds", "0..5", "--experiments", "10", "--jobs", jobs]);
 

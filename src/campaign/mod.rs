@@ -19,6 +19,7 @@
 //! | [`sweep`] | what does every single fault of one world come to? |
 //! | [`verdict`] | is that what was expected? |
 //! | [`tally`] | what do all outcomes come to? |
+//! | [`wild_writes`] | how many of those hit memory, and what came of them? |
 //! | [`replay`] | which command runs one experiment again? |
 //! | [`sentence`] | how is a campaign said in a test? |
 //! | [`difference`] | where do two runs part? |
@@ -47,6 +48,7 @@ pub mod trial;
 mod under_way;
 pub mod verdict;
 pub mod watch;
+pub mod wild_writes;
 pub mod workers;
 
 pub use comparison::{Compared, Comparison};
@@ -61,4 +63,5 @@ pub use tally::{Origin, Tally};
 pub use trial::{Registries, Trial, TrialError};
 pub use verdict::{Judged, missed};
 pub use watch::Watch;
+pub use wild_writes::WildWrites;
 pub use workers::{Campaign, Cut, GoldenViolation, Progress, Report};

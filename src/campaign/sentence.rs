@@ -76,6 +76,47 @@ impl Campaign {
     }
 
     /// Only faults of this kind, which is yours.
+    ///
+    /// ```
+    /// use ringfence::campaign::Campaign;
+    /// use ringfence::faults::{Family, Kind, Model, Parameters};
+    /// use ringfence::injection::{
+    ///     Fault, Operation, PointKind, PointKinds, Recurrence, Scene, Verdict,
+    /// };
+    ///
+    /// /// A store writes the complement of what it was asked to.
+    /// struct Inverted;
+    ///
+    /// impl Fault for Inverted {
+    ///     fn name(&self) -> &'static str {
+    ///         "inverted-store"
+    ///     }
+    ///
+    ///     fn strike(&mut self, store: &mut Operation, _: &mut dyn Scene) -> Option<Verdict> {
+    ///         store.value = !store.value;
+    ///         Some(Verdict::Proceed)
+    ///     }
+    /// }
+    ///
+    /// const INVERTED: Kind = Kind {
+    ///     name: "inverted-store",
+    ///     family: Family::Defect,
+    ///     model: Model::Edfi,
+    ///     points: PointKinds::of(&[PointKind::Store]),
+    ///     fits: |_, _| true,
+    ///     recurrence: Recurrence::Once,
+    ///     parameters: &[],
+    ///     about: "a store writes the complement of its value",
+    ///     source: "an inverter on the wrong side of a data bus",
+    ///     build: |_, _| Ok(Box::new(Inverted)),
+    ///     draw: |_, _, _| Parameters::default(),
+    ///     every: |_, _| vec![Parameters::default()],
+    ///     flips_target: false,
+    /// };
+    ///
+    /// let campaign = Campaign::on_builtin("standard").with_my_fault(INVERTED);
+    /// campaign.experiments(20).run_all().assert_guarantees_hold();
+    /// ```
     #[must_use]
     pub fn with_my_fault(mut self, kind: Kind) -> Self {
         self.registries.faults.add(kind);
@@ -84,6 +125,54 @@ impl Campaign {
     }
 
     /// Held to these invariants: `Registry::all().with(mine)` are all there are and one of yours.
+    ///
+    /// ```
+    /// use ringfence::base::EventKind;
+    /// use ringfence::campaign::Campaign;
+    /// use ringfence::invariants::{Evidence, Findings, Invariant, Kinds, Registry};
+    ///
+    /// /// The driver called `nic` stores only where it may.
+    /// struct NicStoresAtHome;
+    ///
+    /// impl Invariant for NicStoresAtHome {
+    ///     fn name(&self) -> &'static str {
+    ///         "nic-stores-at-home"
+    ///     }
+    ///
+    ///     fn sentence(&self) -> &'static str {
+    ///         "The driver `nic` stores only to memory that is its own or lent to it."
+    ///     }
+    ///
+    ///     fn source(&self) -> &'static str {
+    ///         "its specification"
+    ///     }
+    ///
+    ///     fn kinds(&self) -> Kinds {
+    ///         Kinds::TRESPASS
+    ///     }
+    ///
+    ///     fn check(&self, evidence: &Evidence<'_>, findings: &mut Findings) {
+    ///         let roster = evidence.authority.roster();
+    ///         for trespass in evidence.trespasses() {
+    ///             let event = &trespass.event;
+    ///             if event.kind == EventKind::Store && roster.name(event.actor) == "nic" {
+    ///                 let told = || format!("it stored at {:#x}", event.virt);
+    ///                 findings.add(Some(event.actor), trespass.owner, event.phys, event.virt, told);
+    ///             }
+    ///         }
+    ///     }
+    /// }
+    ///
+    /// let held = Registry::all().with(NicStoresAtHome);
+    /// let results = Campaign::on_builtin("standard")
+    ///     .held_to(held)
+    ///     .with_faults(["wild-write"])
+    ///     .experiments(60)
+    ///     .run_all();
+    ///
+    /// // Promised for plans that strike user mode; of the others it is an exposure.
+    /// results.assert_guarantees_hold();
+    /// ```
     #[must_use]
     pub fn held_to(mut self, invariants: invariants::Registry) -> Self {
         self.registries.invariants = Arc::new(invariants);
@@ -91,6 +180,70 @@ impl Campaign {
     }
 
     /// With these drivers beside those that come with the crate, for scenarios to name.
+    ///
+    /// What a driver does is a routine of steps: each runs by itself, keeps nothing but what is in
+    /// simulated memory, and has an injection point before and after it.
+    ///
+    /// ```
+    /// use ringfence::base::PrincipalKind;
+    /// use ringfence::campaign::Campaign;
+    /// use ringfence::faults::Registry;
+    /// use ringfence::kernel::{loader::Dispatch, request::IO_COMPLETE_REQUEST, status};
+    /// use ringfence::machine::{Flow, Routine, routine};
+    /// use ringfence::scenario::{Scenario, Vocabulary};
+    /// use ringfence::world::{DriverDefinition, Drivers};
+    ///
+    /// routine! {
+    ///     /// Answers every request at once with nothing. Arguments: device object, packet.
+    ///     static SINK_DISPATCH = "SinkDispatch", frame 0;
+    ///     complete, call IO_COMPLETE_REQUEST => |p| {
+    ///         let packet = p.argument(1);
+    ///         p.pass([packet, status::SUCCESS, 0]);
+    ///         Ok(Flow::Call)
+    ///     },
+    ///     done => |p| Ok(p.give_back(status::SUCCESS)),
+    /// }
+    ///
+    /// static SINK_ROUTINES: &[&Routine] = &[&SINK_DISPATCH];
+    ///
+    /// let sink = DriverDefinition {
+    ///     name: "sink",
+    ///     kind: PrincipalKind::KernelDriver,
+    ///     routines: SINK_ROUTINES,
+    ///     pageable: &[],
+    ///     dispatch: Dispatch { write: Some(&SINK_DISPATCH), ..Dispatch::default() },
+    ///     prepare: |_| Vec::new(),
+    ///     owns: &[],
+    /// };
+    /// let mine = Drivers { kernel: vec![sink], hosted: Vec::new() };
+    /// let text = r#"
+    ///     format = 1
+    ///     name = "sink"
+    ///
+    ///     [[component]]
+    ///     name = "editor"
+    ///     home = "application"
+    ///     actions = [
+    ///         { do = "open", device = "sink", access = 3, slot = 0 },
+    ///         { do = "write", slot = 0, offset = 0, length = 32, value = "0x9" },
+    ///     ]
+    ///
+    ///     [[component]]
+    ///     name = "sink"
+    ///     home = "kernel-driver"
+    ///     driver = "sink"
+    /// "#;
+    ///
+    /// let names = Vocabulary::new(Registry::default(), &mine);
+    /// let world = Scenario::from_toml("sink.toml", text, &names).expect("it is sound");
+    ///
+    /// Campaign::on(world)
+    ///     .with_my_drivers(mine)
+    ///     .with_faults(["wild-write", "crash", "dropped-step"])
+    ///     .experiments(60)
+    ///     .run_all()
+    ///     .assert_guarantees_hold();
+    /// ```
     #[must_use]
     pub fn with_my_drivers(mut self, mine: Drivers) -> Self {
         let mut drivers = self.registries.drivers.take().unwrap_or_else(components::drivers);

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 
 use crate::base::{Digest, PrincipalKind, TraceHash};
+use crate::faults::Operator;
 use crate::outcome::{Class, Integrity};
 
 use super::series::Case;
 use super::sleep::Sleeps;
+use super::wild_writes::WildWrites;
 
 /// Where a fault starts, as tables show it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
@@ -90,6 +92,8 @@ pub struct Tally {
     pub struck: BTreeMap<Origin, u64>,
     /// Experiments by kind of fault: how many, and in how many of these it struck.
     pub kinds: BTreeMap<String, (u64, u64)>,
+    /// Wild writes, by operator.
+    pub wild_writes: BTreeMap<Operator, WildWrites>,
     /// How long damage slept, by origin.
     pub sleeps: BTreeMap<Origin, Sleeps>,
     /// Events watched.
@@ -107,6 +111,9 @@ impl Tally {
         if let Some((drawn, struck)) = self.kinds.get_mut(&case.plan.kind) {
             *drawn += 1;
             *struck += u64::from(outcome.activation.strikes > 0);
+        }
+        if let Some(operator) = WildWrites::operator_of(case) {
+            self.wild_writes.entry(operator).or_default().add(case);
         }
         if outcome.activation.strikes > 0 {
             self.activated += 1;
@@ -137,6 +144,9 @@ impl Tally {
         for (kind, (drawn, struck)) in &other.kinds {
             let here = self.kinds.entry(kind.clone()).or_default();
             *here = (here.0 + drawn, here.1 + struck);
+        }
+        for (&operator, writes) in &other.wild_writes {
+            self.wild_writes.entry(operator).or_default().merge(writes);
         }
         for (&origin, sleeps) in &other.sleeps {
             self.sleeps.entry(origin).or_default().merge(sleeps);

@@ -26,6 +26,7 @@ mod save;
 mod sweep;
 mod table;
 mod translate;
+mod wild_writes;
 
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;

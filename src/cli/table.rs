@@ -10,7 +10,7 @@ use crate::outcome::Class;
 use crate::report::interval::{CAPTION, Estimate, Sample, WorldCount};
 use crate::report::table::wrap;
 
-use super::{asleep, fault_load};
+use super::{asleep, fault_load, wild_writes};
 
 /// Columns of a bar that stands for all experiments that struck.
 const BAR: u64 = 40;
@@ -56,16 +56,19 @@ impl Told<'_> {
         self.campaign.scenario.is_none()
     }
 
-    /// The share of a cell in what struck, over generated worlds; of a fixed world the exact one.
+    /// What shares are estimated over: generated worlds; a fixed world is one, whatever the seeds.
+    fn worlds(&self) -> &[Tally] {
+        let Report { worlds, total, .. } = self.report;
+        if self.is_generated() { worlds } else { core::slice::from_ref(total) }
+    }
+
+    /// The share of a cell in what struck.
     fn estimate(&self, origin: Origin, class: Class) -> Estimate {
         let count = |tally: &Tally| {
             let (events, experiments) = tally.world_count(origin, class);
             WorldCount { events, experiments }
         };
-        if self.is_generated() {
-            return self.report.worlds.iter().map(count).collect::<Sample>().estimate();
-        }
-        core::iter::once(count(&self.report.total)).collect::<Sample>().estimate()
+        self.worlds().iter().map(count).collect::<Sample>().estimate()
     }
 
     /// Cells of one origin in the classes' order, those not struck left out.
@@ -139,6 +142,7 @@ impl Told<'_> {
                 "Shares of what struck in a sample of this world's faults, without an interval."
             )?;
         }
+        to.push_str(&wild_writes::text(total, self.worlds()));
         to.push_str(&asleep::text(&total.sleeps, self.horizon));
         self.write_replays(to)?;
         writeln!(to, "\nexperiments          {:>12}", total.experiments)?;
@@ -227,13 +231,9 @@ impl Told<'_> {
             }));
         }
         for (&(origin, class), &count) in &total.cells {
-            let estimate = self.estimate(origin, class);
-            let (share, low, high) = match estimate {
-                _ if class == Class::NotActivated => (None, None, None),
-                Estimate::Between { share, low, high, .. } => (Some(share), Some(low), Some(high)),
-                Estimate::Exact { share } => (Some(share), None, None),
-                Estimate::Always { .. } => (Some(1.0), None, None),
-                Estimate::Never { .. } | Estimate::Nothing => (None, None, None),
+            let (share, low, high) = match class {
+                Class::NotActivated => (None, None, None),
+                _ => self.estimate(origin, class).numbers(),
             };
             let replay = self.report.examples.get(&(origin, class));
             lines.push(json!({
@@ -257,6 +257,7 @@ impl Told<'_> {
                 "replay": self.replay(example.seed, example.case.number),
             }));
         }
+        lines.extend(wild_writes::json(total, self.worlds()));
         lines.extend(asleep::json(&total.sleeps, self.horizon));
         lines.push(json!({ "summary": {
             "experiments": total.experiments,

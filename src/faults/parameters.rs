@@ -36,6 +36,20 @@ impl Operator {
         Self::Uniform,
         Self::Target,
     ];
+
+    /// Its name in files and tables.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Offset => "offset",
+            Self::Bit => "bit",
+            Self::Stale => "stale",
+            Self::Base => "base",
+            Self::Context => "context",
+            Self::Uniform => "uniform",
+            Self::Target => "target",
+        }
+    }
 }
 
 /// How a component crashes.
@@ -108,6 +122,17 @@ parameters! {
 }
 
 impl Parameters {
+    /// How a pointer goes wrong, also where that is not said: who names a place means it, and a near
+    /// miss is the commonest otherwise.
+    #[must_use]
+    pub const fn operator_or_usual(&self) -> Operator {
+        match (self.operator, &self.target) {
+            (Some(operator), _) => operator,
+            (None, Some(_)) => Operator::Target,
+            (None, None) => Operator::Offset,
+        }
+    }
+
     /// The bit, checked.
     ///
     /// # Errors

@@ -52,6 +52,33 @@ fn whatever_is_drawn_is_a_fault_and_is_written_as_it_is_read() {
 }
 
 #[test]
+fn a_store_is_in_the_wrong_context_only_where_another_context_is_other() {
+    let directory = directory();
+    let kind = *Registry::default().get("wild-write").expect("it is one of them");
+    let drawn = |principal, kind_of_point, argument| {
+        let mut stream = Seed(5).stream("draw", argument);
+        let at = PointRecord {
+            kind: kind_of_point,
+            principal,
+            routine: 0,
+            caller: 0,
+            step: 0,
+            number: 0,
+            clock: 0,
+            argument,
+        };
+        let mut draws = (0..200).map(|_| (kind.draw)(&mut stream, &at, &directory));
+        draws.any(|parameters| parameters.operator == Some(Operator::Context))
+    };
+    let shell = directory.roster().named("shell").expect("an application");
+
+    assert!(drawn(Principal::KERNEL, PointKind::Store, 0x1000), "the kernel for a process");
+    assert!(!drawn(Principal::KERNEL, PointKind::Store, 0xffff_f800_0000_0000), "the kernel's own");
+    assert!(!drawn(Principal::KERNEL, PointKind::TableStore, 0x1000), "a table's frame");
+    assert!(!drawn(shell, PointKind::Store, 0x1000), "an application");
+}
+
+#[test]
 fn what_a_kind_does_not_take_is_refused() {
     let registry = Registry::default();
     let build = |name: &str, text: &str| {

@@ -6,7 +6,7 @@ use super::elements::{bit, index};
 use super::heavy_tail::HeavyTail;
 use super::{Operator, Parameters};
 use crate::base::{Stream, VirtAddr};
-use crate::injection::{Operation, PointRecord, Scene};
+use crate::injection::{Operation, PointKind, PointRecord, Scene};
 use crate::world::directory::{Directory, free_pool_blocks, mapped_pages, process_root, walk};
 
 /// Where the access goes instead.
@@ -30,9 +30,7 @@ const REGISTERS: [usize; 15] = [0, 1, 2, 3, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 1
 
 /// Checks what each operator needs.
 pub(super) fn check(parameters: &Parameters) -> Result<Operator, String> {
-    // Who names a place means it, and a near miss is the commonest otherwise.
-    let usual = if parameters.target.is_some() { Operator::Target } else { Operator::Offset };
-    let operator = parameters.operator.unwrap_or(usual);
+    let operator = parameters.operator_or_usual();
     parameters.bit_or(0)?;
     match operator {
         Operator::Target if parameters.target.is_none() => {
@@ -135,27 +133,31 @@ pub(super) fn every(directory: &Directory) -> Vec<Parameters> {
     offsets.chain(bits).chain(pointers).chain([by(Operator::Context)]).chain(targets).collect()
 }
 
-/// Draws an operator, near misses first, and what it needs.
-pub(super) fn draw(stream: &mut Stream, at: &PointRecord, directory: &Directory) -> Parameters {
+/// Whether an access may be in another process's context: only kernel mode's can, and only the user
+/// half is another there.
+pub(super) fn may_be_elsewhere(at: &PointRecord, directory: &Directory) -> bool {
+    let is_kernel_mode = directory.roster().kind(at.principal).is_kernel_mode();
+    is_kernel_mode && at.kind == PointKind::Store && at.argument >> 63 == 0
+}
+
+/// Draws an operator, near misses first, and what it needs. Few accesses may be in another context;
+/// most of these are, where `elsewhere` says that this is one.
+pub(super) fn draw(stream: &mut Stream, elsewhere: bool, directory: &Directory) -> Parameters {
+    let context = if elsewhere { 20 } else { 0 };
     let operator = *stream.weighted(&[
         (8, Operator::Offset),
         (4, Operator::Bit),
         (2, Operator::Stale),
         (2, Operator::Base),
-        (2, Operator::Context),
+        (context, Operator::Context),
         (2, Operator::Uniform),
         (2, Operator::Target),
     ]);
-    draw_for(operator, stream, at, directory)
+    draw_for(operator, stream, directory)
 }
 
 /// Draws what an operator needs.
-pub(super) fn draw_for(
-    operator: Operator,
-    stream: &mut Stream,
-    _: &PointRecord,
-    directory: &Directory,
-) -> Parameters {
+fn draw_for(operator: Operator, stream: &mut Stream, directory: &Directory) -> Parameters {
     let mut parameters = Parameters { operator: Some(operator), ..Parameters::default() };
     match operator {
         Operator::Offset => parameters.offset = Some(HeavyTail.sample(stream)),

@@ -40,13 +40,7 @@ pub(super) const KIND: Kind = Kind {
             Some(Verdict::Proceed)
         })
     },
-    draw: |stream, at, directory| {
-        let parameters = wild::draw(stream, at, directory);
-        if parameters.operator == Some(Operator::Context) {
-            return wild::draw_for(Operator::Offset, stream, at, directory);
-        }
-        parameters
-    },
+    draw: |stream, _, directory| wild::draw(stream, false, directory),
     every: |_, directory| {
         let all = wild::every(directory).into_iter();
         all.filter(|one| one.operator != Some(Operator::Context)).collect()

@@ -3,7 +3,7 @@
 //! The program computes, keeps or is handed a wrong pointer and stores through it; what it meant to
 //! write stays as it was. Models the pointer corruption of the fault injectors for Rio and Nooks,
 //! and the overlays found in the field. Seven operators say how the pointer goes wrong; each
-//! experiment's plan names the one it has. Tables count the kind as a whole.
+//! experiment's plan names the one it has, and a campaign's table counts each by itself.
 //!
 //! Source: Sullivan and Chillarege, "Software Defects and their Impact on System Availability",
 //! FTCS 1991; Swift, Bershad and Levy, "Improving the Reliability of Commodity Operating Systems",
@@ -44,7 +44,9 @@ pub(super) const KIND: Kind = Kind {
             Some(Verdict::Proceed)
         })
     },
-    draw: wild::draw,
+    draw: |stream, at, directory| {
+        wild::draw(stream, wild::may_be_elsewhere(at, directory), directory)
+    },
     every: |_, directory| wild::every(directory),
     flips_target: false,
 };

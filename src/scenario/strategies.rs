@@ -1,4 +1,21 @@
 //! Strategies for proptest: worlds and plans that are valid by construction.
+//!
+//! With the feature `proptest`. A world that comes out of a failed test is as small as proptest could
+//! make its numbers; written as TOML it is a scenario for the command line.
+//!
+//! ```
+//! use proptest::prelude::*;
+//! use ringfence::campaign::{Registries, Trial};
+//! use ringfence::scenario::strategies::user_mode;
+//!
+//! proptest!(ProptestConfig::with_cases(8), |(scenario in user_mode(2))| {
+//!     let mut trial = Trial::new(&scenario, &Registries::default())?;
+//!
+//!     let outcome = trial.run(&scenario.plan)?;
+//!
+//!     prop_assert!(outcome.guarantees.is_empty(), "{outcome:?}\n{}", scenario.to_toml());
+//! });
+//! ```
 
 use std::collections::BTreeMap;
 

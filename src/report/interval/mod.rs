@@ -212,6 +212,19 @@ pub enum Estimate {
     },
 }
 
+impl Estimate {
+    /// The share and its bounds, as far as there are any.
+    #[must_use]
+    pub const fn numbers(&self) -> (Option<f64>, Option<f64>, Option<f64>) {
+        match *self {
+            Self::Between { share, low, high, .. } => (Some(share), Some(low), Some(high)),
+            Self::Exact { share } => (Some(share), None, None),
+            Self::Always { .. } => (Some(1.0), None, None),
+            Self::Never { .. } | Self::Nothing => (None, None, None),
+        }
+    }
+}
+
 impl fmt::Display for Estimate {
     /// `–`, `12.3%`, `0% (< 3.0% of worlds)`, `100% (> 97.0% of worlds)` or `12.3% [10.1, 14.9]`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
