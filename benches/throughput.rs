@@ -77,6 +77,8 @@ struct Counts {
     events: u64,
     calls: u64,
     requests: u64,
+    /// Processes and driver hosts ended with an error's status, bug checks and resets.
+    crashes: u64,
 }
 
 impl Witness for Counts {
@@ -84,6 +86,12 @@ impl Witness for Counts {
         self.events += 1;
         self.calls += u64::from(event.kind == EventKind::Request);
         self.requests += u64::from(event.kind == EventKind::RequestHandover);
+        let is_crash = match event.kind {
+            EventKind::BugCheck | EventKind::Reset => true,
+            EventKind::ProcessEnded => event.value >> 30 == 3,
+            _ => false,
+        };
+        self.crashes += u64::from(is_crash);
     }
 }
 
@@ -243,6 +251,14 @@ fn main() {
         whole.push(plans.len() as f64 / time.as_secs_f64());
         whole_events.push(events as f64 / time.as_secs_f64());
     }
+    // Once more, to say what they consist of up to their first stop.
+    let mut in_them = Counts::default();
+    for plan in &plans {
+        trial.rewind();
+        let armed = trial.arm(0, plan).expect("the fault is made");
+        trial.world.machine.points.arm(armed);
+        trial.world.run(&mut in_them, u64::MAX);
+    }
     row("experiments, whole runs", whole);
     row("events in them", whole_events);
 
@@ -295,6 +311,15 @@ fn main() {
     println!(
         "\nin the small world: {brief_cases} experiments ({SMALL_FAULT}), {} events each after the strike",
         brief_events / brief_cases.max(1)
+    );
+    let each = |count: u64| count as f64 / plans.len().max(1) as f64;
+    println!(
+        "an experiment in whole, to its first stop: {:.0} events, {:.1} system calls, {:.1} requests \
+         handed over, {:.2} crashes",
+        each(in_them.events),
+        each(in_them.calls),
+        each(in_them.requests),
+        each(in_them.crashes)
     );
     println!(
         "{cases} experiments; {} events each after the strike; an exception, bug check or reset in {crashes}",

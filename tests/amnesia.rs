@@ -116,6 +116,14 @@ fn a_world_with_every_component_forgotten_now_and_then_goes_on_the_same() {
 }
 
 #[test]
+#[ignore = "minutes; .ci/run has a section for it"]
+fn a_world_with_every_component_forgotten_between_any_two_steps_goes_on_the_same() {
+    let (forgotten, lengths) = run_beside_a_forgetful_one(&built_in("standard"), 1, |_, _| true);
+
+    assert!(forgotten > 7_000, "only {lengths:?} steps");
+}
+
+#[test]
 fn a_world_with_watchdogs_and_pageable_memory_forgotten_goes_on_the_same() {
     let mut world = configuration();
     let machine = &mut world.machine;
