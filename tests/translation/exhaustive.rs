@@ -82,6 +82,22 @@ fn each_request(virt: VirtAddr, odd: bool, mut visit: impl FnMut(&Request)) {
     }
 }
 
+/// The protection key of every leaf below.
+const KEY: u64 = 5;
+const ACCESS_DISABLE: u32 = 1 << (2 * KEY);
+const WRITE_DISABLE: u32 = 2 << (2 * KEY);
+
+/// Whether keys are looked at, and what PKRU and PKRS say of the leaf's: which of the two counts, if
+/// one does, is decided by user/supervisor over all levels.
+const KEYS: [(ControlFlags, u32, u32); 6] = [
+    (ControlFlags::NONE, ACCESS_DISABLE, ACCESS_DISABLE),
+    (ControlFlags::PKE, ACCESS_DISABLE, 0),
+    (ControlFlags::PKE, WRITE_DISABLE, ACCESS_DISABLE),
+    (ControlFlags::PKS, 0, ACCESS_DISABLE),
+    (ControlFlags::PKS, ACCESS_DISABLE, WRITE_DISABLE),
+    (ControlFlags::PKE.with(ControlFlags::PKS), WRITE_DISABLE, ACCESS_DISABLE),
+];
+
 #[test]
 #[ignore = "minutes; .ci/run has a section for it"]
 fn rights_over_five_levels_are_judged_by_the_book_for_every_access_in_every_mode() {
@@ -96,11 +112,11 @@ fn rights_over_five_levels_are_judged_by_the_book_for_every_access_in_every_mode
                 *entry |= (rights & 1) * Entry::RW + (rights >> 1 & 1) * Entry::US;
                 *entry |= (rights >> 2 & 1) * Entry::XD;
             }
+            bits[leaf] |= KEY << 59;
             for mode in 0..1 << 6 {
                 // WP, SMEP, SMAP and NXE are the first four flags.
                 let cet = if mode & 16 != 0 { ControlFlags::CET } else { ControlFlags::NONE };
                 let flags = ControlFlags::from_bits(mode & 15) | cet | ControlFlags::LA57;
-                let controls = Controls { cr3: ROOT, flags, ..Controls::default() };
                 let mut bits = bits;
                 // A shadow stack is dirty; without CET that counts for nothing.
                 bits[leaf] = bits[leaf] & !Entry::D | (u64::from(mode >> 5) * Entry::D);
@@ -108,11 +124,15 @@ fn rights_over_five_levels_are_judged_by_the_book_for_every_access_in_every_mode
                     continue;
                 }
                 let odd = mode & 16 != 0;
-                each_request(VIRT, odd, |request| count.compare(bits, &controls, request));
+                for (keys, pkru, pkrs) in KEYS {
+                    let flags = flags | keys;
+                    let controls = Controls { cr3: ROOT, flags, pkru, pkrs, ..Controls::default() };
+                    each_request(VIRT, odd, |request| count.compare(bits, &controls, request));
+                }
             }
         });
-        // 16 modes without shadow stacks and 12 requests, 32 with them and 48.
-        assert_eq!(count.cases, (16 * 12 + 32 * 48) << (3 * levels));
+        // 16 modes without shadow stacks and 12 requests, 32 with them and 48; each with six keys.
+        assert_eq!(count.cases, ((16 * 12 + 32 * 48) * 6) << (3 * levels));
         assert!(count.translated > count.cases / 100, "{count:?}: the scope is trivial");
         cases += count.cases;
     }
