@@ -7,6 +7,17 @@ use super::case::Case;
 use crate::base::VirtAddr;
 use crate::minimise::Extent;
 
+/// How somebody else makes it again.
+#[derive(Clone, Default, Debug)]
+pub(super) struct Reproduction {
+    /// A test without this crate, when the adapter spells what that takes.
+    pub(super) test: Option<String>,
+    /// The calls as Rust, when it spells those.
+    pub(super) calls: Vec<String>,
+    /// The raw tables when the breach was there.
+    pub(super) tables: Vec<String>,
+}
+
 /// What does not hold, with the least that shows it.
 #[derive(Clone, Debug)]
 pub struct Finding {
@@ -19,8 +30,7 @@ pub struct Finding {
     pub(super) extent: Extent,
     pub(super) trials: u32,
     pub(super) story: Vec<String>,
-    /// The calls as Rust, when the adapter spells them; else the raw tables.
-    pub(super) reproduction: Vec<String>,
+    pub(super) reproduction: Reproduction,
     pub(super) test: Option<String>,
 }
 
@@ -55,11 +65,34 @@ impl Finding {
         self.seed
     }
 
+    /// A test that reproduces it without this crate: a function with `#[test]` that needs nothing but the
+    /// crate under test, and fails as long as the bug is there. `None` when the adapter does not spell
+    /// its calls ([`Mapper::spell`](super::Mapper::spell)), or when a test can't look at the finding: it
+    /// is seen between two stores only, or rests on a fault other than an allocation that fails.
+    #[must_use]
+    pub fn standalone(&self) -> Option<&str> {
+        self.reproduction.test.as_deref()
+    }
+
+    /// The tables at the instant of the finding, a line each: frame, index, value, and the value decoded.
+    /// Empty for a walker, whose tables are in the story.
+    #[must_use]
+    pub fn tables(&self) -> &[String] {
+        &self.reproduction.tables
+    }
+
     /// The minimal case.
     #[must_use]
     pub const fn case(&self) -> &Case {
         &self.case
     }
+}
+
+fn section(f: &mut fmt::Formatter<'_>, head: &str, lines: &[String]) -> fmt::Result {
+    if !lines.is_empty() {
+        writeln!(f, "{head}")?;
+    }
+    lines.iter().try_for_each(|line| writeln!(f, "  {line}"))
 }
 
 impl fmt::Display for Finding {
@@ -86,11 +119,15 @@ impl fmt::Display for Finding {
         for line in &self.story {
             writeln!(f, "  {line}")?;
         }
-        if !self.reproduction.is_empty() {
-            writeln!(f, "reproduce")?;
-            for line in &self.reproduction {
+        let Reproduction { test, calls, tables } = &self.reproduction;
+        if let Some(test) = test {
+            writeln!(f, "reproduce  without ringfence, by this test")?;
+            for line in test.lines() {
                 writeln!(f, "  {line}")?;
             }
+        } else {
+            section(f, "reproduce  by these calls", calls)?;
+            section(f, "tables     at this instant, words that are not 0", tables)?;
         }
         if let Some(seed) = self.seed {
             let test = self.test.as_deref().unwrap_or("");

@@ -72,7 +72,9 @@
 //! The suite draws sequences of calls near the places where implementations go wrong, runs each on a
 //! fresh instance, and judges every store, allocation, invalidation and answer against walkers by the
 //! book and a flat model of pages. What it finds is minimised, told with every entry decoded, and
-//! replayed from its seed. A capability that is not declared is skipped and listed, and so is what is never
+//! replayed from its seed. With it comes a test that reproduces it without this crate, to be sent to whoever
+//! wrote the code, if the adapter spells how its tables are made ([`Mapper::spell_setup`]) and each call
+//! ([`Mapper::spell`]); else the raw tables. A capability that is not declared is skipped and listed, and so is what is never
 //! told and what is declined.
 
 mod breach;
@@ -92,11 +94,13 @@ mod memory;
 mod operation;
 mod options;
 mod permissions;
+mod raw;
 mod report;
 mod rights;
 mod run;
 mod scene;
 mod search;
+mod standalone;
 mod stop;
 mod story;
 mod subject;

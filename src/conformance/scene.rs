@@ -135,7 +135,20 @@ impl Scene {
     pub(crate) fn follow(&mut self, events: &[Event]) -> Vec<Breach> {
         let mut breaches = Vec::new();
         let mut rest = events;
-        while let [event, after @ ..] = rest {
+        while !rest.is_empty() {
+            rest = self.next(rest, &mut breaches);
+        }
+        breaches
+    }
+
+    /// Moves on to the next instant and judges it; returns the events behind it.
+    pub(crate) fn next<'e>(
+        &mut self,
+        events: &'e [Event],
+        breaches: &mut Vec<Breach>,
+    ) -> &'e [Event] {
+        let mut rest = events;
+        if let [event, after @ ..] = rest {
             rest = after;
             match *event {
                 Event::Store { kind: StoreKind::Found, .. } => {
@@ -148,13 +161,13 @@ impl Scene {
                         .unwrap_or_default()
                         .split_at(more + 1);
                     rest = after;
-                    self.stores(together, &mut breaches);
+                    self.stores(together, breaches);
                 }
                 Event::Store { at, old, new, kind: StoreKind::Plain } => {
-                    isolation::torn(self, at, old, new, &mut breaches);
-                    self.stores(core::slice::from_ref(event), &mut breaches);
+                    isolation::torn(self, at, old, new, breaches);
+                    self.stores(core::slice::from_ref(event), breaches);
                 }
-                Event::Store { .. } => self.stores(core::slice::from_ref(event), &mut breaches),
+                Event::Store { .. } => self.stores(core::slice::from_ref(event), breaches),
                 Event::StrayStore { at, new } => breaches.extend(stores::outside(self, at, new)),
                 Event::StrayLoad { at } => breaches.extend(stores::load(self, at)),
                 Event::LostMark { at, bits } => breaches.push(marks::lost(self, at, bits)),
@@ -196,7 +209,7 @@ impl Scene {
                 }
             }
         }
-        breaches
+        rest
     }
 
     /// Some stores that become visible at once.

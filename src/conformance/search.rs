@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::breach::{Breach, Check, INTERFACE, Key};
 use super::case::Case;
 use super::draw::Draw;
-use super::finding::Finding;
+use super::finding::{Finding, Reproduction};
 use super::isolate::{self, Death};
 use super::options::{Options, test_name};
 use super::report::Report;
@@ -167,7 +167,7 @@ pub(super) fn untold(options: &Options, breach: Breach) -> Finding {
         extent: Extent::OneMinimal,
         trials: 1,
         story: Vec::new(),
-        reproduction: Vec::new(),
+        reproduction: Reproduction::default(),
         test: test_name(),
     }
 }

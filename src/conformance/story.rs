@@ -5,6 +5,7 @@ use super::disturb::Change;
 use super::memory::{Barrier, Event, Invalidation, StoreKind};
 use super::operation::{Call, Disturbance, size_name};
 use super::scene::Scene;
+use super::standalone::Step;
 use super::stop::Stop;
 use super::subject::Refusal;
 use super::tables::Listing;
@@ -17,8 +18,8 @@ const LINES_MAX: usize = 40;
 #[derive(Clone, Default, Debug)]
 pub(crate) struct Story {
     pub(crate) lines: Vec<String>,
-    /// The calls as they were made, for code that spells them.
-    pub(crate) calls: Vec<Call>,
+    /// What was done, for code that spells its calls.
+    pub(crate) steps: Vec<Step>,
     number: usize,
 }
 
@@ -55,7 +56,7 @@ impl Story {
         before: &Listing,
     ) {
         self.number += 1;
-        self.calls.push(*call);
+        self.steps.push(Step::Call { call: *call, is_done: matches!(outcome, Ok(Ok(_))) });
         self.lines.push(format!("{:>3}  {call}: {}", self.number, told(outcome)));
         self.events(scene, events, before);
     }
@@ -68,6 +69,8 @@ impl Story {
             Disturbance::Flip(_) => "bits of an entry flip",
         };
         self.lines.push(format!("  -  {who}"));
+        let (at, value, level) = (change.at, change.new, change.level);
+        self.steps.push(Step::Poke { at, value, level });
         let describe = |bits| scene.format.describe(change.level, bits);
         self.entry(
             change.at,
@@ -78,6 +81,7 @@ impl Story {
     }
 
     pub(crate) fn drop(&mut self, scene: &Scene, events: &[Event]) {
+        self.steps.push(Step::Drop);
         self.lines.push("  -  dropped".to_owned());
         self.events(scene, events, &Listing::default());
     }

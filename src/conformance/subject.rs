@@ -267,7 +267,27 @@ pub trait Mapper {
         Err(Refusal::Unsupported)
     }
 
-    /// The call as a line of Rust, for a test that reproduces a finding without this crate.
+    /// How the tables are made, as Rust, for a test that reproduces a finding without this crate: the text
+    /// stands inside the test's function, so it may hold `use`, items and statements, and has to leave
+    /// the instance behind as the variable `tables`. Only the crate under test is there, and what the
+    /// test brings with it, which is what a [`Memory`](super::Memory) gives, as functions of numbers:
+    ///
+    /// | function | what it does |
+    /// |---|---|
+    /// | `allocate() -> Option<u64>`, `allocate_zeroed()` | hands out a frame, in the order of the suite |
+    /// | `free(at: u64)` | takes it back |
+    /// | `word(at: u64) -> u64`, `set(at: u64, value: u64)` | loads, stores |
+    /// | `pointer(at: u64) -> *mut u8`, `offset() -> u64` | for code that holds raw pointers |
+    /// | `invalidate(at: u64)`, `invalidate_all()` | notes an invalidation |
+    ///
+    /// A finding about invalidations, or about frames that are never freed, gets a test only if the text or
+    /// a call uses `invalidate`, or `free`.
+    fn spell_setup(&self) -> Option<String> {
+        None
+    }
+
+    /// The call as an expression of Rust, for the same test: a question gives an `Option<u64>`, the physical
+    /// address; anything else a `Result` of any types.
     fn spell(&self, call: &super::Call) -> Option<String> {
         let _ = call;
         None
@@ -316,6 +336,18 @@ pub trait Walker {
     /// does.
     fn invalidate(&mut self, what: Invalidation) {
         let _ = what;
+    }
+
+    /// How it is made, as Rust, for a test that reproduces a finding without this crate: as
+    /// [`Mapper::spell_setup`]. The root is `ROOT`, whose tables are there already.
+    fn spell_setup(&self) -> Option<String> {
+        None
+    }
+
+    /// The question as an expression of Rust that gives an `Option<u64>`, the physical address.
+    fn spell(&self, attempt: &Attempt) -> Option<String> {
+        let _ = attempt;
+        None
     }
 
     /// Where the address leads; `None` when the processor would fault.

@@ -3,19 +3,21 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::breach::{Check, Key};
+use super::breach::{Breach, Check, Key};
 use super::case::{Case, generate};
 use super::declared::Declared;
 use super::draw::Draw;
-use super::finding::Finding;
+use super::fault::Fault;
+use super::finding::{Finding, Reproduction};
 use super::format::Format;
 use super::memory::Memory;
 #[cfg(all(feature = "store-trap", target_os = "linux", target_arch = "x86_64"))]
 use super::memory::Observed;
 use super::options::{Options, builder, test_name};
 use super::report::Report;
-use super::run::{ACCESSES_MAX, Setting};
+use super::run::{ACCESSES_MAX, Record, Setting, Trial};
 use super::search::{self, Ran, Search, TRIALS_MAX, vanished};
+use super::standalone::{Plot, Spelled, Step};
 use super::stop::Stop;
 use super::subject::{Capabilities, Mapper};
 use crate::minimise::{Budget, Cut, Extent, Minimiser};
@@ -109,17 +111,30 @@ impl<M: Mapper, F: Fn(Memory) -> M> Suite<F> {
         Ran { breach, tally, digest, steps: trial.calls }
     }
 
-    /// The calls as Rust, if the adapter spells them all.
-    fn spelled(&self, case: &Case) -> Vec<String> {
+    /// What the adapter spells of a run, if it spells every call of it.
+    fn spelled(&self, steps: &[Step]) -> Option<Spelled> {
         let memory = Memory::hosted(self.options.format, None, self.options.hosting);
         super::memory::enter(&memory);
         memory.begin(u32::MAX);
-        let lines = memory.attempt(|| {
+        let spelled = memory.attempt(|| {
             let mapper = (self.factory)(memory.clone());
-            case.calls.iter().map(|call| mapper.spell(call)).collect::<Option<Vec<String>>>()
+            Spelled::of(mapper.spell_setup(), steps, |call| mapper.spell(call))
         });
         super::memory::leave();
-        lines.ok().flatten().unwrap_or_default()
+        memory.retire();
+        spelled.ok().flatten()
+    }
+
+    /// How somebody else makes a finding again.
+    fn reproduction(&self, told: Trial, breach: &Breach, fault: Option<Fault>) -> Reproduction {
+        let Trial { record: Record { root, must, tables }, story, .. } = told;
+        let Some(spelled) = self.spelled(&story.steps) else {
+            return Reproduction { tables, ..Reproduction::default() };
+        };
+        let (format, steps) = (self.options.format, story.steps.as_slice());
+        let plot = must.map(|must| Plot { format, breach, fault, root, words: &[], steps, must });
+        let test = plot.and_then(|plot| plot.test(&spelled));
+        Reproduction { test, calls: spelled.calls, tables }
     }
 }
 
@@ -163,17 +178,19 @@ impl<M: Mapper, F: Fn(Memory) -> M> Search for Suite<F> {
             // The code under test does not do the same twice: say so with the whole case.
             None => (whole, Extent::BudgetHit, 1),
         };
-        let told = self.setting(known, true).run(&case, capabilities);
+        let mut told = self.setting(known, true).run(&case, capabilities);
+        let breach = told.breach.take().unwrap_or_else(|| vanished(key));
+        let story = core::mem::take(&mut told.story.lines);
         Finding {
-            reproduction: self.spelled(&case),
-            breach: told.breach.unwrap_or_else(|| vanished(key)),
+            reproduction: self.reproduction(told, &breach, case.fault),
+            breach,
             case,
             seed: None,
             format: self.options.format.name(),
             counted: None,
             extent,
             trials,
-            story: told.story.lines,
+            story,
             test: test_name(),
         }
     }

@@ -9,5 +9,7 @@ mod margins;
 mod planted;
 mod pointers;
 mod shapes;
+mod small;
+mod standalone;
 mod tables;
 mod walkers;

@@ -90,6 +90,18 @@ pub(crate) struct RoundTrip {
     pub(crate) entries: BTreeMap<PhysAddr, u64>,
 }
 
+impl RoundTrip {
+    /// What to compare with if the next call unmaps what this one maps.
+    pub(crate) fn start(scene: &Scene, call: &Call) -> Option<Self> {
+        let region = call.region();
+        let is_map = matches!(call, Call::Map { .. } | Call::MapRange { .. });
+        if !is_map || scene.flat.is_any_mapped(region.first, region.pages) {
+            return None;
+        }
+        Some(Self { region, flat: scene.flat.clone(), entries: entries(scene) })
+    }
+}
+
 pub(crate) fn restored(scene: &Scene, trip: &RoundTrip) -> Option<Breach> {
     if let Some(page) = trip.flat.difference(&scene.flat) {
         let what = format!(

@@ -184,6 +184,14 @@ pub trait Format: fmt::Debug + Sync {
     /// Addresses at which implementations go wrong: ends of halves, borders of tables.
     fn edges(&self) -> &'static [u64];
 
+    /// The walk by the book as Rust, for tests that reproduce a finding without this crate: a function
+    /// `walk(root: u64, virt: u64) -> Option<(u64, [bool; 3])>` that reads entries with
+    /// `word(at: u64) -> u64`, and gives where the address leads and whether it may be written to, used
+    /// from user mode and executed. Such a test is printed only where there is one.
+    fn spelled_walk(&self) -> Option<String> {
+        None
+    }
+
     /// Where the manual says so, by title.
     fn rule(&self, rule: Rule) -> &'static str;
 }

@@ -23,6 +23,7 @@ impl<M: Mapper> Run<'_, M> {
         if is_over {
             return;
         }
+        self.note_start(&events);
         let breaches = self.scene.follow(&events);
         if self.setting.tells {
             self.trial.story.drop(&self.scene, &events);

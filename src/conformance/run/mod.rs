@@ -2,6 +2,7 @@
 
 mod ask;
 mod end;
+mod record;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,6 +23,8 @@ use super::stop::Stop;
 use super::story::Story;
 use super::subject::{Capabilities, Capability, Mapper, Refusal};
 use crate::base::{Digest, FRAME_BYTES, TraceHash};
+use record::Judged;
+pub(crate) use record::Record;
 
 /// Accesses to memory within one call at most. The longest call that is ever made zeroes a few tables
 /// and writes a thousand entries.
@@ -36,6 +39,7 @@ pub(crate) struct Trial {
     pub(crate) tally: Tally,
     pub(crate) digest: Digest,
     pub(crate) story: Story,
+    pub(crate) record: Record,
     flat: Flat,
     refused: u32,
     /// It ended at a known breach, before its last call: there is nothing to compare with.
@@ -90,6 +94,7 @@ struct Run<'a, M> {
     is_spoilt: bool,
     /// A known breach left the tables other than they should be: what later calls show follows from it.
     is_last_call: bool,
+    judged: Option<Judged>,
 }
 
 impl<M: Mapper> Setting<'_, M> {
@@ -136,12 +141,14 @@ impl<M: Mapper> Setting<'_, M> {
             trip: None,
             is_spoilt: false,
             is_last_call: false,
+            judged: None,
         };
         run.scene.relaxed.uninvalidated = !capabilities.has(Capability::Invalidates);
         if self.format.has_barriers() && capabilities.has(Capability::Barriers) {
             run.scene.heed_barriers();
         }
         run.all();
+        run.record();
         leave();
         memory.retire();
         let mut trial = run.trial;
@@ -250,7 +257,7 @@ impl<M: Mapper> Run<'_, M> {
         scene.region = call.region();
         scene.had_no_frame = false;
         let listing = scene.listing.clone();
-        let round_trip = equivalence_start(scene, call);
+        let round_trip = RoundTrip::start(scene, call);
 
         self.memory.begin(self.setting.accesses_max);
         let outcome = self.memory.attempt(|| perform(mapper, call));
@@ -261,6 +268,7 @@ impl<M: Mapper> Run<'_, M> {
         self.trial.tally.stores +=
             events.iter().filter(|event| matches!(event, Event::Store { .. })).count() as u64;
         self.hash_outcome(&outcome);
+        self.note_start(&events);
 
         let breaches = self.scene.follow(&events);
         if self.setting.tells {
@@ -412,16 +420,6 @@ impl<M: Mapper> Run<'_, M> {
             self.trial.story.disturbance(&self.scene, how, &change);
         }
     }
-}
-
-/// What to compare with if the next call unmaps what this one maps.
-fn equivalence_start(scene: &Scene, call: &Call) -> Option<RoundTrip> {
-    let region = call.region();
-    let is_map = matches!(call, Call::Map { .. } | Call::MapRange { .. });
-    if !is_map || scene.flat.is_any_mapped(region.first, region.pages) {
-        return None;
-    }
-    Some(RoundTrip { region, flat: scene.flat.clone(), entries: equivalence::entries(scene) })
 }
 
 /// Makes a call.

@@ -1,5 +1,6 @@
 //! The suite for walkers: any table bytes, any address, against the walk by the book.
 
+mod standalone;
 mod story;
 mod tables;
 
@@ -13,7 +14,7 @@ use super::case::Case;
 use super::checks::{totality, translation};
 use super::declared::{Declared, Told};
 use super::draw::Draw;
-use super::finding::Finding;
+use super::finding::{Finding, Reproduction};
 use super::format::{Decoded, Format, Reached, index, size_at};
 #[cfg(all(feature = "store-trap", target_os = "linux", target_arch = "x86_64"))]
 use super::memory::Observed;
@@ -72,6 +73,19 @@ pub fn walker<W: Walker, F: Fn(Memory, PhysAddr) -> W>(factory: F) -> WalkerSuit
 
 impl<W: Walker, F: Fn(Memory, PhysAddr) -> W> WalkerSuite<F> {
     builder!();
+
+    /// A test that makes the finding again, if the adapter spells what that takes.
+    fn reproduction(&self, tables: &Tables, breach: &Breach) -> Reproduction {
+        let memory = self.prepared(tables);
+        enter(&memory);
+        let test = memory.attempt(|| {
+            let walker = (self.factory)(memory.clone(), root());
+            standalone::test(self.options.format, &memory, &walker, tables, breach)
+        });
+        leave();
+        memory.retire();
+        Reproduction { test: test.ok().flatten(), ..Reproduction::default() }
+    }
 
     fn prepared(&self, tables: &Tables) -> Memory {
         prepared(self.options.format, &tables.words, self.options.hosting)
@@ -236,6 +250,7 @@ impl<W: Walker, F: Fn(Memory, PhysAddr) -> W> Search for WalkerSuite<F> {
             Some(minimal) => (minimal.value, minimal.evidence, minimal.extent, minimal.trials),
             None => (whole, vanished(key), Extent::BudgetHit, 1),
         };
+        let reproduction = self.reproduction(&tables, &breach);
         Finding {
             breach,
             case: Case::default(),
@@ -245,7 +260,7 @@ impl<W: Walker, F: Fn(Memory, PhysAddr) -> W> Search for WalkerSuite<F> {
             extent,
             trials,
             story: story::lines(self.options.format, &tables),
-            reproduction: Vec::new(),
+            reproduction,
             test: test_name(),
         }
     }

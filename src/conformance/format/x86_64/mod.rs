@@ -233,6 +233,12 @@ impl Format for X86_64 {
         }
     }
 
+    fn spelled_walk(&self) -> Option<String> {
+        let Self { levels, physical_bits } = self;
+        let bits = format!("const PHYSICAL_BITS: u64 = {physical_bits};");
+        Some(format!("const LEVELS: u64 = {levels};\n{bits}\n{}", include_str!("walk.in")))
+    }
+
     fn rule(&self, rule: Rule) -> &'static str {
         match rule {
             Rule::Translation => "Intel SDM volume 3A, \"4-Level Paging and 5-Level Paging\"",
