@@ -92,7 +92,8 @@ fn section(f: &mut fmt::Formatter<'_>, head: &str, lines: &[String]) -> fmt::Res
     if !lines.is_empty() {
         writeln!(f, "{head}")?;
     }
-    lines.iter().try_for_each(|line| writeln!(f, "  {line}"))
+    let mut lines = lines.iter().flat_map(|text| text.lines());
+    lines.try_for_each(|line| writeln!(f, "  {line}"))
 }
 
 impl fmt::Display for Finding {

@@ -280,6 +280,18 @@ pub trait Mapper {
     /// | `pointer(at: u64) -> *mut u8`, `offset() -> u64` | for code that holds raw pointers |
     /// | `invalidate(at: u64)`, `invalidate_all()` | notes an invalidation |
     ///
+    /// ```text
+    /// use my_tables::{Hooks, Tables};
+    /// struct Test;
+    /// impl Hooks for Test {
+    ///     fn read(&self, at: u64) -> u64 { word(at) }
+    ///     fn write(&self, at: u64, entry: u64) { set(at, entry) }
+    ///     fn frame(&self) -> Option<u64> { allocate() }
+    ///     fn flush(&self, page: u64) { invalidate(page) }
+    /// }
+    /// let mut tables = Tables::new(Test);
+    /// ```
+    ///
     /// A finding about invalidations, or about frames that are never freed, gets a test only if the text or
     /// a call uses `invalidate`, or `free`.
     fn spell_setup(&self) -> Option<String> {
@@ -287,7 +299,7 @@ pub trait Mapper {
     }
 
     /// The call as an expression of Rust, for the same test: a question gives an `Option<u64>`, the physical
-    /// address; anything else a `Result` of any types.
+    /// address; anything else a `Result` of any types. `tables.unmap(0x1000)`, say.
     fn spell(&self, call: &super::Call) -> Option<String> {
         let _ = call;
         None

@@ -20,6 +20,10 @@ mod aarch64_paging;
 mod aarch64_paging_0_12;
 #[cfg(any(feature = "aarch64-paging-0-1", feature = "aarch64-paging-0-2"))]
 mod aarch64_paging_global;
+#[cfg(feature = "hyperlight-common-0-18")]
+mod hyperlight_common;
+#[cfg(feature = "kdmp-parser-0-8")]
+mod kdmp_parser;
 #[cfg(feature = "memflow-0-1")]
 mod memflow_0_1;
 #[cfg(feature = "memflow-0-2")]
@@ -28,6 +32,8 @@ mod memflow_0_2;
 mod page_table_generic;
 #[cfg(any(feature = "page_table_multiarch-0-5", feature = "page_table_multiarch-0-6"))]
 mod page_table_multiarch;
+#[cfg(any(feature = "page_table_multiarch-0-5", feature = "page_table_multiarch-0-6"))]
+mod page_table_multiarch_spelled;
 #[cfg(feature = "page-walker-0-3")]
 mod page_walker;
 #[cfg(all(feature = "patina_paging-11", target_os = "linux", target_arch = "x86_64"))]
@@ -36,8 +42,12 @@ mod patina_paging;
 mod rsemu;
 #[cfg(feature = "vmi-0-13")]
 mod vmi;
+#[cfg(feature = "x64-0-16")]
+mod x64;
 #[cfg(feature = "x86_64-0-15")]
 mod x86_64;
+#[cfg(feature = "x86_64-0-15")]
+mod x86_64_spelled;
 
 use ringfence::conformance::Report;
 
@@ -63,6 +73,10 @@ pub(crate) fn all() -> Vec<Adapter> {
         ("Mapping", aarch64_paging_0_12::el1),
         #[cfg(feature = "aarch64-paging-0-12")]
         ("Mapping-EL2", aarch64_paging_0_12::el2),
+        #[cfg(feature = "hyperlight-common-0-18")]
+        ("vmem", hyperlight_common::run),
+        #[cfg(feature = "kdmp-parser-0-8")]
+        ("virt::Reader", kdmp_parser::run),
         #[cfg(feature = "memflow-0-1")]
         ("ScopedVirtualTranslate", memflow_0_1::run),
         #[cfg(feature = "memflow-0-2")]
@@ -101,6 +115,8 @@ pub(crate) fn all() -> Vec<Adapter> {
         ("VmiCore-uncached", vmi::uncached),
         #[cfg(feature = "vmi-0-13")]
         ("VaTranslation", vmi::translation),
+        #[cfg(feature = "x64-0-16")]
+        ("OffsetPageTable5", x64::run),
         #[cfg(feature = "x86_64-0-15")]
         ("OffsetPageTable", x86_64::offset),
         #[cfg(all(feature = "x86_64-0-15", target_os = "linux", target_arch = "x86_64"))]

@@ -10,7 +10,8 @@
 /// has to be, its calls.
 macro_rules! adapter {
     (
-        $name:ident, $feature:literal, $memory:ident, $entry:ident, $multiarch:ident, $invalidates:literal,
+        $name:ident, $spelling:ident, $feature:literal, $memory:ident, $entry:ident, $multiarch:ident,
+        $invalidates:literal,
         { $($frames:tt)* }, { $($calls:tt)* }
     ) => {
         #[cfg(feature = $feature)]
@@ -18,7 +19,7 @@ macro_rules! adapter {
             use ringfence::base;
             use ringfence::conformance::format::X86_64;
             use ringfence::conformance::{
-                self, Capabilities, Capability, Mapper, Mapping, Refusal, Report, Rights,
+                self, Call, Capabilities, Capability, Mapper, Mapping, Refusal, Report, Rights,
             };
             use ringfence::machine::paging;
             use $entry::x86_64::X64PTE;
@@ -28,6 +29,7 @@ macro_rules! adapter {
             };
 
             use crate::Plan;
+            use crate::adapters::page_table_multiarch_spelled::Spelling;
 
             struct Meta;
 
@@ -229,6 +231,14 @@ macro_rules! adapter {
                     Ok(())
                 }
 
+                fn spell_setup(&self) -> Option<String> {
+                    Some(Spelling::$spelling.setup())
+                }
+
+                fn spell(&self, call: &Call) -> Option<String> {
+                    Spelling::$spelling.call(call)
+                }
+
                 fn unmap_range(&mut self, first: base::VirtAddr, bytes: u64) -> Result<(), Refusal> {
                     self.is_region(first, bytes)?;
                     self.1.retain(|region| *region != (first.0, bytes));
@@ -251,6 +261,7 @@ macro_rules! adapter {
 
 adapter!(
     version_0_5,
+    V0_5,
     "page_table_multiarch-0-5",
     memory_addr_0_4,
     page_table_entry_0_5,
@@ -307,6 +318,7 @@ adapter!(
 
 adapter!(
     version_0_6,
+    V0_6,
     "page_table_multiarch-0-6",
     memory_addr_0_4,
     page_table_entry_0_6,

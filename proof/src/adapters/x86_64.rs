@@ -12,7 +12,7 @@ use std::panic::catch_unwind;
 use ringfence::base;
 use ringfence::conformance::format::X86_64;
 use ringfence::conformance::{
-    Capabilities, Capability, Mapper as Subject, Mapping, Memory, Refusal, Report, Rights,
+    Call, Capabilities, Capability, Mapper as Subject, Mapping, Memory, Refusal, Report, Rights,
 };
 use ringfence::machine::paging;
 use x86_64::structures::paging::mapper::{
@@ -26,6 +26,7 @@ use x86_64::structures::paging::{
 };
 use x86_64::{PhysAddr, VirtAddr};
 
+use super::x86_64_spelled::Spelling;
 use crate::Plan;
 
 struct Frames(Memory);
@@ -72,6 +73,7 @@ struct Adapter<T> {
     root: base::PhysAddr,
     tables: T,
     flush: Flush,
+    spelling: Option<Spelling>,
 }
 
 fn root(memory: &Memory) -> (base::PhysAddr, &'static mut PageTable) {
@@ -113,7 +115,7 @@ pub(crate) fn recursive(plan: &Plan) -> Report {
         // SAFETY: each access there is made by the suite.
         let level_4: &'static mut PageTable = unsafe { &mut *level_4 };
         let tables = RecursivePageTable::new(level_4).expect("it is recursive and loaded");
-        Adapter { memory, root, tables, flush: Flush::Instruction }
+        Adapter { memory, root, tables, flush: Flush::Instruction, spelling: None }
     })
 }
 
@@ -122,7 +124,9 @@ fn at_offset(memory: Memory, flush: Flush) -> Adapter<OffsetPageTable<'static>> 
     let offset = VirtAddr::new(memory.offset());
     // SAFETY: all memory is mapped at this offset.
     let tables = unsafe { OffsetPageTable::new(level_4, offset) };
-    Adapter { memory, root: at, tables, flush }
+    // A test of its own has no emulated instructions.
+    let spelling = (flush == Flush::Hook).then_some(Spelling::Offset);
+    Adapter { memory, root: at, tables, flush, spelling }
 }
 
 /// `MappedPageTable`.
@@ -131,7 +135,8 @@ pub(crate) fn mapped(plan: &Plan) -> Report {
         let (at, level_4) = root(&memory);
         // SAFETY: the mapping gives the frames' bytes.
         let tables = unsafe { MappedPageTable::new(level_4, Pointers(memory.clone())) };
-        Adapter { memory, root: at, tables, flush: Flush::Hook }
+        let spelling = Some(Spelling::Mapped);
+        Adapter { memory, root: at, tables, flush: Flush::Hook, spelling }
     })
 }
 
@@ -350,6 +355,14 @@ where
         rights: Rights,
     ) -> Result<(), Refusal> {
         pages(first, bytes)?.try_for_each(|page| self.protect::<Size4KiB>(start(page), rights))
+    }
+
+    fn spell_setup(&self) -> Option<String> {
+        self.spelling.map(Spelling::setup)
+    }
+
+    fn spell(&self, call: &Call) -> Option<String> {
+        self.spelling?.call(call)
     }
 
     fn clean_up(&mut self) -> Result<(), Refusal> {

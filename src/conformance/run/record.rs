@@ -59,8 +59,13 @@ impl<M: Mapper> Run<'_, M> {
 fn reach(start: &Scene, events: &[Event], key: Option<&Key>) -> (Scene, usize) {
     let (mut scene, mut rest, mut breaches) = (start.clone(), events, Vec::new());
     let is_there = |breach: &Breach| Some(&breach.key()) == key;
-    while !rest.is_empty() && !breaches.iter().any(is_there) {
+    while !rest.is_empty() {
+        // An endless call has one at each of its stores.
+        breaches.clear();
         rest = scene.next(rest, &mut breaches);
+        if breaches.iter().any(is_there) {
+            break;
+        }
     }
     (scene, events.len() - rest.len())
 }

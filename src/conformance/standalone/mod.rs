@@ -124,7 +124,7 @@ impl Plot<'_> {
         };
         paragraph(&format!("{check}: {kind}"));
         paragraph("");
-        paragraph(&format!("It {what}."));
+        paragraph(&format!("It {}.", shorn(what)));
         paragraph(&format!("Rule: {rule}."));
         if kind.contains("overflow") {
             paragraph("Seen where overflow is checked, as in a debug build.");
@@ -206,6 +206,15 @@ impl Plot<'_> {
             }
         }
     }
+}
+
+/// Paths of a crate's source without where this machine keeps it.
+fn shorn(text: &str) -> String {
+    let words = text.split_whitespace().map(|word| {
+        let behind = word.split_once("/registry/src/").and_then(|(_, rest)| rest.split_once('/'));
+        behind.map_or(word, |(_, path)| path)
+    });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 /// A number as code has it.

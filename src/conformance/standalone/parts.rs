@@ -19,7 +19,10 @@ pub(super) fn used_by(body: &str, plot: &Plot<'_>, failing: Option<u32>) -> Opti
             text = format!("{part}\n{text}");
         }
     }
-    Some(text)
+    let uses = [("Mutex", "Mutex"), ("AtomicU64", "atomic::{AtomicU64, Ordering::Relaxed}")];
+    let uses = uses.into_iter().filter(|(name, _)| text.contains(name));
+    let uses: String = uses.map(|(_, path)| format!("use std::sync::{path};\n")).collect();
+    Some(if uses.is_empty() { text } else { format!("{uses}\n{text}") })
 }
 
 /// All parts, those that use others first.
@@ -44,11 +47,6 @@ fn all(plot: &Plot<'_>, failing: Option<u32>) -> Vec<Part> {
         (&["set("], SET.to_owned()),
         (&["MEMORY", "BASE"], memory()),
         (&["ROOT"], format!("const ROOT: u64 = {};\n", hex(plot.root.raw()))),
-        (
-            &["AtomicU64", "Mutex"],
-            "use std::sync::Mutex;\nuse std::sync::atomic::{AtomicU64, Ordering::Relaxed};\n"
-                .to_owned(),
-        ),
     ]
 }
 
