@@ -3,6 +3,8 @@
 //!
 //! `tests/conformance/standalone.rs` compiles this file a second time, beside tests that the suite printed.
 
+#![allow(unreachable_pub, reason = "it stands for a crate of its own")]
+
 /// What its user gives it.
 pub trait Host {
     /// The entry at an address.
