@@ -10,12 +10,16 @@
 //!
 //! Not checked here: requests that are not critical, which may take as long as they like; requests that
 //! wait for a host behind others; worlds without a time-out; anything after a stop; and anything once there were
-//! too many requests to follow. A kernel that can't run, because a driver of kernel mode spins with its lock,
-//! breaks this promise too.
+//! too many requests to follow.
+//!
+//! A kernel that can't run, because a driver of kernel mode spins with its lock or on the processor that would
+//! have to be interrupted, breaks this promise too, and then it is that driver which is said to have broken it: a
+//! processor is in its code and has turned to nothing else for half of the [`SLACK`] at least. A driver that spun
+//! for a while and is through by then is not found out, nor one that spins in what it called.
 //!
 //! Source: Microsoft Learn, "Host Process Timeouts in UMDF", "How UMDF Handles Application Failures".
 
-use crate::base::{EventKind, Principal};
+use crate::base::{EventKind, Principal, PrincipalKind, Ring};
 
 use super::{End, Evidence, Findings, Invariant, Kinds, RestKind};
 
@@ -24,6 +28,18 @@ pub(super) struct AnsweredInTime;
 /// Steps beyond the time-out in which the kernel ends a host. What it takes is some hundreds: an interrupt,
 /// the lock that somebody may hold who makes a process, the end itself.
 const SLACK: u64 = 4_000;
+/// The driver whose code a processor has run all the while, since the kernel should have ended a host.
+fn spins(evidence: &Evidence<'_>) -> Option<Principal> {
+    let Evidence { machine, authority, record, .. } = evidence;
+    machine.processors.iter().zip(0..).find_map(|(state, number)| {
+        let registers = &state.registers;
+        let is_long = machine.clock.saturating_sub(record.turned(number)) > SLACK / 2;
+        let kind = authority.roster().kind(registers.actor);
+        let is_driver = matches!(kind, PrincipalKind::KernelDriver | PrincipalKind::FileSystem);
+        (is_long && is_driver && registers.ring == Ring::Kernel && !registers.halted)
+            .then_some(registers.actor)
+    })
+}
 
 impl Invariant for AnsweredInTime {
     fn name(&self) -> &'static str {
@@ -63,7 +79,8 @@ impl Invariant for AnsweredInTime {
             if clock.saturating_sub(since) <= allowed + SLACK {
                 continue;
             }
-            findings.add(Some(Principal::KERNEL), Some(whose), 0, since, || {
+            let offender = spins(evidence).unwrap_or(Principal::KERNEL);
+            findings.add(Some(offender), Some(whose), 0, since, || {
                 let name = evidence.authority.roster().name(whose);
                 format!(
                     "a host's answer is out for {name} since step {since}, and {allowed} steps are \

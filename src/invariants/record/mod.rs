@@ -125,6 +125,13 @@ impl Record {
         self.state.waits.all()
     }
 
+    /// Since which step a processor has neither changed its mode nor taken an interrupt; at the earliest
+    /// since the first of the [`waits`](Self::waits) began. Of no meaning where nobody waits.
+    #[must_use]
+    pub fn turned(&self, processor: usize) -> u64 {
+        self.state.waits.turned(processor)
+    }
+
     /// Whether the machine has stopped and not booted again.
     #[must_use]
     pub fn is_stopped(&self) -> bool {

@@ -4,12 +4,16 @@
 //! that for a host which the boot or the kernel makes, until it asks for anything. Both are
 //! known from what was asked and from the books, not from what the kernel keeps of deadlines.
 //!
+//! While anybody waits it is known too since when each processor has neither changed its mode nor taken an
+//! interrupt: a driver that it has been with for long is what the kernel waits for.
+//!
 //! Source: Microsoft Learn, "Host Process Timeouts in UMDF".
 
 use crate::authority::Authority;
 use crate::base::{Event, EventKind, Principal, PrincipalKind, PrincipalSet, TERMINATE_RIGHT};
 
 use super::super::kinds::Kinds;
+use super::PROCESSORS;
 
 /// What can begin a wait.
 const BEGINS: Kinds = Kinds::of(&[
@@ -21,6 +25,8 @@ const BEGINS: Kinds = Kinds::of(&[
 /// What can change one that is under way.
 const GOES_ON: Kinds =
     Kinds::of(&[EventKind::Request, EventKind::RequestHandover, EventKind::Release]);
+/// What shows that a processor goes on.
+const TURNS: Kinds = Kinds::of(&[EventKind::ModeSwitch, EventKind::Interrupt]);
 
 /// The waits, and what they may come of. Plain data: a checkpoint copies it.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +41,8 @@ pub(super) struct Waits {
     over: PrincipalSet,
     /// Who has a wait.
     waiting: PrincipalSet,
+    /// When each processor changed its mode or took an interrupt last, or the first wait began.
+    turned: [u64; PROCESSORS],
 }
 
 impl Waits {
@@ -44,13 +52,16 @@ impl Waits {
         since: [0; Principal::COUNT_MAX],
         over: PrincipalSet::NOBODY,
         waiting: PrincipalSet::NOBODY,
+        turned: [0; PROCESSORS],
     };
 
     /// Whether news of these kinds is of interest.
     #[inline]
     pub(super) const fn concerns(&self, kinds: Kinds) -> bool {
         let is_any = !self.sentenced.is_empty() || !self.waiting.is_empty();
-        kinds.meets(BEGINS) || is_any && kinds.meets(GOES_ON)
+        kinds.meets(BEGINS)
+            || is_any && kinds.meets(GOES_ON)
+            || !self.waiting.is_empty() && kinds.meets(TURNS)
     }
 
     /// Takes in what happened, at this time.
@@ -59,6 +70,9 @@ impl Waits {
             let subject = event.subject;
             match event.kind {
                 EventKind::Boot => *self = Self::NONE,
+                EventKind::ModeSwitch | EventKind::Interrupt => {
+                    self.turned[usize::from(event.processor) % PROCESSORS] = clock;
+                }
                 EventKind::HandleUsed if event.old & TERMINATE_RIGHT != 0 => {
                     let ended = authority.process_with(event.virt);
                     self.sentenced = ended.map_or(self.sentenced, |one| self.sentenced.with(one));
@@ -94,6 +108,9 @@ impl Waits {
     }
 
     fn begins(&mut self, whose: Principal, clock: u64) {
+        if self.waiting.is_empty() {
+            self.turned = [clock; PROCESSORS];
+        }
         self.since[usize::from(whose.0 & 63)] = clock.max(1);
         self.waiting = self.waiting.with(whose);
     }
@@ -117,10 +134,17 @@ impl Waits {
         self.waiting.iter().map(move |whose| (whose, since[usize::from(whose.0 & 63)]))
     }
 
-    /// The sets as words, and the times of those who wait.
+    /// Since when a processor has not turned to anything else, while somebody waits.
+    pub(super) fn turned(&self, processor: usize) -> u64 {
+        self.turned[processor % PROCESSORS]
+    }
+
+    /// The sets as words, the times of those who wait, and while anybody does those of the processors.
     pub(super) fn words(&self) -> impl Iterator<Item = u64> {
+        let turned = self.turned.into_iter().filter(|_| !self.waiting.is_empty());
         [self.sentenced.0, self.starting.0, self.waiting.0]
             .into_iter()
             .chain(self.all().map(|(_, since)| since))
+            .chain(turned)
     }
 }

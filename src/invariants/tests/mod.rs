@@ -40,12 +40,11 @@ impl Trial {
     fn hang(&mut self, who: &str, routine: &str) {
         let directory = Directory::of(self.world.configuration());
         let fault = faults::Registry::default().build("hang", &Parameters::default(), &directory);
-        let mut linked = self.world.machine.program.routines().iter();
-        let routine = linked.position(|one| one.routine.name == routine).expect("it is linked");
+        let routine = self.world.machine.program.routine_named(routine);
         let trigger = Trigger {
             kind: PointKind::Step,
             principal: self.principal(who),
-            routine: Some(u16::try_from(routine).expect("few routines")),
+            routine: Some(routine.expect("it is linked")),
             caller: None,
             nth: 1,
         };

@@ -6,8 +6,8 @@ use core::fmt::Write as _;
 use std::collections::{BTreeMap, BTreeSet};
 
 use self::worlds::{
-    ANSWERED, APART, BUSY, CLIENT, LATE, MIGRANT, NEIGHBOURS, OPEN, PORTS, PRINTER, PRYING, REUSED,
-    SHADOWED, STOPPED, TURNS, WAITING,
+    ANSWERED, APART, BESIEGED, BUSY, CLIENT, LATE, MIGRANT, NEIGHBOURS, OPEN, PORTS, PRINTER,
+    PRYING, REUSED, SHADOWED, STOPPED, TURNS, WAITING,
 };
 use super::worlds::{APPS, DRIVERS, HEIR};
 use super::*;
@@ -231,4 +231,30 @@ fn table(
         write!(text, "\n{:>3} {invariant:42}by {by}", index + 1).expect("a string takes it");
     }
     text
+}
+
+/// Who is said to have broken it that a critical request is answered in time, where the meter's host hangs.
+fn late_by(processors: u8, weakness: Option<&str>, others: &[(&str, &str)]) -> Vec<String> {
+    let machine = format!("[machine]\nprocessors = {processors}");
+    let mut trial = Trial::new(&BESIEGED.replace("[machine]", &machine), weakness);
+    trial.hang("meter-host", "meter host!MeterWork");
+    for (who, routine) in others {
+        trial.hang(who, routine);
+    }
+    let rest = trial.run();
+    trial.rests(None, PrincipalSet::NOBODY, rest);
+    let violations = trial.findings.violations().iter();
+    let late = violations.filter(|found| found.invariant == "critical-requests-end-in-time");
+    let roster = trial.world.roster();
+    late.map(|found| roster.name(found.offender.expect("it can be said")).to_owned()).collect()
+}
+
+#[test]
+fn a_driver_that_keeps_the_kernel_from_ending_a_host_in_time_is_to_blame_and_not_the_kernel() {
+    let spins = [("gauge", "gauge!MeterWork")];
+    for processors in [1, 2] {
+        assert_eq!(late_by(processors, None, &[]), [""; 0], "{processors}: the host is ended");
+        assert_eq!(late_by(processors, None, &spins), ["gauge"], "{processors}");
+        assert_eq!(late_by(processors, Some("deadlines-ignored"), &[]), ["kernel"], "{processors}");
+    }
 }
