@@ -14,7 +14,7 @@ use ringfence::kernel::service;
 use ringfence::kernel::unread::UNREAD;
 use ringfence::scenario::Scenario;
 use ringfence::world::components::buffer_driver;
-use ringfence::world::{Action, Home};
+use ringfence::world::{Action, Component, Configuration, Home};
 
 use worlds::{application, built_in, driver};
 
@@ -91,6 +91,40 @@ fn with_long_and_direct_requests() -> Scenario {
     scenario
 }
 
+/// A driver that crashes until it has failed in a host of its own, which is logged and kept.
+fn failing_alone() -> Scenario {
+    let open = Action::Open { device: "printer".into(), file: 0, access: 3, slot: 0 };
+    let job = Action::Control { slot: 0, code: 0x22_0000, length: 64, value: 0x8 };
+    let components = vec![
+        application("client", [vec![open], vec![job; 4]].concat()),
+        driver("printer", Home::KernelDriver, "reflector", None),
+        driver("shared", Home::SharedHost, "scanner", None),
+        driver("own", Home::SharedDriver, "scanner", Some("printer")),
+        Component::new("manager", Home::DriverManager),
+    ];
+    let mut configuration = Configuration { components, ..Configuration::default() };
+    let machine = &mut configuration.machine;
+    (machine.event_log, machine.host_record) = (true, true);
+    Scenario { name: "failing-alone".into(), configuration, ..Scenario::default() }
+}
+
+#[test]
+fn the_words_of_the_event_log_have_names_where_there_is_one() {
+    let named = |scenario: &Scenario| {
+        let options = LiveBytesOptions { every: 1_000_000, workers: 1, moments: 1 };
+        let map = live_bytes(scenario, &Registries::default(), &options, &|_| ());
+        let map = map.expect("a sound world");
+        let names = ["devices offline", "event-log entries", "event-log entry", "event-log time"];
+        names.map(|name| map.fields.contains_key(&(Structure::KernelData, name)))
+    };
+
+    let mut logging = built_in("hung-driver-host");
+    assert_eq!(named(&logging), [true; 4]);
+
+    logging.configuration.machine.event_log = false;
+    assert_eq!(named(&logging), [false; 4], "what nobody writes is room");
+}
+
 /// Worlds in which the kernel does nearly all it can: the usual one, where allocations are refused,
 /// with the three pools, with hosts of all sorts, and with locked pages.
 fn varied() -> Vec<Scenario> {
@@ -114,6 +148,7 @@ fn varied() -> Vec<Scenario> {
     (machine.kva_shadow, machine.pcid, machine.dpc_timeout) = (true, true, 5);
     machine.clock_interval = 30;
     worlds.push(shadowed);
+    worlds.push(failing_alone());
     for name in ["I11-printer-drivers", "I13-filter-driver-pool-overrun", "I22-locked-page-leak"] {
         let base = built_in(&format!("incidents/{name}"));
         let others = base.contrasts.iter().map(|one| one.of(&base).expect("a sound contrast"));

@@ -4,7 +4,7 @@
 //! not is written down, and as far as it is false the books stay as they are, so that what is built
 //! on it shows too.
 
-use crate::base::{Event, EventKind, Principal, PrincipalSet, Structure};
+use crate::base::{Event, EventKind, Principal, PrincipalKind, PrincipalSet, Structure};
 
 use super::record::{FalseClaim, Falsehood, Residue, Withdrawal};
 use super::region::Region;
@@ -26,9 +26,20 @@ impl Authority {
             EventKind::HostRestarted => {
                 self.state.restarted = self.state.restarted.with(event.subject);
             }
+            EventKind::HostRecorded => self.host_recorded(event),
             EventKind::DeviceDisabled => self.state.disabled |= 1 << (event.value & 63),
             _ => self.claim_of_memory(event),
         }
+    }
+
+    /// That a host has failed is kept on the disk. A host that lives has not.
+    fn host_recorded(&mut self, event: &Event) {
+        let (host, state) = (event.subject, &mut self.state);
+        let is_host = self.roster.kind(host) == PrincipalKind::DriverHost;
+        if !is_host || state.alive.contains(host) || !state.ended.contains(host) {
+            return self.false_claim(event, Falsehood::NoSuchChange, None);
+        }
+        state.recorded = state.recorded.with(host);
     }
 
     fn claim_of_memory(&mut self, event: &Event) {

@@ -64,11 +64,12 @@ impl Authority {
         }
     }
 
-    /// Processes that made requests of a driver from whose memory the disk was written.
+    /// Processes that made requests of a driver from whose memory the disk was written, and hosts of whose
+    /// failure something is kept there.
     fn disk_users(&self) -> PrincipalSet {
         let of_the_disk =
             self.resources.iter().filter(|one| self.state.disk_sources.contains(one.driver));
-        of_the_disk.fold(PrincipalSet::NOBODY, |set, resource| set.union(resource.users))
+        of_the_disk.fold(self.state.recorded, |set, resource| set.union(resource.users))
     }
 
     /// Whether the disk may hold, with leave, what it does not hold in the golden run, where the

@@ -250,7 +250,8 @@ impl Authority {
             | EventKind::ProcessEnded
             | EventKind::ProcessSought
             | EventKind::HostRestarted
-            | EventKind::DeviceDisabled => self.claim(event),
+            | EventKind::DeviceDisabled
+            | EventKind::HostRecorded => self.claim(event),
             EventKind::Step
             | EventKind::Load
             | EventKind::Store

@@ -42,6 +42,8 @@ pub(super) struct State {
     pub(super) disabled: u64,
     /// From whose memory the disk was written.
     pub(super) disk_sources: PrincipalSet,
+    /// Hosts of which it is kept on the disk that they failed.
+    pub(super) recorded: PrincipalSet,
     /// Where the requests of this boot begin.
     pub(super) requests_from: usize,
     pub(super) corrupt_words: u32,
@@ -89,6 +91,7 @@ impl State {
             restarted: PrincipalSet::NOBODY,
             disabled: 0,
             disk_sources: PrincipalSet::NOBODY,
+            recorded: PrincipalSet::NOBODY,
             requests_from: 0,
             corrupt_words: 0,
             consumed: 0,

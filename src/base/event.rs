@@ -97,6 +97,9 @@ pub enum EventKind {
     /// The kernel wrote event number `value` into the event log, about device `old` and its host `subject`;
     /// `virt` restarts are left, 0xff where nobody says how many.
     EventLogged,
+    /// Claim by the kernel: that device `value` failed in its own host `subject`, which has ended, is kept on the
+    /// disk.
+    HostRecorded,
 }
 
 impl EventKind {
@@ -143,6 +146,7 @@ impl EventKind {
             Self::Strike => "strike",
             Self::ProcessSought => "process-sought",
             Self::EventLogged => "event-logged",
+            Self::HostRecorded => "host-recorded",
         }
     }
 }

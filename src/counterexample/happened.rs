@@ -140,6 +140,9 @@ pub(super) fn what_turned(trial: &Trial, plan: &[PlannedFault], turns: &[Turn]) 
             EventKind::DeviceDisabled => {
                 ("given up", format!("device {} after {} failures", event.value, event.old))
             }
+            EventKind::HostRecorded => {
+                ("kept", format!("on the disk: device {} failed in a host of its own", event.value))
+            }
             EventKind::EventLogged => ("logged", logged(event, name(event.subject))),
             _ => continue,
         };

@@ -78,6 +78,7 @@ impl<W: Witness> Witness for Recorder<'_, W> {
                     | EventKind::HostRestarted
                     | EventKind::DeviceDisabled
                     | EventKind::EventLogged
+                    | EventKind::HostRecorded
                     | EventKind::DmaRefused
             );
         if self.every || is_turn && self.turns.len() < KEPT {

@@ -12,10 +12,7 @@
 //! restarts left in the first, the time stamp in the second; whoever overwrites them changes what is found there.
 //!
 //! Not modelled: the service that writes the log to a file, so that it is gone with a reboot, and the other fields
-//! of an entry. A reboot makes new instances of all devices, which resets their restart counters (said there of
-//! a device that is disabled and enabled, or unplugged and plugged in). That devices which failed in a host of
-//! their own are not put into the pool again after one ("Using Device Pooling in UMDF Drivers") is not
-//! modelled: nothing of the framework is kept on the disk, and each boot shares hosts as the first.
+//! of an entry. What of failures survives a reboot is in [`super::host_record`].
 
 use crate::base::{EventKind, Principal, Rule, Structure};
 use crate::machine::{Flow, Processor, Reg, Routine, Substitute, Trap, routine};
@@ -27,23 +24,11 @@ use super::host_time_out::reflector_from;
 use super::layout::{address, device_object, element, event_log, kernel_data, process};
 
 /// What is modelled here, by whose word.
-pub(crate) const RULES: &[Rule] = &[
-    Rule::documented(
-        "failures-logged",
-        "The event log says 10110 of a host at fault, 10111 and 10112 of a device restarted or not.",
-        "How UMDF Handles Driver Failures",
-    ),
-    Rule::inferred(
-        "reboot-resets-restarts",
-        "A reboot makes new instances of devices, so that their restart counters begin again.",
-        "How UMDF Handles Driver Failures (says it of disabling and of unplugging a device)",
-    ),
-    Rule::chosen(
-        "reboot-shares-again",
-        "After a reboot all devices share their host again, those too that had failed in one of their own.",
-        "this model; Using Device Pooling in UMDF Drivers excepts the latter",
-    ),
-];
+pub(crate) const RULES: &[Rule] = &[Rule::documented(
+    "failures-logged",
+    "The event log says 10110 of a host at fault, 10111 and 10112 of a device restarted or not.",
+    "How UMDF Handles Driver Failures",
+)];
 
 /// The host process was at fault.
 pub const HOST_FAILED: u64 = 10_110;

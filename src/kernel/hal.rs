@@ -13,6 +13,7 @@
 //! | [`HAL_TRANSFER_STATUS`] | hardware device | 0 when its last transfer was good |
 //! | [`HAL_SET_TIMER`] | time stamp | – |
 //! | [`HAL_DISK_TRANSFER`] | sector, command | status; the data is in the disk's DMA page |
+//! | [`HAL_DISK_WRITE`] | sector, address of a page | status |
 //!
 //! Hardware devices are 0, the transfer device, and 1, the disk. What the boot image must prepare in
 //! the tables of the IOMMU at [`address::IOMMU_TABLES`]: in page 0 an entry per hardware device:
@@ -51,6 +52,9 @@ pub const ROUTINES: &[&Routine] = &[
     &HAL_TRANSFER_STATUS,
     &HAL_DISK_TRANSFER,
 ];
+
+/// The layer's routines where the kernel itself keeps something on the disk, behind those of all.
+pub const RECORD_ROUTINES: &[&Routine] = &[&HAL_DISK_WRITE];
 
 /// The layer's routines in machines that have a timer, behind those of all.
 pub const TIMER_ROUTINES: &[&Routine] = &[&HAL_SET_TIMER];
@@ -170,6 +174,32 @@ routine! {
     },
 }
 
+/// Waits for the disk.
+fn poll_disk(p: &mut Processor<'_>) -> Result<Flow, Trap> {
+    let busy = p.port_in(device_port(DISK_DEVICE, port::COMMAND))?;
+    Ok(if busy == 0 { Flow::Next } else { Flow::Stay })
+}
+
+/// Keeps in local 3 how the disk's transfer went.
+fn judge_disk(p: &mut Processor<'_>) -> Result<Flow, Trap> {
+    let refused = p.port_in(device_port(DISK_DEVICE, port::STATUS))?;
+    p.set_local(3, if refused == 0 { status::SUCCESS } else { status::DATA_ERROR })?;
+    Ok(Flow::Next)
+}
+
+/// Passes the bus address in local 2, which is to be closed to the disk.
+fn unmap_disk(p: &mut Processor<'_>) -> Result<Flow, Trap> {
+    let bus = p.local(2)?;
+    p.pass([DISK_DEVICE, bus]);
+    Ok(Flow::Call)
+}
+
+/// Gives back what local 3 says of the transfer.
+fn give_back_disk(p: &mut Processor<'_>) -> Result<Flow, Trap> {
+    let outcome = p.local(3)?;
+    Ok(p.give_back(outcome))
+}
+
 routine! {
     /// Moves a sector between the disk and its DMA page and waits for it. Arguments: sector, command.
     /// Result: the status.
@@ -201,22 +231,40 @@ routine! {
         p.pass([DISK_DEVICE, bus, SECTOR_WORDS, command]);
         Ok(Flow::Call)
     },
-    poll => |p| {
-        let busy = p.port_in(device_port(DISK_DEVICE, port::COMMAND))?;
-        Ok(if busy == 0 { Flow::Next } else { Flow::Stay })
-    },
-    judge => |p| {
-        let refused = p.port_in(device_port(DISK_DEVICE, port::STATUS))?;
-        p.set_local(3, if refused == 0 { status::SUCCESS } else { status::DATA_ERROR })?;
-        Ok(Flow::Next)
-    },
-    unmap, call HAL_UNMAP_TRANSFER => |p| {
-        let bus = p.local(2)?;
-        p.pass([DISK_DEVICE, bus]);
+    poll => poll_disk,
+    judge => judge_disk,
+    unmap, call HAL_UNMAP_TRANSFER => unmap_disk,
+    done => give_back_disk,
+}
+
+routine! {
+    /// Writes a sector from a page and waits for it. Arguments: sector, the page's address. Result: the
+    /// status.
+    pub static HAL_DISK_WRITE = "HalDiskWrite", frame 4;
+    // Locals: 0 sector; 1 unused; 2 bus address; 3 status.
+    map, call HAL_MAP_TRANSFER => |p| {
+        let (sector, page) = (p.argument(0), p.argument(1));
+        p.set_local(0, sector)?;
+        p.pass([DISK_DEVICE, page, 0]);
         Ok(Flow::Call)
     },
-    done => |p| {
-        let outcome = p.local(3)?;
-        Ok(p.give_back(outcome))
+    sector => |p| {
+        let bus = p.result();
+        if bus == 0 {
+            return Ok(p.give_back(status::INSUFFICIENT_RESOURCES));
+        }
+        p.set_local(2, bus)?;
+        let sector = p.local(0)?;
+        p.port_out(device_port(DISK_DEVICE, port::SECTOR), sector)?;
+        Ok(Flow::Next)
     },
+    start, call HAL_START_TRANSFER => |p| {
+        let bus = p.local(2)?;
+        p.pass([DISK_DEVICE, bus, SECTOR_WORDS, FROM_MEMORY]);
+        Ok(Flow::Call)
+    },
+    poll => poll_disk,
+    judge => judge_disk,
+    unmap, call HAL_UNMAP_TRANSFER => unmap_disk,
+    done => give_back_disk,
 }

@@ -15,9 +15,8 @@
 //!
 //! The documents leave open whether an application gets its error before or after the device has
 //! restarted ("How UMDF Handles Driver Failures"): a word of each reflector, drawn from the seed, says
-//! it failure by failure. What is late, and when failures are forgotten, is in [`super::host_time_out`]. Not
-//! modelled: the event to registered applications, what is remembered across a boot (see
-//! [`super::event_log`]).
+//! it failure by failure. What is late, and when failures are forgotten, is in [`super::host_time_out`]; what is
+//! remembered across a boot, in [`super::host_record`]. Not modelled: the event to registered applications.
 
 use crate::base::{EventKind, Principal, Rule, Structure};
 use crate::machine::{Flow, Processor, Routine, Substitute, Trap, routine};
@@ -85,7 +84,7 @@ pub mod shared {
     pub const MANAGER_THREAD: Field = word(0x88, "driver manager's thread");
     /// The next device of the framework, 0 at the end.
     pub const NEXT_OF_ALL: Field = word(0x90, "next device of the framework");
-    /// What the manager is to decide: [`FAILED_SHARED`] or [`FAILED_ALONE`], plus [`TOLD`].
+    /// What the manager is to decide: [`FAILED_SHARED`], [`FAILED_ALONE`] or [`APART`], plus [`TOLD`].
     pub const NOTICE: Field = word(0x98, "driver manager's notice");
     /// A bit for each failure to come: 1, requests are completed after the restart.
     pub const ORDER: Field = word(0xa0, "order of recovery");
@@ -102,6 +101,8 @@ pub mod shared {
     pub const FAILED_SHARED: u64 = 1;
     /// The device failed in a host of its own.
     pub const FAILED_ALONE: u64 = 2;
+    /// The device has no host since the boot: it failed in one of its own before, and is to have one again.
+    pub const APART: u64 = 3;
     /// The manager has been told.
     pub const TOLD: u64 = 0x100;
 }

@@ -5,7 +5,7 @@
 
 use crate::base::{Field, Structure};
 
-use super::layout::{crash_block, kernel_data, thread, watchdog};
+use super::layout::{crash_block, event_log, kernel_data, thread, watchdog};
 use super::pools::state;
 
 /// Read after the machine has stopped, and by nobody before.
@@ -13,6 +13,9 @@ const DUMP: &str = "only the reader of the dump wants it";
 
 /// Asked for bug check 0xC5 alone.
 const POOL_CODE: &str = "asked only when the pool's own code has crashed";
+
+/// Written for whoever looks what happened.
+const LOG: &str = "only the reader of the event log wants it, and it is no part of the model";
 
 /// Deferred calls here end within a tick, unless a fault hangs one.
 const CALL: &str = "decides only when a deferred call hangs";
@@ -28,7 +31,8 @@ pub const UNREAD: &[(Field, &str)] = &[
     (state::OLDEST_FREE, "asked only when every special slot was used once"),
     (watchdog::CALL_MAX, CALL),
     (watchdog::CALL_TICKS, CALL),
-    (kernel_data::REFLECTORS, "decides only when a host is late, which none is without a fault"),
+    (event_log::ENTRY, LOG),
+    (event_log::TIME, LOG),
     (thread::STACK, "the return that follows goes by the saved frame pointer"),
 ];
 

@@ -2,8 +2,7 @@
 //!
 //! Ranges are those of the meaning, so that whoever writes a file is told `1 to 4`, whatever keeps the number.
 
-use super::contrast::overlaid;
-use super::{Fields, Plain};
+use super::{Fields, Plain, contrast::overlaid};
 use crate::faults::point_names;
 use crate::kernel::loader::SECTIONS;
 use crate::kernel::pools::PoolKind;
@@ -154,6 +153,7 @@ const MACHINE: &[Field] = &[
     may("clock-watchdog", Whole(0, WORD_MAX)),
     may("host-time-out", Whole(0, WORD_MAX)),
     may("event-log", Flag),
+    may("host-record", Flag),
     may("stale-buffers", Flag),
     may("verifier", List(&Word(verifier_options))),
 ];

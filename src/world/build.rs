@@ -236,10 +236,9 @@ impl World {
                 _ => {}
             }
         }
-        framework::connect(
-            &mut loader,
-            &Framework { configuration, devices: &devices, objects: &device_objects },
-        );
+        let framework = Framework { configuration, devices: &devices, objects: &device_objects };
+        framework::connect(&mut loader, &framework);
+        let repool = framework.repool();
         let spawned =
             configuration.components.iter().enumerate().filter(|(_, component)| component.spawned);
         let numbers = spawned.fold(0, |bits, (index, _)| bits | 1 << (index + 2));
@@ -272,6 +271,7 @@ impl World {
             boots: 1,
             rest: None,
             started: false,
+            repool,
             next_tick: u64::MAX,
         })
     }

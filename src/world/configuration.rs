@@ -103,6 +103,10 @@ pub struct MachineConfiguration {
     /// Whether the kernel keeps an event log of what becomes of user-mode drivers.
     #[serde(skip_serializing_if = "is_false")]
     pub event_log: bool,
+    /// Whether the framework keeps on the disk which user-mode drivers failed in a host of their own, so that a
+    /// reboot leaves their devices out of the pool.
+    #[serde(skip_serializing_if = "is_false")]
+    pub host_record: bool,
     /// Whether the system buffers of requests hold what was in memory before, beyond the input, and not
     /// zeros.
     #[serde(skip_serializing_if = "is_false")]
@@ -146,6 +150,7 @@ impl Default for MachineConfiguration {
             clock_watchdog: 0,
             host_time_out: 0,
             event_log: false,
+            host_record: false,
             stale_buffers: false,
             verifier: Vec::new(),
         }

@@ -100,6 +100,8 @@ impl Drivers {
         system.extend(kernel::hal::TIMER_ROUTINES);
         system.extend(kernel::host_time_out::ROUTINES);
         system.extend(kernel::event_log::ROUTINES);
+        system.extend(kernel::host_record::ROUTINES);
+        system.extend(kernel::hal::RECORD_ROUTINES);
         system.extend(windows_api::ROUTINES);
         system.extend(application::ROUTINES);
         system.extend(stack_segment::ROUTINES);

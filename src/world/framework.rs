@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use crate::base::{Principal, Seed, VirtAddr};
 use crate::kernel::event_log;
 use crate::kernel::host_pool::{self, shared};
+use crate::kernel::host_record;
 use crate::kernel::host_time_out::{self, FORGOTTEN_AFTER, critical};
 use crate::kernel::layout::{address, kernel_data};
 use crate::kernel::loader::{FirstProcess, Loader};
@@ -18,6 +19,7 @@ use super::build::{BuildError, wrong};
 use super::components::{self, driver_manager, reflector, reflector_timed};
 use super::configuration::{Component, Configuration, Home};
 use super::driver::{DriverDefinition, HostDefinition, Placement};
+use super::repool::{Member, Repool};
 
 /// The number of a manager that there is not: no process has it.
 const NO_MANAGER: u64 = 63;
@@ -30,6 +32,12 @@ pub(super) struct Framework<'a> {
     pub(super) devices: &'a [String],
     /// Their device objects.
     pub(super) objects: &'a [u64],
+}
+
+/// Whether failures are kept on the disk: there is a manager to be told of them.
+pub(super) fn has_record(configuration: &Configuration) -> bool {
+    let mut homes = configuration.components.iter().map(|component| component.home);
+    configuration.machine.host_record && homes.any(|home| home == Home::DriverManager)
 }
 
 fn is_used(configuration: &Configuration) -> bool {
@@ -50,6 +58,9 @@ pub(super) fn substitutes(configuration: &Configuration) -> Vec<Substitute> {
         (true, true) => all.push(reflector_timed::SHARED_QUEUE),
         (false, true) => all.push(reflector_timed::OWN_QUEUE),
         (false, false) => {}
+    }
+    if has_record(configuration) {
+        all.extend(host_record::SUBSTITUTES);
     }
     if configuration.machine.event_log {
         all.extend(event_log::substitutes(is_used(configuration)));
@@ -108,6 +119,20 @@ impl Framework<'_> {
     fn members(&self) -> Vec<usize> {
         let components = self.configuration.components.iter();
         components.filter(|c| c.home == Home::SharedDriver).filter_map(|c| self.number(c)).collect()
+    }
+
+    /// What a boot does where the disk says which devices failed in a host of their own.
+    pub(super) fn repool(&self) -> Repool {
+        if !has_record(self.configuration) {
+            return Repool::default();
+        }
+        let components = &self.configuration.components;
+        let host = components.iter().position(|component| component.home == Home::SharedHost);
+        let member = |number: usize| Member { number, object: self.objects[number] };
+        Repool {
+            host: host.map(|index| index + 2),
+            members: self.members().into_iter().map(member).collect(),
+        }
     }
 
     /// The device numbers of all reflectors.
@@ -209,6 +234,9 @@ pub(super) fn make(
 /// Connects the framework's devices: those that share the host, and all of them for the manager.
 pub(super) fn connect(loader: &mut Loader<'_>, framework: &Framework<'_>) {
     time(loader, framework);
+    if has_record(framework.configuration) {
+        loader.make_host_record();
+    }
     if !is_used(framework.configuration) {
         return;
     }

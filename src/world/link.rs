@@ -46,7 +46,9 @@ pub(super) fn link(
     elsewhere.extend(components::application::ROUTINES);
     let has_timer = configuration.machine.host_time_out > 0;
     let timer = if has_timer { kernel::hal::TIMER_ROUTINES } else { &[] };
-    let hal = [kernel::hal::ROUTINES, timer].concat();
+    let has_record = framework::has_record(configuration);
+    let record = if has_record { kernel::hal::RECORD_ROUTINES } else { &[] };
+    let hal = [kernel::hal::ROUTINES, timer, record].concat();
     elsewhere.extend(&hal);
     elsewhere.extend(&transitions);
     // Substitutes are where what they take the place of was.

@@ -14,6 +14,7 @@ mod link;
 mod map;
 pub mod preset;
 mod protection;
+mod repool;
 mod schedule;
 mod verifier;
 mod weakness;
@@ -25,6 +26,7 @@ pub use action::{Action, CrashKind};
 pub use build::{BuildError, CONTENT_SECTOR};
 pub use configuration::{Component, Configuration, Home, MachineConfiguration};
 pub use driver::{DriverDefinition, Drivers, HostDefinition, Placement};
+use repool::Repool;
 use schedule::Schedule;
 pub use verifier::{VERIFIER_OPTIONS, verifier_options};
 pub use weakness::WEAKNESSES;
@@ -56,6 +58,8 @@ pub struct World {
     boots: u8,
     rest: Option<Rest>,
     started: bool,
+    /// Whose device is left out of the pool at the next boot, where the disk says so.
+    repool: Repool,
     /// When the clock interrupts next; follows from time.
     next_tick: u64,
 }
@@ -130,7 +134,8 @@ impl World {
         self.rest.unwrap_or(Rest::Paused)
     }
 
-    /// Starts the machine again after it stopped: memory as the loader left it, the disk as it is.
+    /// Starts the machine again after it stopped: memory as the loader left it, the disk as it is, and what the
+    /// loader reads there of user-mode drivers.
     ///
     /// # Panics
     ///
@@ -138,6 +143,7 @@ impl World {
     pub fn reboot(&mut self) {
         assert!(self.machine.stopped, "only a machine that stopped is booted again");
         self.machine.reboot(&self.fresh);
+        self.repool.boot(&mut self.machine);
         self.boots += 1;
         self.rest = None;
         self.announce_boot();

@@ -299,3 +299,23 @@ fn an_object_is_not_freed_while_a_handle_leads_to_it() {
     assert_eq!(falsehoods(&after(&[open, free])), [Falsehood::FreedWhileHeld]);
     assert_eq!(falsehoods(&after(&[open, close, close])), [Falsehood::UnknownHandle]);
 }
+
+#[test]
+fn that_a_host_failed_is_kept_only_of_one_that_has_ended() {
+    let kept = claim(EventKind::HostRecorded, HOST, Structure::DmaBuffer, 0, 0);
+    let made = Event {
+        virt: 0x9200,
+        context: KERNEL,
+        ..claim(EventKind::ProcessCreated, HOST, Structure::Process, 0, 0)
+    };
+    let ended = claim(EventKind::ProcessEnded, HOST, Structure::Process, 0, 1);
+
+    assert_eq!(falsehoods(&after(&[kept])), [Falsehood::NoSuchChange], "there is none");
+    assert_eq!(falsehoods(&after(&[made, kept])), [Falsehood::NoSuchChange], "it lives");
+    let of_alice = Event { subject: ALICE, ..kept };
+    assert_eq!(falsehoods(&after(&[of_alice])), [Falsehood::NoSuchChange], "she is no host");
+    let books = after(&[made, ended, kept]);
+    assert_eq!(falsehoods(&books), []);
+    assert!(books.may_change_disk(PrincipalSet::of(HOST), None));
+    assert!(!books.may_change_disk(PrincipalSet::of(ALICE), None));
+}

@@ -5,11 +5,14 @@ use std::collections::BTreeSet;
 
 use crate::authority::{Authority, Region};
 use crate::base::{Field, PhysAddr, Structure, VirtAddr};
+use crate::kernel::event_log::ENTRIES;
+use crate::kernel::host_record::FAILED_ALONE;
 use crate::kernel::integrity::REGIONS;
 use crate::kernel::layout::{
-    OBJECT_BODY, address, crash_block, device_object, driver_object, frame_entry, handle_entry,
-    integrity, kernel_data, mdl, object_body, object_header, pool_header, pool_lists, process,
-    processor_block, ready_queue, request_packet, residency, thread, transition_block, watchdog,
+    OBJECT_BODY, address, crash_block, device_object, driver_object, event_log, frame_entry,
+    handle_entry, integrity, kernel_data, mdl, object_body, object_header, pool_header, pool_lists,
+    process, processor_block, ready_queue, request_packet, residency, thread, transition_block,
+    watchdog,
 };
 use crate::kernel::pools::state;
 use crate::kernel::verifier::PATHS_MAX;
@@ -30,12 +33,16 @@ pub(super) struct Places {
     residency: Option<u64>,
     /// The frame of what the watchdogs count, where there are some.
     watchdog: Option<u64>,
+    /// The frame of what the framework of user-mode drivers keeps across a boot, where it does.
+    host_record: Option<u64>,
     /// The frames of what entries find of each processor, where there are shadow roots.
     transitions: Vec<u64>,
     /// Whether late integrity checks are on: else their variables are room.
     has_integrity_checks: bool,
     /// Whether drivers are verified: likewise.
     has_verifier: bool,
+    /// Whether the kernel keeps an event log: likewise.
+    has_event_log: bool,
 }
 
 impl Places {
@@ -51,11 +58,13 @@ impl Places {
             pool_state: frame_of(state::STATE),
             residency: frame_of(address::RESIDENCY),
             watchdog: frame_of(address::WATCHDOG),
+            host_record: frame_of(address::HOST_RECORD),
             transitions: (0..world.machine.processors.len() as u64)
                 .filter_map(|number| frame_of(address::TRANSITION_BLOCKS + number * PAGE))
                 .collect(),
             has_integrity_checks: is_set(integrity::PERIOD),
             has_verifier: is_set(kernel_data::VERIFIER),
+            has_event_log: world.configuration().machine.event_log,
         }
     }
 
@@ -127,6 +136,9 @@ impl Places {
             let offset = of_processor.map_or(in_page, |rest| first + rest % 32);
             return name_at(watchdog::FIELDS, offset);
         }
+        if self.host_record == frame {
+            return name_at(&[FAILED_ALONE], in_page);
+        }
         let is_variable = self.variables == frame;
         let (fields, offset): (&[Field], u64) = match structure {
             Structure::KernelData if is_variable && INTEGRITY.contains(&in_page) => {
@@ -134,6 +146,15 @@ impl Places {
                     return None;
                 }
                 (integrity::FIELDS, in_page)
+            }
+            Structure::KernelData if is_variable && EVENT_LOG.contains(&in_page) => {
+                if !self.has_event_log {
+                    return None;
+                }
+                // The entries, one behind the other.
+                let entry = in_page.checked_sub(event_log::ENTRY.offset);
+                let offset = entry.map_or(in_page, |rest| event_log::ENTRY.offset + rest % 16);
+                (event_log::FIELDS, offset)
             }
             Structure::KernelData if is_variable => (kernel_data::FIELDS, in_page),
             Structure::ReadyQueue => (ready_queue::FIELDS, in_page),
@@ -175,6 +196,9 @@ fn name_at(fields: &[Field], offset: u64) -> Option<&'static str> {
 
 /// Where the variables of the late integrity checks are.
 const INTEGRITY: Range<u64> = integrity::COUNTDOWN.offset..kernel_data::FAILED_PATHS.offset;
+
+/// Where the event log is.
+const EVENT_LOG: Range<u64> = event_log::OFFLINE.offset..event_log::ENTRY.offset + ENTRIES * 16;
 
 /// Tables among the kernel's variables, of which a layout names the first element, and their elements.
 const TABLES: [(Field, u64); 5] = [

@@ -68,6 +68,8 @@ pub const WINDOWS: u64 = SYSTEM + 0x15_0000;
 pub const RESIDENCY: u64 = SYSTEM + 0x16_1000;
 /// What the watchdogs count, mapped only where there are watchdogs.
 pub const WATCHDOG: u64 = SYSTEM + 0x16_2000;
+/// What the framework of user-mode drivers keeps across a boot, mapped only where it does.
+pub const HOST_RECORD: u64 = SYSTEM + 0x16_3000;
 /// Code of the entries and exits that shadow roots map too.
 pub const TRANSITION_CODE: u64 = SYSTEM + 0x16_4000;
 /// Where the system maps locked pages of processes, two pages for each list.

@@ -388,6 +388,11 @@ impl<'m> Loader<'m> {
         }
     }
 
+    /// Maps the page with what the framework of user-mode drivers keeps across a boot.
+    pub fn make_host_record(&mut self) {
+        self.map_pages(address::HOST_RECORD, 1, Structure::DmaBuffer, SYSTEM_RW);
+    }
+
     /// Closes the books: frame database, free list, ready queue.
     pub fn finish(mut self) {
         self.make_residency();

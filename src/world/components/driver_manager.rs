@@ -4,6 +4,9 @@
 //! host of its own; there it is restarted five times at most and then given up ("Using Device Pooling
 //! in UMDF Drivers"). The counts are the manager's own, in its private memory: they go when it goes.
 //!
+//! A device that failed in a host of its own before the system was booted again has none at first; the manager
+//! starts one for it, which is no failure ([`crate::kernel::host_record`]).
+//!
 //! Where hosts have time-outs, half an hour without a failure makes the next one the first again, in a host
 //! of its own; of failures while a host is shared the document says no such thing.
 //!
@@ -64,6 +67,9 @@ fn leave(p: &mut Processor<'_>) -> Result<Flow, Trap> {
 /// Counts a failure and passes the verdict.
 fn decide(p: &mut Processor<'_>, told: u64) -> Result<Flow, Trap> {
     let (device, how) = (told & 15, told >> 8);
+    if how == shared::APART {
+        return decided(p, device, verdict::RESTART);
+    }
     let counts = if how == shared::FAILED_SHARED { SHARED_FAILURES } else { OWN_FAILURES };
     let at = element(PAGE + counts, device);
     let failures = p.load_at(at, DATA)?.wrapping_add(1);
@@ -74,8 +80,13 @@ fn decide(p: &mut Processor<'_>, told: u64) -> Result<Flow, Trap> {
         (false, failures) if failures > RESTARTS_MAX => verdict::DISABLE,
         (false, _) => verdict::RESTART,
     };
+    self::decided(p, device, decided)
+}
+
+/// Passes a verdict.
+fn decided(p: &mut Processor<'_>, device: u64, verdict: u64) -> Result<Flow, Trap> {
     p.put(Reg::Rax, service::HOST_COMPLETE);
-    p.pass([device, 0, decided, 0, 0, 0]);
+    p.pass([device, 0, verdict, 0, 0, 0]);
     Ok(Flow::Call)
 }
 
@@ -117,7 +128,9 @@ routine! {
             return Ok(Flow::To(At::leave as u8));
         }
         let told = p.get(Reg::Rdx);
-        forget(p, told)?;
+        if told >> 8 != shared::APART {
+            forget(p, told)?;
+        }
         decide(p, told)
     },
     decided => |_| Ok(Flow::To(At::ask as u8)),
