@@ -14,6 +14,8 @@ use ringfence::kernel::loader::Dispatch;
 use ringfence::kernel::mdl::{
     IO_ALLOCATE_MDL, IO_FREE_MDL, MM_PROBE_AND_LOCK_PAGES, MM_UNLOCK_PAGES, WRITE_ACCESS,
 };
+use ringfence::kernel::pools::PoolKind;
+use ringfence::kernel::pools::state::PAGED_POOL;
 use ringfence::kernel::previous_mode::USER;
 use ringfence::kernel::request::{IO_CALL_DRIVER, IO_COMPLETE_REQUEST, function};
 use ringfence::kernel::status;
@@ -34,6 +36,16 @@ const UNLOCK: u32 = 8;
 const CALL: u32 = 9;
 /// Returns at the level it was told.
 const RETURN: u32 = 10;
+/// Hands its request over in the system's own name.
+const DISOWN: u32 = 11;
+/// Locks, unlocks or completes what lies where it is told.
+const LOCK_THERE: u32 = 12;
+const UNLOCK_THERE: u32 = 13;
+const COMPLETE_THERE: u32 = 14;
+/// Unlocks pages that it has not locked.
+const UNLOCK_TWICE: u32 = 15;
+/// Takes spin locks and gives them back, one after the other: a byte for each, see [`take`] and [`give`].
+const SEQUENCE: u32 = 16;
 
 const PAGE: u64 = address::DRIVER_CODE + address::DRIVER_DATA_OFFSET;
 /// The driver's spin lock.
@@ -70,6 +82,12 @@ routine! {
             CALL => At::pass_on as u8,
             COMPLETE => At::told as u8,
             RETURN => At::complete as u8,
+            DISOWN => At::disown as u8,
+            LOCK_THERE => At::lock_there as u8,
+            UNLOCK_THERE => At::unlock_there as u8,
+            COMPLETE_THERE => At::complete_there as u8,
+            UNLOCK_TWICE => At::describe as u8,
+            SEQUENCE => At::next as u8,
             _ => At::done as u8,
         }))
     },
@@ -109,8 +127,14 @@ routine! {
         let list = p.result();
         p.set_local(4, list)?;
         let packet = p.local(1)?;
-        if function(p.load(packet, request_packet::CODE)?) == u64::from(LOCK) {
-            level(p)?;
+        match function(p.load(packet, request_packet::CODE)?) {
+            function if function == u64::from(LOCK) => {
+                level(p)?;
+            }
+            function if function == u64::from(UNLOCK_TWICE) => {
+                return Ok(Flow::To(At::unlock as u8));
+            }
+            _ => {}
         }
         p.pass([list, USER, WRITE_ACCESS]);
         Ok(Flow::Call)
@@ -139,6 +163,51 @@ routine! {
         p.set_irql(0)?;
         Ok(Flow::To(At::done as u8))
     },
+    disown => |p| {
+        let packet = p.local(1)?;
+        p.store(packet, request_packet::REQUESTOR, 0)?;
+        Ok(Flow::To(At::pass_on as u8))
+    },
+    lock_there, call MM_PROBE_AND_LOCK_PAGES => |p| {
+        let list = level(p)?;
+        p.pass([list, USER, WRITE_ACCESS]);
+        Ok(Flow::Call)
+    },
+    locked_there => |_| Ok(Flow::To(At::calm as u8)),
+    unlock_there, call MM_UNLOCK_PAGES => |p| {
+        let list = level(p)?;
+        p.pass([list]);
+        Ok(Flow::Call)
+    },
+    unlocked_there => |_| Ok(Flow::To(At::calm as u8)),
+    complete_there, call IO_COMPLETE_REQUEST => |p| {
+        let packet = level(p)?;
+        p.pass([packet, status::SUCCESS, 0]);
+        Ok(Flow::Call)
+    },
+    completed_there => |_| Ok(Flow::To(At::calm as u8)),
+    next => |p| {
+        let rest = p.local(2)?;
+        p.set_local(2, rest >> 8)?;
+        p.set_local(4, SPIN_LOCK + (rest & 7) * 8)?;
+        Ok(match rest & 0xf0 {
+            0 => Flow::To(At::calm as u8),
+            0x10 => Flow::To(At::take_next as u8),
+            _ => Flow::To(At::give_next as u8),
+        })
+    },
+    take_next, call KE_ACQUIRE_SPIN_LOCK => |p| {
+        let lock = p.local(4)?;
+        p.pass([lock]);
+        Ok(Flow::Call)
+    },
+    taken => |_| Ok(Flow::To(At::next as u8)),
+    give_next, call KE_RELEASE_SPIN_LOCK => |p| {
+        let lock = p.local(4)?;
+        p.pass([lock, 2]);
+        Ok(Flow::Call)
+    },
+    given => |_| Ok(Flow::To(At::next as u8)),
     told => |p| {
         let status = level(p)?;
         p.set_local(3, status)?;
@@ -243,6 +312,9 @@ const ANY: u64 = 0xdead;
 
 const AUTOMATIC: &str = "automatic-checks";
 
+/// Where there is no structure of the kernel's.
+const THERE: u64 = address::USER_BUFFERS + 0x600;
+
 /// Option, function, what is told beyond the level and the level; code and parameters.
 type Case = (&'static str, u32, u64, u64, [u64; 5]);
 
@@ -262,6 +334,11 @@ const CASES: &[Case] = &[
         0,
         [0xc4, 0xe1, address::USER_BUFFERS + 0x600, 0, 0],
     ),
+    (AUTOMATIC, UNLOCK_TWICE, 0, 0, [0xc4, 0x7c, ANY, 0, 0]),
+    ("security", LOCK_THERE, THERE, 0, [0xc4, 0xe0, THERE, 0x48, 0]),
+    ("security", UNLOCK_THERE, THERE, 0, [0xc4, 0xe0, THERE, 0x48, 0]),
+    ("security", COMPLETE_THERE, THERE, 0, [0xc4, 0xe0, THERE, 0x70, 0]),
+    ("security", DISOWN, 0, 0, [0xc4, 0xe2, ANY, ANY, 0]),
     ("io", COMPLETE, status::PENDING, 0, [0xc9, 6, status::PENDING, ANY, 0]),
     ("io", COMPLETE, 0xffff_ffff, 0, [0xc9, 6, 0xffff_ffff, ANY, 0]),
     ("io", COMPLETE, status::SUCCESS, 3, [0xc9, 0xe, 3, ANY, 0]),
@@ -289,7 +366,10 @@ fn each_mistake_stops_the_machine_with_its_code_and_parameters() {
 fn without_its_option_nothing_is_found() {
     for &(option, function, value, level, _) in CASES {
         // A level that stays raised, or a status that says pending, is another matter.
-        if function == RETURN || value == status::PENDING {
+        // And what is no list or packet may do anything.
+        if (RETURN..=UNLOCK_TWICE).contains(&function) && function != DISOWN
+            || value == status::PENDING
+        {
             continue;
         }
         for other in [None, Some("pool-tracking"), Some("miscellaneous")] {
@@ -389,4 +469,110 @@ fn a_lock_that_is_nowhere_is_found_before_it_is_touched() {
 
     assert_eq!((rest, found), (Rest::BugCheck(0xc4), [0xc4, 0xe1, nowhere, 0, 0]));
     assert_eq!(without, Rest::BugCheck(0xa), "the kernel touches it at dispatch level");
+}
+
+/// Takes a lock, by its number.
+const fn take(lock: u64) -> u64 {
+    0x10 | lock
+}
+
+/// Gives a lock back.
+const fn give(lock: u64) -> u64 {
+    0x20 | lock
+}
+
+/// What to ask a driver that takes and gives these locks.
+fn sequence(of: &[u64]) -> u64 {
+    of.iter().rev().fold(0, |word, byte| word << 8 | byte)
+}
+
+const A: u64 = SPIN_LOCK;
+const B: u64 = SPIN_LOCK + 8;
+const C: u64 = SPIN_LOCK + 16;
+
+#[test]
+fn an_order_of_locks_that_can_deadlock_is_found_before_it_does() {
+    let (a, b, c) = (0, 1, 2);
+    let both = [take(a), take(b), give(b), give(a)];
+    let [second, third] = [[take(b), take(c), give(c), give(b)], [take(c), take(a), 0, 0]];
+    let cases: [(&[u64], &[u64], &[u64], [u64; 5]); 6] = [
+        (&both, &[take(b), take(a)], &[], [0xc4, 0x1001, A, 0, 0]),
+        (&both, &second, &third, [0xc4, 0x1001, A, 0, 0]),
+        (&[take(c), take(c)], &[], &[], [0xc4, 0x1000, C, 0, 0]),
+        (&[take(a), take(b), give(a)], &[], &[], [0xc4, 0x1003, A, B, 0]),
+        (&[take(a), give(a), give(a)], &[], &[], [0xc4, 0x1007, A, 0, 0]),
+        (&[give(b)], &[], &[], [0xc4, 0x1007, B, 0, 0]),
+    ];
+    for (first, second, third, expected) in cases {
+        let run = |option: Option<&str>| {
+            let mut configuration = world(option, SEQUENCE, sequence(first));
+            let code = u64::from(0x22_0000 | SEQUENCE << 2);
+            let more = [second, third].into_iter().filter(|more| !more.is_empty());
+            let more =
+                more.map(|of| Action::Control { slot: 0, code, length: 8, value: sequence(of) });
+            configuration.components[0].actions.extend(more);
+            end(&configuration)
+        };
+
+        let (rest, found) = run(Some("deadlock-detection"));
+
+        assert_eq!((rest, found), (Rest::BugCheck(0xc4), expected), "{first:x?}");
+        let (without, found) = run(Some(AUTOMATIC));
+        let hangs = first == [take(c), take(c)];
+        let expected = if hangs { Rest::OutOfSteps } else { Rest::Quiescent };
+        // A lock that is given back too often is given back below dispatch level the second time.
+        assert!(without == expected || found[1] == 0x32, "{first:x?}: {without:?} {found:x?}");
+    }
+}
+
+#[test]
+fn locks_taken_in_one_order_are_never_found() {
+    let (a, b, c) = (0, 1, 2);
+    let orders: [&[u64]; 4] = [
+        &[take(a), take(b), take(c), give(c), give(b), give(a)],
+        &[take(a), take(c), give(c), take(b), give(b), give(a)],
+        &[take(b), take(c), give(c), give(b), take(a), give(a)],
+        &[take(c), give(c), take(b), give(b), take(a), give(a)],
+    ];
+    for first in orders {
+        for second in orders {
+            let mut configuration = world(Some("deadlock-detection"), SEQUENCE, sequence(first));
+            let code = u64::from(0x22_0000 | SEQUENCE << 2);
+            let again = Action::Control { slot: 0, code, length: 8, value: sequence(second) };
+            configuration.components[0].actions.push(again);
+
+            let (rest, found) = end(&configuration);
+
+            assert_eq!(rest, Rest::Quiescent, "{first:x?} {second:x?}: {found:x?}");
+        }
+    }
+}
+
+#[test]
+fn a_lock_that_another_processor_s_thread_holds_is_not_given_back() {
+    let mut configuration = world(Some("deadlock-detection"), SEQUENCE, sequence(&[take(0)]));
+    configuration.components[0].actions.push(Action::Spin);
+    let code = u64::from(0x22_0000 | SEQUENCE << 2);
+    let open = Action::Open { device: "careless".into(), file: 0, access: 3, slot: 0 };
+    let give = Action::Control { slot: 0, code, length: 8, value: sequence(&[give(0)]) };
+    let actions = [vec![Action::Yield; 6], vec![open, give]].concat();
+    configuration.components.push(component("other", Home::Application, None, actions));
+
+    let (rest, [_, what, lock, holder, current]) = end(&configuration);
+
+    assert_eq!((rest, what, lock), (Rest::BugCheck(0xc4), 0x1004, A));
+    assert!(holder != 0 && current != 0 && holder != current, "{holder:x} {current:x}");
+}
+
+#[test]
+fn a_lock_in_paged_pool_is_found_where_it_would_go_unseen() {
+    let paged = PAGED_POOL + 0x800;
+    let run = |option| {
+        let mut configuration = world(option, ACQUIRE, told(paged, 0));
+        configuration.machine.pool = PoolKind::Legacy;
+        end(&configuration)
+    };
+
+    assert_eq!(run(Some("security")), (Rest::BugCheck(0xc4), [0xc4, 0xe1, paged, 0, 0]));
+    assert_eq!(run(None).0, Rest::Quiescent, "it is there: nobody notices");
 }

@@ -172,7 +172,7 @@ fn simpler_parameters(given: &Parameters) -> Vec<Parameters> {
             })*
         };
     }
-    left_out!(operator, how, offset, bit, bytes, index, value, target, process);
+    left_out!(operator, how, offset, bit, bytes, index, steps, value, target, process);
     if let Some(offset) = given.offset {
         if offset < 0 && offset > i64::MIN {
             forms.push(Parameters { offset: Some(-offset), ..given.clone() });
@@ -189,6 +189,9 @@ fn simpler_parameters(given: &Parameters) -> Vec<Parameters> {
     }
     for bytes in given.bytes.into_iter().flat_map(|bytes| down(bytes, 1)) {
         forms.push(Parameters { bytes: Some(bytes), ..given.clone() });
+    }
+    for steps in given.steps.into_iter().flat_map(|steps| down(steps, 1)) {
+        forms.push(Parameters { steps: Some(steps), ..given.clone() });
     }
     for index in given.index.into_iter().flat_map(|index| down(index, 0)) {
         forms.push(Parameters { index: Some(index), ..given.clone() });

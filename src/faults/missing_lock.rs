@@ -5,8 +5,8 @@
 //! It strikes where somebody has the lock: who finds it free is alone inside, with it or without. Whoever has
 //! it then stands still in the midst of a step of its own, the `index`th from 0 that writes what others may read:
 //! it has read, the other comes in, and what it writes follows from what it has read. Of steps that run whole
-//! no schedule shows that, and few critical sections leave anything half done between two steps. Without
-//! `index` it runs on.
+//! no schedule shows that, and few critical sections leave anything half done between two steps. It stands still for
+//! so many `steps` of all processors, 128 unless it is said. Without `index` it runs on.
 //!
 //! Source: Chen et al., "The Rio File Cache: Surviving Operating System Crashes", ASPLOS 1996
 //! (synchronisation faults); Swift, Bershad and Levy, "Improving the Reliability of Commodity
@@ -19,8 +19,11 @@ use super::{Family, Kind, Model, Parameters};
 use crate::base::VirtAddr;
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
-/// How long who has the lock stands still, in steps of all processors: about as long as a service takes.
-const STEPS: u64 = 128;
+/// How long who has the lock stands still unless it is said, in steps of all processors: about as long as a service
+/// takes.
+const STEPS: u16 = 128;
+/// At most: a run has other things to do.
+const STEPS_MAX: u16 = 4_096;
 /// In how many steps at most.
 const INDEX_BOUND: u16 = 6;
 
@@ -32,16 +35,17 @@ pub(super) const KIND: Kind = Kind {
     points: PointKinds::of(&[PointKind::Lock]),
     fits: anywhere,
     recurrence: Recurrence::Always,
-    parameters: &["index"],
+    parameters: &["index", "steps"],
     about: "a lock is not taken",
     source: "Chen et al., \"The Rio File Cache: Surviving Operating System Crashes\", ASPLOS 1996 (synchronisation faults); Swift, Bershad and Levy, \"Improving the Reliability of Commodity Operating Systems\", SOSP 2003",
     build: |parameters, _| {
         let nth = parameters.index.map(u64::from);
+        let steps = parameters.steps_up_to(STEPS_MAX, STEPS)?;
         fault(&KIND, move |operation, scene| {
             let lock = scene.translate(VirtAddr(operation.virt))?;
             let holder = scene.peek(lock).checked_sub(1)?;
             if let Some(nth) = nth {
-                scene.stall(holder, nth, STEPS);
+                scene.stall(holder, nth, steps);
             }
             Some(Verdict::Skip)
         })
@@ -57,7 +61,6 @@ pub(super) const KIND: Kind = Kind {
 #[cfg(test)]
 mod tests {
     use super::super::elements::testing::*;
-    use super::STEPS;
 
     #[test]
     fn nobody_waits_for_who_has_it() {
@@ -66,9 +69,21 @@ mod tests {
         let mut lock = operation(PointKind::Lock, 0x1000, 0);
 
         let verdict = strike("missing-lock", "index = 3", &mut lock, &mut scene);
+        let other = strike("missing-lock", "index = 2\nsteps = 4096", &mut lock, &mut scene);
 
-        assert_eq!(verdict, Some(Verdict::Skip));
-        assert_eq!(scene.stalled, [(1, 3, STEPS)], "who has it stands still");
+        assert_eq!([verdict, other], [Some(Verdict::Skip); 2]);
+        assert_eq!(scene.stalled, [(1, 3, 128), (1, 2, 4_096)], "who has it stands still");
+    }
+
+    #[test]
+    fn who_has_it_stands_still_for_some_time_and_not_too_long() {
+        for steps in [0, 4_097] {
+            let told = Parameters { steps: Some(steps), ..Parameters::default() };
+            let refused = Registry::default().build("missing-lock", &told, &directory());
+
+            let refused = refused.err().map(|error| error.to_string()).unwrap_or_default();
+            assert!(refused.contains("expected 1 to 4096"), "{steps}: {refused}");
+        }
     }
 
     #[test]

@@ -112,6 +112,8 @@ parameters! {
     bytes: u16 = "bytes",
     /// A number of something: an argument, a register, a block.
     index: u16 = "index",
+    /// A time, in steps of all processors.
+    steps: u16 = "steps",
     /// A value put in place of the right one.
     #[serde(with = "optional_hex")]
     value: u64 = "value",
@@ -142,6 +144,18 @@ impl Parameters {
         match self.bit.unwrap_or(usual) {
             bit @ 0..=63 => Ok(bit),
             bit => Err(format!("bit {bit} is in no word; expected 0 to 63")),
+        }
+    }
+
+    /// The time, checked.
+    ///
+    /// # Errors
+    ///
+    /// When it is none, or above `most`.
+    pub fn steps_up_to(&self, most: u16, usual: u16) -> Result<u64, String> {
+        match self.steps.unwrap_or(usual) {
+            steps if (1..=most).contains(&steps) => Ok(steps.into()),
+            steps => Err(format!("{steps} steps can't be; expected 1 to {most}")),
         }
     }
 

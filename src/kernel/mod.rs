@@ -22,7 +22,7 @@
 //! | [`address_space`], [`address_space_end`] | and their address spaces? |
 //! | [`shadow`], [`transition`] | and what is left of them while user mode runs? |
 //! | [`request`], [`io_open`], [`io_transfer`], [`io_disk`], [`host`], [`host_pool`], [`host_service`], [`host_time_out`], [`host_expiry`], [`host_record`], [`event_log`] | how does a request reach a driver? |
-//! | [`verifier`], [`verified`] | what does Driver Verifier look at? |
+//! | [`verifier`], [`verified`], `deadlock` | what does Driver Verifier look at? |
 //! | [`video`] | what when the display adapter hangs? |
 //! | [`hal`] | who touches the hardware? |
 //! | [`rules`] | by whose word is all that? |
@@ -31,6 +31,7 @@
 pub mod address_space;
 pub mod address_space_end;
 pub mod bug_check;
+mod deadlock;
 pub mod event;
 pub mod event_log;
 pub mod exception;

@@ -19,8 +19,8 @@ use super::bug_check::{KE_BUG_CHECK, bug_checks};
 use super::exception::resolve::DISPATCH_LEVEL;
 use super::keys;
 use super::layout::{
-    REQUEST_BYTES, device_object, driver_object, process, processor_block, request_packet, thread,
-    verifier as options,
+    REQUEST_BYTES, address, device_object, driver_object, kernel_data, process, processor_block,
+    request_packet, thread, verifier as options,
 };
 use super::mdl;
 use super::pool::{EX_ALLOCATE_POOL, EX_FREE_POOL};
@@ -260,7 +260,8 @@ routine! {
     check, call KE_BUG_CHECK => |p| {
         let device = p.local(0)?;
         // The level is followed by the verifier only.
-        let is_verified = verifier::is_on(p, options::IO)?;
+        let checks = p.load(address::KERNEL_DATA, kernel_data::VERIFIER)?;
+        let is_verified = checks & options::IO != 0;
         let level = if is_verified { p.irql()? } else { UNVERIFIED };
         p.set_local(4, level)?;
         if is_verified && level > DISPATCH_LEVEL {
@@ -270,6 +271,13 @@ routine! {
         if is_verified && p.load(device, device_object::DRIVER)? == 0 {
             p.pass(verifier::BAD_DEVICE.with([4, device, 0, 0]));
             return Ok(Flow::Call);
+        }
+        if checks & options::SECURITY != 0 {
+            let packet = p.local(1)?;
+            if let Some(parameters) = verifier::of_packet(p, packet)? {
+                p.pass(parameters);
+                return Ok(Flow::Call);
+            }
         }
         if p.load(device, device_object::DISABLED)? != 0 {
             p.set_local(2, status::DEVICE_REMOVED)?;

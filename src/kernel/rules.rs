@@ -3,12 +3,13 @@
 use crate::base::Rule;
 
 use super::{
-    address_space, address_space_end, bug_check, event, event_log, exception, frames, hal, handle,
-    handle_close, handle_duplicate, handle_information, host, host_create, host_pool, host_record,
-    host_time_out, integrity, interrupt, io_disk, io_open, io_transfer, irql, keys, lock, mdl,
-    object, paging, pool, pools, previous_mode, process_create, process_end, process_open, request,
-    residency, schedule, section, service, shadow, system_call, system_thread, transition,
-    user_buffer, user_context, verified, verifier, video, virtual_memory, watchdog,
+    address_space, address_space_end, bug_check, deadlock, event, event_log, exception, frames,
+    hal, handle, handle_close, handle_duplicate, handle_information, host, host_create, host_pool,
+    host_record, host_time_out, integrity, interrupt, io_disk, io_open, io_transfer, irql, keys,
+    lock, mdl, object, paging, pool, pools, previous_mode, process_create, process_end,
+    process_open, request, residency, schedule, section, service, shadow, system_call,
+    system_thread, transition, user_buffer, user_context, verified, verifier, video,
+    virtual_memory, watchdog,
 };
 
 /// The rules of each file, under the file's name.
@@ -16,6 +17,7 @@ pub const RULES: &[(&str, &[Rule])] = &[
     ("address-space", address_space::RULES),
     ("address-space-end", address_space_end::RULES),
     ("bug-check", bug_check::RULES),
+    ("deadlock", deadlock::RULES),
     ("event", event::RULES),
     ("event-log", event_log::RULES),
     ("exception", exception::RULES),

@@ -15,11 +15,11 @@ use crate::machine::{Processor, Substitute, Trap};
 use super::bug_check::bug_checks;
 use super::exception::resolve::DISPATCH_LEVEL;
 use super::irql::HIGH_LEVEL;
-use super::layout::verifier as options;
+use super::layout::{MDL_BYTES, REQUEST_BYTES, mdl as list_fields, verifier as options};
 use super::pools::state::{PAGED_PAGES, PAGED_POOL};
 use super::user_buffer::is_user_range;
 use super::verifier::is_on;
-use super::{irql, mdl, request, status};
+use super::{deadlock, irql, mdl, request, status};
 
 /// What is modelled here, by whose word.
 pub(crate) const RULES: &[Rule] = &[
@@ -47,6 +47,11 @@ pub(crate) const RULES: &[Rule] = &[
         "verifier-locking-levels",
         "Pages that are locked or unlocked above dispatch level are found.",
         "Bug Check 0xC4: DRIVER_VERIFIER_DETECTED_VIOLATION",
+    ),
+    Rule::inferred(
+        "verifier-structures-by-security-checks",
+        "Packets and lists that lie in user space are found where they are completed, locked or unlocked.",
+        "Bug Check 0xC4: DRIVER_VERIFIER_DETECTED_VIOLATION (names no functions)",
     ),
     Rule::chosen(
         "automatic-checks-are-an-option",
@@ -106,6 +111,16 @@ bug_checks! {
     parameters "0xE1: bad address", "synchronization object", "", "",
     source "Bug Check 0xC4: DRIVER_VERIFIER_DETECTED_VIOLATION" documented;
 
+    USER_ADDRESS_PASSED: DRIVER_VERIFIER_DETECTED_VIOLATION, parameter 1 = 0xe0,
+    when "a driver passes a user address as a packet or memory descriptor list (security checks)",
+    parameters "0xE0: user address", "address", "bytes", "",
+    source "Bug Check 0xC4: DRIVER_VERIFIER_DETECTED_VIOLATION (names no functions)" inferred;
+
+    NEVER_LOCKED: DRIVER_VERIFIER_DETECTED_VIOLATION, parameter 1 = 0x7c,
+    when "a driver unlocks pages that are not locked (automatic checks)",
+    parameters "0x7C: not locked", "memory descriptor list", "its flags", "",
+    source "Bug Check 0xC4: DRIVER_VERIFIER_DETECTED_VIOLATION" documented;
+
     COMPLETED_PENDING: DRIVER_VERIFIER_IOMANAGER_VIOLATION, parameter 1 = 6,
     when "a driver completes a request as pending, or with status -1 (I/O verification)",
     parameters "6: pending", "status", "packet", "",
@@ -152,13 +167,25 @@ const SUBSTITUTES: &[(u64, Substitute)] = &[
     (options::AUTOMATIC, (&irql::KE_RAISE_IRQL, &irql::KE_RAISE_IRQL_VERIFIED)),
     (options::AUTOMATIC, (&irql::KE_LOWER_IRQL, &irql::KE_LOWER_IRQL_VERIFIED)),
     (
-        options::AUTOMATIC | options::SECURITY,
+        options::AUTOMATIC | options::SECURITY | options::DEADLOCK,
         (&irql::KE_ACQUIRE_SPIN_LOCK, &irql::KE_ACQUIRE_SPIN_LOCK_VERIFIED),
     ),
-    (options::AUTOMATIC, (&irql::KE_RELEASE_SPIN_LOCK, &irql::KE_RELEASE_SPIN_LOCK_VERIFIED)),
-    (options::AUTOMATIC, (&mdl::MM_PROBE_AND_LOCK_PAGES, &mdl::MM_PROBE_AND_LOCK_PAGES_VERIFIED)),
-    (options::AUTOMATIC, (&mdl::MM_UNLOCK_PAGES, &mdl::MM_UNLOCK_PAGES_VERIFIED)),
-    (options::IO, (&request::IO_COMPLETE_REQUEST, &request::IO_COMPLETE_REQUEST_VERIFIED)),
+    (
+        options::AUTOMATIC | options::DEADLOCK,
+        (&irql::KE_RELEASE_SPIN_LOCK, &irql::KE_RELEASE_SPIN_LOCK_VERIFIED),
+    ),
+    (
+        options::AUTOMATIC | options::SECURITY,
+        (&mdl::MM_PROBE_AND_LOCK_PAGES, &mdl::MM_PROBE_AND_LOCK_PAGES_VERIFIED),
+    ),
+    (
+        options::AUTOMATIC | options::SECURITY,
+        (&mdl::MM_UNLOCK_PAGES, &mdl::MM_UNLOCK_PAGES_VERIFIED),
+    ),
+    (
+        options::IO | options::SECURITY,
+        (&request::IO_COMPLETE_REQUEST, &request::IO_COMPLETE_REQUEST_VERIFIED),
+    ),
 ];
 
 /// What takes the place of what drivers call, with these options of Driver Verifier.
@@ -170,6 +197,13 @@ pub fn substitutes(bits: u64) -> Vec<Substitute> {
 
 /// What was found: the arguments of the bug check.
 type Found = Result<Option<[u64; 5]>, Trap>;
+
+/// What is wrong with the address of a structure of the kernel's: it is user mode's.
+fn of_structure(p: &mut Processor<'_>, at: u64, bytes: u64) -> Found {
+    // Nothing is, with most.
+    let is_found = is_user_range(at, bytes) && is_on(p, options::SECURITY)?;
+    Ok(is_found.then(|| USER_ADDRESS_PASSED.with([0xe0, at, bytes, 0])))
+}
 
 /// What is wrong with raising the level.
 pub(super) fn of_raise(p: &mut Processor<'_>) -> Found {
@@ -194,33 +228,56 @@ pub(super) fn of_acquire(p: &mut Processor<'_>) -> Found {
             return Ok(Some(BAD_SYNCHRONIZATION_OBJECT.with([0xe1, lock, 0, 0])));
         }
     }
-    let is_bad = level > DISPATCH_LEVEL && is_on(p, options::AUTOMATIC)?;
-    Ok(is_bad.then(|| ACQUIRED_TOO_HIGH.with([0x42, level, lock, 0])))
+    if level > DISPATCH_LEVEL && is_on(p, options::AUTOMATIC)? {
+        return Ok(Some(ACQUIRED_TOO_HIGH.with([0x42, level, lock, 0])));
+    }
+    if is_on(p, options::DEADLOCK)? { deadlock::of_acquire(p, lock) } else { Ok(None) }
 }
 
 /// What is wrong with giving a spin lock back.
 pub(super) fn of_release(p: &mut Processor<'_>) -> Found {
     let (lock, level) = (p.argument(0), p.irql()?);
-    Ok((level != DISPATCH_LEVEL).then(|| RELEASED_BADLY.with([0x32, level, lock, 0])))
+    if level != DISPATCH_LEVEL && is_on(p, options::AUTOMATIC)? {
+        return Ok(Some(RELEASED_BADLY.with([0x32, level, lock, 0])));
+    }
+    if is_on(p, options::DEADLOCK)? { deadlock::of_release(p, lock) } else { Ok(None) }
 }
 
 /// What is wrong with locking pages.
 pub(super) fn of_lock_pages(p: &mut Processor<'_>) -> Found {
     let (list, mode, level) = (p.argument(0), p.argument(1), p.irql()?);
-    Ok((level > DISPATCH_LEVEL).then(|| LOCKED_TOO_HIGH.with([0x70, level, list, mode])))
+    if let Some(found) = of_structure(p, list, MDL_BYTES)? {
+        return Ok(Some(found));
+    }
+    let is_bad = level > DISPATCH_LEVEL && is_on(p, options::AUTOMATIC)?;
+    Ok(is_bad.then(|| LOCKED_TOO_HIGH.with([0x70, level, list, mode])))
 }
 
 /// What is wrong with unlocking pages.
 pub(super) fn of_unlock_pages(p: &mut Processor<'_>) -> Found {
     let (list, level) = (p.argument(0), p.irql()?);
-    Ok((level > DISPATCH_LEVEL).then(|| UNLOCKED_TOO_HIGH.with([0x78, level, list, 0])))
+    if let Some(found) = of_structure(p, list, MDL_BYTES)? {
+        return Ok(Some(found));
+    }
+    if !is_on(p, options::AUTOMATIC)? {
+        return Ok(None);
+    }
+    if level > DISPATCH_LEVEL {
+        return Ok(Some(UNLOCKED_TOO_HIGH.with([0x78, level, list, 0])));
+    }
+    let flags = p.load(list, list_fields::FLAGS)?;
+    Ok((flags & mdl::LOCKED == 0).then(|| NEVER_LOCKED.with([0x7c, list, flags, 0])))
 }
 
 /// What is wrong with completing a request.
 pub(super) fn of_completion(p: &mut Processor<'_>) -> Found {
     let (packet, outcome, level) = (p.argument(0), p.argument(1), p.irql()?);
-    if !status::is_final(outcome) {
+    if let Some(found) = of_structure(p, packet, REQUEST_BYTES)? {
+        return Ok(Some(found));
+    }
+    if !status::is_final(outcome) && is_on(p, options::IO)? {
         return Ok(Some(COMPLETED_PENDING.with([6, outcome, packet, 0])));
     }
-    Ok((level > DISPATCH_LEVEL).then(|| COMPLETED_TOO_HIGH.with([0xe, level, packet, 0])))
+    let is_bad = level > DISPATCH_LEVEL && is_on(p, options::IO)?;
+    Ok(is_bad.then(|| COMPLETED_TOO_HIGH.with([0xe, level, packet, 0])))
 }

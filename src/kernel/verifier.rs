@@ -15,7 +15,7 @@ use crate::machine::{Processor, Reg, Trap};
 
 use super::bug_check::bug_checks;
 use super::handle::{CURRENT_PROCESS, is_kernel_handle};
-use super::layout::{address, element, kernel_data, process, verifier};
+use super::layout::{address, element, kernel_data, process, request_packet, verifier};
 use super::user_buffer::is_user_range;
 
 /// What is modelled here, by whose word.
@@ -29,6 +29,11 @@ pub(crate) const RULES: &[Rule] = &[
         "verifier-user-addresses",
         "A driver that passes a user address to a Zw routine is found.",
         "Driver Verifier Security Checks",
+    ),
+    Rule::documented(
+        "verifier-requestor-mode",
+        "A request in kernel mode's name that has a user address in it is found.",
+        "Driver Verifier Security Checks; Bug Check 0xC4: DRIVER_VERIFIER_DETECTED_VIOLATION",
     ),
     Rule::documented(
         "verifier-kernel-handles",
@@ -65,7 +70,7 @@ pub(crate) const RULES: &[Rule] = &[
 bug_checks! {
     NULL_HANDLE: DRIVER_VERIFIER_DETECTED_VIOLATION, parameter 1 = 0xf5,
     when "a driver uses a handle that is 0 (miscellaneous checks)",
-    parameters "0xF5: null handle", "handle", "type", "",
+    parameters "0xF5: null handle", "its address: 0, it is passed by value", "type", "",
     source "Bug Check 0xC4: DRIVER_VERIFIER_DETECTED_VIOLATION" documented;
 
     USER_HANDLE: DRIVER_VERIFIER_DETECTED_VIOLATION, parameter 1 = 0xf6,
@@ -86,6 +91,11 @@ bug_checks! {
     USER_ADDRESS: DRIVER_VERIFIER_DETECTED_VIOLATION, parameter 1 = 0xe3,
     when "a driver passes a user address to a Zw routine (security checks)",
     parameters "0xE3: user address", "instruction", "address", "",
+    source "Bug Check 0xC4: DRIVER_VERIFIER_DETECTED_VIOLATION" documented;
+
+    USER_ADDRESS_IN_PACKET: DRIVER_VERIFIER_DETECTED_VIOLATION, parameter 1 = 0xe2,
+    when "a request in kernel mode's name is handed over with a user address in it (security checks)",
+    parameters "0xE2: user address", "packet", "address", "",
     source "Bug Check 0xC4: DRIVER_VERIFIER_DETECTED_VIOLATION" documented;
 
     BAD_DEVICE: DRIVER_VERIFIER_IOMANAGER_VIOLATION, parameter 1 = 4,
@@ -199,6 +209,24 @@ pub(super) fn of_address(p: &mut Processor<'_>, virt: u64) -> Result<Option<[u64
     }
     let at = caller(p)?;
     Ok(Some(USER_ADDRESS.with([0xe3, at, virt, 0])))
+}
+
+/// What is wrong with a packet that is handed over: it is the system's own and has a user address in it.
+///
+/// # Errors
+///
+/// What the loads raise.
+pub(super) fn of_packet(p: &mut Processor<'_>, packet: u64) -> Result<Option<[u64; 5]>, Trap> {
+    if p.load(packet, request_packet::REQUESTOR)? != 0 {
+        return Ok(None);
+    }
+    for field in [request_packet::BUFFER, request_packet::USER_BUFFER] {
+        let member = p.load(packet, field)?;
+        if member != 0 && is_user_range(member, 1) {
+            return Ok(Some(USER_ADDRESS_IN_PACKET.with([0xe2, packet, member, 0])));
+        }
+    }
+    Ok(None)
 }
 
 /// Whether an allocation is refused that the running routine was asked for.

@@ -195,20 +195,19 @@ const AT: &[Field] = &[
 ];
 
 const PARAMETERS: &[Field] = &[
-    may(
-        "operator",
-        Word(|| vec!["offset", "bit", "stale", "base", "context", "uniform", "target"]),
-    ),
+    may("operator", Word(|| OPERATORS.to_vec())),
     may("how", Word(|| CRASHES.to_vec())),
     may("offset", SignedHex),
     may("bit", Whole(0, 63)),
     may("bytes", Whole(0, SHORT_MAX)),
     may("index", Whole(0, SHORT_MAX)),
+    may("steps", Whole(1, SHORT_MAX)),
     may("value", Hex),
     may("target", Text),
     may("process", Text),
 ];
 
+const OPERATORS: [&str; 7] = ["offset", "bit", "stale", "base", "context", "uniform", "target"];
 const CRASHES: [&str; 5] =
     ["null-dereference", "illegal-instruction", "divide-by-zero", "stack-overflow", "abort"];
 

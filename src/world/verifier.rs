@@ -25,7 +25,12 @@ pub const VERIFIER_OPTIONS: &[(&str, u64, &str)] = &[
     (
         "automatic-checks",
         verifier::AUTOMATIC,
-        "levels are looked at where they change, at spin locks and when pages are locked: 0xC4",
+        "levels are looked at where they change, at spin locks, at the pool and when pages are locked: 0xC4",
+    ),
+    (
+        "deadlock-detection",
+        verifier::DEADLOCK,
+        "spin locks that are taken in an order that can deadlock are found: 0xC4",
     ),
     ("pool-tracking", verifier::POOL_TRACKING, "who left pages locked is told: 0xCB for 0x76"),
     (
@@ -36,7 +41,7 @@ pub const VERIFIER_OPTIONS: &[(&str, u64, &str)] = &[
     (
         "security",
         verifier::SECURITY,
-        "user addresses passed to Zw routines, and locks that are nowhere, are found: 0xC4",
+        "user addresses passed in kernel mode's name, and locks that are nowhere, are found: 0xC4",
     ),
     (
         "miscellaneous",

@@ -260,6 +260,13 @@ pub(crate) const CASES: &[Case] = &[
         special: Some((2, FOUND, |n| [3, 0, n[0], 0x31])),
     },
     Case {
+        name: "nonpaged pool asked for above dispatch level",
+        ops: &[Level(3), A],
+        legacy: Some((1, CALLER, |_| [8, 3, 0, 100])),
+        segment: Some((1, CALLER, |_| [8, 3, 0, 100])),
+        special: Some((1, FOUND, |_| [3, 0, 100, 0x30])),
+    },
+    Case {
         name: "paged pool asked for at dispatch level",
         ops: &[AllocatePaged(0, 32), Free(0, TAG), Level(2), AllocatePaged(0, 32)],
         legacy: Some((3, CALLER, |_| [8, 2, 1, 32])),

@@ -183,6 +183,10 @@ fn drivers() -> Drivers {
 }
 
 fn world(pool: PoolKind, case: usize) -> World {
+    world_with(pool, case, &[])
+}
+
+fn world_with(pool: PoolKind, case: usize, verifier: &[&str]) -> World {
     let user = Component {
         driver: Some("pool-user".into()),
         content: Some(case as u64),
@@ -191,6 +195,7 @@ fn world(pool: PoolKind, case: usize) -> World {
     let mut configuration =
         Configuration { components: vec![user], boots_max: 1, ..Configuration::default() };
     configuration.machine.pool = pool;
+    configuration.machine.verifier = verifier.iter().map(|&option| option.to_owned()).collect();
     configuration.machine.processors = 1;
     configuration.machine.clock_interval = 0;
     World::build_with(&configuration, &drivers()).expect("it can be built")
@@ -203,7 +208,10 @@ fn word(world: &World, virt: u64) -> u64 {
 
 /// What a run came to: the thing in hand and the bug check with its parameters; and the addresses.
 fn outcome(pool: PoolKind, case: usize) -> (Option<(u64, u64, [u64; 4])>, Numbers) {
-    let mut world = world(pool, case);
+    end(world(pool, case), case)
+}
+
+fn end(mut world: World, case: usize) -> (Option<(u64, u64, [u64; 4])>, Numbers) {
     let rest = world.run(&mut (), u64::MAX);
     let data = address::DRIVER_CODE + address::DRIVER_DATA_OFFSET;
     let numbers = core::array::from_fn(|number| word(&world, data + NUMBERS + number as u64 * 8));
@@ -264,6 +272,35 @@ fn special_pool_notices_an_overrun_at_once_and_an_underrun_at_the_free() {
 /// The case whose name begins so.
 fn case(name: &str) -> usize {
     CASES.iter().position(|case| case.name.starts_with(name)).expect("there is such a case")
+}
+
+#[test]
+fn driver_verifier_says_what_was_wrong_with_a_request_before_the_pool_does() {
+    let verified: [(&str, fn(&Numbers) -> [u64; 4]); 8] = [
+        ("no bytes", |_| [0, 0, 0, 0]),
+        ("paged pool asked for at dispatch level", |_| [1, 2, 1, 32]),
+        ("nonpaged pool asked for above dispatch level", |_| [2, 3, 0, 100]),
+        ("a user address", |_| [0x10, address::USER_DATA, 0, 0]),
+        ("an address that was never in any pool", |_| [0x10, address::KERNEL_DATA + 16, 0, 0]),
+        ("paged pool given back at dispatch level", |n| [0x11, 2, 1, n[0]]),
+        ("nonpaged pool given back above dispatch level", |n| [0x12, 3, 0, n[0]]),
+        ("the wrong tag", |n| [0xa, n[0], TAG, OTHER_TAG]),
+    ];
+    for (name, parameters) in verified {
+        for pool in [PoolKind::Legacy, PoolKind::Segment] {
+            let number = case(name);
+
+            let (found, numbers) = end(world_with(pool, number, &["automatic-checks"]), number);
+            let other = end(world_with(pool, number, &["io"]), number);
+
+            let expected = parameters(&numbers);
+            // The tag is the pool's business.
+            let code = if expected[0] == 0xa { CALLER } else { 0xc4 };
+            let found = found.map(|(_, code, parameters)| (code, parameters));
+            assert_eq!(found, Some((code, expected)), "{name}");
+            assert_eq!(other.0.map(|(_, code, _)| code), Some(CALLER), "{name}: without it");
+        }
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::io::Write;
 use serde_json::{Value, json};
 
 use crate::base::{Basis, Rule};
-use crate::kernel::bug_check::{self, BugCheck};
+use crate::kernel::bug_check::{self, BugCheck, Unreached};
 use crate::report::entries::{Entry, entries};
 use crate::world::preset;
 use crate::{kernel, machine};
@@ -23,7 +23,22 @@ pub(super) fn bug_checks(json: bool, out: &mut impl Write) -> Result<Ended, Fail
     }
     let told: Vec<Entry> = rows.iter().map(|row| told(row)).collect();
     write!(out, "{}", entries(&told))?;
+    let unreached: Vec<Entry> = bug_check::UNREACHED.iter().map(not_reached).collect();
+    writeln!(out, "\nNot reached:\n")?;
+    write!(out, "{}", entries(&unreached))?;
     Ok(Ended::Held)
+}
+
+fn not_reached(what: &Unreached) -> Entry {
+    let subtypes: Vec<String> = what.subtypes.iter().map(|one| format!("{one:#x}")).collect();
+    let subtypes = match &subtypes[..] {
+        [] => String::new(),
+        some => format!(", {}", some.join(" ")),
+    };
+    Entry {
+        head: format!("{:#x} {}{subtypes}", what.code, what.name),
+        lines: vec![("because", what.why.to_owned())],
+    }
 }
 
 fn subtype(row: &BugCheck) -> Option<String> {

@@ -1,6 +1,7 @@
 //! The kernel stopping itself.
 
 mod registry;
+mod unreached;
 
 use crate::base::Rule;
 use crate::machine::{Flow, routine};
@@ -9,6 +10,7 @@ use super::layout::{address, crash_block, kernel_data, switches};
 
 pub(crate) use registry::bug_checks;
 pub use registry::{BugCheck, all, described};
+pub use unreached::{UNREACHED, Unreached};
 
 /// What is modelled here, by whose word.
 pub(crate) const RULES: &[Rule] = &[Rule::documented(

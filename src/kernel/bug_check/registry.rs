@@ -6,8 +6,8 @@
 use crate::base::Basis;
 
 use super::super::{
-    exception, frames, handle_close, integrity, mdl, object, pool, pools, process_end, request,
-    verified, verifier, video, watchdog,
+    deadlock, exception, frames, handle_close, integrity, mdl, object, pool, pools, process_end,
+    request, verified, verifier, video, watchdog,
 };
 
 /// A way in which the kernel stops itself: a code and, where one code says several things, the value
@@ -82,6 +82,7 @@ pub(crate) use bug_checks;
 
 /// Every file's.
 static FILES: &[&[&BugCheck]] = &[
+    deadlock::BUG_CHECKS,
     exception::resolve::BUG_CHECKS,
     frames::BUG_CHECKS,
     handle_close::BUG_CHECKS,

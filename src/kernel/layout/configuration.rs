@@ -112,4 +112,6 @@ pub mod verifier {
     pub const FORCE_IRQL: u64 = 1 << 6;
     /// Levels are looked at where they change and matter ("Automatic Checks").
     pub const AUTOMATIC: u64 = 1 << 7;
+    /// The order in which spin locks are taken is looked at ("Deadlock Detection").
+    pub const DEADLOCK: u64 = 1 << 8;
 }

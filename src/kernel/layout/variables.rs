@@ -108,6 +108,19 @@ fields! {
 }
 
 fields! {
+    /// What deadlock detection knows, behind the kernel variables.
+    deadlock of KernelData {
+        /// First of 8 spin locks that were taken: their addresses, 0 for none.
+        LOCKS = 0xe00 "spin locks known",
+        /// First of 8 bit sets, one for each of them: those that were taken while it was held.
+        BEHIND = 0xe40 "spin locks taken behind",
+        /// First of 4 words, one for each processor: the locks it holds, the last in the lowest byte, each with
+        /// its number plus 1.
+        HELD = 0xe80 "spin locks held",
+    }
+}
+
+fields! {
     /// Pageable memory, at [`address::RESIDENCY`](super::address::RESIDENCY).
     residency of KernelData {
         /// Pages that may be away.

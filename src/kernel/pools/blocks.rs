@@ -10,10 +10,10 @@ use crate::base::{EventKind, Principal, Structure};
 use crate::injection::{PointKind, Verdict};
 use crate::machine::{Flow, Processor, Trap};
 
-use super::super::layout::{address, kernel_data, switches};
+use super::super::layout::{address, kernel_data, switches, verifier as options};
 use super::super::pool::UNINITIALISED;
 use super::super::verifier;
-use super::damage::{Damage, Request};
+use super::damage::{self, Damage, Request};
 use super::header::{self, BLOCK_MAX, BYTES, Header, LISTED_MIN, UNIT};
 use super::lists::{
     announce_header, key, put_header, put_on_list, read_link, tell_next, unlink, words_at,
@@ -86,6 +86,14 @@ fn bring_in(p: &mut Processor<'_>, arena: Arena) -> Result<(), Trap> {
     Ok(())
 }
 
+/// The machine stops over a bad request: as Driver Verifier has it, where that looks, or the pool.
+fn refused<G: Generation>(p: &mut Processor<'_>, request: Request) -> Result<Option<Ruling>, Trap> {
+    let level = p.irql()?;
+    let found = verifier::is_on(p, options::AUTOMATIC)?.then(|| damage::verified(request, level));
+    let parameters = found.flatten().unwrap_or_else(|| G::stops_with(Damage::Request(request)));
+    Ok(Some(Ruling::Stop(parameters)))
+}
+
 /// First of all: what is asked for, and whether it is a block. `Aside`: it is whole pages.
 pub(super) fn ask<G: Generation>(p: &mut Processor<'_>) -> Result<Option<Ruling>, Trap> {
     let (bytes, tag, structure, owner) =
@@ -98,14 +106,11 @@ pub(super) fn ask<G: Generation>(p: &mut Processor<'_>) -> Result<Option<Ruling>
     let bytes = operation.value;
     let arena = Arena::for_purpose(structure);
     if bytes == 0 {
-        return Ok(Some(Ruling::Stop(G::stops_with(Damage::Request(Request::NoBytes(
-            arena.kind, tag,
-        ))))));
+        return refused::<G>(p, Request::NoBytes(arena.kind, tag));
     }
     let level = p.irql()?;
     if level > if arena.kind == 1 { APC_LEVEL } else { DISPATCH_LEVEL } {
-        let damage = Damage::Request(Request::LevelAtAllocation(level, arena.kind, bytes));
-        return Ok(Some(Ruling::Stop(G::stops_with(damage))));
+        return refused::<G>(p, Request::LevelAtAllocation(level, arena.kind, bytes));
     }
     p.set_local(local::TAG, tag & 0xffff_ffff)?;
     p.set_local(local::PURPOSE, structure | owner << 8)?;
@@ -246,16 +251,15 @@ pub(super) fn ask_back<G: Generation>(p: &mut Processor<'_>) -> Result<Option<Ru
         return Ok(None);
     }
     let (block, tag) = (operation.virt, operation.value);
-    let stop = |damage| Ok(Some(Ruling::Stop(G::stops_with(damage))));
     if block >> 63 == 0 {
-        return stop(Damage::Request(Request::UserAddress(block)));
+        return refused::<G>(p, Request::UserAddress(block));
     }
     let Some(arena) = Arena::holding(block) else {
-        return stop(Damage::Request(Request::NotPool(block)));
+        return refused::<G>(p, Request::NotPool(block));
     };
     let level = p.irql()?;
     if level > if arena.kind == 1 { APC_LEVEL } else { DISPATCH_LEVEL } {
-        return stop(Damage::Request(Request::LevelAtFree(level, arena.kind, block)));
+        return refused::<G>(p, Request::LevelAtFree(level, arena.kind, block));
     }
     p.set_local(local::TAG, tag & 0xffff_ffff)?;
     p.set_local(local::BLOCK, block.wrapping_sub(BYTES))?;

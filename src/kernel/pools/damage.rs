@@ -91,6 +91,36 @@ bug_checks! {
     parameters "what", "freed", "", "",
     source "Bug Check 0xC2: BAD_POOL_CALLER" documented;
 
+    VERIFIED_NO_BYTES: DRIVER_VERIFIER_DETECTED_VIOLATION, parameter 1 = 0,
+    when "no bytes are asked for (automatic checks; every pool but the default one)",
+    parameters "0: zero bytes", "level", "pool", "bytes",
+    source "Bug Check 0xC4: DRIVER_VERIFIER_DETECTED_VIOLATION" documented;
+
+    VERIFIED_PAGED: DRIVER_VERIFIER_DETECTED_VIOLATION, parameter 1 = 1,
+    when "paged memory is asked for above APC level (automatic checks; every pool but the default one)",
+    parameters "1: bad level", "level", "pool", "bytes",
+    source "Bug Check 0xC4: DRIVER_VERIFIER_DETECTED_VIOLATION" documented;
+
+    VERIFIED_NONPAGED: DRIVER_VERIFIER_DETECTED_VIOLATION, parameter 1 = 2,
+    when "nonpaged memory is asked for above dispatch level (automatic checks; every pool but the default one)",
+    parameters "2: bad level", "level", "pool", "bytes",
+    source "Bug Check 0xC4: DRIVER_VERIFIER_DETECTED_VIOLATION" documented;
+
+    VERIFIED_NOT_ALLOCATED: DRIVER_VERIFIER_DETECTED_VIOLATION, parameter 1 = 0x10,
+    when "an address is freed that is in no pool (automatic checks; every pool but the default one)",
+    parameters "0x10: bad address", "freed", "", "",
+    source "Bug Check 0xC4: DRIVER_VERIFIER_DETECTED_VIOLATION" documented;
+
+    VERIFIED_PAGED_FREE: DRIVER_VERIFIER_DETECTED_VIOLATION, parameter 1 = 0x11,
+    when "paged memory is freed above APC level (automatic checks; every pool but the default one)",
+    parameters "0x11: bad level", "level", "pool", "block",
+    source "Bug Check 0xC4: DRIVER_VERIFIER_DETECTED_VIOLATION" documented;
+
+    VERIFIED_NONPAGED_FREE: DRIVER_VERIFIER_DETECTED_VIOLATION, parameter 1 = 0x12,
+    when "nonpaged memory is freed above dispatch level (automatic checks; the legacy pool and the segment heap)",
+    parameters "0x12: bad level", "level", "pool", "block",
+    source "Bug Check 0xC4: DRIVER_VERIFIER_DETECTED_VIOLATION" documented;
+
     HEAP_HEADER: KERNEL_MODE_HEAP_CORRUPTION, parameter 1 = 3,
     when "in the segment heap a header does not decode",
     parameters "what", "heap", "header", "",
@@ -230,6 +260,27 @@ pub fn segment(damage: Damage) -> [u64; 5] {
         Damage::FreeList(entry, _, _, false) => heap(&HEAP_LIST, entry),
         Damage::Request(request) => bad_request(request),
     }
+}
+
+/// What Driver Verifier says of a bad request at this level before the pool does, whichever the generation;
+/// nothing of what it leaves to the pool.
+#[must_use]
+pub fn verified(request: Request, level: u64) -> Option<[u64; 5]> {
+    Some(match request {
+        Request::NoBytes(kind, _) => VERIFIED_NO_BYTES.with([0, level, kind, 0]),
+        Request::LevelAtAllocation(level, 1, bytes) => VERIFIED_PAGED.with([1, level, 1, bytes]),
+        Request::LevelAtAllocation(level, kind, bytes) => {
+            VERIFIED_NONPAGED.with([2, level, kind, bytes])
+        }
+        Request::UserAddress(block) | Request::NotPool(block) => {
+            VERIFIED_NOT_ALLOCATED.with([0x10, block, 0, 0])
+        }
+        Request::LevelAtFree(level, 1, block) => VERIFIED_PAGED_FREE.with([0x11, level, 1, block]),
+        Request::LevelAtFree(level, kind, block) => {
+            VERIFIED_NONPAGED_FREE.with([0x12, level, kind, block])
+        }
+        Request::WrongTag(..) => return None,
+    })
 }
 
 /// What is said of a bad request, whichever the generation.

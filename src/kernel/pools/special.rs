@@ -54,6 +54,11 @@ bug_checks! {
     parameters "freed", "changed at", "", "",
     source "Bug Check 0xC1: SPECIAL_POOL_DETECTED_MEMORY_CORRUPTION" documented;
 
+    LEVEL_ASKED: SPECIAL_POOL_DETECTED_MEMORY_CORRUPTION, parameter 4 = 0x30,
+    when "a block of special pool is asked for above dispatch level",
+    parameters "level", "pool", "bytes", "",
+    source "Bug Check 0xC1: SPECIAL_POOL_DETECTED_MEMORY_CORRUPTION" documented;
+
     LEVEL: SPECIAL_POOL_DETECTED_MEMORY_CORRUPTION, parameter 4 = 0x31,
     when "a block of special pool is freed above dispatch level",
     parameters "level", "pool", "freed", "",
@@ -198,7 +203,7 @@ routine! {
         if bytes == 0 || bytes >= PAGE || purpose & PAGED != 0 {
             return Ok(Flow::To(At::normal as u8));
         }
-        Ok(Flow::Next)
+        Ok(if p.irql()? > 2 { Flow::To(At::too_high as u8) } else { Flow::Next })
     },
     slot => |p| {
         let (bytes, tag) = (p.local(0)?, p.local(1)?);
@@ -248,6 +253,12 @@ routine! {
         Ok(Flow::Call)
     },
     done => |_| Ok(Flow::Return),
+    too_high, call KE_BUG_CHECK => |p| {
+        let (level, bytes) = (p.irql()?, p.local(0)?);
+        p.pass(LEVEL_ASKED.with([level, 0, bytes, 0x30]));
+        Ok(Flow::Call)
+    },
+    stopped => |_| Ok(Flow::Stay),
 }
 
 /// What is wrong with a block that is freed; `None`: nothing.

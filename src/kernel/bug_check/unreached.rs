@@ -1,0 +1,200 @@
+//! Bug checks that the documents list and no world here can raise, each with the reason.
+//!
+//! Of the codes that stop a machine over memory, handles, requests, drivers and hosts; a code of what this
+//! model has not at all (a file system of its own format, a network) is none of them.
+
+use super::code;
+
+/// A code, or some of what one code says, that is not modelled.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Unreached {
+    /// The code.
+    pub code: u64,
+    /// Its name in the documents.
+    pub name: &'static str,
+    /// Which of what it says, by the parameter's number; empty: all of it.
+    pub subtypes: &'static [u64],
+    /// Why nothing here raises it.
+    pub why: &'static str,
+}
+
+const fn all(code: u64, name: &'static str, why: &'static str) -> Unreached {
+    Unreached { code, name, subtypes: &[], why }
+}
+
+const fn some(
+    code: u64,
+    name: &'static str,
+    subtypes: &'static [u64],
+    why: &'static str,
+) -> Unreached {
+    Unreached { code, name, subtypes, why }
+}
+
+const VERIFIER: u64 = code::DRIVER_VERIFIER_DETECTED_VIOLATION;
+const VERIFIER_NAME: &str = "DRIVER_VERIFIER_DETECTED_VIOLATION";
+
+/// What is not reached, in the order of the codes.
+pub const UNREACHED: &[Unreached] = &[
+    some(
+        code::MEMORY_MANAGEMENT,
+        "MEMORY_MANAGEMENT",
+        &[0x403, 0x411, 0x1100, 0x1233, 0x1236, 0x3453, 0x4477, 0x4_1790, 0x6_1941],
+        "the memory manager here compares entries with frames where a frame is freed, and nowhere else",
+    ),
+    all(
+        0x24,
+        "NTFS_FILE_SYSTEM",
+        "the file system keeps no structure on the disk that it could find wrong",
+    ),
+    some(
+        code::PAGE_FAULT_IN_NONPAGED_AREA,
+        "PAGE_FAULT_IN_NONPAGED_AREA",
+        &[3],
+        "there are no sessions",
+    ),
+    all(
+        0x7a,
+        "KERNEL_DATA_INPAGE_ERROR",
+        "pages that are away are not on the disk, and come back in any case",
+    ),
+    all(0x9f, "DRIVER_POWER_STATE_FAILURE", "there is no power management"),
+    some(
+        code::SPECIAL_POOL_DETECTED_MEMORY_CORRUPTION,
+        "SPECIAL_POOL_DETECTED_MEMORY_CORRUPTION",
+        &[0x22],
+        "it is said of what 0x21 says",
+    ),
+    some(code::BAD_POOL_CALLER, "BAD_POOL_CALLER", &[2, 4, 6], "0x1 and 0x7 are said of the same"),
+    some(
+        code::BAD_POOL_CALLER,
+        "BAD_POOL_CALLER",
+        &[0x41, 0x43, 0x44, 0x46, 0x47, 0x48, 0x99],
+        "an address at which no block begins is found otherwise: 0x42, or 0x19",
+    ),
+    some(
+        code::BAD_POOL_CALLER,
+        "BAD_POOL_CALLER",
+        &[0x9a, 0x9b, 0x9c, 0x9d],
+        "no memory must be given, and tags are compared but not judged",
+    ),
+    some(
+        VERIFIER,
+        VERIFIER_NAME,
+        &[3, 0x13, 0x14, 0x15, 0x16, 0x17],
+        "memory that must be given, timers and resources are not modelled, and the pool itself finds what is freed twice",
+    ),
+    some(
+        VERIFIER,
+        VERIFIER_NAME,
+        &[0x33, 0x34, 0x37, 0x38, 0x39, 0x3a, 0x3d, 0x3e],
+        "there are no fast mutexes, resources or asynchronous procedure calls",
+    ),
+    some(VERIFIER, VERIFIER_NAME, &[0x3b], "drivers here wait for nothing themselves"),
+    some(
+        VERIFIER,
+        VERIFIER_NAME,
+        &[0x40, 0x41],
+        "drivers take spin locks by the routine that raises the level",
+    ),
+    some(
+        VERIFIER,
+        VERIFIER_NAME,
+        &[0x51, 0x52, 0x53, 0x54, 0x59],
+        "what was written behind a block is found by the pools, each in its own way",
+    ),
+    some(VERIFIER, VERIFIER_NAME, &[0x60, 0x61, 0x62], "no driver is unloaded"),
+    some(
+        VERIFIER,
+        VERIFIER_NAME,
+        &[
+            0x6f, 0x71, 0x72, 0x73, 0x74, 0x75, 0x76, 0x77, 0x79, 0x7a, 0x7b, 0x7d, 0x7e, 0x7f,
+            0x80, 0x81, 0x82, 0x83, 0x85, 0x89, 0x91,
+        ],
+        "these routines of lists, mappings and events are not there, or not for drivers",
+    ),
+    some(VERIFIER, VERIFIER_NAME, &[0xe4], "no service takes a string"),
+    some(
+        VERIFIER,
+        VERIFIER_NAME,
+        &[0xe5, 0xe6],
+        "levels are compared where they change and not where services are called",
+    ),
+    some(
+        VERIFIER,
+        VERIFIER_NAME,
+        &[0x1002, 0x1005, 0x1008, 0x1009, 0x100a, 0x100b],
+        "spin locks are neither initialised nor deleted, and no thread ends in kernel mode with one",
+    ),
+    some(
+        VERIFIER,
+        VERIFIER_NAME,
+        &[0x2000, 0x2001, 0x2002, 0x2003, 0x2004, 0x2005],
+        "drivers ask for no executable memory and have no sections of their own",
+    ),
+    all(0xce, "DRIVER_UNLOADED_WITHOUT_CANCELLING_PENDING_OPERATIONS", "no driver is unloaded"),
+    all(0xd0, "DRIVER_CORRUPTED_MMPOOL", "the pool's code is one: what it runs into is 0xC5"),
+    all(
+        0xe6,
+        "DRIVER_VERIFIER_DMA_VIOLATION",
+        "the DMA checks of Driver Verifier are no option here",
+    ),
+    all(0xf4, "CRITICAL_OBJECT_TERMINATION", "0xEF took its place"),
+    all(0x10d, "WDF_VIOLATION", "the framework of kernel-mode drivers is not modelled"),
+    all(0x10e, "VIDEO_MEMORY_MANAGEMENT_INTERNAL", "the video memory manager is not modelled"),
+    all(0x12b, "FAULTY_HARDWARE_CORRUPTED_PAGE", "no page of zeros is looked at before it is used"),
+    all(0x158, "ILLEGAL_IOMMU_PAGE_FAULT", "what the IOMMU refuses is dropped and told to nobody"),
+    all(
+        0x159,
+        "HAL_ILLEGAL_IOMMU_PAGE_FAULT",
+        "what the IOMMU refuses is dropped and told to nobody",
+    ),
+    all(0x18b, "SECURE_KERNEL_ERROR", "there is no secure kernel that could fail"),
+    all(0x18c, "HYPERGUARD_VIOLATION", "the late integrity checks are the kernel's own: 0x109"),
+    some(
+        code::SECURE_FAULT_UNHANDLED,
+        "SECURE_FAULT_UNHANDLED",
+        &[8],
+        "a fault of the second level is not delivered a second time",
+    ),
+    all(
+        0x1aa,
+        "EXCEPTION_ON_INVALID_STACK",
+        "an exception on a stack that is none is a double fault: 0x7F",
+    ),
+    all(0x1f2, "KASAN_ILLEGAL_ACCESS", "no driver is compiled for an address sanitizer"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::bug_check;
+
+    #[test]
+    fn what_is_said_not_to_be_reached_has_no_row() {
+        for row in bug_check::all() {
+            let of_code = UNREACHED.iter().filter(|unreached| unreached.code == row.code);
+            for unreached in of_code {
+                let (_, subtype) = row.subtype.expect("a code without subtypes is reached or not");
+                assert!(
+                    !unreached.subtypes.is_empty() && !unreached.subtypes.contains(&subtype),
+                    "{:#x}, {subtype:#x} is reached",
+                    row.code
+                );
+                assert_eq!(unreached.name, row.name);
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_is_said_twice() {
+        for (number, one) in UNREACHED.iter().enumerate() {
+            let others = UNREACHED[..number].iter().filter(|other| other.code == one.code);
+            for other in others {
+                assert!(one.subtypes.iter().all(|what| !other.subtypes.contains(what)), "{one:?}");
+                assert!(!one.subtypes.is_empty() && !other.subtypes.is_empty(), "{one:?}");
+            }
+        }
+        assert!(UNREACHED.is_sorted_by_key(|one| one.code));
+    }
+}
