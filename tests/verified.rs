@@ -453,10 +453,15 @@ fn who_ends_with_the_status_of_a_bad_handle_has_used_none() {
             vec![Action::StrictHandles, end_itself(status)],
         );
         let components = vec![Component { critical: true, ..app }];
+        let mut configuration = Configuration { components, ..Configuration::default() };
+        // Where hosts have time-outs another routine ends processes.
+        for time_out in [0, 5_000] {
+            configuration.machine.host_time_out = time_out;
 
-        let (rest, found) = end(&Configuration { components, ..Configuration::default() });
+            let (rest, found) = end(&configuration);
 
-        assert_eq!((rest, found[0]), (Rest::BugCheck(0xef), 0xef), "{status:#x}");
+            assert_eq!((rest, found[0]), (Rest::BugCheck(0xef), 0xef), "{status:#x} {time_out}");
+        }
     }
 }
 

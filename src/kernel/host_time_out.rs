@@ -275,11 +275,7 @@ routine! {
         let outcome = p.local(1)?;
         Ok(answer(p, outcome, 0))
     },
-    end, call PS_EXIT_PROCESS => |p| {
-        let status = p.local(0)?;
-        p.pass([status]);
-        Ok(Flow::Call)
-    },
+    end, call PS_EXIT_PROCESS => process_end::pass_own_status,
     gone => |_| Ok(Flow::Stay),
 }
 

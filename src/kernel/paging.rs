@@ -111,46 +111,78 @@ pub(super) fn global_bit(p: &mut Processor<'_>) -> Result<u64, Trap> {
     Ok(global_where_tagged(switches))
 }
 
+/// Puts an entry in the place of that of the address in the first argument. Locals: 0 becomes the address; 1 the
+/// old entry; 2 is 0.
+///
+/// # Errors
+///
+/// What the accesses raise.
+pub(super) fn replace(p: &mut Processor<'_>, entry: u64) -> Result<Flow, Trap> {
+    let virt = p.argument(0);
+    let at = entry_address(p, virt)?;
+    let old = p.load_at(at, Structure::PageTable)?;
+    p.set_local(0, virt)?;
+    p.set_local(1, old)?;
+    p.set_local(2, 0)?;
+    p.store_at(at, Structure::PageTable, entry)?;
+    if old & PRESENT == 0 {
+        // What was not there cannot be remembered.
+        return Ok(p.give_back(old));
+    }
+    Ok(Flow::Next)
+}
+
+/// Makes one processor after the other forget the address in local 0, but for the running one; local 2 is the number
+/// of the next. Goes on to `done`.
+///
+/// # Errors
+///
+/// What the accesses raise.
+pub(super) fn each_other(
+    p: &mut Processor<'_>,
+    done: u8,
+    forget: impl FnOnce(&mut Processor<'_>, u64, u64) -> Result<(), Trap>,
+) -> Result<Flow, Trap> {
+    if p.load(address::KERNEL_DATA, kernel_data::SWITCHES)? & switches::NO_SHOOTDOWN != 0 {
+        return Ok(Flow::To(done));
+    }
+    let number = p.local(2)?;
+    let virt = p.local(0)?;
+    if number >= p.processor_count() as u64 {
+        return Ok(Flow::To(done));
+    }
+    p.set_local(2, number.wrapping_add(1))?;
+    if number != p.number() as u64 {
+        forget(p, number, virt)?;
+    }
+    Ok(Flow::Stay)
+}
+
+/// Gives the old entry in local 1 back.
+///
+/// # Errors
+///
+/// What the load raises.
+pub(super) fn give_back_old(p: &mut Processor<'_>) -> Result<Flow, Trap> {
+    let old = p.local(1)?;
+    Ok(p.give_back(old))
+}
+
 routine! {
     /// Changes the lowest-level entry of an address of the current space and makes every processor
     /// forget the old one. Arguments: address, new entry. Result: the old entry.
     pub static MM_REPLACE_ENTRY = "MiWriteValidPte", frame 3;
     store => |p| {
-        let (virt, entry) = (p.argument(0), p.argument(1));
-        let at = entry_address(p, virt)?;
-        let old = p.load_at(at, Structure::PageTable)?;
-        p.set_local(0, virt)?;
-        p.set_local(1, old)?;
-        p.set_local(2, 0)?;
-        p.store_at(at, Structure::PageTable, entry)?;
-        if old & PRESENT == 0 {
-            // What was not there cannot be remembered.
-            return Ok(p.give_back(old));
-        }
-        Ok(Flow::Next)
+        let entry = p.argument(1);
+        replace(p, entry)
     },
     own => |p| {
         let virt = p.local(0)?;
         p.invalidate(virt)?;
         Ok(Flow::Next)
     },
-    others => |p| {
-        if p.load(address::KERNEL_DATA, kernel_data::SWITCHES)? & switches::NO_SHOOTDOWN != 0 {
-            return Ok(Flow::To(At::done as u8));
-        }
-        let number = p.local(2)?;
-        let virt = p.local(0)?;
-        if number >= p.processor_count() as u64 {
-            return Ok(Flow::To(At::done as u8));
-        }
-        p.set_local(2, number.wrapping_add(1))?;
-        if number != p.number() as u64 {
-            p.invalidate_on(usize::try_from(number).unwrap_or(usize::MAX), virt)?;
-        }
-        Ok(Flow::Stay)
-    },
-    done => |p| {
-        let old = p.local(1)?;
-        Ok(p.give_back(old))
-    },
+    others => |p| each_other(p, At::done as u8, |p, number, virt| {
+        p.invalidate_on(usize::try_from(number).unwrap_or(usize::MAX), virt)
+    }),
+    done => give_back_old,
 }

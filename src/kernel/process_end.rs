@@ -247,6 +247,14 @@ pub(super) fn mark(p: &mut Processor<'_>, object: u64) -> Result<Option<u64>, Tr
     Ok(Some(its_thread))
 }
 
+/// Passes the status that the caller ends itself with, in local 0. Who names the status of a bad handle has
+/// used none.
+pub(super) fn pass_own_status(p: &mut Processor<'_>) -> Result<Flow, Trap> {
+    let status = p.local(0)?;
+    p.pass([if status == BAD_HANDLE_USED { status::INVALID_HANDLE } else { status }]);
+    Ok(Flow::Call)
+}
+
 routine! {
     /// Service: ends a process. Arguments: the exit status, a handle to the process with
     /// [`access::TERMINATE`] (0 or [`CURRENT_PROCESS`]: the caller). Another process ends when its
@@ -267,11 +275,7 @@ routine! {
         let outcome = p.local(1)?;
         Ok(answer(p, outcome, 0))
     },
-    end, call PS_EXIT_PROCESS => |p| {
-        let status = p.local(0)?;
-        p.pass([if status == BAD_HANDLE_USED { status::INVALID_HANDLE } else { status }]);
-        Ok(Flow::Call)
-    },
+    end, call PS_EXIT_PROCESS => pass_own_status,
     gone => |_| Ok(Flow::Stay),
 }
 

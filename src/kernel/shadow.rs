@@ -18,8 +18,8 @@ use super::layout::{
     SHADOWED, address, element, frame_entry, kernel_data, process, switches, transition_block,
 };
 use super::paging::{
-    ADDRESS, GLOBAL, MM_REPLACE_ENTRY, NO_EXECUTE, PCID, PRESENT, SYSTEM_RW, entry_address,
-    map_window, window,
+    ADDRESS, GLOBAL, MM_REPLACE_ENTRY, NO_EXECUTE, PCID, PRESENT, SYSTEM_RW, each_other,
+    entry_address, give_back_old, map_window, replace, window,
 };
 use super::transition::block_of;
 use super::{host_time_out, interrupt, schedule, system_call, watchdog};
@@ -210,18 +210,8 @@ routine! {
     /// of the address space forget the old one.
     pub static MM_REPLACE_ENTRY_SHADOWED = "MiWriteValidPte", frame 3;
     store => |p| {
-        let (virt, entry) = (p.argument(0), p.argument(1));
-        let at = entry_address(p, virt)?;
-        let old = p.load_at(at, Structure::PageTable)?;
-        p.set_local(0, virt)?;
-        p.set_local(1, old)?;
-        p.set_local(2, 0)?;
-        p.store_at(at, Structure::PageTable, entry & !GLOBAL)?;
-        if old & PRESENT == 0 {
-            // What was not there cannot be remembered.
-            return Ok(p.give_back(old));
-        }
-        Ok(Flow::Next)
+        let entry = p.argument(1) & !GLOBAL;
+        replace(p, entry)
     },
     own => |p| {
         let virt = p.local(0)?;
@@ -229,23 +219,6 @@ routine! {
         forget(p, own, virt)?;
         Ok(Flow::Next)
     },
-    others => |p| {
-        if p.load(address::KERNEL_DATA, kernel_data::SWITCHES)? & switches::NO_SHOOTDOWN != 0 {
-            return Ok(Flow::To(At::done as u8));
-        }
-        let number = p.local(2)?;
-        let virt = p.local(0)?;
-        if number >= p.processor_count() as u64 {
-            return Ok(Flow::To(At::done as u8));
-        }
-        p.set_local(2, number.wrapping_add(1))?;
-        if number != p.number() as u64 {
-            forget(p, number, virt)?;
-        }
-        Ok(Flow::Stay)
-    },
-    done => |p| {
-        let old = p.local(1)?;
-        Ok(p.give_back(old))
-    },
+    others => |p| each_other(p, At::done as u8, forget),
+    done => give_back_old,
 }

@@ -29,7 +29,8 @@ const MANAGER: &str = "driver-manager";
 /// A home by the names that are understood, the first of which is written.
 const HOMES: [(&[&str], Home, bool); 4] = [
     (&["kernel", "kernel-driver"], Home::KernelDriver, false),
-    // One process for all, and nobody who starts it again: the spooler before Windows 7.
+    // One process for all, and nobody who starts it again: the spooler before Windows 7. Who shares a host
+    // that a driver manager starts again shares a service then.
     (&["service"], Home::SharedDriver, false),
     (&["shared-host", "shared-driver"], Home::SharedDriver, true),
     (&["own-host", "driver-host"], Home::DriverHost, false),
@@ -203,6 +204,8 @@ impl Variation {
             component = Some(moved.component);
             if manager {
                 add_manager(&mut scenario.configuration);
+            } else if home == Home::SharedDriver {
+                scenario.configuration.components.retain(|one| one.home != Home::DriverManager);
             }
         }
         // What was sound before is unsound by what was changed.
@@ -378,6 +381,26 @@ mod tests {
 
         assert!(manager("home=shared-host"));
         assert!(!manager("home=service") && !manager("home=own-host") && !manager("home=kernel"));
+    }
+
+    #[test]
+    fn a_service_has_none_either_where_the_world_has_one() {
+        let bias = Bias { hosted: "meter", seeks_hosts: false, ..Bias::default() };
+        let world = Scenario::generate(Seed(1), &bias);
+        let at = |world: &Scenario, component: &str, home: &str| {
+            let variation = Variation::read(&format!("home={home}")).expect("sound");
+            variation.of(world, Some(component)).expect("it may live there")
+        };
+        let pooled = at(&world, "host-1", "shared-host");
+        let name = pooled.component.expect("it was named");
+
+        let service = at(&pooled.scenario, &name, "service");
+
+        let has_manager = |scenario: &Scenario| {
+            scenario.configuration.components.iter().any(|one| one.home == Home::DriverManager)
+        };
+        assert!(has_manager(&pooled.scenario), "what it comes from");
+        assert!(!has_manager(&service.scenario), "nobody starts a service again");
     }
 
     #[test]

@@ -31,13 +31,11 @@ pub(super) fn bug_checks(json: bool, out: &mut impl Write) -> Result<Ended, Fail
 
 fn not_reached(what: &Unreached) -> Entry {
     let subtypes: Vec<String> = what.subtypes.iter().map(|one| format!("{one:#x}")).collect();
-    let subtypes = match &subtypes[..] {
-        [] => String::new(),
-        some => format!(", {}", some.join(" ")),
-    };
+    let of_it = (!subtypes.is_empty()).then(|| ("of it", subtypes.join(", ")));
+    let because = ("because", what.why.to_owned());
     Entry {
-        head: format!("{:#x} {}{subtypes}", what.code, what.name),
-        lines: vec![("because", what.why.to_owned())],
+        head: format!("{:#x} {}", what.code, what.name),
+        lines: of_it.into_iter().chain([because]).collect(),
     }
 }
 
