@@ -6,8 +6,8 @@ use core::fmt::Write as _;
 use std::collections::{BTreeMap, BTreeSet};
 
 use self::worlds::{
-    ANSWERED, APART, BESIEGED, BUSY, CLIENT, LATE, MIGRANT, NEIGHBOURS, OPEN, PORTS, PRINTER,
-    PRYING, REUSED, SHADOWED, STOPPED, TURNS, WAITING,
+    ANSWERED, APART, BUSY, CLIENT, LATE, MIGRANT, NEIGHBOURS, OPEN, PORTS, PRINTER, PRYING, REUSED,
+    SHADOWED, STOPPED, TURNS, WAITING,
 };
 use super::worlds::{APPS, DRIVERS, HEIR};
 use super::*;
@@ -232,6 +232,45 @@ fn table(
     }
     text
 }
+
+/// As [`LATE`], with a meter of kernel mode besides, which is asked once the reader was ended.
+const BESIEGED: &str = r#"
+    steps-max = 16000
+    [machine]
+    host-time-out = 500
+    [[components]]
+    name = "desktop"
+    home = "application"
+    actions = [
+        { do = "create-process", process = "reader", first = 16, inherit = false, slot = 1 },
+        { do = "yield" }, { do = "yield" }, { do = "yield" }, { do = "yield" }, { do = "yield" },
+        { do = "yield" }, { do = "yield" }, { do = "yield" }, { do = "yield" }, { do = "yield" },
+        { do = "terminate", slot = 1, status = 1 },
+        { do = "open", device = "gauge", access = 3, slot = 2 },
+        { do = "control", slot = 2, code = "0x220000", length = 16, value = "0x1" },
+        { do = "exit", status = 0 },
+        { do = "exit", status = 0 },
+        { do = "open", device = "meter", access = 3, slot = 0 },
+        { do = "control", slot = 0, code = "0x220000", length = 256, value = "0x1" },
+    ]
+    [[components]]
+    name = "reader"
+    home = "application"
+    spawned = true
+    [[components]]
+    name = "meter"
+    home = "kernel-driver"
+    driver = "reflector"
+    [[components]]
+    name = "gauge"
+    home = "kernel-driver"
+    driver = "meter"
+    [[components]]
+    name = "meter-host"
+    home = "driver-host"
+    driver = "meter"
+    above = "meter"
+"#;
 
 /// Who is said to have broken it that a critical request is answered in time, where the meter's host hangs.
 fn late_by(processors: u8, weakness: Option<&str>, others: &[(&str, &str)]) -> Vec<String> {

@@ -388,45 +388,6 @@ pub(super) const LATE: &str = r#"
     above = "meter"
 "#;
 
-/// As [`LATE`], with a meter of kernel mode besides, which is asked once the reader was ended.
-pub(super) const BESIEGED: &str = r#"
-    steps-max = 16000
-    [machine]
-    host-time-out = 500
-    [[components]]
-    name = "desktop"
-    home = "application"
-    actions = [
-        { do = "create-process", process = "reader", first = 16, inherit = false, slot = 1 },
-        { do = "yield" }, { do = "yield" }, { do = "yield" }, { do = "yield" }, { do = "yield" },
-        { do = "yield" }, { do = "yield" }, { do = "yield" }, { do = "yield" }, { do = "yield" },
-        { do = "terminate", slot = 1, status = 1 },
-        { do = "open", device = "gauge", access = 3, slot = 2 },
-        { do = "control", slot = 2, code = "0x220000", length = 16, value = "0x1" },
-        { do = "exit", status = 0 },
-        { do = "exit", status = 0 },
-        { do = "open", device = "meter", access = 3, slot = 0 },
-        { do = "control", slot = 0, code = "0x220000", length = 256, value = "0x1" },
-    ]
-    [[components]]
-    name = "reader"
-    home = "application"
-    spawned = true
-    [[components]]
-    name = "meter"
-    home = "kernel-driver"
-    driver = "reflector"
-    [[components]]
-    name = "gauge"
-    home = "kernel-driver"
-    driver = "meter"
-    [[components]]
-    name = "meter-host"
-    home = "driver-host"
-    driver = "meter"
-    above = "meter"
-"#;
-
 /// As [`LATE`], at another moment: the host is at work and answers.
 pub(super) const ANSWERED: &str = r#"
     steps-max = 16000
