@@ -111,7 +111,7 @@ mod walker;
 mod watch;
 
 /// Cases as `proptest` strategies.
-#[cfg(feature = "proptest")]
+#[cfg(any(test, feature = "proptest"))]
 pub mod strategies;
 
 pub use breach::Check;
