@@ -15,11 +15,21 @@ pub enum FaultKind {
     /// The n-th invalidation reaches nobody. Not the code's doing: it shows whether that
     /// invalidation was needed, and that the suite would notice.
     LostInvalidation,
+    /// While the code waits for a frame, its allocator makes the next call of the case, if that is about
+    /// other pages, as a kernel's does that maps memory for itself. Counted are allocations during which
+    /// there is such a call.
+    /// Stress: code that declares [`Capability::Reentry`](super::Capability::Reentry) allows it.
+    AllocatorCallsBack,
 }
 
 impl FaultKind {
-    pub(crate) const ALL: [Self; 4] =
-        [Self::AllocationFails, Self::HardwareWalk, Self::Abandoned, Self::LostInvalidation];
+    pub(crate) const ALL: [Self; 5] = [
+        Self::AllocationFails,
+        Self::HardwareWalk,
+        Self::Abandoned,
+        Self::LostInvalidation,
+        Self::AllocatorCallsBack,
+    ];
 
     /// Its name, as in a report.
     #[must_use]
@@ -29,6 +39,7 @@ impl FaultKind {
             Self::HardwareWalk => "hardware-walk",
             Self::Abandoned => "abandoned-operation",
             Self::LostInvalidation => "lost-invalidation",
+            Self::AllocatorCallsBack => "allocator-calls-back",
         }
     }
 
@@ -38,6 +49,7 @@ impl FaultKind {
             Self::HardwareWalk => "store over a live entry",
             Self::Abandoned => "store of an entry",
             Self::LostInvalidation => "invalidation",
+            Self::AllocatorCallsBack => "allocation with a call at hand",
         }
     }
 }

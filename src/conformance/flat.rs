@@ -83,6 +83,18 @@ impl Flat {
         self.0.insert(first.0, span);
     }
 
+    /// Takes over what another map says of these pages.
+    pub(crate) fn take_over(&mut self, other: &Self, first: Page, pages: u64) {
+        let mut theirs = other.clone();
+        let starts = theirs.inside(first, pages);
+        self.remove(first, pages);
+        for page in starts {
+            if let Some(span) = theirs.0.get(&page) {
+                self.insert(Page(page), span.pages, Frame(span.frame), span.rights);
+            }
+        }
+    }
+
     pub(crate) fn protect(&mut self, first: Page, pages: u64, rights: Rights) {
         for page in self.inside(first, pages) {
             if let Some(span) = self.0.get_mut(&page) {
@@ -155,5 +167,23 @@ mod tests {
         flat.protect(Page(15), 1, Rights::READ);
         assert_eq!(flat.difference(&whole), Some(Page(15)));
         assert!(whole.is_all_mapped(Page(10), 6) && !whole.is_all_mapped(Page(10), 7));
+    }
+
+    #[test]
+    fn pages_are_taken_over_with_what_lies_there_and_nothing_beside_them() {
+        let mut mine = Flat::default();
+        mine.insert(Page(10), 10, Frame(100), Rights::WRITE);
+        let mut theirs = Flat::default();
+        theirs.insert(Page(5), 8, Frame(200), Rights::READ);
+
+        mine.take_over(&theirs, Page(11), 4);
+
+        assert_eq!(mine.get(Page(10)), Some((Frame(100), Rights::WRITE)));
+        assert_eq!(mine.get(Page(11)), Some((Frame(206), Rights::READ)));
+        assert_eq!(mine.get(Page(12)), Some((Frame(207), Rights::READ)));
+        assert_eq!(mine.get(Page(13)), None);
+        assert_eq!(mine.get(Page(14)), None);
+        assert_eq!(mine.get(Page(15)), Some((Frame(105), Rights::WRITE)));
+        assert_eq!(mine.get(Page(9)), None);
     }
 }

@@ -2,10 +2,11 @@
 //! touching memory.
 //!
 //! The child is this test binary with this test alone. It writes the seed of each case to a file before
-//! it begins, and again with each instance that is made; a child that is ended by a signal, or makes no progress for too long, died in that case. What
+//! it begins, and again with each instance that is made; a child that is ended by a signal, by a call of `exit`, or makes no progress for too long, died in that case. What
 //! this crate said of it on standard error is told too; what others say there is not the same in each run.
 
-use core::cell::Cell;
+use core::cell::{Cell, RefCell};
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
@@ -16,9 +17,14 @@ use std::time::Duration;
 use std::{env, process};
 
 use super::options::test_name;
+use super::watch::told_within;
 
 /// Set in a child: the file it writes its progress to.
 const PROGRESS: &str = "RINGFENCE_CONFORMANCE_PROGRESS";
+
+/// What is in that file before the first case, and when a run is over.
+const BEGUN: &str = "begun";
+const OVER: &str = "over";
 
 /// Memory that a child may take, in KiB: 2 GiB, many times what the suite itself needs.
 const MEMORY_KIB_MAX: u64 = 2 * 1024 * 1024;
@@ -51,6 +57,26 @@ pub(super) fn is_child() -> bool {
 thread_local! {
     /// Of a child: the case under way, and instances made.
     static UNDER_WAY: Cell<(Option<u64>, u64)> = const { Cell::new((None, 0)) };
+    /// The call that the allocator makes, if one is under way.
+    static WITHIN: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+/// While it lives, a run is under way in a child. It ends with a mark, also when a panic ends it: code that ends the
+/// process leaves none.
+pub(super) struct UnderWay;
+
+impl UnderWay {
+    /// `None` in a process that nobody looks after.
+    pub(super) fn begin() -> Option<Self> {
+        write(BEGUN);
+        is_child().then_some(Self)
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        write(OVER);
+    }
 }
 
 /// A child says which case it begins.
@@ -64,14 +90,34 @@ pub(super) fn begins(seed: Option<u64>) {
 pub(super) fn gets_on() {
     let (seed, instances) = UNDER_WAY.get();
     UNDER_WAY.set((seed, instances + 1));
+    WITHIN.take();
     tell();
+}
+
+/// The allocator makes a call, or that is over.
+pub(super) fn within(call: Option<&str>) {
+    if is_child() {
+        WITHIN.set(call.unwrap_or_default().to_owned());
+        tell();
+    }
 }
 
 fn tell() {
     if let (Some(path), (Some(seed), instances)) = (env::var_os(PROGRESS), UNDER_WAY.get()) {
-        // A parent that misses it tells of an earlier case: no reason to end here.
-        let _ = fs::write(path, format!("{seed} {instances}"));
+        let text = WITHIN.with_borrow(|within| format!("{seed} {instances} {within}"));
+        write_to(&path, &text);
     }
+}
+
+fn write(text: &str) {
+    if let Some(path) = env::var_os(PROGRESS) {
+        write_to(&path, text);
+    }
+}
+
+fn write_to(path: &OsStr, text: &str) {
+    // A parent that misses it tells of an earlier case: no reason to end here.
+    let _ = fs::write(path, text);
 }
 
 /// Runs this test in a child; `None` when the child ended by itself, whatever it found.
@@ -161,6 +207,12 @@ fn seed_in(progress: &str) -> Option<u64> {
     progress.split_whitespace().next()?.parse().ok()
 }
 
+/// The call that the allocator made, as far as the child came to say so.
+fn told_of(progress: &str) -> String {
+    let call = progress.splitn(3, ' ').nth(2).unwrap_or_default();
+    told_within(call)
+}
+
 fn progress_in(path: &Path) -> String {
     fs::read_to_string(path).unwrap_or_default()
 }
@@ -170,11 +222,16 @@ fn watch(mut child: Child, patience: Duration, path: &Path) -> Option<Death> {
     let mut last = String::new();
     loop {
         match child.try_wait() {
-            Ok(Some(status)) if status.code().is_some() => return None,
             Ok(Some(status)) => {
-                let how = format!("ends the process: {status}");
-                let seed = seed_in(&progress_in(path)).or_else(|| seed_in(&last));
-                return Some(Death { seed, how });
+                let progress = Some(progress_in(path)).filter(|text| !text.is_empty());
+                let last = progress.unwrap_or(last);
+                // No run was begun, or each was ended by itself.
+                let is_usual = last.is_empty() || last == OVER;
+                if status.code().is_some() && is_usual {
+                    return None;
+                }
+                let how = format!("ends the process: {status}{}", told_of(&last));
+                return Some(Death { seed: seed_in(&last), how });
             }
             Ok(None) => {}
             Err(error) => panic!("the child process can't be watched: {error}"),
@@ -188,7 +245,7 @@ fn watch(mut child: Child, patience: Duration, path: &Path) -> Option<Death> {
         let how = if resident_kib(&child).is_some_and(|taken| taken > MEMORY_KIB_MAX) {
             Some("takes more than 2 GiB of memory".to_owned())
         } else if waited >= patience {
-            Some(format!("makes no progress for {} s", patience.as_secs()))
+            Some(format!("makes no progress for {} s{}", patience.as_secs(), told_of(&last)))
         } else {
             None
         };

@@ -47,6 +47,7 @@
 //! | has static hooks, or hooks that must be `Send` | asks for the memory with [`current`] inside them |
 //! | has its root, or all its tables, in statics | makes them a parameter: tables are frames of [`Memory`] |
 //! | takes its tables from the global allocator | is a binary with a global allocator that serves them while your functions run |
+//! | has locks or other guards of its own, and methods that take `&self` | gives a second way in, [`Mapper::reentry`]: the allocator calls back in while a frame is asked for |
 //! | returns what is to be invalidated | invalidates that before its method returns |
 //! | leaves invalidating to its user | does what the documentation asks of the user, or leaves out [`Capability::Invalidates`] |
 //! | knows regions only | maps a page as a region of its size |
@@ -67,7 +68,7 @@
 //! | has a frame allocator of its own over a region | is given one that [`Memory::allocate_frames`] took first |
 //! | reads a file, a dump say | is given a reader: a header that the adapter makes, then [`Memory::read`] |
 //! | keeps translations or tables it has read | drops them in [`Walker::invalidate`] |
-//! | may crash the process, or loop without touching memory | runs [`isolated`](Suite::isolated) |
+//! | may crash or end the process, wait for itself, or loop without touching memory | runs [`isolated`](Suite::isolated) |
 //!
 //! The suite draws sequences of calls near the places where implementations go wrong, runs each on a
 //! fresh instance, and judges every store, allocation, invalidation and answer against walkers by the

@@ -105,6 +105,12 @@ impl Region {
     pub(crate) const fn holds(&self, page: Page) -> bool {
         page.0.wrapping_sub(self.first.0) < self.pages
     }
+
+    /// Whether some page is in both.
+    pub(crate) const fn meets(&self, other: &Self) -> bool {
+        let is_any = self.pages > 0 && other.pages > 0;
+        is_any && (self.holds(other.first) || other.holds(self.first))
+    }
 }
 
 impl Call {

@@ -119,6 +119,7 @@ const fn consequence(capability: Capability) -> &'static str {
         Capability::UpperHalf => "the upper half",
         Capability::Barriers => "barriers around invalidations",
         Capability::Pages4K => "pages of 4 KiB",
+        Capability::Reentry => "an allocator that calls back in",
     }
 }
 

@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 
 use super::breach::{Breach, Check};
+use super::checks::request::requested;
 use super::checks::{entries, frames, invalidation, isolation, marks, stores};
 use super::flat::Flat;
 use super::format::{Format, index};
 use super::may_hold::MayHold;
 use super::memory::{DATA_FRAMES, Event, Memory, POOL_FRAMES, StoreKind};
-use super::operation::Region;
-use super::tables::Listing;
+use super::operation::{Call, Region};
+use super::tables::{Leaf, Listing};
 use crate::base::{FRAME_BYTES, Frame, PhysAddr, VirtAddr};
 
 /// What of the surroundings relaxes which check.
@@ -46,9 +47,46 @@ pub(crate) struct Scene {
     /// The allocator had nothing during this call.
     pub(crate) had_no_frame: bool,
     pub(crate) invalidations: u32,
+    /// The page that a processor used during this call.
+    pub(crate) used: Option<Leaf>,
+}
+
+/// What was asked for, while a call is made within it.
+pub(crate) struct Outer {
+    pub(crate) before: Flat,
+    pub(crate) requested: Flat,
+    region: Region,
+    had_no_frame: bool,
 }
 
 impl Scene {
+    /// A call begins.
+    pub(crate) fn begin(&mut self, call: &Call) {
+        self.before = self.flat.clone();
+        self.requested = requested(&self.before, call);
+        self.region = call.region();
+        self.had_no_frame = false;
+        self.used = None;
+    }
+
+    /// A call begins within the one under way.
+    pub(crate) fn enter(&mut self, call: &Call) -> Outer {
+        let (region, had_no_frame) = (self.region, self.had_no_frame);
+        let (before, requested) = (core::mem::take(&mut self.before), self.requested.clone());
+        self.begin(call);
+        Outer { before, requested, region, had_no_frame }
+    }
+
+    /// It is over, and what it did is no doing of the outer one.
+    pub(crate) fn leave(&mut self, outer: Outer) {
+        let Region { first, pages } = self.region;
+        let Outer { before, requested, region, had_no_frame } = outer;
+        (self.before, self.requested) = (before, requested);
+        self.before.take_over(&self.flat, first, pages);
+        self.requested.take_over(&self.flat, first, pages);
+        (self.region, self.had_no_frame) = (region, had_no_frame);
+    }
+
     pub(crate) fn new(format: &'static dyn Format, reserved: &[u64]) -> Self {
         let frames = usize::try_from(POOL_FRAMES + DATA_FRAMES).unwrap_or(0);
         let mut scene = Self {
@@ -67,6 +105,7 @@ impl Scene {
             relaxed: Relaxed::default(),
             had_no_frame: false,
             invalidations: 0,
+            used: None,
         };
         for number in 0..frames {
             scene.fill(number, |index| Memory::spoilt_word(format, index));
@@ -197,6 +236,8 @@ impl Scene {
                         }
                     }
                 }
+                // Who follows a call tells it from those within.
+                Event::CallsBack | Event::CalledBack => {}
                 Event::Barrier { barrier } => {
                     self.unordered.clear();
                     self.may_hold.barrier(barrier);
@@ -217,7 +258,9 @@ impl Scene {
         let mut changes_tables = false;
         for event in events {
             let Event::Store { at, old, new, kind } = *event else { continue };
-            if kind != StoreKind::Hardware {
+            if kind == StoreKind::Hardware {
+                self.used = self.listing.leaves.iter().find(|leaf| leaf.at == at).copied();
+            } else {
                 breaches.extend(stores::judge(self, at, old, new));
             }
             self.set(at, new);

@@ -4,10 +4,10 @@ use super::checks::request::Answer;
 use super::disturb::Change;
 use super::memory::{Barrier, Event, Invalidation, StoreKind};
 use super::operation::{Call, Disturbance, size_name};
+use super::run::{Nested, Outcome, parts};
 use super::scene::Scene;
 use super::standalone::Step;
 use super::stop::Stop;
-use super::subject::Refusal;
 use super::tables::Listing;
 use crate::base::{Frame, PhysAddr};
 
@@ -21,9 +21,11 @@ pub(crate) struct Story {
     /// What was done, for code that spells its calls.
     pub(crate) steps: Vec<Step>,
     number: usize,
+    /// What a call that was made within another one found when it returned.
+    within: Listing,
 }
 
-fn told(outcome: &Result<Result<Answer, Refusal>, Stop>) -> String {
+fn told(outcome: &Outcome) -> String {
     match outcome {
         Ok(Ok(Answer::Done)) => "done".to_owned(),
         Ok(Ok(Answer::Unmapped(None))) => "done".to_owned(),
@@ -50,15 +52,30 @@ impl Story {
     pub(crate) fn call(
         &mut self,
         scene: &Scene,
-        call: &Call,
-        outcome: &Result<Result<Answer, Refusal>, Stop>,
+        (call, outcome): (&Call, &Outcome),
+        nested: Option<&Nested>,
         events: &[Event],
         before: &Listing,
     ) {
+        self.head(call, outcome);
+        let (Some(nested), Some([first, inside, last])) = (nested, parts(events)) else {
+            self.events(scene, events, before);
+            return;
+        };
+        self.events(scene, first, before);
+        self.lines.push("       asks for a frame, and the allocator calls back in:".to_owned());
+        self.head(&nested.call, &nested.outcome);
+        self.within.clone_from(&nested.listing);
+        self.events(scene, inside, before);
+        self.within = Listing::default();
+        self.lines.push("  -  the allocator answers".to_owned());
+        self.events(scene, last, before);
+    }
+
+    fn head(&mut self, call: &Call, outcome: &Outcome) {
         self.number += 1;
         self.steps.push(Step::Call { call: *call, is_done: matches!(outcome, Ok(Ok(_))) });
         self.lines.push(format!("{:>3}  {call}: {}", self.number, told(outcome)));
-        self.events(scene, events, before);
     }
 
     pub(crate) fn disturbance(&mut self, scene: &Scene, how: Disturbance, change: &Change) {
@@ -135,7 +152,8 @@ impl Story {
                     StoreKind::Found => "changed",
                     StoreKind::Hardware => "the processor sets bits in",
                 };
-                let way = before.use_of(at.frame()).or_else(|| scene.listing.use_of(at.frame()));
+                let known = [before, &self.within, &scene.listing];
+                let way = known.iter().find_map(|listing| listing.use_of(at.frame()));
                 let Some(way) = way else {
                     self.lines.push(format!(
                         "       {how} {:#x}, in no table in use: {old:#x}, now {new:#x}",
@@ -178,6 +196,7 @@ impl Story {
                 };
                 format!("       barrier {what}")
             }
+            Event::CallsBack | Event::CalledBack => return,
             Event::LostMark { .. } => "       … which loses the dirty flag".to_owned(),
         };
         self.lines.push(line);

@@ -50,6 +50,9 @@ pub enum Capability {
     /// Pages of 4 KiB. In [`Capabilities::PLAIN`]; code that knows only larger ones leaves it out and
     /// declares those.
     Pages4K,
+    /// Its allocator may call back in, about other pages, before it answers: [`Mapper::reentry`]. Code whose
+    /// methods take `&mut self` all the way down can't be entered twice and leaves this out.
+    Reentry,
 }
 
 /// What an implementation can do.
@@ -58,7 +61,7 @@ pub struct Capabilities(u32);
 
 impl Capabilities {
     /// Every capability.
-    pub const EVERY: [Capability; 17] = [
+    pub const EVERY: [Capability; 18] = [
         Capability::Protect,
         Capability::Query,
         Capability::Pages2M,
@@ -76,6 +79,7 @@ impl Capabilities {
         Capability::UpperHalf,
         Capability::Barriers,
         Capability::Pages4K,
+        Capability::Reentry,
     ];
 
     /// Maps and unmaps single pages of 4 KiB, and no more.
@@ -265,6 +269,38 @@ pub trait Mapper {
     /// A true reason why not.
     fn clean_up(&mut self) -> Result<(), Refusal> {
         Err(Refusal::Unsupported)
+    }
+
+    /// A second way into the same tables, for a call that is made while one of this instance waits for a
+    /// frame: another handle, as the allocator of a kernel would have it. Asked for when such a call may
+    /// come, and dropped before this instance is.
+    ///
+    /// ```
+    /// # use std::rc::Rc;
+    /// # use ringfence::base::{PhysAddr, VirtAddr};
+    /// # use ringfence::conformance::{Mapper, Refusal, Rights};
+    /// # use ringfence::machine::paging::PageSize;
+    /// # struct MyTables;
+    /// # impl MyTables {
+    /// #     fn root(&self) -> PhysAddr { PhysAddr::default() }
+    /// #     fn map(&self, _: VirtAddr, _: PhysAddr, _: Rights) -> Result<(), Refusal> { Ok(()) }
+    /// # }
+    /// /// `MyTables::map` takes `&self`: it has locks of its own.
+    /// struct Adapter(Rc<MyTables>);
+    ///
+    /// impl Mapper for Adapter {
+    ///     fn reentry(&self) -> Option<Box<dyn Mapper>> {
+    ///         Some(Box::new(Adapter(Rc::clone(&self.0))))
+    ///     }
+    ///     // … `capabilities` has `Capability::Reentry`
+    /// #   fn root(&self) -> PhysAddr { self.0.root() }
+    /// #   fn map(&mut self, page: VirtAddr, to: PhysAddr, _: PageSize, rights: Rights) -> Result<(), Refusal> {
+    /// #       self.0.map(page, to, rights)
+    /// #   }
+    /// }
+    /// ```
+    fn reentry(&self) -> Option<Box<dyn Mapper>> {
+        None
     }
 
     /// How the tables are made, as Rust, for a test that reproduces a finding without this crate: the text

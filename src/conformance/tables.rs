@@ -158,6 +158,24 @@ fn search(
     })
 }
 
+/// The first leaf below an entry that names a table, and its level; `None` when there is none. Allocates nothing.
+pub(crate) fn leaf_below(
+    format: &dyn Format,
+    word_at: &dyn Fn(PhysAddr) -> u64,
+    level: u8,
+    at: PhysAddr,
+) -> Option<(PhysAddr, u8)> {
+    let Decoded::Table { at: table, .. } = format.decode(level, word_at(at)) else { return None };
+    let below = level - 1;
+    (0..format.entries(below)).find_map(|index| {
+        let at = table.plus(8 * index);
+        match format.decode(below, word_at(at)) {
+            Decoded::Leaf { .. } => Some((at, below)),
+            _ => leaf_below(format, word_at, below, at),
+        }
+    })
+}
+
 /// The 512 words of one table.
 pub(crate) type TableWords = [u64; 512];
 

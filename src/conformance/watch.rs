@@ -7,12 +7,13 @@
 use core::cell::RefCell;
 use std::io::{Write, stderr};
 use std::process::exit;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, Thread};
 use std::time::Duration;
 
 use super::isolate;
+use super::operation::Call;
 use super::options::{from_environment, test_name};
 
 /// A case that takes so many seconds is endless, unless `RINGFENCE_PATIENCE` says otherwise: the longest that
@@ -29,6 +30,8 @@ struct Progress {
     /// Instances that were made.
     instances: AtomicU64,
     seed: AtomicU64,
+    /// The call that the allocator makes, if one is under way.
+    within: Mutex<String>,
     is_over: AtomicBool,
 }
 
@@ -43,6 +46,7 @@ pub(super) fn gets_on() {
     CURRENT.with_borrow(|current| {
         if let Some(progress) = current {
             progress.instances.fetch_add(1, Ordering::Relaxed);
+            progress.within.lock().unwrap_or_else(PoisonError::into_inner).clear();
         }
     });
 }
@@ -56,6 +60,27 @@ pub(super) fn begins(seed: Option<u64>) {
     });
 }
 
+/// The allocator makes a call, or that is over: code that waits for itself never comes back from there.
+pub(super) fn within(call: Option<&Call>) {
+    let told = call.map(Call::to_string);
+    isolate::within(told.as_deref());
+    CURRENT.with_borrow(|current| {
+        if let Some(progress) = current {
+            *progress.within.lock().unwrap_or_else(PoisonError::into_inner) =
+                told.unwrap_or_default();
+        }
+    });
+}
+
+/// How it is said where code did not return from.
+pub(super) fn told_within(call: &str) -> String {
+    if call.is_empty() {
+        String::new()
+    } else {
+        format!(", in a call that the allocator made: {call}")
+    }
+}
+
 /// While it lives, somebody looks.
 pub(super) struct Watch {
     progress: Arc<Progress>,
@@ -67,8 +92,8 @@ impl Watch {
     ///
     /// When `RINGFENCE_PATIENCE` is set and no number.
     pub(super) fn begin(patience: Option<Duration>) -> Self {
-        let (instances, seed, is_over) = Default::default();
-        let progress = Arc::new(Progress { instances, seed, is_over });
+        let (instances, seed, within, is_over) = Default::default();
+        let progress = Arc::new(Progress { instances, seed, within, is_over });
         CURRENT.set(Some(Arc::clone(&progress)));
         let (watched, name) = (Arc::clone(&progress), test_name());
         let patience = patience.unwrap_or_else(|| {
@@ -76,7 +101,8 @@ impl Watch {
         });
         let look = move || {
             if let Some(seed) = stuck(&watched, patience) {
-                tell(name.as_deref(), seed, patience);
+                let within = watched.within.lock().unwrap_or_else(PoisonError::into_inner);
+                tell(name.as_deref(), seed, patience, &told_within(&within));
                 exit(FAILED);
             }
         };
@@ -111,11 +137,11 @@ fn stuck(progress: &Progress, patience: Duration) -> Option<u64> {
     Some(progress.seed.load(Ordering::Relaxed))
 }
 
-fn tell(test: Option<&str>, seed: u64, patience: Duration) {
+fn tell(test: Option<&str>, seed: u64, patience: Duration, within: &str) {
     let test = test.unwrap_or("main");
     let text = format!(
         "ringfence: {test}: the code under test has not returned for {} s, in the case with seed \
-         {seed}, and does not touch memory: nothing can end it but the end of this process. To be told a \
+         {seed}{within}, and does not touch memory: nothing can end it but the end of this process. To be told a \
          finding, run the suite with `.isolated(..)`; to see it alone: RINGFENCE_SEED={seed} \
          RINGFENCE_CASES=1\n",
         patience.as_secs()

@@ -67,10 +67,26 @@ pub(crate) enum Bug {
     RefusesFalsely,
     /// A range is split for its first page only.
     RangeTouchesNeighbour,
+    /// A table is linked where the allocator linked one while it was asked for the frame.
+    LinksOverWhatCameMeanwhile,
+    /// A frame that is not needed any more, since the allocator linked a table meanwhile, is not given back.
+    KeepsUnneededTable,
+    /// What the allocator split while it was asked for the frame is taken for the large page it was.
+    SplitsWhatIsSplit,
+    /// A large page is split by a load and a store, and the dirty flag that came between is in no part of it.
+    SplitLosesDirtyFlag,
 }
 
 impl Bug {
-    /// All of them, with the checks of which at least one must find it.
+    /// Whether it needs an allocator that calls back in. Code with another one is tried without.
+    pub(crate) fn is_of_reentry(self) -> bool {
+        matches!(
+            self,
+            Self::LinksOverWhatCameMeanwhile | Self::KeepsUnneededTable | Self::SplitsWhatIsSplit
+        )
+    }
+
+    /// Those that a few hundred cases find, with the checks of which at least one must find it.
     pub(crate) const ALL: &'static [(Self, &'static [Check])] = &[
         (Self::TranslatesHiddenLeaf, &[Check::Translation]),
         (Self::WalksThroughNotPresent, &[Check::Translation]),
@@ -103,5 +119,7 @@ impl Bug {
         (Self::FreesReachable, &[Check::Frames]),
         (Self::RefusesFalsely, &[Check::Request]),
         (Self::RangeTouchesNeighbour, &[Check::Isolation]),
+        (Self::LinksOverWhatCameMeanwhile, &[Check::Isolation]),
+        (Self::KeepsUnneededTable, &[Check::Frames]),
     ];
 }

@@ -24,6 +24,7 @@ fn a_correct_mapper_raises_no_finding_whatever_strikes() {
         FaultKind::HardwareWalk,
         FaultKind::Abandoned,
         FaultKind::LostInvalidation,
+        FaultKind::AllocatorCallsBack,
     ] {
         assert!(report.strikes(kind) > 10, "{kind:?} struck\n{report}");
     }

@@ -1,7 +1,7 @@
 //! A mapper of these tests' own: correct, or with one bug.
 
 use ringfence::base::{PhysAddr, VirtAddr};
-use ringfence::conformance::{Capabilities, Mapper, Mapping, Memory, Refusal, Rights};
+use ringfence::conformance::{Capabilities, Capability, Mapper, Mapping, Memory, Refusal, Rights};
 use ringfence::machine::paging::PageSize;
 
 use crate::bug::Bug;
@@ -67,6 +67,8 @@ pub(crate) struct Tables<W: Words = Memory> {
     words: W,
     root: PhysAddr,
     bug: Option<Bug>,
+    /// Its drop frees the tables.
+    is_owner: bool,
 }
 
 /// Where a walk ended.
@@ -142,7 +144,7 @@ impl Tables {
 impl<W: Words> Tables<W> {
     pub(crate) fn reached(memory: Memory, bug: Option<Bug>) -> Self {
         let root = memory.allocate_zeroed().expect("a frame for the root");
-        Self { words: W::of(&memory), memory, root, bug }
+        Self { words: W::of(&memory), memory, root, bug, is_owner: true }
     }
 
     fn has(&self, bug: Bug) -> bool {
@@ -189,9 +191,15 @@ impl<W: Words> Tables<W> {
         }
     }
 
-    /// A table, cleared and linked at `slot`.
-    fn extend(&self, slot: &Slot, rights: Rights) -> Result<PhysAddr, Refusal> {
+    /// A table, cleared and linked at `slot`; `None` when something else lies there by now.
+    fn extend(&self, slot: &Slot, rights: Rights) -> Result<Option<PhysAddr>, Refusal> {
         let Some(table) = self.memory.allocate() else { return Err(Refusal::OutOfFrames) };
+        if !self.has(Bug::LinksOverWhatCameMeanwhile) && self.words.load(slot.at) != slot.entry {
+            if !self.has(Bug::KeepsUnneededTable) {
+                self.memory.free(table);
+            }
+            return Ok(None);
+        }
         let limit = if self.has(Bug::LimitsByFirstPage) { bits_of(rights) } else { RW | US };
         if self.has(Bug::LinksBeforeClearing) {
             self.write(slot.at, table.raw() | P | limit);
@@ -202,7 +210,7 @@ impl<W: Words> Tables<W> {
         if !self.has(Bug::LinksBeforeClearing) {
             self.write(slot.at, table.raw() | P | limit);
         }
-        Ok(table)
+        Ok(Some(table))
     }
 
     /// Replaces a large page by a table that maps the same.
@@ -212,6 +220,11 @@ impl<W: Words> Tables<W> {
         let pat = slot.entry & 1 << 12 != 0;
         loop {
             let entry = self.words.load(slot.at);
+            let is_split = !is_leaf(entry, slot.level);
+            if is_split && !self.has(Bug::SplitsWhatIsSplit) {
+                self.memory.free(table);
+                return Ok(());
+            }
             let kept = entry & !(ADDRESS | PS) | if below > 1 { PS } else { 0 };
             let kept = kept | if pat { if below > 1 { 1 << 12 } else { PS } } else { 0 };
             let start = page_of(entry, slot.level);
@@ -224,6 +237,10 @@ impl<W: Words> Tables<W> {
                 self.words.store(table.plus(8 * index), (start + index * stride) | kept);
             }
             let link = table.raw() | P | RW | US;
+            if self.has(Bug::SplitLosesDirtyFlag) {
+                self.words.store(slot.at, link);
+                break;
+            }
             if self.words.compare_exchange(slot.at, entry, link).is_ok() {
                 break;
             }
@@ -341,9 +358,16 @@ impl<W: Words> Tables<W> {
     }
 }
 
-impl<W: Words> Mapper for Tables<W> {
+impl<W: Words + 'static> Mapper for Tables<W> {
+    fn reentry(&self) -> Option<Box<dyn Mapper>> {
+        let (memory, words) = (self.memory.clone(), W::of(&self.memory));
+        Some(Box::new(Self { memory, words, is_owner: false, ..*self }))
+    }
+
     fn capabilities(&self) -> Capabilities {
-        Capabilities::all()
+        let is_entered = self.bug.is_none_or(Bug::is_of_reentry);
+        let all = Capabilities::all();
+        if is_entered { all } else { all.without(Capability::Reentry) }
     }
 
     fn root(&self) -> PhysAddr {
@@ -374,7 +398,7 @@ impl<W: Words> Mapper for Tables<W> {
                 break;
             }
             match self.extend(&slot, rights) {
-                Ok(table) => made.push((slot.at, table)),
+                Ok(table) => made.extend(table.map(|table| (slot.at, table))),
                 Err(refusal) => {
                     if self.has(Bug::LeaksWhenOutOfFrames)
                         && let Some((at, _)) = made.first()
@@ -527,7 +551,7 @@ impl<W: Words> Mapper for Tables<W> {
 
 impl<W: Words> Drop for Tables<W> {
     fn drop(&mut self) {
-        if !self.has(Bug::LeaksEverything) {
+        if self.is_owner && !self.has(Bug::LeaksEverything) {
             self.free_below(self.root, 4);
             self.memory.free(self.root);
         }

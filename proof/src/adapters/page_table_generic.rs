@@ -173,6 +173,7 @@ impl Mapper for Adapter {
             .without(Capability::HiddenEntries)
             .without(Capability::HardwareMarks)
             .without(Capability::Abandonment)
+            .without(Capability::Reentry)
     }
 
     fn root(&self) -> base::PhysAddr {

@@ -165,7 +165,8 @@ macro_rules! adapter {
                     let all = Capabilities::all()
                         .without(Capability::CleanUp)
                         .without(Capability::HardwareMarks)
-                        .without(Capability::Abandonment);
+                        .without(Capability::Abandonment)
+                        .without(Capability::Reentry);
                     if $invalidates { all } else { all.without(Capability::Invalidates) }
                 }
 

@@ -146,6 +146,7 @@ impl Mapper for Adapter {
             .without(Capability::FreesOnDrop)
             .without(Capability::HardwareMarks)
             .without(Capability::Abandonment)
+            .without(Capability::Reentry)
     }
 
     fn root(&self) -> PhysAddr {

@@ -217,6 +217,7 @@ impl<T: Tables> Mapper for Adapter<T> {
             .without(Capability::AlteredTables)
             .without(Capability::HardwareMarks)
             .without(Capability::Abandonment)
+            .without(Capability::Reentry)
     }
 
     fn root(&self) -> base::PhysAddr {

@@ -261,6 +261,7 @@ where
             .without(Capability::FreesOnDrop)
             .without(Capability::HardwareMarks)
             .without(Capability::Abandonment)
+            .without(Capability::Reentry)
     }
 
     fn root(&self) -> base::PhysAddr {

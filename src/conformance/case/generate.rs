@@ -6,7 +6,7 @@ use crate::conformance::draw::Draw;
 use crate::conformance::fault::{Fault, FaultKind};
 use crate::conformance::format::{Format, index};
 use crate::conformance::memory::Memory;
-use crate::conformance::operation::{Call, Disturbance};
+use crate::conformance::operation::{Call, Disturbance, Region};
 use crate::conformance::rights::Rights;
 use crate::conformance::subject::{Capabilities, Capability};
 use crate::machine::paging::PageSize;
@@ -45,6 +45,10 @@ struct Generator<'a, 'b> {
     edges: Vec<u64>,
     /// What was asked to be mapped: later calls aim there.
     mapped: Vec<(VirtAddr, PageSize)>,
+    /// A call may be made within the one before it, and many lie beside that one: two that need the same
+    /// table.
+    is_nested: bool,
+    last: Option<Region>,
 }
 
 /// Draws a case for an implementation with these capabilities that keeps these entries of its root for
@@ -80,12 +84,20 @@ pub(crate) fn generate(
     }
     let kinds = kinds(draw, capabilities);
     let fault = fault(draw, capabilities);
-    let mut generator = Generator { draw, format, reserved, sizes, edges, mapped: Vec::new() };
+    let is_nested = fault.is_some_and(|fault| fault.kind == FaultKind::AllocatorCallsBack);
+    let (mapped, last) = (Vec::new(), None);
+    let mut generator = Generator { draw, format, reserved, sizes, edges, mapped, is_nested, last };
     let mut calls = Vec::new();
+    let mut repeated = None;
     let length = 4 + generator.draw.below(CALLS_MAX - 3);
     while (calls.len() as u64) < length && !generator.draw.is_spent() {
-        let Some(kind) = generator.draw.pick(&kinds) else { break };
-        calls.push(generator.call(kind));
+        // Two of a kind beside each other are most likely to need the same table.
+        let again = repeated.filter(|_| generator.last.is_some() && generator.draw.one_in(2));
+        let Some(kind) = again.or_else(|| generator.draw.pick(&kinds)) else { break };
+        repeated = Some(kind).filter(|_| is_nested);
+        let call = generator.call(kind);
+        generator.last = Some(call.region()).filter(|region| is_nested && region.pages > 0);
+        calls.push(call);
     }
     Case { calls, fault }
 }
@@ -119,22 +131,28 @@ fn kinds(draw: &mut Draw<'_>, capabilities: Capabilities) -> Vec<Kind> {
 }
 
 fn fault(draw: &mut Draw<'_>, capabilities: Capabilities) -> Option<Fault> {
-    if !draw.one_in(3) {
+    let kind = if draw.one_in(3) {
+        let needs = |kind| match kind {
+            FaultKind::AllocationFails => Some(Capability::AllocationFailure),
+            FaultKind::HardwareWalk => Some(Capability::HardwareMarks),
+            FaultKind::Abandoned => Some(Capability::Abandonment),
+            FaultKind::LostInvalidation => Some(Capability::Invalidates),
+            FaultKind::AllocatorCallsBack => None,
+        };
+        let is_able = |kind: &FaultKind| needs(*kind).is_some_and(|need| capabilities.has(need));
+        let kinds: Vec<FaultKind> = FaultKind::ALL.into_iter().filter(is_able).collect();
+        draw.pick(&kinds)?
+    } else if capabilities.has(Capability::Reentry) && draw.one_in(5) {
+        // Drawn by itself: code that can't be entered twice is tried as it would be without this kind.
+        FaultKind::AllocatorCallsBack
+    } else {
         return None;
-    }
-    let needs = |kind| match kind {
-        FaultKind::AllocationFails => Capability::AllocationFailure,
-        FaultKind::HardwareWalk => Capability::HardwareMarks,
-        FaultKind::Abandoned => Capability::Abandonment,
-        FaultKind::LostInvalidation => Capability::Invalidates,
     };
-    let kinds: Vec<FaultKind> =
-        FaultKind::ALL.into_iter().filter(|&kind| capabilities.has(needs(kind))).collect();
-    let kind = draw.pick(&kinds)?;
     let occasions = match kind {
         FaultKind::AllocationFails | FaultKind::LostInvalidation => 12,
         FaultKind::HardwareWalk => 16,
         FaultKind::Abandoned => 40,
+        FaultKind::AllocatorCallsBack => 4,
     };
     let nth = 1 + u32::try_from(draw.below(occasions)).unwrap_or(0);
     Some(Fault { kind, nth })
@@ -234,8 +252,28 @@ impl Generator<'_, '_> {
         }
     }
 
+    /// The page in front of or behind the call before, in a case in which that matters.
+    fn beside(&mut self, size: PageSize) -> Option<VirtAddr> {
+        let Region { first, pages } = self.last.filter(|_| self.is_nested)?;
+        if self.draw.one_in(3) {
+            return None;
+        }
+        let first = first.start().0;
+        let beside = if self.draw.one_in(2) {
+            first.wrapping_sub(size.bytes())
+        } else {
+            first.wrapping_add(pages * FRAME_BYTES)
+        };
+        let page = VirtAddr(beside & !(size.bytes() - 1));
+        (self.is_translated(page) && page.is_system() == VirtAddr(first).is_system())
+            .then_some(page)
+    }
+
     /// A page near one of the case's places.
     fn place(&mut self, size: PageSize) -> VirtAddr {
+        if let Some(page) = self.beside(size) {
+            return page;
+        }
         let edge = self.draw.pick(&self.edges).unwrap_or(0);
         let distance = self.draw.pick(&DISTANCES).unwrap_or(0);
         let distance = distance * if self.draw.one_in(4) { size.bytes() } else { FRAME_BYTES };
@@ -258,6 +296,10 @@ impl Generator<'_, '_> {
 
     /// Mostly a page that was asked for before.
     fn aim(&mut self) -> (VirtAddr, PageSize) {
+        if self.is_nested && self.draw.one_in(2) {
+            let size = self.size();
+            return (self.place(size), size);
+        }
         if !self.draw.one_in(4)
             && let Some((page, size)) = self.draw.pick(&self.mapped)
         {
@@ -279,7 +321,10 @@ impl Generator<'_, '_> {
         } else {
             self.draw.pick(&[1, 2, 3, 4, 6, 16]).unwrap_or(1)
         };
+        let unit = self.smallest();
+        let beside = self.beside(unit);
         let mut first = match self.draw.pick(&self.mapped) {
+            _ if beside.is_some() => beside.unwrap_or_default(),
             Some((page, _)) if !self.draw.one_in(3) => page,
             _ => self.place(self.smallest()),
         };

@@ -4,7 +4,10 @@
 //! show: that the same pages one by one are accepted too and lead to the same, and that the entries of
 //! others have the same bits after something was mapped and unmapped again.
 //!
-//! Not checked here: tables that stay behind empty.
+//! Not checked here: tables that stay behind empty, and entries that name tables. Mapping may widen what those
+//! allow, count in their ignored bits, or replace an empty table; none of that has to be undone, and what it
+//! does to the pages of others is seen by [`isolation`](super::isolation). Nor frames that are held and linked
+//! nowhere after it: code may keep some in store. Those that are lost show when the instance is dropped.
 
 use std::collections::BTreeMap;
 

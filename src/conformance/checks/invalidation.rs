@@ -13,8 +13,8 @@ use crate::conformance::breach::{Breach, Check};
 use crate::conformance::flat::Place;
 use crate::conformance::format::{Format, Rule};
 use crate::conformance::may_hold::Member;
-use crate::conformance::operation::size_name;
-use crate::conformance::scene::Scene;
+use crate::conformance::operation::{Region, size_name};
+use crate::conformance::scene::{Outer, Scene};
 use crate::conformance::tables::{Leaf, TableUse};
 
 /// When a call has returned.
@@ -25,6 +25,20 @@ pub(crate) fn returned(scene: &Scene) -> Option<Breach> {
     let (held, page) = scene.may_hold.ungranted(&scene.flat)?;
     let occasion = "returns";
     Some(stale(scene.format, occasion, held, page, scene.flat.get(page)))
+}
+
+/// When a call has returned that was made within another one: what that one has withdrawn, or is about to, it
+/// may invalidate later.
+pub(crate) fn returned_within(scene: &Scene, outer: &Outer) -> Option<Breach> {
+    if scene.relaxed.uninvalidated || scene.relaxed.altered {
+        return None;
+    }
+    let Region { first, pages } = scene.region;
+    let [mut before, mut requested] = [outer.before.clone(), outer.requested.clone()];
+    before.remove(first, pages);
+    requested.remove(first, pages);
+    let (held, page) = scene.may_hold.ungranted_by(&[&scene.flat, &before, &requested])?;
+    Some(stale(scene.format, "returns", held, page, scene.flat.get(page)))
 }
 
 /// A page that some processor may still use as it was; `now`: where the tables lead.

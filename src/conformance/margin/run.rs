@@ -5,7 +5,7 @@ use super::flips::{self, Flips};
 use super::{CallMargins, Instant, Instants};
 use crate::base::PhysAddr;
 use crate::conformance::case::Case;
-use crate::conformance::checks::request;
+use crate::conformance::checks::marks;
 use crate::conformance::fault::{Fault, FaultKind};
 use crate::conformance::flat::Flat;
 use crate::conformance::memory::{Event, Memory, StoreKind, enter, leave};
@@ -65,10 +65,7 @@ impl<M: Mapper> Instance<M> {
 
     /// Makes a call. The scene stands at its beginning.
     fn call(&mut self, call: &Call, accesses_max: u32) -> Done {
-        let scene = &mut self.scene;
-        scene.before = scene.flat.clone();
-        scene.requested = request::requested(&scene.before, call);
-        scene.region = call.region();
+        self.scene.begin(call);
         self.memory.begin(accesses_max);
         let outcome = self.memory.attempt(|| perform(&mut self.mapper, call));
         self.memory.compare_all();
@@ -148,6 +145,9 @@ fn loses_mark<M: Mapper>(
                 )),
                 _ => None,
             });
+            let unread = instance.memory.take_unread();
+            let gone = unread.and_then(|unread| marks::returned(&instance.scene, call, &unread));
+            lost = lost.or_else(|| gone.map(|breach| breach.what));
         }
         if !done.goes_on {
             break;

@@ -4,20 +4,20 @@ use core::sync::atomic::{Ordering, compiler_fence};
 use std::panic::resume_unwind;
 use std::thread::panicking;
 
-use super::books::{Event, Kept, StoreKind};
+use super::books::{Event, Kept, StoreKind, Unread};
 use super::{Barrier, Invalidation, Memory};
 use crate::base::{Frame, PhysAddr, VirtAddr};
 use crate::conformance::fault::FaultKind;
 use crate::conformance::format::Decoded;
 use crate::conformance::stop::Stop;
-use crate::conformance::tables::use_of;
+use crate::conformance::tables::{leaf_below, use_of};
 
 /// The code under test is in a hook. Its accesses through pointers can be trapped before and behind it, so
 /// what the books hold is written back at both ends; the compiler knows nothing of signal handlers.
 pub(super) struct Hooked;
 
 impl Hooked {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         compiler_fence(Ordering::SeqCst);
         Self
     }
@@ -150,12 +150,16 @@ impl Memory {
 
     /// A store that did not read what it stores over: bits that the processor had set meanwhile are lost.
     pub(super) fn lose_marks(&self, at: PhysAddr, old: u64, new: u64) {
-        let unread = self.0.books.borrow_mut().forget_unread(at);
-        if let Some((bits, _)) = unread.filter(|(bits, marked)| (new ^ marked) & bits != 0)
-            && self.still_maps(old, new)
-        {
+        let still_maps = self.still_maps(old, new);
+        let lost = self.0.books.borrow_mut().overwrite_unread(at, new, still_maps);
+        if let Some(bits) = lost {
             self.note(Event::LostMark { at, bits });
         }
+    }
+
+    /// What the processor set during a call and nobody has read: the call is over.
+    pub(crate) fn take_unread(&self) -> Option<Unread> {
+        self.0.books.borrow_mut().unread.take()
     }
 
     /// Whether the page of the entry stays mapped: only then does anybody miss a dirty flag.
@@ -235,16 +239,19 @@ impl Memory {
             return;
         }
         drop(books);
+        // Where the entry names a table, the page that is used lies below it.
+        let (at, level) =
+            leaf_below(format, &word_at, table.level, at).unwrap_or((at, table.level));
         let old = self.peek(at);
-        let new = format.marked(table.level, old, true);
+        let new = format.marked(level, old, true);
         if new == old {
             return;
         }
-        let accessed = format.marked(table.level, old, false);
+        let accessed = format.marked(level, old, false);
         let mut books = self.0.books.borrow_mut();
         books.strikes += 1;
         if new != accessed {
-            books.unread = Some((at, new ^ accessed, new));
+            books.unread = Some(Unread::new(at, new ^ accessed, new));
         }
         drop(books);
         if let Some(cell) = self.cell(at) {
@@ -292,6 +299,7 @@ impl Memory {
     pub fn allocate_frames(&self, frames: u64, zeroed: bool) -> Option<PhysAddr> {
         let _hooked = self.spend();
         self.compare_tables();
+        self.call_back();
         let mut books = self.0.books.borrow_mut();
         books.allocations += 1;
         let count = books.allocations;

@@ -54,6 +54,10 @@ pub(crate) enum Event {
     Barrier {
         barrier: Barrier,
     },
+    /// The allocator calls back in.
+    CallsBack,
+    /// The call that it made is over.
+    CalledBack,
     /// A dirty flag that hardware set after software had read the entry was overwritten.
     LostMark {
         at: PhysAddr,
@@ -66,6 +70,28 @@ pub(crate) enum Event {
 pub(crate) enum Kept {
     Free,
     Table,
+}
+
+/// What hardware set in an entry and software has not read.
+pub(crate) struct Unread {
+    at: PhysAddr,
+    /// Bits that say what was dirtied.
+    pub(crate) bits: u64,
+    /// The entry as hardware left it.
+    pub(crate) marked: u64,
+    /// It is gone without having been read.
+    is_overwritten: bool,
+}
+
+impl Unread {
+    pub(super) const fn new(at: PhysAddr, bits: u64, marked: u64) -> Self {
+        Self { at, bits, marked, is_overwritten: false }
+    }
+
+    /// Whether an entry says the same of what was dirtied.
+    pub(crate) const fn is_in(&self, entry: u64) -> bool {
+        (entry ^ self.marked) & self.bits == 0
+    }
 }
 
 pub(crate) struct Books {
@@ -82,11 +108,12 @@ pub(crate) struct Books {
     pub(super) live_stores: u32,
     pub(super) allocations: u32,
     pub(super) invalidations: u32,
+    /// Allocations during which there was a call at hand.
+    pub(super) occasions: u32,
     /// Accesses left before the operation counts as endless.
     pub(super) budget: u32,
-    /// Bits that say what was dirtied, which hardware changed and software has not read, and the entry
-    /// as hardware left it. The fault strikes once in a case.
-    pub(super) unread: Option<(PhysAddr, u64, u64)>,
+    /// The fault strikes once in a case.
+    pub(super) unread: Option<Unread>,
     /// The length of the journal when the operation was abandoned inside a signal handler, from where
     /// nothing unwinds: what comes after it is undone.
     pub(super) void_from: Option<usize>,
@@ -109,6 +136,7 @@ impl Books {
             live_stores: 0,
             allocations: 0,
             invalidations: 0,
+            occasions: 0,
             budget: 0,
             unread: None,
             void_from: None,
@@ -124,10 +152,30 @@ impl Books {
         is_due
     }
 
-    /// The dirty bits of a word that software has not read; it has, now.
-    pub(super) fn forget_unread(&mut self, at: PhysAddr) -> Option<(u64, u64)> {
-        let unread = self.unread.take_if(|(unread, ..)| *unread == at);
-        unread.map(|(_, bits, marked)| (bits, marked))
+    /// Software has read the word.
+    pub(super) fn forget_unread(&mut self, at: PhysAddr) {
+        self.unread.take_if(|unread| unread.at == at && !unread.is_overwritten);
+    }
+
+    /// The word is overwritten by one that did not read it; `still_maps`: the page stays mapped by it. Returns the
+    /// bits that are lost by that alone.
+    pub(super) fn overwrite_unread(
+        &mut self,
+        at: PhysAddr,
+        new: u64,
+        still_maps: bool,
+    ) -> Option<u64> {
+        let is_meant = |unread: &&mut Unread| unread.at == at && !unread.is_overwritten;
+        let unread = self.unread.as_mut().filter(is_meant)?;
+        if unread.is_in(new) {
+            self.unread = None;
+            None
+        } else if still_maps {
+            self.unread.take().map(|unread| unread.bits)
+        } else {
+            unread.is_overwritten = true;
+            None
+        }
     }
 
     pub(super) fn resynchronise(&mut self, at: PhysAddr, value: u64) {

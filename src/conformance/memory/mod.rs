@@ -7,6 +7,7 @@
 
 mod access;
 mod books;
+mod callback;
 mod current;
 #[cfg(all(
     any(feature = "store-trap", feature = "privileged-shim"),
@@ -28,7 +29,7 @@ mod hostless;
 use hostless as host;
 mod pointer;
 
-pub(crate) use books::{Event, StoreKind};
+pub(crate) use books::{Event, StoreKind, Unread};
 pub use current::current;
 pub(crate) use current::{enter, leave};
 pub(crate) use host::Hosting;
@@ -40,6 +41,7 @@ use core::fmt;
 use std::rc::Rc;
 
 use self::books::Books;
+use self::callback::Callback;
 use self::host::Host;
 use super::fault::Fault;
 use super::format::Format;
@@ -68,6 +70,8 @@ struct Shared {
     host: Option<Host>,
     format: &'static dyn Format,
     books: RefCell<Books>,
+    /// What the allocator may call.
+    callback: RefCell<Option<Callback>>,
 }
 
 impl Shared {
@@ -128,7 +132,8 @@ impl Memory {
         let own = if host.as_ref().and_then(Host::frames).is_some() { 0 } else { FRAMES };
         let frames: Box<[Words]> = (0..own).map(|_| frame()).collect();
         let books = RefCell::new(Books::new(fault));
-        let memory = Self(Rc::new(Shared { frames, host, format, books }));
+        let callback = RefCell::new(None);
+        let memory = Self(Rc::new(Shared { frames, host, format, books, callback }));
         for number in 0..FRAMES {
             memory.spoil(number);
         }

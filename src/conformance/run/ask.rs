@@ -1,8 +1,8 @@
 //! Questions about addresses after each call, against the walk by the book.
 
-use super::Run;
+use super::{Run, undone};
 use crate::base::{FRAME_BYTES, PhysAddr, VirtAddr};
-use crate::conformance::breach::{Breach, Check, INTERFACE};
+use crate::conformance::breach::Breach;
 use crate::conformance::case::edge_addresses;
 use crate::conformance::checks::request::Answer;
 use crate::conformance::checks::{totality, translation};
@@ -41,20 +41,17 @@ impl<M: Mapper> Run<'_, M> {
         let call = Call::Query { virt };
         match told {
             Err(stop) => self.report(totality::stopped(&stop, "query", self.setting.accesses_max)),
-            Ok(Err(Refusal::Unsupported)) => self.report(Some(Breach {
-                check: Check::Request,
-                kind: "query: declared and not supported".to_owned(),
-                what: "declares that it can query, and refuses it as unsupported".to_owned(),
-                virt: None,
-                rule: INTERFACE,
-            })),
+            Ok(Err(Refusal::Unsupported)) => {
+                self.report(Some(undone("query", "query", "refuses it as unsupported")));
+            }
             Ok(Err(_)) => {}
             Ok(Ok(told)) => {
                 let breach = self.against_the_book(virt, told.as_ref(), mapper.tells_rights());
                 if breach.is_some() && self.setting.tells && !self.is_over() {
                     let outcome = Ok(Ok(Answer::Mapping(told)));
                     let listing = self.scene.listing.clone();
-                    self.trial.story.call(&self.scene, &call, &outcome, &[], &listing);
+                    let story = &mut self.trial.story;
+                    story.call(&self.scene, (&call, &outcome), None, &[], &listing);
                 }
                 self.report(breach);
             }
@@ -73,9 +70,22 @@ impl<M: Mapper> Run<'_, M> {
         if let Some(told) = told {
             self.trial.tally.told.note(told);
         }
+        self.by_the_book(&|at| self.memory.peek(at), virt, told, compared)
+    }
+
+    /// The same, for an answer that was given when the tables were like this.
+    pub(super) fn by_the_book(
+        &self,
+        entry_at: &dyn Fn(PhysAddr) -> u64,
+        virt: VirtAddr,
+        told: Option<&Mapping>,
+        compared: Rights,
+    ) -> Option<Breach> {
+        if self.scene.is_below_reserved(virt) {
+            return None;
+        }
         let (format, root) = (self.scene.format, self.scene.root);
-        let entry_at = |at: PhysAddr| self.memory.peek(at);
-        let book = format.translate(&entry_at, root, virt).map(|book| (book, compared));
-        translation::judge(format, &entry_at, root, virt, told, book)
+        let book = format.translate(entry_at, root, virt).map(|book| (book, compared));
+        translation::judge(format, entry_at, root, virt, told, book)
     }
 }

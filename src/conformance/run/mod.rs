@@ -2,15 +2,19 @@
 
 mod ask;
 mod end;
+mod judge;
+mod nested;
 mod record;
+
+pub(crate) use nested::{Nested, parts};
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::breach::{Breach, Check, INTERFACE, Key};
 use super::case::Case;
 use super::checks::equivalence::{self, RoundTrip};
-use super::checks::request::{self, Answer, Before};
-use super::checks::{frames, invalidation, isolation, totality};
+use super::checks::request::{Answer, Before};
+use super::checks::{marks, totality};
 use super::declared::{Declared, Told};
 use super::disturb;
 use super::fault::{Fault, FaultKind};
@@ -52,7 +56,7 @@ pub(crate) struct Tally {
     pub(crate) calls: u64,
     pub(crate) refused: u64,
     pub(crate) stores: u64,
-    pub(crate) strikes: [u64; 4],
+    pub(crate) strikes: [u64; 5],
     /// Lost invalidations that a check noticed.
     pub(crate) lost_noticed: u64,
     /// Names of calls that were done at least once.
@@ -65,6 +69,9 @@ pub(crate) struct Tally {
     /// Documented refusals of other kinds, and how often.
     pub(crate) declined: BTreeMap<&'static str, u64>,
 }
+
+/// How a call ended.
+pub(crate) type Outcome = Result<Result<Answer, Refusal>, Stop>;
 
 /// How a case is run.
 pub(crate) struct Setting<'a, M> {
@@ -206,7 +213,7 @@ impl<M: Mapper> Run<'_, M> {
         self.scene.relist();
         self.scene.may_hold.clear();
         breaches.into_iter().for_each(|breach| self.report(Some(breach)));
-        for call in &self.case.calls {
+        while let Some(call) = self.case.calls.get(self.trial.calls) {
             if self.is_over() {
                 break;
             }
@@ -251,31 +258,52 @@ impl<M: Mapper> Run<'_, M> {
             self.disturb(which, how, mapper.own_bits());
             return true;
         }
-        let scene = &mut self.scene;
-        scene.before = scene.flat.clone();
-        scene.requested = request::requested(&scene.before, call);
-        scene.region = call.region();
-        scene.had_no_frame = false;
-        let listing = scene.listing.clone();
-        let round_trip = RoundTrip::start(scene, call);
+        self.scene.begin(call);
+        let listing = self.scene.listing.clone();
+        let round_trip = RoundTrip::start(&self.scene, call);
+        let at_hand = self.at_hand(call);
 
         self.memory.begin(self.setting.accesses_max);
-        let outcome = self.memory.attempt(|| perform(mapper, call));
+        let ended = self.memory.attempt(|| {
+            let is_entered = at_hand.as_ref().is_none_or(|next| next.arm(&self.memory, mapper));
+            let answer = perform(mapper, call);
+            self.memory.disarm();
+            (answer, is_entered)
+        });
+        if self.memory.is_armed() && !self.memory.is_given_up() {
+            // It was ended half-way. What drops a second way in is code under test too, and may be ended again.
+            let _ = self.memory.attempt(|| self.memory.disarm());
+        }
+        self.memory.disarm();
         self.memory.compare_all();
         let events = self.memory.take_journal();
         self.trial.tally.calls += 1;
         self.trial.tally.tried.insert(call.name());
         self.trial.tally.stores +=
             events.iter().filter(|event| matches!(event, Event::Store { .. })).count() as u64;
+        let is_entered = !matches!(ended, Ok((_, false)));
+        let outcome = ended.map(|(answer, _)| answer);
         self.hash_outcome(&outcome);
         self.note_start(&events);
 
-        let breaches = self.scene.follow(&events);
+        let parts = nested::parts(&events);
+        let mut nested = at_hand.filter(|_| parts.is_some()).map(|next| next.made(&outcome));
+        let breaches = match (&mut nested, parts) {
+            (Some(nested), Some(parts)) => self.follow_nested(nested, parts, mapper.tells_rights()),
+            _ => self.scene.follow(&events),
+        };
         if self.setting.tells {
-            self.trial.story.call(&self.scene, call, &outcome, &events, &listing);
+            let told = (call, &outcome);
+            self.trial.story.call(&self.scene, told, nested.as_ref(), &events, &listing);
         }
         for breach in breaches {
             self.report(Some(breach));
+        }
+        let unread = self.memory.take_unread().filter(|_| !self.scene.relaxed.altered);
+        let lost = unread.and_then(|unread| marks::returned(&self.scene, call, &unread));
+        self.report(lost.filter(|_| outcome.is_ok()));
+        if !is_entered {
+            self.report(Some(undone("be entered twice", "reentry", "gives no second way in")));
         }
         let outcome = match outcome {
             Ok(outcome) => outcome,
@@ -283,7 +311,8 @@ impl<M: Mapper> Run<'_, M> {
                 let is_excused =
                     stop == Stop::Endless && self.scene.relaxed.altered && *call == Call::CleanUp;
                 if !is_excused {
-                    self.report(totality::stopped(&stop, call.name(), self.setting.accesses_max));
+                    let during = nested::during(call, nested.as_ref());
+                    self.report(totality::stopped(&stop, &during, self.setting.accesses_max));
                 }
                 if stop == Stop::Abandoned {
                     self.judge_abandoned();
@@ -291,113 +320,52 @@ impl<M: Mapper> Run<'_, M> {
                 return false;
             }
         };
-        if outcome.is_ok() {
-            self.trial.tally.done.insert(call.name());
-        } else {
-            self.trial.tally.refused += 1;
-            self.trial.refused += 1;
-            if let Err(Refusal::Declined(why)) = &outcome {
-                *self.trial.tally.declined.entry(why).or_default() += 1;
-            }
-        }
-        if outcome == Err(Refusal::Unsupported) {
-            self.report(Some(Breach {
-                check: Check::Request,
-                kind: format!("{}: declared and not supported", call.name()),
-                what: format!(
-                    "declares that it can {}, and refuses it as unsupported",
-                    call.name()
-                ),
-                virt: None,
-                rule: INTERFACE,
-            }));
-        }
+        self.note_outcome(call, &outcome);
+        self.report(unsupported(call.name(), &outcome));
+        let own = nested.as_ref().and(parts).map(|[before, _, after]| [before, after].concat());
         self.judge_returned(
             call,
             &outcome,
             &Before { listing: &listing, has_hidden: self.has_hidden },
-            &events,
+            own.as_deref().unwrap_or(&events),
         );
         if let (Call::Query { virt }, Ok(Answer::Mapping(told))) = (call, &outcome) {
             let breach = self.against_the_book(*virt, told.as_ref(), mapper.tells_rights());
             self.report(breach);
         }
-        self.judge_round_trip(call, &outcome, round_trip);
+        if nested.is_some() {
+            self.trip = None;
+        } else {
+            self.judge_round_trip(call, &outcome, round_trip);
+        }
         self.ask(mapper, call);
+        if let Some(nested) = &nested {
+            self.ask(mapper, &nested.call);
+        }
         self.scene.flat.fold(|a, b| self.hash.absorb(a, b));
         true
     }
 
-    fn hash_outcome(&mut self, outcome: &Result<Result<Answer, Refusal>, Stop>) {
+    /// Counts what came of a call.
+    fn note_outcome(&mut self, call: &Call, outcome: &Result<Answer, Refusal>) {
+        if outcome.is_ok() {
+            self.trial.tally.done.insert(call.name());
+            return;
+        }
+        self.trial.tally.refused += 1;
+        self.trial.refused += 1;
+        if let Err(Refusal::Declined(why)) = outcome {
+            *self.trial.tally.declined.entry(why).or_default() += 1;
+        }
+    }
+
+    fn hash_outcome(&mut self, outcome: &Outcome) {
         let text = match outcome {
             // Where a panic happened is not the same on every machine.
             Err(Stop::Panicked(..)) => "panicked".to_owned(),
             other => format!("{other:?}"),
         };
         self.hash.absorb_bytes(text.as_bytes());
-    }
-
-    fn judge_returned(
-        &mut self,
-        call: &Call,
-        outcome: &Result<Answer, Refusal>,
-        before: &Before<'_>,
-        events: &[Event],
-    ) {
-        if self.scene.relaxed.altered {
-            self.scene.may_hold.clear();
-            return;
-        }
-        let scene = &mut self.scene;
-        let stale = invalidation::returned(scene);
-        let breaches = [
-            isolation::returned(scene),
-            isolation::rewritten(scene, events),
-            request::judge(scene, call, outcome, before),
-            frames::reachable(scene),
-            stale.clone(),
-        ];
-        if stale.is_some() {
-            scene.may_hold.clear();
-        }
-        let listing = scene.listing.clone();
-        scene.may_hold.settle(&listing);
-        for breach in breaches {
-            self.report(breach);
-        }
-    }
-
-    /// What must hold of a call that ended half-way: neighbours untouched, tables its own.
-    fn judge_abandoned(&mut self) {
-        if self.scene.relaxed.altered {
-            return;
-        }
-        let scene = &self.scene;
-        let breaches = [isolation::returned(scene), frames::reachable(scene)];
-        for breach in breaches.into_iter().flatten() {
-            let kind = format!("abandoned: {}", breach.kind);
-            // A page that was broken to be made anew is lost with the operation.
-            if breach.kind != "a page outside is lost" {
-                self.report(Some(Breach { kind, ..breach }));
-            }
-        }
-    }
-
-    fn judge_round_trip(
-        &mut self,
-        call: &Call,
-        outcome: &Result<Answer, Refusal>,
-        started: Option<RoundTrip>,
-    ) {
-        let trip = core::mem::replace(&mut self.trip, started.filter(|_| outcome.is_ok()));
-        if let (Call::Unmap { .. } | Call::UnmapRange { .. }, Ok(_), Some(trip)) =
-            (call, outcome, trip)
-            && trip.region == call.region()
-            && !self.scene.relaxed.altered
-        {
-            let breach = equivalence::restored(&self.scene, &trip);
-            self.report(breach);
-        }
     }
 
     fn disturb(&mut self, which: u64, how: Disturbance, own_bits: u64) {
@@ -422,8 +390,24 @@ impl<M: Mapper> Run<'_, M> {
     }
 }
 
+/// What is declared and refused as unsupported.
+fn unsupported(name: &str, outcome: &Result<Answer, Refusal>) -> Option<Breach> {
+    let is_one = *outcome == Err(Refusal::Unsupported);
+    is_one.then(|| undone(name, name, "refuses it as unsupported"))
+}
+
+fn undone(what: &str, name: &str, how: &str) -> Breach {
+    Breach {
+        check: Check::Request,
+        kind: format!("{name}: declared and not supported"),
+        what: format!("declares that it can {what}, and {how}"),
+        virt: None,
+        rule: INTERFACE,
+    }
+}
+
 /// Makes a call.
-pub(crate) fn perform<M: Mapper>(mapper: &mut M, call: &Call) -> Result<Answer, Refusal> {
+pub(crate) fn perform<M: Mapper + ?Sized>(mapper: &mut M, call: &Call) -> Result<Answer, Refusal> {
     let done = |()| Answer::Done;
     match *call {
         Call::Map { page, to, size, rights } => mapper.map(page, to, size, rights).map(done),

@@ -51,6 +51,8 @@ pub(crate) enum Bug {
     QueryIgnoresAccessFlag,
     /// Software translation takes an invalid entry that keeps its other bits for a page.
     QueryTakesInvalid,
+    /// A table is linked where the allocator linked one while it was asked for the frame.
+    LinksOverWhatCameMeanwhile,
 }
 
 impl Bug {
@@ -79,5 +81,6 @@ impl Bug {
         (Self::QueryIgnoresApTable, Check::Translation),
         (Self::QueryIgnoresAccessFlag, Check::Translation),
         (Self::QueryTakesInvalid, Check::Translation),
+        (Self::LinksOverWhatCameMeanwhile, Check::Isolation),
     ];
 }

@@ -35,8 +35,12 @@ fn a_correct_mapper_raises_no_finding_below_either_root() {
         let report = run(format, setup, None, 1, 500);
 
         assert!(report.findings().is_empty(), "{format:?}\n{report}");
-        for kind in [FaultKind::AllocationFails, FaultKind::Abandoned, FaultKind::LostInvalidation]
-        {
+        for kind in [
+            FaultKind::AllocationFails,
+            FaultKind::Abandoned,
+            FaultKind::LostInvalidation,
+            FaultKind::AllocatorCallsBack,
+        ] {
             assert!(report.strikes(kind) > 3, "{kind:?} struck\n{report}");
         }
         let skipped = report.skipped();

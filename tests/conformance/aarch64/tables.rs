@@ -1,7 +1,9 @@
 //! Stage 1 tables of EL1&0 below one root, with break-before-make.
 
 use ringfence::base::{PhysAddr, VirtAddr};
-use ringfence::conformance::{Barrier, Capabilities, Mapper, Mapping, Memory, Refusal, Rights};
+use ringfence::conformance::{
+    Barrier, Capabilities, Capability, Mapper, Mapping, Memory, Refusal, Rights,
+};
 use ringfence::machine::paging::PageSize;
 
 use super::bug::Bug;
@@ -41,6 +43,8 @@ pub(crate) struct Tables {
     root: PhysAddr,
     setup: Setup,
     bug: Option<Bug>,
+    /// Its drop frees the tables.
+    is_owner: bool,
 }
 
 struct Slot {
@@ -94,7 +98,7 @@ fn page_of(entry: u64, level: u32) -> u64 {
 impl Tables {
     pub(crate) fn new(memory: Memory, setup: Setup, bug: Option<Bug>) -> Self {
         let root = memory.allocate_zeroed().expect("a frame for the root");
-        Self { memory, root, setup, bug }
+        Self { memory, root, setup, bug, is_owner: true }
     }
 
     fn has(&self, bug: Bug) -> bool {
@@ -179,8 +183,8 @@ impl Tables {
         }
     }
 
-    fn extend(&self, slot: &Slot, rights: Rights) -> Result<PhysAddr, Refusal> {
-        let Some(table) = self.memory.allocate() else { return Err(Refusal::OutOfFrames) };
+    fn extend(&self, slot: &Slot, rights: Rights) -> Result<(), Refusal> {
+        let Some(table) = self.frame_for(slot)? else { return Ok(()) };
         let is_limited = self.has(Bug::LimitsByFirstPage) && !rights.has(Rights::WRITE);
         let link = table.raw() | TABLE | if is_limited { AP_TABLE_RO } else { 0 };
         if self.has(Bug::LinksBeforeClearing) {
@@ -193,12 +197,23 @@ impl Tables {
         if !self.has(Bug::LinksBeforeClearing) {
             self.memory.store(slot.at, link);
         }
-        Ok(table)
+        Ok(())
+    }
+
+    /// A frame for a table at `slot`; `None` when something else lies there by now.
+    fn frame_for(&self, slot: &Slot) -> Result<Option<PhysAddr>, Refusal> {
+        let Some(frame) = self.memory.allocate() else { return Err(Refusal::OutOfFrames) };
+        let is_same = self.memory.load(slot.at) == slot.entry;
+        if is_same || self.has(Bug::LinksOverWhatCameMeanwhile) {
+            return Ok(Some(frame));
+        }
+        self.memory.free(frame);
+        Ok(None)
     }
 
     /// Replaces a block by a table that maps the same: break, then make.
     fn split(&self, slot: &Slot, page: VirtAddr) -> Result<(), Refusal> {
-        let Some(table) = self.memory.allocate() else { return Err(Refusal::OutOfFrames) };
+        let Some(table) = self.frame_for(slot)? else { return Ok(()) };
         let below = slot.level + 1;
         let breaks = !self.has(Bug::SplitsWithoutBreak);
         let old = if breaks { self.memory.swap(slot.at, 0) } else { self.memory.load(slot.at) };
@@ -301,8 +316,14 @@ impl Tables {
 }
 
 impl Mapper for Tables {
+    fn reentry(&self) -> Option<Box<dyn Mapper>> {
+        Some(Box::new(Self { memory: self.memory.clone(), is_owner: false, ..*self }))
+    }
+
     fn capabilities(&self) -> Capabilities {
-        Capabilities::all()
+        let is_entered = |bug| bug == Bug::LinksOverWhatCameMeanwhile;
+        let all = Capabilities::all();
+        if self.bug.is_none_or(is_entered) { all } else { all.without(Capability::Reentry) }
     }
 
     fn root(&self) -> PhysAddr {
@@ -448,7 +469,9 @@ impl Mapper for Tables {
 
 impl Drop for Tables {
     fn drop(&mut self) {
-        self.free_below(self.root, self.setup.first_level);
-        self.memory.free(self.root);
+        if self.is_owner {
+            self.free_below(self.root, self.setup.first_level);
+            self.memory.free(self.root);
+        }
     }
 }

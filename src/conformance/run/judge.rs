@@ -1,0 +1,75 @@
+//! What must hold when a call has ended.
+
+use super::Run;
+use crate::conformance::breach::Breach;
+use crate::conformance::checks::equivalence::{self, RoundTrip};
+use crate::conformance::checks::request::{self, Answer, Before};
+use crate::conformance::checks::{frames, invalidation, isolation};
+use crate::conformance::memory::Event;
+use crate::conformance::operation::Call;
+use crate::conformance::subject::{Mapper, Refusal};
+
+impl<M: Mapper> Run<'_, M> {
+    pub(super) fn judge_returned(
+        &mut self,
+        call: &Call,
+        outcome: &Result<Answer, Refusal>,
+        before: &Before<'_>,
+        events: &[Event],
+    ) {
+        if self.scene.relaxed.altered {
+            self.scene.may_hold.clear();
+            return;
+        }
+        let scene = &mut self.scene;
+        let stale = invalidation::returned(scene);
+        let breaches = [
+            isolation::returned(scene),
+            isolation::rewritten(scene, events),
+            request::judge(scene, call, outcome, before),
+            frames::reachable(scene),
+            stale.clone(),
+        ];
+        if stale.is_some() {
+            scene.may_hold.clear();
+        }
+        let listing = scene.listing.clone();
+        scene.may_hold.settle(&listing);
+        for breach in breaches {
+            self.report(breach);
+        }
+    }
+
+    /// What must hold of a call that ended half-way: neighbours untouched, tables its own.
+    pub(super) fn judge_abandoned(&mut self) {
+        if self.scene.relaxed.altered {
+            return;
+        }
+        let scene = &self.scene;
+        let breaches = [isolation::returned(scene), frames::reachable(scene)];
+        for breach in breaches.into_iter().flatten() {
+            let kind = format!("abandoned: {}", breach.kind);
+            // A page that was broken to be made anew is lost with the operation.
+            if breach.kind != "a page outside is lost" {
+                self.report(Some(Breach { kind, ..breach }));
+            }
+        }
+    }
+
+    pub(super) fn judge_round_trip(
+        &mut self,
+        call: &Call,
+        outcome: &Result<Answer, Refusal>,
+        started: Option<RoundTrip>,
+    ) {
+        let trip = core::mem::replace(&mut self.trip, started.filter(|_| outcome.is_ok()));
+        if let (Call::Unmap { .. } | Call::UnmapRange { .. }, Ok(_), Some(trip)) =
+            (call, outcome, trip)
+            && trip.region == call.region()
+            && !self.scene.relaxed.altered
+        {
+            let breach = equivalence::restored(&self.scene, &trip);
+            self.report(breach);
+        }
+    }
+}
