@@ -61,6 +61,7 @@ fn stream<S: Search>(seed: u64) -> Draw<'static> {
 
 /// So many seeds from `first` on.
 pub(super) fn seeds<S: Search>(search: &S, options: &Options, first: u64, cases: u64) -> Report {
+    let _under_way = isolate::UnderWay::begin();
     // A child is looked after by its parent.
     let _watch = (!isolate::is_child()).then(|| Watch::begin(options.patience));
     let draws = (0..cases).map(|number| {

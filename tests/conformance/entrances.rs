@@ -157,6 +157,37 @@ fn code_that_ends_its_process_is_told_with_the_seed_of_the_case() {
     assert!(told.contains("ends the process") && told.contains("RINGFENCE_SEED="), "{told}");
 }
 
+#[cfg(unix)]
+#[test]
+fn code_that_exits_with_success_is_told_with_the_seed_of_the_case() {
+    let told = fatal(Duration::from_secs(20), || std::process::exit(0));
+
+    assert!(told.contains("ends the process: exit status: 0"), "{told}");
+    assert!(told.contains("RINGFENCE_SEED="), "{told}");
+}
+
+#[cfg(unix)]
+#[test]
+fn code_that_exits_before_there_is_a_case_is_told() {
+    let suite = conformance::mapper(|_: Memory| -> Liar { std::process::exit(101) });
+
+    let report = suite.isolated(Duration::from_secs(20)).cases(5).run();
+
+    assert!(report.to_string().contains("ends the process: exit status: 101"), "{report}");
+}
+
+#[test]
+fn a_run_that_ends_by_itself_in_the_child_is_told_here_as_it_is() {
+    let own = |memory: Memory| Liar { root: memory.allocate_zeroed().expect("a frame") };
+    let run = || conformance::mapper(own).cases(5);
+
+    let isolated = run().isolated(Duration::from_secs(20)).run();
+
+    assert_eq!(isolated.to_string(), run().run().to_string());
+    let panics = panics(|| run().isolated(Duration::from_secs(20)).check()).expect("findings");
+    assert!(!panics.contains("ends the process"), "{panics}");
+}
+
 /// Takes memory of the host until there is none.
 #[cfg(target_os = "linux")]
 #[test]
