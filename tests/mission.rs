@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use ringfence::base::{Access, Event, EventKind, PhysAddr, Principal, Witness};
 use ringfence::campaign::{Registries, Trial};
+use ringfence::counterexample::Story;
 use ringfence::injection::PointKind;
 use ringfence::kernel::layout::address;
 use ringfence::kernel::status;
@@ -239,6 +240,53 @@ fn damage_that_the_kernel_did_for_a_struck_application_is_not_the_applications_o
     assert_ne!(written.len(), 0, "no call wrote to where it was told");
     for outcome in written {
         assert!(outcome.victims.contains(&Victim::Kernel), "{outcome:?}");
+    }
+}
+
+#[test]
+fn a_critical_application_may_stop_the_machine_by_its_end_and_in_no_other_way() {
+    let mut world = neighbours();
+    world.configuration.weaknesses = vec!["no-probe".to_owned()];
+    let shell = &mut world.configuration.components[1];
+    shell.critical = true;
+    // It never ends by itself.
+    shell.actions.push(Action::Wait);
+    let mut trial = trial(&world);
+    let strike = |nth| fault("kernel-address-as-argument", "shell", PointKind::ModeSwitch, nth, "");
+    let end = struck(&mut trial, fault("crash", "shell", PointKind::Step, 5, "how = 'abort'"));
+
+    let stopped: Vec<_> = (1..40)
+        .map(|nth| trial.run(&[strike(nth)]).expect("a fault that can be made"))
+        .filter(|outcome| {
+            let availability = outcome.availability;
+            matches!(availability, Availability::Reset | Availability::BugCheck { code: 0x7f, .. })
+        })
+        .collect();
+
+    assert!(matches!(end.availability, Availability::BugCheck { code: 0xef, .. }), "{end:?}");
+    assert_eq!(end.guarantees, [""; 0], "the end of a critical process is let through");
+    assert_ne!(stopped.len(), 0, "no call stopped the machine");
+    for outcome in stopped {
+        let survives = "the-system-survives-user-mode-faults";
+        assert!(outcome.guarantees.iter().any(|one| one == survives), "{outcome:?}");
+    }
+}
+
+#[test]
+fn nobody_is_said_to_have_done_what_memory_did_by_itself() {
+    let mut world = neighbours();
+    let target = "bit = 2\ntarget = 'driver:reflector/control-dispatch'";
+    world.plan = vec![fault("bit-flip", "shell", PointKind::Step, 3, target)];
+
+    let story = Story::of(&world, &Registries::default()).expect("it runs");
+
+    let detection = story.outcome.detection.as_ref().expect("a call leads astray");
+    assert_eq!(detection.did, "memory itself");
+    let text = story.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(text.contains(", by itself"), "{text}");
+    assert!(text.contains("by nobody's access"), "{text}");
+    for blame in ["by the doing of shell", "written by shell", "though shell did"] {
+        assert!(!text.contains(blame), "{text}");
     }
 }
 

@@ -9,7 +9,7 @@ mod worlds;
 
 use ringfence::campaign::{Campaign, Registries};
 use ringfence::counterexample::{Story, minimised};
-use ringfence::scenario::{Guarantees, Scenario};
+use ringfence::scenario::{Guarantees, Scenario, library};
 use ringfence::world::Action;
 
 use review::snapshots;
@@ -55,6 +55,20 @@ fn a_kernel_address_as_argument_where_nothing_is_probed() {
     let least = least(&first_violation(world, "kernel-address-as-argument"));
 
     insta::assert_snapshot!("story-no-probe", told(&least));
+}
+
+#[test]
+fn each_violated_guarantee_has_a_line_of_its_own() {
+    let builtin = library::find("self-map-user-bit").expect("it is built in");
+    let scenario = Scenario::from_bytes(builtin.text.as_bytes()).expect("it is sound");
+
+    let story = Story::of(&scenario, &Registries::default()).expect("it runs");
+
+    let text = story.to_string();
+    assert!(story.outcome.guarantees.len() > 2, "{text}");
+    for guarantee in &story.outcome.guarantees {
+        assert!(text.contains(&format!("invariant  {guarantee}: ")), "{guarantee}:\n{text}");
+    }
 }
 
 #[test]

@@ -1,7 +1,6 @@
 //! One experiment: a plan in a world, from a checkpoint before its first strike to the end.
 
-use crate::authority::Corruption;
-use crate::base::{Domain, Principal, PrincipalSet, Roster, Structure};
+use crate::base::{Principal, PrincipalSet};
 use crate::injection::{Armed, PointKind};
 use crate::invariants::Scope;
 use crate::outcome::{
@@ -14,7 +13,12 @@ use super::golden::Golden;
 use super::interrupt::{GLANCE, Interrupt, Interrupted};
 use super::judge::Judge;
 use super::sleep::Sleeper;
+use super::tally::Origin;
+use super::victims::victims;
 use super::watch::Watch;
+
+/// The bug check that ends of a critical process come to ("Bug Check 0xEF: CRITICAL_PROCESS_DIED").
+const CRITICAL_PROCESS_DIED: u64 = 0xef;
 
 /// Steps a run may take beyond twice what the golden run took, before it counts as hung.
 pub(crate) const PATIENCE: u64 = 4_000;
@@ -237,8 +241,11 @@ fn describe(
         if !stood.deviated.is_empty() || stood.is_waited || stood.is_durable {
             guarantees.push(CONTAINED.to_owned());
         }
-        let critical = struck.iter().any(|one| judge.authority.critical().contains(one));
-        if crash.is_some() && golden.rest == Rest::Quiescent && !critical {
+        // The one documented way for user mode to stop the machine.
+        let by_leave =
+            matches!(crash, Some(Availability::BugCheck { code: CRITICAL_PROCESS_DIED, .. }))
+                && struck.iter().any(|one| judge.authority.critical().contains(one));
+        if crash.is_some() && golden.rest == Rest::Quiescent && !by_leave {
             guarantees.push(SURVIVES.to_owned());
         }
     }
@@ -335,7 +342,11 @@ fn detection(world: &World, judge: &Judge) -> Option<Detection> {
         },
         steps: alarm.ordinal - strike.ordinal,
         blamed: name(alarm.blamed),
-        did: name(strike.by),
+        did: if judge.was_poked_elsewhere() {
+            Origin::Hardware.name().to_owned()
+        } else {
+            name(strike.by)
+        },
     })
 }
 
@@ -363,35 +374,6 @@ fn differing(world: &World, judge: &Judge, golden: &Golden, is_cut: bool) -> Pri
         }
     }
     set
-}
-
-/// Whose bytes were corrupted, seen from those in whom faults struck: whoever of the kernel's wrote for a
-/// struck process has crossed a line for it.
-fn victims(roster: &Roster, judge: &Judge) -> Vec<Victim> {
-    let struck = judge.struck();
-    let seen = |corruption: &Corruption| {
-        let owner = corruption.owner.filter(|owner| struck.contains(*owner));
-        let from = owner.or(struck.iter().next()).unwrap_or(corruption.culprit);
-        Domain::of(roster, from, corruption.owner, corruption.structure)
-    };
-    let mut victims: Vec<Victim> = judge
-        .authority
-        .corruptions()
-        .iter()
-        .filter_map(|corruption| match seen(corruption) {
-            // A section is written with leave, whoever it belongs to.
-            _ if corruption.structure == Structure::SharedSection => Some(Victim::OwnDomain),
-            Domain::Nobody => None,
-            Domain::Own => Some(Victim::OwnDomain),
-            Domain::Application | Domain::DriverHost => Some(Victim::AnotherProcess),
-            Domain::KernelDriver | Domain::FileSystem => Some(Victim::AnotherDriver),
-            Domain::Kernel => Some(Victim::Kernel),
-            Domain::PageTable => Some(Victim::PageTables),
-        })
-        .collect();
-    victims.sort_unstable();
-    victims.dedup();
-    victims
 }
 
 fn integrity(judge: &Judge, victims: &[Victim], deviated: bool, durable: bool) -> Integrity {

@@ -17,6 +17,7 @@
 //! | [`series`] | how are many plans run in one world? |
 //! | [`comparison`] | what do the same faults come to under several configurations? |
 //! | [`sweep`] | what does every single fault of one world come to? |
+//! | [`victims`] | whose bytes were corrupted, and at whose word? |
 //! | [`verdict`] | is that what was expected? |
 //! | [`tally`] | what do all outcomes come to? |
 //! | [`wild_writes`] | how many of those hit memory, and what came of them? |
@@ -47,6 +48,7 @@ pub mod tally;
 pub mod trial;
 mod under_way;
 pub mod verdict;
+pub mod victims;
 pub mod watch;
 pub mod wild_writes;
 pub mod workers;

@@ -37,9 +37,11 @@ pub(super) fn availability(availability: Availability) -> String {
             bug_check::parameters(code, parameters)
         ),
         Availability::Reset => "the machine was reset without a dump".to_owned(),
-        Availability::BootLoop { code: 0, .. } => "boot loop: reset at every boot".to_owned(),
+        Availability::BootLoop { code: 0, .. } => {
+            "boot loop: it stopped at every boot, first by a reset".to_owned()
+        }
         Availability::BootLoop { code, parameters } => format!(
-            "boot loop: bug check {code:#x} {} at every boot: {}",
+            "boot loop: it stopped at every boot, first by bug check {code:#x} {}: {}",
             bug_check::name(code),
             bug_check::parameters(code, parameters)
         ),

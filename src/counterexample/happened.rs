@@ -9,7 +9,7 @@ use crate::injection::PointKind;
 use crate::kernel::event_log;
 
 use super::bug_check;
-use super::recorder::{Turn, place};
+use super::recorder::{NO_PROCESSOR, Turn, place};
 
 /// What happened once, at the event of this number.
 pub(super) struct Happened {
@@ -38,8 +38,31 @@ impl Found {
     }
 }
 
+impl Found {
+    /// The events at which memory that is not that of who was about to act changed by nobody's access.
+    fn poked(&self, turns: &[Turn]) -> Vec<u64> {
+        let elsewhere = self.corruptions.iter().filter(|one| one.owner != Some(one.culprit));
+        let by_nobody = |ordinal: u64| {
+            turns.iter().any(|turn| {
+                let event = &turn.event;
+                turn.ordinal == ordinal
+                    && event.struck
+                    && event.kind == EventKind::Store
+                    && event.processor == NO_PROCESSOR
+            })
+        };
+        elsewhere.map(|one| one.ordinal).filter(|&ordinal| by_nobody(ordinal)).collect()
+    }
+}
+
 /// The turning points of the run in words.
-pub(super) fn what_turned(trial: &Trial, plan: &[PlannedFault], turns: &[Turn]) -> Vec<Happened> {
+pub(super) fn what_turned(
+    trial: &Trial,
+    plan: &[PlannedFault],
+    found: &Found,
+    turns: &[Turn],
+) -> Vec<Happened> {
+    let poked = found.poked(turns);
     let roster = trial.roster();
     let world = &trial.world;
     let first = turns.iter().find(|turn| turn.event.kind == EventKind::Strike);
@@ -73,7 +96,11 @@ pub(super) fn what_turned(trial: &Trial, plan: &[PlannedFault], turns: &[Turn]) 
             EventKind::Store | EventKind::DmaWrite if event.struck => {
                 let (new, old) = (event.value, event.old);
                 let what = match (event.virt, event.structure) {
-                    // Nobody's access: a change of memory, or a store where no address leads.
+                    // Behind everybody's back, whoever was about to act then.
+                    _ if poked.contains(&turn.ordinal) => {
+                        format!("{new:#x} is over {old:#x} in {}, by itself", place_of(event.phys))
+                    }
+                    // A change of memory of one's own, or a store where no address leads.
                     (0, Structure::Free) => format!(
                         "{new:#x} is over {old:#x} in {}, by the doing of {}",
                         place_of(event.phys),
@@ -209,18 +236,24 @@ pub(super) fn what_was_found(trial: &Trial, found: &Found, turns: &[Turn]) -> Ve
             ),
         });
     }
+    let poked = found.poked(turns);
     for one in &found.corruptions {
-        let will = if one.struck { "by the fault's doing" } else { "without leave" };
+        let by = match (one.struck, roster.name(one.culprit)) {
+            _ if poked.contains(&one.ordinal) => {
+                "changed by the fault, by nobody's access".to_owned()
+            }
+            (true, who) => format!("written by {who} by the fault's doing"),
+            (false, who) => format!("written by {who} without leave"),
+        };
         happened.push(Happened {
             ordinal: one.ordinal,
             head: "corrupt",
             what: format!(
-                "{} in {}: {} word{} written by {} {will}{}",
+                "{} in {}: {} word{} {by}{}",
                 whose(one.owner, one.structure),
                 place_of(one.phys),
                 one.words,
                 if one.words == 1 { "" } else { "s" },
-                roster.name(one.culprit),
                 before_and_after(found, turns, one.ordinal),
             ),
         });
@@ -238,9 +271,12 @@ pub(super) fn what_was_found(trial: &Trial, found: &Found, turns: &[Turn]) -> Ve
         let from_whom = match found.corruptions.as_slice() {
             [_] | [] => "it".to_owned(),
             all => {
-                let culprit =
-                    all.get(one.corruption).map_or("somebody", |it| roster.name(it.culprit));
-                format!("what {culprit} wrote in {}", place_of(one.phys))
+                let place = place_of(one.phys);
+                match all.get(one.corruption) {
+                    Some(it) if poked.contains(&it.ordinal) => format!("what changed in {place}"),
+                    Some(it) => format!("what {} wrote in {place}", roster.name(it.culprit)),
+                    None => format!("what somebody wrote in {place}"),
+                }
             }
         };
         happened.push(Happened {

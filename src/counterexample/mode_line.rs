@@ -2,6 +2,7 @@
 
 use crate::base::{Domain, PrincipalKind, Structure};
 use crate::campaign::Trial;
+use crate::campaign::victims::told_by;
 
 /// On which side the faults of the last run struck, and whether their damage crossed. `None` when
 /// nothing struck and nothing was damaged.
@@ -25,13 +26,7 @@ pub(super) fn mode_line(trial: &Trial) -> Option<String> {
     for corruption in books.corruptions() {
         let Some(owner) = corruption.owner else { continue };
         // Kernel mode that takes its own memory for a process's was told so by the process.
-        let told_by = books.trespasses().iter().find_map(|one| {
-            let is_this =
-                one.ordinal == corruption.ordinal && one.event.actor == corruption.culprit;
-            let context = one.event.context;
-            (is_this && one.event.structure.is_user() && is_user_mode(roster.kind(context)))
-                .then_some(context)
-        });
+        let told_by = told_by(books, roster, corruption);
         // What the kernel does for who was struck begins with who was struck.
         let from_user_mode = if struck.is_empty() {
             told_by.is_some() || is_user_mode(roster.kind(corruption.culprit))

@@ -8,7 +8,7 @@ use crate::world::{Home, World};
 /// Turning points that are kept; a story needs few.
 const KEPT: usize = 4096;
 /// The processor number of what no processor did.
-const NO_PROCESSOR: u8 = 0xff;
+pub(super) const NO_PROCESSOR: u8 = 0xff;
 
 /// One event with where the run was.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

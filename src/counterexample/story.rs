@@ -5,7 +5,7 @@
 //! pure function of the scenario: the same case is told in the same words on every machine.
 
 use crate::base::Roster;
-use crate::campaign::experiment::{PATIENCE, TURNS};
+use crate::campaign::experiment::{CONTAINED, PATIENCE, SURVIVES, TURNS};
 use crate::campaign::interrupt::GLANCE;
 use crate::campaign::{Judged, Origin, Registries, Trial, TrialError};
 use crate::faults::PlannedFault;
@@ -63,7 +63,7 @@ impl Story {
         }
         debug_assert_eq!(trial.judge.trace().digest(), told.digest(), "the same run again");
         let picture = drawn(&trial, &outcome, &turns);
-        let mut happened = what_turned(&trial, &scenario.plan, &turns);
+        let mut happened = what_turned(&trial, &scenario.plan, &found, &turns);
         happened.extend(what_was_found(&trial, &found, &turns));
         happened.sort_by_key(|one| one.ordinal);
 
@@ -83,9 +83,7 @@ impl Story {
         }
         tell(&mut lines, happened, &steps);
         let own = violations.iter().filter(|one| !by_itself.iter().any(|known| known.is_like(one)));
-        for found in own.take(SORT_MAX) {
-            push(&mut lines, "invariant", &format!("{}: {}", found.invariant, found.detail));
-        }
+        tell_violations(&mut lines, own, &outcome);
         if let Some(sides) = sides {
             push(&mut lines, "mode line", &sides);
         }
@@ -245,6 +243,42 @@ fn tell(lines: &mut Parts, happened: Vec<Happened>, steps: &[u64]) {
     }
     if left_out > 0 {
         push(lines, "…", &format!("and {left_out} more of these"));
+    }
+}
+
+/// Tells what was violated: each invariant once at least, of all the first few.
+fn tell_violations<'a>(
+    lines: &mut Parts,
+    found: impl Iterator<Item = &'a Violation>,
+    outcome: &Outcome,
+) {
+    let mut named: Vec<String> = Vec::new();
+    let (mut first, mut further) = (Vec::new(), Vec::new());
+    for one in found {
+        let list = if is_named(&mut named, one) { &mut further } else { &mut first };
+        list.push(format!("{}: {}", one.invariant, one.detail));
+    }
+    let room = SORT_MAX.saturating_sub(first.len());
+    let left_out = further.len().saturating_sub(room);
+    for what in first.iter().chain(further.iter().take(room)) {
+        push(lines, "invariant", what);
+    }
+    if left_out > 0 {
+        push(lines, "…", &format!("and {left_out} more of these"));
+    }
+    // These follow from the run as a whole.
+    let is_violated = |name: &str| outcome.guarantees.iter().any(|one| one == name);
+    if is_violated(CONTAINED) {
+        let what = match outcome.deviated.as_slice() {
+            [] => {
+                "somebody else waits, or the disk was left other than in the golden run".to_owned()
+            }
+            some => format!("other results than in the golden run: {}", some.join(", ")),
+        };
+        push(lines, "invariant", &format!("{CONTAINED}: {what}"));
+    }
+    if is_violated(SURVIVES) {
+        push(lines, "invariant", &format!("{SURVIVES}: the machine stopped"));
     }
 }
 

@@ -90,6 +90,10 @@ impl Class {
         if !outcome.guarantees.is_empty() {
             return Self::GuaranteeViolated;
         }
+        // What a plan that never struck leaves is the world's own doing.
+        if outcome.activation.strikes == 0 && !outcome.activation.missed.is_empty() {
+            return Self::NotActivated;
+        }
         match outcome.availability {
             Availability::BootLoop { .. } => return Self::BootLoop,
             Availability::Reset => return Self::Reset,

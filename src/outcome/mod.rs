@@ -258,7 +258,7 @@ pub struct Detection {
     pub steps: u64,
     /// Whose code was running when it was noticed.
     pub blamed: String,
-    /// Who did it.
+    /// Who did it; `memory itself` where nobody did.
     pub did: String,
 }
 

@@ -84,6 +84,18 @@ fn each_class_is_reached_by_an_outcome_and_by_no_weaker_one() {
             Class::GuaranteeViolated,
             Outcome { guarantees: vec!["x".into()], availability: bug_check, ..struck() },
         ),
+        // The fault of a plan struck nothing: the world stops by itself.
+        (
+            Class::NotActivated,
+            Outcome {
+                availability: bug_check,
+                activation: Activation {
+                    missed: vec![Missed { number: 0, why: WhyMissed::NothingThere }],
+                    ..Activation::default()
+                },
+                ..Outcome::default()
+            },
+        ),
     ];
     for (expected, outcome) in &cases {
         assert_eq!(outcome.class(), *expected, "{outcome:?}");

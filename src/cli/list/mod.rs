@@ -229,7 +229,12 @@ fn invariants() -> Rows {
     let contained = "Nobody else's results change beyond the influence relation.";
     let of_whole_runs = [
         texts([CONTAINED, "user-mode faults", contained, own]),
-        texts([SURVIVES, "user-mode faults", "The machine does not stop.", own]),
+        texts([
+            SURVIVES,
+            "user-mode faults",
+            "The machine does not stop, but where a critical process ends.",
+            own,
+        ]),
     ];
     let rows = invariants.chain(of_whole_runs).collect();
     (vec!["name", "promised", "about", "source"], rows)
