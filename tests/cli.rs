@@ -153,6 +153,18 @@ fn the_summary_is_the_last_object() {
 }
 
 #[test]
+fn a_machine_that_stops_without_a_fault_is_said_to() {
+    let arguments = ["campaign", "incidents/I01", "--seeds", "0", "--experiments", "3"];
+
+    let output = ringfence(&arguments);
+
+    let said = "This machine stops without any fault: bug check 0x50.";
+    assert!(stdout(&output).contains(said), "{}", stdout(&output));
+    let summary = summary(&["incidents/I01", "--seeds", "0", "--experiments", "3"]);
+    assert_eq!(summary["stops_by_itself"], "bug check 0x50");
+}
+
+#[test]
 fn wild_writes_are_counted_by_operator() {
     let output = ringfence(&[
         "campaign",

@@ -4,11 +4,12 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use crate::campaign::{Campaign, Cut, Origin, Report, Tally};
+use crate::campaign::{Campaign, Cut, Origin, Report, Tally, Trial};
 use crate::invariants::Violation;
 use crate::outcome::Class;
 use crate::report::interval::{CAPTION, Estimate, Sample, WorldCount};
 use crate::report::table::wrap;
+use crate::world::Rest;
 
 use super::{asleep, fault_load, wild_writes};
 
@@ -153,8 +154,24 @@ impl Told<'_> {
         Ok(())
     }
 
-    /// What worlds violate by themselves, before anything that faults do in them.
+    /// How the world that was named stops without any fault; `None` when it comes to rest. Generated
+    /// worlds do.
+    fn stops_by_itself(&self) -> Option<String> {
+        let scenario = self.campaign.scenario.as_ref()?;
+        let trial = Trial::new(scenario, &self.campaign.registries).ok()?;
+        match trial.golden.rest {
+            Rest::BugCheck(code) => Some(format!("bug check {code:#x}")),
+            Rest::Reset => Some("a reset without a dump".to_owned()),
+            Rest::OutOfSteps => Some("it never comes to rest".to_owned()),
+            Rest::Quiescent | Rest::Paused => None,
+        }
+    }
+
+    /// What worlds do and violate by themselves, before anything that faults do in them.
     fn write_golden(&self, to: &mut String) -> core::fmt::Result {
+        if let Some(how) = self.stops_by_itself() {
+            writeln!(to, "\nThis machine stops without any fault: {how}. So it does below.")?;
+        }
         let Report { golden_violations: golden, golden_violations_total: total, .. } = self.report;
         if golden.is_empty() {
             return Ok(());
@@ -268,6 +285,7 @@ impl Told<'_> {
             "golden_violations": self.report.golden_violations_total,
             "digest": digest.to_string(),
             "partial": is_partial,
+            "stops_by_itself": self.stops_by_itself(),
             "cut": cut.map(|cut| json!({ "seed": cut.seed, "next": cut.next })),
             "worlds": if self.is_generated() { worlds.len() } else { worlds.len().min(1) },
             "seeds": worlds.len(),
