@@ -18,8 +18,8 @@ use super::layout::{
     SHADOWED, address, element, frame_entry, kernel_data, process, switches, transition_block,
 };
 use super::paging::{
-    ADDRESS, GLOBAL, MM_REPLACE_ENTRY, NO_EXECUTE, PCID, SYSTEM_RW, each_other, entry_address,
-    give_back_old, map_window, replace, window,
+    ADDRESS, GLOBAL, MM_REPLACE_ENTRY, NO_EXECUTE, PCID, SYSTEM_RW, each_other, give_back_old,
+    map_window, replace, window,
 };
 use super::transition::block_of;
 use super::{host_time_out, interrupt, schedule, system_call, watchdog};
