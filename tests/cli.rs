@@ -233,6 +233,7 @@ fn everything_listed_has_a_name() {
         "classes",
         "bug-checks",
         "rules",
+        "verifier-options",
     ] {
         let output = ringfence(&["list", what, "--json"]);
 

@@ -231,6 +231,8 @@ pub(crate) enum Listing {
     BugChecks,
     /// Modelled rules of kernel and machine, each with its source.
     Rules,
+    /// Options of Driver Verifier that a world can switch on, and those that are not modelled.
+    VerifierOptions,
 }
 
 /// Options of `live-bytes`.

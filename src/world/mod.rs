@@ -28,7 +28,7 @@ pub use configuration::{Component, Configuration, Home, MachineConfiguration};
 pub use driver::{DriverDefinition, Drivers, HostDefinition, Placement};
 use repool::Repool;
 use schedule::Schedule;
-pub use verifier::{VERIFIER_OPTIONS, verifier_options};
+pub use verifier::{UNMODELLED_OPTIONS, VERIFIER_OPTIONS, verifier_options};
 pub use weakness::WEAKNESSES;
 
 /// Why a run came to rest.

@@ -50,6 +50,34 @@ pub const VERIFIER_OPTIONS: &[(&str, u64, &str)] = &[
     ),
 ];
 
+/// Options of Driver Verifier that are not modelled ("Driver Verifier Options"), by the names that they would have,
+/// and why.
+pub const UNMODELLED_OPTIONS: &[(&str, &str)] = &[
+    ("dma-checking", "map registers are not counted; what leaves a buffer is the IOMMU's business"),
+    (
+        "force-pending-io",
+        "drivers here have no completion routines that could mistake pending for done",
+    ),
+    ("irp-logging", "detects nothing: a story tells each request"),
+    ("invariant-mdl-checking", "no buffer is compared with what it was when it was handed over"),
+    ("power-delay-fuzzing", "there is no power management"),
+    (
+        "kernel-synchronization-delay-fuzzing",
+        "schedules and delays are drawn from the seed and planned",
+    ),
+    ("port-miniport-interface-checking", "there are no miniport drivers"),
+    (
+        "ddi-compliance-checking",
+        "of the rules for calls only those of the other options are modelled",
+    ),
+    (
+        "code-integrity-checks",
+        "drivers ask for no executable memory and have no sections of their own",
+    ),
+    ("driver-isolation-checks", "drivers have no state outside of memory"),
+    ("wdf-verification", "the framework of kernel-mode drivers is not modelled"),
+];
+
 /// The option that is a pool.
 const SPECIAL_POOL: &str = "special-pool";
 
@@ -86,4 +114,17 @@ pub(super) fn bits_of(names: &[String]) -> Result<u64, BuildError> {
         })?;
         Ok(bits | bit)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_option_is_modelled_or_not() {
+        for (name, why) in UNMODELLED_OPTIONS {
+            assert!(!verifier_options().contains(name), "{name}");
+            assert!(bits_of(&[(*name).to_owned()]).is_err(), "{name}: {why}");
+        }
+    }
 }

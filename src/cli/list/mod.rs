@@ -12,7 +12,7 @@ use crate::invariants::Scope;
 use crate::outcome::Class;
 use crate::report::table::{Column, table};
 use crate::scenario::{Scenario, Vocabulary, library};
-use crate::world::WEAKNESSES;
+use crate::world::{UNMODELLED_OPTIONS, VERIFIER_OPTIONS, WEAKNESSES};
 
 use super::arguments::{ListArguments, Listing};
 use super::{Ended, Failure, load};
@@ -32,6 +32,7 @@ pub(super) fn list(arguments: &ListArguments, out: &mut impl Write) -> Result<En
             vec!["name", "about"],
             WEAKNESSES.iter().map(|(name, _, about)| texts([name, about])).collect(),
         ),
+        Listing::VerifierOptions => verifier_options(),
         Listing::Classes => (
             vec!["name", "meaning"],
             Class::ALL.iter().map(|class| texts([class.name(), class.meaning()])).collect(),
@@ -103,6 +104,7 @@ const fn plural(what: Listing) -> &'static str {
         Listing::Classes => "classes",
         Listing::BugChecks => "bug-checks",
         Listing::Rules => "rules",
+        Listing::VerifierOptions => "verifier-options",
     }
 }
 
@@ -118,6 +120,13 @@ fn cell(value: &Value) -> String {
         Value::Array(items) => items.iter().map(cell).collect::<Vec<_>>().join(", "),
         other => other.to_string(),
     }
+}
+
+/// Those that there are, and the others with the reason.
+fn verifier_options() -> Rows {
+    let there = VERIFIER_OPTIONS.iter().map(|(name, _, about)| texts([name, "yes", about]));
+    let not_there = UNMODELLED_OPTIONS.iter().map(|(name, why)| texts([name, "no", why]));
+    (vec!["name", "modelled", "about"], there.chain(not_there).collect())
 }
 
 fn scenarios() -> Result<Rows, Failure> {
