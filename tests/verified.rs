@@ -495,12 +495,15 @@ const A: u64 = SPIN_LOCK;
 const B: u64 = SPIN_LOCK + 8;
 const C: u64 = SPIN_LOCK + 16;
 
+/// What is taken and given back in three requests, and the bug check.
+type Order<'a> = (&'a [u64], &'a [u64], &'a [u64], [u64; 5]);
+
 #[test]
 fn an_order_of_locks_that_can_deadlock_is_found_before_it_does() {
     let (a, b, c) = (0, 1, 2);
     let both = [take(a), take(b), give(b), give(a)];
     let [second, third] = [[take(b), take(c), give(c), give(b)], [take(c), take(a), 0, 0]];
-    let cases: [(&[u64], &[u64], &[u64], [u64; 5]); 6] = [
+    let cases: [Order<'_>; 6] = [
         (&both, &[take(b), take(a)], &[], [0xc4, 0x1001, A, 0, 0]),
         (&both, &second, &third, [0xc4, 0x1001, A, 0, 0]),
         (&[take(c), take(c)], &[], &[], [0xc4, 0x1000, C, 0, 0]),

@@ -274,9 +274,12 @@ fn case(name: &str) -> usize {
     CASES.iter().position(|case| case.name.starts_with(name)).expect("there is such a case")
 }
 
+/// What is done, by its name, and the parameters of Driver Verifier's bug check.
+type Verified = (&'static str, fn(&Numbers) -> [u64; 4]);
+
 #[test]
 fn driver_verifier_says_what_was_wrong_with_a_request_before_the_pool_does() {
-    let verified: [(&str, fn(&Numbers) -> [u64; 4]); 8] = [
+    let verified: [Verified; 8] = [
         ("no bytes", |_| [0, 0, 0, 0]),
         ("paged pool asked for at dispatch level", |_| [1, 2, 1, 32]),
         ("nonpaged pool asked for above dispatch level", |_| [2, 3, 0, 100]),
