@@ -11,7 +11,7 @@ use hyperlight_common::vmem::{
 use ringfence::base::{PhysAddr, VirtAddr};
 use ringfence::conformance::format::X86_64;
 use ringfence::conformance::{
-    Capabilities, Capability, Mapper, Mapping, Memory, Refusal, Report, Rights,
+    Attempt, Capabilities, Capability, Mapper, Mapping, Memory, Refusal, Report, Rights, Walker,
 };
 use ringfence::machine::paging::PageSize;
 
@@ -80,6 +80,22 @@ pub(crate) fn run(plan: &Plan) -> Report {
     })
 }
 
+/// `vmem::virt_to_phys` on any tables: it also reads those that a guest may have written.
+pub(crate) fn reader(plan: &Plan) -> Report {
+    plan.walker(X86_64::FOUR_LEVELS, |memory, root| Adapter { memory, root: root.raw() })
+}
+
+impl Walker for Adapter {
+    fn own_bits(&self) -> u64 {
+        COPY_ON_WRITE
+    }
+
+    fn translate(&mut self, attempt: &Attempt) -> Option<Mapping> {
+        let address = self.found(attempt.virt)?.plus(attempt.virt.0 % 4096);
+        Some(Mapping { address, size: None, rights: None })
+    }
+}
+
 fn kind(rights: Rights) -> Result<MappingKind, Refusal> {
     if rights.has(Rights::USER) {
         return Err(Refusal::Declined("no pages of the user"));
@@ -99,10 +115,10 @@ impl Adapter {
         let mapping = vmem::Mapping { phys_base: to, virt_base: first.0, len: bytes, kind };
         // SAFETY: nobody uses the pages of the suite.
         unsafe { vmem::map(self, mapping) };
-        self.invalidate(first, bytes);
+        self.forget(first, bytes);
     }
 
-    fn invalidate(&self, first: VirtAddr, bytes: u64) {
+    fn forget(&self, first: VirtAddr, bytes: u64) {
         (0..bytes / 4096).for_each(|page| self.memory.invalidate_page(first.plus(4096 * page)));
     }
 }
@@ -176,7 +192,7 @@ impl Mapper for Adapter {
         };
         // SAFETY: nobody uses the pages of the suite.
         unsafe { vmem::modify_mapping(self, first.0, bytes, changed) };
-        self.invalidate(first, bytes);
+        self.forget(first, bytes);
         Ok(())
     }
 }

@@ -75,6 +75,8 @@ pub(crate) fn all() -> Vec<Adapter> {
         ("Mapping-EL2", aarch64_paging_0_12::el2),
         #[cfg(feature = "hyperlight-common-0-18")]
         ("vmem", hyperlight_common::run),
+        #[cfg(feature = "hyperlight-common-0-18")]
+        ("virt_to_phys", hyperlight_common::reader),
         #[cfg(feature = "kdmp-parser-0-8")]
         ("virt::Reader", kdmp_parser::run),
         #[cfg(feature = "memflow-0-1")]
