@@ -111,8 +111,10 @@ impl Trial {
     ///
     /// # Errors
     ///
-    /// When the world can't be built, or the golden run was interrupted.
+    /// When the world can't be built, or it was interrupted, before the golden run or in it.
     pub fn new(scenario: &Scenario, registries: &Registries) -> Result<Self, TrialError> {
+        // Who runs one after another ends here: a run may be shorter than from one glance to the next.
+        registries.interrupt.check()?;
         let mut world = World::build_with(&scenario.configuration, &registries.drivers())?;
         let mut judge = Judge::new(world.machine.memory.words().len(), world.roster().clone());
         let mut watch = Watch::new(Arc::clone(&registries.invariants), &world);

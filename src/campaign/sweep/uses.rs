@@ -18,7 +18,7 @@ use crate::base::{Event, EventKind, PhysAddr, Principal, PrincipalKind, Structur
 use crate::injection::{Armed, Fault, Operation, PointKind, Recurrence, Scene, Trigger, Verdict};
 use crate::world::directory::{Directory, Target};
 
-use super::super::interrupt::{GLANCE, Interrupt, Interrupted};
+use super::super::interrupt::{Interrupt, Interrupted};
 use super::super::judge::Judge;
 use super::super::trial::Trial;
 use super::space::{Single, Space};
@@ -187,7 +187,6 @@ pub(super) fn fates(
     let mut standing = Standing { fates: Fates::default(), first: BTreeMap::new() };
     let mut steps = (0..space.points().len())
         .filter(|&point| space.points()[point].record.kind == PointKind::Step);
-    let mut turn = 0;
     loop {
         let rest = trial.world.step(&mut (&mut trial.judge, &mut uses));
         let located = core::mem::take(&mut *found.lock().expect("nobody else runs"));
@@ -208,10 +207,8 @@ pub(super) fn fates(
                 uses.note(event);
             }
         }
-        turn += 1;
-        if turn % GLANCE == 0 {
-            interrupt.check()?;
-        }
+        // Every place of every target is looked up in a turn: that takes longer than a glance.
+        interrupt.check()?;
         if rest.is_some() {
             break;
         }
