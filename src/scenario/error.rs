@@ -70,6 +70,12 @@ fn plain(c: char) -> char {
     }
 }
 
+/// A message as a terminal may be given it: names come from files and arguments, and what is in them may
+/// move its cursor or change its colours. Lines stay lines.
+pub(crate) fn shown(message: &str) -> String {
+    message.chars().map(|c| if c == '\n' { c } else { plain(c) }).collect()
+}
+
 impl fmt::Display for ScenarioError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // A long line is shown around the mistake.
@@ -79,18 +85,16 @@ impl fmt::Display for ScenarioError {
         let width = self.width.min(line.chars().count().saturating_sub(before)).max(1);
         let number = self.line.to_string();
         let margin = " ".repeat(number.len());
-        let what: String =
-            self.what.chars().map(|c| if c == '\n' { c } else { plain(c) }).collect();
-        writeln!(f, "error: {what}")?;
-        writeln!(f, "{margin}--> {}:{}:{}", self.file, self.line, self.column)?;
+        writeln!(f, "error: {}", shown(&self.what))?;
+        writeln!(f, "{margin}--> {}:{}:{}", shown(&self.file), self.line, self.column)?;
         writeln!(f, "{margin} |")?;
         writeln!(f, "{number} | {line}")?;
         write!(f, "{margin} | {}{}", " ".repeat(before), "^".repeat(width))?;
         if let Some(expected) = &self.expected {
-            write!(f, "\n{margin} = expected: {expected}")?;
+            write!(f, "\n{margin} = expected: {}", shown(expected))?;
         }
         if let Some(remedy) = &self.remedy {
-            write!(f, "\n{margin} = help: {remedy}")?;
+            write!(f, "\n{margin} = help: {}", shown(remedy))?;
         }
         Ok(())
     }

@@ -201,8 +201,13 @@ fn all_told(file: &str, text: &str, mut found: Vec<Found>) -> ScenarioErrors {
 
 /// A mistake the TOML reader found, or a text that stands for something and doesn't.
 fn told(file: &str, text: &str, error: &toml::de::Error) -> ScenarioError {
-    let mut bytes = error.span().unwrap_or(0..0);
     let message = error.message().to_owned();
+    let is_deep = message.contains("recurs");
+    let mut bytes = match error.span() {
+        // Of a key of too many words the reader doesn't say where it is.
+        None if is_deep => first_too_deep(text),
+        span => span.unwrap_or(0..0),
+    };
     let (what, expected) = ["; there are ", ", expected "]
         .iter()
         .find_map(|split| message.split_once(split))
@@ -228,7 +233,7 @@ fn told(file: &str, text: &str, error: &toml::de::Error) -> ScenarioError {
         let name = text.get(bytes.clone()).unwrap_or_default();
         what = format!("`{name}` stands here a second time");
         remedy = Some("leave one of them out; tables that may repeat have [[ and ]]".to_owned());
-    } else if what.contains("recurs") {
+    } else if is_deep {
         what = "this is nested too deeply".to_owned();
         expected = Some("lists in lists or tables in tables, at most four levels".to_owned());
     }
@@ -237,6 +242,19 @@ fn told(file: &str, text: &str, error: &toml::de::Error) -> ScenarioError {
     let whole = "`ringfence explain standard` shows a whole scenario as it is written";
     told.remedy = Some(remedy.unwrap_or_else(|| whole.to_owned()));
     told
+}
+
+/// The first line that is nested too deeply: the last of the fewest that are read to be so.
+fn first_too_deep(text: &str) -> Range<usize> {
+    let ends: Vec<usize> = text.match_indices('\n').map(|(at, _)| at).chain([text.len()]).collect();
+    let is_read = |end: &usize| {
+        let error = toml::from_str::<toml::Table>(&text[..*end]).err();
+        !error.is_some_and(|error| error.message().contains("recurs"))
+    };
+    let line = ends.partition_point(is_read).min(ends.len() - 1);
+    let start = if line == 0 { 0 } else { ends[line - 1] + 1 };
+    let indent = text[start..ends[line]].len() - text[start..ends[line]].trim_start().len();
+    start + indent..ends[line]
 }
 
 /// The place of a name within the bytes that hold it.

@@ -131,6 +131,10 @@ impl Mix {
         for part in text.split(',').map(str::trim) {
             let (name, weight) = match part.split_once('=') {
                 None => (part, 1),
+                Some((name, weight)) if name.trim().is_empty() => {
+                    let what = format!("a weight of nothing: `={}`", weight.trim());
+                    return Err(mistake(None, what, "put a name before it, as in swifi=3"));
+                }
                 Some((name, weight)) => {
                     let read = weight.trim().parse::<u32>().ok();
                     let weight = read.filter(|weight| *weight <= WEIGHT_MAX).ok_or_else(|| {
@@ -401,6 +405,8 @@ mod tests {
         assert!(wrong("wild-wirte").contains("did you mean `wild-write`?"));
         assert!(wrong("swifi=-1").contains("0 to 1000000"));
         assert!(wrong("swifi=many").contains("no weight of swifi"));
+        assert!(wrong("=").contains("a weight of nothing"));
+        assert!(wrong("crash,=3").contains("put a name before it"));
         assert!(wrong("swifi=1000001").contains("no weight"));
         assert!(wrong("swifi=0").contains("nothing to draw"));
         assert!(wrong("crash,crash=0").contains("said twice"));
