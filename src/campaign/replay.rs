@@ -45,7 +45,7 @@ impl Campaign {
             line.write_fmt(what).expect("a string takes everything");
         };
         match (&self.file, &self.scenario) {
-            (Some(file), _) => add(format_args!(" {}", quoted(file))),
+            (Some(file), _) => add(format_args!(" {}", file_word(file))),
             (None, Some(scenario)) if is_built_in(scenario) => {
                 add(format_args!(" {}", scenario.name));
             }
@@ -61,6 +61,12 @@ impl Campaign {
 fn is_built_in(scenario: &Scenario) -> bool {
     let read = library::find(&scenario.name).map(|file| Scenario::from_bytes(file.text.as_bytes()));
     read.is_some_and(|read| read.as_ref() == Ok(scenario))
+}
+
+/// A file's name as a shell and a command take it: one that begins with `-` is no option.
+#[must_use]
+pub fn file_word(name: &str) -> String {
+    if name.starts_with('-') { quoted(&format!("./{name}")) } else { quoted(name) }
 }
 
 /// A word as a shell takes it: quoted where it has to be.
@@ -83,6 +89,13 @@ mod tests {
         assert_eq!(quoted("my case.toml"), "'my case.toml'");
         assert_eq!(quoted("it's"), "'it'\\''s'");
         assert_eq!(quoted(""), "''");
+    }
+
+    #[test]
+    fn a_file_whose_name_begins_like_an_option_is_named_with_its_folder() {
+        assert_eq!(file_word("-w.toml"), "./-w.toml");
+        assert_eq!(file_word("-my w.toml"), "'./-my w.toml'");
+        assert_eq!(file_word("w.toml"), "w.toml");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! A case as it is kept: a file, a test, a command line.
 
-use crate::campaign::replay::quoted;
+use crate::campaign::replay::file_word;
 use crate::scenario::Scenario;
 
 /// The name of a file or a function made of a scenario's name: lower case letters, digits and `_`.
@@ -51,5 +51,5 @@ pub fn test(scenario: &Scenario) -> String {
 /// The command that runs a stored case again.
 #[must_use]
 pub fn replay_line(file: &str) -> String {
-    format!("ringfence replay {}", quoted(file))
+    format!("ringfence replay {}", file_word(file))
 }

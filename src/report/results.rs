@@ -17,7 +17,7 @@ use core::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use crate::base::nearest;
-use crate::campaign::replay::quoted;
+use crate::campaign::replay::file_word;
 use crate::campaign::workers::Example;
 use crate::campaign::{Campaign, GoldenViolation, Report};
 use crate::counterexample::{Story, case, minimised, test_text};
@@ -197,7 +197,7 @@ impl Results {
             Ok(path) => {
                 writeln!(text, "least case {}", path.display())?;
                 if self.campaign.is_known_to_the_command() {
-                    let file = quoted(&path.display().to_string());
+                    let file = file_word(&path.display().to_string());
                     writeln!(text, "replay     ringfence replay {file}")?;
                 }
             }

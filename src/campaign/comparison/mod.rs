@@ -77,7 +77,7 @@ use crate::faults::{Mix, PlannedFault};
 use crate::outcome::Class;
 use crate::scenario::{Bias, Scenario, Variation, protections};
 
-use super::replay::{EXPERIMENTS, quoted};
+use super::replay::{EXPERIMENTS, file_word, quoted};
 use super::trial::{Registries, TrialError};
 
 pub use counts::{Came, Cannot, Cell, Counts};
@@ -351,11 +351,11 @@ impl Comparison {
             line.write_fmt(what).expect("a string takes everything");
         };
         if let Some(file) = &self.file {
-            add(format_args!(" {}", quoted(file)));
+            add(format_args!(" {}", file_word(file)));
         }
         add(format_args!(" --compare"));
         for one in &self.configurations {
-            add(format_args!(" {}", quoted(&one.name)));
+            add(format_args!(" {}", file_word(&one.name)));
         }
         let is_usual = self.is_generated() && self.moves();
         if let Some(component) = &self.component
