@@ -323,7 +323,14 @@ fn ranges_and_numbers_in_arguments_are_refused_with_the_right_form() {
         (&["campaign", "--seeds", "10..0"][..], "as in 0..11"),
         (&["campaign", "--seeds", "5..5"], "expected FIRST..END"),
         (&["campaign", "--seeds", ".."], "expected a number"),
-        (&["campaign", "--seeds", "-3..4"], "'-3"),
+        (&["campaign", "--seeds", "-3..4"], "\"-3\" is not a seed; expected a number"),
+        (&["campaign", "--seeds", "-1"], "\"-1\" is not a seed; expected a number"),
+        (&["campaign", "--experiments", "-5"], "expected a whole number, 1 to 4294967295"),
+        (&["campaign", "--jobs", "-5"], "expected a whole number, 1 to 256"),
+        (&["sweep", "standard", "--only", "-5"], "expected a whole number, 0 to "),
+        (&["live-bytes", "--every", "-5"], "is not a number above 0"),
+        (&["campaign", "--mix", "="], "a weight of nothing"),
+        (&["campaign", "--seeds", "0", "--only", "3", "--horizon", "3"], "--horizon"),
         (&["campaign", "--seeds", "1.5"], "expected a number"),
         (
             &["campaign", "--seeds", "0..99999999999999999999"],
@@ -346,6 +353,56 @@ fn ranges_and_numbers_in_arguments_are_refused_with_the_right_form() {
         let told = refused(&ringfence(arguments));
 
         assert!(told.contains(wanted), "{arguments:?}: {wanted}: {told}");
+    }
+}
+
+#[test]
+fn no_name_from_a_file_or_an_argument_reaches_a_terminal_raw() {
+    let folder = folder("bad-input-raw");
+    let escape = "\u{1b}[31m";
+    let component = folder.join("component.toml");
+    let spoilt = WHOLE.replace("name = \"nic\"", "name = \"n\\u001b[31mic\"");
+    assert_ne!(spoilt, WHOLE);
+    std::fs::write(&component, spoilt).expect("written");
+    let print = folder.join("print.txt");
+    std::fs::write(&print, format!("ringfence margins 1\n{escape}\n")).expect("written");
+    let [component, print] = [&component, &print].map(|path| path.to_str().expect("a plain path"));
+
+    for arguments in [
+        &["run", component][..],
+        &["run", escape],
+        &["run", &format!("./{escape}.toml")],
+        &["campaign", "--fault", escape],
+        &["campaign", "--seeds", escape],
+        &["list", escape],
+        &[escape, "standard"],
+        &["audit", &format!("./{escape}.img")],
+        &["margin", "compare", print, print],
+        &["margin", "compare", &format!("{escape}.txt"), print],
+    ] {
+        let output = ringfence(arguments);
+
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(!output.stdout.contains(&0x1b), "{arguments:?}");
+        assert!(!output.stderr.contains(&0x1b), "{arguments:?}: {}", stderr(&output));
+    }
+}
+
+#[test]
+fn what_is_nested_too_deeply_is_told_where_it_is() {
+    let folder = folder("bad-input-deep");
+    let file = folder.join("deep.toml");
+    let key = vec!["x"; 5000].join(".");
+    let table = format!("[{key}]\n");
+    let list = format!("deep = {}1{}\n", "[".repeat(5000), "]".repeat(5000));
+    for (deep, column) in [(format!("  {key} = 1\n"), 3), (table, 1), (list, 88)] {
+        std::fs::write(&file, format!("format = 1\nname = \"deep\"\n# a.b\n{deep}"))
+            .expect("written");
+
+        let told = refused(&ringfence(&["run", file.to_str().expect("a plain path")]));
+
+        assert!(told.contains("this is nested too deeply"), "{told}");
+        assert!(told.contains(&format!("deep.toml:4:{column}")), "{told}");
     }
 }
 
@@ -374,9 +431,44 @@ fn what_can_t_be_saved_leaves_nothing_half_written() {
         .expect("the program starts");
 
     let told = refused(&onto_a_file);
-    assert!(told.contains("can't write to the folder"), "{told}");
+    assert!(
+        told.contains("can't write to the folder") && told.contains("not a directory"),
+        "{told}"
+    );
+    let told = refused(&violating(&["--save", "/dev/null"]));
+    assert!(told.contains("/dev/null: not a directory"), "{told}");
     assert_eq!(std::fs::read(&place).expect("still there"), b"");
     assert_eq!(into_full.status.code(), Some(2));
     let told = stderr(&into_full);
     assert!(told.contains("can't write to standard output"), "{told}");
+}
+
+#[test]
+fn a_case_whose_place_is_taken_is_named_and_the_scenario_that_is_read_is_never_written_over() {
+    let place = folder("bad-input-taken");
+    let _ = std::fs::remove_dir_all(&place);
+    std::fs::create_dir_all(&place).expect("a folder");
+    let save = ["--save", place.to_str().expect("a plain path")];
+    let sorted = |place: &PathBuf| {
+        let files = std::fs::read_dir(place).expect("a folder").flatten();
+        let mut names: Vec<PathBuf> = files.map(|file| file.path()).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(violating(&save).status.code(), Some(1));
+    let cases = sorted(&place);
+    let first = cases.first().expect("a case");
+    let read = std::fs::read(first).expect("it is there");
+    let name = first.to_str().expect("a plain path");
+
+    let over = ringfence(&[&["campaign", name][..], &save].concat());
+    std::fs::remove_file(first).and_then(|()| std::fs::create_dir(first)).expect("done");
+    let taken = violating(&save);
+
+    let told = refused(&over);
+    assert!(told.contains("a case that is saved could take its place"), "{told}");
+    assert!(!read.is_empty());
+    assert_eq!(taken.status.code(), Some(2));
+    assert!(stderr(&taken).contains(&format!("can't write {name}: ")), "{}", stderr(&taken));
+    assert_eq!(sorted(&place), cases, "nothing half-written");
 }

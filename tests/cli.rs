@@ -1,7 +1,7 @@
 //! The command as its user meets it: arguments in, text and exit code out.
 
 use std::io::Read as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 #[cfg(target_os = "linux")]
 use std::time::Duration;
@@ -330,6 +330,69 @@ fn what_a_world_violates_by_itself_is_told_once_with_its_replay_and_charged_to_n
     assert!(stdout(&story).contains("VIOLATED"), "{}", stdout(&story));
 }
 
+/// The files in a folder by name, and what `replay` ends with on each.
+fn replayed(folder: &Path) -> Vec<(String, Option<i32>)> {
+    let files = std::fs::read_dir(folder).expect("a folder").flatten();
+    let replay = |file: std::fs::DirEntry| {
+        let path = file.path();
+        let name = file.file_name().into_string().expect("a plain name");
+        (name, code(&ringfence(&["replay", path.to_str().expect("a plain path")])))
+    };
+    let mut all: Vec<_> = files.map(replay).collect();
+    all.sort();
+    all
+}
+
+/// A world whose other processor runs on when a fault of the kernel has stopped it.
+const RUNS_ON: &str = "format = 1\nname = \"runs-on\"\nweaknesses = [\"runs-on\"]\n[[component]]\n\
+    name = \"editor\"\nhome = \"application\"\n\
+    actions = [{ do = \"open\", device = \"nic\", access = 3, slot = 0 }, { do = \"load\", word = 3 }]\n\
+    [[component]]\nname = \"nic\"\nhome = \"kernel-driver\"\ndriver = \"transfer\"\n";
+
+#[test]
+fn the_one_run_that_is_asked_for_is_saved_when_it_violates_something() {
+    let folder = |name: &str| {
+        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+        let _ = std::fs::remove_dir_all(&folder);
+        folder
+    };
+    let (swept, violated, golden, held) = (
+        folder("one-of-a-sweep"),
+        folder("one-of-a-campaign"),
+        folder("one-golden"),
+        folder("one-that-holds"),
+    );
+    let (weak, runs_on) = (weak(), file("runs-on.toml", RUNS_ON.as_bytes()));
+    let [weak, runs_on] = [&weak, &runs_on].map(|path| path.to_str().expect("a plain path"));
+    let save = |arguments: &[&str], folder: &Path| {
+        let folder = folder.to_str().expect("a plain path");
+        ringfence(&[arguments, &["--save", folder]].concat())
+    };
+    let campaign = ["campaign", runs_on, "--experiments", "40", "--seeds"];
+    let objects = stdout(&ringfence(&[&campaign[..], &["0..8", "--json"]].concat()));
+    let objects = objects.lines().map(|line| serde_json::from_str(line).expect("an object"));
+    let found = objects
+        .into_iter()
+        .find(|object: &serde_json::Value| object["violation"].is_array())
+        .expect("a violation");
+    let [seed, number] = ["seed", "number"].map(|field| found[field].to_string());
+
+    let codes = [
+        save(&["sweep", runs_on, "--fault", "crash", "--only", "0"], &swept),
+        save(&[&campaign[..], &[&*seed, "--only", &*number]].concat(), &violated),
+        save(&["campaign", weak, "--only", "golden"], &golden),
+        save(&["campaign", "standard", "--only", "golden"], &held),
+    ];
+
+    assert_eq!([0, 1, 2, 3].map(|one: usize| code(&codes[one])), [1, 1, 1, 0].map(Some));
+    let expected = |name: String| vec![(name, Some(0))];
+    assert_eq!(replayed(&swept), expected("violation-0.toml".to_owned()));
+    assert_eq!(replayed(&violated), expected(format!("violation-{seed}-{number}.toml")));
+    assert_eq!(replayed(&golden), expected("golden-0.toml".to_owned()));
+    assert_eq!(replayed(&held), []);
+    assert!(stderr(&codes[3]).contains("nothing is saved"), "{}", stderr(&codes[3]));
+}
+
 #[test]
 fn the_story_of_the_system_call_without_a_probe_tells_that_the_mode_line_was_crossed() {
     let story = stdout(&ringfence(&["run", "system-call-without-probe"]));
@@ -452,6 +515,83 @@ fn a_fault_that_never_struck_says_whether_its_point_or_its_target_was_missing() 
     assert_eq!(late_json["point-not-reached"]["wanted"], 999_999, "{late_json}");
     assert!(empty.contains("there was nothing to alter"), "{empty}");
     assert_eq!(empty_json, "nothing-there");
+}
+
+#[test]
+fn a_file_that_expects_nothing_is_not_reproduced_and_holds() {
+    let path = file("expects-nothing.toml", HOPEFUL.as_bytes());
+
+    let replay = ringfence(&["replay", path.to_str().expect("a plain path"), "--json"]);
+
+    assert_eq!(code(&replay), Some(0), "{}", stderr(&replay));
+    let told: serde_json::Value = serde_json::from_str(&stdout(&replay)).expect("an object");
+    assert!(told["reproduced"].is_null() && told["held"] == true, "{told}");
+}
+
+#[test]
+fn where_no_fault_strikes_nothing_was_tried_and_that_is_no_pass() {
+    let path = file("nothing-to-strike.toml", HOPEFUL.as_bytes());
+    let path = path.to_str().expect("a plain path");
+    for arguments in [
+        &["campaign", path, "--seeds", "0"][..],
+        &["campaign", path, "--seeds", "0", "--compare", "smep=off"],
+        &["sweep", path],
+    ] {
+        let kind = ["--fault", "dma-to-wrong-frame"];
+        let text = ringfence(&[arguments, &kind].concat());
+        let json = ringfence(&[arguments, &kind, &["--json"]].concat());
+
+        assert_eq!([code(&text), code(&json)], [Some(1); 2], "{arguments:?}: {}", stderr(&text));
+        assert!(stdout(&text).contains("NOTHING STRUCK: "), "{arguments:?}: {}", stdout(&text));
+        let last = stdout(&json).lines().last().expect("a summary").to_owned();
+        let last: serde_json::Value = serde_json::from_str(&last).expect("an object");
+        assert_eq!(last["summary"]["nothing_struck"], true, "{arguments:?}: {last}");
+    }
+    let some = summary(&["--seeds", "0", "--experiments", "5"]);
+    assert_eq!(some["nothing_struck"], false, "{some}");
+}
+
+#[test]
+fn a_replay_line_of_a_file_whose_name_begins_like_an_option_can_be_run() {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("like-an-option");
+    std::fs::create_dir_all(&folder).expect("a folder for tests");
+    std::fs::write(folder.join("-w.toml"), HOPEFUL).expect("written");
+    let within = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ringfence"));
+        command.current_dir(&folder).args(arguments).output().expect("the program starts")
+    };
+    let campaign = ["campaign", "--seeds", "0", "--experiments", "3", "--fault", "crash"];
+
+    let told = stdout(&within(&[&campaign[..], &["--", "-w.toml"]].concat()));
+
+    let line = told.lines().find(|line| line.contains(" ringfence campaign")).expect("a line");
+    let from = line.find("ringfence").expect("it is there") + "ringfence ".len();
+    let words: Vec<&str> = line[from..].split(' ').collect();
+    assert_eq!(words[1], "./-w.toml", "{line}");
+    assert_eq!(code(&within(&words)), Some(0), "{line}");
+}
+
+#[test]
+fn a_scenario_that_is_named_twice_is_looked_at_once() {
+    let bytes = |scenarios: &[&str]| {
+        let options = ["live-bytes", "--every", "4001", "--moments", "1", "--json"];
+        stdout(&ringfence(&[&options[..], scenarios].concat()))
+    };
+
+    let twice = bytes(&["content-parser-host", "scenarios/content-parser-host.toml"]);
+
+    assert_eq!(twice, bytes(&["content-parser-host"]));
+}
+
+#[test]
+fn what_is_one_is_told_in_the_singular() {
+    let one = ["campaign", "--seeds", "0", "--experiments", "1"];
+
+    let generated = stdout(&ringfence(&one));
+    let named = stdout(&ringfence(&[&one[..], &["standard"]].concat()));
+
+    assert!(generated.starts_with("What one fault can reach: 1 experiment on 1 generated world\n"));
+    assert!(named.starts_with("What one fault can reach: 1 experiment on standard, 1 seed\n"));
 }
 
 #[test]
@@ -683,6 +823,37 @@ fn margins_are_compared_and_a_smaller_one_ends_with_1_a_malformed_file_with_2() 
     assert!(stdout(&worse).contains("lost-invalidation 1 -> 2"), "{}", stdout(&worse));
     let told = stderr(&malformed);
     assert!(told.contains("margin-bad.txt:5:16") && told.contains("expected: 1"), "{told}");
+}
+
+#[test]
+fn a_comparison_of_margins_is_told_as_objects() {
+    let print = |lost: u32, more: &str| {
+        format!(
+            "ringfence margins 1\nformat x86-64, 4 levels\ncase 1\ncall 1 unmap 4 KiB page 0x4000\n\
+             after 0 margin 1 lost-invalidation {lost} abandoned-store 0 concurrent-walk 0 flipped-bit 7\n\
+             {more}"
+        )
+    };
+    let one = file("margin-json-one.txt", print(1, "").as_bytes());
+    let more = "call 2 unmap 4 KiB page 0x5000\n\
+        after 0 margin 1 lost-invalidation 1 abandoned-store 0 concurrent-walk 0 flipped-bit 7\n";
+    let two = file("margin-json-two.txt", print(2, more).as_bytes());
+    let paths = [&one, &two].map(|path| path.to_str().expect("a plain path"));
+
+    let worse = ringfence(&["margin", "compare", paths[0], paths[1], "--json"]);
+
+    assert_eq!(code(&worse), Some(1), "{}", stderr(&worse));
+    let objects: Vec<serde_json::Value> =
+        stdout(&worse).lines().map(|line| serde_json::from_str(line).expect("an object")).collect();
+    assert_eq!(objects.len(), 3, "{objects:?}");
+    assert_eq!(objects[0]["smaller"], true, "{objects:?}");
+    let change = objects[0]["changes"][0].as_str().expect("a line");
+    assert!(change.contains("lost-invalidation 1 -> 2"), "{change}");
+    assert!(objects[1]["alone"].as_str().is_some_and(|call| call.contains("only after")));
+    let summary = serde_json::json!({
+        "compared": 1, "smaller": 1, "changed": 1, "alone": 1, "held": false
+    });
+    assert_eq!(objects[2]["summary"], summary);
 }
 
 #[test]

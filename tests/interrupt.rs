@@ -5,8 +5,8 @@ mod worlds;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use ringfence::campaign::{Campaign, Interrupt, Report};
-use ringfence::counterexample::minimised;
+use ringfence::campaign::{Campaign, Interrupt, Registries, Report, Sweep, TrialError};
+use ringfence::counterexample::{IncidentStory, minimised};
 use ringfence::invariants::{End, Evidence, Findings, Invariant, Kinds, Registry};
 use ringfence::minimise::Extent;
 use ringfence::scenario::Scenario;
@@ -102,6 +102,39 @@ fn minimising_ends_with_the_least_found_so_far() {
     assert!(actions(&cut.scenario) >= actions(&whole.scenario));
 }
 
+/// What is run in a world until a flag is raised when so many runs have come to rest.
+fn raised<T>(name: &str, rests: u64, run: impl Fn(&Scenario, &Registries) -> T) -> T {
+    let campaign = Campaign::on_builtin(name);
+    let raises = RaisesAfter {
+        rests: AtomicU64::new(rests),
+        interrupt: campaign.registries.interrupt.clone(),
+    };
+    let campaign = campaign.held_to(Registry::all().with(raises));
+    run(campaign.scenario.as_ref().expect("it has one"), &campaign.registries)
+}
+
+#[test]
+fn many_runs_each_shorter_than_a_glance_end_between_two_of_them() {
+    // The incident itself and its golden run, a contrast, and one of the homes with other protections.
+    for rests in [1, 3, 8, 40] {
+        let told = raised("I01", rests, |scenario, registries| {
+            IncidentStory::of(scenario, registries).map(|_| ())
+        });
+
+        assert_eq!(told, Err(TrialError::Interrupted), "{rests}");
+    }
+}
+
+#[test]
+fn a_sweep_of_a_world_shorter_than_a_glance_ends_before_its_first_fault() {
+    let swept = raised("content-parser-host", 1, |scenario, registries| {
+        let sweep = Sweep { registries: registries.clone(), ..Sweep::of(scenario.clone()) };
+        sweep.run(|_| {}).map(|swept| swept.run)
+    });
+
+    assert_eq!(swept, Err(TrialError::Interrupted));
+}
+
 #[cfg(target_os = "linux")]
 mod command {
     use std::io::Write as _;
@@ -190,6 +223,37 @@ mod command {
 
             assert!(text.stdout.starts_with(b"PARTIAL: spins was interrupted"), "{command}");
             assert_eq!(last(&json)["partial"], true, "{command}");
+        }
+    }
+
+    #[test]
+    fn one_fault_under_several_configurations_has_no_result_either() {
+        let file = spins("spins-pair.toml");
+        let one = ["campaign", &file, "--compare", "smep=off", "--seeds", "0", "--only", "3"];
+
+        let text = interrupted(&one, Duration::from_millis(200));
+        let json = interrupted(&[&one[..], &["--json"]].concat(), Duration::from_millis(200));
+
+        assert!(text.stdout.starts_with(b"PARTIAL: fault 3 of seed 0 was interrupted"));
+        assert_eq!(last(&json)["partial"], true);
+    }
+
+    #[test]
+    fn a_trace_ends_when_nobody_has_read_it_to_its_end() {
+        for json in [&[][..], &["--json"]] {
+            let child = begun(&[&["run", "standard", "--trace"], json].concat());
+            // It stands still when the pipe is full, long before its end.
+            std::thread::sleep(Duration::from_secs(3));
+            press(&child);
+            let output = child.wait_with_output().expect("it ends");
+
+            assert_eq!(output.status.code(), Some(130));
+            assert!(output.stdout.len() < 1 << 20, "{}", output.stdout.len());
+            let text = String::from_utf8(output.stdout).expect("text");
+            let end = text.lines().last().unwrap_or_default();
+            let marked =
+                if json.is_empty() { "PARTIAL: standard was " } else { "{\"name\":\"standard\"" };
+            assert!(end.starts_with(marked), "{end}");
         }
     }
 

@@ -1,6 +1,6 @@
 //! What can be asked on the command line.
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
 use crate::campaign::replay::EXPERIMENTS;
 use crate::campaign::sweep::CHECK_ONE_IN;
@@ -30,6 +30,29 @@ pub(crate) struct Arguments {
     /// Options of the campaign that runs when no command is given.
     #[command(flatten)]
     pub(crate) campaign: CampaignArguments,
+}
+
+impl Arguments {
+    /// Reads the command line.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it; or help or the version, which is no mistake.
+    pub(crate) fn read() -> Result<Self, clap::Error> {
+        let mut command = with_negative_numbers(Self::command());
+        let matches = command.try_get_matches_from_mut(std::env::args_os())?;
+        Self::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+    }
+}
+
+/// Takes a negative number for an option's value. It would be taken for an option that isn't there, with
+/// advice that doesn't help; whoever reads the value says what was expected.
+fn with_negative_numbers(command: clap::Command) -> clap::Command {
+    let command = command.mut_args(|argument| {
+        let is_value = argument.get_action().takes_values() && !argument.is_positional();
+        if is_value { argument.allow_negative_numbers(true) } else { argument }
+    });
+    command.mut_subcommands(with_negative_numbers)
 }
 
 /// One command.
@@ -74,7 +97,7 @@ pub(crate) struct CampaignArguments {
     pub(crate) scenario: Option<String>,
     /// Seeds of the worlds to generate: FIRST..END (END excluded), or one number.
     /// [default: 0..60]
-    #[arg(long, value_name = "RANGE", value_parser = seed_range)]
+    #[arg(long, value_name = "RANGE", value_parser = seed_range, allow_hyphen_values = true)]
     pub(crate) seeds: Option<SeedRange>,
     /// Experiments in each world.
     #[arg(long, value_name = "N", default_value_t = EXPERIMENTS, value_parser = whole(1, u32::MAX))]
@@ -106,7 +129,9 @@ pub(crate) struct CampaignArguments {
     pub(crate) component: Option<String>,
     /// Also tells what of the damage still slept so many steps after the strike, and what became of
     /// that later.
-    #[arg(long, value_name = "STEPS", value_parser = whole(0, u64::MAX))]
+    #[arg(
+        long, value_name = "STEPS", value_parser = whole(0, u64::MAX), conflicts_with = "only"
+    )]
     pub(crate) horizon: Option<u64>,
     /// One JSON object a line instead of a table.
     #[arg(long)]
@@ -238,7 +263,7 @@ pub(crate) enum Listing {
 /// Options of `live-bytes`.
 #[derive(Args, Debug)]
 pub(crate) struct LiveBytesArguments {
-    /// Built-in scenarios' names or TOML files; what is found in several is added up.
+    /// Built-in scenarios' names or TOML files; what is found in several is added up, each taken once.
     #[arg(value_name = "SCENARIO", default_value = "standard")]
     pub(crate) scenarios: Vec<String>,
     /// Every how-manieth byte is flipped; 1: each of them.
@@ -276,6 +301,9 @@ pub(crate) enum MarginCommand {
         before: std::path::PathBuf,
         /// What it prints now.
         after: std::path::PathBuf,
+        /// One JSON object a line instead of text.
+        #[arg(long)]
+        json: bool,
     },
 }
 
@@ -350,7 +378,6 @@ mod tests {
 
     #[test]
     fn the_command_line_is_sound() {
-        use clap::CommandFactory as _;
-        Arguments::command().debug_assert();
+        with_negative_numbers(Arguments::command()).debug_assert();
     }
 }

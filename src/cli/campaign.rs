@@ -26,11 +26,13 @@ pub(super) fn campaign(
         return compare::compare(arguments, configurations, out);
     }
     let mut campaign = planned(arguments)?;
-    let folder = arguments.save.as_deref().map(Folder::prepare).transpose()?;
+    let read = arguments.scenario.as_deref();
+    let prepare = |path| Folder::prepare(path, read);
+    let folder = arguments.save.as_deref().map(prepare).transpose()?;
     let stop = stopped_by_ctrl_c()?;
     campaign.registries.interrupt = stop.clone();
     if let Some(only) = arguments.only {
-        return one(&campaign, only, arguments.json, out);
+        return one(&campaign, only, arguments.json, folder.as_ref(), out);
     }
     let bar = progress::bar();
     let report = campaign.run(|progress| {
@@ -71,7 +73,8 @@ pub(super) fn campaign(
     }
     Ok(if report.is_partial || stop.is_raised() {
         Ended::Interrupted
-    } else if report.violations_total() > 0 {
+    } else if report.violations_total() > 0 || report.total.activated == 0 {
+        // A campaign that tried nothing is no pass, as in a test.
         Ended::Violated
     } else {
         Ended::Held
@@ -150,18 +153,20 @@ pub(super) fn check_only(arguments: &CampaignArguments, only: Only) -> Result<()
     }
 }
 
-/// One run of a campaign, told as a story.
+/// One run of a campaign, told as a story; what it violates is kept where there is a folder.
 fn one(
     campaign: &Campaign,
     only: Only,
     json: bool,
+    folder: Option<&Folder>,
     out: &mut impl Write,
 ) -> Result<Ended, Failure> {
     let seed = campaign.seeds.start;
     let world = campaign.world_of(seed);
     let Only::Experiment(number) = only else {
-        let name = format!("{} (golden run)", world.name);
-        return run::told(&by_itself(&world, name), &campaign.registries, json, out);
+        let scenario = by_itself(&world, format!("{} (golden run)", world.name));
+        let name = format!("golden-{seed}");
+        return told_and_kept(&scenario, name, &campaign.registries, json, folder, out);
     };
     let options = SeriesOptions {
         experiments: campaign.experiments,
@@ -187,7 +192,34 @@ fn one(
     };
     let name = format!("{} (experiment {number})", world.name);
     let scenario = Scenario { plan: vec![case.plan], ..by_itself(&world, name) };
-    run::told(&scenario, &campaign.registries, json, out)
+    let name = format!("violation-{seed}-{number}");
+    told_and_kept(&scenario, name, &campaign.registries, json, folder, out)
+}
+
+/// Tells the story of a run and, where there is a folder, keeps the run under a name if it violates
+/// something.
+pub(super) fn told_and_kept(
+    scenario: &Scenario,
+    name: String,
+    registries: &Registries,
+    json: bool,
+    folder: Option<&Folder>,
+    out: &mut impl Write,
+) -> Result<Ended, Failure> {
+    let (ended, story) = run::story(scenario, registries, json, out)?;
+    let (Some(story), Some(folder)) = (story, folder) else { return Ok(ended) };
+    out.flush()?;
+    // What a world violates by itself is among them in its golden run only.
+    let violated = story.outcome.guarantees;
+    let mut told = std::io::stderr();
+    if violated.is_empty() {
+        // Nobody may be there to read it, which changes nothing.
+        let _ = writeln!(told, "nothing is saved: no guarantee is violated");
+        return Ok(ended);
+    }
+    let scenario = Scenario { name, ..scenario.clone() };
+    cases::save(vec![Found { scenario, violated }], 1, registries, folder, &mut told)?;
+    Ok(if registries.interrupt.is_raised() { Ended::Interrupted } else { ended })
 }
 
 /// A world without a fault, under another name.

@@ -151,7 +151,8 @@ mod tests {
     /// What is told, and the cases as they can be read again.
     fn saved(name: &str, interrupt: Interrupt, rests: u64) -> (String, Vec<Scenario>) {
         let path = std::env::temp_dir().join(format!("ringfence-{name}-{}", std::process::id()));
-        let folder = Folder::prepare(&path).unwrap_or_else(|_| panic!("{path:?} takes no file"));
+        let folder =
+            Folder::prepare(&path, None).unwrap_or_else(|_| panic!("{path:?} takes no file"));
         let raises = RaisesAfter { rests: AtomicU64::new(rests), interrupt: interrupt.clone() };
         let invariants = Arc::new(Registry::all().with(raises));
         let registries = Registries { interrupt, invariants, ..Registries::default() };

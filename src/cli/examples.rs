@@ -18,7 +18,7 @@ Examples:
 
 Exit codes:
   0    everything held
-  1    a guarantee was violated, or an expectation was missed
+  1    a guarantee was violated, an expectation was missed, or no fault of a campaign struck
   2    a mistake in the arguments or a file
   130  interrupted; what was printed is marked partial";
 
@@ -37,7 +37,8 @@ Examples:
 
 Exit codes:
   0    every guarantee held
-  1    a guarantee was violated; a replay line names the experiment
+  1    a guarantee was violated, and a replay line names the experiment; or no fault struck, in any
+       configuration, so that nothing was tried
   2    a mistake in the arguments or a file, or no room for the output
   130  Ctrl-C: what was found up to there is printed and marked partial; a second one ends at once";
 
@@ -51,7 +52,8 @@ Examples:
 
 Exit codes:
   0    every guarantee held
-  1    a guarantee was violated, or a fault came to something else than the one that stood for it
+  1    a guarantee was violated, or a fault came to something else than the one that stood for it; or no
+       fault struck, so that nothing was tried
   2    a mistake in the arguments or a file, or no room for the output
   130  Ctrl-C: what was found up to there is printed and marked partial; a second one ends at once";
 
@@ -63,9 +65,10 @@ Examples:
   ringfence run case.toml --trace          every event, then the story
 
 Exit codes:
-  0  what the file expects came true; without an expectation, every guarantee held
-  1  an expectation was missed, or a guarantee violated that nobody expected
-  2  a mistake in the arguments or the file";
+  0    what the file expects came true; without an expectation, every guarantee held
+  1    an expectation was missed, or a guarantee violated that nobody expected
+  2    a mistake in the arguments or the file
+  130  Ctrl-C: what was printed up to there is marked partial";
 
 /// Of `replay`.
 pub(super) const REPLAY: &str = "\
@@ -74,12 +77,15 @@ Examples:
   ringfence replay cases/violation-7-12.toml --json    the same as an object
 
 `run` tells what happens; `replay` answers whether a stored case is reproduced: its fault strikes and
-its expectation, such as the violation that it was stored for, comes true.
+its expectation, such as the violation that it was stored for, comes true. Of a file without [expect]
+nothing can be reproduced: its faults have to strike and guarantees to hold, and `reproduced` is null.
 
 Exit codes:
-  0  reproduced
-  1  not reproduced: the fault no longer strikes, or an expectation was missed
-  2  a mistake in the arguments or the file; a file of another format, with what no longer resolves";
+  0    reproduced; without [expect], every guarantee held
+  1    not reproduced: the fault no longer strikes, or an expectation was missed; without [expect], a
+       guarantee was violated
+  2    a mistake in the arguments or the file; a file of another format, with what no longer resolves
+  130  Ctrl-C before its end: nothing is known of it";
 
 /// Of `explain`.
 pub(super) const EXPLAIN: &str = "\
@@ -106,6 +112,7 @@ Exit codes:
 pub(super) const MARGIN: &str = "\
 Examples:
   ringfence margin compare before.txt after.txt    two prints of one suite, from two commits
+  ringfence margin compare before.txt after.txt --json | tail -n 1    the summary
 
 A print comes from a test: println!(\"{}\", ringfence::conformance::mapper(MyTables::new).margins()).
 
@@ -121,5 +128,6 @@ Examples:
   ringfence live-bytes --every 1 --moments 1 --all     every byte once, in mid-run, and dead fields
 
 Exit codes:
-  0  measured
-  2  a mistake in the arguments or the file";
+  0    measured
+  2    a mistake in the arguments or the file
+  130  Ctrl-C: what was found up to there is printed and marked partial";

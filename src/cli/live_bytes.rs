@@ -16,8 +16,14 @@ use super::{Ended, Failure, load, progress, run};
 
 /// Flips bytes of the kernels of scenarios and prints which of them made a difference.
 pub(super) fn told(arguments: &LiveBytesArguments, out: &mut impl Write) -> Result<Ended, Failure> {
-    let scenarios: Vec<Scenario> =
-        arguments.scenarios.iter().map(|name| load::scenario(name)).collect::<Result<_, _>>()?;
+    let mut scenarios: Vec<Scenario> = Vec::new();
+    for name in &arguments.scenarios {
+        let scenario = load::scenario(name)?;
+        // Under whatever names it is given, its bytes count once.
+        if !scenarios.contains(&scenario) {
+            scenarios.push(scenario);
+        }
+    }
     let workers = load::workers(arguments.jobs);
     let options = LiveBytesOptions { every: arguments.every, workers, moments: arguments.moments };
     let registries = Registries { interrupt: stopped_by_ctrl_c()?, ..Registries::default() };

@@ -4,6 +4,8 @@ use std::fs;
 use std::io::Write;
 use std::path::Path;
 
+use serde_json::{Value, json};
+
 use crate::conformance::margin::{Comparison, Margins};
 
 use super::arguments::{MarginArguments, MarginCommand};
@@ -11,7 +13,7 @@ use super::{Ended, Failure};
 
 /// Compares two prints.
 pub(super) fn margin(arguments: &MarginArguments, out: &mut impl Write) -> Result<Ended, Failure> {
-    let MarginCommand::Compare { before, after } = &arguments.command;
+    let MarginCommand::Compare { before, after, json } = &arguments.command;
     let (old, new) = (read(before)?, read(after)?);
     if old.format != new.format {
         return Err(Failure::mistake(
@@ -32,8 +34,32 @@ pub(super) fn margin(arguments: &MarginArguments, out: &mut impl Write) -> Resul
             "print both with the same seed, number of cases and declared capabilities",
         ));
     }
-    writeln!(out, "{comparison}")?;
+    if *json {
+        for line in objects(&comparison) {
+            writeln!(out, "{line}")?;
+        }
+    } else {
+        writeln!(out, "{comparison}")?;
+    }
     Ok(if comparison.is_smaller() { Ended::Violated } else { Ended::Held })
+}
+
+/// One object a call that changed, one a call that is in one print only, then the summary.
+fn objects(comparison: &Comparison) -> Vec<Value> {
+    let Comparison { compared, changes, alone } = comparison;
+    let changed = changes.iter().map(|change| {
+        json!({ "call": change.call, "smaller": change.is_smaller, "changes": change.lines })
+    });
+    let mut lines: Vec<Value> = changed.collect();
+    lines.extend(alone.iter().map(|call| json!({ "alone": call })));
+    lines.push(json!({ "summary": {
+        "compared": compared,
+        "smaller": changes.iter().filter(|change| change.is_smaller).count(),
+        "changed": changes.len(),
+        "alone": alone.len(),
+        "held": !comparison.is_smaller(),
+    }}));
+    lines
 }
 
 fn read(path: &Path) -> Result<Margins, Failure> {

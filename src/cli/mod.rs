@@ -31,11 +31,12 @@ mod wild_writes;
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 
+use clap::CommandFactory as _;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{CommandFactory as _, Parser as _};
 
 use crate::base::nearest;
 use crate::campaign::replay::quoted;
+use crate::scenario::shown;
 
 use arguments::{Arguments, Command};
 
@@ -44,7 +45,7 @@ use arguments::{Arguments, Command};
 enum Ended {
     /// Everything held.
     Held,
-    /// A guarantee was violated, or an expectation missed.
+    /// A guarantee was violated, an expectation missed, or no fault struck.
     Violated,
     /// Ctrl-C.
     Interrupted,
@@ -82,7 +83,7 @@ impl Failure {
 #[must_use]
 pub fn main() -> ExitCode {
     say_whose_bug_a_panic_is();
-    let arguments = match Arguments::try_parse() {
+    let arguments = match Arguments::read() {
         Ok(arguments) => arguments,
         Err(error) => {
             if let Some(message) = unknown_command(&error, std::env::args().nth(1)) {
@@ -105,7 +106,7 @@ pub fn main() -> ExitCode {
             // What was found before the mistake is worth printing; where it can't be, the message
             // says why.
             let _ = out.flush();
-            let _ = writeln!(io::stderr(), "{message}");
+            let _ = writeln!(io::stderr(), "{}", shown(&message));
             ExitCode::from(2)
         }
     }
@@ -153,7 +154,12 @@ fn unknown_command(error: &clap::Error, first: Option<String>) -> Option<String>
 
 /// Help and version are asked for and go to standard output; everything else is a mistake.
 fn told_by_clap(error: &clap::Error) -> ExitCode {
-    let printed = error.print().and_then(|()| io::stdout().flush());
+    let text = error.render().to_string();
+    let printed = if error.use_stderr() && shown(&text) != text {
+        write!(io::stderr(), "{}", shown(&text))
+    } else {
+        error.print().and_then(|()| io::stdout().flush())
+    };
     match printed.map_err(Failure::from) {
         Err(Failure::Mistake(message)) => {
             let _ = writeln!(io::stderr(), "{message}");

@@ -48,7 +48,8 @@ pub(super) fn replay(arguments: &ReplayArguments, out: &mut impl Write) -> Resul
     if arguments.json {
         let mut line = run::object(&scenario, &story);
         line["missed"] = json!(missed);
-        line["reproduced"] = json!(is_reproduced && scenario.expect.is_some());
+        // Where nothing is expected there is nothing to reproduce.
+        line["reproduced"] = json!(scenario.expect.is_some().then_some(is_reproduced));
         line["held"] = json!(is_reproduced);
         writeln!(out, "{line}")?;
     } else {
@@ -63,5 +64,5 @@ pub(super) fn replay(arguments: &ReplayArguments, out: &mut impl Write) -> Resul
             writeln!(out, "{head:<MARGIN$}{line}")?;
         }
     }
-    Ok(if is_reproduced { Ended::Held } else { Ended::Violated })
+    Ok(run::ended(&registries, is_reproduced))
 }

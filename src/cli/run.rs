@@ -47,8 +47,20 @@ pub(super) fn told(
     if scenario.incident.is_some() {
         return incident(scenario, registries, json, out);
     }
+    story(scenario, registries, json, out).map(|(ended, _)| ended)
+}
+
+/// Tells what happened in a run; the story too, unless there is none because it was interrupted.
+pub(super) fn story(
+    scenario: &Scenario,
+    registries: &Registries,
+    json: bool,
+    out: &mut impl Write,
+) -> Result<(Ended, Option<Story>), Failure> {
     let story = match Story::of(scenario, registries) {
-        Err(TrialError::Interrupted) => return interrupted(&scenario.name, json, out),
+        Err(TrialError::Interrupted) => {
+            return interrupted(&scenario.name, json, out).map(|ended| (ended, None));
+        }
         story => story.map_err(|error| unresolved(scenario, &error))?,
     };
     if json {
@@ -56,7 +68,17 @@ pub(super) fn told(
     } else {
         write!(out, "{story}")?;
     }
-    Ok(if holds(scenario, &story) { Ended::Held } else { Ended::Violated })
+    Ok((ended(registries, holds(scenario, &story)), Some(story)))
+}
+
+/// How a command ends that has told all that it was asked for; Ctrl-C may have come too late to leave
+/// anything out.
+pub(super) fn ended(registries: &Registries, holds: bool) -> Ended {
+    match holds {
+        _ if registries.interrupt.is_raised() => Ended::Interrupted,
+        true => Ended::Held,
+        false => Ended::Violated,
+    }
 }
 
 /// Tells an incident, to a room.
@@ -102,7 +124,7 @@ fn incident(
         write!(out, "{}", painted(&told.to_string()))?;
     }
     let holds = holds(scenario, &told.story) && told.missed().next().is_none();
-    Ok(if holds { Ended::Held } else { Ended::Violated })
+    Ok(ended(registries, holds))
 }
 
 fn cell_of(home: &str, cell: Cell) -> Value {
@@ -178,6 +200,10 @@ fn trace(
     };
     let traced = story::trace(&mut trial, &scenario.plan, true).map_err(wrong)?;
     for turn in &traced.turns {
+        // Whoever tells the story says so.
+        if registries.interrupt.is_raised() {
+            break;
+        }
         let line = recorder::trace_line(&trial.world, turn);
         if json {
             let event = json!({

@@ -4,17 +4,17 @@ use std::io::Write;
 
 use serde_json::{Value, json};
 
-use crate::campaign::replay::quoted;
+use crate::campaign::replay::file_word;
 use crate::campaign::{Origin, Registries, Sweep, Swept, Tally, TrialError};
 use crate::outcome::Class;
 use crate::report::table::{Column, table};
 use crate::scenario::Scenario;
 
 use super::arguments::SweepArguments;
-use super::campaign::{by_itself, check_kinds, stopped_by_ctrl_c};
+use super::campaign::{by_itself, check_kinds, stopped_by_ctrl_c, told_and_kept};
 use super::cases::{self, Found};
 use super::save::Folder;
-use super::table::of_all;
+use super::table::{nothing_struck, of_all};
 use super::{Ended, Failure, load, progress, run};
 
 /// Tries every fault of a scenario and prints what they come to.
@@ -22,7 +22,8 @@ pub(super) fn sweep(arguments: &SweepArguments, out: &mut impl Write) -> Result<
     let registries = Registries { interrupt: stopped_by_ctrl_c()?, ..Registries::default() };
     check_kinds(&arguments.fault, &registries)?;
     let scenario = load::scenario(&arguments.scenario)?;
-    let folder = arguments.save.as_deref().map(Folder::prepare).transpose()?;
+    let prepare = |path| Folder::prepare(path, Some(&arguments.scenario));
+    let folder = arguments.save.as_deref().map(prepare).transpose()?;
     let sweep = Sweep {
         scenario,
         kinds: arguments.fault.clone(),
@@ -31,7 +32,7 @@ pub(super) fn sweep(arguments: &SweepArguments, out: &mut impl Write) -> Result<
         registries,
     };
     if let Some(number) = arguments.only {
-        return one(&sweep, number, arguments, out);
+        return one(&sweep, number, arguments, folder.as_ref(), out);
     }
     let bar = progress::bar();
     let swept = sweep.run(|progress| {
@@ -63,6 +64,7 @@ pub(super) fn sweep(arguments: &SweepArguments, out: &mut impl Write) -> Result<
     } else if swept.total.violations > 0
         || swept.disagreements_total > 0
         || !swept.golden.is_empty()
+        || swept.total.activated == 0
     {
         Ended::Violated
     } else {
@@ -70,15 +72,22 @@ pub(super) fn sweep(arguments: &SweepArguments, out: &mut impl Write) -> Result<
     })
 }
 
-/// One fault of a sweep, told as a story.
+/// One fault of a sweep, told as a story; what it violates is kept where there is a folder.
 fn one(
     sweep: &Sweep,
     number: u64,
     arguments: &SweepArguments,
+    folder: Option<&Folder>,
     out: &mut impl Write,
 ) -> Result<Ended, Failure> {
     let wrong = |error| run::unresolved(&sweep.scenario, &error);
-    let Some(plan) = sweep.fault(number).map_err(wrong)? else {
+    let fault = match sweep.fault(number) {
+        Err(TrialError::Interrupted) => {
+            return run::interrupted(&sweep.scenario.name, arguments.json, out);
+        }
+        fault => fault.map_err(wrong)?,
+    };
+    let Some(plan) = fault else {
         let total = sweep.faults().map_err(wrong)?;
         return Err(Failure::mistake(
             format!("there is no fault {number}: this sweep has {total}"),
@@ -87,7 +96,8 @@ fn one(
     };
     let name = format!("{} (fault {number})", sweep.scenario.name);
     let scenario = Scenario { plan: vec![plan], ..by_itself(&sweep.scenario, name) };
-    run::told(&scenario, &sweep.registries, arguments.json, out)
+    let name = format!("violation-{number}");
+    told_and_kept(&scenario, name, &sweep.registries, arguments.json, folder, out)
 }
 
 /// Writes each violation as a scenario file.
@@ -131,7 +141,7 @@ impl Told<'_> {
             [] => String::new(),
             kinds => format!(" --fault {}", kinds.join(",")),
         };
-        format!("ringfence sweep {}{kinds} --only {number}", quoted(scenario))
+        format!("ringfence sweep {}{kinds} --only {number}", file_word(scenario))
     }
 
     fn text(&self, out: &mut impl Write) -> Result<(), Failure> {
@@ -243,6 +253,9 @@ impl Told<'_> {
             writeln!(out, "  {} by {kind} in {who}", case.outcome.guarantees.join(", "))?;
             writeln!(out, "    {}", self.line(*number))?;
         }
+        if swept.total.activated == 0 {
+            writeln!(out, "\n{}", nothing_struck(swept.total.experiments))?;
+        }
         writeln!(out, "\nguarantees violated  {:>12}", swept.total.violations)?;
         let partial = if swept.is_partial { "  PARTIAL: interrupted" } else { "" };
         writeln!(out, "digest               {}{partial}", swept.digest)?;
@@ -289,6 +302,7 @@ impl Told<'_> {
             "alike": swept.alike,
             "nowhere": swept.nowhere,
             "activated": swept.total.activated,
+            "nothing_struck": swept.total.activated == 0,
             "violations": swept.total.violations,
             "violations_named": swept.violations.len(),
             "golden_violations": swept.golden.len(),

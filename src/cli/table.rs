@@ -11,6 +11,7 @@ use crate::report::interval::{CAPTION, Estimate, Sample, WorldCount};
 use crate::report::table::wrap;
 use crate::world::Rest;
 
+use super::numbers::counted;
 use super::{asleep, fault_load, wild_writes};
 
 /// Columns of a bar that stands for all experiments that struck.
@@ -30,6 +31,15 @@ fn cut_off(line: &str) -> String {
 /// How many of all are named, where it is not all of them.
 pub(super) fn of_all(named: usize, total: u64) -> String {
     if total > named as u64 { format!(" {named} of {total} are named") } else { String::new() }
+}
+
+/// What is said where no fault struck, for then nothing was tried: it is no pass.
+pub(super) fn nothing_struck(experiments: u64) -> String {
+    let what = match experiments {
+        0 => "no fault fits what is reached here".to_owned(),
+        many => format!("none of {} reached its place", counted(many, "fault")),
+    };
+    format!("NOTHING STRUCK: {what}, so that nothing was tried. This is no pass.")
 }
 
 /// What is told of a campaign beside its report.
@@ -89,14 +99,14 @@ impl Told<'_> {
     fn write_text(&self, to: &mut String) -> core::fmt::Result {
         let Report { total, worlds, digest, is_partial, cut, .. } = self.report;
         let worlds_told = match self.scenario {
-            None => format!("{} generated worlds", worlds.len()),
-            Some(name) => format!("{name}, {} seeds", worlds.len()),
+            None => counted(worlds.len() as u64, "generated world"),
+            Some(name) => format!("{name}, {}", counted(worlds.len() as u64, "seed")),
         };
         let partial = if *is_partial { "  PARTIAL: interrupted" } else { "" };
         writeln!(
             to,
-            "What one fault can reach: {} experiments on {worlds_told}{partial}",
-            total.experiments
+            "What one fault can reach: {} on {worlds_told}{partial}",
+            counted(total.experiments, "experiment")
         )?;
         if let Some(Cut { seed, next }) = cut {
             writeln!(
@@ -146,6 +156,9 @@ impl Told<'_> {
         to.push_str(&wild_writes::text(total, self.worlds()));
         to.push_str(&asleep::text(&total.sleeps, self.horizon));
         self.write_replays(to)?;
+        if total.activated == 0 {
+            writeln!(to, "\n{}", nothing_struck(total.experiments))?;
+        }
         writeln!(to, "\nexperiments          {:>12}", total.experiments)?;
         writeln!(to, "struck               {:>12}", total.activated)?;
         writeln!(to, "corrupt bytes read   {:>12}", total.consumed)?;
@@ -279,6 +292,7 @@ impl Told<'_> {
         lines.push(json!({ "summary": {
             "experiments": total.experiments,
             "activated": total.activated,
+            "nothing_struck": total.activated == 0,
             "consumed": total.consumed,
             "violations": self.report.violations_total(),
             "violations_named": violations.len() + golden_violations.len(),

@@ -1,6 +1,7 @@
 //! What is asked wrongly is refused and no silence, and one flip is told in the manual's words.
 
 use std::io::Write as _;
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use ringfence::audit::image::{Image, Levels};
@@ -44,6 +45,33 @@ fn witnesses_are_asked_for_with_all_flips_only() {
         let output = audit(&[&[&image, "--witnesses", place], other].concat());
 
         assert_refused(&output, &["--witnesses", other[0]]);
+    }
+}
+
+#[test]
+fn an_image_is_never_written_over_by_its_own_witnesses_by_whatever_name() {
+    let image = image("own-witnesses.img.partial");
+    let before = std::fs::read(&image).expect("it is there");
+    let linked = |name: &str, link: fn(&str, &Path) -> std::io::Result<()>| {
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        let _ = std::fs::remove_file(&path);
+        link(&image, &path).expect("a link");
+        path.to_str().expect("a plain path").to_owned()
+    };
+    let mut names = vec![
+        image.clone(),
+        // What it is called until it is complete.
+        image.strip_suffix(".partial").expect("it ends so").to_owned(),
+        linked("own-witnesses.hard", |image, path| std::fs::hard_link(image, path)),
+    ];
+    #[cfg(unix)]
+    names.push(linked("own-witnesses.soft", |image, path| std::os::unix::fs::symlink(image, path)));
+
+    for name in &names {
+        let output = audit(&[&image, "--flip", "--witnesses", name]);
+
+        assert_refused(&output, &["--witnesses would write over", "give --witnesses another file"]);
+        assert_eq!(std::fs::read(&image).expect("it is there"), before, "{name}");
     }
 }
 

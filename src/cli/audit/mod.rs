@@ -18,6 +18,7 @@ use crate::audit::findings::find;
 use crate::audit::listing;
 use crate::audit::protections::{Machine, Protection};
 use crate::audit::space::{Incomplete, Space};
+use crate::campaign::replay::file_word;
 use crate::machine::paging::x86_64::{ControlFlags, Controls};
 
 use super::{Ended, Failure};
@@ -37,7 +38,8 @@ impl Audited<'_> {
     /// The command that shows one flip of this image.
     fn replay(&self, flip: impl core::fmt::Display) -> String {
         let arguments = self.arguments;
-        let mut line = format!("ringfence audit {}", arguments.image.display());
+        let image = file_word(&arguments.image.display().to_string());
+        let mut line = format!("ringfence audit {image}");
         let mut option = |name: &str, value: String| {
             line.push_str(&format!(" --{name} {value}"));
         };
@@ -95,7 +97,7 @@ pub(super) fn audit(arguments: &AuditArguments, out: &mut impl Write) -> Result<
     }
     // A place that can't be written to is told before anything is printed.
     let witnesses = match &arguments.witnesses {
-        Some(place) if arguments.flip => Some(WitnessFile::create(place)?),
+        Some(place) if arguments.flip => Some(WitnessFile::create(place, &arguments.image)?),
         _ => None,
     };
     let findings = find(&audited.space);

@@ -11,6 +11,7 @@ use crate::audit::space::Space;
 use crate::machine::paging::TableMemory as _;
 
 use crate::cli::Failure;
+use crate::cli::save::is_same_file;
 
 /// What a gain opens, in words.
 pub(super) fn opens(verdict: &Verdict, gain: &Gain) -> String {
@@ -59,8 +60,9 @@ pub(super) struct WitnessFile {
 }
 
 impl WitnessFile {
-    /// Starts it, before any work is done for it.
-    pub(super) fn create(place: &Path) -> Result<Self, Failure> {
+    /// Starts it, before any work is done for it. Neither it nor what it is called until then may be the
+    /// image that is read.
+    pub(super) fn create(place: &Path, image: &Path) -> Result<Self, Failure> {
         let mut name = place.file_name().unwrap_or_default().to_owned();
         name.push(".partial");
         let beside = place.with_file_name(name);
@@ -68,6 +70,17 @@ impl WitnessFile {
         // A device or a pipe is nobody's to replace by a file.
         if fs::metadata(place).is_ok_and(|found| !found.is_file()) {
             return Err(failed(io::Error::other("it is there and no file")));
+        }
+        for written in [place, &beside] {
+            if is_same_file(written, image) {
+                return Err(Failure::mistake(
+                    format!(
+                        "--witnesses would write over {}, the image that is read",
+                        image.display()
+                    ),
+                    "give --witnesses another file",
+                ));
+            }
         }
         let mut file = BufWriter::new(fs::File::create(&beside).map_err(failed)?);
         let head = "entry,bit,level,value,class,va,frame,gained,table,\

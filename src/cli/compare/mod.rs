@@ -6,13 +6,17 @@ mod text;
 
 use std::io::Write;
 
-use crate::campaign::comparison::{Cannot, Compared, Comparison, ComparisonError, Pair, run_all};
+use crate::campaign::TrialError;
+use crate::campaign::comparison::{
+    Cannot, Compared, Comparison, ComparisonError, Pair, Why, run_all,
+};
 use crate::counterexample::incident::{Ending, side_by_side};
 use crate::counterexample::{Story, test_text};
 
 use super::arguments::{CampaignArguments, Only};
 use super::campaign::stopped_by_ctrl_c;
 use super::save::Folder;
+use super::table::nothing_struck;
 use super::{Ended, Failure, progress, run};
 
 /// What is compared, with the words that it is told under.
@@ -70,6 +74,11 @@ pub(super) fn compare(
             let gap = if number > 0 { "\n" } else { "" };
             write!(out, "{gap}{}", text::text(asked, compared))?;
         }
+        if struck(told.iter().flatten()) == 0 {
+            let columns = told.iter().flatten().flat_map(|one| one.columns.first());
+            let tried = columns.map(|column| column.total.tried).sum();
+            writeln!(out, "\n{}", nothing_struck(tried))?;
+        }
     }
     out.flush()?;
     let each = || told.iter().flatten();
@@ -78,11 +87,16 @@ pub(super) fn compare(
     };
     Ok(if each().any(|compared| compared.is_partial) || stop.is_raised() {
         Ended::Interrupted
-    } else if each().any(is_violated) {
+    } else if each().any(is_violated) || struck(each()) == 0 {
         Ended::Violated
     } else {
         Ended::Held
     })
+}
+
+/// Faults that struck, in whatever configuration.
+fn struck<'a>(compared: impl Iterator<Item = &'a Compared>) -> u64 {
+    compared.flat_map(|one| &one.columns).map(|column| column.total.struck).sum()
 }
 
 fn wrong(error: &ComparisonError) -> Failure {
@@ -111,14 +125,25 @@ fn one(
     };
     let seed = comparison.seeds.start;
     let pairs = comparison.pairs(seed, number..number.saturating_add(1));
-    let pair = pairs.map_err(|error| wrong(&error))?.pop();
+    let interrupted = |out| {
+        let name = format!("fault {number} of seed {seed}");
+        run::interrupted(&name, arguments.json, out)
+    };
+    let pair = match pairs {
+        Err(ComparisonError { why: Why::Trial(TrialError::Interrupted), .. }) => {
+            return interrupted(out);
+        }
+        pairs => pairs.map_err(|error| wrong(&error))?.pop(),
+    };
     let Some(Pair { what, tries, .. }) = pair else {
         return Err(Failure::mistake(
             format!("no fault of number {number} of seed {seed}: none fits what is reached"),
             "choose another number",
         ));
     };
-    let folder = arguments.save.as_deref().map(Folder::prepare).transpose()?;
+    let read = arguments.scenario.as_deref();
+    let prepare = |path| Folder::prepare(path, read);
+    let folder = arguments.save.as_deref().map(prepare).transpose()?;
     let mut stories = Vec::new();
     for (place, (name, tried)) in (1..).zip(tries) {
         if let (Some(folder), Ok(scenario)) = (&folder, &tried) {
@@ -130,8 +155,10 @@ fn one(
         let story = match tried {
             Err(why) => Err(why),
             Ok(scenario) => {
-                let story = Story::of(&scenario, &comparison.registries);
-                let story = story.map_err(|error| run::unresolved(&scenario, &error))?;
+                let story = match Story::of(&scenario, &comparison.registries) {
+                    Err(TrialError::Interrupted) => return interrupted(out),
+                    story => story.map_err(|error| run::unresolved(&scenario, &error))?,
+                };
                 Cannot::of(&story.outcome).map_or(Ok(story), Err)
             }
         };
@@ -171,5 +198,9 @@ fn one(
         }
     }
     out.flush()?;
-    Ok(if is_violated { Ended::Violated } else { Ended::Held })
+    Ok(match is_violated {
+        _ if comparison.registries.interrupt.is_raised() => Ended::Interrupted,
+        true => Ended::Violated,
+        false => Ended::Held,
+    })
 }

@@ -9,6 +9,7 @@ use crate::report::interval::{DifferenceEstimate, DifferenceSample};
 use crate::report::table::{Column, table};
 
 use super::super::fault_load as load;
+use super::super::numbers::counted;
 use super::Asked;
 
 /// Configurations beside the first in one table.
@@ -65,9 +66,9 @@ fn head(comparison: &Comparison, compared: &Compared) -> String {
         None => "faults".to_owned(),
     };
     let on = match (&comparison.file, comparison.is_generated()) {
-        (_, true) => format!("{} generated worlds", compared.seeds),
-        (Some(name), _) => format!("{name}, {} seeds", compared.seeds),
-        (None, _) => format!("the worlds named, {} seeds", compared.seeds),
+        (_, true) => counted(compared.seeds, "generated world"),
+        (Some(name), _) => format!("{name}, {}", counted(compared.seeds, "seed")),
+        (None, _) => format!("the worlds named, {}", counted(compared.seeds, "seed")),
     };
     let partial = partial(compared.is_partial);
     let nowhere = match compared.nowhere {
