@@ -165,6 +165,22 @@ fn a_machine_that_stops_without_a_fault_is_said_to() {
 }
 
 #[test]
+fn the_summary_counts_as_read_what_the_curve_does() {
+    let output = ringfence(&["campaign", "--seeds", "0..4", "--experiments", "100", "--json"]);
+
+    let text = stdout(&output);
+    let lines = text.lines().map(|line| serde_json::from_str(line).expect("an object a line"));
+    let lines: Vec<serde_json::Value> = lines.collect();
+    let all =
+        lines.iter().rfind(|line| line["sleep"]["origin"].is_null() && line["sleep"].is_object());
+    let curve = all.expect("a curve of all together")["sleep"]["curve"].as_array().expect("rows");
+    let read: u64 = curve.iter().filter_map(|row| row["read"].as_u64()).sum();
+    let summary = &lines.last().expect("a summary")["summary"];
+    assert_eq!(summary["consumed"].as_u64(), Some(read));
+    assert!(read > 0, "{text}");
+}
+
+#[test]
 fn wild_writes_are_counted_by_operator() {
     let output = ringfence(&[
         "campaign",

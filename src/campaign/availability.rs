@@ -62,7 +62,7 @@ pub(super) fn availability(
     if others || cut && unfinished.is_empty() && !by_processes {
         return Availability::Hang;
     }
-    if judge.authority.devices_disabled() != 0 {
+    if judge.authority.devices_disabled() & !golden.devices_disabled != 0 {
         return Availability::DeviceDisabled;
     }
     let mut worst = if unfinished.is_empty() && !cut {

@@ -287,10 +287,7 @@ fn describe_joined(
         integrity: integrity(judge, &victims, false, false),
         victims,
         deviated: Vec::new(),
-        availability: match golden.devices_disabled {
-            0 => Availability::Unaffected,
-            _ => Availability::DeviceDisabled,
-        },
+        availability: Availability::Unaffected,
         sleep: None,
         disclosed: judge.authority.disclosures().len() as u64,
         detection: detection(world, judge),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::base::{Digest, PrincipalKind, TraceHash};
 use crate::faults::Operator;
-use crate::outcome::{Class, Integrity};
+use crate::outcome::{Class, SleepEnd};
 
 use super::series::Case;
 use super::sleep::Sleeps;
@@ -121,9 +121,8 @@ impl Tally {
             if let Some(sleep) = outcome.sleep {
                 self.sleeps.entry(case.origin).or_default().add(sleep);
             }
-            if outcome.integrity >= Integrity::Consumed {
-                self.consumed += 1;
-            }
+            let is_read = outcome.sleep.is_some_and(|sleep| sleep.end == SleepEnd::Read);
+            self.consumed += u64::from(is_read);
         }
         if !outcome.guarantees.is_empty() {
             self.violations += 1;

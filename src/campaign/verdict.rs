@@ -49,7 +49,8 @@ impl Judged {
 /// codes have.
 const FAILURES: u64 = 0x8000_0000;
 
-/// The worst end of a process in the golden run: a host at all, an application with an error.
+/// The worst that the golden run came to: a device given up, the end of a host at all, that of an
+/// application with an error.
 fn lost_by_itself(trial: &Trial) -> Availability {
     let ends = trial.roster().iter().map(|(principal, entry)| {
         match (entry.kind, trial.golden.endings[usize::from(principal.0)]) {
@@ -62,7 +63,11 @@ fn lost_by_itself(trial: &Trial) -> Availability {
             _ => Availability::Unaffected,
         }
     });
-    ends.max().unwrap_or_default()
+    let given_up = match trial.golden.devices_disabled {
+        0 => Availability::Unaffected,
+        _ => Availability::DeviceDisabled,
+    };
+    ends.fold(given_up, Availability::max)
 }
 
 /// Which parameters of the bug check are others than those expected.
