@@ -380,7 +380,7 @@ fn a_transfer_of_a_part_gives_its_requestor_what_was_there() {
 #[test]
 fn with_the_verifier_on_a_reference_to_an_object_that_has_none_stops_the_machine() {
     let mut world = busy();
-    world.configuration.machine.verifier = vec!["miscellaneous".to_owned()];
+    world.configuration.machine.verifier = vec!["security".to_owned()];
     // The first count of the first event: none instead of one.
     let lost = |trial: &Trial| {
         let kinds = Registry::default();

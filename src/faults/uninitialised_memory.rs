@@ -5,7 +5,7 @@
 //!
 //! Source: Swift, Bershad and Levy, "Improving the Reliability of Commodity Operating Systems",
 //! SOSP 2003 (initialisation faults); HackSys Extreme Vulnerable Driver,
-//! "UninitializedMemoryNonPagedPool".
+//! "UninitializedMemoryPagedPool".
 //!
 //! Injection point: `copy`.
 
@@ -23,7 +23,7 @@ pub(super) const KIND: Kind = Kind {
     recurrence: Recurrence::Once,
     parameters: &[],
     about: "a fill or copy that sets memory up is left out",
-    source: "Swift, Bershad and Levy, \"Improving the Reliability of Commodity Operating Systems\", SOSP 2003 (initialisation faults); HackSys Extreme Vulnerable Driver, \"UninitializedMemoryNonPagedPool\"",
+    source: "Swift, Bershad and Levy, \"Improving the Reliability of Commodity Operating Systems\", SOSP 2003 (initialisation faults); HackSys Extreme Vulnerable Driver, \"UninitializedMemoryPagedPool\"",
     build: |_, _| {
         fault(&KIND, |operation, _| (operation.value != 0).then_some(Verdict::Skip))
     },

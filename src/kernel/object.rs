@@ -144,7 +144,7 @@ routine! {
             return Ok(Flow::Call);
         }
         let count = p.load(object, object_header::POINTER_COUNT)?;
-        if count == 0 && verifier::is_on(p, options::MISCELLANEOUS)? {
+        if count == 0 && verifier::is_on(p, options::SECURITY)? {
             p.pass(verifier::REFERENCE_REVIVED.with([0x3f, object, 1, 0]));
             return Ok(Flow::Call);
         }

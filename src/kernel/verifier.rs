@@ -84,7 +84,7 @@ bug_checks! {
     source "Bug Check 0xC4: DRIVER_VERIFIER_DETECTED_VIOLATION" documented;
 
     REFERENCE_REVIVED: DRIVER_VERIFIER_DETECTED_VIOLATION, parameter 1 = 0x3f,
-    when "a reference count goes from 0 to 1 (miscellaneous checks)",
+    when "a reference count goes from 0 to 1 (security checks)",
     parameters "0x3F: reference count", "object", "count", "",
     source "Bug Check 0xC4: DRIVER_VERIFIER_DETECTED_VIOLATION" documented;
 
