@@ -346,8 +346,9 @@ fn seed_range(text: &str) -> Result<SeedRange, String> {
     match text.split_once("..") {
         None => {
             let first = seed(text)?;
-            let end =
-                first.checked_add(1).ok_or("the largest seed has no successor; use FIRST..END")?;
+            let end = first
+                .checked_add(1)
+                .ok_or_else(|| format!("the seeds of a campaign go from 0 to {}", u64::MAX - 1))?;
             Ok(SeedRange { first, end })
         }
         Some((first, end)) => {
@@ -373,7 +374,8 @@ mod tests {
         assert_eq!(seed_range("0x10"), Ok(SeedRange { first: 16, end: 17 }));
         assert!(seed_range("10..0").is_err_and(|message| message.contains("expected FIRST..END")));
         assert!(seed_range("ten").is_err_and(|message| message.contains("expected a number")));
-        assert!(seed_range("18446744073709551615").is_err());
+        let largest = seed_range("18446744073709551615");
+        assert!(largest.is_err_and(|message| message.ends_with("from 0 to 18446744073709551614")));
     }
 
     #[test]
