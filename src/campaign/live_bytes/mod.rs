@@ -266,7 +266,9 @@ pub fn live_bytes(
     progress: &(dyn Fn(Flips) + Sync),
 ) -> Result<LiveBytes, TrialError> {
     let trial = Trial::new(scenario, registries)?;
-    let Survey { golden, stages, moments, fields } = Survey::of(trial, options);
+    let Ok(Survey { golden, stages, moments, fields }) = Survey::of(trial, options) else {
+        return Ok(LiveBytes { is_partial: true, ..LiveBytes::default() });
+    };
     let total = stages.iter().map(|stage| stage.flips.len() as u64).sum();
     let done = AtomicU64::new(0);
     let count = || {

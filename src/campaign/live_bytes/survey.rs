@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::base::{Event, EventKind, PhysAddr, Structure, Witness};
 
 use super::words::Places;
-use super::{Bits, Flip, Hashes, LiveBytesOptions, Stage, Trial, Undisturbed, What};
+use super::{Bits, Flip, Hashes, Interrupted, LiveBytesOptions, Stage, Trial, Undisturbed, What};
 
 /// Loads before which a field is flipped: so many of all there are, evenly spread.
 const LOADS: usize = 6;
@@ -42,7 +42,7 @@ impl Witness for Loads {
 
 impl Survey {
     /// Runs the trial's world from its beginning to its rest.
-    pub(super) fn of(mut trial: Trial, options: &LiveBytesOptions) -> Self {
+    pub(super) fn of(mut trial: Trial, options: &LiveBytesOptions) -> Result<Self, Interrupted> {
         let clock = trial.golden.clock;
         let count = u64::from(options.moments.max(1));
         let moments: Vec<u64> =
@@ -54,6 +54,7 @@ impl Survey {
         let (mut turns, mut hashes, mut loads) = (Vec::new(), Hashes::default(), Loads::default());
         trial.rewind();
         loop {
+            trial.interrupt().check()?;
             let places = Places::of(&trial.world);
             if pending.next_if(|&at| trial.world.machine.clock >= at).is_some() {
                 let (flips, named) =
@@ -83,7 +84,7 @@ impl Survey {
             }
         }
         let world = &trial.world;
-        Self {
+        Ok(Self {
             golden: Undisturbed {
                 turns,
                 state: world.machine.state_hash(),
@@ -92,6 +93,6 @@ impl Survey {
             stages: stages.into_iter().map(|(turn, flips)| Stage { turn, flips }).collect(),
             moments,
             fields,
-        }
+        })
     }
 }
