@@ -6,7 +6,7 @@ mod worlds;
 
 use std::collections::BTreeMap;
 
-use ringfence::base::{Access, Event, EventKind, PhysAddr, Principal, Witness};
+use ringfence::base::{Access, Event, EventKind, PhysAddr, Principal, VirtAddr, Witness};
 use ringfence::campaign::{Registries, Trial};
 use ringfence::counterexample::Story;
 use ringfence::injection::PointKind;
@@ -240,6 +240,43 @@ fn damage_that_the_kernel_did_for_a_struck_application_is_not_the_applications_o
     assert_ne!(written.len(), 0, "no call wrote to where it was told");
     for outcome in written {
         assert!(outcome.victims.contains(&Victim::Kernel), "{outcome:?}");
+    }
+}
+
+/// Who acts at addresses of the user half, and in whose address space.
+#[derive(Default)]
+struct UserSteps(Vec<(Principal, Principal)>);
+
+impl Witness for UserSteps {
+    fn event(&mut self, event: &Event) {
+        if event.kind == EventKind::Step && event.virt >> 63 == 0 {
+            self.0.push((event.actor, event.context));
+        }
+    }
+}
+
+#[test]
+fn code_of_the_kernel_that_an_application_runs_is_the_applications_doing() {
+    let mut world = World::build(&neighbours().configuration).expect("a sound configuration");
+    let at = |world: &World, virt| world.machine.locate(0, virt).expect("code is mapped");
+    let kernel = world.machine.program.routine_named("IoCallDriver").expect("the kernel has it");
+    let entry = world.machine.program.routines()[usize::from(kernel)].entry;
+    let is_at_home = |world: &World| world.machine.processors[0].registers.rip >> 63 == 0;
+    while !is_at_home(&world) {
+        world.step(&mut ());
+    }
+    let from = PhysAddr::truncated(at(&world, entry));
+    let rip = VirtAddr(world.machine.processors[0].registers.rip);
+    let to = PhysAddr::truncated(at(&world, rip));
+    let word = world.machine.memory.read(from);
+    world.machine.memory.write(to, word);
+
+    let mut steps = UserSteps::default();
+    world.run(&mut steps, u64::MAX);
+
+    assert_eq!(steps.0.first().map(|(_, context)| *context), Some(EDITOR));
+    for (actor, context) in steps.0 {
+        assert_eq!(actor, context);
     }
 }
 

@@ -1,6 +1,6 @@
 //! The inner loop: accept an interrupt, fetch, decode, run, follow.
 
-use crate::base::{Access, Event, EventKind, Structure};
+use crate::base::{Access, Event, EventKind, Ring, Structure};
 use crate::injection::{Operation, PointKind, Verdict};
 
 use super::Machine;
@@ -78,7 +78,8 @@ impl Processor<'_> {
         };
         let registers = &mut processors[self.number].registers;
         let context = registers.context;
-        let actor = owner.unwrap_or(context);
+        // Whatever code user mode runs, it is the process that runs it.
+        let actor = owner.filter(|_| registers.ring == Ring::Kernel).unwrap_or(context);
         registers.actor = actor;
         events.push(Event {
             kind: EventKind::Step,
