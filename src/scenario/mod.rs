@@ -30,6 +30,7 @@ use crate::faults::PlannedFault;
 use crate::world::configuration::{Configuration, hex};
 
 pub use contrast::{Contrast, Fields, Plain};
+#[cfg(feature = "cli")]
 pub(crate) use error::shown;
 pub use error::{ScenarioError, ScenarioErrors};
 pub use form::{MADE_FOR, Values, protections, settings, switches};
