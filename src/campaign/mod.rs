@@ -21,6 +21,7 @@
 //! | [`verdict`] | is that what was expected? |
 //! | [`tally`] | what do all outcomes come to? |
 //! | [`wild_writes`] | how many of those hit memory, and what came of them? |
+//! | [`findings`] | what did a campaign find? |
 //! | [`replay`] | which command runs one experiment again? |
 //! | [`sentence`] | how is a campaign said in a test? |
 //! | [`difference`] | where do two runs part? |
@@ -32,6 +33,7 @@ mod availability;
 pub mod comparison;
 pub mod difference;
 pub mod experiment;
+pub mod findings;
 mod forks;
 pub mod golden;
 pub mod interrupt;
@@ -55,6 +57,7 @@ pub mod workers;
 
 pub use comparison::{Compared, Comparison};
 pub use difference::{Difference, first_difference};
+pub use findings::{Cut, GoldenStop, GoldenViolation, Report};
 pub use golden::Golden;
 pub use interrupt::{Interrupt, Interrupted};
 pub use judge::Judge;
@@ -66,4 +69,4 @@ pub use trial::{Registries, Trial, TrialError};
 pub use verdict::{Judged, missed};
 pub use watch::Watch;
 pub use wild_writes::WildWrites;
-pub use workers::{Campaign, Cut, GoldenViolation, Progress, Report};
+pub use workers::{Campaign, Progress};

@@ -24,8 +24,9 @@ use crate::scenario::{Scenario, library};
 use crate::world::Drivers;
 use crate::world::components;
 
+use super::findings::Report;
 use super::tally::Origin;
-use super::workers::{Campaign, Report};
+use super::workers::Campaign;
 
 impl Campaign {
     /// A campaign on a world of yours. One seed: more of them draw other plans for the same world.

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use crate::faults::Operator;
-use crate::outcome::{Class, Integrity};
+use crate::outcome::Class;
 
 use super::series::Case;
 
@@ -40,7 +40,8 @@ impl WildWrites {
             return;
         }
         self.struck += 1;
-        if outcome.integrity > Integrity::Untouched {
+        // A disk that is left other is no sign of it: who faults leaves it so too.
+        if outcome.sleep.is_some() {
             self.hit += 1;
             *self.came_of_hits.entry(case.class()).or_default() += 1;
         }
@@ -54,5 +55,43 @@ impl WildWrites {
         for (&class, count) in &other.came_of_hits {
             *self.came_of_hits.entry(class).or_default() += count;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::campaign::Origin;
+    use crate::faults::{At, Parameters, PlannedFault};
+    use crate::injection::{PointKind, Recurrence};
+    use crate::outcome::{Activation, Integrity, Outcome, Sleep, SleepEnd};
+
+    fn case(strikes: u64, integrity: Integrity, sleep: Option<Sleep>) -> Case {
+        let plan = PlannedFault {
+            kind: "wild-write".to_owned(),
+            who: "nic".to_owned(),
+            at: At { point: PointKind::Store, routine: None, caller: None, nth: 1 },
+            recurrence: Recurrence::Once,
+            parameters: Parameters::default(),
+        };
+        let activation = Activation { strikes, ..Activation::default() };
+        let outcome = Outcome { activation, integrity, sleep, ..Outcome::default() };
+        Case { number: 0, plan, origin: Origin::KernelModeDriver, outcome }
+    }
+
+    #[test]
+    fn who_left_the_disk_other_and_damaged_nothing_has_not_hit() {
+        let read = Some(Sleep { steps: 3, end: SleepEnd::Read });
+        let mut writes = WildWrites::default();
+
+        writes.add(&case(0, Integrity::Untouched, None));
+        writes.add(&case(1, Integrity::Durable, None));
+        writes.add(&case(1, Integrity::Consumed, read));
+
+        assert_eq!((writes.planned, writes.struck, writes.hit), (3, 2, 1));
+        assert_eq!(
+            WildWrites::operator_of(&case(1, Integrity::Dormant, None)),
+            Some(Operator::Offset)
+        );
     }
 }

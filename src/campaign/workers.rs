@@ -13,14 +13,13 @@ use crate::base::{Digest, Seed, TraceHash};
 use crate::faults::Mix;
 use crate::invariants::Violation;
 use crate::scenario::{Bias, Scenario};
+use crate::world::Rest;
 
-use super::series::{Case, Series, SeriesError, SeriesOptions};
+use super::findings::{Cut, EXAMPLES_MAX, Example, GoldenStop, GoldenViolation, Report};
+use super::series::{Series, SeriesError, SeriesOptions};
 use super::tally::{Tally, digest_of};
 use super::trial::{Registries, TrialError};
 use super::under_way::UnderWay;
-
-/// Cases kept as examples, each with the seed of its world.
-const EXAMPLES_MAX: usize = 32;
 
 /// Experiments of one world that are run together: enough to make up for the world that is built for
 /// them, few enough to keep every worker busy.
@@ -65,69 +64,6 @@ impl Default for Campaign {
     }
 }
 
-/// A case with the seed of its world.
-#[derive(Clone, Debug)]
-pub struct Example {
-    /// The seed.
-    pub seed: u64,
-    /// The world.
-    pub scenario: Scenario,
-    /// The case.
-    pub case: Case,
-}
-
-/// What a world violates by itself, in its golden run.
-#[derive(Clone, Debug)]
-pub struct GoldenViolation {
-    /// The first seed whose world it is.
-    pub seed: u64,
-    /// The world.
-    pub scenario: Scenario,
-    /// What was found, never nothing; alike findings once.
-    pub violations: Vec<Violation>,
-}
-
-/// A world that an interrupted campaign did not finish.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Cut {
-    /// Its seed.
-    pub seed: u64,
-    /// The first number of an experiment that was not run: all before it were.
-    pub next: u32,
-}
-
-/// What a campaign found.
-#[derive(Clone, Debug, Default)]
-pub struct Report {
-    /// All outcomes together.
-    pub total: Tally,
-    /// The outcomes of each world, in order; with a [`cut`](Self::cut) the last is not whole.
-    pub worlds: Vec<Tally>,
-    /// The first cases that violated a guarantee.
-    pub violations: Vec<Example>,
-    /// The first case of each origin and class.
-    pub examples: BTreeMap<(super::Origin, crate::outcome::Class), (u64, u32)>,
-    /// The first worlds whose golden run violated an invariant by itself. It is the world's own doing
-    /// and nothing that an experiment is charged with.
-    pub golden_violations: Vec<GoldenViolation>,
-    /// How many worlds those are.
-    pub golden_violations_total: u64,
-    /// The fingerprint of every case in order.
-    pub digest: Digest,
-    /// Whether it was interrupted: the report is of the first experiments only.
-    pub is_partial: bool,
-    /// Where an interrupted campaign ends within a world.
-    pub cut: Option<Cut>,
-}
-
-impl Report {
-    /// Experiments that violated a guarantee, and worlds that do so by themselves.
-    #[must_use]
-    pub fn violations_total(&self) -> u64 {
-        self.total.violations + self.golden_violations_total
-    }
-}
-
 /// Where a campaign is.
 #[derive(Clone, Copy, Debug)]
 pub struct Progress {
@@ -153,6 +89,8 @@ struct BlockResult {
     violations: Vec<Example>,
     examples: BTreeMap<(super::Origin, crate::outcome::Class), u32>,
     golden: Vec<Violation>,
+    /// How the golden run ended, where there was one.
+    rest: Option<Rest>,
     /// The first number that was not run.
     reached: u32,
 }
@@ -273,9 +211,14 @@ impl Campaign {
             Err(error) => return Err(error),
         };
         let golden = unlike(&series.trial().golden.violations);
+        let rest = Some(series.trial().golden.rest);
         let drawn = series.numbers();
-        let mut result =
-            BlockResult { golden, reached: numbers.end, ..BlockResult::nothing(&scenario, first) };
+        let mut result = BlockResult {
+            golden,
+            rest,
+            reached: numbers.end,
+            ..BlockResult::nothing(&scenario, first)
+        };
         let mut cases = Vec::new();
         let told = series.run_telling(
             |number| under_way.at(number),
@@ -320,6 +263,7 @@ impl BlockResult {
             violations: Vec::new(),
             examples: BTreeMap::new(),
             golden: Vec::new(),
+            rest: None,
             reached,
         }
     }
@@ -403,6 +347,7 @@ impl Taken {
             self.close_world();
             self.world = Some((seed, TraceHash::default()));
             self.report.worlds.push(Tally::default());
+            self.take_stop(seed, &found.scenario, found.rest);
             self.take_golden(seed, found.scenario, found.golden);
         }
         if let Some((_, hash)) = &mut self.world {
@@ -418,6 +363,15 @@ impl Taken {
         self.report.violations.extend(found.violations.into_iter().take(room));
         for (cell, number) in found.examples {
             self.report.examples.entry(cell).or_insert((seed, number));
+        }
+    }
+
+    /// That a world never comes to rest, or stops, by itself: of a fixed world once, as below.
+    fn take_stop(&mut self, seed: u64, scenario: &Scenario, rest: Option<Rest>) {
+        let Some(rest) = rest.filter(|rest| *rest != Rest::Quiescent) else { return };
+        let known = &mut self.report.golden_stops;
+        if known.len() < EXAMPLES_MAX && known.iter().all(|known| known.scenario != *scenario) {
+            known.push(GoldenStop { seed, scenario: scenario.clone(), rest });
         }
     }
 

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use crate::campaign::{Campaign, Cut, Origin, Report, Tally, Trial};
+use crate::campaign::{Campaign, Cut, Origin, Report, Tally};
 use crate::invariants::Violation;
 use crate::outcome::Class;
 use crate::report::interval::{CAPTION, Estimate, Sample, WorldCount};
@@ -40,6 +40,16 @@ pub(super) fn nothing_struck(experiments: u64) -> String {
         many => format!("none of {} reached its place", counted(many, "fault")),
     };
     format!("NOTHING STRUCK: {what}, so that nothing was tried. This is no pass.")
+}
+
+/// How a machine ended, in words.
+fn stopped(rest: Rest) -> String {
+    match rest {
+        Rest::BugCheck(code) => format!("bug check {code:#x}"),
+        Rest::Reset => "a reset without a dump".to_owned(),
+        Rest::OutOfSteps => "it never comes to rest".to_owned(),
+        Rest::Quiescent | Rest::Paused => "it comes to rest".to_owned(),
+    }
 }
 
 /// What is told of a campaign beside its report.
@@ -167,23 +177,13 @@ impl Told<'_> {
         Ok(())
     }
 
-    /// How the world that was named stops without any fault; `None` when it comes to rest. Generated
-    /// worlds do.
-    fn stops_by_itself(&self) -> Option<String> {
-        let scenario = self.campaign.scenario.as_ref()?;
-        let trial = Trial::new(scenario, &self.campaign.registries).ok()?;
-        match trial.golden.rest {
-            Rest::BugCheck(code) => Some(format!("bug check {code:#x}")),
-            Rest::Reset => Some("a reset without a dump".to_owned()),
-            Rest::OutOfSteps => Some("it never comes to rest".to_owned()),
-            Rest::Quiescent | Rest::Paused => None,
-        }
-    }
-
     /// What worlds do and violate by themselves, before anything that faults do in them.
     fn write_golden(&self, to: &mut String) -> core::fmt::Result {
-        if let Some(how) = self.stops_by_itself() {
-            writeln!(to, "\nThis machine stops without any fault: {how}. So it does below.")?;
+        for stop in &self.report.golden_stops {
+            let (seed, how) = (stop.seed, stopped(stop.rest));
+            let which =
+                if self.is_generated() { format!("of seed {seed} ") } else { String::new() };
+            writeln!(to, "\nThe machine {which}stops without any fault: {how}. So it does below.")?;
         }
         let Report { golden_violations: golden, golden_violations_total: total, .. } = self.report;
         if golden.is_empty() {
@@ -299,7 +299,9 @@ impl Told<'_> {
             "golden_violations": self.report.golden_violations_total,
             "digest": digest.to_string(),
             "partial": is_partial,
-            "stops_by_itself": self.stops_by_itself(),
+            "stop_by_themselves": self.report.golden_stops.iter().map(|stop| {
+                json!({ "seed": stop.seed, "how": stopped(stop.rest) })
+            }).collect::<Vec<_>>(),
             "cut": cut.map(|cut| json!({ "seed": cut.seed, "next": cut.next })),
             "worlds": if self.is_generated() { worlds.len() } else { worlds.len().min(1) },
             "seeds": worlds.len(),

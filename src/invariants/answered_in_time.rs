@@ -28,6 +28,7 @@ pub(super) struct AnsweredInTime;
 /// Steps beyond the time-out in which the kernel ends a host. What it takes is some hundreds: an interrupt,
 /// the lock that somebody may hold who makes a process, the end itself.
 const SLACK: u64 = 4_000;
+
 /// The driver whose code a processor has run all the while, since the kernel should have ended a host.
 fn spins(evidence: &Evidence<'_>) -> Option<Principal> {
     let Evidence { machine, authority, record, .. } = evidence;

@@ -174,6 +174,18 @@ routine! {
     },
 }
 
+/// Keeps the bus address in local 2, if there is one, and names the sector in local 0 to the disk.
+fn name_sector(p: &mut Processor<'_>) -> Result<Flow, Trap> {
+    let bus = p.result();
+    if bus == 0 {
+        return Ok(p.give_back(status::INSUFFICIENT_RESOURCES));
+    }
+    p.set_local(2, bus)?;
+    let sector = p.local(0)?;
+    p.port_out(device_port(DISK_DEVICE, port::SECTOR), sector)?;
+    Ok(Flow::Next)
+}
+
 /// Waits for the disk.
 fn poll_disk(p: &mut Processor<'_>) -> Result<Flow, Trap> {
     let busy = p.port_in(device_port(DISK_DEVICE, port::COMMAND))?;
@@ -216,16 +228,7 @@ routine! {
         p.pass([DISK_DEVICE, DISK_BUFFER, u64::from(command == TO_MEMORY)]);
         Ok(Flow::Call)
     },
-    sector => |p| {
-        let bus = p.result();
-        if bus == 0 {
-            return Ok(p.give_back(status::INSUFFICIENT_RESOURCES));
-        }
-        p.set_local(2, bus)?;
-        let sector = p.local(0)?;
-        p.port_out(device_port(DISK_DEVICE, port::SECTOR), sector)?;
-        Ok(Flow::Next)
-    },
+    sector => name_sector,
     start, call HAL_START_TRANSFER => |p| {
         let (command, bus) = (p.local(1)?, p.local(2)?);
         p.pass([DISK_DEVICE, bus, SECTOR_WORDS, command]);
@@ -248,16 +251,7 @@ routine! {
         p.pass([DISK_DEVICE, page, 0]);
         Ok(Flow::Call)
     },
-    sector => |p| {
-        let bus = p.result();
-        if bus == 0 {
-            return Ok(p.give_back(status::INSUFFICIENT_RESOURCES));
-        }
-        p.set_local(2, bus)?;
-        let sector = p.local(0)?;
-        p.port_out(device_port(DISK_DEVICE, port::SECTOR), sector)?;
-        Ok(Flow::Next)
-    },
+    sector => name_sector,
     start, call HAL_START_TRANSFER => |p| {
         let bus = p.local(2)?;
         p.pass([DISK_DEVICE, bus, SECTOR_WORDS, FROM_MEMORY]);

@@ -17,8 +17,8 @@ use core::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use crate::base::nearest;
+use crate::campaign::findings::Example;
 use crate::campaign::replay::file_word;
-use crate::campaign::workers::Example;
 use crate::campaign::{Campaign, GoldenViolation, Report};
 use crate::counterexample::{Story, case, minimised, test_text};
 use crate::scenario::Scenario;

@@ -3,7 +3,7 @@
 //! Ranges are those of the meaning, so that whoever writes a file is told `1 to 4`, whatever keeps the number.
 
 use super::{Fields, Plain, contrast::overlaid};
-use crate::faults::point_names;
+use crate::faults::{Operator, point_names};
 use crate::kernel::loader::SECTIONS;
 use crate::kernel::pools::PoolKind;
 use crate::world::action::{LENGTH_MAX, PRIVATE_WORDS, SLOTS_MAX};
@@ -195,7 +195,7 @@ const AT: &[Field] = &[
 ];
 
 const PARAMETERS: &[Field] = &[
-    may("operator", Word(|| OPERATORS.to_vec())),
+    may("operator", Word(|| Operator::ALL.map(Operator::name).to_vec())),
     may("how", Word(|| CRASHES.to_vec())),
     may("offset", SignedHex),
     may("bit", Whole(0, 63)),
@@ -207,7 +207,6 @@ const PARAMETERS: &[Field] = &[
     may("process", Text),
 ];
 
-const OPERATORS: [&str; 7] = ["offset", "bit", "stale", "base", "context", "uniform", "target"];
 const CRASHES: [&str; 5] =
     ["null-dereference", "illegal-instruction", "divide-by-zero", "stack-overflow", "abort"];
 
