@@ -303,7 +303,7 @@ impl Authority {
             }
             if is_granted && !event.struck {
                 self.clear_corrupt_run(first, len);
-            } else if event.old != 0 {
+            } else if event.mask != 0 {
                 let origin = self.corruption(event, &region, phys, words);
                 for word in first..first + len {
                     self.set_corrupt(word, 0xff, origin);

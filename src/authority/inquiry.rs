@@ -141,6 +141,19 @@ impl Authority {
         })
     }
 
+    /// Whether bytes that the corruption of this number made corrupt are so still.
+    #[must_use]
+    pub fn is_corrupt_still(&self, number: usize) -> bool {
+        let Some(one) = self.corruptions.get(number) else { return false };
+        let Some(first) = self.word_of(one.phys) else { return false };
+        let end = self
+            .corrupt
+            .len()
+            .min(first.saturating_add(usize::try_from(one.words).unwrap_or(usize::MAX)));
+        (first..end)
+            .any(|word| self.corrupt[word] != 0 && usize::from(self.origins[word]) == number)
+    }
+
     /// Reads of corrupt bytes so far, those not recorded included.
     #[must_use]
     pub fn consumption_count(&self) -> u64 {

@@ -65,6 +65,16 @@ impl Seen {
     pub fn first_difference(&self, golden: &Self) -> Option<usize> {
         self.first.iter().zip(&golden.first).position(|(one, other)| one != other)
     }
+
+    /// Whether the first observation that differs is of the same operation, ended the same way with other
+    /// bytes. One that is not kept is unknown, and no such thing.
+    #[must_use]
+    pub fn got_other_bytes(&self, golden: &Self) -> bool {
+        self.first_difference(golden).is_some_and(|place| {
+            let (one, other) = (self.first[place], golden.first[place]);
+            (one.operation, one.status) == (other.operation, other.status)
+        })
+    }
 }
 
 /// What each principal saw, by number.

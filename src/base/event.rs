@@ -12,8 +12,8 @@ pub enum EventKind {
     Load,
     /// Memory was written: `value` is the new word, `old` the one before, `mask` which bytes.
     Store,
-    /// A run of words was filled or copied to: `value` words starting at `phys`; each of their
-    /// bytes was written, and `old` of the words changed.
+    /// A run of words was filled: `value` words starting at `phys`, each of which is `old` now; `mask` is 0
+    /// when they were that before.
     StoreRun,
     /// A run of words was read by one operation: `value` words starting at `phys`.
     LoadRun,

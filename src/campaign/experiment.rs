@@ -4,17 +4,17 @@ use crate::base::{Principal, PrincipalSet};
 use crate::injection::{Armed, PointKind};
 use crate::invariants::Scope;
 use crate::outcome::{
-    Activation, Availability, Detection, Integrity, Missed, Outcome, Sleep, Victim, WhyMissed,
+    Activation, Availability, Detection, Integrity, Missed, Outcome, Sleep, WhyMissed,
 };
 use crate::world::{Rest, World};
 
 use super::availability::{availability, crash_of, unfinished};
+use super::damage::{Damage, Victims};
 use super::golden::Golden;
 use super::interrupt::{GLANCE, Interrupt, Interrupted};
 use super::judge::Judge;
 use super::sleep::Sleeper;
 use super::tally::Origin;
-use super::victims::victims;
 use super::watch::Watch;
 
 /// The bug check that ends of a critical process come to ("Bug Check 0xEF: CRITICAL_PROCESS_DIED").
@@ -74,15 +74,15 @@ pub fn conclude(
         Way::Rest(rest) => rest,
         Way::Joined => {
             let outcome = describe_joined(world, judge, watch, golden, strikes_of(world));
-            let sleep = sleeper.end(world, judge, false);
+            let sleep = sleeper.end(world, judge, golden, false);
             let outcome = Outcome { sleep, ..outcome };
             drop(world.machine.points.disarm());
             return Ok(outcome);
         }
     };
     let crash = crash_of(world, first);
-    let sleep = sleeper.end(world, judge, crash.is_some());
-    let stood = Standing { sleep, ..Standing::at_rest(world, judge, golden, first) };
+    let sleep = sleeper.end(world, judge, golden, crash.is_some());
+    let stood = Standing { sleep, ..Standing::at_rest(world, judge, golden, is_planned, first) };
     let mut last = first;
     let mut stops = u8::from(crash.is_some());
     if crash.is_some() && wants_boot(golden, &stood, after_stop) {
@@ -127,7 +127,7 @@ fn run_to_rest(
     let rest = loop {
         let rest = world.step(judge);
         watch.after_step(world, judge);
-        sleeper.look(world, judge);
+        sleeper.look(world, judge, golden);
         if let Some(rest) = rest {
             break rest;
         }
@@ -162,14 +162,20 @@ struct Standing {
     is_waited: bool,
     /// Whether the disk holds what it does not hold in the golden run, beyond the influence relation.
     is_durable: bool,
-    victims: Vec<Victim>,
+    victims: Victims,
     integrity: Integrity,
     availability: Availability,
     sleep: Option<Sleep>,
 }
 
 impl Standing {
-    fn at_rest(world: &World, judge: &Judge, golden: &Golden, rest: Rest) -> Self {
+    fn at_rest(
+        world: &World,
+        judge: &Judge,
+        golden: &Golden,
+        is_planned: bool,
+        rest: Rest,
+    ) -> Self {
         let struck = judge.struck();
         let is_contained = is_contained(world, judge);
         // Who was cut short saw no more than the beginning, and stored no more.
@@ -185,13 +191,21 @@ impl Standing {
         let crash = crash_of(world, rest);
         let waits = unfinished(world, judge, golden).iter().any(|one| !allowed.contains(one));
         let is_durable = is_durable(world, judge, golden, is_cut, allowed);
-        let victims = victims(world.roster(), judge);
+        let damage = damage(judge, golden, is_planned);
+        let victims = damage.victims(world.roster(), judge);
         let availability = availability(world, judge, golden, rest, crash, differing);
+        // Where nobody's bytes were damaged, the data may differ all the same: for want of a store.
+        let got_other_bytes = |one: Principal| {
+            let seen = judge.authority.observations().of(one);
+            seen.zip(golden.observations.of(one)).is_some_and(|(seen, it)| seen.got_other_bytes(it))
+        };
+        let is_other = !deviated.is_empty()
+            && (!victims.all.is_empty() || deviated.iter().any(got_other_bytes));
         Self {
             deviated,
             is_waited: waits && crash.is_none(),
             is_durable,
-            integrity: integrity(judge, &victims, !deviated.is_empty(), is_durable),
+            integrity: integrity(damage, is_other, is_durable),
             victims,
             availability,
             sleep: None,
@@ -260,11 +274,13 @@ fn describe(
     Outcome {
         activation: activation(world, judge, strikes),
         integrity: stood.integrity,
-        victims: stood.victims,
+        victims: stood.victims.all,
+        read: stood.victims.read,
+        unread: stood.victims.unread,
         deviated: stood.deviated.iter().map(name).collect(),
         availability,
         sleep: stood.sleep,
-        disclosed: judge.authority.disclosures().len() as u64,
+        disclosed: damage(judge, golden, is_planned).disclosed(),
         detection: detection(world, judge),
         guarantees,
         exposures,
@@ -281,15 +297,18 @@ fn describe_joined(
 ) -> Outcome {
     let is_contained = is_contained(world, judge);
     let promised = |scope: Scope| is_contained || scope == Scope::Always;
-    let victims = victims(world.roster(), judge);
+    let damage = damage(judge, golden, true);
+    let victims = damage.victims(world.roster(), judge);
     Outcome {
         activation: activation(world, judge, strikes),
-        integrity: integrity(judge, &victims, false, false),
-        victims,
+        integrity: integrity(damage, false, false),
+        victims: victims.all,
+        read: victims.read,
+        unread: victims.unread,
         deviated: Vec::new(),
         availability: Availability::Unaffected,
         sleep: None,
-        disclosed: judge.authority.disclosures().len() as u64,
+        disclosed: damage.disclosed(),
         detection: detection(world, judge),
         guarantees: watch.names_beside(&golden.violations, promised),
         exposures: watch.names_beside(&golden.violations, |scope| !promised(scope)),
@@ -373,20 +392,25 @@ fn differing(world: &World, judge: &Judge, golden: &Golden, is_cut: bool) -> Pri
     set
 }
 
-fn integrity(judge: &Judge, victims: &[Victim], deviated: bool, durable: bool) -> Integrity {
+/// What a plan damaged; of a run without one, all that was.
+fn damage<'r>(judge: &'r Judge, golden: &'r Golden, is_planned: bool) -> Damage<'r> {
+    Damage::new(&judge.authority, is_planned.then_some(&golden.own_doing))
+}
+
+fn integrity(damage: Damage<'_>, deviated: bool, durable: bool) -> Integrity {
     if durable {
         return Integrity::Durable;
     }
-    if judge.authority.corruptions().is_empty() {
-        return Integrity::Untouched;
-    }
-    if deviated && !victims.is_empty() {
+    if deviated {
         return Integrity::Deviated;
     }
-    if judge.authority.consumption_count() > 0 {
+    if !damage.is_some() {
+        return Integrity::Untouched;
+    }
+    if damage.is_read_since(0) {
         return Integrity::Consumed;
     }
-    if judge.authority.corrupt_words() > 0 { Integrity::Dormant } else { Integrity::Overwritten }
+    if damage.is_there() { Integrity::Dormant } else { Integrity::Overwritten }
 }
 
 /// What an exception's vector is called.

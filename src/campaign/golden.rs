@@ -7,6 +7,8 @@ use crate::invariants::Violation;
 use crate::world::{Rest, World};
 
 use super::alarm::Alarms;
+use super::damage::OwnDoing;
+use super::golden_accesses::GoldenAccesses;
 use super::interrupt::{GLANCE, Interrupt, Interrupted};
 use super::judge::{Endings, Judge};
 use super::milestones::Milestones;
@@ -35,6 +37,8 @@ pub struct Golden {
     pub endings: Endings,
     /// Processes alive at the end.
     pub alive: PrincipalSet,
+    /// What was damaged in it, though no fault struck.
+    pub own_doing: OwnDoing,
     /// What the invariants found.
     pub violations: Vec<Violation>,
     /// Devices that were given up.
@@ -64,8 +68,9 @@ impl Golden {
         let mut milestones = Milestones::default();
         let mut alarms = Alarms::default();
         let mut stored = Stored::from(&world.machine.disk);
+        let mut accesses = GoldenAccesses::default();
         let rest = loop {
-            let rest = world.step(&mut (&mut *judge, &mut alarms));
+            let rest = world.step(&mut (&mut *judge, (&mut alarms, &mut accesses)));
             watch.after_step(world, judge);
             milestones.pass(world, judge);
             stored.look(&world.machine.disk, judge.events());
@@ -79,7 +84,7 @@ impl Golden {
             }
         };
         watch.at_rest(world, judge, rest, None);
-        judge.expect(alarms);
+        judge.expect(alarms, accesses);
         let points = world.machine.points.stop_recording();
         let is_sound = watch.is_ours() && watch.violations().is_empty();
         milestones.end(judge, rest, is_sound);
@@ -94,6 +99,7 @@ impl Golden {
             influence: judge.authority.influence(),
             endings: *judge.endings(),
             alive: judge.authority.alive(),
+            own_doing: OwnDoing::found_by(&judge.authority),
             violations: watch.violations().to_vec(),
             devices_disabled: judge.authority.devices_disabled(),
             stored,

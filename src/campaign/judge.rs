@@ -6,6 +6,7 @@ use crate::injection::PointKind;
 use crate::invariants::{Record, RecordState};
 
 use super::alarm::{Alarms, FirstAlarm, Met};
+use super::golden_accesses::GoldenAccesses;
 
 /// The processor number of what no processor did.
 const NO_PROCESSOR: u8 = 0xff;
@@ -33,6 +34,9 @@ struct Notes {
     events: u64,
     last_step: [u64; 8],
     strike: Option<FirstStrike>,
+    /// What the golden run accesses in the step of the first strike, from the strike on: first and end in
+    /// its list. Nothing once another strike makes of the run one of its own.
+    undisturbed: (u32, u32),
     struck: PrincipalSet,
     poked_elsewhere: bool,
     alarm: Option<FirstAlarm>,
@@ -50,6 +54,8 @@ pub struct Judge {
     pub record: Record,
     /// What the golden run raises by itself.
     expected: Alarms,
+    /// What it loads and stores.
+    accesses: GoldenAccesses,
     notes: Notes,
 }
 
@@ -69,6 +75,7 @@ impl Judge {
             events: 0,
             last_step: [0; 8],
             strike: None,
+            undisturbed: (0, 0),
             struck: PrincipalSet::NOBODY,
             poked_elsewhere: false,
             alarm: None,
@@ -77,12 +84,31 @@ impl Judge {
             endings: [(0, 0); Principal::COUNT_MAX],
         };
         let authority = Authority::new(memory_words, roster);
-        Self { authority, record: Record::new(), expected: Alarms::default(), notes }
+        Self {
+            authority,
+            record: Record::new(),
+            expected: Alarms::default(),
+            accesses: GoldenAccesses::default(),
+            notes,
+        }
     }
 
-    /// From now on, what the golden run raises by itself is no alarm. Going back does not undo this.
-    pub(super) fn expect(&mut self, alarms: Alarms) {
-        self.expected = alarms;
+    /// From now on, what the golden run raises by itself is no alarm, and what it stores in a step is no
+    /// damage when a fault strikes that step. Going back does not undo this.
+    pub(super) fn expect(&mut self, alarms: Alarms, accesses: GoldenAccesses) {
+        (self.expected, self.accesses) = (alarms, accesses);
+    }
+
+    /// Whether the golden run makes this load or store too, in the step at whose event of number `strike` a fault
+    /// struck for the first time, and after it.
+    #[must_use]
+    pub fn is_made_anyway(&self, strike: u64, event: &Event) -> bool {
+        self.accesses.has(self.accesses.left_at(strike), event)
+    }
+
+    fn is_undisturbed(&self, event: &Event) -> bool {
+        let (first, end) = self.notes.undisturbed;
+        event.struck && first < end && self.accesses.has(first..end, event)
     }
 
     /// The rolling hash over all events.
@@ -165,7 +191,10 @@ impl Judge {
         match event.kind {
             EventKind::Strike => {
                 notes.struck = notes.struck.with(event.actor);
+                notes.undisturbed = (0, 0);
                 if notes.strike.is_none() {
+                    let left = self.accesses.left_at(notes.events);
+                    notes.undisturbed = (left.start, left.end);
                     let point = usize::try_from(event.old).ok().and_then(|n| PointKind::ALL.get(n));
                     notes.strike = Some(FirstStrike {
                         ordinal: notes.events,
@@ -213,7 +242,11 @@ impl Judge {
         if RARE >> event.kind as u64 & 1 == 1 || event.struck {
             self.rare(event);
         }
-        self.authority.event(event);
+        if self.is_undisturbed(event) {
+            self.authority.event(&Event { struck: false, ..*event });
+        } else {
+            self.authority.event(event);
+        }
         self.record.event(event);
     }
 }

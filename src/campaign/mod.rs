@@ -6,6 +6,7 @@
 //! | [`alarm`] | what noticed a fault first? |
 //! | [`watch`] | which invariants are asked, and when? |
 //! | [`golden`] | what does the undisturbed run come to? |
+//! | [`golden_accesses`] | what does it load and store in each step? |
 //! | [`sleep`] | how long does damage lie there before anybody reads it? |
 //! | [`stored`] | what did it leave on the disk? |
 //! | [`milestones`] | where did it stand, for a run that stands there again? |
@@ -17,7 +18,8 @@
 //! | [`series`] | how are many plans run in one world? |
 //! | [`comparison`] | what do the same faults come to under several configurations? |
 //! | [`sweep`] | what does every single fault of one world come to? |
-//! | [`victims`] | whose bytes were corrupted, and at whose word? |
+//! | [`damage`] | what did a fault damage, beside what its world does to itself? |
+//! | [`told_by`] | at whose word did kernel mode write where it should not? |
 //! | [`verdict`] | is that what was expected? |
 //! | [`tally`] | what do all outcomes come to? |
 //! | [`wild_writes`] | how many of those hit memory, and what came of them? |
@@ -31,11 +33,13 @@
 pub mod alarm;
 mod availability;
 pub mod comparison;
+pub mod damage;
 pub mod difference;
 pub mod experiment;
 pub mod findings;
 mod forks;
 pub mod golden;
+pub mod golden_accesses;
 pub mod interrupt;
 pub mod judge;
 pub mod live_bytes;
@@ -47,10 +51,10 @@ pub mod sleep;
 pub mod stored;
 pub mod sweep;
 pub mod tally;
+pub mod told_by;
 pub mod trial;
 mod under_way;
 pub mod verdict;
-pub mod victims;
 pub mod watch;
 pub mod wild_writes;
 pub mod workers;

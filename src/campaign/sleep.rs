@@ -5,15 +5,17 @@ use std::collections::BTreeMap;
 use crate::outcome::{Sleep, SleepEnd};
 use crate::world::World;
 
+use super::damage::Damage;
+use super::golden::Golden;
 use super::judge::Judge;
 
-/// Looks at one run, turn by turn, for the step at which damage began, was first read, was gone.
+/// Looks at one run, turn by turn, for the step at which damage began, was first read, was gone. What its
+/// world does to itself is no damage.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sleeper {
     /// How much the books had noted of strikes, damage and its readers when it last looked.
     noted: u32,
-    corruptions: usize,
-    reads: u64,
+    reads: usize,
     struck: Option<u64>,
     read: Option<u64>,
     gone: Option<u64>,
@@ -22,46 +24,44 @@ pub(super) struct Sleeper {
 impl Sleeper {
     /// Of a run in which no fault has struck.
     pub(super) fn new(judge: &Judge) -> Self {
-        let books = &judge.authority;
-        Self {
-            noted: books.noted(),
-            corruptions: books.corruptions().len(),
-            reads: books.consumption_count(),
-            struck: None,
-            read: None,
-            gone: None,
-        }
+        let noted = judge.authority.noted();
+        Self { noted, reads: 0, struck: None, read: None, gone: None }
     }
 
     /// Takes note of what a turn changed.
     #[inline]
-    pub(super) fn look(&mut self, world: &World, judge: &Judge) {
+    pub(super) fn look(&mut self, world: &World, judge: &Judge, golden: &Golden) {
         if judge.authority.noted() != self.noted {
-            self.take(world.machine.clock, judge);
+            self.take(world.machine.clock, judge, golden);
         }
     }
 
     #[cold]
-    fn take(&mut self, clock: u64, judge: &Judge) {
+    fn take(&mut self, clock: u64, judge: &Judge, golden: &Golden) {
         let books = &judge.authority;
         self.noted = books.noted();
         if judge.strike().is_none() {
-            // What the world does by itself is nobody's fault.
-            self.corruptions = books.corruptions().len();
-            self.reads = books.consumption_count();
             return;
         }
+        let damage = Damage::new(books, Some(&golden.own_doing));
         self.struck.get_or_insert(clock);
-        if books.consumption_count() > self.reads {
+        if damage.is_read_since(self.reads) {
             self.read.get_or_insert(clock);
         }
-        self.gone = (books.corrupt_words() == 0).then_some(clock);
+        self.reads = books.consumptions().len();
+        self.gone = (!damage.is_there()).then_some(clock);
     }
 
     /// What it came to at a rest, or where the run is followed no further. `None` without damage.
-    pub(super) fn end(&self, world: &World, judge: &Judge, is_stopped: bool) -> Option<Sleep> {
+    pub(super) fn end(
+        &self,
+        world: &World,
+        judge: &Judge,
+        golden: &Golden,
+        is_stopped: bool,
+    ) -> Option<Sleep> {
         let began = self.struck?;
-        if judge.authority.corruptions().len() == self.corruptions {
+        if !Damage::new(&judge.authority, Some(&golden.own_doing)).is_some() {
             return None;
         }
         let (at, end) = match (self.read, self.gone) {

@@ -72,9 +72,15 @@ pub(super) fn what_turned(
         code if code.is_empty() => String::new(),
         code => format!(" in {code}"),
     };
+    let strikes = turns.iter().filter(|turn| turn.event.kind == EventKind::Strike);
+    let second = strikes.map(|turn| turn.ordinal).nth(1).unwrap_or(u64::MAX);
     let mut happened = Vec::new();
     for turn in turns.iter().filter(|turn| turn.ordinal >= since) {
         let event = &turn.event;
+        // What a struck step loads and stores without the fault as well is nothing done instead.
+        if event.struck && turn.ordinal < second && trial.judge.is_made_anyway(since, event) {
+            continue;
+        }
         let (head, what) = match event.kind {
             EventKind::Strike => {
                 let point = usize::try_from(event.old).ok().and_then(|n| PointKind::ALL.get(n));

@@ -2,7 +2,7 @@
 
 use crate::base::{Domain, PrincipalKind, Structure};
 use crate::campaign::Trial;
-use crate::campaign::victims::told_by;
+use crate::campaign::told_by::told_by;
 
 /// On which side the faults of the last run struck, and whether their damage crossed. `None` when
 /// nothing struck and nothing was damaged.

@@ -104,7 +104,6 @@ impl Class {
         if outcome.activation.strikes == 0 {
             return Self::NotActivated;
         }
-        let others = outcome.victims.iter().any(|victim| *victim != Victim::OwnDomain);
         if outcome.integrity == Integrity::Durable {
             return Self::Durable;
         }
@@ -114,10 +113,12 @@ impl Class {
         if outcome.disclosed > 0 {
             return Self::Disclosed;
         }
-        match outcome.integrity {
-            Integrity::Consumed | Integrity::Deviated if others => return Self::Consumed,
-            Integrity::Dormant if others => return Self::Dormant,
-            _ => {}
+        let others = |whose: &[Victim]| whose.iter().any(|victim| *victim != Victim::OwnDomain);
+        if others(&outcome.read) {
+            return Self::Consumed;
+        }
+        if others(&outcome.unread) {
+            return Self::Dormant;
         }
         match outcome.availability {
             Availability::DeviceDisabled => Self::DeviceDisabled,

@@ -82,7 +82,7 @@ pub enum Integrity {
     Dormant,
     /// Somebody read corrupt bytes.
     Consumed,
-    /// What somebody else can observe differs from the golden run.
+    /// What somebody else can observe differs from the golden run, and not for want of service alone.
     Deviated,
     /// The disk holds at rest what it does not hold in the golden run, beyond the influence relation:
     /// that survives a reboot.
@@ -271,6 +271,10 @@ pub struct Outcome {
     pub integrity: Integrity,
     /// Whose bytes were corrupted, in order, each once.
     pub victims: Vec<Victim>,
+    /// Whose corrupt bytes somebody read.
+    pub read: Vec<Victim>,
+    /// Whose bytes are corrupt at the end, as nobody has seen yet.
+    pub unread: Vec<Victim>,
     /// Whose observations differ beyond the influence relation.
     pub deviated: Vec<String>,
     /// What became of service.

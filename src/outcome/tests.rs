@@ -22,7 +22,10 @@ fn each_class_is_reached_by_an_outcome_and_by_no_weaker_one() {
             Class::OwnDamage,
             Outcome { integrity: Integrity::Consumed, victims: own.clone(), ..struck() },
         ),
-        (Class::OwnDamage, Outcome { integrity: Integrity::Dormant, victims: own, ..struck() }),
+        (
+            Class::OwnDamage,
+            Outcome { integrity: Integrity::Dormant, victims: own.clone(), ..struck() },
+        ),
         (
             Class::RequestFailed,
             Outcome { availability: Availability::RequestFailed { status: 5 }, ..struck() },
@@ -42,13 +45,39 @@ fn each_class_is_reached_by_an_outcome_and_by_no_weaker_one() {
             Outcome {
                 integrity: Integrity::Dormant,
                 victims: others.clone(),
+                unread: others.clone(),
                 availability: Availability::ProcessLost { status: 5 },
                 ..struck()
             },
         ),
         (
             Class::Consumed,
-            Outcome { integrity: Integrity::Consumed, victims: others.clone(), ..struck() },
+            Outcome {
+                integrity: Integrity::Consumed,
+                victims: others.clone(),
+                read: others.clone(),
+                ..struck()
+            },
+        ),
+        // Somebody read what is the fault's own; the others' nobody has read, or it is gone.
+        (
+            Class::Dormant,
+            Outcome {
+                integrity: Integrity::Consumed,
+                victims: vec![Victim::OwnDomain, Victim::Kernel],
+                read: own.clone(),
+                unread: others.clone(),
+                ..struck()
+            },
+        ),
+        (
+            Class::OwnDamage,
+            Outcome {
+                integrity: Integrity::Consumed,
+                victims: vec![Victim::OwnDomain, Victim::Kernel],
+                read: own.clone(),
+                ..struck()
+            },
         ),
         (
             Class::Disclosed,

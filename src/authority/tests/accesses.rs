@@ -62,10 +62,10 @@ fn bytes_that_a_store_leaves_as_they_were_are_not_corrupt() {
     assert_eq!(corrupt(&[wild(7, 8), wild(8, 8)]), 1, "what is corrupt stays so");
     assert_eq!(after(&[wild(7, 7)]).trespasses().len(), 1, "it had no leave all the same");
 
-    let fill = Event { value: 8, old: 0, ..altered(0, 0) };
+    let fill = Event { value: 8, mask: 0, ..altered(0, 0) };
     let fill = Event { kind: EventKind::StoreRun, phys: PAGE, ..fill };
     assert_eq!(after(&[fill]).corrupt_words(), 0);
-    assert_eq!(after(&[Event { old: 1, ..fill }]).corrupt_words(), 8);
+    assert_eq!(after(&[Event { mask: 0xff, ..fill }]).corrupt_words(), 8);
 }
 
 #[test]
@@ -94,7 +94,6 @@ fn a_struck_store_corrupts_although_it_is_granted() {
 fn a_fill_is_judged_region_by_region() {
     let fill = Event {
         value: 520,
-        old: 520,
         phys: PAGE,
         structure: Structure::UserData,
         ..blank(EventKind::StoreRun, ALICE)

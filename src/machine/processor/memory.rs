@@ -283,19 +283,19 @@ impl Processor<'_> {
         while left > 0 {
             let here = left.min((4096 - at % 4096) / 8);
             let phys = self.translate(at, Access::Write)?.raw();
-            let mut changed = 0;
+            let mut changed = false;
             for word in 0..here {
                 let at = PhysAddr::truncated(phys + word * 8);
-                changed += u64::from(self.machine.write_physical(at, value) != value);
+                changed |= self.machine.write_physical(at, value) != value;
             }
             let struck = self.machine.struck;
             let event = Event {
                 structure,
-                mask: WHOLE,
+                mask: if changed { WHOLE } else { 0 },
                 phys,
                 virt: at,
                 value: here,
-                old: changed,
+                old: value,
                 struck,
                 ..self.blank(EventKind::StoreRun)
             };

@@ -1,0 +1,137 @@
+//! Damage is what a fault did: not what the struck step stores anyway, nor what a world does to itself.
+
+mod worlds;
+
+use ringfence::campaign::{Registries, Trial};
+use ringfence::faults::PlannedFault;
+use ringfence::injection::PointKind;
+use ringfence::outcome::{Class, Integrity, Outcome, Victim};
+use ringfence::scenario::Scenario;
+use ringfence::world::{Action, Component, Configuration};
+
+use worlds::{application, built_in, fault, neighbours, reached, struck, trial};
+
+/// Whether the golden run stores something in the step that is the `nth` of this one's.
+fn stores_in(trial: &Trial, who: &str, nth: u64) -> bool {
+    let principal = trial.roster().named(who).expect("somebody of the world");
+    let points = &trial.golden.points;
+    let mut steps =
+        points.iter().filter(|point| point.kind == PointKind::Step && point.principal == principal);
+    let nth = usize::try_from(nth).expect("few") - 1;
+    let clock = steps.nth(nth).expect("it was reached").clock;
+    points.iter().any(|point| point.kind == PointKind::Store && point.clock == clock)
+}
+
+/// Flips a bit of a register, by its number.
+fn flip(who: &str, nth: u64, register: u8) -> PlannedFault {
+    let which = format!("index = {register}\nbit = 3");
+    fault("corrupted-register", who, PointKind::Step, nth, &which)
+}
+
+#[test]
+fn a_step_that_stores_what_it_stores_anyway_damages_nothing() {
+    const UNUSED: u8 = 15;
+    let mut trial = trial(&neighbours());
+    let mut stored = 0;
+    for who in ["nic", "filter", "files", "sensor", "editor"] {
+        for nth in (1..=reached(&trial, who, PointKind::Step)).step_by(3) {
+            let outcome = struck(&mut trial, flip(who, nth, UNUSED));
+
+            assert_eq!(outcome.integrity, Integrity::Untouched, "{who}, step {nth}: {outcome:?}");
+            assert_eq!(outcome.class(), Class::NoEffect, "{who}, step {nth}");
+            stored += u32::from(stores_in(&trial, who, nth));
+        }
+    }
+    assert!(stored > 30, "{stored} of the steps store something");
+}
+
+#[test]
+fn a_step_that_stores_something_else_damages_what_it_stores() {
+    // Accumulator, counter and data register.
+    const USED: [u8; 3] = [0, 1, 2];
+    let mut trial = trial(&neighbours());
+    let mut damaged = 0;
+    for register in USED {
+        for nth in 1..=reached(&trial, "nic", PointKind::Step) {
+            let outcome = struck(&mut trial, flip("nic", nth, register));
+            let is_damaged = outcome.integrity != Integrity::Untouched;
+            damaged += u32::from(is_damaged && stores_in(&trial, "nic", nth));
+        }
+    }
+    assert!(damaged > 0, "no step stores what is in {USED:?}");
+}
+
+#[test]
+fn a_step_done_twice_damages_where_twice_is_not_once() {
+    // Where it counts, say; otherwise it stores the same twice.
+    let mut trial = trial(&neighbours());
+    let (mut same, mut other) = (0, 0);
+    for nth in 1..=reached(&trial, "kernel", PointKind::Step) / 8 {
+        let nth = nth * 8;
+        let again = fault("repeated-step", "kernel", PointKind::Step, nth, "");
+        let outcome = struck(&mut trial, again);
+        if stores_in(&trial, "kernel", nth) {
+            same += u32::from(outcome.integrity == Integrity::Untouched);
+            other += u32::from(outcome.integrity != Integrity::Untouched);
+        }
+    }
+    assert!(same > 0 && other > 0, "{same} the same, {other} other");
+}
+
+fn golden(scenario: &Scenario) -> Outcome {
+    trial(scenario).run(&[]).expect("nothing is planned")
+}
+
+#[test]
+fn what_a_world_discloses_by_itself_no_fault_disclosed() {
+    let disclosing = built_in("incidents/I04-memory-disclosure");
+    let alone = golden(&disclosing);
+    assert!(alone.disclosed > 0, "{alone:?}");
+
+    let mut trial = trial(&disclosing);
+    let outcome = struck(&mut trial, flip("bystander", 1, 15));
+
+    assert_eq!((outcome.disclosed, outcome.class()), (0, Class::NoEffect), "{outcome:?}");
+}
+
+/// A parent and its child whose private pages are one.
+fn family() -> Scenario {
+    let mut actions = vec![
+        Action::Store { word: 0, value: 1 },
+        Action::CreateProcess { process: "child".into(), first: 4, inherit: false, slot: 1 },
+    ];
+    actions.extend(vec![Action::Yield; 40]);
+    actions.extend([
+        Action::Load { word: 0 },
+        Action::Exit { status: 0 },
+        Action::Store { word: 0, value: 9 },
+    ]);
+    let child = Component { spawned: true, ..application("child", Vec::new()) };
+    let components = vec![application("parent", actions), child, application("other", vec![])];
+    let configuration = Configuration {
+        components,
+        weaknesses: vec!["shared-private-page".to_owned()],
+        ..Configuration::default()
+    };
+    Scenario { name: "family".into(), configuration, ..Scenario::default() }
+}
+
+#[test]
+fn what_a_world_does_to_itself_no_fault_did() {
+    let mut scenario = family();
+    // Where the child begins: after the waiting.
+    if let Some(Action::CreateProcess { first, .. }) =
+        scenario.configuration.components[0].actions.get_mut(1)
+    {
+        *first = 44;
+    }
+    let alone = golden(&scenario);
+    assert!(!alone.victims.is_empty(), "{alone:?}");
+
+    let mut trial = Trial::new(&scenario, &Registries::default()).expect("it is sound");
+    let outcome = struck(&mut trial, flip("parent", 1, 15));
+
+    assert_eq!(outcome.victims, Vec::<Victim>::new(), "{outcome:?}");
+    assert_eq!((outcome.integrity, outcome.class()), (Integrity::Untouched, Class::NoEffect));
+    assert_eq!(outcome.sleep, None);
+}
