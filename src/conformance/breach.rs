@@ -97,6 +97,9 @@ pub(crate) const AN_INSTANT: &str = "for an instant";
 /// The kind of a breach that is seen within a store which nothing keeps whole.
 pub(crate) const SEEN_IN_HALVES: &str = "a store that a compiler may tear is seen in halves";
 
+/// What the kind of a breach says that is about a table which should have been given back.
+pub(crate) const AN_EMPTY_TABLE: &str = "an empty table";
+
 /// What makes two breaches the same finding.
 pub(crate) type Key = (Check, String);
 
@@ -117,13 +120,15 @@ impl Breach {
     }
 
     /// Whether the tables are then other than they should be, so that one bug would be told once more
-    /// for each of its consequences in later calls. Wrong answers and refusals leave them as they are, and
-    /// what is seen between two stores only is over when the call returns.
+    /// for each of its consequences in later calls. Wrong answers and refusals leave them as they are, tables
+    /// that are kept lead nowhere, and what is seen between two stores only is over when the call returns.
     pub(crate) fn spoils_tables(&self) -> bool {
         match self.check {
             Check::Isolation => !self.kind.starts_with(AN_INSTANT) && self.kind != SEEN_IN_HALVES,
             Check::Translation | Check::Invalidation | Check::Marks => false,
-            Check::Request => !self.kind.contains("false refusal"),
+            Check::Request => {
+                !self.kind.contains("false refusal") && !self.kind.contains(AN_EMPTY_TABLE)
+            }
             _ => true,
         }
     }

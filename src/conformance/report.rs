@@ -120,6 +120,7 @@ const fn consequence(capability: Capability) -> &'static str {
         Capability::Barriers => "barriers around invalidations",
         Capability::Pages4K => "pages of 4 KiB",
         Capability::Reentry => "an allocator that calls back in",
+        Capability::UnmapFrees => "tables that unmap leaves empty",
     }
 }
 

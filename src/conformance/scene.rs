@@ -33,6 +33,8 @@ pub(crate) struct Scene {
     pub(crate) reserved: Vec<u64>,
     shadow: Vec<u64>,
     pub(crate) owned: Vec<bool>,
+    /// Frames that were allocated together with others: the code may share them out itself.
+    lots: BTreeSet<Frame>,
     pub(crate) listing: Listing,
     pub(crate) flat: Flat,
     pub(crate) may_hold: MayHold,
@@ -95,6 +97,7 @@ impl Scene {
             reserved: reserved.to_vec(),
             shadow: vec![0; frames * 512],
             owned: vec![false; usize::try_from(POOL_FRAMES).unwrap_or(0)],
+            lots: BTreeSet::new(),
             listing: Listing::default(),
             flat: Flat::default(),
             may_hold: MayHold::default(),
@@ -164,6 +167,11 @@ impl Scene {
         Memory::number(frame).and_then(|number| self.owned.get(number)) == Some(&true)
     }
 
+    /// Whether the frame was allocated together with others.
+    pub(crate) fn is_of_a_lot(&self, frame: Frame) -> bool {
+        self.lots.contains(&frame)
+    }
+
     fn own(&mut self, frame: Frame, is_owned: bool) {
         if let Some(owned) = Memory::number(frame).and_then(|number| self.owned.get_mut(number)) {
             *owned = is_owned;
@@ -216,6 +224,9 @@ impl Scene {
                         first.into_iter().flat_map(|first| (first.0..first.0 + frames).map(Frame))
                     {
                         self.own(frame, true);
+                        if frames > 1 {
+                            self.lots.insert(frame);
+                        }
                         self.unordered.remove(&frame);
                         if let (true, Some(number)) = (zeroed, Memory::number(frame)) {
                             self.fill(number, |_| 0);
@@ -227,6 +238,7 @@ impl Scene {
                     breaches.extend(invalidation::freed(self, at));
                     if self.is_owned(at.frame()) {
                         self.own(at.frame(), false);
+                        self.lots.remove(&at.frame());
                         let format = self.format;
                         if let Some(number) = Memory::number(at.frame()) {
                             self.fill(number, |index| Memory::spoilt_word(format, index));

@@ -53,6 +53,9 @@ pub enum Capability {
     /// Its allocator may call back in, about other pages, before it answers: [`Mapper::reentry`]. Code whose
     /// methods take `&mut self` all the way down can't be entered twice and leaves this out.
     Reentry,
+    /// Unmapping frees the tables that it leaves without an entry. Otherwise they may stay, and whether
+    /// somebody frees them is judged at [`Mapper::clean_up`], or not at all.
+    UnmapFrees,
 }
 
 /// What an implementation can do.
@@ -61,7 +64,7 @@ pub struct Capabilities(u32);
 
 impl Capabilities {
     /// Every capability.
-    pub const EVERY: [Capability; 18] = [
+    pub const EVERY: [Capability; 19] = [
         Capability::Protect,
         Capability::Query,
         Capability::Pages2M,
@@ -80,6 +83,7 @@ impl Capabilities {
         Capability::Barriers,
         Capability::Pages4K,
         Capability::Reentry,
+        Capability::UnmapFrees,
     ];
 
     /// Maps and unmaps single pages of 4 KiB, and no more.
@@ -262,7 +266,8 @@ pub trait Mapper {
         Err(Refusal::Unsupported)
     }
 
-    /// Frees tables that translate nothing.
+    /// Frees tables that translate nothing: when it is done, none is left below the root whose words are
+    /// all 0. Code that keeps those of one level tolerates the finding that says so.
     ///
     /// # Errors
     ///

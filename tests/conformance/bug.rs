@@ -63,6 +63,10 @@ pub(crate) enum Bug {
     OverwritesSilently,
     /// Cleaning up frees the table and leaves its entry.
     FreesReachable,
+    /// Cleaning up looks for empty tables and finds none.
+    CleansNothing,
+    /// Cleaning up frees tables of the last level only.
+    CleansLastLevel,
     /// Refuses with a reason that is not so when a neighbour is a large page.
     RefusesFalsely,
     /// A range is split for its first page only.
@@ -117,6 +121,8 @@ impl Bug {
         (Self::WritesInHalves, &[Check::Isolation]),
         (Self::OverwritesSilently, &[Check::Invalidation]),
         (Self::FreesReachable, &[Check::Frames]),
+        (Self::CleansNothing, &[Check::Request]),
+        (Self::CleansLastLevel, &[Check::Request]),
         (Self::RefusesFalsely, &[Check::Request]),
         (Self::RangeTouchesNeighbour, &[Check::Isolation]),
         (Self::LinksOverWhatCameMeanwhile, &[Check::Isolation]),

@@ -4,6 +4,7 @@
 mod aarch64;
 mod bug;
 mod declared;
+mod emptied;
 mod entrances;
 mod margins;
 mod marks;

@@ -300,7 +300,9 @@ impl<W: Words> Tables<W> {
                 continue;
             }
             let below = PhysAddr::truncated(entry & ADDRESS);
-            if !self.clean(below, level - 1, virt) {
+            let is_kept =
+                self.has(Bug::CleansNothing) || (self.has(Bug::CleansLastLevel) && level > 2);
+            if !self.clean(below, level - 1, virt) || is_kept {
                 is_empty = false;
             } else if self.has(Bug::FreesReachable) {
                 self.memory.free(below);
@@ -366,7 +368,7 @@ impl<W: Words + 'static> Mapper for Tables<W> {
 
     fn capabilities(&self) -> Capabilities {
         let is_entered = self.bug.is_none_or(Bug::is_of_reentry);
-        let all = Capabilities::all();
+        let all = Capabilities::all().without(Capability::UnmapFrees);
         if is_entered { all } else { all.without(Capability::Reentry) }
     }
 

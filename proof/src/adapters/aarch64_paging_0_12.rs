@@ -177,6 +177,7 @@ where
             .with(Capability::ForeignEntries)
             .with(Capability::HiddenEntries)
             .with(Capability::AlteredTables)
+            .with(Capability::CleanUp)
     }
 
     fn root(&self) -> base::PhysAddr {
@@ -193,7 +194,11 @@ where
             .walk_range(&region(page, 4096), &mut |_, descriptor, level| {
                 // The crate shows a descriptor; what it means is its user's to say.
                 let wanted = R::Attributes::VALID | R::Attributes::MARKED;
-                if descriptor.flags() & wanted == wanted {
+                // Bits 1:0 of 01 are a block, and reserved at the last level: the walk hands out what lies there.
+                let is_block = descriptor.flags() & R::Attributes::TABLE_OR_PAGE
+                    != R::Attributes::TABLE_OR_PAGE;
+                let is_reserved = level == 3 && is_block;
+                if descriptor.flags() & wanted == wanted && !is_reserved {
                     let size =
                         [PageSize::Kib4, PageSize::Gib1, PageSize::Mib2, PageSize::Kib4][level];
                     let below = size.bytes() - 1;
@@ -254,5 +259,10 @@ where
             entry.modify_flags(set, clear)
         };
         self.0.modify_range(&region(first, bytes), &update).map_err(refusal)
+    }
+
+    fn clean_up(&mut self) -> Result<(), Refusal> {
+        self.0.compact_subtables();
+        Ok(())
     }
 }

@@ -166,7 +166,8 @@ macro_rules! adapter {
                         .without(Capability::CleanUp)
                         .without(Capability::HardwareMarks)
                         .without(Capability::Abandonment)
-                        .without(Capability::Reentry);
+                        .without(Capability::Reentry)
+                        .without(Capability::UnmapFrees);
                     if $invalidates { all } else { all.without(Capability::Invalidates) }
                 }
 

@@ -147,6 +147,7 @@ impl Mapper for Adapter {
             .without(Capability::HardwareMarks)
             .without(Capability::Abandonment)
             .without(Capability::Reentry)
+            .without(Capability::UnmapFrees)
     }
 
     fn root(&self) -> PhysAddr {

@@ -218,6 +218,7 @@ impl<T: Tables> Mapper for Adapter<T> {
             .without(Capability::HardwareMarks)
             .without(Capability::Abandonment)
             .without(Capability::Reentry)
+            .without(Capability::UnmapFrees)
     }
 
     fn root(&self) -> base::PhysAddr {

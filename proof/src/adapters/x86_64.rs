@@ -262,6 +262,7 @@ where
             .without(Capability::HardwareMarks)
             .without(Capability::Abandonment)
             .without(Capability::Reentry)
+            .without(Capability::UnmapFrees)
     }
 
     fn root(&self) -> base::PhysAddr {

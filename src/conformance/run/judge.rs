@@ -4,10 +4,11 @@ use super::Run;
 use crate::conformance::breach::Breach;
 use crate::conformance::checks::equivalence::{self, RoundTrip};
 use crate::conformance::checks::request::{self, Answer, Before};
-use crate::conformance::checks::{frames, invalidation, isolation};
+use crate::conformance::checks::{emptied, frames, invalidation, isolation};
 use crate::conformance::memory::Event;
 use crate::conformance::operation::Call;
 use crate::conformance::subject::{Mapper, Refusal};
+use crate::conformance::tables::Listing;
 
 impl<M: Mapper> Run<'_, M> {
     pub(super) fn judge_returned(
@@ -37,6 +38,20 @@ impl<M: Mapper> Run<'_, M> {
         scene.may_hold.settle(&listing);
         for breach in breaches {
             self.report(breach);
+        }
+    }
+
+    /// What a call that is done was to give back. A call within it may have left tables of its own.
+    pub(super) fn judge_emptied(
+        &mut self,
+        call: &Call,
+        outcome: &Result<Answer, Refusal>,
+        before: &Listing,
+        events: &[Event],
+    ) {
+        if outcome.is_ok() && !self.scene.relaxed.altered {
+            let (scene, capabilities) = (&self.scene, self.capabilities);
+            self.report(emptied::returned(scene, call, capabilities, before, events));
         }
     }
 

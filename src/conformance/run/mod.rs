@@ -336,6 +336,7 @@ impl<M: Mapper> Run<'_, M> {
         if nested.is_some() {
             self.trip = None;
         } else {
+            self.judge_emptied(call, &outcome, &listing, &events);
             self.judge_round_trip(call, &outcome, round_trip);
         }
         self.ask(mapper, call);

@@ -51,6 +51,8 @@ pub(crate) enum Bug {
     QueryIgnoresAccessFlag,
     /// Software translation takes an invalid entry that keeps its other bits for a page.
     QueryTakesInvalid,
+    /// Cleaning up looks for empty tables and finds none.
+    CleansNothing,
     /// A table is linked where the allocator linked one while it was asked for the frame.
     LinksOverWhatCameMeanwhile,
 }
@@ -81,6 +83,7 @@ impl Bug {
         (Self::QueryIgnoresApTable, Check::Translation),
         (Self::QueryIgnoresAccessFlag, Check::Translation),
         (Self::QueryTakesInvalid, Check::Translation),
+        (Self::CleansNothing, Check::Request),
         (Self::LinksOverWhatCameMeanwhile, Check::Isolation),
     ];
 }

@@ -268,7 +268,7 @@ impl Tables {
             }
             let virt = VirtAddr(first.0 | index << shift(level));
             let below = PhysAddr::truncated(entry & ADDRESS);
-            if !self.clean(below, level + 1, virt) {
+            if !self.clean(below, level + 1, virt) || self.has(Bug::CleansNothing) {
                 is_empty = false;
             } else if self.has(Bug::FreesBeforeInvalidating) {
                 self.memory.store(at, 0);
@@ -322,7 +322,7 @@ impl Mapper for Tables {
 
     fn capabilities(&self) -> Capabilities {
         let is_entered = |bug| bug == Bug::LinksOverWhatCameMeanwhile;
-        let all = Capabilities::all();
+        let all = Capabilities::all().without(Capability::UnmapFrees);
         if self.bug.is_none_or(is_entered) { all } else { all.without(Capability::Reentry) }
     }
 
