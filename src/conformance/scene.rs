@@ -10,7 +10,7 @@ use super::format::{Format, index};
 use super::may_hold::MayHold;
 use super::memory::{DATA_FRAMES, Event, Memory, POOL_FRAMES, StoreKind};
 use super::operation::{Call, Region};
-use super::tables::{Leaf, Listing};
+use super::tables::{Leaf, Listing, TableWords};
 use crate::base::{FRAME_BYTES, Frame, PhysAddr, VirtAddr};
 
 /// What of the surroundings relaxes which check.
@@ -148,7 +148,7 @@ impl Scene {
         }
     }
 
-    fn table(&self, frame: Frame) -> Option<[u64; 512]> {
+    pub(crate) fn table(&self, frame: Frame) -> Option<TableWords> {
         let start = Memory::number(frame)? * 512;
         self.shadow.get(start..start + 512)?.try_into().ok()
     }

@@ -67,6 +67,10 @@ pub(crate) enum Bug {
     CleansNothing,
     /// Cleaning up frees tables of the last level only.
     CleansLastLevel,
+    /// Unmapping takes the entry beside out too, when that is not present.
+    ClearsHiddenNeighbour,
+    /// Mapping a page sets a bit that belongs to software in the directory entry behind its own.
+    CountsInNextEntry,
     /// Refuses with a reason that is not so when a neighbour is a large page.
     RefusesFalsely,
     /// A range is split for its first page only.
@@ -123,6 +127,7 @@ impl Bug {
         (Self::FreesReachable, &[Check::Frames]),
         (Self::CleansNothing, &[Check::Request]),
         (Self::CleansLastLevel, &[Check::Request]),
+        (Self::CountsInNextEntry, &[Check::Equivalence]),
         (Self::RefusesFalsely, &[Check::Request]),
         (Self::RangeTouchesNeighbour, &[Check::Isolation]),
         (Self::LinksOverWhatCameMeanwhile, &[Check::Isolation]),

@@ -11,6 +11,7 @@ mod marks;
 mod planted;
 mod pointers;
 mod reentry;
+mod round_trips;
 mod shapes;
 mod small;
 mod standalone;

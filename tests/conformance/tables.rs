@@ -419,6 +419,13 @@ impl<W: Words + 'static> Mapper for Tables<W> {
             bits &= !XD;
         }
         self.write(slot.at, to.raw() | P | large | bits);
+        if self.has(Bug::CountsInNextEntry) {
+            let next = VirtAddr(page.0.wrapping_add(PageSize::Mib2.bytes()));
+            let slot = self.find(next, 2);
+            if slot.level == 2 && slot.entry & (P | PS) == P {
+                self.words.store(slot.at, slot.entry | 1 << 9);
+            }
+        }
         Ok(())
     }
 
@@ -442,6 +449,10 @@ impl<W: Words + 'static> Mapper for Tables<W> {
             other => other?,
         };
         let old = self.words.swap(slot.at, 0);
+        let beside = PhysAddr::truncated(slot.at.raw() ^ 8);
+        if self.has(Bug::ClearsHiddenNeighbour) && self.words.load(beside) & P == 0 {
+            self.words.store(beside, 0);
+        }
         if !self.has(Bug::ForgetsToInvalidateUnmap) {
             self.invalidate(page);
         }
