@@ -202,6 +202,10 @@ macro_rules! builder {
         /// `RINGFENCE_PATIENCE` says, ends the process with the reason, since nothing else can end it;
         /// [`isolated`](Self::isolated) makes a finding of it.
         ///
+        /// Code under test that calls `exit`, be it with 0, aborts the process with the reason where the host's
+        /// `exit` destroys what is local to a thread: with glibc. Elsewhere, and when it calls `_exit` or does so
+        /// from a thread of its own, the test just ends and may pass: only [`isolated`](Self::isolated) notices.
+        ///
         /// # Panics
         ///
         /// When `RINGFENCE_SEED`, `RINGFENCE_CASES` or `RINGFENCE_PATIENCE` is set and no number.

@@ -1,12 +1,17 @@
-//! A thread that looks whether a run gets on, and says so when it does not.
+//! Whether a run gets on and comes to its end: who keeps it from that is told.
 //!
 //! Code that loops through [`Memory`](super::Memory) is ended by its budget of accesses. Code that loops
 //! elsewhere holds this thread for ever: nobody can end it, so the process ends, with the reason. To be told a
 //! finding instead, run it [`isolated`](super::Suite::isolated).
+//!
+//! Code that calls `exit` would take the test with it, and with a code of 0 that would pass. `exit` of glibc
+//! destroys what is local to the thread that calls it (`__call_tls_dtors`), and there lies a value that knows of
+//! the run under way: it says so, and aborts. Nothing is seen of `_exit`, of a call by a thread that the code
+//! under test made, nor on a host whose `exit` destroys nothing.
 
 use core::cell::RefCell;
 use std::io::{Write, stderr};
-use std::process::exit;
+use std::process::{abort, exit};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, Thread};
@@ -27,6 +32,8 @@ const LOOK: Duration = Duration::from_millis(500);
 const FAILED: i32 = 101;
 
 struct Progress {
+    /// The name of the test.
+    name: Option<String>,
     /// Instances that were made.
     instances: AtomicU64,
     seed: AtomicU64,
@@ -37,14 +44,42 @@ struct Progress {
 
 thread_local! {
     /// That of the run under way in this thread.
-    static CURRENT: RefCell<Option<Arc<Progress>>> = const { RefCell::new(None) };
+    static CURRENT: UnderWay = const { UnderWay(RefCell::new(None)) };
+}
+
+/// What is known of the run under way, if there is one.
+struct UnderWay(RefCell<Option<Arc<Progress>>>);
+
+impl Drop for UnderWay {
+    /// A thread that ends has come back from its run: only `exit` destroys this before.
+    fn drop(&mut self) {
+        let Some(progress) = self.0.take() else { return };
+        let within = progress.within.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = progress.place(&within);
+        let text = format!(
+            "the code under test ends the process, {place}, before the test has come to its end"
+        );
+        tell(progress.name.as_deref(), &text, progress.seed());
+        abort();
+    }
+}
+
+impl Progress {
+    fn seed(&self) -> u64 {
+        self.seed.load(Ordering::Relaxed)
+    }
+
+    /// The case under way, and the call of the allocator in it.
+    fn place(&self, within: &str) -> String {
+        format!("in the case with seed {}{}", self.seed(), told_within(within))
+    }
 }
 
 /// An instance is about to be made: the run gets on.
 pub(super) fn gets_on() {
     isolate::gets_on();
-    CURRENT.with_borrow(|current| {
-        if let Some(progress) = current {
+    CURRENT.with(|current| {
+        if let Some(progress) = &*current.0.borrow() {
             progress.instances.fetch_add(1, Ordering::Relaxed);
             progress.within.lock().unwrap_or_else(PoisonError::into_inner).clear();
         }
@@ -53,8 +88,8 @@ pub(super) fn gets_on() {
 
 /// The case with this seed begins.
 pub(super) fn begins(seed: Option<u64>) {
-    CURRENT.with_borrow(|current| {
-        if let (Some(progress), Some(seed)) = (current, seed) {
+    CURRENT.with(|current| {
+        if let (Some(progress), Some(seed)) = (&*current.0.borrow(), seed) {
             progress.seed.store(seed, Ordering::Relaxed);
         }
     });
@@ -64,8 +99,8 @@ pub(super) fn begins(seed: Option<u64>) {
 pub(super) fn within(call: Option<&Call>) {
     let told = call.map(Call::to_string);
     isolate::within(told.as_deref());
-    CURRENT.with_borrow(|current| {
-        if let Some(progress) = current {
+    CURRENT.with(|current| {
+        if let Some(progress) = &*current.0.borrow() {
             *progress.within.lock().unwrap_or_else(PoisonError::into_inner) =
                 told.unwrap_or_default();
         }
@@ -93,16 +128,23 @@ impl Watch {
     /// When `RINGFENCE_PATIENCE` is set and no number.
     pub(super) fn begin(patience: Option<Duration>) -> Self {
         let (instances, seed, within, is_over) = Default::default();
-        let progress = Arc::new(Progress { instances, seed, within, is_over });
-        CURRENT.set(Some(Arc::clone(&progress)));
-        let (watched, name) = (Arc::clone(&progress), test_name());
+        let progress = Progress { name: test_name(), instances, seed, within, is_over };
+        let progress = Arc::new(progress);
+        CURRENT.with(|current| current.0.replace(Some(Arc::clone(&progress))));
+        let watched = Arc::clone(&progress);
         let patience = patience.unwrap_or_else(|| {
             Duration::from_secs(from_environment("RINGFENCE_PATIENCE").unwrap_or(PATIENCE_SECONDS))
         });
         let look = move || {
-            if let Some(seed) = stuck(&watched, patience) {
+            if is_stuck(&watched, patience) {
                 let within = watched.within.lock().unwrap_or_else(PoisonError::into_inner);
-                tell(name.as_deref(), seed, patience, &told_within(&within));
+                let text = format!(
+                    "the code under test has not returned for {} s, {}, and does not touch memory: \
+                     nothing can end it but the end of this process",
+                    patience.as_secs(),
+                    watched.place(&within)
+                );
+                tell(watched.name.as_deref(), &text, watched.seed());
                 exit(FAILED);
             }
         };
@@ -114,7 +156,7 @@ impl Watch {
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        CURRENT.set(None);
+        CURRENT.with(|current| current.0.take());
         self.progress.is_over.store(true, Ordering::Relaxed);
         if let Some(thread) = &self.thread {
             thread.unpark();
@@ -122,29 +164,26 @@ impl Drop for Watch {
     }
 }
 
-/// The seed of the case that does not end; `None` when the run is over.
-fn stuck(progress: &Progress, patience: Duration) -> Option<u64> {
+/// Whether a case does not end; `false` when the run is over.
+fn is_stuck(progress: &Progress, patience: Duration) -> bool {
     let (mut waited, mut last) = (Duration::ZERO, 0);
     while waited < patience {
         thread::park_timeout(LOOK);
         if progress.is_over.load(Ordering::Relaxed) {
-            return None;
+            return false;
         }
         let instances = progress.instances.load(Ordering::Relaxed);
         waited = if instances == last { waited + LOOK } else { Duration::ZERO };
         last = instances;
     }
-    Some(progress.seed.load(Ordering::Relaxed))
+    true
 }
 
-fn tell(test: Option<&str>, seed: u64, patience: Duration, within: &str) {
+fn tell(test: Option<&str>, what: &str, seed: u64) {
     let test = test.unwrap_or("main");
     let text = format!(
-        "ringfence: {test}: the code under test has not returned for {} s, in the case with seed \
-         {seed}{within}, and does not touch memory: nothing can end it but the end of this process. To be told a \
-         finding, run the suite with `.isolated(..)`; to see it alone: RINGFENCE_SEED={seed} \
-         RINGFENCE_CASES=1\n",
-        patience.as_secs()
+        "ringfence: {test}: {what}. To be told a finding, run the suite with `.isolated(..)`; to see it \
+         alone: RINGFENCE_SEED={seed} RINGFENCE_CASES=1\n"
     );
     // Nobody to tell: it ends all the same.
     let _ = stderr().write_all(text.as_bytes());

@@ -233,6 +233,52 @@ fn code_that_never_returns_ends_a_process_that_is_not_isolated_with_the_reason()
     }
 }
 
+/// Set in the children of the test below.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+const EXITING: &str = "RINGFENCE_TEST_EXITING";
+
+/// Exits with success: within a run, or when two have come to their end, one of them by a panic.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+fn exit_well(is_within: bool) {
+    let end: fn() = || std::process::exit(0);
+    if is_within {
+        let own = move |memory: Memory| Fatal { root: memory.allocate().expect("a frame"), end };
+        let _ = conformance::mapper(own).cases(5).run();
+        unreachable!("it ends the process");
+    }
+    let report = conformance::mapper(|memory| Tables::new(memory, None)).cases(1).run();
+    assert!(report.findings().is_empty(), "{report}");
+    let given_up = panics(|| {
+        let own = |memory| Tables::new(memory, Some(Bug::LeaksEverything));
+        let _ = conformance::mapper(own).on_finding(|found| panic!("enough: {found}")).run();
+    });
+    assert!(given_up.is_some_and(|told| told.starts_with("enough")), "the observer ends the run");
+    end();
+}
+
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[test]
+fn code_that_exits_with_success_does_not_make_a_test_pass_that_is_not_isolated() {
+    if let Some(when) = std::env::var_os(EXITING) {
+        return exit_well(when == "within");
+    }
+    let name = std::thread::current().name().map(str::to_owned).expect("the harness names it");
+    let [(within, told), (after, _)] = ["within", "after"].map(|when| {
+        let child = std::process::Command::new(std::env::current_exe().expect("this test binary"))
+            .args([name.as_str(), "--exact"])
+            .env(EXITING, when)
+            .output()
+            .expect("a child");
+        (child.status, String::from_utf8_lossy(&child.stderr).into_owned())
+    });
+
+    assert!(!within.success(), "{told}");
+    for part in [name.as_str(), "ends the process", "with seed ", "isolated", "RINGFENCE_CASES=1"] {
+        assert!(told.contains(part), "{part}\n{told}");
+    }
+    assert!(after.success(), "{after}");
+}
+
 /// Code that answers what cannot be.
 struct Dreamer(PhysAddr);
 
