@@ -25,13 +25,13 @@ pub(crate) const RULES: &[Rule] = &[
 bug_checks! {
     FREE_FRAME_IN_USE: PFN_LIST_CORRUPT, parameter 1 = 2,
     when "the first frame of the free list is in use by its own entry",
-    parameters "what", "", "", "",
+    parameters "what", "frame removed", "highest frame", "its references",
     source "Bug Check 0x4E: PFN_LIST_CORRUPT" documented;
 
     UNREFERENCED_FRAME: PFN_LIST_CORRUPT, parameter 1 = 7,
     when "a reference is dropped from a frame that has none left",
-    parameters "what", "", "", "",
-    source "Bug Check 0x4E: PFN_LIST_CORRUPT" documented;
+    parameters "what", "frame", "share count", "",
+    source "Bug Check 0x4E: PFN_LIST_CORRUPT" inferred;
 }
 
 routine! {
@@ -56,7 +56,8 @@ routine! {
         let entry = address::FRAME_DATABASE.wrapping_add(frame.wrapping_mul(16));
         let count = p.load(entry, frame_entry::COUNT)?;
         if count != 0 {
-            p.pass(FREE_FRAME_IN_USE.with([2, frame, count, 0]));
+            let highest = p.load(address::KERNEL_DATA, kernel_data::HIGHEST_FRAME)?;
+            p.pass(FREE_FRAME_IN_USE.with([2, frame, highest, count]));
             return Ok(Flow::Call);
         }
         let next = p.load(entry, frame_entry::NEXT)?;
@@ -104,7 +105,7 @@ routine! {
         let entry = address::FRAME_DATABASE.wrapping_add(frame.wrapping_mul(16));
         let count = p.load(entry, frame_entry::COUNT)?;
         if count == 0 {
-            p.pass(UNREFERENCED_FRAME.with([7, frame, 0, 0]));
+            p.pass(UNREFERENCED_FRAME.with([7, frame, count, 0]));
             return Ok(Flow::Call);
         }
         p.store(entry, frame_entry::COUNT, count.wrapping_sub(1))?;

@@ -61,7 +61,7 @@ bug_checks! {
 
     UNLOCKED_TOO_OFTEN: PFN_LIST_CORRUPT, parameter 1 = 7,
     when "a frame is unlocked more often than it was locked",
-    parameters "7: unlocked too often", "frame", "count", "",
+    parameters "7: unlocked too often", "frame", "share count", "",
     source "Bug Check 0x4E: PFN_LIST_CORRUPT" documented;
 }
 

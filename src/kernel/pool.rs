@@ -53,22 +53,22 @@ pub(crate) const RULES: &[Rule] = &[
 bug_checks! {
     NEIGHBOURS_DISAGREE: BAD_POOL_HEADER, parameter 1 = 5,
     when "a block is freed and the next one's header tells another size of it",
-    parameters "what", "block", "", "",
+    parameters "what", "block", "reserved", "next block",
     source "Bug Check 0x19: BAD_POOL_HEADER" documented;
 
     SIZE_UNKNOWN: BAD_POOL_HEADER, parameter 1 = 0x20,
     when "a block is freed and its header tells a size that no block has",
-    parameters "what", "block", "", "",
+    parameters "what", "block", "next block by its size", "reserved",
     source "Bug Check 0x19: BAD_POOL_HEADER" documented;
 
     ALREADY_FREE: BAD_POOL_CALLER, parameter 1 = 7,
     when "a block is freed that is free",
-    parameters "what", "", "", "",
+    parameters "what", "reserved", "header", "block",
     source "Bug Check 0xC2: BAD_POOL_CALLER" documented;
 
     WRONG_TAG: BAD_POOL_CALLER, parameter 1 = 0xa,
     when "a block is freed with another tag than it was allocated with",
-    parameters "what", "", "", "",
+    parameters "what", "block", "its tag", "tag given",
     source "Bug Check 0xC2: BAD_POOL_CALLER" documented;
 }
 
@@ -195,11 +195,11 @@ routine! {
             return Ok(Flow::To(At::unmark as u8));
         }
         if !CLASSES.contains(&size) {
-            p.pass(SIZE_UNKNOWN.with([0x20, header, sizes, found]));
+            p.pass(SIZE_UNKNOWN.with([0x20, header, header.wrapping_add(size), 0]));
             return Ok(Flow::Call);
         }
         if sizes & IN_USE == 0 {
-            p.pass(ALREADY_FREE.with([7, 0, found, block]));
+            p.pass(ALREADY_FREE.with([7, 0, sizes, block]));
             return Ok(Flow::Call);
         }
         if found != tag {
@@ -209,7 +209,7 @@ routine! {
         let neighbour = header.wrapping_add(size);
         let end = p.load(address::KERNEL_DATA, kernel_data::POOL_NEXT)?;
         if neighbour < end && neighbour % 4096 != 0 && p.load(neighbour, pool_header::SIZES)? >> 16 & 0xffff != size {
-            p.pass(NEIGHBOURS_DISAGREE.with([5, header, neighbour, size]));
+            p.pass(NEIGHBOURS_DISAGREE.with([5, header, 0, neighbour]));
             return Ok(Flow::Call);
         }
         Ok(Flow::To(At::unmark as u8))

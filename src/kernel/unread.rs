@@ -14,6 +14,9 @@ const DUMP: &str = "only the reader of the dump wants it";
 /// Asked for bug check 0xC5 alone.
 const POOL_CODE: &str = "asked only when the pool's own code has crashed";
 
+/// Told with bug check 0x4E alone.
+const HIGHEST: &str = "asked only when the free-frame list was found damaged";
+
 /// Written for whoever looks what happened.
 const LOG: &str = "only the reader of the event log wants it, and it is no part of the model";
 
@@ -28,6 +31,7 @@ pub const UNREAD: &[(Field, &str)] = &[
     (crash_block::PARAMETER_4, DUMP),
     (kernel_data::POOL_CODE, POOL_CODE),
     (kernel_data::POOL_CODE_END, POOL_CODE),
+    (kernel_data::HIGHEST_FRAME, HIGHEST),
     (state::OLDEST_FREE, "asked only when every special slot was used once"),
     (watchdog::CALL_MAX, CALL),
     (watchdog::CALL_TICKS, CALL),

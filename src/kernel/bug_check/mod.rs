@@ -9,7 +9,7 @@ use crate::machine::{Flow, routine};
 use super::layout::{address, crash_block, kernel_data, switches};
 
 pub(crate) use registry::bug_checks;
-pub use registry::{BugCheck, all, described};
+pub use registry::{BugCheck, RESERVED, all, described};
 pub use unreached::{UNREACHED, Unreached};
 
 /// What is modelled here, by whose word.

@@ -22,13 +22,17 @@ pub struct BugCheck {
     pub subtype: Option<(u8, u64)>,
     /// When it is raised.
     pub when: &'static str,
-    /// What the four parameters are; an empty name for one that says nothing.
+    /// What the four parameters are: [`RESERVED`] for one that the page reserves, an empty name for one that
+    /// it says nothing of, or zero.
     pub parameters: [&'static str; 4],
     /// The title of the page that documents it.
     pub source: &'static str,
     /// Whether the page says that it is raised then, or that is inferred.
     pub basis: Basis,
 }
+
+/// The name of a parameter that the page reserves, which is zero here.
+pub const RESERVED: &str = "reserved";
 
 impl BugCheck {
     /// The arguments of [`KE_BUG_CHECK`](super::KE_BUG_CHECK): the code and these parameters.

@@ -47,6 +47,8 @@ fields! {
         VERIFIER_RANDOM = 0x3d0 "low-resources sequence",
         /// Bit set of the device numbers of reflectors, where their hosts have time-outs.
         REFLECTORS = 0x3d8 "reflectors",
+        /// The highest frame there is, which bug check 0x4E tells.
+        HIGHEST_FRAME = 0x3e0 "highest frame",
         /// First of 64 call paths by which an allocation was refused.
         FAILED_PATHS = 0xa00 "call paths refused",
     }

@@ -412,6 +412,7 @@ impl<'m> Loader<'m> {
         let head = if free > 0 { self.next_frame } else { 0 };
         self.put(address::KERNEL_DATA, kernel_data::FREE_FRAMES, head);
         self.put(address::KERNEL_DATA, kernel_data::FREE_FRAME_COUNT, free);
+        self.put(address::KERNEL_DATA, kernel_data::HIGHEST_FRAME, total - 1);
         let ready = core::mem::take(&mut self.ready);
         for pair in ready.windows(2) {
             self.put(pair[0], thread::NEXT, pair[1]);

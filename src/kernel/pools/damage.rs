@@ -13,32 +13,32 @@ bug_checks! {
 
     BEFORE_DISAGREES: BAD_POOL_HEADER, parameter 1 = 5,
     when "in the legacy pool a block is freed whose header tells another size of the block before than that one's own",
-    parameters "what", "block", "", "other block",
+    parameters "what", "block", "reserved", "other block",
     source "Bug Check 0x19: BAD_POOL_HEADER" documented;
 
     BEFORE_TOO_LARGE: BAD_POOL_HEADER, parameter 1 = 6,
     when "in the legacy pool a block is freed whose header says that the block before began in another page",
-    parameters "what", "block", "", "bad block",
+    parameters "what", "block", "reserved", "bad block",
     source "Bug Check 0x19: BAD_POOL_HEADER" documented;
 
     SIZE_ZERO: BAD_POOL_HEADER, parameter 1 = 8,
     when "in the legacy pool a block is freed whose header tells a size of zero",
-    parameters "what", "", "", "bad block",
+    parameters "what", "", "reserved", "bad block",
     source "Bug Check 0x19: BAD_POOL_HEADER" documented;
 
     SIZE_TOO_LARGE: BAD_POOL_HEADER, parameter 1 = 9,
     when "in the legacy pool a block is freed whose header's size leads out of the page",
-    parameters "what", "block", "", "bad block",
+    parameters "what", "block", "reserved", "bad block",
     source "Bug Check 0x19: BAD_POOL_HEADER" documented;
 
     FREE_HEADER: BAD_POOL_HEADER, parameter 1 = 0xd,
     when "in the legacy pool a block on a free list has the header of none",
-    parameters "what", "", "", "",
+    parameters "what", "reserved", "reserved", "reserved",
     source "Bug Check 0x19: BAD_POOL_HEADER" documented;
 
     NEXT_DISAGREES: BAD_POOL_HEADER, parameter 1 = 0x20,
     when "in the legacy pool a block is freed and the next one's header tells another size of it",
-    parameters "what", "block", "next block", "",
+    parameters "what", "block", "next block", "reserved",
     source "Bug Check 0x19: BAD_POOL_HEADER" documented;
 
     TAIL: BAD_POOL_HEADER, parameter 1 = 0x21,
@@ -48,7 +48,7 @@ bug_checks! {
 
     UNTRACKED: BAD_POOL_HEADER, parameter 1 = 0x22,
     when "in the legacy pool a page is freed that no large allocation begins at",
-    parameters "what", "freed", "", "",
+    parameters "what", "freed", "reserved", "reserved",
     source "Bug Check 0x19: BAD_POOL_HEADER" documented;
 
     NO_BYTES: BAD_POOL_CALLER, parameter 1 = 0,
