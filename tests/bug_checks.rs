@@ -399,6 +399,8 @@ type Elsewhere = (u64, Option<(u8, u64)>, &'static str);
 
 /// Rows whose test is elsewhere: code, subtype, and where.
 const ELSEWHERE: &[Elsewhere] = &[
+    (0x09, None, "tests/verified.rs"),
+    (0x0a, Some((4, 1)), "tests/verified.rs"),
     (0xef, Some((2, 0)), "tests/kernel_objects/ends.rs"),
     (0x101, None, "tests/watchdogs.rs"),
     (0x109, Some((4, 0)), "tests/protections.rs"),

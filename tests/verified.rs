@@ -363,8 +363,33 @@ fn each_mistake_stops_the_machine_with_its_code_and_parameters() {
 }
 
 #[test]
+fn levels_that_go_the_wrong_way_are_fatal_without_options() {
+    // KeRaiseIrql, KeRaiseIrqlToDpcLevel: "a bug check occurs"; KeLowerIrql: "a fatal error".
+    let wrong = [
+        (RAISE, 1, 2, [0x9, 2, 1, 0, 0]),
+        (RAISE, 0, 15, [0x9, 15, 0, 0, 0]),
+        (ACQUIRE, SPIN_LOCK, 3, [0x9, 3, 2, 0, 0]),
+        (LOWER, 3, 2, [0xa, 2, 3, 0, 1]),
+        (LOWER, 1, 0, [0xa, 0, 1, 0, 1]),
+    ];
+    for option in [None, Some("io")] {
+        for (function, value, level, expected) in wrong {
+            let (rest, found) = end(&world(option, function, told(value, level)));
+
+            assert_eq!(rest, Rest::BugCheck(expected[0]), "{function} {value} at {level}");
+            assert_eq!(found, expected);
+        }
+    }
+}
+
+#[test]
 fn without_its_option_nothing_is_found() {
     for &(option, function, value, level, _) in CASES {
+        // What is fatal in any case is told above.
+        let is_fatal = matches!((function, level), (RAISE | LOWER, 2) | (ACQUIRE, 3));
+        if is_fatal {
+            continue;
+        }
         // A level that stays raised, or a status that says pending, is another matter.
         // And what is no list or packet may do anything.
         if (RETURN..=UNLOCK_TWICE).contains(&function) && function != DISOWN

@@ -2,7 +2,8 @@
 //!
 //! "Managing Hardware Priorities", "KeRaiseIrql", "KeAcquireSpinLock". A level is a register of the
 //! processor; what it forbids is noticed by whoever faults or waits, and not here. Driver Verifier's
-//! force-IRQL checking steps in where the level goes up ("Force IRQL Checking").
+//! force-IRQL checking steps in where the level goes up ("Force IRQL Checking"). To raise it to a lower
+//! level, or to lower it to a higher one, stops the machine with and without Driver Verifier.
 //!
 //! | routine | arguments | result |
 //! |---|---|---|
@@ -14,6 +15,7 @@
 use crate::base::{Rule, Structure};
 use crate::machine::Flow;
 
+use super::bug_check::{KE_BUG_CHECK, bug_checks};
 use super::exception::resolve::DISPATCH_LEVEL;
 use super::layout::{address, kernel_data, switches, verifier as options};
 use super::residency::{self, MM_TRIM_WORKING_SET};
@@ -28,11 +30,34 @@ pub(crate) const RULES: &[Rule] = &[
         "KeAcquireSpinLock; Managing Hardware Priorities",
     ),
     Rule::documented(
+        "levels-go-their-way",
+        "Raising the level to a lower one, or lowering it to a higher one, is fatal.",
+        "KeRaiseIrql; KeRaiseIrqlToDpcLevel; KeLowerIrql",
+    ),
+    Rule::inferred(
+        "codes-of-levels",
+        "It is 0x9 where the level was to be raised and 0xA where it was to be lowered.",
+        "KeRaiseIrql and KeLowerIrql name no code; Bug Check 0x9, 0xA by their names",
+    ),
+    Rule::documented(
         "force-irql-trims",
         "With force-IRQL checking all pageable memory is trimmed when a driver raises the level.",
         "Force IRQL Checking",
     ),
 ];
+
+bug_checks! {
+    RAISED_TO_LOWER: IRQL_NOT_GREATER_OR_EQUAL,
+    when "the level is raised to a lower one, or a spin lock is taken above dispatch level",
+    parameters "level", "level asked for", "", "",
+    source "KeRaiseIrql; Bug Check 0x09: IRQL_NOT_GREATER_OR_EQUAL" inferred;
+
+    // The page describes accesses alone; what tells this one from them is chosen.
+    LOWERED_TO_HIGHER: IRQL_NOT_LESS_OR_EQUAL, parameter 4 = 1,
+    when "the level is lowered to a higher one",
+    parameters "level", "level asked for", "", "1: lowered",
+    source "KeLowerIrql; Bug Check 0x0A: IRQL_NOT_LESS_OR_EQUAL" inferred;
+}
 
 /// The highest level: nothing but a non-maskable interrupt comes in.
 pub const HIGH_LEVEL: u64 = 15;
@@ -42,6 +67,9 @@ verified_routine! {
     KE_RAISE_IRQL, KE_RAISE_IRQL_VERIFIED = "KeRaiseIrql", frame 1, by verified::of_raise;
     raise, call MM_TRIM_WORKING_SET => |p| {
         let level = p.argument(0);
+        if level < p.irql()? {
+            return Ok(Flow::To(At::refuse as u8));
+        }
         let before = p.set_irql(level)?;
         p.set_local(0, before)?;
         let switches = p.load(address::KERNEL_DATA, kernel_data::SWITCHES)?;
@@ -58,6 +86,12 @@ verified_routine! {
         let before = p.local(0)?;
         Ok(p.give_back(before))
     },
+    refuse, call KE_BUG_CHECK => |p| {
+        let (level, before) = (p.argument(0), p.irql()?);
+        p.pass(RAISED_TO_LOWER.with([before, level, 0, 0]));
+        Ok(Flow::Call)
+    },
+    refused => |_| Ok(Flow::Stay),
 }
 
 verified_routine! {
@@ -65,9 +99,18 @@ verified_routine! {
     KE_LOWER_IRQL, KE_LOWER_IRQL_VERIFIED = "KeLowerIrql", frame 0, by verified::of_lower;
     lower => |p| {
         let level = p.argument(0);
+        if level > p.irql()? {
+            return Ok(Flow::To(At::refuse as u8));
+        }
         p.set_irql(level)?;
         Ok(Flow::Return)
     },
+    refuse, call KE_BUG_CHECK => |p| {
+        let (level, before) = (p.argument(0), p.irql()?);
+        p.pass(LOWERED_TO_HIGHER.with([before, level, 0, 1]));
+        Ok(Flow::Call)
+    },
+    refused => |_| Ok(Flow::Stay),
 }
 
 verified_routine! {

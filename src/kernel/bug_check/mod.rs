@@ -22,6 +22,8 @@ pub(crate) const RULES: &[Rule] = &[Rule::documented(
 /// Bug check codes, by the names of the Windows debugger documentation ("Bug Check Code
 /// Reference").
 pub mod code {
+    /// The level was raised to a lower one.
+    pub const IRQL_NOT_GREATER_OR_EQUAL: u64 = 0x09;
     /// Kernel code touched pageable or invalid memory at a raised level.
     pub const IRQL_NOT_LESS_OR_EQUAL: u64 = 0x0a;
     /// A reference count went wrong.

@@ -6,8 +6,8 @@
 use crate::base::Basis;
 
 use super::super::{
-    deadlock, exception, frames, handle_close, integrity, mdl, object, pool, pools, process_end,
-    request, verified, verifier, video, watchdog,
+    deadlock, exception, frames, handle_close, integrity, irql, mdl, object, pool, pools,
+    process_end, request, verified, verifier, video, watchdog,
 };
 
 /// A way in which the kernel stops itself: a code and, where one code says several things, the value
@@ -91,6 +91,7 @@ static FILES: &[&[&BugCheck]] = &[
     frames::BUG_CHECKS,
     handle_close::BUG_CHECKS,
     integrity::BUG_CHECKS,
+    irql::BUG_CHECKS,
     mdl::BUG_CHECKS,
     verifier::BUG_CHECKS,
     verified::BUG_CHECKS,
@@ -116,7 +117,9 @@ pub fn all() -> Vec<&'static BugCheck> {
 #[must_use]
 pub fn described(code: u64, parameters: [u64; 4]) -> Option<&'static BugCheck> {
     let rows = || FILES.iter().copied().flatten().copied().filter(|row| row.code == code);
-    rows().find(|row| row.is_of(parameters)).or_else(|| rows().next())
+    // Where a code says several things, one of them without a subtype, that is what remains.
+    let told_apart = rows().find(|row| row.subtype.is_some() && row.is_of(parameters));
+    told_apart.or_else(|| rows().find(|row| row.subtype.is_none())).or_else(|| rows().next())
 }
 
 #[cfg(test)]
