@@ -112,7 +112,7 @@ fn simpler_machines(machine: &MachineConfiguration) -> Vec<MachineConfiguration>
     usual!(read_only_code, code_integrity, protected_data, integrity_checks, shadow_stacks);
     usual!(protection_keys, return_address_checked, pageable, debug_trap_checked);
     usual!(dpc_timeout, dpc_watchdog_period, clock_watchdog, host_time_out, stale_buffers);
-    usual!(event_log, host_record);
+    usual!(event_log, host_record, small_user_half, early_access_codes);
     usual!(pool);
     if !machine.verifier.is_empty() {
         forms.push(MachineConfiguration { verifier: Vec::new(), ..machine.clone() });

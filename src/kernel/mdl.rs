@@ -26,7 +26,7 @@ use super::paging::{
 use super::pool::{EX_ALLOCATE_POOL, EX_FREE_POOL};
 use super::previous_mode;
 use super::status;
-use super::user_buffer::{is_user_range, user_structure};
+use super::user_buffer::{is_in_user_half, user_structure};
 use super::verified::{self, verified_routine};
 
 /// What is modelled here, by whose word.
@@ -166,7 +166,7 @@ verified_routine! {
             p.set_local(number as u64, value)?;
         }
         let (start, bytes) = (p.load(list, mdl::START)?, p.load(list, mdl::BYTES)?);
-        if mode != previous_mode::KERNEL && !is_user_range(start, bytes) {
+        if mode != previous_mode::KERNEL && !is_in_user_half(p, start, bytes)? {
             return Ok(p.give_back(status::ACCESS_VIOLATION));
         }
         Ok(Flow::Next)

@@ -66,6 +66,23 @@ pub(super) const fn is_user_range(start: u64, length: u64) -> bool {
     }
 }
 
+/// The same with the limit that this kernel has.
+///
+/// # Errors
+///
+/// What the load raises.
+pub(super) fn is_in_user_half(
+    p: &mut Processor<'_>,
+    start: u64,
+    length: u64,
+) -> Result<bool, Trap> {
+    // Nothing is mapped beyond the small half, so that few ask.
+    if length == 0 || !is_user_range(start, length) || start + length <= address::SMALL_USER_LIMIT {
+        return Ok(is_user_range(start, length));
+    }
+    Ok(p.load(address::KERNEL_DATA, kernel_data::SWITCHES)? & switches::SMALL_USER_HALF == 0)
+}
+
 /// What a process has at this user address.
 #[must_use]
 pub const fn user_structure(virt: u64) -> Structure {
@@ -84,7 +101,7 @@ fn structure(number: u64) -> Structure {
 fn probe(p: &mut Processor<'_>) -> Result<Flow, Trap> {
     let (start, length) = (p.argument(0), p.argument(1));
     let (operation, verdict) = p.pass_point(PointKind::Probe, start, length)?;
-    if verdict == Verdict::Skip || is_user_range(operation.virt, operation.value) {
+    if verdict == Verdict::Skip || is_in_user_half(p, operation.virt, operation.value)? {
         return Ok(p.give_back(status::SUCCESS));
     }
     Ok(p.give_back(status::ACCESS_VIOLATION))
@@ -118,7 +135,7 @@ fn compare(p: &mut Processor<'_>) -> Result<(u64, Option<(u64, u64)>), Trap> {
         (status::SUCCESS, None)
     } else if start & alignment.wrapping_sub(1) != 0 {
         (status::DATATYPE_MISALIGNMENT, None)
-    } else if is_user_range(start, length) {
+    } else if is_in_user_half(p, start, length)? {
         (status::SUCCESS, Some((start, length)))
     } else {
         (status::ACCESS_VIOLATION, None)

@@ -138,6 +138,8 @@ const MACHINE: &[Field] = &[
     may("preset", Word(|| Preset::ALL.map(|(name, _)| name).to_vec())),
     may("self-map-randomised", Flag),
     may("null-guard", Flag),
+    may("small-user-half", Flag),
+    may("early-access-codes", Flag),
     may("return-address-checked", Flag),
     may("debug-trap-checked", Flag),
     may("no-execute-pool", Flag),

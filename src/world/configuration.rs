@@ -53,6 +53,12 @@ pub struct MachineConfiguration {
     /// Whether no process may map the page at address 0.
     #[serde(skip_serializing_if = "is_true")]
     pub null_guard: bool,
+    /// Whether the user half ends at 8 TiB, as up to Windows 8, and not at 128 TiB.
+    #[serde(skip_serializing_if = "is_false")]
+    pub small_user_half: bool,
+    /// Whether bug check 0x50 tells a write as 1, as before Windows 10 1507, and not as 2.
+    #[serde(skip_serializing_if = "is_false")]
+    pub early_access_codes: bool,
     /// Whether the kernel refuses to return to an address in the hole (MS12-042).
     #[serde(skip_serializing_if = "is_true")]
     pub return_address_checked: bool,
@@ -135,6 +141,8 @@ impl Default for MachineConfiguration {
             pool: PoolKind::Classes,
             self_map_randomised: false,
             null_guard: true,
+            small_user_half: false,
+            early_access_codes: false,
             return_address_checked: true,
             debug_trap_checked: true,
             no_execute_pool: true,

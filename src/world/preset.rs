@@ -7,6 +7,8 @@
 //! |---|---|---|---|
 //! | self-map | slot 0x1ED | drawn from the seed | LeechCore's self-map addresses; Ionescu on Windows 10 1607 |
 //! | page 0 | can be mapped | guarded | CVE-2011-1229; that it is closed since Windows 8 is inferred |
+//! | user half | 8 TiB | 128 TiB | "Memory Limits for Windows Releases" |
+//! | write in 0x50 | told as 1 | told as 2 | "Bug Check 0x50" |
 //! | pool | legacy | segment | which pages describe which headers: inferred |
 //! | pool memory | executable | no-execute | "No-Execute (NX) Nonpaged Pool" |
 //! | address to return to | not checked | checked | MS12-042 |
@@ -38,6 +40,21 @@ pub const RULES: &[Rule] = &[
         "null-page-guard",
         "Since Windows 8 no process can map the page at address 0.",
         "CVE-2011-1229 (the release that closed it is in no page)",
+    ),
+    Rule::documented(
+        "user-half-by-release",
+        "The user half has 8 TiB up to Windows 8 and 128 TiB since 8.1.",
+        "Memory Limits for Windows Releases; Virtual Address Spaces",
+    ),
+    Rule::documented(
+        "access-codes-by-release",
+        "In 0x50 a write is 1 before Windows 10 1507 and 2 since.",
+        "Bug Check 0x50: PAGE_FAULT_IN_NONPAGED_AREA",
+    ),
+    Rule::inferred(
+        "early-execution-code",
+        "In 0x50 an execution is 8 before Windows 10 1507, as in 0x0A and 0xD1.",
+        "Bug Check 0x50: PAGE_FAULT_IN_NONPAGED_AREA (an earlier edition has 8 beside 0 and 1)",
     ),
     Rule::documented(
         "no-execute-pool",
@@ -87,6 +104,8 @@ impl Preset {
                 self_map_slot: 0x1ed,
                 self_map_randomised: false,
                 null_guard: false,
+                small_user_half: true,
+                early_access_codes: true,
                 return_address_checked: false,
                 debug_trap_checked: false,
                 no_execute_pool: false,
@@ -150,6 +169,8 @@ mod tests {
         assert_eq!(seven, Preset::Windows7.machine());
         assert_eq!(eleven, Preset::Windows11.machine());
         assert_eq!((seven.self_map_slot, seven.null_guard, seven.smep), (0x1ed, false, false));
+        assert!(seven.small_user_half && seven.early_access_codes);
+        assert!(!eleven.small_user_half && !eleven.early_access_codes);
         assert!(eleven.self_map_randomised && eleven.null_guard && eleven.smep && !eleven.smap);
         assert!(guarded.null_guard && guarded.smep && !guarded.no_execute_pool);
         assert_eq!((fixed.self_map_slot, fixed.self_map_randomised), (300, false));

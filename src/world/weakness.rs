@@ -122,6 +122,8 @@ pub(super) fn planted(configuration: &Configuration) -> Result<(u64, Flaws), Bui
     for (is_on, bit) in [
         (machine.pcid, switches::CONTEXTS),
         (!machine.null_guard, switches::NULL_PAGE_OPEN),
+        (machine.small_user_half, switches::SMALL_USER_HALF),
+        (machine.early_access_codes, switches::EARLY_ACCESS_CODES),
         (!machine.return_address_checked, switches::RETURN_UNCHECKED),
         (!machine.no_execute_pool, switches::POOL_EXECUTABLE),
         (!machine.read_only_code, switches::CODE_WRITABLE),

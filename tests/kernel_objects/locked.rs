@@ -276,3 +276,28 @@ fn a_probe_for_writing_goes_on_over_the_end_of_a_page_and_ends() {
     assert!(probed.iter().all(|(status, _)| *status == OK), "{probed:x?}");
     assert_eq!(probed, unprobed, "the report is written as without a probe");
 }
+
+#[test]
+fn a_probe_ends_where_the_user_half_ends() {
+    // "Memory Limits for Windows Releases": 8 TB up to Windows 8, 128 TB since 8.1; of either, the last 64 KiB
+    // belong to nobody.
+    const TERABYTE: u64 = 1 << 40;
+    let is_probed_only = |half_is_small, at, method| {
+        let function = if method == METHOD_NEITHER { driver::REPORT } else { driver::FILL };
+        let mut configuration = configuration(1, vec![ask(4, function, method, at, 16)]);
+        configuration.machine.small_user_half = half_is_small;
+        let run = run(&configuration);
+        assert_eq!(run.statuses(A), [OK, status::ACCESS_VIOLATION], "nothing is mapped there");
+        run.log.faulted.is_empty()
+    };
+
+    for method in [METHOD_NEITHER, METHOD_OUT_DIRECT] {
+        let [small, large] = [8 * TERABYTE - 0x1_0000, 128 * TERABYTE - 0x1_0000];
+        assert!(!is_probed_only(true, small - 16, method), "what a probe lets through is touched");
+        for beyond in [small - 8, small, 8 * TERABYTE, large - 16] {
+            assert!(is_probed_only(true, beyond, method), "{beyond:#x}");
+            assert!(!is_probed_only(false, beyond, method), "{beyond:#x}");
+        }
+        assert!(is_probed_only(false, large - 8, method));
+    }
+}

@@ -21,10 +21,11 @@ use ringfence::kernel::layout::{
 use ringfence::kernel::status;
 use ringfence::world::{Action, Component, Configuration, Home, Rest, World};
 
-/// What a run showed: each process's statuses and bytes in order, and every claim.
+/// What a run showed: each process's statuses and bytes in order, the addresses of exceptions, and every claim.
 #[derive(Default)]
 struct Log {
     seen: BTreeMap<u8, Vec<(u64, u64)>>,
+    faulted: Vec<u64>,
     claims: Vec<Event>,
 }
 
@@ -34,6 +35,7 @@ impl Witness for Log {
             EventKind::Observe => {
                 self.seen.entry(event.actor.0).or_default().push((event.old, event.virt));
             }
+            EventKind::Exception => self.faulted.push(event.virt),
             kind if kind >= EventKind::Grant => self.claims.push(*event),
             _ => {}
         }

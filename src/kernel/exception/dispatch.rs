@@ -216,6 +216,9 @@ routine! {
             has_handler: p.local(6)? != 0,
             path: path(p.local(9)?),
             context: trap_frame,
+            has_early_codes: p.load(address::KERNEL_DATA, kernel_data::SWITCHES)?
+                & switches::EARLY_ACCESS_CODES
+                != 0,
         };
         match resolve(&raised) {
             Resolution::Handler => Ok(Flow::To(At::land as u8)),

@@ -22,6 +22,8 @@ pub const USER_STACK: u64 = 0x005f_f000;
 pub const USER_STACK_TOP: u64 = 0x0060_0000;
 /// The largest user address a probe lets through, plus one (128 TiB less 64 KiB).
 pub const USER_LIMIT: u64 = 0x0000_7fff_ffff_0000;
+/// The same where the user half is small (8 TiB less 64 KiB).
+pub const SMALL_USER_LIMIT: u64 = 0x0000_07ff_ffff_0000;
 
 /// Start of the system image region: one page table maps these 2 MiB.
 pub const SYSTEM: u64 = 0xffff_f800_0000_0000;

@@ -63,6 +63,10 @@ pub mod switches {
     pub const STRAY_DUPLICATE: u64 = 1 << 41;
     /// Weakness: inherited handles are not counted.
     pub const UNCOUNTED_HANDLE: u64 = 1 << 42;
+    /// Bug check 0x50 tells a write as 1, and not as 2 (as before Windows 10 1507).
+    pub const EARLY_ACCESS_CODES: u64 = 1 << 26;
+    /// The user half ends at 8 TiB (as up to Windows 8).
+    pub const SMALL_USER_HALF: u64 = 1 << 27;
     /// Translations are tagged with the process's number (CR4.PCIDE).
     pub const CONTEXTS: u64 = 1 << 33;
     /// A process may map the page at address 0.

@@ -220,6 +220,8 @@ pub struct KernelException {
     pub path: Path,
     /// The address of the trap frame: the context record.
     pub context: u64,
+    /// Whether bug check 0x50 tells accesses as before Windows 10 1507.
+    pub has_early_codes: bool,
 }
 
 impl KernelException {
@@ -238,6 +240,7 @@ impl KernelException {
             has_handler: false,
             path: Path::Other,
             context: 0,
+            has_early_codes: false,
         }
     }
 }
@@ -260,6 +263,13 @@ fn stop(row: &'static BugCheck, parameters: [u64; 4]) -> Resolution {
 /// The access in the form that bug check 0x50 takes: 0 read, 2 write, 0x10 execute.
 const fn access(error: u64) -> u64 {
     if error & FETCH != 0 { FETCH } else { error & WRITE }
+}
+
+impl KernelException {
+    /// The same in the form of this kernel: before Windows 10 1507 0 read, 1 write, 8 execute.
+    const fn access(&self, error: u64) -> u64 {
+        access(error) >> self.has_early_codes as u64
+    }
 }
 
 /// Decides what becomes of an exception that kernel-mode code raised.
@@ -338,10 +348,10 @@ fn system_address(raised: &KernelException, error: u64) -> Resolution {
         return stop(row, [virt, u64::from(error & WRITE != 0), rip, 0]);
     }
     match raised.page {
-        PageState::NoTable => stop(&NO_TABLE, [virt, access(error), rip, 2]),
+        PageState::NoTable => stop(&NO_TABLE, [virt, raised.access(error), rip, 2]),
         // Which of the two an entry is that nobody ever used is not documented.
-        PageState::Absent if entry == 0 => stop(&NO_TABLE, [virt, access(error), rip, 2]),
-        _ => stop(&FREED, [virt, access(error), rip, 0]),
+        PageState::Absent if entry == 0 => stop(&NO_TABLE, [virt, raised.access(error), rip, 2]),
+        _ => stop(&FREED, [virt, raised.access(error), rip, 0]),
     }
 }
 
@@ -352,7 +362,7 @@ fn user_address(raised: &KernelException, error: u64) -> Resolution {
         _ => false,
     };
     if error & PRESENT != 0 && is_allowed_by_page {
-        return stop(&USER_NOT_ALLOWED, [raised.virt, access(error), raised.rip, 0xf]);
+        return stop(&USER_NOT_ALLOWED, [raised.virt, raised.access(error), raised.rip, 0xf]);
     }
     exception(raised, status::ACCESS_VIOLATION)
 }

@@ -107,6 +107,23 @@ fn system_addresses_stop_the_machine_by_the_state_of_their_page() {
 }
 
 #[test]
+fn before_1507_accesses_to_invalid_memory_are_told_otherwise() {
+    // "Bug Check 0x50": before Windows 10 1507 0 read, 1 write; an earlier edition has 8 for execution.
+    for (error, told) in [(0, 0), (2, 1), (0x10, 8)] {
+        let early = KernelException { has_early_codes: true, ..with(error) };
+        assert_stops(early, 0x50, [SYSTEM, told, RIP, 0]);
+        let without = KernelException { page: PageState::NoTable, ..early };
+        assert_stops(without, 0x50, [SYSTEM, told, RIP, 2]);
+    }
+    let early = KernelException { has_early_codes: true, virt: USER, ..with(3) };
+    let closed = KernelException { page: mapped(true, true), ..early };
+    assert_stops(closed, 0x50, [USER, 1, RIP, 0xf]);
+    // Other codes are as ever.
+    let raised = KernelException { irql: 2, ..early };
+    assert_stops(raised, 0xd1, [USER, 2, 1, RIP]);
+}
+
+#[test]
 fn a_trimmed_page_comes_back_below_dispatch_level_and_is_fatal_from_there_on() {
     for error in [0, 2, 0x10] {
         for code in [FaultingCode::Driver, FaultingCode::Windows, FaultingCode::Pool] {
