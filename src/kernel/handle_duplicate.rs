@@ -22,7 +22,7 @@ use super::status;
 pub(crate) const RULES: &[Rule] = &[
     Rule::documented(
         "duplicate-needs-right",
-        "Duplicating needs the right to it on the target process; the entry is the target's.",
+        "Duplicating needs the right to it on source and target process; the entry is the target's.",
         "DuplicateHandle; ZwDuplicateObject",
     ),
     Rule::documented(

@@ -37,6 +37,18 @@ const VERIFIER_NAME: &str = "DRIVER_VERIFIER_DETECTED_VIOLATION";
 /// What is not reached, in the order of the codes.
 pub const UNREACHED: &[Unreached] = &[
     some(
+        code::BAD_POOL_HEADER,
+        "BAD_POOL_HEADER",
+        &[2],
+        "what special pool finds changed it says with 0xC1",
+    ),
+    some(
+        code::BAD_POOL_HEADER,
+        "BAD_POOL_HEADER",
+        &[7, 0xa, 0xe, 0xf, 0x23, 0x24, 0x25],
+        "0x6, 0x8, 0x9, 0xD and 0x20 are said of the same",
+    ),
+    some(
         code::MEMORY_MANAGEMENT,
         "MEMORY_MANAGEMENT",
         &[0x403, 0x411, 0x1100, 0x1233, 0x1236, 0x3453, 0x4477, 0x4_1790, 0x6_1941],
@@ -46,6 +58,24 @@ pub const UNREACHED: &[Unreached] = &[
         0x24,
         "NTFS_FILE_SYSTEM",
         "the file system keeps no structure on the disk that it could find wrong",
+    ),
+    some(
+        code::PFN_LIST_CORRUPT,
+        "PFN_LIST_CORRUPT",
+        &[1, 0x8d, 0x8f],
+        "the head of the free list is believed; what it leads to is looked at: 0x2",
+    ),
+    some(
+        code::PFN_LIST_CORRUPT,
+        "PFN_LIST_CORRUPT",
+        &[6, 0x99],
+        "an entry is compared with no frame's state",
+    ),
+    some(
+        code::PFN_LIST_CORRUPT,
+        "PFN_LIST_CORRUPT",
+        &[0x9a],
+        "a frame that is locked counts as referred to, and stays",
     ),
     some(
         code::PAGE_FAULT_IN_NONPAGED_AREA,
@@ -58,6 +88,13 @@ pub const UNREACHED: &[Unreached] = &[
         "KERNEL_DATA_INPAGE_ERROR",
         "pages that are away are not on the disk, and come back in any case",
     ),
+    some(
+        code::UNEXPECTED_KERNEL_MODE_TRAP,
+        "UNEXPECTED_KERNEL_MODE_TRAP",
+        &[0, 1, 3, 4, 5, 6, 7, 0xa, 0xb, 0xc, 0xd],
+        "these are exceptions: where no handler catches them they are 0x1E, 0x3B or 0x7E",
+    ),
+    all(0x8e, "KERNEL_MODE_EXCEPTION_NOT_HANDLED", "what it says on x86 is 0x1E here"),
     all(0x9f, "DRIVER_POWER_STATE_FAILURE", "there is no power management"),
     some(
         code::SPECIAL_POOL_DETECTED_MEMORY_CORRUPTION,
@@ -69,7 +106,13 @@ pub const UNREACHED: &[Unreached] = &[
     some(
         code::BAD_POOL_CALLER,
         "BAD_POOL_CALLER",
-        &[0x41, 0x43, 0x44, 0x46, 0x47, 0x48, 0x99],
+        &[0xb, 0xc, 0xd, 0x60],
+        "no quota is charged, and no memory need be contiguous",
+    ),
+    some(
+        code::BAD_POOL_CALLER,
+        "BAD_POOL_CALLER",
+        &[0x41, 0x43, 0x44, 0x46, 0x47, 0x48, 0x50, 0x99, 0x4_1286],
         "an address at which no block begins is found otherwise: 0x42, or 0x19",
     ),
     some(
@@ -132,6 +175,18 @@ pub const UNREACHED: &[Unreached] = &[
         &[0x2000, 0x2001, 0x2002, 0x2003, 0x2004, 0x2005],
         "drivers ask for no executable memory and have no sections of their own",
     ),
+    some(
+        code::DRIVER_VERIFIER_IOMANAGER_VIOLATION,
+        "DRIVER_VERIFIER_IOMANAGER_VIOLATION",
+        &[1, 2, 3, 8, 9, 0xa, 0xc, 0xd, 0xf, 0x11, 0x12],
+        "drivers here neither build nor free packets, and have no fast I/O, timers or closed files",
+    ),
+    some(
+        code::DRIVER_VERIFIER_IOMANAGER_VIOLATION,
+        "DRIVER_VERIFIER_IOMANAGER_VIOLATION",
+        &[7],
+        "no driver here has a routine that cancels a request",
+    ),
     all(0xce, "DRIVER_UNLOADED_WITHOUT_CANCELLING_PENDING_OPERATIONS", "no driver is unloaded"),
     all(0xd0, "DRIVER_CORRUPTED_MMPOOL", "the pool's code is one: what it runs into is 0xC5"),
     all(
@@ -139,10 +194,39 @@ pub const UNREACHED: &[Unreached] = &[
         "DRIVER_VERIFIER_DMA_VIOLATION",
         "the DMA checks of Driver Verifier are no option here",
     ),
+    some(
+        code::CRITICAL_PROCESS_DIED,
+        "CRITICAL_PROCESS_DIED",
+        &[1],
+        "a process has one thread: who ends it ends the process",
+    ),
     all(0xf4, "CRITICAL_OBJECT_TERMINATION", "0xEF took its place"),
+    some(
+        code::CRITICAL_STRUCTURE_CORRUPTION,
+        "CRITICAL_STRUCTURE_CORRUPTION",
+        &[
+            3, 4, 5, 6, 7, 8, 9, 0xa, 0xb, 0xc, 0xd, 0xe, 0xf, 0x10, 0x11, 0x12, 0x13, 0x14, 0x15,
+            0x16, 0x17, 0x18, 0x19, 0x1a, 0x1b, 0x1d, 0x1e, 0x1f, 0x20, 0x21, 0x22, 0x23, 0x24,
+            0x25, 0x26, 0x27, 0x28, 0x29, 0x101, 0x102,
+        ],
+        "other regions than code, tables of services and interrupts, and driver objects are not summed up",
+    ),
     all(0x10d, "WDF_VIOLATION", "the framework of kernel-mode drivers is not modelled"),
     all(0x10e, "VIDEO_MEMORY_MANAGEMENT_INTERNAL", "the video memory manager is not modelled"),
     all(0x12b, "FAULTY_HARDWARE_CORRUPTED_PAGE", "no page of zeros is looked at before it is used"),
+    some(
+        code::KERNEL_MODE_HEAP_CORRUPTION,
+        "KERNEL_MODE_HEAP_CORRUPTION",
+        &[9, 0xa, 0xc, 0x13, 0x14, 0x15, 0x16],
+        "there is one heap, and what a caller asks of it wrongly is 0xC2",
+    ),
+    some(
+        code::KERNEL_MODE_HEAP_CORRUPTION,
+        "KERNEL_MODE_HEAP_CORRUPTION",
+        &[0xe, 0xf, 0x10, 0x11, 0x12, 0x17],
+        "the heap has no list but its free lists; 0x8 is said of the same, and its own state is believed",
+    ),
+    all(0x141, "VIDEO_ENGINE_TIMEOUT_DETECTED", "it is a live dump: the machine goes on"),
     all(0x158, "ILLEGAL_IOMMU_PAGE_FAULT", "what the IOMMU refuses is dropped and told to nobody"),
     all(
         0x159,
@@ -163,6 +247,7 @@ pub const UNREACHED: &[Unreached] = &[
         "an exception on a stack that is none is a double fault: 0x7F",
     ),
     all(0x1f2, "KASAN_ILLEGAL_ACCESS", "no driver is compiled for an address sanitizer"),
+    all(0xc000_021a, "WINLOGON_FATAL_ERROR", "a critical process that ends is 0xEF"),
 ];
 
 #[cfg(test)]
@@ -182,6 +267,115 @@ mod tests {
                     row.code
                 );
                 assert_eq!(unreached.name, row.name);
+            }
+        }
+    }
+
+    /// What each code's page lists of the parameter that says what, of codes that are partly modelled.
+    const DOCUMENTED: &[(u64, &[u64])] = &[
+        (0x19, &[2, 3, 5, 6, 7, 8, 9, 0xa, 0xd, 0xe, 0xf, 0x20, 0x21, 0x22, 0x23, 0x24, 0x25]),
+        (0x4e, &[1, 2, 6, 7, 0x8d, 0x8f, 0x99, 0x9a]),
+        (0x50, &[0, 2, 3, 4, 0xf]),
+        (0x76, &[0, 1]),
+        (0x7f, &[0, 1, 3, 4, 5, 6, 7, 8, 0xa, 0xb, 0xc, 0xd]),
+        (0x93, &[0, 1]),
+        (0xc1, &[0x20, 0x21, 0x22, 0x23, 0x24, 0x30, 0x31, 0x32]),
+        (
+            0xc2,
+            &[
+                0, 1, 2, 4, 6, 7, 8, 9, 0xa, 0xb, 0xc, 0xd, 0x40, 0x41, 0x42, 0x43, 0x44, 0x46,
+                0x47, 0x48, 0x50, 0x60, 0x99, 0x9a, 0x9b, 0x9c, 0x9d, 0x4_1286,
+            ],
+        ),
+        (0xc9, &[1, 2, 3, 4, 5, 6, 7, 8, 9, 0xa, 0xc, 0xd, 0xe, 0xf, 0x10, 0x11, 0x12]),
+        (0xef, &[0, 1]),
+        (0x133, &[0, 1]),
+        (
+            0x13a,
+            &[
+                3, 4, 5, 6, 7, 8, 9, 0xa, 0xb, 0xc, 0xd, 0xe, 0xf, 0x10, 0x11, 0x12, 0x13, 0x14,
+                0x15, 0x16,
+            ],
+        ),
+        (0x18d, &[1, 2, 4, 8]),
+    ];
+
+    /// Codes that the documents name where they speak of isolation.
+    const CODES: &[u64] = &[
+        0x09,
+        0x0a,
+        0x18,
+        0x19,
+        0x1a,
+        0x1e,
+        0x24,
+        0x3b,
+        0x44,
+        0x4e,
+        0x50,
+        0x76,
+        0x7a,
+        0x7e,
+        0x7f,
+        0x8e,
+        0x93,
+        0x9f,
+        0xbe,
+        0xc1,
+        0xc2,
+        0xc4,
+        0xc5,
+        0xc9,
+        0xcb,
+        0xcc,
+        0xcd,
+        0xce,
+        0xd0,
+        0xd1,
+        0xd5,
+        0xd6,
+        0xe6,
+        0xef,
+        0xf4,
+        0xfc,
+        0x101,
+        0x109,
+        0x10d,
+        0x10e,
+        0x116,
+        0x12b,
+        0x133,
+        0x139,
+        0x13a,
+        0x141,
+        0x158,
+        0x159,
+        0x189,
+        0x18b,
+        0x18c,
+        0x18d,
+        0x1aa,
+        0x1ed,
+        0x1f2,
+        0xc000_021a,
+    ];
+
+    #[test]
+    fn what_is_documented_is_reached_or_said_not_to_be() {
+        let rows = bug_check::all();
+        for &code in CODES {
+            let is_told = rows.iter().any(|row| row.code == code)
+                || UNREACHED.iter().any(|unreached| unreached.code == code);
+            assert!(is_told, "{code:#x}");
+        }
+        for &(code, subtypes) in DOCUMENTED {
+            for &what in subtypes {
+                let is_row = |row: &&bug_check::BugCheck| {
+                    row.code == code && row.subtype.is_some_and(|(_, value)| value == what)
+                };
+                let is_told = rows.iter().any(|row| is_row(row))
+                    || UNREACHED.iter().any(|one| one.code == code && one.subtypes.contains(&what));
+                assert!(is_told, "{code:#x}, {what:#x}");
             }
         }
     }

@@ -69,10 +69,10 @@ pub(crate) const RULES: &[Rule] = &[
         "An exception that nobody handles in a system thread is 0x7E.",
         "Bug Check 0x7E: SYSTEM_THREAD_EXCEPTION_NOT_HANDLED",
     ),
-    Rule::documented(
+    Rule::inferred(
         "unhandled-otherwise",
         "An exception that nobody handles elsewhere, as in a deferred call, is 0x1E.",
-        "Bug Check 0x1E: KMODE_EXCEPTION_NOT_HANDLED",
+        "Bug Check 0x1E: KMODE_EXCEPTION_NOT_HANDLED (excludes no path)",
     ),
     Rule::documented(
         "handlers-up-the-stack",
@@ -86,7 +86,7 @@ pub(crate) const RULES: &[Rule] = &[
     ),
     Rule::inferred(
         "non-canonical-in-kernel-mode",
-        "General protection by an address in the hole is 0x50 with 4 below dispatch level, else 0xD1.",
+        "An address in the hole is 0x50 with 4 below dispatch level, and as any other from there on.",
         "Bug Check 0x50: PAGE_FAULT_IN_NONPAGED_AREA (doesn't say how it is routed)",
     ),
     Rule::inferred(
@@ -94,10 +94,10 @@ pub(crate) const RULES: &[Rule] = &[
         "In user mode an address in the hole is an access violation.",
         "Handling Exceptions (access beyond the space)",
     ),
-    Rule::documented(
+    Rule::inferred(
         "user-page-not-allowed",
         "A user page that SMAP closes to kernel mode is 0x50 with 0xF.",
-        "Bug Check 0x50: PAGE_FAULT_IN_NONPAGED_AREA",
+        "Bug Check 0x50: PAGE_FAULT_IN_NONPAGED_AREA (doesn't name what forbids it)",
     ),
     Rule::inferred(
         "smep-violation",

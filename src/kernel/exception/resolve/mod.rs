@@ -31,9 +31,9 @@ bug_checks! {
     source "Bug Check 0x1A: MEMORY_MANAGEMENT" inferred;
 
     UNHANDLED: KMODE_EXCEPTION_NOT_HANDLED,
-    when "nobody handles an exception that is neither in a system service nor in a system thread",
-    parameters "exception", "at", "", "referenced",
-    source "Bug Check 0x1E: KMODE_EXCEPTION_NOT_HANDLED" documented;
+    when "nobody handles an exception of kernel mode outside system services and system threads",
+    parameters "exception", "at", "access", "referenced",
+    source "Bug Check 0x1E: KMODE_EXCEPTION_NOT_HANDLED (excludes no path)" inferred;
 
     IN_SYSTEM_SERVICE: SYSTEM_SERVICE_EXCEPTION,
     when "nobody handles an exception in a system service",
@@ -58,7 +58,7 @@ bug_checks! {
     USER_NOT_ALLOWED: PAGE_FAULT_IN_NONPAGED_AREA, parameter 4 = 0xf,
     when "kernel mode touches a user page while SMAP forbids it",
     parameters "referenced", "access", "by the code at", "why",
-    source "Bug Check 0x50: PAGE_FAULT_IN_NONPAGED_AREA" documented;
+    source "Bug Check 0x50: PAGE_FAULT_IN_NONPAGED_AREA (doesn't name what forbids it)" inferred;
 
     IN_SYSTEM_THREAD: SYSTEM_THREAD_EXCEPTION_NOT_HANDLED,
     when "nobody handles an exception in a system thread",
@@ -86,9 +86,14 @@ bug_checks! {
     source "Bug Check 0xD1: DRIVER_IRQL_NOT_LESS_OR_EQUAL" inferred;
 
     EXECUTED: ATTEMPTED_EXECUTE_OF_NOEXECUTE_MEMORY,
-    when "kernel mode executes a page that is there and may not be executed, a user page with SMEP too",
-    parameters "executed", "entry", "", "",
+    when "kernel mode executes a page that is there and may not be executed",
+    parameters "executed", "entry", "reserved", "reserved",
     source "Bug Check 0xFC: ATTEMPTED_EXECUTE_OF_NOEXECUTE_MEMORY" documented;
+
+    EXECUTED_USER: ATTEMPTED_EXECUTE_OF_NOEXECUTE_MEMORY,
+    when "kernel mode executes a user page while SMEP forbids it",
+    parameters "executed", "entry", "reserved", "reserved",
+    source "Bug Check 0xFC: ATTEMPTED_EXECUTE_OF_NOEXECUTE_MEMORY (doesn't name SMEP)" inferred;
 
     FAST_FAIL: KERNEL_SECURITY_CHECK_FAILURE,
     when "kernel mode asks to be stopped (int 29h); parameter 1 says for what",
@@ -305,7 +310,9 @@ pub fn resolve(raised: &KernelException) -> Resolution {
         Cause::NonCanonical => stop(&NON_CANONICAL, [raised.virt, 0, raised.rip, 4]),
         Cause::SecondLevel(_) => second_level(raised, error),
         _ if error & FETCH != 0 && error & PRESENT != 0 => {
-            stop(&EXECUTED, [raised.virt, raised.entry, 0, 0])
+            let is_user = matches!(raised.page, PageState::Mapped { user: true, .. });
+            let row = if is_user { &EXECUTED_USER } else { &EXECUTED };
+            stop(row, [raised.virt, raised.entry, 0, 0])
         }
         _ => match class_of(raised.virt) {
             AddressClass::System | AddressClass::NonCanonical => system_address(raised, error),
@@ -367,6 +374,15 @@ fn user_address(raised: &KernelException, error: u64) -> Resolution {
     exception(raised, status::ACCESS_VIOLATION)
 }
 
+/// The first parameter of an exception: of an access violation 0 read, 1 write, 8 execute ("EXCEPTION_RECORD
+/// structure"), of others here none.
+const fn first_parameter(raised: &KernelException) -> u64 {
+    match raised.cause {
+        Cause::PageFault(error) => access(error) >> 1,
+        _ => 0,
+    }
+}
+
 /// An exception that a handler may catch.
 fn exception(raised: &KernelException, status: u64) -> Resolution {
     if raised.has_handler {
@@ -376,7 +392,7 @@ fn exception(raised: &KernelException, status: u64) -> Resolution {
     match raised.path {
         Path::SystemService => stop(&IN_SYSTEM_SERVICE, [status, rip, context, 0]),
         Path::SystemThread => stop(&IN_SYSTEM_THREAD, [status, rip, context, context]),
-        Path::Other => stop(&UNHANDLED, [status, rip, 0, virt]),
+        Path::Other => stop(&UNHANDLED, [status, rip, first_parameter(raised), virt]),
     }
 }
 

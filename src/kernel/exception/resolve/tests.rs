@@ -213,6 +213,16 @@ fn what_nobody_handles_depends_on_the_way_there() {
 }
 
 #[test]
+fn an_unhandled_access_violation_says_what_the_access_was() {
+    // "EXCEPTION_RECORD": the first parameter is 0 for a read, 1 for a write, 8 for an execution.
+    for (error, told) in [(0, 0), (2, 1), (0x10, 8)] {
+        let raised = KernelException { virt: USER, path: Path::Other, ..with(error) };
+        let expected = [0x1e, 0xc000_0005, RIP, told, USER];
+        assert_eq!(resolve(&raised), Resolution::BugCheck(expected));
+    }
+}
+
+#[test]
 fn traps_are_exceptions_at_any_level_but_accesses_are_not() {
     let raised = KernelException { irql: 2, path: Path::Other, ..read() };
     let divide = KernelException { cause: Cause::Other(0xc000_0094), virt: 0, ..raised };
