@@ -6,12 +6,15 @@ mod worlds;
 
 use std::collections::BTreeMap;
 
-use ringfence::base::{Event, EventKind, PhysAddr, Principal, Ring, Seed, Witness};
+use ringfence::base::{
+    Access, Event, EventKind, PhysAddr, Principal, Ring, Seed, VirtAddr, Witness,
+};
 use ringfence::campaign::{Judged, Registries, Series, SeriesOptions, Trial};
 use ringfence::kernel::layout::address;
 use ringfence::machine::Machine;
+use ringfence::machine::paging::x86_64::{Controls, Request};
 use ringfence::scenario::{Bias, Scenario, library};
-use ringfence::world::{Configuration, Rest, World};
+use ringfence::world::{Action, Configuration, Rest, World};
 
 use prober::{Do, Where};
 use worlds::neighbours;
@@ -89,6 +92,73 @@ fn in_user_mode_a_few_pages_of_the_system_are_mapped_and_none_of_the_kernel_s_da
 
         assert!(in_user_mode > 100, "{in_user_mode} steps in user mode");
     }
+}
+
+/// Visits of user mode to the kernel: all of them, those in which the kernel's root was loaded and the translation
+/// of user mode's code was still remembered, and those after which user mode found it there.
+fn visits(configuration: &Configuration) -> [u32; 3] {
+    let is_held = |machine: &Machine, number: usize, controls: &Controls, rip: u64| {
+        let (virt, access, ring) = (VirtAddr(rip), Access::Execute, Ring::User);
+        let request =
+            Request { virt, access, ring, ac: false, implicit: false, shadow_stack: false };
+        machine.processors[number].tlb.lookup(controls, &request).is_some()
+    };
+    let mut world = World::build(configuration).expect("a sound configuration");
+    // Where user mode was when it was left with its code's translation remembered; whether its root is gone.
+    let mut left = vec![None; world.machine.processors.len()];
+    let [mut all, mut kept, mut found] = [0; 3];
+    while world.step(&mut Seen::default()).is_none() {
+        for (number, left) in left.iter_mut().enumerate() {
+            let state = &world.machine.processors[number];
+            let (controls, rip) = (state.controls, state.registers.rip);
+            let held = |(of, at): (Controls, u64)| is_held(&world.machine, number, &of, at);
+            match (state.registers.ring, *left) {
+                (Ring::User, Some((before, true))) => {
+                    let (of, _): (Controls, u64) = before;
+                    found += u32::from(of.cr3 == controls.cr3 && held(before));
+                    *left = None;
+                }
+                (Ring::User, _) => {
+                    *left = held((controls, rip)).then_some(((controls, rip), false))
+                }
+                (Ring::Kernel, Some((before, false))) if before.0.cr3 != controls.cr3 => {
+                    all += 1;
+                    kept += u32::from(held(before));
+                    *left = Some((before, true));
+                }
+                (Ring::Kernel, _) => {}
+            }
+        }
+    }
+    [all, kept, found]
+}
+
+#[test]
+fn what_user_mode_remembers_outlives_the_change_of_the_root_where_it_is_tagged() {
+    // Intel SDM, "MOV—Move to/from Control Registers": with bit 63 nothing is invalidated.
+    let world = neighbours().configuration;
+
+    let [all, kept, _] = visits(&shadowed(&world, true));
+
+    assert!(all > 30, "{all}");
+    assert_eq!(kept, all);
+    let [all, kept, found] = visits(&shadowed(&world, false));
+    assert!(all > 30, "{all}");
+    assert_eq!((kept, found), (0, 0), "without identifiers the change drops all");
+}
+
+#[test]
+fn a_page_that_the_kernel_zeroes_costs_user_mode_nothing_it_remembers() {
+    // Intel SDM, "Operations that Invalidate TLBs": INVLPG drops one page under the identifier that is loaded.
+    let mut world = neighbours().configuration;
+    world.components.truncate(1);
+    world.components[0].actions = vec![Action::Allocate { slot: 1 }; 8];
+
+    let [all, kept, found] = visits(&shadowed(&world, true));
+
+    assert!(all >= 8, "{all}");
+    // From the last, its end, it does not come back.
+    assert_eq!((kept, found), (all, all - 1));
 }
 
 #[test]

@@ -75,8 +75,8 @@ pub(super) fn context_number(p: &mut Processor<'_>, number: u64) -> Result<u64, 
 }
 
 /// Lets the running processor's window show what `entry` maps. It is looked through in every address
-/// space and changed in any: where translations are tagged it is global, or is forgotten under every
-/// identifier.
+/// space and changed in any: where translations are tagged it is global, or what other identifiers
+/// remember of it is old. Nobody looks through it without having changed it under the same one.
 ///
 /// # Errors
 ///
@@ -86,10 +86,6 @@ pub(super) fn map_window(p: &mut Processor<'_>, entry: u64) -> Result<(), Trap> 
     let at = entry_address(p, window)?;
     let switches = p.load(address::KERNEL_DATA, kernel_data::SWITCHES)?;
     p.store_at(at, Structure::PageTable, entry | global_where_tagged(switches))?;
-    if switches & switches::CONTEXTS != 0 && switches & switches::KVA_SHADOW != 0 {
-        let own = p.number();
-        return p.invalidate_contexts_on(own);
-    }
     p.invalidate(window)
 }
 
