@@ -373,7 +373,7 @@ mod tests {
                 let is_row = |row: &&bug_check::BugCheck| {
                     row.code == code && row.subtype.is_some_and(|(_, value)| value == what)
                 };
-                let is_told = rows.iter().any(|row| is_row(row))
+                let is_told = rows.iter().any(is_row)
                     || UNREACHED.iter().any(|one| one.code == code && one.subtypes.contains(&what));
                 assert!(is_told, "{code:#x}, {what:#x}");
             }
