@@ -5,7 +5,7 @@ use std::io::{IsTerminal as _, Write};
 use serde_json::{Value, json};
 
 use crate::campaign::{Registries, Trial, TrialError};
-use crate::counterexample::incident::Cell;
+use crate::counterexample::incident::{Axis, Cell, Effect};
 use crate::counterexample::{IncidentStory, Story, recorder, story};
 use crate::scenario::library::{Builtin, Named};
 use crate::scenario::{Scenario, library};
@@ -108,17 +108,29 @@ fn incident(
         let homes = told.containment.homes.iter();
         object["homes"] = homes
             .map(|home| {
-                let mut cell = cell_of(home.name, home.cell);
+                let mut cell = cell_of(home.name, home.endings.own());
                 cell["why"] = json!(home.why);
                 cell
             })
             .collect();
-        let names = || told.containment.homes.iter().map(|home| home.name);
         let protections = told.containment.protections.iter().map(|one| {
-            let cells = names().zip(&one.cells).map(|(name, cell)| cell_of(name, *cell));
+            let pairs = told.containment.homes.iter().zip(&one.cells);
+            let cells = pairs.map(|(home, endings)| {
+                let mut cell = cell_of(home.name, endings.own());
+                for (name, axis) in [("integrity", Axis::Data), ("availability", Axis::Service)] {
+                    if let Some(Effect::BySchedule { with, without, of, .. }) =
+                        axis.effect(endings, &home.endings)
+                    {
+                        cell["by_schedule"][name] =
+                            json!({ "with": with, "without": without, "of": of });
+                    }
+                }
+                cell
+            });
             json!({ "switch": one.switch, "to": one.to, "homes": cells.collect::<Vec<_>>() })
         });
         object["protections"] = protections.collect();
+        object["came_with"] = json!(told.containment.came_with);
         writeln!(out, "{object}")?;
     } else {
         write!(out, "{}", painted(&told.to_string()))?;

@@ -2,12 +2,11 @@
 //!
 //! Ranges are those of the meaning, so that whoever writes a file is told `1 to 4`, whatever keeps the number.
 
-use super::{Fields, Plain, contrast::overlaid};
+use super::switches::{MADE_FOR, protection_names};
 use crate::faults::{Operator, point_names};
 use crate::kernel::loader::SECTIONS;
 use crate::kernel::pools::PoolKind;
 use crate::world::action::{LENGTH_MAX, PRIVATE_WORDS, SLOTS_MAX};
-use crate::world::configuration::MachineConfiguration;
 use crate::world::preset::Preset;
 use crate::world::verifier_options;
 
@@ -106,6 +105,7 @@ const INCIDENT: &[Field] = &[
     may("beside", List(&Text)),
     may("stays", Text),
     may("decided-by", Word(|| MADE_FOR.to_vec())),
+    may("came-with", Word(protection_names)),
 ];
 
 const CONTRAST: &[Field] = &[
@@ -119,7 +119,7 @@ const CONTRAST: &[Field] = &[
     must("expect", Table(EXPECT)),
 ];
 
-const MACHINE: &[Field] = &[
+pub(super) const MACHINE: &[Field] = &[
     may("processors", Whole(1, PROCESSORS_MAX)),
     may("frames", Whole(FRAMES.0, FRAMES.1)),
     may("smep", Flag),
@@ -288,42 +288,6 @@ pub(super) const ACTIONS: &[(&str, &[Field])] = &[
     ("system-call", &[must("service", Whole(0, BYTE_MAX)), must("arguments", List(&Hex))]),
 ];
 
-/// Steps between late integrity checks, where they are turned on to be tried.
-const INTEGRITY_CHECKS: i64 = 500;
-
-/// Switches made for one incident each: whether its repair is there. One that such a switch decides does
-/// not count.
-pub const MADE_FOR: [&str; 2] = ["return-address-checked", "debug-trap-checked"];
-
-/// Flags that protect nothing: what a processor or a release is like, and what is pageable.
-const TRAITS: [&str; 3] = ["pcid", "sysret-faults-in-kernel", "pageable"];
-
-/// Every protection of a machine, turned the other way: each flag that is one, each other generation of
-/// the pool, and late checks where there are none. A preset is no switch but several.
-#[must_use]
-pub fn switches(machine: &MachineConfiguration) -> Vec<(&'static str, Plain)> {
-    // What a file leaves out may be on or off: a value that changes nothing is the present one.
-    let is_now = |name: &str, value: &Plain| {
-        let fields = Fields::from([(name.to_owned(), value.clone())]);
-        overlaid(machine, &fields).is_ok_and(|same| same == *machine)
-    };
-    let mut turned = Vec::new();
-    for field in MACHINE.iter().filter(|field| field.name != "preset") {
-        let values: Vec<Plain> = match field.shape {
-            Flag if TRAITS.contains(&field.name) => Vec::new(),
-            Flag => [true, false].map(Plain::Flag).into(),
-            Word(words) => words().into_iter().map(|word| Plain::Text(word.to_owned())).collect(),
-            Whole(..) if field.name == "integrity-checks" => {
-                [0, INTEGRITY_CHECKS].map(Plain::Whole).into()
-            }
-            _ => Vec::new(),
-        };
-        let others = values.into_iter().filter(|value| !is_now(field.name, value));
-        turned.extend(others.map(|value| (field.name, value)));
-    }
-    turned
-}
-
 /// What a switch of a machine can be set to: each of its values, or the range that they are of.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Values {
@@ -349,26 +313,6 @@ pub fn settings() -> Vec<(&'static str, Values)> {
         _ => None,
     };
     MACHINE.iter().filter_map(|field| Some((field.name, values(field.shape)?))).collect()
-}
-
-/// Every protection of a machine, off and on: each flag that is one, the pool of each generation beside
-/// the usual one, and late integrity checks.
-#[must_use]
-pub fn protections() -> Vec<(&'static str, Plain, Plain)> {
-    let text = |word: &str| Plain::Text(word.to_owned());
-    let of_field = |field: &Field| match field.shape {
-        Flag if TRAITS.contains(&field.name) => Vec::new(),
-        Flag => vec![(field.name, Plain::Flag(false), Plain::Flag(true))],
-        Whole(..) if field.name == "integrity-checks" => {
-            vec![(field.name, Plain::Whole(0), Plain::Whole(INTEGRITY_CHECKS))]
-        }
-        Word(words) if field.name == "pool" => {
-            let others = words().into_iter().skip(1);
-            others.map(|word| (field.name, text(words()[0]), text(word))).collect()
-        }
-        _ => Vec::new(),
-    };
-    MACHINE.iter().flat_map(of_field).collect()
 }
 
 #[cfg(test)]

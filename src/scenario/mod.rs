@@ -18,6 +18,7 @@ mod read;
 mod shape;
 #[cfg(any(test, feature = "proptest"))]
 pub mod strategies;
+mod switches;
 mod variation;
 mod vocabulary;
 mod write;
@@ -33,9 +34,10 @@ pub use contrast::{Contrast, Fields, Plain};
 #[cfg(feature = "cli")]
 pub(crate) use error::shown;
 pub use error::{ScenarioError, ScenarioErrors};
-pub use form::{MADE_FOR, Values, protections, settings, switches};
+pub use form::{Values, settings};
 pub use generate::Bias;
 pub use problem::{Problem, Step};
+pub use switches::{MADE_FOR, protections, switches};
 pub use variation::{Mistake, Variation, Varied};
 pub use vocabulary::Vocabulary;
 
@@ -89,6 +91,10 @@ pub struct Incident {
     /// something happened, and doesn't count as one that the model predicts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decided_by: Option<String>,
+    /// The protection of `[machine]` that brought what went wrong: whether it would have contained it is no
+    /// question.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub came_with: Option<String>,
 }
 
 impl Incident {

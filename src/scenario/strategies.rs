@@ -53,6 +53,7 @@ pub fn scenarios(faults: u64) -> impl Strategy<Value = Scenario> {
                 component: last,
                 beside,
                 decided_by: Some("debug-trap-checked".to_owned()),
+                came_with: Some("kva-shadow".to_owned()),
             });
             Scenario { incident, contrasts, ..scenario }
         },

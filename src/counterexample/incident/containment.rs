@@ -1,8 +1,8 @@
 //! What would have contained it: each protection the other way, at each home of the component.
 //!
 //! A protection is any switch of the machine. Each is turned the other way by itself, everything else
-//! as it was; what counts is whether what became of data or of service changes. A cell is compared
-//! with the same home with all switches as they were.
+//! as it was; what counts is whether what became of data or of service changes, and not on one schedule
+//! only ([`super::schedules`]). A cell is compared with the same home with all switches as they were.
 //!
 //! | home | what it is |
 //! |---|---|
@@ -15,13 +15,13 @@
 
 use core::cmp::Ordering;
 
-use crate::campaign::{Judged, Registries, Trial, TrialError};
-use crate::outcome::Availability;
+use crate::campaign::{Registries, TrialError};
 use crate::scenario::home::runs_in;
 use crate::scenario::{Contrast, Fields, Plain, Scenario, Variation, switches};
 use crate::world::Home;
 
 use super::Ending;
+use super::schedules::{Axis, Effect, Endings, compare};
 
 /// Columns of a row's name and of each home: a terminal's hundred together.
 const NAME: usize = 26;
@@ -45,7 +45,7 @@ pub struct AtHome {
     /// What the table calls it.
     pub name: &'static str,
     /// What became of it.
-    pub cell: Cell,
+    pub endings: Endings,
     /// Why it can't live there, where it can't.
     pub why: Option<String>,
 }
@@ -58,7 +58,7 @@ pub struct Protection {
     /// To what it was turned.
     pub to: Plain,
     /// What became of it, at each home.
-    pub cells: Vec<Cell>,
+    pub cells: Vec<Endings>,
 }
 
 /// Both axes of every protection at every home.
@@ -68,6 +68,8 @@ pub struct Containment {
     pub homes: Vec<AtHome>,
     /// The protections.
     pub protections: Vec<Protection>,
+    /// The protection that what went wrong came with, which is not among them.
+    pub came_with: Option<String>,
 }
 
 impl Containment {
@@ -77,37 +79,70 @@ impl Containment {
     ///
     /// When it was interrupted.
     pub fn of(scenario: &Scenario, registries: &Registries) -> Result<Self, TrialError> {
-        let mut homes = Vec::new();
-        let mut worlds = Vec::new();
+        let (mut homes, mut worlds) = (Vec::new(), Vec::new());
         for (name, world) in at_homes(scenario) {
-            let (cell, why) = match &world {
-                Ok(world) => (ending(Some(world), registries)?, None),
-                Err(why) => (None, Some(why.clone())),
-            };
-            homes.push(AtHome { name, cell, why });
+            let endings = Endings::of(world.as_ref().ok(), registries)?;
+            homes.push(AtHome { name, endings, why: world.as_ref().err().cloned() });
             worlds.push(world.ok());
         }
+        let came_with = scenario.incident.as_ref().and_then(|incident| incident.came_with.clone());
         let mut protections = Vec::new();
         for (switch, to) in switches(&scenario.configuration.machine) {
+            if came_with.as_deref() == Some(switch) {
+                continue;
+            }
             let mut cells = Vec::new();
-            for world in &worlds {
+            for (world, home) in worlds.iter().zip(&mut homes) {
                 let machine = Fields::from([(switch.to_owned(), to.clone())]);
                 let turned = Contrast { machine, ..Contrast::default() };
                 let turned = world.as_ref().and_then(|world| turned.of(world).ok());
-                cells.push(ending(turned.as_ref(), registries)?);
+                let mut endings = Endings::of(turned.as_ref(), registries)?;
+                if let (Some(turned), Some(world)) = (&turned, world)
+                    && differs(endings.own(), home.endings.own())
+                {
+                    compare((&mut endings, turned), (&mut home.endings, world), registries)?;
+                }
+                cells.push(endings);
             }
             protections.push(Protection { switch, to, cells });
         }
-        Ok(Self { homes, protections })
+        Ok(Self { homes, protections, came_with })
     }
 
     /// Whether a protection changes anything at some home.
     fn changes(&self, protection: &Protection) -> bool {
-        let pairs = protection.cells.iter().zip(&self.homes);
-        pairs.into_iter().any(|(cell, home)| match (cell, &home.cell) {
-            (Some(cell), Some(before)) => !cell.is_like(*before),
-            (cell, before) => cell.is_some() != before.is_some(),
+        protection.cells.iter().zip(&self.homes).any(|(cell, home)| {
+            let effects = Axis::ALL.map(|axis| axis.effect(cell, &home.endings));
+            let is_change = |effect| matches!(effect, Some(Effect::Changes(_)));
+            effects.into_iter().any(is_change)
+                || cell.own().is_some() != home.endings.own().is_some()
         })
+    }
+
+    /// Of a protection, at which homes it depends on the schedule whether it makes a difference.
+    fn by_schedule(&self, protection: &Protection) -> Option<String> {
+        let pairs = protection.cells.iter().zip(&self.homes);
+        let told: Vec<String> = pairs
+            .filter_map(|(cell, home)| {
+                let now = cell.own()?;
+                let mut told = Vec::new();
+                for axis in Axis::ALL {
+                    let effect = axis.effect(cell, &home.endings);
+                    let Some(Effect::BySchedule { order, with, without, of }) = effect else { continue };
+                    let otherwise = match order {
+                        Ordering::Less => "worse",
+                        Ordering::Equal => "another",
+                        Ordering::Greater => "less bad",
+                    };
+                    told.push(format!(
+                        "{}, but {otherwise} on {with} of {of} schedules with it, on {without} without",
+                        axis.name(now)
+                    ));
+                }
+                (!told.is_empty()).then(|| format!("{}: {}", home.name, told.join("; ")))
+            })
+            .collect();
+        (!told.is_empty()).then(|| format!("{} ({})", protection.name(), told.join("; ")))
     }
 
     /// The table; with `all` also which protections change nothing.
@@ -116,30 +151,22 @@ impl Containment {
         let mut text = String::new();
         let names = self.homes.iter().map(|home| home.name.to_owned());
         row(&mut text, "", names);
-        let integrity =
-            |cell: &Cell| cell.map_or("–".to_owned(), |it| it.integrity.name().to_owned());
-        let service = |cell: &Cell| cell.map_or("–".to_owned(), Ending::service);
-        row(&mut text, "as it was", self.homes.iter().map(|home| integrity(&home.cell)));
-        row(&mut text, "", self.homes.iter().map(|home| service(&home.cell)));
+        let named = |cell: Cell, axis: Axis| cell.map_or("–".to_owned(), |it| axis.name(it));
+        for (title, axis) in ["as it was", ""].into_iter().zip(Axis::ALL) {
+            row(&mut text, title, self.homes.iter().map(|home| named(home.endings.own(), axis)));
+        }
         for protection in self.protections.iter().filter(|one| self.changes(one)) {
-            let name = format!("{} = {}", protection.switch, in_words(&protection.to));
-            let pairs = || protection.cells.iter().zip(&self.homes);
-            let data = pairs().map(|(cell, home)| match (cell, &home.cell) {
-                (Some(cell), Some(before)) if cell.integrity == before.integrity => "=".to_owned(),
-                (Some(cell), Some(before)) => {
-                    marked(integrity(&Some(*cell)), cell.integrity.cmp(&before.integrity))
-                }
-                (cell, _) => integrity(cell),
-            });
-            row(&mut text, &name, data);
-            let stopped = pairs().map(|(cell, home)| match (cell, &home.cell) {
-                (Some(cell), Some(before)) if cell.service() == before.service() => "=".to_owned(),
-                (Some(cell), Some(before)) => {
-                    marked(cell.service(), rank(*cell).cmp(&rank(*before)))
-                }
-                (cell, _) => service(cell),
-            });
-            row(&mut text, "", stopped);
+            let name = protection.name();
+            for (title, axis) in [&*name, ""].into_iter().zip(Axis::ALL) {
+                let pairs = protection.cells.iter().zip(&self.homes);
+                let cells = pairs.map(|(cell, home)| match axis.effect(cell, &home.endings) {
+                    Some(Effect::Same) => "=".to_owned(),
+                    Some(Effect::Changes(order)) => marked(named(cell.own(), axis), order),
+                    Some(Effect::BySchedule { .. }) => "by schedule".to_owned(),
+                    None => named(cell.own(), axis),
+                });
+                row(&mut text, title, cells);
+            }
         }
         let mut whys: Vec<&str> =
             self.homes.iter().filter_map(|home| home.why.as_deref()).collect();
@@ -147,12 +174,17 @@ impl Containment {
         for why in whys {
             text += &sentence(&format!("– nowhere else: {why}"));
         }
-        let idle: Vec<String> = self
-            .protections
-            .iter()
-            .filter(|one| !self.changes(one))
-            .map(|one| format!("{} = {}", one.switch, in_words(&one.to)))
-            .collect();
+        if let Some(switch) = &self.came_with {
+            text += &sentence(&format!("{switch} says nothing: what went wrong came with it"));
+        }
+        let doubtful: Vec<String> =
+            self.protections.iter().filter_map(|one| self.by_schedule(one)).collect();
+        if !doubtful.is_empty() {
+            text += &sentence(&format!("Depends on timing: {}", doubtful.join(", ")));
+        }
+        let is_idle = |one: &&Protection| !self.changes(one) && self.by_schedule(one).is_none();
+        let idle: Vec<String> =
+            self.protections.iter().filter(is_idle).map(Protection::name).collect();
         if all && !idle.is_empty() {
             text += &sentence(&format!("No difference: {}", idle.join(", ")));
         }
@@ -160,10 +192,19 @@ impl Containment {
     }
 }
 
-/// How bad something is on the axis of service; which bug check it is makes no difference.
-fn rank(ending: Ending) -> usize {
-    let name = ending.availability.name();
-    Availability::NAMES.iter().position(|known| *known == name).unwrap_or(0)
+impl Protection {
+    /// As it is said: the switch and to what it is turned.
+    fn name(&self) -> String {
+        format!("{} = {}", self.switch, in_words(&self.to))
+    }
+}
+
+/// Whether a person would call two cells different.
+fn differs(one: Cell, other: Cell) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => !one.is_like(other),
+        (one, other) => one.is_some() != other.is_some(),
+    }
 }
 
 /// An arrow says whether it is less or more than before.
@@ -257,16 +298,4 @@ fn home_of(scenario: &Scenario, name: &str) -> Option<&'static str> {
             "service"
         }
     })
-}
-
-/// How a scenario ends; nothing when it can't be run.
-fn ending(scenario: Option<&Scenario>, registries: &Registries) -> Result<Cell, TrialError> {
-    let Some(scenario) = scenario else { return Ok(None) };
-    let judged =
-        Trial::new(scenario, registries).and_then(|mut trial| Judged::of(scenario, &mut trial));
-    match judged {
-        Ok(judged) => Ok(Some(Ending::of(&judged.outcome))),
-        Err(TrialError::Interrupted) => Err(TrialError::Interrupted),
-        Err(_) => Ok(None),
-    }
 }

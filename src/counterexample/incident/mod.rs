@@ -3,6 +3,7 @@
 
 mod beside;
 mod containment;
+mod schedules;
 
 use core::fmt;
 
@@ -14,6 +15,7 @@ use super::story::Story;
 
 pub use beside::{beside, side_by_side};
 pub use containment::{AtHome, Cell, Containment, Protection};
+pub use schedules::{Axis, Effect, Endings};
 
 /// What became of something, on both axes; they are never folded into one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -22,13 +24,19 @@ pub struct Ending {
     pub integrity: Integrity,
     /// Of service.
     pub availability: Availability,
+    /// Whether a guarantee was violated, whatever came of that.
+    pub is_violated: bool,
 }
 
 impl Ending {
     /// How an outcome ended.
     #[must_use]
     pub const fn of(outcome: &Outcome) -> Self {
-        Self { integrity: outcome.integrity, availability: outcome.availability }
+        Self {
+            integrity: outcome.integrity,
+            availability: outcome.availability,
+            is_violated: !outcome.guarantees.is_empty(),
+        }
     }
 
     /// Service, with the code where the machine stopped.
