@@ -13,8 +13,18 @@ const INTEGRITY_CHECKS: i64 = 500;
 /// not count.
 pub const MADE_FOR: [&str; 2] = ["return-address-checked", "debug-trap-checked"];
 
-/// Flags that protect nothing: what a processor or a release is like, and what is pageable.
-const TRAITS: [&str; 3] = ["pcid", "sysret-faults-in-kernel", "pageable"];
+/// Flags that protect nothing: what a processor or a release is like, what is pageable, what is kept of
+/// failures, and what system buffers held before.
+const TRAITS: [&str; 8] = [
+    "pcid",
+    "sysret-faults-in-kernel",
+    "small-user-half",
+    "early-access-codes",
+    "pageable",
+    "event-log",
+    "host-record",
+    "stale-buffers",
+];
 
 /// Every protection of a machine, turned the other way: each flag that is one, each other generation of
 /// the pool, and late checks where there are none. A preset is no switch but several.
@@ -67,4 +77,25 @@ pub(super) fn protection_names() -> Vec<&'static str> {
     let mut names: Vec<&str> = protections().into_iter().map(|(name, ..)| name).collect();
     names.dedup();
     names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_protects_nothing_is_no_protection() {
+        let names = protection_names();
+
+        for record in ["event-log", "host-record"] {
+            assert!(!names.contains(&record), "{record} is a record of what happened");
+        }
+        assert!(!names.contains(&"stale-buffers"), "a weakness");
+        assert!(!names.contains(&"early-access-codes"), "what a release tells");
+        for protection in ["smep", "iommu", "kva-shadow", "pool", "integrity-checks"] {
+            assert!(names.contains(&protection), "{protection}: {names:?}");
+        }
+        let turned = switches(&MachineConfiguration::default());
+        assert!(turned.iter().all(|(name, _)| names.contains(name)), "{turned:?}");
+    }
 }
