@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 
 use ringfence::campaign::Campaign;
+use ringfence::faults::mix::PUBLISHED;
 use ringfence::faults::{Mix, Registry};
 use ringfence::scenario::{Scenario, library};
 
@@ -150,4 +151,93 @@ fn what_is_wrong_is_told_with_what_was_meant_and_ends_with_2() {
     let output = ringfence(&["campaign", &misspelt]);
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(told.contains("misspelt-mix.toml:") && told.contains("swfi = 3"), "{told}");
+}
+
+/// Which types of fault each injector has, by the words of its paper or its code: facts about them, in the
+/// order told there. Where two rows are halves of one type, it is named once.
+const LOADS: &[(&str, &str)] = &[
+    (
+        "rio",
+        "kernel text, kernel heap, kernel stack, destination register, source register, delete branch, \
+         delete instruction, initialization, pointer, allocation, copy overrun, off-by-one, synchronization",
+    ),
+    (
+        "nooks",
+        "TEXT, INIT, NOP, DST, SRC, BRANCH, PTR, LOOP, INTERFACE, IRQ, FREE, BCOPY, SYNC, ALLOC, MEM_LEAK, \
+         PANIC",
+    ),
+    (
+        "minix",
+        "TEXT, STACK, HEAP, INIT, NOP, DST, SRC, BRANCH, PTR, LOOP, INTERFACE, IRQ, FREE, BCOPY, SYNC, \
+         ALLOC, MEM_LEAK, PANIC, WHILE1, DEBUGGER",
+    ),
+    ("minix-random", "TEXT, NOP, SRC, DST, PTR, LOOP, INTERFACE"),
+    (
+        "edfi",
+        "operand swap, load yields 0, load yields random, store removed, branch flipped, branch stuck, loop \
+         stuck, boolean flipped, pointer corrupted, pointer NULL, index ±1, integer corrupted, operator \
+         changed, buffer overflow, leak, dangling",
+    ),
+    (
+        "hevd",
+        "ArbitraryWrite, WriteNULL, ArbitraryIncrement, ArbitraryReadWriteHelperNonPagedPoolNx, \
+         BufferOverflowStack, BufferOverflowStackGS, BufferOverflowNonPagedPool, \
+         BufferOverflowNonPagedPoolNx, BufferOverflowPagedPoolSession, UseAfterFreeNonPagedPool, \
+         UseAfterFreeNonPagedPoolNx, IntegerOverflow, TypeConfusion, UninitializedMemoryStack, \
+         UninitializedMemoryPagedPool, NullPointerDereference, DoubleFetch, MemoryDisclosureNonPagedPool, \
+         MemoryDisclosureNonPagedPoolNx, InsecureKernelResourceAccess",
+    ),
+];
+
+#[test]
+fn each_published_load_has_the_types_of_its_publication_each_as_likely() {
+    for (name, types) in LOADS {
+        let load = PUBLISHED.iter().find(|load| load.name == *name).expect("it is there");
+        let mut weights: Vec<(&str, u32)> = Vec::new();
+        for row in load.rows {
+            let (called, kind) = (row.name.split(", ").next().expect("a name"), row.kind);
+            let is_known = kind.is_some_and(|kind| Registry::default().get(kind).is_some());
+            assert!(is_known, "{name}: {called}");
+            match weights.last_mut() {
+                Some((last, weight)) if *last == called => *weight += row.weight,
+                _ => weights.push((called, row.weight)),
+            }
+        }
+
+        let found: Vec<&str> = weights.iter().map(|(called, _)| *called).collect();
+
+        assert_eq!(found.join(", "), *types, "{name}");
+        assert!(weights.iter().all(|(_, weight)| *weight == weights[0].1), "{name}: {weights:?}");
+    }
+}
+
+#[test]
+fn loads_of_different_publications_are_different_and_the_allocator_fails_where_it_did_there() {
+    let kinds = |name: &str| -> Vec<(u64, &str)> {
+        Mix::read(name, &Registry::default()).expect("a load").kinds().to_vec()
+    };
+    let has = |name: &str, kind: &str| kinds(name).iter().any(|(_, known)| *known == kind);
+
+    for (number, (name, _)) in LOADS.iter().enumerate() {
+        for (other, _) in &LOADS[..number] {
+            assert_ne!(kinds(name), kinds(other), "{name} and {other}");
+        }
+    }
+    assert!(has("rio", "premature-free") && !has("rio", "allocation-failure"));
+    for name in ["nooks", "minix"] {
+        assert!(has(name, "allocation-failure") && has(name, "leak"), "{name}");
+    }
+    assert!(has("edfi", "under-allocation"));
+    assert!(!has("nooks", "bit-flip") && has("minix", "bit-flip"));
+}
+
+#[test]
+fn every_class_of_the_vulnerable_driver_is_told_by_an_incident() {
+    let sources: String = library::INCIDENTS.iter().map(|one| one.text).collect();
+    let hevd = PUBLISHED.iter().find(|load| load.name == "hevd").expect("it is there");
+    assert_eq!(hevd.rows.len(), 20);
+
+    for row in hevd.rows {
+        assert!(sources.contains(&format!("\\\"{}\\\"", row.name)), "{}", row.name);
+    }
 }

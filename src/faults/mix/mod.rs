@@ -21,13 +21,9 @@ pub use published::{PUBLISHED, Published, Row};
 pub const WEIGHT_MAX: u32 = 1_000_000;
 
 /// Other names of models, as their descendants and the lists call them.
-const ALIASES: [(&str, Model); 7] = [
-    ("rio", Model::Swifi),
-    ("nooks", Model::Swifi),
-    ("minix", Model::Swifi),
+const ALIASES: [(&str, Model); 3] = [
     ("handles", Model::Handle),
     ("resources", Model::Resource),
-    ("hevd", Model::Vulnerability),
     ("vulnerabilities", Model::Vulnerability),
 ];
 
@@ -70,6 +66,7 @@ struct Members {
     missing: Option<(String, u32)>,
 }
 
+/// A model by its name or another of it; a published load of that name is the load.
 fn model_named(name: &str) -> Option<Model> {
     let own = Model::ALL.into_iter().find(|model| model.name() == name);
     own.or_else(|| ALIASES.iter().find(|(alias, _)| *alias == name).map(|(_, model)| *model))
@@ -77,19 +74,20 @@ fn model_named(name: &str) -> Option<Model> {
 
 /// Every name that a share may have but for kinds: models with their other names, and published loads.
 fn names() -> Vec<&'static str> {
-    let models = Model::ALL.into_iter().map(Model::name);
+    let models = models().map(Model::name);
     let aliases = ALIASES.iter().map(|(alias, _)| *alias);
     models.chain(aliases).chain(PUBLISHED.iter().map(|load| load.name)).collect()
+}
+
+/// The models that are shares: no published load has the name.
+fn models() -> impl Iterator<Item = Model> {
+    let is_load = |model: &Model| PUBLISHED.iter().any(|load| load.name == model.name());
+    Model::ALL.into_iter().filter(move |model| !is_load(model))
 }
 
 fn members(name: &str, registry: &Registry) -> Result<Members, MixMistake> {
     if let Some(kind) = registry.get(name) {
         return Ok(Members { kinds: vec![(1, kind.name)], missing: None });
-    }
-    if let Some(model) = model_named(name) {
-        let of_model = registry.kinds().iter().filter(|kind| kind.model == model);
-        let kinds: Vec<_> = of_model.map(|kind| (1, kind.name)).collect();
-        return Ok(Members { kinds, missing: None });
     }
     if let Some(load) = PUBLISHED.iter().find(|load| load.name == name) {
         let kind_of = |row: &Row| registry.get(row.kind?).map(|kind| kind.name);
@@ -102,6 +100,11 @@ fn members(name: &str, registry: &Registry) -> Result<Members, MixMistake> {
         let whole: u32 = load.rows.iter().map(|row| row.weight).sum();
         let told = || (format!("{} of {}", names.join(", "), load.name), weight * 100 / whole);
         return Ok(Members { kinds: here.collect(), missing: (weight > 0).then(told) });
+    }
+    if let Some(model) = model_named(name) {
+        let of_model = registry.kinds().iter().filter(|kind| kind.model == model);
+        let kinds: Vec<_> = of_model.map(|kind| (1, kind.name)).collect();
+        return Ok(Members { kinds, missing: None });
     }
     let known = names().into_iter().chain(registry.kinds().iter().map(|kind| kind.name));
     let remedy = match nearest(name, known) {
@@ -297,7 +300,7 @@ pub fn shareable(registry: &Registry) -> Vec<Shareable> {
             source: load.source,
         }
     };
-    Model::ALL.into_iter().map(of_model).chain(PUBLISHED.iter().map(of_load)).collect()
+    models().map(of_model).chain(PUBLISHED.iter().map(of_load)).collect()
 }
 
 #[cfg(test)]
@@ -329,10 +332,10 @@ mod tests {
 
     #[test]
     fn a_share_is_drawn_by_its_weight_and_its_kinds_as_likely() {
-        let both = mix("crash=3,edfi=1");
+        let both = mix("leak=3,swifi=1");
 
-        let members = members("edfi", &Registry::default()).expect("a model").kinds;
-        assert!((share(&both, "crash") - 0.75).abs() < 1e-12);
+        let members = members("swifi", &Registry::default()).expect("a model").kinds;
+        assert!((share(&both, "leak") - 0.75).abs() < 1e-12);
         for (_, kind) in &members {
             let each = 0.25 / members.len() as f64;
             assert!((share(&both, kind) - each).abs() < 1e-12, "{kind}");

@@ -3,7 +3,12 @@
 //! A row is a type of fault as it is called there, with its weight there and the kind that it is here. A type
 //! that no kind is modelled for has none; its weight is told, and the others are drawn in their proportions.
 //!
-//! Source: the injectors' own code, named with each load; which kind a type comes to is this crate's word.
+//! The injectors of Rio, Nooks and MINIX descend from each other, yet each has types of its own: Rio flips bits
+//! of heap and stack, which Nooks refuses for a driver; Nooks adds leaks, arguments and interrupt levels. A
+//! type that is half of what two kinds are has a row for each half.
+//!
+//! Source: the injectors' own code or the papers, named with each load; which kind a type comes to is this
+//! crate's word.
 
 /// A type of fault of a published load.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -37,6 +42,117 @@ const fn none(name: &'static str, weight: u32) -> Row {
     Row { name, weight, kind: None }
 }
 
+const RIO: &[Row] = &[
+    row("kernel text", 2, "corrupted-code-byte"),
+    row("kernel heap", 2, "bit-flip"),
+    // What of a stack is read back is return addresses and saved registers.
+    row("kernel stack", 2, "corrupted-return-address"),
+    row("destination register", 2, "corrupted-register"),
+    row("source register", 2, "wild-read"),
+    row("delete branch", 2, "replaced-step"),
+    row("delete instruction", 2, "dropped-step"),
+    row("initialization", 2, "uninitialised-memory"),
+    row("pointer", 2, "wild-write"),
+    // The block that was just allocated is freed early.
+    row("allocation", 2, "premature-free"),
+    row("copy overrun", 2, "overrun"),
+    row("off-by-one", 2, "off-by-one"),
+    // The procedures that take and release locks return without doing it.
+    row("synchronization, taken", 1, "missing-lock"),
+    row("synchronization, released", 1, "unreleased-lock"),
+];
+
+const NOOKS: &[Row] = &[
+    row("TEXT", 1, "corrupted-code-byte"),
+    row("INIT", 1, "uninitialised-memory"),
+    row("NOP", 1, "dropped-step"),
+    row("DST", 1, "corrupted-register"),
+    row("SRC", 1, "wild-read"),
+    row("BRANCH", 1, "replaced-step"),
+    row("PTR", 1, "wild-write"),
+    row("LOOP", 1, "repeated-step"),
+    row("INTERFACE", 1, "dropped-argument"),
+    row("IRQ", 1, "unrestored-level"),
+    row("FREE", 1, "premature-free"),
+    row("BCOPY", 1, "overrun"),
+    row("SYNC", 1, "missing-lock"),
+    row("ALLOC", 1, "allocation-failure"),
+    row("MEM_LEAK", 1, "leak"),
+    row("PANIC", 1, "crash"),
+];
+
+const MINIX: &[Row] = &[
+    row("TEXT", 1, "corrupted-code-byte"),
+    row("STACK", 1, "corrupted-return-address"),
+    row("HEAP", 1, "bit-flip"),
+    row("INIT", 1, "uninitialised-memory"),
+    row("NOP", 1, "dropped-step"),
+    row("DST", 1, "corrupted-register"),
+    row("SRC", 1, "wild-read"),
+    row("BRANCH", 1, "replaced-step"),
+    row("PTR", 1, "wild-write"),
+    row("LOOP", 1, "repeated-step"),
+    row("INTERFACE", 1, "dropped-argument"),
+    row("IRQ", 1, "unrestored-level"),
+    row("FREE", 1, "premature-free"),
+    row("BCOPY", 1, "overrun"),
+    row("SYNC", 1, "missing-lock"),
+    row("ALLOC", 1, "allocation-failure"),
+    row("MEM_LEAK", 1, "leak"),
+    row("PANIC", 1, "crash"),
+    row("WHILE1", 1, "hang"),
+    row("DEBUGGER", 1, "crash"),
+];
+
+const EDFI: &[Row] = &[
+    // Operands that change places, and another operator, give another value.
+    row("operand swap", 1, "wrong-value-stored"),
+    row("load yields 0", 1, "wrong-value-loaded"),
+    row("load yields random", 1, "wrong-value-loaded"),
+    row("store removed", 1, "lost-store"),
+    row("branch flipped", 1, "replaced-step"),
+    row("branch stuck", 1, "repeated-step"),
+    row("loop stuck", 1, "hang"),
+    row("boolean flipped", 1, "wrong-result"),
+    row("pointer corrupted", 1, "wild-write"),
+    row("pointer NULL", 1, "wrong-value-loaded"),
+    row("index ±1", 1, "off-by-one"),
+    row("integer corrupted", 1, "wrong-value-stored"),
+    row("operator changed", 1, "wrong-value-stored"),
+    row("buffer overflow", 1, "overrun"),
+    row("leak", 1, "leak"),
+    // It shrinks what malloc is asked for: the end of the block is somebody else's.
+    row("dangling", 1, "under-allocation"),
+];
+
+const HEVD: &[Row] = &[
+    // Where the caller says: what is written there, the address that was handed over, and the probe that
+    // would have refused it are each one way to the same classes.
+    row("ArbitraryWrite", 1, "wild-write"),
+    row("WriteNULL", 1, "kernel-address-as-argument"),
+    row("ArbitraryIncrement", 1, "skipped-probe"),
+    row("ArbitraryReadWriteHelperNonPagedPoolNx", 1, "wild-write"),
+    row("BufferOverflowStack", 1, "corrupted-return-address"),
+    row("BufferOverflowStackGS", 1, "corrupted-return-address"),
+    row("BufferOverflowNonPagedPool", 1, "overrun"),
+    row("BufferOverflowNonPagedPoolNx", 1, "overrun"),
+    row("BufferOverflowPagedPoolSession", 1, "overrun"),
+    row("UseAfterFreeNonPagedPool", 1, "use-after-free"),
+    row("UseAfterFreeNonPagedPoolNx", 1, "use-after-free"),
+    row("IntegerOverflow", 1, "under-allocation"),
+    // The word that is taken for a routine's address is the caller's.
+    row("TypeConfusion", 1, "corrupted-dispatch-entry"),
+    row("UninitializedMemoryStack", 1, "uninitialised-memory"),
+    row("UninitializedMemoryPagedPool", 1, "uninitialised-memory"),
+    // The pointer to the object is null where it is loaded.
+    row("NullPointerDereference", 1, "wrong-value-loaded"),
+    row("DoubleFetch", 1, "double-fetch"),
+    // More is handed to the caller than the block holds.
+    row("MemoryDisclosureNonPagedPool", 1, "wrong-completion-length"),
+    row("MemoryDisclosureNonPagedPoolNx", 1, "wrong-completion-length"),
+    row("InsecureKernelResourceAccess", 1, "skipped-rights-check"),
+];
+
 /// Every published load that is known here.
 pub const PUBLISHED: &[Published] = &[
     Published {
@@ -52,6 +168,36 @@ pub const PUBLISHED: &[Published] = &[
             row("LOOP", 1, "repeated-step"),
             row("INTERFACE", 1, "dropped-argument"),
         ],
+    },
+    Published {
+        name: "rio",
+        about: "the 13 types that crashed a kernel to try a file cache, each as likely",
+        source: "Chen et al., The Rio File Cache: Surviving Operating System Crashes, ASPLOS 1996",
+        rows: RIO,
+    },
+    Published {
+        name: "nooks",
+        about: "the types that Nooks' injector takes for a driver, each as likely",
+        source: "Swift, Bershad and Levy, SOSP 2003; the injector's own switch over its types",
+        rows: NOOKS,
+    },
+    Published {
+        name: "minix",
+        about: "every type that MINIX's injector draws itself, each as likely",
+        source: "MINIX 3, commands/swifi: swifi-user.h and fault_model.c",
+        rows: MINIX,
+    },
+    Published {
+        name: "edfi",
+        about: "the mistakes that EDFI plants at compile time, each as likely",
+        source: "EDFI, its pass's fault types (llvm/passes/edfi); Giuffrida et al., PRDC 2013",
+        rows: EDFI,
+    },
+    Published {
+        name: "hevd",
+        about: "the classes of a driver made to be attacked, each as likely",
+        source: "HackSys Extreme Vulnerable Driver, one file a class",
+        rows: HEVD,
     },
     Published {
         name: "sego-kernel",
