@@ -269,6 +269,19 @@ fn each_incident_is_told_as_it_was_reviewed() {
             story.to_string().lines().find(|line| line.chars().count() > 100).map(str::to_owned);
         assert_eq!(wide, None, "{}", scenario.name);
         assert_eq!(story.missed().collect::<Vec<_>>(), Vec::<String>::new(), "{}", scenario.name);
+        // A contrast that has a home's name is that home's column.
+        for contrast in &story.contrasts {
+            let home = match &*contrast.name {
+                "all in the spooler" => "service",
+                "in a shared host" => "shared host",
+                "in a host of its own" | "each in a host of its own" => "own host",
+                _ => continue,
+            };
+            let column = story.containment.homes.iter().find(|one| one.name == home);
+            let there = column.and_then(|one| one.endings.own());
+            let is_like = there.is_some_and(|there| there.is_like(contrast.ending));
+            assert!(is_like, "{}, {}: {there:?}", scenario.name, contrast.name);
+        }
         let name = format!("incident-{}", scenario.name);
         insta::assert_snapshot!(name, masked(&story.reviewed()));
     }

@@ -49,7 +49,8 @@ pub struct Contrast {
     /// All weaknesses that are planted, where they differ.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weaknesses: Option<Vec<String>>,
-    /// Fields of components that differ; each names its component.
+    /// Fields of components that differ; each names its component. A driver manager
+    /// that is not there is added.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub component: Vec<Fields>,
     /// The whole plan, where it differs.
@@ -106,7 +107,12 @@ impl Contrast {
                 return Err("a component is changed that has no `name`".to_owned());
             };
             let Some(index) = world.components.iter().position(|one| one.name == *name) else {
-                return Err(format!("there is no component `{name}` to change"));
+                if fields.get("home") != Some(&Plain::Text("driver-manager".to_owned())) {
+                    return Err(format!("there is no component `{name}` to change"));
+                }
+                let manager = Component::new(name.clone(), Home::DriverManager);
+                world.components.push(overlaid(&manager, fields)?);
+                continue;
             };
             let before = world.components[index].clone();
             // Who moves takes its fields along.
