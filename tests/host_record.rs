@@ -49,7 +49,7 @@ const OWN_2: u8 = 8;
 fn office(of_client: &[(&str, u64)]) -> Configuration {
     let actions = [jobs(of_client), vec![Action::Exit { status: 1 }]].concat();
     let client = component("client", Home::Application, None, None);
-    let mut configuration = Configuration {
+    Configuration {
         components: vec![
             Component { actions, critical: true, ..client },
             component("idle", Home::Application, None, None),
@@ -61,9 +61,7 @@ fn office(of_client: &[(&str, u64)]) -> Configuration {
             component("manager", Home::DriverManager, None, None),
         ],
         ..Configuration::default()
-    };
-    configuration.machine.host_record = true;
-    configuration
+    }
 }
 
 /// The processes that ended, and the devices that were said to be kept.
@@ -239,13 +237,15 @@ fn a_world_with_a_record_forgotten_now_and_then_goes_on_the_same() {
 }
 
 #[test]
-fn a_scenario_names_the_record() {
-    let configuration = office(THRICE);
+fn a_record_is_usual_and_a_scenario_says_where_there_is_none() {
+    let usual = office(THRICE);
+    let mut configuration = usual.clone();
+    configuration.machine.host_record = false;
     let scenario = Scenario { name: "office".into(), configuration, ..Scenario::default() };
 
     let text = scenario.to_toml();
     let read = Scenario::from_toml("office", &text, &Vocabulary::default()).expect("its own text");
 
-    assert!(text.contains("host-record = true"), "{text}");
-    assert!(read.configuration.machine.host_record);
+    assert!(text.contains("host-record = false"), "{text}");
+    assert!(usual.machine.host_record && !read.configuration.machine.host_record);
 }

@@ -262,8 +262,8 @@ fn a_time_out_that_is_too_short_is_told_with_line_and_column() {
     let line = 1 + text.lines().position(|line| line.starts_with("host-time-out")).expect("it is");
     assert!(told.contains("900 steps are too few for a host to start again in"), "{told}");
     assert!(told.contains(&format!("short:{line}:")), "{told}");
-    // 475 for each of two processors, and turns of 200 for four processes.
-    assert!(told.contains("0, for no time-out, or 1750 or more"), "{told}");
-    let exact = text.replace("host-time-out = 3000", "host-time-out = 1750");
+    // 500 for each of two processors, and turns of 200 for four processes.
+    assert!(told.contains("0, for no time-out, or 1800 or more"), "{told}");
+    let exact = text.replace("host-time-out = 3000", "host-time-out = 1800");
     assert!(Scenario::from_toml("exact", &exact, &Vocabulary::default()).is_ok());
 }

@@ -11,8 +11,8 @@
 //! | the system boots again | the loader reads the sector, as it reads the registry's system hive; a device whose bit is set is left out of the pool, and the manager is told to start a host for it |
 //!
 //! Where the framework keeps this is not documented; a word on the disk stands for the registry. What is
-//! written there survives whoever writes it: a bit that a wild write sets keeps a device out of the pool. Only in worlds that ask for it,
-//! with a driver manager; in others each boot shares hosts as the first.
+//! written there survives whoever writes it: a bit that a wild write sets keeps a device out of the pool. Only in
+//! worlds with a driver manager, and not where `host-record = false`: there each boot shares hosts as the first.
 
 use crate::base::{EventKind, Field, Principal, Rule, Structure};
 use crate::machine::{Flow, Processor, Reg, Routine, Substitute, Trap, routine};

@@ -113,7 +113,7 @@ pub mod critical {
 
 /// Steps of one processor at most that the start of a host takes, from the end of the one before to its first
 /// request, where nobody else runs: what the kernel and the manager do for it, and its own first steps.
-pub const START_STEPS: u64 = 475;
+pub const START_STEPS: u64 = 500;
 /// Time-outs after which failures are forgotten: half an hour of minutes.
 pub const FORGOTTEN_AFTER: u64 = 30;
 /// Devices at most.

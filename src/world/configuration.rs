@@ -110,8 +110,9 @@ pub struct MachineConfiguration {
     #[serde(skip_serializing_if = "is_false")]
     pub event_log: bool,
     /// Whether the framework keeps on the disk which user-mode drivers failed in a host of their own, so that a
-    /// reboot leaves their devices out of the pool.
-    #[serde(skip_serializing_if = "is_false")]
+    /// reboot leaves their devices out of the pool ("Using Device Pooling in UMDF Drivers"): wherever hosts
+    /// are shared and a driver manager decides.
+    #[serde(skip_serializing_if = "is_true")]
     pub host_record: bool,
     /// Whether the system buffers of requests hold what was in memory before, beyond the input, and not
     /// zeros.
@@ -158,7 +159,7 @@ impl Default for MachineConfiguration {
             clock_watchdog: 0,
             host_time_out: 0,
             event_log: false,
-            host_record: false,
+            host_record: true,
             stale_buffers: false,
             verifier: Vec::new(),
         }

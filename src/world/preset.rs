@@ -16,6 +16,7 @@
 //! | SMEP | off | on | that Windows uses it since 8 is inferred |
 //! | KVA shadow | off | off | "KVA Shadow: Mitigating Meltdown on Windows": on by processor, later ones need none |
 //! | SMAP | off | off | "User-mode accessors": future support, so that it is off is inferred |
+//! | failures of user-mode drivers kept over a reboot | no | yes | "Using Device Pooling in UMDF Drivers": pooling is of UMDF 1.11, Windows 8 |
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
@@ -112,6 +113,7 @@ impl Preset {
                 pool: PoolKind::Legacy,
                 smep: false,
                 smap: false,
+                host_record: false,
                 ..usual
             },
             Self::Windows11 => MachineConfiguration {
@@ -121,6 +123,7 @@ impl Preset {
                 pool: PoolKind::Segment,
                 smep: true,
                 smap: false,
+                host_record: true,
                 ..usual
             },
         }
@@ -172,6 +175,7 @@ mod tests {
         assert!(seven.small_user_half && seven.early_access_codes);
         assert!(!eleven.small_user_half && !eleven.early_access_codes);
         assert!(eleven.self_map_randomised && eleven.null_guard && eleven.smep && !eleven.smap);
+        assert!(!seven.host_record && eleven.host_record, "hosts are pooled since Windows 8");
         assert!(guarded.null_guard && guarded.smep && !guarded.no_execute_pool);
         assert_eq!((fixed.self_map_slot, fixed.self_map_randomised), (300, false));
     }
