@@ -125,6 +125,22 @@ fn the_words_of_the_event_log_have_names_where_there_is_one() {
     assert_eq!(named(&logging), [false; 4], "what nobody writes is room");
 }
 
+#[test]
+fn what_deadlock_detection_knows_has_names_where_it_is_on() {
+    let named = |verifier: &[&str]| {
+        let mut world = built_in("standard");
+        world.configuration.machine.verifier = verifier.iter().map(ToString::to_string).collect();
+        let options = LiveBytesOptions { every: 1_000_000, workers: 1, moments: 1 };
+        let map = live_bytes(&world, &Registries::default(), &options, &|_| ());
+        let map = map.expect("a sound world");
+        let names = ["spin locks known", "spin locks taken behind", "spin locks held"];
+        names.map(|name| map.fields.contains_key(&(Structure::KernelData, name)))
+    };
+
+    assert_eq!(named(&["deadlock-detection"]), [true; 3]);
+    assert_eq!(named(&["automatic-checks"]), [false; 3], "what nobody writes is room");
+}
+
 /// Worlds in which the kernel does nearly all it can: the usual one, where allocations are refused,
 /// with the three pools, with hosts of all sorts, and with locked pages.
 fn varied() -> Vec<Scenario> {
@@ -149,6 +165,11 @@ fn varied() -> Vec<Scenario> {
     machine.clock_interval = 30;
     worlds.push(shadowed);
     worlds.push(failing_alone());
+    // A spin lock is taken and given back, and its page is there.
+    let mut ordered = built_in("pageable-with-lock-held");
+    ordered.configuration.schedule = 1;
+    ordered.configuration.machine.verifier = vec!["deadlock-detection".to_owned()];
+    worlds.push(ordered);
     for name in ["I11-printer-drivers", "I13-filter-driver-pool-overrun", "I22-locked-page-leak"] {
         let base = built_in(&format!("incidents/{name}"));
         let others = base.contrasts.iter().map(|one| one.of(&base).expect("a sound contrast"));

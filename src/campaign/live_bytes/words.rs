@@ -9,10 +9,10 @@ use crate::kernel::event_log::ENTRIES;
 use crate::kernel::host_record::FAILED_ALONE;
 use crate::kernel::integrity::REGIONS;
 use crate::kernel::layout::{
-    OBJECT_BODY, address, crash_block, device_object, driver_object, event_log, frame_entry,
-    handle_entry, integrity, kernel_data, mdl, object_body, object_header, pool_header, pool_lists,
-    process, processor_block, ready_queue, request_packet, residency, thread, transition_block,
-    watchdog,
+    OBJECT_BODY, address, crash_block, deadlock, device_object, driver_object, event_log,
+    frame_entry, handle_entry, integrity, kernel_data, mdl, object_body, object_header,
+    pool_header, pool_lists, process, processor_block, ready_queue, request_packet, residency,
+    thread, transition_block, watchdog,
 };
 use crate::kernel::pools::state;
 use crate::kernel::verifier::PATHS_MAX;
@@ -43,6 +43,8 @@ pub(super) struct Places {
     has_verifier: bool,
     /// Whether the kernel keeps an event log: likewise.
     has_event_log: bool,
+    /// Where what deadlock detection knows ends within the page of the variables, where it is on.
+    deadlock_end: Option<u64>,
 }
 
 impl Places {
@@ -53,6 +55,7 @@ impl Places {
             let phys = locate(address::KERNEL_DATA + field.offset).map(PhysAddr::truncated);
             phys.is_some_and(|phys| world.machine.memory.read(phys) != 0)
         };
+        let machine = &world.configuration().machine;
         Self {
             variables: frame_of(address::KERNEL_DATA),
             pool_state: frame_of(state::STATE),
@@ -64,7 +67,12 @@ impl Places {
                 .collect(),
             has_integrity_checks: is_set(integrity::PERIOD),
             has_verifier: is_set(kernel_data::VERIFIER),
-            has_event_log: world.configuration().machine.event_log,
+            has_event_log: machine.event_log,
+            deadlock_end: machine
+                .verifier
+                .iter()
+                .any(|option| option == "deadlock-detection")
+                .then(|| deadlock::HELD.offset + world.machine.processors.len() as u64 * 8),
         }
     }
 
@@ -155,6 +163,14 @@ impl Places {
                 let entry = in_page.checked_sub(event_log::ENTRY.offset);
                 let offset = entry.map_or(in_page, |rest| event_log::ENTRY.offset + rest % 16);
                 (event_log::FIELDS, offset)
+            }
+            Structure::KernelData if is_variable && in_page >= deadlock::LOCKS.offset => {
+                if self.deadlock_end.is_none_or(|end| in_page >= end) {
+                    return None;
+                }
+                // Each is the first of several.
+                let first = deadlock::FIELDS.iter().rfind(|field| field.offset <= in_page)?;
+                (deadlock::FIELDS, first.offset)
             }
             Structure::KernelData if is_variable => (kernel_data::FIELDS, in_page),
             Structure::ReadyQueue => (ready_queue::FIELDS, in_page),
