@@ -336,6 +336,10 @@ fn ranges_and_numbers_in_arguments_are_refused_with_the_right_form() {
             &["campaign", "--seeds", "0..99999999999999999999"],
             "seeds go from 0 to 18446744073709551615",
         ),
+        (
+            &["campaign", "--seeds", "18446744073709551616"],
+            "seeds go from 0 to 18446744073709551615",
+        ),
         (&["campaign", "--experiments", "0"], "0"),
         (&["campaign", "--experiments", "-1"], "-1"),
         (&["campaign", "--jobs", "0"], "1 to 256"),

@@ -239,6 +239,27 @@ fn one_experiment_of_a_campaign_is_told_as_a_story_that_fits_a_terminal() {
 }
 
 #[test]
+fn the_last_seed_there_is_can_be_run() {
+    let last = u64::MAX.to_string();
+    let small = |seeds| summary(&["standard", "--seeds", seeds, "--experiments", "2"]);
+
+    let alone = small(&last);
+
+    assert_eq!((&alone["seeds"], &alone["experiments"]), (&1.into(), &2.into()), "{alone}");
+    assert_eq!(alone, small("18446744073709551615..18446744073709551616"));
+    let two = small("18446744073709551614..18446744073709551616");
+    assert_eq!((&two["seeds"], &two["experiments"]), (&2.into(), &4.into()), "{two}");
+    let shown = ringfence(&["standard", "--seeds", &last, "--experiments", "2", "--only", "1"]);
+    assert!(stdout(&shown).contains("outcome"), "{}", stderr(&shown));
+    let two = ["--compare", "smep=off", "--seeds", &last, "--experiments", "2", "--json"];
+    let compared = ringfence(&[&["campaign", "standard"][..], &two].concat());
+    let lines = stdout(&compared);
+    let line = lines.lines().last().unwrap_or_else(|| panic!("{}", stderr(&compared)));
+    let object: serde_json::Value = serde_json::from_str(line).expect("an object a line");
+    assert_eq!(object["summary"]["seeds"], 1, "{line}");
+}
+
+#[test]
 fn everything_listed_has_a_name() {
     for what in [
         "scenarios",

@@ -24,7 +24,7 @@ fn comparison<const N: usize>(names: [&str; N], component: Option<&str>) -> Comp
     Comparison {
         component: component.map(str::to_owned),
         experiments: 24,
-        seeds: 0..3,
+        seeds: (0..3).into(),
         ..Comparison::of(names.map(read))
     }
 }
@@ -206,7 +206,7 @@ fn the_world_as_it_is_has_the_counts_of_a_campaign() {
     };
     let campaign = Campaign {
         scenario: comparison.scenario.clone(),
-        seeds: comparison.seeds.clone(),
+        seeds: comparison.seeds,
         experiments: comparison.experiments,
         ..Campaign::default()
     };
@@ -325,13 +325,13 @@ fn a_scenario_brings_its_fault_load_along_wherever_it_is_named() {
         ..Configuration::from(varied(name))
     };
     let named = Comparison {
-        seeds: 0..1,
+        seeds: (0..1).into(),
         experiments: 6,
         ..Comparison::of([own("as-is"), own("smap=on")])
     };
     let varied = Comparison {
         scenario: Some(mixed.clone()),
-        seeds: 0..1,
+        seeds: (0..1).into(),
         experiments: 6,
         ..Comparison::of([varied("as-is"), varied("smap=on")])
     };
@@ -359,7 +359,7 @@ fn without_names_homes_and_then_protections_are_compared() {
 fn seeds_beyond_what_memory_holds_are_compared_one_after_the_other() {
     let comparison = Comparison {
         scenario: Some(builtin("content-parser-host")),
-        seeds: 0..1_000_000_000_000,
+        seeds: (0..1_000_000_000_000).into(),
         experiments: 2,
         ..comparison(["as-is", "smep=off"], None)
     };

@@ -15,7 +15,7 @@ use ringfence::world::{Action, Configuration, DriverDefinition, Drivers, Home, W
 use worlds::{application, driver, neighbours};
 
 fn campaign(workers: usize) -> Campaign {
-    Campaign { seeds: 0..8, experiments: 10, workers, ..Campaign::default() }
+    Campaign { seeds: (0..8).into(), experiments: 10, workers, ..Campaign::default() }
 }
 
 fn digest(campaign: &Campaign) -> Digest {
@@ -33,7 +33,7 @@ fn any_number_of_workers_finds_the_same() {
 #[test]
 fn what_ran_before_in_the_process_changes_nothing() {
     let before = digest(&campaign(2));
-    let other = digest(&Campaign { seeds: 100..103, ..campaign(2) });
+    let other = digest(&Campaign { seeds: (100..103).into(), ..campaign(2) });
 
     assert_ne!(before, other);
     assert_eq!(digest(&campaign(2)), before);

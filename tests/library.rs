@@ -8,7 +8,7 @@ use std::process::Command;
 
 use ringfence::base::PrincipalKind;
 use ringfence::campaign::trial::Registries;
-use ringfence::campaign::{Campaign, Trial};
+use ringfence::campaign::{Campaign, Seeds, Trial};
 use ringfence::counterexample::Story;
 use ringfence::faults::{Family, Kind, Model, Parameters};
 use ringfence::injection::{Fault, Operation, PointKind, PointKinds, Recurrence, Scene, Verdict};
@@ -202,6 +202,19 @@ fn any_number_of_workers_finds_the_same() {
 
     assert_eq!(digest(1), digest(2));
     assert_eq!(digest(1), digest(7));
+}
+
+#[test]
+fn seeds_are_ranges_with_or_without_their_end() {
+    let ran = |seeds: Seeds| {
+        let report = Campaign::on_builtin("standard").seeds(seeds).experiments(1).run_all().report;
+        (report.worlds.len(), report.digest)
+    };
+
+    assert_eq!(ran((0..2).into()), ran((0..=1).into()));
+    let last = Campaign::on_builtin("standard").seeds(u64::MAX..=u64::MAX).experiments(1);
+    assert_eq!(last.run_all().report.worlds.len(), 1);
+    assert_eq!(ran(Seeds::one(u64::MAX)).0, 1);
 }
 
 /// The built-in world with a weakness planted: faults of user mode then reach others.

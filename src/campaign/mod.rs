@@ -15,6 +15,7 @@
 //! | `forks` | how do many experiments share one golden run? |
 //! | [`interrupt`] | is it to end? |
 //! | [`trial`] | how is a stored scenario run? |
+//! | [`seeds`] | which worlds, and which plans? |
 //! | [`series`] | how are many plans run in one world? |
 //! | [`comparison`] | what do the same faults come to under several configurations? |
 //! | [`sweep`] | what does every single fault of one world come to? |
@@ -45,6 +46,7 @@ pub mod judge;
 pub mod live_bytes;
 pub mod milestones;
 pub mod replay;
+pub mod seeds;
 pub mod sentence;
 pub mod series;
 pub mod sleep;
@@ -66,6 +68,7 @@ pub use golden::Golden;
 pub use interrupt::{Interrupt, Interrupted};
 pub use judge::Judge;
 pub use live_bytes::{Flips, LiveBytes, LiveBytesOptions, Share, Shares, live_bytes};
+pub use seeds::Seeds;
 pub use series::{Case, Series, SeriesError, SeriesOptions};
 pub use sweep::{Disagreement, OfKind, Sweep, SweepProgress, Swept};
 pub use tally::{Origin, Tally};

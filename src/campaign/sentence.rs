@@ -14,7 +14,6 @@
 //! ```
 
 use core::fmt::Write as _;
-use core::ops::Range;
 use std::sync::Arc;
 
 use crate::faults::{Kind, Mix};
@@ -25,6 +24,7 @@ use crate::world::Drivers;
 use crate::world::components;
 
 use super::findings::Report;
+use super::seeds::Seeds;
 use super::tally::Origin;
 use super::workers::Campaign;
 
@@ -32,7 +32,7 @@ impl Campaign {
     /// A campaign on a world of yours. One seed: more of them draw other plans for the same world.
     #[must_use]
     pub fn on(scenario: Scenario) -> Self {
-        Self { scenario: Some(scenario), seeds: 0..1, ..Self::default() }
+        Self { scenario: Some(scenario), seeds: Seeds::one(0), ..Self::default() }
     }
 
     /// A campaign on a scenario built in.
@@ -53,8 +53,8 @@ impl Campaign {
 
     /// A campaign on generated worlds, one for each seed.
     #[must_use]
-    pub fn on_generated_worlds(seeds: Range<u64>) -> Self {
-        Self { seeds, ..Self::default() }
+    pub fn on_generated_worlds(seeds: impl Into<Seeds>) -> Self {
+        Self { seeds: seeds.into(), ..Self::default() }
     }
 
     /// Only faults of these kinds; the names are those of `ringfence list faults`.
@@ -263,8 +263,8 @@ impl Campaign {
 
     /// With these seeds.
     #[must_use]
-    pub fn seeds(mut self, seeds: Range<u64>) -> Self {
-        self.seeds = seeds;
+    pub fn seeds(mut self, seeds: impl Into<Seeds>) -> Self {
+        self.seeds = seeds.into();
         self
     }
 

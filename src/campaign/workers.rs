@@ -16,6 +16,7 @@ use crate::scenario::{Bias, Scenario};
 use crate::world::Rest;
 
 use super::findings::{Cut, EXAMPLES_MAX, Example, GoldenStop, GoldenViolation, Report};
+use super::seeds::Seeds;
 use super::series::{Series, SeriesError, SeriesOptions};
 use super::tally::{Tally, digest_of};
 use super::trial::{Registries, TrialError};
@@ -33,7 +34,7 @@ pub struct Campaign {
     /// The file it was read from, for replay lines.
     pub file: Option<String>,
     /// Seeds: of generated worlds and their plans, or only of plans.
-    pub seeds: Range<u64>,
+    pub seeds: Seeds,
     /// Experiments in each world.
     pub experiments: u32,
     /// Only these kinds of fault; all defects when empty.
@@ -53,7 +54,7 @@ impl Default for Campaign {
         Self {
             scenario: None,
             file: None,
-            seeds: 0..10,
+            seeds: (0..10).into(),
             experiments: 100,
             kinds: Vec::new(),
             only: None,
@@ -176,7 +177,7 @@ impl Campaign {
                     expected = blocks.after(block);
                     done += 1;
                     let worlds =
-                        expected.map_or(blocks.worlds(), |next| next.seed - self.seeds.start);
+                        expected.map_or(blocks.worlds(), |next| next.seed - self.seeds.first());
                     progress(Progress {
                         worlds,
                         worlds_total: blocks.worlds(),
@@ -289,7 +290,7 @@ struct Block {
 
 /// All blocks of a campaign, in order.
 struct Blocks {
-    seeds: Range<u64>,
+    seeds: Seeds,
     /// Numbers of the experiments of each world.
     numbers: Range<u32>,
 }
@@ -300,12 +301,12 @@ impl Blocks {
             Some(number) => number..number.saturating_add(1).min(campaign.experiments),
             None => 0..campaign.experiments,
         };
-        Self { seeds: campaign.seeds.clone(), numbers }
+        Self { seeds: campaign.seeds, numbers }
     }
 
     fn first(&self) -> Option<Block> {
         let first = self.numbers.start;
-        (!self.seeds.is_empty()).then_some(Block { seed: self.seeds.start, first })
+        (!self.seeds.is_empty()).then_some(Block { seed: self.seeds.first(), first })
     }
 
     fn after(&self, block: Block) -> Option<Block> {
@@ -313,8 +314,8 @@ impl Blocks {
         if first < self.numbers.end {
             return Some(Block { first, ..block });
         }
-        let seed = block.seed + 1;
-        (seed < self.seeds.end).then_some(Block { seed, first: self.numbers.start })
+        let seed = self.seeds.after(block.seed)?;
+        Some(Block { seed, first: self.numbers.start })
     }
 
     fn numbers(&self, block: Block) -> Range<u32> {
@@ -322,7 +323,7 @@ impl Blocks {
     }
 
     fn worlds(&self) -> u64 {
-        self.seeds.end.saturating_sub(self.seeds.start)
+        self.seeds.count()
     }
 
     fn count(&self) -> u64 {

@@ -2,13 +2,14 @@
 
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
+use crate::campaign::Seeds;
 use crate::campaign::replay::EXPERIMENTS;
 use crate::campaign::sweep::CHECK_ONE_IN;
 
 use super::audit::AuditArguments;
 use super::check::arguments::CheckArguments;
 use super::examples;
-use super::numbers::{seed, whole};
+use super::numbers::{seed, seed_end, whole};
 use super::translate::arguments::TranslateArguments;
 
 /// The whole command line.
@@ -98,7 +99,7 @@ pub(crate) struct CampaignArguments {
     /// Seeds of the worlds to generate: FIRST..END (END excluded), or one number.
     /// [default: 0..60]
     #[arg(long, value_name = "RANGE", value_parser = seed_range, allow_hyphen_values = true)]
-    pub(crate) seeds: Option<SeedRange>,
+    pub(crate) seeds: Option<Seeds>,
     /// Experiments in each world.
     #[arg(long, value_name = "N", default_value_t = EXPERIMENTS, value_parser = whole(1, u32::MAX))]
     pub(crate) experiments: u32,
@@ -334,34 +335,14 @@ fn only(text: &str) -> Result<Only, String> {
     }
 }
 
-/// Seeds from the first to the one before the end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct SeedRange {
-    pub(crate) first: u64,
-    pub(crate) end: u64,
-}
-
 /// Reads `FIRST..END` or one number, decimal or `0x…`.
-fn seed_range(text: &str) -> Result<SeedRange, String> {
-    match text.split_once("..") {
-        None => {
-            let first = seed(text)?;
-            let end = first
-                .checked_add(1)
-                .ok_or_else(|| format!("the seeds of a campaign go from 0 to {}", u64::MAX - 1))?;
-            Ok(SeedRange { first, end })
-        }
-        Some((first, end)) => {
-            let (first, end) = (seed(first)?, seed(end)?);
-            if end <= first {
-                let (low, high) = (end, first.saturating_add(1));
-                return Err(format!(
-                    "no seed from {first} to before {end}; expected FIRST..END as in {low}..{high}"
-                ));
-            }
-            Ok(SeedRange { first, end })
-        }
-    }
+fn seed_range(text: &str) -> Result<Seeds, String> {
+    let Some((first, end)) = text.split_once("..") else { return seed(text).map(Seeds::one) };
+    let (first, end) = (seed(first)?, seed_end(end)?);
+    Seeds::between(first, end).ok_or_else(|| {
+        let (low, high) = (end, u128::from(first) + 1);
+        format!("no seed from {first} to before {end}; expected FIRST..END as in {low}..{high}")
+    })
 }
 
 #[cfg(test)]
@@ -370,12 +351,19 @@ mod tests {
 
     #[test]
     fn a_range_of_seeds_is_read_and_a_reversed_one_refused() {
-        assert_eq!(seed_range("0..10"), Ok(SeedRange { first: 0, end: 10 }));
-        assert_eq!(seed_range("0x10"), Ok(SeedRange { first: 16, end: 17 }));
+        assert_eq!(seed_range("0..10"), Ok((0..10).into()));
+        assert_eq!(seed_range("0x10"), Ok(Seeds::one(16)));
         assert!(seed_range("10..0").is_err_and(|message| message.contains("expected FIRST..END")));
         assert!(seed_range("ten").is_err_and(|message| message.contains("expected a number")));
-        let largest = seed_range("18446744073709551615");
-        assert!(largest.is_err_and(|message| message.ends_with("from 0 to 18446744073709551614")));
+        let last = Ok(Seeds::one(u64::MAX));
+        assert_eq!(seed_range("18446744073709551615"), last);
+        assert_eq!(seed_range("0xffffffffffffffff..18446744073709551616"), last);
+        assert_eq!(seed_range("0xffffffffffffffff..0x10000000000000000"), last);
+        for no_end in ["0..18446744073709551617", "0..0x10000000000000001"] {
+            assert!(seed_range(no_end).is_err_and(|message| message.contains("too large")));
+        }
+        // What is no seed can't be the first.
+        assert!(seed_range("0x10000000000000000..0x10000000000000000").is_err());
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! `ringfence campaign`: many faults, and what they reach.
 
+use core::ops::Range;
 use std::io::Write;
 
 use crate::base::nearest;
@@ -7,7 +8,7 @@ use crate::campaign::{Campaign, Interrupt, Registries, Report, Series, SeriesOpt
 use crate::faults::{Mix, Registry};
 use crate::scenario::Scenario;
 
-use super::arguments::{CampaignArguments, Only, SeedRange};
+use super::arguments::{CampaignArguments, Only};
 use super::cases::{self, Found};
 use super::numbers::counted;
 use super::save::Folder;
@@ -15,7 +16,7 @@ use super::table::Told;
 use super::{Ended, Failure, compare, load, progress, run};
 
 /// Seeds when none are named.
-pub(super) const SEEDS: SeedRange = SeedRange { first: 0, end: 60 };
+pub(super) const SEEDS: Range<u64> = 0..60;
 
 /// Runs a campaign and prints its report.
 pub(super) fn campaign(
@@ -89,12 +90,12 @@ fn planned(arguments: &CampaignArguments) -> Result<Campaign, Failure> {
     if let Some(only) = arguments.only {
         check_only(arguments, only)?;
     }
-    let seeds = arguments.seeds.unwrap_or(SEEDS);
+    let seeds = arguments.seeds.unwrap_or_else(|| SEEDS.into());
     let workers = load::workers(arguments.jobs);
     Ok(Campaign {
         scenario,
         file: arguments.scenario.clone(),
-        seeds: seeds.first..seeds.end,
+        seeds,
         experiments: arguments.experiments,
         kinds: arguments.fault.clone(),
         workers,
@@ -138,12 +139,9 @@ pub(super) fn check_only(arguments: &CampaignArguments, only: Only) -> Result<()
     // A scenario that is named is the same world with every seed; without a fault the seed is nothing.
     let is_one_world = only == Only::Golden && arguments.scenario.is_some();
     match arguments.seeds {
-        Some(SeedRange { first, end }) if end - first > 1 => Err(Failure::mistake(
-            format!(
-                "--only is one run of one world, and --seeds {first}..{end} are {}",
-                end - first
-            ),
-            format!("name the seed that is meant: --seeds {first}"),
+        Some(seeds) if seeds.count() > 1 => Err(Failure::mistake(
+            format!("--only is one run of one world, and --seeds {seeds} are {}", seeds.count()),
+            format!("name the seed that is meant: --seeds {}", seeds.first()),
         )),
         None if !is_one_world => Err(Failure::mistake(
             "--only is one run of one world, and no seed is named",
@@ -161,7 +159,7 @@ fn one(
     folder: Option<&Folder>,
     out: &mut impl Write,
 ) -> Result<Ended, Failure> {
-    let seed = campaign.seeds.start;
+    let seed = campaign.seeds.first();
     let world = campaign.world_of(seed);
     let Only::Experiment(number) = only else {
         let scenario = by_itself(&world, format!("{} (golden run)", world.name));

@@ -20,17 +20,27 @@ where
 
 /// Reads a seed, decimal or `0x…`.
 pub(super) fn seed(text: &str) -> Result<u64, String> {
+    seed_end(text).and_then(|seed| u64::try_from(seed).map_err(|_| too_large(text)))
+}
+
+/// Reads what seeds end before: a seed, or the one after the last.
+pub(super) fn seed_end(text: &str) -> Result<u128, String> {
     let text = text.trim();
     let parsed = match text.strip_prefix("0x") {
-        Some(digits) => u64::from_str_radix(digits, 16),
+        Some(digits) => u128::from_str_radix(digits, 16),
         None => text.parse(),
     };
-    parsed.map_err(|error| match error.kind() {
-        IntErrorKind::PosOverflow => {
-            format!("{text} is too large for a seed; seeds go from 0 to {}", u64::MAX)
+    match parsed {
+        Ok(end) if end <= u128::from(u64::MAX) + 1 => Ok(end),
+        Err(error) if *error.kind() != IntErrorKind::PosOverflow => {
+            Err(format!("{text:?} is not a seed; expected a number such as 7 or 0x1f"))
         }
-        _ => format!("{text:?} is not a seed; expected a number such as 7 or 0x1f"),
-    })
+        _ => Err(too_large(text)),
+    }
+}
+
+fn too_large(text: &str) -> String {
+    format!("{} is too large for a seed; seeds go from 0 to {}", text.trim(), u64::MAX)
 }
 
 /// A count with what is counted, in the plural but for one.

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use crate::base::nearest;
 use crate::campaign::findings::Example;
 use crate::campaign::replay::file_word;
-use crate::campaign::{Campaign, GoldenViolation, Report};
+use crate::campaign::{Campaign, GoldenViolation, Report, Seeds};
 use crate::counterexample::{Story, case, minimised, test_text};
 use crate::scenario::Scenario;
 
@@ -47,7 +47,7 @@ impl Campaign {
             let (seed, only) = read_seed(&text).unwrap_or_else(|| {
                 panic!("{SEED_VARIABLE}={text:?} is no seed; expected one such as 7, 0x1f or 7:12")
             });
-            self.seeds = seed..seed.saturating_add(1);
+            self.seeds = Seeds::one(seed);
             self.only = only.or(self.only);
         }
         for name in &self.kinds {

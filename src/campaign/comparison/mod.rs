@@ -53,7 +53,7 @@
 //!     Variation::read(home).expect("a home")
 //! }));
 //! comparison.component = Some("host-1".to_owned());
-//! comparison.seeds = 0..2;
+//! comparison.seeds = (0..2).into();
 //! comparison.experiments = 20;
 //!
 //! let compared = comparison.run(|_| {}).expect("its worlds can be");
@@ -69,7 +69,6 @@ mod points;
 mod run;
 
 use core::fmt::Write as _;
-use core::ops::Range;
 use std::collections::BTreeMap;
 
 use crate::base::{Digest, Seed};
@@ -78,6 +77,7 @@ use crate::outcome::Class;
 use crate::scenario::{Bias, Scenario, Variation, protections};
 
 use super::replay::{EXPERIMENTS, file_word, quoted};
+use super::seeds::Seeds;
 use super::trial::{Registries, TrialError};
 
 pub use counts::{Came, Cannot, Cell, Counts};
@@ -118,7 +118,7 @@ pub struct Comparison {
     /// faults of all components when `None`.
     pub component: Option<String>,
     /// Seeds: of generated worlds and their plans, or only of plans.
-    pub seeds: Range<u64>,
+    pub seeds: Seeds,
     /// Faults in each world.
     pub experiments: u32,
     /// Only these kinds of fault; all defects when empty.
@@ -279,7 +279,7 @@ impl Comparison {
             file: None,
             configurations: configurations.into_iter().map(Into::into).collect(),
             component: None,
-            seeds: 0..10,
+            seeds: (0..10).into(),
             experiments: 100,
             kinds: Vec::new(),
             workers: 1,
@@ -325,7 +325,7 @@ impl Comparison {
     pub fn mix(&self) -> Option<Mix> {
         let own = self.configurations.iter().filter_map(|one| one.world.as_ref());
         let mixed = own.filter_map(|world| self.registries.mix_of(world, &self.kinds)).next();
-        mixed.or_else(|| self.registries.mix_of(&self.world_of(self.seeds.start), &self.kinds))
+        mixed.or_else(|| self.registries.mix_of(&self.world_of(self.seeds.first()), &self.kinds))
     }
 
     /// The world of a seed that is varied. Where a driver moves, generated worlds have one in their hosts

@@ -182,8 +182,7 @@ impl Comparison {
 
     /// Blocks of all seeds.
     fn blocks(&self) -> u64 {
-        let seeds = self.seeds.end.saturating_sub(self.seeds.start);
-        seeds.saturating_mul(self.blocks_each())
+        self.seeds.count().saturating_mul(self.blocks_each())
     }
 
     /// The how-manieth block, seed after seed: there may be more of them than memory holds.
@@ -194,7 +193,7 @@ impl Comparison {
         let each = self.blocks_each();
         let first = u32::try_from(place % each).expect("fewer than experiments") * BLOCK;
         Some(Block {
-            seed: self.seeds.start + place / each,
+            seed: self.seeds.first() + place / each,
             numbers: first..first.saturating_add(BLOCK).min(self.experiments),
             is_first: first == 0,
         })

@@ -86,11 +86,11 @@ fn fill(
     arguments: &CampaignArguments,
     scenario: Option<&Scenario>,
 ) -> Comparison {
-    let seeds = arguments.seeds.unwrap_or(SEEDS);
+    let seeds = arguments.seeds.unwrap_or_else(|| SEEDS.into());
     Comparison {
         scenario: scenario.cloned(),
         file: arguments.scenario.clone(),
-        seeds: seeds.first..seeds.end,
+        seeds,
         experiments: arguments.experiments,
         kinds: arguments.fault.clone(),
         workers: load::workers(arguments.jobs),
@@ -146,7 +146,7 @@ fn check_worlds(configurations: &[Configuration], is_named: bool) -> Result<(), 
 /// The world that a comparison is about, the first of several.
 fn world_of(comparison: &Comparison) -> Scenario {
     let own = comparison.configurations.iter().find_map(|one| one.world.clone());
-    own.unwrap_or_else(|| comparison.world_of(comparison.seeds.start))
+    own.unwrap_or_else(|| comparison.world_of(comparison.seeds.first()))
 }
 
 /// Whether a component can live in kernel mode and in a host of its own.

@@ -123,7 +123,7 @@ fn one(
             "name its configurations, as in --compare home=kernel home=own-host",
         ));
     };
-    let seed = comparison.seeds.start;
+    let seed = comparison.seeds.first();
     let pairs = comparison.pairs(seed, number..number.saturating_add(1));
     let interrupted = |out| {
         let name = format!("fault {number} of seed {seed}");
