@@ -174,6 +174,7 @@ impl Authority {
             culprit: event.actor,
             struck: event.struck,
             owner: region.owner,
+            owners: region.owners(),
             structure: region.structure,
             domain: Domain::of(&self.roster, event.actor, region.owner, region.structure),
             phys,

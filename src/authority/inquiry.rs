@@ -36,6 +36,12 @@ impl Authority {
         self.region_at(phys).owner
     }
 
+    /// Whose the word at an address is, of all who share its code: see [`Region::owners`].
+    #[must_use]
+    pub fn owners_of(&self, phys: PhysAddr) -> PrincipalSet {
+        self.region_at(phys).owners()
+    }
+
     /// What the word at an address is.
     #[must_use]
     pub fn structure_of(&self, phys: PhysAddr) -> Structure {

@@ -1,6 +1,6 @@
 //! What the books found out, for whoever judges a run.
 
-use crate::base::{Domain, Event, Principal, Ring, Structure};
+use crate::base::{Domain, Event, Principal, PrincipalSet, Ring, Structure};
 
 /// A place in the lists of records: what came after it is new.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -47,8 +47,10 @@ pub struct Corruption {
     pub culprit: Principal,
     /// Whether a fault altered the store.
     pub struck: bool,
-    /// Whose they were.
+    /// To whom the books had given them.
     pub owner: Option<Principal>,
+    /// Whose they were: the owner's alone, but for code that processes share, which is all of theirs.
+    pub owners: PrincipalSet,
     /// As what.
     pub structure: Structure,
     /// The same, seen from the culprit.

@@ -54,6 +54,18 @@ impl Region {
         self.owner.is_none()
     }
 
+    /// Whose it is, of whatever is there. The code of an image that processes share is theirs together:
+    /// they run it. The kernel, which loaded it and has it mapped in its own process, does not.
+    #[must_use]
+    pub fn owners(&self) -> PrincipalSet {
+        let running = self.shared_read.without(Principal::KERNEL);
+        match self.owner {
+            Some(_) if self.structure == Structure::Code && !running.is_empty() => running,
+            Some(owner) => PrincipalSet::of(owner),
+            None => PrincipalSet::NOBODY,
+        }
+    }
+
     /// Who may write it, each as the structure it is.
     ///
     /// | structure | writers |

@@ -4,7 +4,7 @@
 //! perhaps elsewhere and at another time: it is known by who did it to whom, as what.
 
 use crate::authority::{Authority, Corruption, Disclosure};
-use crate::base::{Domain, Roster, Structure};
+use crate::base::{Domain, Principal, Roster, Structure};
 use crate::outcome::Victim;
 
 use super::judge::Judge;
@@ -105,13 +105,20 @@ impl<'r> Damage<'r> {
     pub(super) fn victims(self, roster: &Roster, judge: &Judge) -> Victims {
         let mut victims = Victims::default();
         for (number, corruption) in self.corruptions() {
-            let Some(victim) = victim(roster, judge, corruption) else { continue };
-            add(&mut victims.all, victim);
             let mut reads = self.books.consumptions().iter();
-            if reads.any(|read| read.corruption == number) {
-                add(&mut victims.read, victim);
-            } else if self.books.is_corrupt_still(number) {
-                add(&mut victims.unread, victim);
+            let is_read = reads.any(|read| read.corruption == number);
+            let is_unread = !is_read && self.books.is_corrupt_still(number);
+            let owners = corruption.owners.iter().map(Some);
+            let nobody = corruption.owners.is_empty().then_some(None);
+            for owner in owners.chain(nobody) {
+                let Some(victim) = victim(roster, judge, corruption, owner) else { continue };
+                add(&mut victims.all, victim);
+                if is_read {
+                    add(&mut victims.read, victim);
+                }
+                if is_unread {
+                    add(&mut victims.unread, victim);
+                }
             }
         }
         victims
@@ -132,22 +139,27 @@ fn add(victims: &mut Vec<Victim>, victim: Victim) {
     }
 }
 
-/// Whose bytes were corrupted, seen from those in whom faults struck: who of the kernel's wrote for a
+/// Whose bytes were corrupted, of one of those who have them, seen from those in whom faults struck: who of the kernel's wrote for a
 /// struck process has crossed a line for it. Where nothing struck, it is seen from who wrote, or from who
 /// told kernel mode to. `None` where they were nobody's.
-fn victim(roster: &Roster, judge: &Judge, corruption: &Corruption) -> Option<Victim> {
+fn victim(
+    roster: &Roster,
+    judge: &Judge,
+    corruption: &Corruption,
+    owner: Option<Principal>,
+) -> Option<Victim> {
     // A section is written with leave, whoever it belongs to.
     if corruption.structure == Structure::SharedSection {
         return Some(Victim::OwnDomain);
     }
     let struck = judge.struck();
-    let owner = corruption.owner.filter(|owner| struck.contains(*owner));
-    let from = owner.or_else(|| struck.iter().next());
+    let from = owner.filter(|owner| struck.contains(*owner));
+    let from = from.or_else(|| struck.iter().next());
     // What kernel mode did to the process in whose context it ran, nobody there told it to.
     let told_by = || told_by(&judge.authority, roster, corruption);
-    let from = from.or_else(|| told_by().filter(|who| corruption.owner != Some(*who)));
+    let from = from.or_else(|| told_by().filter(|who| owner != Some(*who)));
     let from = from.unwrap_or(corruption.culprit);
-    match Domain::of(roster, from, corruption.owner, corruption.structure) {
+    match Domain::of(roster, from, owner, corruption.structure) {
         Domain::Nobody => None,
         Domain::Own => Some(Victim::OwnDomain),
         Domain::Application | Domain::DriverHost => Some(Victim::AnotherProcess),

@@ -219,8 +219,9 @@ impl Judge {
                 *ending = (ending.0.saturating_add(1), event.value);
             }
             EventKind::Store if event.processor == NO_PROCESSOR && event.struck => {
-                let owner = self.authority.owner_of(crate::base::PhysAddr::truncated(event.phys));
-                notes.poked_elsewhere |= owner != Some(event.actor);
+                let at = crate::base::PhysAddr::truncated(event.phys);
+                let owners = self.authority.owners_of(at);
+                notes.poked_elsewhere |= owners != PrincipalSet::of(event.actor);
             }
             _ => {}
         }

@@ -1,7 +1,7 @@
 //! The turning points of a run and what the books found in it, in words.
 
 use crate::authority::{Authority, Consumption, Corruption, Disclosure, Trespass};
-use crate::base::{Event, EventKind, Principal, PrincipalKind, Structure};
+use crate::base::{Event, EventKind, Principal, PrincipalKind, PrincipalSet, Structure};
 use crate::campaign::Trial;
 use crate::campaign::experiment::vector_name;
 use crate::faults::PlannedFault;
@@ -9,6 +9,7 @@ use crate::injection::PointKind;
 use crate::kernel::event_log;
 
 use super::bug_check;
+use super::mode_line::names_of;
 use super::recorder::{NO_PROCESSOR, Turn, place};
 
 /// What happened once, at the event of this number.
@@ -41,7 +42,8 @@ impl Found {
 impl Found {
     /// The events at which memory that is not that of who was about to act changed by nobody's access.
     fn poked(&self, turns: &[Turn]) -> Vec<u64> {
-        let elsewhere = self.corruptions.iter().filter(|one| one.owner != Some(one.culprit));
+        let elsewhere = self.corruptions.iter();
+        let elsewhere = elsewhere.filter(|one| one.owners != PrincipalSet::of(one.culprit));
         let by_nobody = |ordinal: u64| {
             turns.iter().any(|turn| {
                 let event = &turn.event;
@@ -224,6 +226,10 @@ pub(super) fn what_was_found(trial: &Trial, found: &Found, turns: &[Turn]) -> Ve
         None => structure.to_string(),
         Some(owner) => format!("{structure} of {}", roster.name(owner)),
     };
+    let whose_all = |owners: PrincipalSet, structure: Structure| match owners {
+        PrincipalSet::NOBODY => structure.to_string(),
+        owners => format!("{structure} of {}", names_of(roster, owners)),
+    };
     let mut happened = Vec::new();
     for one in &found.trespasses {
         let verb = match one.event.kind {
@@ -256,7 +262,7 @@ pub(super) fn what_was_found(trial: &Trial, found: &Found, turns: &[Turn]) -> Ve
             head: "corrupt",
             what: format!(
                 "{} in {}: {} word{} {by}{}",
-                whose(one.owner, one.structure),
+                whose_all(one.owners, one.structure),
                 place_of(one.phys),
                 one.words,
                 if one.words == 1 { "" } else { "s" },

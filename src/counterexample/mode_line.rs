@@ -1,6 +1,6 @@
 //! What a fault and its damage had to do with the line between user mode and kernel mode.
 
-use crate::base::{Domain, PrincipalKind, Structure};
+use crate::base::{Domain, PrincipalKind, PrincipalSet, Roster, Structure};
 use crate::campaign::Trial;
 use crate::campaign::told_by::told_by;
 
@@ -24,7 +24,10 @@ pub(super) fn mode_line(trial: &Trial) -> Option<String> {
     };
     let mut crossings = Vec::new();
     for corruption in books.corruptions() {
-        let Some(owner) = corruption.owner else { continue };
+        let owners = corruption.owners;
+        if owners.is_empty() {
+            continue;
+        }
         // Kernel mode that takes its own memory for a process's was told so by the process.
         let told_by = told_by(books, roster, corruption);
         // What the kernel does for who was struck begins with who was struck.
@@ -33,15 +36,15 @@ pub(super) fn mode_line(trial: &Trial) -> Option<String> {
         } else {
             is_user_mode_plan
         };
-        let is_user_memory =
-            corruption.domain != Domain::PageTable && is_user_mode(roster.kind(owner));
+        let is_user_memory = corruption.domain != Domain::PageTable
+            && owners.iter().any(|one| is_user_mode(roster.kind(one)));
         // A section is written with leave.
         let is_shared = corruption.structure == Structure::SharedSection;
         if is_shared || from_user_mode == is_user_memory {
             continue;
         }
         let to = if is_user_memory { "into user mode" } else { "into kernel mode" };
-        let whose = roster.name(owner);
+        let whose = names_of(roster, owners);
         let by_hand = told_by.filter(|&who| who != corruption.culprit && struck.is_empty());
         let by_hand = by_hand.map_or(String::new(), |who| {
             let (hand, who) = (roster.name(corruption.culprit), roster.name(who));
@@ -67,4 +70,15 @@ pub(super) fn mode_line(trial: &Trial) -> Option<String> {
     };
     let gap = if began.is_empty() { "" } else { "; " };
     Some(format!("{began}{gap}{crossed}"))
+}
+
+/// Names in a sentence: each of few, the first of many.
+pub(super) fn names_of(roster: &Roster, principals: PrincipalSet) -> String {
+    let names: Vec<&str> = principals.iter().map(|one| roster.name(one)).collect();
+    match names.as_slice() {
+        [] => "nobody".to_owned(),
+        [one] => (*one).to_owned(),
+        [first, second] => format!("{first} and {second}"),
+        [first, others @ ..] => format!("{first} and {} others", others.len()),
+    }
 }

@@ -20,7 +20,7 @@ pub(super) fn drawn(trial: &Trial, outcome: &Outcome, turns: &[Turn]) -> Vec<Str
         let mut marks = String::new();
         let books = &trial.judge.authority;
         let did = books.corruptions().iter().any(|one| one.culprit == principal);
-        let hit = books.corruptions().iter().any(|one| one.owner == Some(principal));
+        let hit = books.corruptions().iter().any(|one| one.owners.contains(principal));
         let ended = trial.judge.endings()[usize::from(principal.0)];
         if trial.judge.struck().contains(principal) {
             marks.push('⚡');

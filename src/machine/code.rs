@@ -248,6 +248,12 @@ impl Program {
         program
     }
 
+    /// Whose code an image is; `None` for user-mode code, and for what was not linked.
+    #[must_use]
+    pub fn owner(&self, image: &str) -> Option<Principal> {
+        self.routines.iter().find(|linked| linked.image == image).and_then(|linked| linked.owner)
+    }
+
     /// The 16-byte steps of an image as words to be put at its base, in order.
     ///
     /// # Panics

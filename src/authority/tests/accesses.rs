@@ -136,3 +136,26 @@ fn a_frame_that_was_filled_first_has_no_residue() {
     assert!(books.false_claims().is_empty());
     assert!(books.trespasses().is_empty());
 }
+
+#[test]
+fn whose_code_it_is_gives_no_leave_to_write_it() {
+    let code = 0x3a00;
+    let share = |who| claim(EventKind::Share, who, Structure::Code, code + 64, 8);
+    let mut events = vec![
+        grant(DRIVER, Structure::Code, code, 8),
+        grant(KERNEL, Structure::Code, code + 64, 8),
+        share(ALICE),
+        share(BOB),
+    ];
+    events.extend([DRIVER, ALICE].map(|who| store(who, Structure::Code, code, 1)));
+    events.extend([ALICE, BOB].map(|who| store(who, Structure::Code, code + 64, 1)));
+    let books = after(&events);
+
+    assert_eq!(books.trespasses().len(), 4, "{:?}", books.trespasses());
+    let owners = books.corruptions().iter().map(|one| one.owners);
+    let (driver, both) = (PrincipalSet::of(DRIVER), PrincipalSet::of(ALICE).with(BOB));
+    assert_eq!(owners.collect::<Vec<_>>(), [driver, driver, both, both]);
+    // Who loads images may still do so.
+    let loaded = after(&[events[0], store(KERNEL, Structure::Code, code, 1)]);
+    assert!(loaded.trespasses().is_empty(), "{:?}", loaded.trespasses());
+}

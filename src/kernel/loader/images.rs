@@ -102,12 +102,13 @@ impl Loader<'_> {
         self.put(address::KERNEL_DATA, kernel_data::POOL_CODE_END, end);
     }
 
-    /// Maps a component's code at the image's base, read-only.
+    /// Maps a component's code at the image's base, read-only. It is the component's, as its acts are.
     pub fn load_kernel_image(&mut self, name: &str, base: u64) {
         let words = self.program.code_words(name);
         let pages = (words.len() as u64 * 8).div_ceil(4096);
         let writable = if self.switches & switches::CODE_WRITABLE == 0 { 0 } else { WRITABLE };
-        self.map_pages(base, pages, Structure::Code, PRESENT | writable);
+        let owner = self.program.owner(name).unwrap_or(Principal::KERNEL);
+        self.map_pages_of(owner, base, pages, Structure::Code, PRESENT | writable);
         for (index, word) in words.into_iter().enumerate() {
             self.write(base + index as u64 * 8, word);
         }

@@ -264,13 +264,25 @@ impl<'m> Loader<'m> {
         frame
     }
 
-    /// Maps `pages` new frames in the system half.
+    /// Maps `pages` new frames of the kernel's in the system half.
     fn map_pages(&mut self, virt: u64, pages: u64, structure: Structure, bits: u64) {
+        self.map_pages_of(Principal::KERNEL, virt, pages, structure, bits);
+    }
+
+    /// Maps `pages` new frames of somebody's in the system half.
+    fn map_pages_of(
+        &mut self,
+        owner: Principal,
+        virt: u64,
+        pages: u64,
+        structure: Structure,
+        bits: u64,
+    ) {
         // Every address space has the same system half, so its entries are global, unless user mode is
         // to have none of it.
         let global = if self.switches & KVA_SHADOW == 0 { GLOBAL } else { 0 };
         for page in 0..pages {
-            let frame = self.take_frame(structure, Principal::KERNEL);
+            let frame = self.take_frame(structure, owner);
             let entry = frame << 12 | bits | global;
             let table_bits = PRESENT | WRITABLE | self.driver_bits & USER;
             self.map(self.root, virt + page * 4096, entry, table_bits);

@@ -1,0 +1,80 @@
+//! Damaged code is told as damage to who runs it: the driver, or the processes that share the page.
+
+mod worlds;
+
+use ringfence::base::{Principal, Structure};
+use ringfence::campaign::{Registries, Trial};
+use ringfence::counterexample::Story;
+use ringfence::injection::PointKind;
+use ringfence::outcome::{Outcome, Victim};
+use ringfence::scenario::Scenario;
+
+use worlds::{fault, named, neighbours, reached, struck, trial};
+
+/// What comes of a bit of the code that somebody is about to run, for the first steps at which nothing
+/// but that is damaged.
+fn damaged(who: &str, mut told: impl FnMut(&Trial, &Outcome, &str)) {
+    let scenario = neighbours();
+    let mut trial = trial(&scenario);
+    let mut seen = 0;
+    for nth in (1..=reached(&trial, who, PointKind::Step).min(30)).step_by(3) {
+        let plan = fault("corrupted-code-byte", who, PointKind::Step, nth, "bit = 40");
+        let outcome = struck(&mut trial, plan.clone());
+        if trial.judge.authority.corruptions().iter().all(|one| one.structure == Structure::Code) {
+            let scenario = Scenario { plan: vec![plan], ..scenario.clone() };
+            let story = Story::of(&scenario, &Registries::default()).expect("it ran before");
+            told(&trial, &outcome, &story.to_string());
+            seen += 1;
+        }
+    }
+    assert!(seen > 0, "no step of {who} leaves it at that");
+}
+
+fn owners(trial: &Trial) -> Vec<Principal> {
+    trial.judge.authority.corruptions()[0].owners.iter().collect()
+}
+
+#[test]
+fn code_of_a_driver_is_the_drivers() {
+    damaged("nic", |trial, outcome, story| {
+        assert_eq!(owners(trial), [named(trial, "nic")]);
+        assert_eq!(outcome.victims, [Victim::OwnDomain], "{story}");
+        assert!(!trial.judge.was_poked_elsewhere(), "{story}");
+        assert!(
+            story.contains("code of nic in frame") && !story.contains("code of kernel"),
+            "{story}"
+        );
+        assert!(story.contains("struck in kernel mode (nic)"), "{story}");
+    });
+}
+
+#[test]
+fn code_that_processes_share_is_all_of_theirs_and_none_of_the_kernels() {
+    damaged("editor", |trial, outcome, story| {
+        let owners = owners(trial);
+        assert!(
+            owners.contains(&named(trial, "editor")) && owners.contains(&named(trial, "shell"))
+        );
+        assert_eq!(outcome.victims, [Victim::OwnDomain, Victim::AnotherProcess], "{story}");
+        assert!(trial.judge.was_poked_elsewhere(), "others run it too: {story}");
+        assert!(story.contains("code of editor and ") && !story.contains("of kernel"), "{story}");
+        assert!(!story.contains("into kernel mode"), "{story}");
+    });
+}
+
+#[test]
+fn code_that_one_process_runs_alone_is_its_own() {
+    let mut alone = 0;
+    damaged("sensor", |trial, outcome, story| {
+        if owners(trial) == [named(trial, "sensor")] {
+            alone += 1;
+            assert_eq!(outcome.victims, [Victim::OwnDomain], "{story}");
+            assert!(
+                story.contains("struck in user mode (sensor), which must contain it"),
+                "{story}"
+            );
+            assert_eq!(outcome.guarantees, Vec::<String>::new(), "{story}");
+        }
+    });
+    assert!(alone > 0);
+}
