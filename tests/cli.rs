@@ -160,6 +160,8 @@ fn a_machine_that_stops_without_a_fault_is_said_to() {
 
     let said = "The machine stops without any fault: bug check 0x50.";
     assert!(stdout(&output).contains(said), "{}", stdout(&output));
+    let unasked = "Whether it survives faults of user mode is therefore not asked there.";
+    assert!(stdout(&output).contains(unasked), "{}", stdout(&output));
     let summary = summary(&["incidents/I01", "--seeds", "0", "--experiments", "3"]);
     assert_eq!(summary["stop_by_themselves"][0]["how"], "bug check 0x50");
 }

@@ -9,8 +9,10 @@ mod worlds;
 
 use ringfence::campaign::{Campaign, Registries};
 use ringfence::counterexample::{Story, minimised};
+use ringfence::injection::PointKind;
 use ringfence::scenario::{Guarantees, Scenario, library};
 use ringfence::world::Action;
+use ringfence::world::action::CrashKind;
 
 use review::snapshots;
 
@@ -99,4 +101,61 @@ fn a_page_handed_on_with_what_was_in_it() {
     let least = least(&weak("no-zeroing", "page-handed-on", actions));
 
     insta::assert_snapshot!("story-no-zeroing", told(&least));
+}
+
+#[test]
+fn each_strike_is_told_with_what_it_struck() {
+    let mut scenario = worlds::neighbours();
+    let trial = worlds::trial(&scenario);
+    let nic = worlds::named(&trial, "nic");
+    let points = trial.golden.points.iter();
+    let stores = points.filter(|one| one.principal == nic && one.kind == PointKind::Store);
+    let places: Vec<u64> = stores.map(|one| one.argument).take(2).collect();
+    assert_ne!(places[0], places[1]);
+    let lost = |nth| worlds::fault("lost-store", "nic", PointKind::Store, nth, "");
+    scenario.plan = vec![lost(1), lost(2)];
+
+    let story = Story::of(&scenario, &Registries::default()).expect("it runs").to_string();
+
+    let struck = story.lines().filter(|line| line.starts_with("struck"));
+    let struck: Vec<&str> = struck.collect();
+    assert_eq!(struck.len(), 2, "{story}");
+    for (line, place) in struck.iter().zip(places) {
+        assert!(line.contains(&format!("store with {place:#x}")), "{place:#x}:\n{story}");
+    }
+}
+
+#[test]
+fn memory_that_changed_by_itself_is_nobodys_store() {
+    let mut scenario = worlds::neighbours();
+    let flip = "target = 'process:editor/private-word:3'\nbit = 5";
+    scenario.plan = vec![worlds::fault("bit-flip", "nic", PointKind::Step, 1, flip)];
+
+    let story = Story::of(&scenario, &Registries::default()).expect("it runs").to_string();
+
+    let words = story.split_whitespace().collect::<Vec<_>>().join(" ");
+    let told = "private-memory-is-private: private data of editor changed to 0x";
+    assert!(words.contains(told) && words.contains("by itself: nobody wrote it"), "{story}");
+    assert!(!words.contains("nic wrote"), "{story}");
+}
+
+#[test]
+fn of_a_world_that_stops_by_itself_it_is_not_asked_whether_it_survives() {
+    let mut scenario = worlds::with_editor(worlds::work(0x1000));
+    let shell = &mut scenario.configuration.components[1];
+    shell.critical = true;
+    shell.actions = vec![Action::Crash { how: CrashKind::NullDereference }];
+    scenario.plan = vec![worlds::fault("crash", "editor", PointKind::Step, 3, "")];
+    let told = |scenario: &Scenario| {
+        let story = Story::of(scenario, &Registries::default()).expect("it runs").to_string();
+        story.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+
+    let story = told(&scenario);
+
+    let said = "not asked the-system-survives-user-mode-faults: this world stops without a fault";
+    assert!(story.contains("bug check 0xef") && story.contains(said), "{story}");
+    scenario.configuration.components[1].critical = false;
+    let story = told(&scenario);
+    assert!(!story.contains("not asked"), "{story}");
 }

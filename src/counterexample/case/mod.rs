@@ -2,6 +2,10 @@
 //!
 //! A candidate counts only while the same invariant is violated by the same offender to the same
 //! victim's harm, after a strike on the same principal: another bug found on the way is another case.
+//! Of several violations the gravest is kept (`gravity` says which that is); guarantees that the least
+//! case does not violate any more are named in what it says about itself.
+
+pub mod gravity;
 
 use crate::base::Principal;
 use crate::campaign::experiment::{CONTAINED, SURVIVES};
@@ -25,6 +29,8 @@ pub struct Counterexample {
     pub outcome: Outcome,
     /// The violation that was kept.
     pub shown: Shown,
+    /// Guarantees that were violated at first and are not in the least case, in order of gravity.
+    pub lost: Vec<String>,
     /// Runs it took to find.
     pub trials: u32,
     /// Whether nothing more can be left out or simplified, or the runs were used up first.
@@ -42,7 +48,8 @@ pub struct Shown {
     pub victim: Option<String>,
 }
 
-/// What the last run of a trial violated of what was promised, in the order in which it was seen.
+/// What the last run of a trial violated of what was promised: the gravest first, then in the order in
+/// which it was seen.
 #[must_use]
 pub fn shown(trial: &Trial, outcome: &Outcome) -> Vec<Shown> {
     let name = |who: Option<Principal>| who.map(|who| trial.roster().name(who).to_owned());
@@ -65,6 +72,7 @@ pub fn shown(trial: &Trial, outcome: &Outcome) -> Vec<Shown> {
             victim,
         }));
     }
+    all.sort_by_key(|one| gravity::rank(&one.guarantee));
     all
 }
 
@@ -74,6 +82,8 @@ struct Runner<'a> {
     vocabulary: Vocabulary,
     /// The violation and the principal struck; the first run's until there is one.
     wanted: Option<(Shown, Option<String>)>,
+    /// The guarantees that the first run violated, in order of gravity.
+    violated: Vec<String>,
     reached: Vec<u64>,
 }
 
@@ -110,7 +120,14 @@ impl Runner<'_> {
             return None;
         }
         match &self.wanted {
-            None => self.wanted = Some((all.into_iter().next()?, struck)),
+            None => {
+                for one in &all {
+                    if !self.violated.contains(&one.guarantee) {
+                        self.violated.push(one.guarantee.clone());
+                    }
+                }
+                self.wanted = Some((all.into_iter().next()?, struck));
+            }
             Some((wanted, by)) => {
                 let is_same_strike = plan.is_empty() || struck == *by;
                 if !is_same_strike || !all.contains(wanted) {
@@ -153,15 +170,23 @@ pub fn minimised(
     trials_max: u32,
 ) -> Option<Counterexample> {
     let vocabulary = Vocabulary::new(registries.faults.clone(), &registries.drivers());
-    let mut runner = Runner { registries, vocabulary, wanted: None, reached: Vec::new() };
+    let mut runner =
+        Runner { registries, vocabulary, wanted: None, violated: Vec::new(), reached: Vec::new() };
     let Minimal { value: Case(scenario), evidence, trials, extent, .. } =
         Minimiser::within(Budget { trials_max })
             .minimise_mending(Case(start.clone()), |case| runner.run(case))?;
     let (shown, _) = runner.wanted?;
     // Whatever was not run for want of time may still fail.
     let extent = if registries.interrupt.is_raised() { Extent::BudgetHit } else { extent };
-    let scenario = expecting(scenario, &evidence.guarantees);
-    Some(Counterexample { scenario, outcome: evidence, shown, trials, extent })
+    let mut scenario = expecting(scenario, &evidence.guarantees);
+    let mut lost = runner.violated;
+    lost.retain(|guarantee| !evidence.guarantees.contains(guarantee));
+    if !lost.is_empty() {
+        let gap = if scenario.about.is_empty() { "" } else { " " };
+        let told = format!("{gap}Also violated in the unminimised run: {}.", lost.join(", "));
+        scenario.about.push_str(&told);
+    }
+    Some(Counterexample { scenario, outcome: evidence, shown, lost, trials, extent })
 }
 
 /// The scenario with what is expected of it: that these guarantees are violated. What it tells of an

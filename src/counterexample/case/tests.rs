@@ -94,6 +94,37 @@ fn the_same_start_comes_to_the_same_and_a_spent_budget_to_a_violation() {
 }
 
 #[test]
+fn of_several_violations_the_gravest_is_kept_and_those_that_are_lost_are_named() {
+    let seen_first = |scenario: &Scenario| {
+        let mut trial = Trial::new(scenario, &Registries::default()).expect("a world");
+        trial.run(&[]).expect("nothing is planned");
+        trial.watch.violations().first().map(|found| found.invariant)
+    };
+    let leak = "exit-closes-all-handles";
+    let start = (0..40)
+        .map(|seed| {
+            let mut start = weakened(seed, "handles-leak");
+            start.configuration.weaknesses.push("wrong-table".to_owned());
+            start
+        })
+        .find(|start| seen_first(start) == Some(leak) && violated(start)[0].guarantee != leak)
+        .expect("a world in which a handle leaks before something graver happens");
+
+    let least = minimised(&start, &Registries::default(), TRIALS_MAX).expect("it violates");
+
+    assert_eq!(least.shown.guarantee, "handles-are-private");
+    assert_eq!(least.scenario.configuration.weaknesses, ["wrong-table"]);
+    assert!(least.lost.iter().any(|lost| lost == leak), "{:?}", least.lost);
+    assert!(!least.outcome.guarantees.iter().any(|one| least.lost.contains(one)));
+    let story = crate::counterexample::Story::of(&least.scenario, &Registries::default());
+    let story = story.expect("it ran before").to_string();
+    let told = story.split_whitespace().collect::<Vec<_>>().join(" ");
+    let said = format!("Also violated in the unminimised run: {}.", least.lost.join(", "));
+    assert!(told.contains(&said), "{story}");
+    assert!(least.scenario.to_toml().contains(&said), "{}", least.scenario.to_toml());
+}
+
+#[test]
 fn what_violates_nothing_has_no_least() {
     let start = Scenario::generate(Seed(3), &Bias::default());
 
