@@ -153,6 +153,18 @@ fn the_summary_is_the_last_object() {
 }
 
 #[test]
+fn a_share_without_an_interval_among_others_is_explained() {
+    let text = stdout(&ringfence(&["campaign", "--seeds", "0..2", "--experiments", "10"]));
+
+    let (shares, below) = text.split_once("\nShares of what struck; ").expect("a caption");
+    let mut cells = shares.lines().filter(|line| line.starts_with("  ") && line.contains('%'));
+    assert!(cells.any(|line| !line.contains(['[', '('])), "{text}");
+    assert!(below.contains("A share without an interval is an exact count"), "{text}");
+    let one = stdout(&ringfence(&["campaign", "--seeds", "0..1", "--experiments", "10"]));
+    assert!(!one.contains("A share without an interval"), "{one}");
+}
+
+#[test]
 fn a_machine_that_stops_without_a_fault_is_said_to() {
     let arguments = ["campaign", "incidents/I01", "--seeds", "0", "--experiments", "3"];
 

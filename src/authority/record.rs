@@ -1,6 +1,6 @@
 //! What the books found out, for whoever judges a run.
 
-use crate::base::{Domain, Event, Principal, PrincipalSet, Ring, Structure};
+use crate::base::{Domain, Event, Principal, PrincipalSet, Ring, Roster, Structure};
 
 /// A place in the lists of records: what came after it is new.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -38,6 +38,32 @@ pub struct Trespass {
     pub ordinal: u64,
     /// Words it covers.
     pub words: u64,
+}
+
+impl Trespass {
+    /// Who did it; nobody where memory changed by itself.
+    #[must_use]
+    pub fn offender(&self) -> Option<Principal> {
+        (!self.event.is_by_nobody()).then_some(self.event.actor)
+    }
+
+    /// In words, of a store: what it put where, and as what it was meant. Whose it is, is told of `owner`.
+    #[must_use]
+    pub fn stored(&self, roster: &Roster, owner: Option<Principal>) -> String {
+        let Self { event, structure, .. } = self;
+        let of = owner.map_or(String::new(), |owner| format!(" of {}", roster.name(owner)));
+        match self.offender() {
+            None => {
+                format!("{structure}{of} changed to {:#x} by itself: nobody wrote it", event.value)
+            }
+            Some(who) => format!(
+                "{} wrote {:#x} to {structure}{of}, meaning {}",
+                roster.name(who),
+                event.value,
+                event.structure,
+            ),
+        }
+    }
 }
 
 /// Bytes last written by a store that was not granted, or by one that a fault altered.

@@ -199,6 +199,16 @@ impl Event {
     /// [`EventKind::ModeSwitch`] by `iretq`.
     pub const BY_IRET: u64 = 3;
 
+    /// The processor of what no processor does.
+    pub const NO_PROCESSOR: u8 = 0xff;
+
+    /// Whether memory changed by a fault's doing, and by no store of anybody: [`Event::actor`] is who was
+    /// about to act then.
+    #[must_use]
+    pub const fn is_by_nobody(&self) -> bool {
+        matches!(self.kind, EventKind::Store) && self.struck && self.processor == Self::NO_PROCESSOR
+    }
+
     /// The event as words for the trace hash.
     #[inline(always)]
     #[must_use]

@@ -373,7 +373,7 @@ pub const SURVIVES: &str = "the-system-survives-user-mode-faults";
 
 /// Whether the architecture promises to contain what struck: everything began in user mode, and
 /// nothing was changed behind everybody's back.
-fn is_contained(world: &World, judge: &Judge) -> bool {
+pub(crate) fn is_contained(world: &World, judge: &Judge) -> bool {
     let roster = world.roster();
     !judge.was_poked_elsewhere() && judge.struck().iter().all(|one| roster.kind(one).is_process())
 }

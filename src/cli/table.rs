@@ -20,6 +20,10 @@ const BAR: u64 = 40;
 /// Columns of a line.
 const WIDTH_MAX: usize = 100;
 
+/// What is said of shares that stand without an interval among others that have one.
+const OF_ONE_WORLD: &str =
+    "A share without an interval is an exact count: only one world has strikes there.";
+
 /// A line as far as it goes.
 fn cut_off(line: &str) -> String {
     if line.chars().count() <= WIDTH_MAX {
@@ -157,6 +161,14 @@ impl Told<'_> {
             writeln!(to, "No experiment was run: there are no shares.")?;
         } else if self.is_generated() && worlds.len() > 1 {
             writeln!(to, "Shares of what struck; {CAPTION}.")?;
+            let mut shares = Origin::ALL.iter().flat_map(|origin| {
+                self.cells(*origin).into_iter().map(|(class, _)| self.estimate(*origin, class))
+            });
+            if shares.any(|share| matches!(share, Estimate::Exact { .. }))
+                || wild_writes::has_exact(total, self.worlds())
+            {
+                writeln!(to, "{OF_ONE_WORLD}")?;
+            }
         } else {
             writeln!(
                 to,
@@ -184,6 +196,7 @@ impl Told<'_> {
             let which =
                 if self.is_generated() { format!("of seed {seed} ") } else { String::new() };
             writeln!(to, "\nThe machine {which}stops without any fault: {how}. So it does below.")?;
+            writeln!(to, "Whether it survives faults of user mode is therefore not asked there.")?;
         }
         let Report { golden_violations: golden, golden_violations_total: total, .. } = self.report;
         if golden.is_empty() {

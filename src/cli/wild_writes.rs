@@ -47,6 +47,12 @@ fn hits(worlds: &[Tally], operator: Operator) -> Estimate {
     worlds.iter().map(of).collect::<Sample>().estimate()
 }
 
+/// Whether a share of these is of one world, and without an interval.
+pub(super) fn has_exact(total: &Tally, worlds: &[Tally]) -> bool {
+    let mut operators = total.wild_writes.keys();
+    operators.any(|operator| matches!(hits(worlds, *operator), Estimate::Exact { .. }))
+}
+
 /// A row for each operator; nothing where no wild write was planned.
 pub(super) fn text(total: &Tally, worlds: &[Tally]) -> String {
     if total.wild_writes.is_empty() {

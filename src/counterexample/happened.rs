@@ -87,15 +87,14 @@ pub(super) fn what_turned(
             EventKind::Strike => {
                 let point = usize::try_from(event.old).ok().and_then(|n| PointKind::ALL.get(n));
                 let point = point.map_or("a point", |point| point.name());
-                let before = struck_point(trial, plan).map_or(String::new(), |argument| {
-                    if argument == 0 { String::new() } else { format!(" with {argument:#x}") }
-                });
+                let before = match event.virt {
+                    0 => String::new(),
+                    argument => format!(" with {argument:#x}"),
+                };
                 // A step that is about to run is where it strikes; anything else happens in one.
-                let place = |turn: &Turn| match struck_point(trial, plan) {
-                    Some(address) if event.old == PointKind::Step as u64 => {
-                        format!(" {}", place(world, event.actor, address))
-                    }
-                    _ => at(turn),
+                let place = |turn: &Turn| match event.old == PointKind::Step as u64 {
+                    true => format!(" {}", place(world, event.actor, event.virt)),
+                    false => at(turn),
                 };
                 let device = roster.kind(event.actor) == PrincipalKind::Device;
                 let place = if device { String::new() } else { place(turn) };
@@ -208,15 +207,6 @@ fn logged(event: &Event, host: &str) -> String {
 fn ended_so(trial: &Trial, process: Principal, status: u64) -> bool {
     let (ended, before) = trial.golden.endings[usize::from(process.0 & 63)];
     ended > 0 && before == status
-}
-
-/// What the point was about, in the golden run, at which the first fault of the plan strikes.
-fn struck_point(trial: &Trial, plan: &[PlannedFault]) -> Option<u64> {
-    let armed = trial.arm(0, plan.first()?).ok()?;
-    let wanted = armed.trigger;
-    let nth = usize::try_from(wanted.nth.checked_sub(1)?).ok()?;
-    let mut points = trial.golden.points.iter().filter(|point| wanted.matches(point));
-    points.nth(nth).map(|point| point.argument)
 }
 
 /// What the books found, in words.

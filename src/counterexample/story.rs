@@ -5,12 +5,12 @@
 //! pure function of the scenario: the same case is told in the same words on every machine.
 
 use crate::base::Roster;
-use crate::campaign::experiment::{CONTAINED, PATIENCE, SURVIVES, TURNS};
+use crate::campaign::experiment::{CONTAINED, PATIENCE, SURVIVES, TURNS, is_contained};
 use crate::campaign::interrupt::GLANCE;
 use crate::campaign::{Judged, Origin, Registries, Trial, TrialError};
 use crate::faults::PlannedFault;
 use crate::invariants::Violation;
-use crate::outcome::{Class, Outcome};
+use crate::outcome::{Availability, Class, Outcome};
 use crate::scenario::Scenario;
 use crate::world::Rest;
 
@@ -56,6 +56,7 @@ impl Story {
         let found = Found::by(&trial.judge.authority);
         let sides = mode_line(&trial);
         let violations = trial.watch.violations().to_vec();
+        let unasked = unasked(&trial, &outcome);
         let told = trial.judge.trace();
         let Traced { turns, steps, is_whole } = trace(&mut trial, &scenario.plan, false)?;
         if !is_whole {
@@ -84,6 +85,9 @@ impl Story {
         tell(&mut lines, happened, &steps);
         let own = violations.iter().filter(|one| !by_itself.iter().any(|known| known.is_like(one)));
         tell_violations(&mut lines, own, &outcome);
+        if let Some(why) = unasked {
+            push(&mut lines, "not asked", &format!("{SURVIVES}: {why}"));
+        }
         if let Some(sides) = sides {
             push(&mut lines, "mode line", &sides);
         }
@@ -279,6 +283,23 @@ fn tell_violations<'a>(
     }
     if is_violated(SURVIVES) {
         push(lines, "invariant", &format!("{SURVIVES}: the machine stopped"));
+    }
+}
+
+/// Why it is not asked whether a fault of user mode stopped the machine, where it did stop.
+fn unasked(trial: &Trial, outcome: &Outcome) -> Option<&'static str> {
+    let is_promised = outcome.activation.strikes > 0 && is_contained(&trial.world, &trial.judge);
+    let is_stopped = matches!(
+        outcome.availability,
+        Availability::BugCheck { .. } | Availability::Reset | Availability::BootLoop { .. }
+    );
+    match trial.golden.rest {
+        _ if !is_promised || !is_stopped => None,
+        Rest::Quiescent => None,
+        Rest::OutOfSteps | Rest::Paused => {
+            Some("this world never comes to rest without a fault, and might stop later")
+        }
+        Rest::BugCheck(_) | Rest::Reset => Some("this world stops without a fault as well"),
     }
 }
 

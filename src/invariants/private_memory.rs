@@ -39,15 +39,9 @@ impl Invariant for PrivateMemory {
             let Some(owner) = trespass.owner else { continue };
             let is_store = matches!(event.kind, EventKind::Store | EventKind::StoreRun);
             if is_store && owner != event.actor && roster.kind(owner).is_process() {
-                findings.add(Some(event.actor), Some(owner), event.phys, event.virt, || {
-                    format!(
-                        "{} wrote {:#x} to {} of {}, meaning {}",
-                        roster.name(event.actor),
-                        event.value,
-                        trespass.structure,
-                        roster.name(owner),
-                        event.structure,
-                    )
+                let offender = trespass.offender();
+                findings.add(offender, Some(owner), event.phys, event.virt, || {
+                    trespass.stored(roster, Some(owner))
                 });
             }
         }

@@ -41,14 +41,9 @@ impl Invariant for StoresMeant {
             let is_store = matches!(event.kind, EventKind::Store | EventKind::StoreRun);
             let is_others = trespass.owner.is_some_and(|owner| roster.kind(owner).is_process());
             if is_store && !is_others && roster.kind(event.actor).is_kernel_mode() {
-                findings.add(Some(event.actor), trespass.owner, event.phys, event.virt, || {
-                    format!(
-                        "{} wrote {:#x} to {}, meaning {}",
-                        roster.name(event.actor),
-                        event.value,
-                        trespass.structure,
-                        event.structure,
-                    )
+                let offender = trespass.offender();
+                findings.add(offender, trespass.owner, event.phys, event.virt, || {
+                    trespass.stored(roster, None)
                 });
             }
         }

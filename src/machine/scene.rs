@@ -182,7 +182,7 @@ impl Machine {
             processor: processor as u8,
             struck: true,
             phys: 0,
-            virt: operation.virt,
+            virt: before.virt,
             value: index as u64,
             old: operation.kind as u64,
         };
