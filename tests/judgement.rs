@@ -3,13 +3,13 @@
 
 mod worlds;
 
-use ringfence::base::Seed;
+use ringfence::base::{PhysAddr, Seed};
 use ringfence::campaign::experiment::CONTAINED;
 use ringfence::campaign::{Case, Origin, Registries, Series, SeriesOptions, Sweep, Trial};
 use ringfence::counterexample::Story;
 use ringfence::injection::PointKind;
 use ringfence::kernel::layout::address;
-use ringfence::outcome::{Availability, Class, Integrity, Outcome};
+use ringfence::outcome::{Availability, Class, Integrity, Outcome, Victim};
 use ringfence::scenario::{Scenario, library};
 use ringfence::world::action::place;
 use ringfence::world::{Action, Component, Configuration};
@@ -363,6 +363,20 @@ fn a_flipped_bit_is_memorys_own_whoever_runs() {
         .expect("the faults are made");
 
     assert!(below > 0);
+}
+
+#[test]
+fn damage_to_free_memory_waits_for_whoever_gets_it() {
+    let scenario = neighbours();
+    let mut trial = trial(&scenario);
+    let last = trial.world.machine.memory.bytes() - 4096;
+    let flip = format!("target = 'physical:{last:#x}'\nbit = 3");
+
+    let outcome = struck(&mut trial, fault("bit-flip", "nic", PointKind::Step, 1, &flip));
+
+    assert_eq!(trial.judge.authority.owner_of(PhysAddr::truncated(last)), None);
+    assert_eq!((outcome.integrity, outcome.class()), (Integrity::Dormant, Class::Dormant));
+    assert_eq!(outcome.victims, [Victim::FreeMemory]);
 }
 
 #[test]

@@ -141,7 +141,7 @@ fn add(victims: &mut Vec<Victim>, victim: Victim) {
 
 /// Whose bytes were corrupted, of one of those who have them, seen from those in whom faults struck: who of the kernel's wrote for a
 /// struck process has crossed a line for it. Where nothing struck, it is seen from who wrote, or from who
-/// told kernel mode to. `None` where they were nobody's.
+/// told kernel mode to. `None` where they were a device's.
 fn victim(
     roster: &Roster,
     judge: &Judge,
@@ -160,6 +160,7 @@ fn victim(
     let from = from.or_else(|| told_by().filter(|who| owner != Some(*who)));
     let from = from.unwrap_or(corruption.culprit);
     match Domain::of(roster, from, owner, corruption.structure) {
+        Domain::Nobody if owner.is_none() => Some(Victim::FreeMemory),
         Domain::Nobody => None,
         Domain::Own => Some(Victim::OwnDomain),
         Domain::Application | Domain::DriverHost => Some(Victim::AnotherProcess),

@@ -12,7 +12,8 @@ macro_rules! classes {
         ///
         /// Violated guarantees come first: they are bugs of the code under test and not results.
         /// Then what stops the whole machine, then what reached somebody else in silence, then what
-        /// was lost in the open, then what stayed at home.
+        /// was lost in the open, then what stayed at home. Free memory is nobody's home: what is corrupt
+        /// there waits for whoever gets it.
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash, Serialize)]
         #[serde(rename_all = "kebab-case")]
         pub enum Class { $($(#[doc = $doc])* $Name,)* }
@@ -53,9 +54,9 @@ classes! {
     Deviated = "others-deviated",
     /// Bytes reached somebody who may not read them.
     Disclosed = "disclosed",
-    /// Somebody else's bytes were corrupted and read.
+    /// Bytes of somebody else, or of free memory, were corrupted and read.
     Consumed = "consumed",
-    /// Somebody else's bytes are corrupt, and nobody has read them yet.
+    /// Bytes of somebody else, or of free memory, are corrupt, and nobody has read them yet.
     Dormant = "dormant",
     /// A device was given up.
     DeviceDisabled = "device-disabled",

@@ -128,6 +128,8 @@ pub enum Victim {
     Kernel,
     /// Page tables.
     PageTables,
+    /// Nobody yet: the memory was free. Whoever gets it next meets what is in it.
+    FreeMemory,
 }
 
 /// The worst that became of service, from harmless to lasting.
