@@ -24,15 +24,25 @@ mod aarch64_paging_global;
 mod hyperlight_common;
 #[cfg(feature = "kdmp-parser-0-8")]
 mod kdmp_parser;
+#[cfg(feature = "memf-core-0-2")]
+mod memf_core;
 #[cfg(feature = "memflow-0-1")]
 mod memflow_0_1;
 #[cfg(feature = "memflow-0-2")]
 mod memflow_0_2;
 #[cfg(feature = "page-table-generic-0-9")]
 mod page_table_generic;
-#[cfg(any(feature = "page_table_multiarch-0-5", feature = "page_table_multiarch-0-6"))]
+#[cfg(any(
+    feature = "ax-page-table-multiarch-0-8",
+    feature = "page_table_multiarch-0-5",
+    feature = "page_table_multiarch-0-6"
+))]
 mod page_table_multiarch;
-#[cfg(any(feature = "page_table_multiarch-0-5", feature = "page_table_multiarch-0-6"))]
+#[cfg(any(
+    feature = "ax-page-table-multiarch-0-8",
+    feature = "page_table_multiarch-0-5",
+    feature = "page_table_multiarch-0-6"
+))]
 mod page_table_multiarch_spelled;
 #[cfg(feature = "page-walker-0-3")]
 mod page_walker;
@@ -42,6 +52,8 @@ mod patina_paging;
 mod rsemu;
 #[cfg(feature = "vmi-0-13")]
 mod vmi;
+#[cfg(feature = "vminer-core-0-1")]
+mod vminer_core;
 #[cfg(feature = "x64-0-16")]
 mod x64;
 #[cfg(feature = "x86_64-0-15")]
@@ -73,12 +85,20 @@ pub(crate) fn all() -> Vec<Adapter> {
         ("Mapping", aarch64_paging_0_12::el1),
         #[cfg(feature = "aarch64-paging-0-12")]
         ("Mapping-EL2", aarch64_paging_0_12::el2),
+        #[cfg(feature = "ax-page-table-multiarch-0-8")]
+        ("PageTable64", page_table_multiarch::ax_0_8::run),
         #[cfg(feature = "hyperlight-common-0-18")]
         ("vmem", hyperlight_common::run),
         #[cfg(feature = "hyperlight-common-0-18")]
         ("virt_to_phys", hyperlight_common::reader),
         #[cfg(feature = "kdmp-parser-0-8")]
         ("virt::Reader", kdmp_parser::run),
+        #[cfg(feature = "memf-core-0-2")]
+        ("VirtualAddressSpace", memf_core::four_levels),
+        #[cfg(feature = "memf-core-0-2")]
+        ("VirtualAddressSpace-5-levels", memf_core::five_levels),
+        #[cfg(feature = "memf-core-0-2")]
+        ("VirtualAddressSpace-AArch64", memf_core::aarch64),
         #[cfg(feature = "memflow-0-1")]
         ("ScopedVirtualTranslate", memflow_0_1::run),
         #[cfg(feature = "memflow-0-2")]
@@ -117,6 +137,10 @@ pub(crate) fn all() -> Vec<Adapter> {
         ("VmiCore-uncached", vmi::uncached),
         #[cfg(feature = "vmi-0-13")]
         ("VaTranslation", vmi::translation),
+        #[cfg(feature = "vminer-core-0-1")]
+        ("X86_64", vminer_core::x86_64),
+        #[cfg(feature = "vminer-core-0-1")]
+        ("Aarch64", vminer_core::aarch64),
         #[cfg(feature = "x64-0-16")]
         ("OffsetPageTable5", x64::run),
         #[cfg(feature = "x86_64-0-15")]

@@ -1,17 +1,19 @@
-//! Adapters for the crate `page_table_multiarch` 0.5 and 0.6: `PageTable64` with its x86-64 entries.
+//! Adapters for the crate `page_table_multiarch` 0.5 and 0.6, and for `ax-page-table-multiarch` 0.8, which goes on from
+//! there under another name: `PageTable64` with its x86-64 entries.
 //!
 //! Its hooks are static functions. A region may be unmapped and protected only as it was mapped (its
 //! documentation: "unexpected behaviors may occur" otherwise); the adapter refuses the rest. In 0.5 each
 //! call returns a token that names what is to be flushed, and the adapter flushes it. 0.6 flushes by
 //! itself, but only on targets without an operating system, so no invalidation is seen here and none is
-//! judged.
+//! judged; 0.8 of the other does everywhere. There `protect_region` passes over what is unused only ("ignore if
+//! unused"), and so gives rights to a page without any, which has an entry that is not present.
 
-/// An adapter for one version: its crates, whether its invalidations are seen, what its frame allocator
-/// has to be, its calls.
+/// An adapter for one version: its crates, whether its invalidations are seen, whether an entry that is not
+/// present is a page it still holds, what its frame allocator has to be, its calls.
 macro_rules! adapter {
     (
         $name:ident, $spelling:ident, $feature:literal, $memory:ident, $entry:ident, $multiarch:ident,
-        $invalidates:literal,
+        $invalidates:literal, $keeps_hidden:literal,
         { $($frames:tt)* }, { $($calls:tt)* }
     ) => {
         #[cfg(feature = $feature)]
@@ -168,7 +170,8 @@ macro_rules! adapter {
                         .without(Capability::Abandonment)
                         .without(Capability::Reentry)
                         .without(Capability::UnmapFrees);
-                    if $invalidates { all } else { all.without(Capability::Invalidates) }
+                    let all = if $invalidates { all } else { all.without(Capability::Invalidates) };
+                    if $keeps_hidden { all.without(Capability::HiddenEntries) } else { all }
                 }
 
                 fn root(&self) -> base::PhysAddr {
@@ -269,6 +272,7 @@ adapter!(
     page_table_entry_0_5,
     page_table_multiarch_0_5,
     true,
+    false,
     {
         fn alloc_frame() -> Option<PhysAddr> {
             Some(PhysAddr::from(conformance::current().allocate()?.raw() as usize))
@@ -318,7 +322,82 @@ adapter!(
     }
 );
 
-adapter!(
+/// From 0.6 on, and in the crate that goes on from there under another name.
+macro_rules! adapter_with_cursor {
+    (
+        $name:ident, $spelling:ident, $feature:literal, $memory:ident, $entry:ident, $multiarch:ident,
+        $invalidates:literal, $keeps_hidden:literal
+    ) => {
+        adapter!(
+            $name,
+            $spelling,
+            $feature,
+            $memory,
+            $entry,
+            $multiarch,
+            $invalidates,
+            $keeps_hidden,
+            {
+                fn alloc_frames(count: usize, _: usize) -> Option<PhysAddr> {
+                    let at = conformance::current().allocate_frames(count as u64, false)?;
+                    Some(PhysAddr::from(at.raw() as usize))
+                }
+                fn dealloc_frames(at: PhysAddr, count: usize) {
+                    for number in 0..count as u64 {
+                        conformance::current().free(phys(at).plus(4096 * number));
+                    }
+                }
+            },
+            {
+                fn map_page(
+                    &mut self,
+                    page: VirtAddr,
+                    to: PhysAddr,
+                    size: PageSize,
+                    flags: MappingFlags,
+                ) -> Result<(), PagingError> {
+                    self.cursor().map(page, to, size, flags)
+                }
+                fn unmap_page(&mut self, page: VirtAddr) -> Result<PhysAddr, PagingError> {
+                    self.cursor().unmap(page).map(|(at, _, _)| at)
+                }
+                fn protect_page(
+                    &mut self,
+                    page: VirtAddr,
+                    flags: MappingFlags,
+                ) -> Result<(), PagingError> {
+                    self.cursor().protect(page, flags).map(|_| ())
+                }
+                fn map_pages(
+                    &mut self,
+                    first: VirtAddr,
+                    to: impl Fn(VirtAddr) -> PhysAddr,
+                    bytes: usize,
+                    flags: MappingFlags,
+                ) -> Result<(), PagingError> {
+                    self.cursor().map_region(first, to, bytes, flags, true)
+                }
+                fn unmap_pages(
+                    &mut self,
+                    first: VirtAddr,
+                    bytes: usize,
+                ) -> Result<(), PagingError> {
+                    self.cursor().unmap_region(first, bytes)
+                }
+                fn protect_pages(
+                    &mut self,
+                    first: VirtAddr,
+                    bytes: usize,
+                    flags: MappingFlags,
+                ) -> Result<(), PagingError> {
+                    self.cursor().protect_region(first, bytes, flags)
+                }
+            }
+        );
+    };
+}
+
+adapter_with_cursor!(
     version_0_6,
     V0_6,
     "page_table_multiarch-0-6",
@@ -326,52 +405,16 @@ adapter!(
     page_table_entry_0_6,
     page_table_multiarch_0_6,
     false,
-    {
-        fn alloc_frames(count: usize, _: usize) -> Option<PhysAddr> {
-            let at = conformance::current().allocate_frames(count as u64, false)?;
-            Some(PhysAddr::from(at.raw() as usize))
-        }
-        fn dealloc_frames(at: PhysAddr, count: usize) {
-            for number in 0..count as u64 {
-                conformance::current().free(phys(at).plus(4096 * number));
-            }
-        }
-    },
-    {
-        fn map_page(
-            &mut self,
-            page: VirtAddr,
-            to: PhysAddr,
-            size: PageSize,
-            flags: MappingFlags,
-        ) -> Result<(), PagingError> {
-            self.cursor().map(page, to, size, flags)
-        }
-        fn unmap_page(&mut self, page: VirtAddr) -> Result<PhysAddr, PagingError> {
-            self.cursor().unmap(page).map(|(at, _, _)| at)
-        }
-        fn protect_page(&mut self, page: VirtAddr, flags: MappingFlags) -> Result<(), PagingError> {
-            self.cursor().protect(page, flags).map(|_| ())
-        }
-        fn map_pages(
-            &mut self,
-            first: VirtAddr,
-            to: impl Fn(VirtAddr) -> PhysAddr,
-            bytes: usize,
-            flags: MappingFlags,
-        ) -> Result<(), PagingError> {
-            self.cursor().map_region(first, to, bytes, flags, true)
-        }
-        fn unmap_pages(&mut self, first: VirtAddr, bytes: usize) -> Result<(), PagingError> {
-            self.cursor().unmap_region(first, bytes)
-        }
-        fn protect_pages(
-            &mut self,
-            first: VirtAddr,
-            bytes: usize,
-            flags: MappingFlags,
-        ) -> Result<(), PagingError> {
-            self.cursor().protect_region(first, bytes, flags)
-        }
-    }
+    false
+);
+
+adapter_with_cursor!(
+    ax_0_8,
+    Ax0_8,
+    "ax-page-table-multiarch-0-8",
+    ax_memory_addr,
+    ax_page_table_entry,
+    ax_page_table_multiarch,
+    true,
+    true
 );

@@ -1,4 +1,4 @@
-//! How a test without the suite drives the crate `page_table_multiarch`, 0.5 and 0.6. It needs `page_table_entry`
+//! How a test without the suite drives the crate `page_table_multiarch`, 0.5 and 0.6, or `ax-page-table-multiarch`. It needs `page_table_entry`
 //! and `memory_addr` too, which its interface is made of.
 
 use ringfence::conformance::{Call, Rights};
@@ -61,22 +61,31 @@ let mut tables = PageTable64::<Meta, X64PTE, Handler>::try_new().unwrap();
 pub(super) enum Spelling {
     V0_5,
     V0_6,
+    Ax0_8,
 }
 
 impl Spelling {
     pub(super) fn setup(self) -> String {
         let frames = match self {
             Self::V0_5 => FRAMES_0_5,
-            Self::V0_6 => FRAMES_0_6,
+            Self::V0_6 | Self::Ax0_8 => FRAMES_0_6,
         };
-        format!("{META}{frames}{TABLES}")
+        let setup = format!("{META}{frames}{TABLES}");
+        match self {
+            Self::V0_5 | Self::V0_6 => setup,
+            Self::Ax0_8 => ["memory_addr", "page_table_entry", "page_table_multiarch"]
+                .iter()
+                .fold(setup, |setup, name| {
+                    setup.replace(&format!("{name}::"), &format!("ax_{name}::"))
+                }),
+        }
     }
 
     pub(super) fn call(self, call: &Call) -> Option<String> {
         // What comes behind a call in 0.5, which returns what is to be flushed.
         let (tables, done, last, token) = match self {
             Self::V0_5 => ("tables", ".map(|token| token.flush())", ", true, false", true),
-            Self::V0_6 => ("tables.cursor()", "", ", true", false),
+            Self::V0_6 | Self::Ax0_8 => ("tables.cursor()", "", ", true", false),
         };
         let behind = |pattern: &str, does: &str| {
             if token { format!(".map(|{pattern}| token.{does}())") } else { String::new() }
