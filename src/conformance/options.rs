@@ -141,6 +141,10 @@ macro_rules! builder {
         /// Observes each access of the code through [`Memory::pointer`] by itself, in order, as if it came
         /// by the accessor: for code that holds raw pointers. Linux on x86-64, feature `store-trap`.
         ///
+        /// Not under AddressSanitizer, which `cargo fuzz` uses unless told `-s none`. Nobody tells it of the stack on
+        /// which the code runs, whose frames may be left without unwinding, and it has no shadow of addresses
+        /// that lead somewhere in this memory alone: it reports what is no error.
+        ///
         /// Where an entry leads a pointer out of the window, which any bytes of tables may do to a walker,
         /// the process ends as it would without us, after a line that says which physical address it was: run
         /// such code [`isolated`](Self::isolated), which makes a finding of it.
