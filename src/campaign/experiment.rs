@@ -4,7 +4,7 @@ use crate::base::{Principal, PrincipalSet};
 use crate::injection::{Armed, PointKind};
 use crate::invariants::Scope;
 use crate::outcome::{
-    Activation, Availability, Detection, Integrity, Missed, Outcome, Sleep, WhyMissed,
+    Activation, Availability, Detection, Integrity, Missed, Outcome, Sleep, Victim, WhyMissed,
 };
 use crate::world::{Rest, World};
 
@@ -200,7 +200,8 @@ impl Standing {
             seen.zip(golden.observations.of(one)).is_some_and(|(seen, it)| seen.got_other_bytes(it))
         };
         let is_other = !deviated.is_empty()
-            && (!victims.all.is_empty() || deviated.iter().any(got_other_bytes));
+            && (victims.all.iter().any(|one| *one != Victim::FreeMemory)
+                || deviated.iter().any(got_other_bytes));
         Self {
             deviated,
             is_waited: waits && crash.is_none(),
