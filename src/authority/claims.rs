@@ -6,6 +6,7 @@
 
 use crate::base::{Event, EventKind, Principal, PrincipalKind, PrincipalSet, Structure};
 
+use super::asked::rights_asked;
 use super::record::{FalseClaim, Falsehood, Residue, Withdrawal};
 use super::region::Region;
 use super::state::Asking;
@@ -311,6 +312,7 @@ impl Authority {
             start: event.old,
             length: event.virt,
             uses_from: self.uses.len(),
+            rights: rights_asked(event),
             is_handed_over: false,
         };
         self.state.asking[usize::from(event.context.0 & 63)] = asking;

@@ -3,9 +3,9 @@
 //! A handle may come from five places: the object was created or opened by name, and no handle to it
 //! was used for that; it was duplicated from one that was, with no more rights; it was inherited from
 //! the creating process under the same value, with no more rights; it is the kernel's own; or the
-//! system made it at boot. Whoever duplicates into or out of another process has used a handle to that
-//! process with the right to do so. Rights that go beyond are not entered, so that a use of them
-//! shows too.
+//! system made it at boot. What comes of a process's own request has no more rights than that asked
+//! for. Whoever duplicates into or out of another process has used a handle to that process with the
+//! right to do so. Rights that go beyond are not entered, so that a use of them shows too.
 //!
 //! What is used in kernel mode's name is not held against the rights; but only a driver that was handed
 //! a request uses handles so, and not the service that user mode asked for.
@@ -87,9 +87,19 @@ impl Authority {
         (source.object == event.virt).then_some(source.rights)
     }
 
+    /// The rights that were asked for in the request of which a new handle comes. A driver that was
+    /// handed the request asks in kernel mode's name, as do kernel components; the books don't hear them.
+    fn rights_asked_for(&self, event: &Event) -> u64 {
+        let asking = &self.state.asking[usize::from(event.context.0 & 63)];
+        let is_own =
+            event.subject != Principal::KERNEL && self.roster.kind(event.context).is_process();
+        let is_heard = is_own && asking.is_open && !asking.is_handed_over;
+        if is_heard { u64::from(asking.rights) } else { u64::MAX }
+    }
+
     pub(super) fn handle_opened(&mut self, event: &Event) {
         let (process, value, object) = (event.subject, event.value, event.virt);
-        let due = self.rights_due(event);
+        let due = self.rights_due(event).map(|due| due & self.rights_asked_for(event));
         let rights = event.old & due.unwrap_or(0);
         if self.handles.contains_key(&(process, value)) && !self.state.is_booting() {
             self.false_claim(event, Falsehood::HandleInUse, Some(process));

@@ -21,6 +21,7 @@
 //! | [`record`] | what was found out? |
 
 mod accesses;
+mod asked;
 mod books;
 mod claims;
 mod handles;

@@ -16,6 +16,8 @@ pub(super) struct Asking {
     pub(super) length: u64,
     /// Handles used since.
     pub(super) uses_from: usize,
+    /// The rights that a handle which comes of it may have.
+    pub(super) rights: u32,
     /// Whether a driver has had it.
     pub(super) is_handed_over: bool,
 }

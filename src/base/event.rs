@@ -48,7 +48,9 @@ pub enum EventKind {
     /// The machine starts again: `value` is the number of the boot, from 1.
     Boot,
     /// A process asks for something across the mode line: `value` is the service number, `old` the
-    /// address of the buffer an answer goes to, `virt` its length in bytes.
+    /// address of the buffer an answer goes to, `virt` its length in bytes, as the fifth and sixth argument
+    /// say; `phys` the low halves of the second argument and, above it, of the third, where a service that
+    /// hands out a handle is told the access (32 bits: "Access Mask Format").
     Request,
     /// What a principal can see of a finished operation: `value` the operation, `old` the status,
     /// `virt` a hash of the bytes it got.

@@ -1,12 +1,14 @@
 //! Rights never exceed the grant.
 //!
-//! Rights are granted when a handle is opened and compared at each use; a duplicate has no more than
-//! its source. A right handle with wrong rights is not a stranger's handle, so this is not implied
+//! Rights are granted when a handle is opened and compared at each use; a handle has no more than its
+//! request asked for, and a duplicate no more than its source. A right handle with wrong rights is not a stranger's handle, so this is not implied
 //! by handles being private.
 //!
-//! Not checked here: whether the first grant was wise; the books know no access control lists.
+//! Not checked here: whether the first grant was wise; the books know no access control lists. What a
+//! driver asks for in kernel mode's name: nobody but the kernel hears it.
 //!
-//! Source: Microsoft Learn, "DuplicateHandle function", "Access Rights and Access Masks".
+//! Source: Microsoft Learn, "DuplicateHandle function", "ZwOpenProcess function", "Access Rights and
+//! Access Masks".
 
 use crate::authority::Falsehood;
 
@@ -20,7 +22,7 @@ impl Invariant for Rights {
     }
 
     fn sentence(&self) -> &'static str {
-        "A handle is never used with, nor duplicated to, more rights than were granted when it was opened."
+        "A handle has no more rights than were asked for and its source has, and is used with no others."
     }
 
     fn source(&self) -> &'static str {

@@ -47,16 +47,20 @@ pub mod option {
     pub const INHERIT: u64 = 4;
 }
 
+/// The bits of a wanted access ("Access Mask Format"). Bits that are no rights give none; only who names no
+/// bit at all asks for the source's rights.
+const ACCESS_MASK: u64 = 0xffff_ffff;
+
 /// The rights that the new handle gets, or why it gets none.
 fn rights(p: &mut Processor<'_>, wanted: u64, granted: u64) -> Result<Result<u64, u64>, Trap> {
     let widens =
         p.load(address::KERNEL_DATA, kernel_data::SWITCHES)? & switches::DUPLICATE_WIDENS != 0;
     Ok(if widens {
-        Ok(granted | wanted | access::WRITE)
+        Ok(granted | wanted & access::RIGHTS | access::WRITE)
     } else if wanted == 0 {
         Ok(granted)
-    } else if wanted & !granted == 0 {
-        Ok(wanted)
+    } else if wanted & access::RIGHTS & !granted == 0 {
+        Ok(wanted & access::RIGHTS)
     } else {
         Err(status::ACCESS_DENIED)
     })
@@ -91,7 +95,7 @@ routine! {
         let mode = previous_mode(p)?;
         let caller = current_process(p)?;
         let wanted = if options & option::SAME_ACCESS != 0 { 0 } else { wanted };
-        let words = [handle, target, wanted & access::RIGHTS, options, 0, 0, 0, 0, 0, 0, mode, caller];
+        let words = [handle, target, wanted & ACCESS_MASK, options, 0, 0, 0, 0, 0, 0, mode, caller];
         for (number, word) in words.into_iter().enumerate() {
             p.set_local(number as u64, word)?;
         }

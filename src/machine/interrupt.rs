@@ -11,8 +11,8 @@ use super::Machine;
 use super::debug::DEBUG_PENDING;
 use super::processor::Processor;
 use super::registers::{
-    ARGUMENTS, FLAGS_FIXED, INTERRUPT_FLAG, KERNEL_CODE, KERNEL_STACK, NON_MASKABLE_PENDING, Reg,
-    USER_CODE, USER_STACK,
+    FLAGS_FIXED, INTERRUPT_FLAG, KERNEL_CODE, KERNEL_STACK, NON_MASKABLE_PENDING, Reg, USER_CODE,
+    USER_STACK,
 };
 use super::trap::Trap;
 
@@ -298,8 +298,7 @@ impl Processor<'_> {
         let target = self.mode_switch_point(target)?;
         if self.machine.struck && self.ring() == Ring::User {
             // Arguments that a fault changed on the way are what user mode asks for.
-            let [.., buffer, length] = ARGUMENTS.map(|argument| self.get(argument));
-            self.request(self.get(Reg::Rax), buffer, length);
+            self.request();
         }
         let registers = self.registers_mut();
         let (rip, flags) = (registers.rip, registers.flags);

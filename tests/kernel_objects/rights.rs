@@ -1,5 +1,6 @@
 //! Rights are granted at open, compared at use, and never grow.
 
+use ringfence::base::EventKind;
 use ringfence::kernel::handle::access;
 use ringfence::kernel::{service, status};
 use ringfence::world::Action;
@@ -41,6 +42,30 @@ fn duplication_never_adds_a_right() {
 
     let weak = run(&with("duplicate-widens", in_turn(narrow_and_widen(), 0)));
     assert_eq!(weak.statuses(A), [OK; 7]);
+}
+
+/// A process duplicates its pseudo-handle with the right to duplicate alone, then with a bit that is no
+/// right, and wants to end itself with either.
+fn narrow_oneself(wanted: u64) -> Vec<Vec<Action>> {
+    let oneself = u64::MAX;
+    vec![vec![
+        call(service::DUPLICATE, &[oneself, oneself, wanted]),
+        call(service::TERMINATE, &[0, 4]),
+        call(service::CLOSE, &[4]),
+    ]]
+}
+
+#[test]
+fn a_duplicate_has_the_rights_that_were_asked_for() {
+    for wanted in [access::DUPLICATE, 0x40, 1 << 31] {
+        let strong = run_in_turn(narrow_oneself(wanted));
+        assert_eq!(strong.statuses(A), [OK, status::ACCESS_DENIED, OK], "{wanted:#x}");
+        let opened = strong.claims(EventKind::HandleOpened);
+        assert_eq!(opened.last().map(|event| event.old), Some(wanted & access::RIGHTS));
+
+        let weak = run(&with("duplicate-widens", in_turn(narrow_oneself(wanted), 0)));
+        assert_eq!(weak.statuses(A), [OK], "{wanted:#x}: it ended itself");
+    }
 }
 
 #[test]

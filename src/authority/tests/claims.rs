@@ -1,5 +1,6 @@
 //! Claims of memory and of handles.
 
+use super::super::asked::{SAME_ACCESS, service};
 use super::*;
 
 #[test]
@@ -24,8 +25,16 @@ fn claims_are_the_kernels_to_make() {
     assert_eq!(falsehoods(&books), [Falsehood::NotTheirs]);
 }
 
+/// Alice asks for an event to be made, with an answer in a buffer of hers.
 pub(super) fn asks(start: u64, length: u64) -> Event {
-    Event { old: start, virt: length, context: ALICE, ..blank(EventKind::Request, ALICE) }
+    asks_for(service::CREATE_EVENT, [0, 0], start, length)
+}
+
+/// Alice asks for a service, with these as its second and third argument, and as its last two.
+fn asks_for(number: u64, [second, third]: [u64; 2], fifth: u64, sixth: u64) -> Event {
+    let (value, phys) = (number, second & 0xffff_ffff | third << 32);
+    let blank = blank(EventKind::Request, ALICE);
+    Event { value, phys, old: fifth, virt: sixth, context: ALICE, ..blank }
 }
 
 #[test]
@@ -273,6 +282,83 @@ fn a_duplicate_has_no_more_rights_than_its_source() {
     assert_eq!(falsehoods(&duplicate(1)), []);
     assert!(duplicate(1).influences(BOB).contains(ALICE));
     assert_eq!(falsehoods(&duplicate(3)), [Falsehood::RightsExceeded; 2]);
+}
+
+#[test]
+fn a_handle_has_the_rights_that_its_request_asks_for_and_no_others() {
+    let given =
+        |request, rights| falsehoods(&after(&[request, opened(ALICE, ALICE, 4, 0x5000, rights)]));
+    // In which argument each service is told the access is said where the services are listed.
+    let named = [
+        asks_for(service::OPEN_SECTION, [5, 0], 0, 0),
+        asks_for(service::OPEN_PROCESS, [5, 0], 0, 0),
+        asks_for(service::OPEN_FILE, [0, 5], 0, 0),
+        asks_for(service::DUPLICATE, [0, 5], 0, 0),
+    ];
+    for request in named {
+        let number = request.value;
+        assert_eq!(given(request, 5), [], "{number}");
+        assert_eq!(given(request, 1), [], "{number}");
+        assert_eq!(given(request, 7), [Falsehood::RightsExceeded], "{number}");
+        assert_eq!(given(request, 2), [Falsehood::RightsExceeded], "{number}");
+    }
+    let all = [
+        asks_for(service::CREATE_EVENT, [0, 0], 0, 0),
+        asks_for(service::CREATE_PROCESS, [1, 0], 0, 0),
+        asks_for(service::DUPLICATE, [0, 0], 0, 0),
+        asks_for(service::DUPLICATE, [0, 1], SAME_ACCESS, 0),
+    ];
+    for request in all {
+        assert_eq!(given(request, 0x3f), [], "{}", request.value);
+    }
+    let to_set_an_event = asks_for(8, [0x3f, 0x3f], 0, 0);
+    assert_eq!(given(to_set_an_event, 1), [Falsehood::RightsExceeded]);
+}
+
+#[test]
+fn a_duplicate_of_the_pseudo_handle_has_what_was_asked_for() {
+    let begin = leave_and_source(8);
+    let duplicate = |wanted, rights| {
+        let mut events = begin.clone();
+        let made = claim(EventKind::ProcessCreated, ALICE, Structure::Process, 0, 0);
+        events.push(Event { kind: EventKind::ProcessEnded, ..made });
+        events.push(Event { virt: 0x6000, ..made });
+        events.push(asks_for(service::DUPLICATE, [u64::MAX, wanted], 0, 0));
+        events.push(used(ALICE, u64::MAX, 0x6000, 0));
+        events.push(opened(ALICE, ALICE, 12, 0x6000, rights));
+        events.push(used(ALICE, 12, 0x6000, rights));
+        falsehoods(&after(&events))
+    };
+
+    assert_eq!(duplicate(16, 16), []);
+    assert_eq!(duplicate(0, 0x3f), [], "the same");
+    assert_eq!(duplicate(16, 18), [Falsehood::RightsExceeded; 2]);
+}
+
+#[test]
+fn what_a_driver_asks_for_in_kernel_modes_name_is_not_held_against_the_request() {
+    let handed = claim(EventKind::RequestHandover, DRIVER, Structure::RequestPacket, PAGE, 0);
+    let control = asks_for(17, [0, 0], 0, 0);
+    let given = opened(ALICE, ALICE, 4, 0x5000, 1);
+
+    assert_eq!(falsehoods(&after(&[control, given])), [Falsehood::RightsExceeded]);
+    let by_a_driver = after(&[control, Event { context: ALICE, ..handed }, given]);
+    assert_eq!(falsehoods(&by_a_driver), []);
+}
+
+#[test]
+fn the_services_that_hand_out_handles_have_the_numbers_that_the_kernel_lists() {
+    use crate::kernel::{handle_duplicate::option, service as listed};
+    let numbers = [
+        (service::OPEN_SECTION, listed::OPEN_SECTION),
+        (service::CREATE_EVENT, listed::CREATE_EVENT),
+        (service::DUPLICATE, listed::DUPLICATE),
+        (service::OPEN_PROCESS, listed::OPEN_PROCESS),
+        (service::CREATE_PROCESS, listed::CREATE_PROCESS),
+        (service::OPEN_FILE, listed::OPEN_FILE),
+    ];
+    assert!(numbers.iter().all(|(ours, kernels)| ours == kernels), "{numbers:?}");
+    assert_eq!(SAME_ACCESS, option::SAME_ACCESS);
 }
 
 #[test]

@@ -182,10 +182,11 @@ impl Processor<'_> {
         self.say(event);
     }
 
-    /// Says that the loaded address space's process asks for service `number`.
-    pub fn request(&mut self, number: u64, first: u64, second: u64) {
-        let event =
-            Event { value: number, old: first, virt: second, ..self.blank(EventKind::Request) };
+    /// Says what the loaded address space's process asks for, from its registers.
+    pub fn request(&mut self) {
+        let [_, second, third, _, old, virt] = ARGUMENTS.map(|argument| self.get(argument));
+        let (value, phys) = (self.get(Reg::Rax), second & 0xffff_ffff | third << 32);
+        let event = Event { value, old, virt, phys, ..self.blank(EventKind::Request) };
         self.say(event);
     }
 

@@ -3,7 +3,7 @@
 //! In the picture of "User mode and kernel mode" applications and user-mode drivers reach the system
 //! only through it. It is mapped read-only into every process.
 
-use crate::machine::{Flow, Reg, Routine, routine};
+use crate::machine::{Flow, Routine, routine};
 
 /// The routines of the image.
 pub const ROUTINES: &[&Routine] = &[&API_CALL];
@@ -14,7 +14,7 @@ routine! {
     pub static API_CALL = "NtApiCall", frame 0;
     enter => |p| {
         // Said at ring 3, before the kernel knows of it: what is asked for, and where an answer goes.
-        p.request(p.get(Reg::Rax), p.get(Reg::R8), p.get(Reg::R9));
+        p.request();
         Ok(Flow::Syscall)
     },
     done => |_| Ok(Flow::Return),

@@ -419,3 +419,14 @@ pub(super) const ANSWERED: &str = r#"
     driver = "meter"
     above = "meter"
 "#;
+
+/// A process makes a handle to itself of the pseudo-handle, with the right to be ended alone.
+pub(super) const ONESELF: &str = r#"
+    [[components]]
+    name = "self-made"
+    home = "application"
+    actions = [
+        { do = "system-call", service = 11, arguments = ["0xffffffffffffffff", "0xffffffffffffffff", "0x10"] },
+        { do = "load", word = 1 },
+    ]
+"#;
