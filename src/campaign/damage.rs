@@ -34,7 +34,7 @@ impl OwnDoing {
         own
     }
 
-    fn has_corruption(&self, one: &Corruption) -> bool {
+    pub(crate) fn has_corruption(&self, one: &Corruption) -> bool {
         // Without a weakness there is none.
         let same = |known: &&Corruption| {
             (known.culprit, known.owner, known.structure, known.struck)
@@ -43,7 +43,7 @@ impl OwnDoing {
         self.corruptions.iter().any(|known| same(&known))
     }
 
-    fn has_disclosure(&self, one: &Disclosure) -> bool {
+    pub(crate) fn has_disclosure(&self, one: &Disclosure) -> bool {
         let same = |known: &&Disclosure| {
             (known.actor, known.receiver, known.owner, known.structure)
                 == (one.actor, one.receiver, one.owner, one.structure)

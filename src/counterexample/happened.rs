@@ -130,7 +130,16 @@ pub(super) fn what_turned(
                 };
                 ("instead", what)
             }
-            EventKind::Load | EventKind::DmaRead if event.struck => (
+            EventKind::DmaRead if event.struck => (
+                "instead",
+                format!(
+                    "{} read {:#x} in {}",
+                    name(event.actor),
+                    event.value,
+                    place_of(event.phys)
+                ),
+            ),
+            EventKind::Load if event.struck => (
                 "instead",
                 format!("{} read {:#x} at {:#x}", name(event.actor), event.value, event.virt),
             ),
@@ -231,10 +240,14 @@ pub(super) fn what_was_found(trial: &Trial, found: &Found, turns: &[Turn]) -> Ve
             ordinal: one.ordinal,
             head: "trespass",
             what: format!(
-                "{} {verb} {} at {:#x} without leave",
+                "{} {verb} {} {} without leave",
                 roster.name(one.event.actor),
                 whose(one.owner, one.structure),
-                one.event.virt
+                // A device knows no linear address.
+                match one.event.kind {
+                    EventKind::DmaRead => format!("in {}", place_of(one.event.phys)),
+                    _ => format!("at {:#x}", one.event.virt),
+                }
             ),
         });
     }

@@ -23,7 +23,10 @@ pub(super) fn mode_line(trial: &Trial) -> Option<String> {
         format!("struck in kernel mode ({}), which promises little", names.join(", "))
     };
     let mut crossings = Vec::new();
-    for corruption in books.corruptions() {
+    // What its world does to itself, no fault did.
+    let own = (!struck.is_empty()).then_some(&trial.golden.own_doing);
+    let corruptions = books.corruptions().iter();
+    for corruption in corruptions.filter(|one| own.is_none_or(|own| !own.has_corruption(one))) {
         let owners = corruption.owners;
         if owners.is_empty() {
             continue;
@@ -55,7 +58,9 @@ pub(super) fn mode_line(trial: &Trial) -> Option<String> {
             crossings.push(told);
         }
     }
-    let given_out = books.disclosures().first().map(|one| {
+    let mut disclosures = books.disclosures().iter();
+    let first = disclosures.find(|one| own.is_none_or(|own| !own.has_disclosure(one)));
+    let given_out = first.map(|one| {
         let whose = one.owner.map_or("nobody", |owner| roster.name(owner));
         let to = roster.name(one.receiver);
         format!("content of {} of {whose} was copied to where {to} reads it", one.structure)

@@ -60,6 +60,11 @@ impl Processor<'_> {
     fn fail(&mut self, trap: Trap) {
         // What the processor pushes to deliver the exception is no longer the struck operation.
         self.machine.struck = false;
+        // No step ran where the fetch failed; whatever user mode fetches, the process does.
+        let registers = self.registers_mut();
+        if registers.ring == Ring::User {
+            registers.actor = registers.context;
+        }
         self.raise(trap);
     }
 
