@@ -32,7 +32,9 @@ pub(super) fn mode_line(trial: &Trial) -> Option<String> {
             continue;
         }
         // Kernel mode that takes its own memory for a process's was told so by the process.
+        // What it did to the process in whose context it ran, nobody there told it to.
         let told_by = told_by(books, roster, corruption);
+        let told_by = told_by.filter(|who| corruption.owner != Some(*who));
         // What the kernel does for who was struck begins with who was struck.
         let from_user_mode = if struck.is_empty() {
             told_by.is_some() || is_user_mode(roster.kind(corruption.culprit))

@@ -131,6 +131,10 @@ impl Processor<'_> {
             Verdict::Skip => return self.follow(Flow::Next, rip, index, operand),
             Verdict::Repeat => {
                 run(self)?;
+                // Nothing runs once the machine has stopped, nor the same again.
+                if self.machine.stopped {
+                    return Ok(());
+                }
             }
             Verdict::Raise(vector) => return Err(Trap::plain(vector)),
             Verdict::Jump(target) => {
