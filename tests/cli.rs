@@ -159,7 +159,7 @@ fn a_share_without_an_interval_among_others_is_explained() {
     let (shares, below) = text.split_once("\nShares of what struck; ").expect("a caption");
     let mut cells = shares.lines().filter(|line| line.starts_with("  ") && line.contains('%'));
     assert!(cells.any(|line| !line.contains(['[', '('])), "{text}");
-    assert!(below.contains("A share without an interval is an exact count"), "{text}");
+    assert!(below.contains("A share without an interval is of one world alone"), "{text}");
     let one = stdout(&ringfence(&["campaign", "--seeds", "0..1", "--experiments", "10"]));
     assert!(!one.contains("A share without an interval"), "{one}");
 }

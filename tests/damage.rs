@@ -135,3 +135,22 @@ fn what_a_world_does_to_itself_no_fault_did() {
     assert_eq!((outcome.integrity, outcome.class()), (Integrity::Untouched, Class::NoEffect));
     assert_eq!(outcome.sleep, None);
 }
+
+#[test]
+fn code_that_is_none_any_more_was_read_when_it_was_fetched() {
+    let mut trial = trial(&neighbours());
+    let mut undecodable = 0;
+    for nth in (1..=reached(&trial, "editor", PointKind::Step)).step_by(5) {
+        // In the number of the routine, of which there are not so many.
+        let spoilt = fault("corrupted-code-byte", "editor", PointKind::Step, nth, "bit = 50");
+        let outcome = struck(&mut trial, spoilt);
+        let Some(detection) = &outcome.detection else { continue };
+        if detection.by == "invalid opcode" {
+            undecodable += 1;
+            assert!(outcome.integrity >= Integrity::Consumed, "step {nth}: {outcome:?}");
+            assert!(!outcome.read.is_empty() && outcome.unread.is_empty(), "step {nth}");
+            assert_eq!(detection.blamed, "editor", "step {nth}");
+        }
+    }
+    assert!(undecodable > 0, "every step with that bit is one");
+}

@@ -15,7 +15,7 @@ pub enum EventKind {
     /// A run of words was filled: `value` words starting at `phys`, each of which is `old` now; `mask` is 0
     /// when they were that before.
     StoreRun,
-    /// A run of words was read by one operation: `value` words starting at `phys`.
+    /// A run of words was read by one operation, a fetch of what is no code: `value` words starting at `phys`.
     LoadRun,
     /// A device wrote memory past the processors' translation: as `Store`.
     DmaWrite,

@@ -35,20 +35,13 @@ impl OwnDoing {
     }
 
     pub(crate) fn has_corruption(&self, one: &Corruption) -> bool {
-        // Without a weakness there is none.
-        let same = |known: &&Corruption| {
-            (known.culprit, known.owner, known.structure, known.struck)
-                == (one.culprit, one.owner, one.structure, one.struck)
-        };
-        self.corruptions.iter().any(|known| same(&known))
+        let key = |one: &Corruption| (one.culprit, one.owner, one.structure, one.struck);
+        self.corruptions.iter().any(|known| key(known) == key(one))
     }
 
     pub(crate) fn has_disclosure(&self, one: &Disclosure) -> bool {
-        let same = |known: &&Disclosure| {
-            (known.actor, known.receiver, known.owner, known.structure)
-                == (one.actor, one.receiver, one.owner, one.structure)
-        };
-        self.disclosures.iter().any(|known| same(&known))
+        let key = |one: &Disclosure| (one.actor, one.receiver, one.owner, one.structure);
+        self.disclosures.iter().any(|known| key(known) == key(one))
     }
 }
 
@@ -139,9 +132,9 @@ fn add(victims: &mut Vec<Victim>, victim: Victim) {
     }
 }
 
-/// Whose bytes were corrupted, of one of those who have them, seen from those in whom faults struck: who of the kernel's wrote for a
-/// struck process has crossed a line for it. Where nothing struck, it is seen from who wrote, or from who
-/// told kernel mode to. `None` where they were a device's.
+/// Whose bytes were corrupted, of one of those who have them, seen from those in whom faults struck: who
+/// of the kernel's wrote for a struck process has crossed a line for it. Where nothing struck, it is seen
+/// from who wrote, or from who told kernel mode to. `None` where they were a device's.
 fn victim(
     roster: &Roster,
     judge: &Judge,

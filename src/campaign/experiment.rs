@@ -357,7 +357,7 @@ fn detection(world: &World, judge: &Judge) -> Option<Detection> {
         } else {
             vector_name(alarm.number).to_owned()
         },
-        steps: alarm.ordinal - strike.ordinal,
+        events: alarm.ordinal - strike.ordinal,
         blamed: name(alarm.blamed),
         did: if judge.was_poked_elsewhere() {
             Origin::Hardware.name().to_owned()

@@ -8,9 +8,6 @@ use crate::invariants::{Record, RecordState};
 use super::alarm::{Alarms, FirstAlarm, Met};
 use super::golden_accesses::GoldenAccesses;
 
-/// The processor number of what no processor did.
-const NO_PROCESSOR: u8 = 0xff;
-
 /// The first time a fault struck.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct FirstStrike {
@@ -218,7 +215,7 @@ impl Judge {
                 let ending = &mut notes.endings[usize::from(event.subject.0 & 63)];
                 *ending = (ending.0.saturating_add(1), event.value);
             }
-            EventKind::Store if event.processor == NO_PROCESSOR && event.struck => {
+            EventKind::Store if event.is_by_nobody() => {
                 let at = crate::base::PhysAddr::truncated(event.phys);
                 let owners = self.authority.owners_of(at);
                 notes.poked_elsewhere |= owners != PrincipalSet::of(event.actor);

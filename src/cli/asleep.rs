@@ -68,6 +68,9 @@ fn write(to: &mut String, all: &Sleeps, horizon: Option<u64>) -> core::fmt::Resu
         let asleep: u64 = after.iter().sum();
         let [read, overwritten, stopped, ended] = after;
         writeln!(to, "With a horizon of {steps} steps: {} read, {asleep} asleep.", before[0])?;
+        if steps >= longest {
+            writeln!(to, "No run is as long: {} ended before it, not read.", before[3])?;
+        }
         writeln!(
             to,
             "Of these, later: {read} read, {overwritten} overwritten, {stopped} lost with a stop, \

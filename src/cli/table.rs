@@ -22,7 +22,7 @@ const WIDTH_MAX: usize = 100;
 
 /// What is said of shares that stand without an interval among others that have one.
 const OF_ONE_WORLD: &str =
-    "A share without an interval is an exact count: only one world has strikes there.";
+    "A share without an interval is of one world alone: nothing is said of others.";
 
 /// A line as far as it goes.
 fn cut_off(line: &str) -> String {

@@ -10,7 +10,7 @@ use crate::kernel::event_log;
 
 use super::bug_check;
 use super::mode_line::names_of;
-use super::recorder::{NO_PROCESSOR, Turn, place};
+use super::recorder::{Turn, place};
 
 /// What happened once, at the event of this number.
 pub(super) struct Happened {
@@ -45,13 +45,7 @@ impl Found {
         let elsewhere = self.corruptions.iter();
         let elsewhere = elsewhere.filter(|one| one.owners != PrincipalSet::of(one.culprit));
         let by_nobody = |ordinal: u64| {
-            turns.iter().any(|turn| {
-                let event = &turn.event;
-                turn.ordinal == ordinal
-                    && event.struck
-                    && event.kind == EventKind::Store
-                    && event.processor == NO_PROCESSOR
-            })
+            turns.iter().any(|turn| turn.ordinal == ordinal && turn.event.is_by_nobody())
         };
         elsewhere.map(|one| one.ordinal).filter(|&ordinal| by_nobody(ordinal)).collect()
     }

@@ -63,9 +63,9 @@ pub(super) fn mode_line(trial: &Trial) -> Option<String> {
     let mut disclosures = books.disclosures().iter();
     let first = disclosures.find(|one| own.is_none_or(|own| !own.has_disclosure(one)));
     let given_out = first.map(|one| {
-        let whose = one.owner.map_or("nobody", |owner| roster.name(owner));
+        let whose = one.owner.map_or(String::new(), |owner| format!(" of {}", roster.name(owner)));
         let to = roster.name(one.receiver);
-        format!("content of {} of {whose} was copied to where {to} reads it", one.structure)
+        format!("content of {}{whose} was copied to where {to} reads it", one.structure)
     });
     let crossed = match crossings.as_slice() {
         [] if began.is_empty() && given_out.is_none() => return None,

@@ -7,8 +7,6 @@ use crate::world::{Home, World};
 
 /// Turning points that are kept; a story needs few.
 const KEPT: usize = 4096;
-/// The processor number of what no processor did.
-pub(super) const NO_PROCESSOR: u8 = 0xff;
 
 /// One event with where the run was.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -82,7 +80,7 @@ impl<W: Witness> Witness for Recorder<'_, W> {
                     | EventKind::DmaRefused
             );
         if self.every || is_turn && self.turns.len() < KEPT {
-            let rip = if event.processor == NO_PROCESSOR { 0 } else { self.rip[processor] };
+            let rip = if event.processor == Event::NO_PROCESSOR { 0 } else { self.rip[processor] };
             let turn = Turn { ordinal: self.ordinal, step: self.step, rip, event: *event };
             self.turns.push(turn);
         }
@@ -144,7 +142,7 @@ pub fn trace_line(world: &World, turn: &Turn) -> String {
         ),
     };
     let struck = if event.struck { " STRUCK" } else { "" };
-    let processor = if event.processor == NO_PROCESSOR {
+    let processor = if event.processor == Event::NO_PROCESSOR {
         "dev ".to_owned()
     } else {
         format!("cpu{}", event.processor)

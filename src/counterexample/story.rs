@@ -327,7 +327,7 @@ fn conclude(lines: &mut Parts, outcome: &Outcome, class: Class, meaning: &str) {
         push(
             lines,
             "detected",
-            &format!("{} after {} events, {blame}", detection.by, detection.steps),
+            &format!("{} after {} events, {blame}", detection.by, detection.events),
         );
     }
     if outcome.disclosed > 0 {

@@ -9,9 +9,7 @@
 //! Source: Microsoft Learn, "Bug Check Code Reference", "KeBugCheckEx": "brings down the system".
 
 use super::{Evidence, Findings, Invariant, Kinds, Scope};
-
-/// The processor number of what no processor did.
-const NO_PROCESSOR: u8 = 0xff;
+use crate::base::Event;
 
 pub(super) struct AfterBugCheck;
 
@@ -38,7 +36,7 @@ impl Invariant for AfterBugCheck {
 
     fn check(&self, evidence: &Evidence<'_>, findings: &mut Findings) {
         for event in evidence.record.after_stop() {
-            if event.processor != NO_PROCESSOR {
+            if event.processor != Event::NO_PROCESSOR {
                 // One place for all of it: whoever runs on does so at many addresses.
                 findings.add(Some(event.actor), None, 0, 0, || {
                     format!(

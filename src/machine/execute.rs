@@ -1,6 +1,6 @@
 //! The inner loop: accept an interrupt, fetch, decode, run, follow.
 
-use crate::base::{Access, Event, EventKind, Ring, Structure};
+use crate::base::{Access, Event, EventKind, PhysAddr, Ring, Structure};
 use crate::injection::{Operation, PointKind, Verdict};
 
 use super::Machine;
@@ -60,11 +60,7 @@ impl Processor<'_> {
     fn fail(&mut self, trap: Trap) {
         // What the processor pushes to deliver the exception is no longer the struck operation.
         self.machine.struck = false;
-        // No step ran where the fetch failed; whatever user mode fetches, the process does.
-        let registers = self.registers_mut();
-        if registers.ring == Ring::User {
-            registers.actor = registers.context;
-        }
+        self.fetches_in_vain();
         self.raise(trap);
     }
 
@@ -79,7 +75,7 @@ impl Processor<'_> {
         let Machine { memory, processors, points, events, program, .. } = &mut *self.machine;
         let [word, operand] = memory.read_two(phys);
         let Some(&LinkedStep { run, index, owner, .. }) = program.decode(word) else {
-            return Err(Trap::plain(Trap::INVALID_OPCODE));
+            return Err(self.undecodable(rip, phys));
         };
         let registers = &mut processors[self.number].registers;
         let context = registers.context;
@@ -107,6 +103,26 @@ impl Processor<'_> {
         }
         let flow = run(self)?;
         self.follow(flow, rip, index, operand)
+    }
+
+    /// What was fetched is no code: its bytes were read all the same.
+    #[cold]
+    #[inline(never)]
+    fn undecodable(&mut self, rip: u64, phys: PhysAddr) -> Trap {
+        self.fetches_in_vain();
+        let blank = self.blank(EventKind::LoadRun);
+        let (phys, words) = (phys.raw(), STEP_BYTES / 8);
+        let event = Event { structure: Structure::Code, phys, virt: rip, value: words, ..blank };
+        self.machine.events.push(event);
+        Trap::plain(Trap::INVALID_OPCODE)
+    }
+
+    /// No step runs where a fetch fails; whatever user mode fetches, the process does.
+    fn fetches_in_vain(&mut self) {
+        let registers = self.registers_mut();
+        if registers.ring == Ring::User {
+            registers.actor = registers.context;
+        }
     }
 
     /// Runs a step that a fault may wait for.

@@ -17,7 +17,7 @@ use crate::base::{Digest, TraceHash};
 pub struct Activation {
     /// How often.
     pub strikes: u64,
-    /// The step of the first strike.
+    /// The number of the event that the first strike is, from 1.
     pub first: Option<u64>,
     /// Who was about to act at the first strike.
     pub by: Option<String>,
@@ -256,8 +256,8 @@ impl SleepEnd {
 pub struct Detection {
     /// What noticed: an exception's, bug check's or invariant's name.
     pub by: String,
-    /// Steps from the first strike.
-    pub steps: u64,
+    /// Events from the first strike to it.
+    pub events: u64,
     /// Whose code was running when it was noticed.
     pub blamed: String,
     /// Who did it; `memory itself` where nobody did.

@@ -193,7 +193,7 @@ fn what_became(outcome: &Outcome) -> Digest {
     same.activation.first = None;
     same.activation.routine = None;
     if let Some(detection) = &mut same.detection {
-        detection.steps = 0;
+        detection.events = 0;
     }
     if let Some(sleep) = &mut same.sleep {
         sleep.steps = 0;

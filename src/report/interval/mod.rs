@@ -180,7 +180,7 @@ impl FromIterator<WorldCount> for Sample {
 pub enum Estimate {
     /// Nothing was counted.
     Nothing,
-    /// One world: an exact count, which says nothing about any other world and has no interval.
+    /// One world: what was counted there, which says nothing about any other world and has no interval.
     Exact {
         /// Events / experiments.
         share: f64,

@@ -363,12 +363,12 @@ fn system_address(raised: &KernelException, error: u64) -> Resolution {
 }
 
 fn user_address(raised: &KernelException, error: u64) -> Resolution {
-    // What the page itself allows is refused by SMAP alone.
+    // What the page itself allows is refused by SMAP alone, where the entry is none that can't be.
     let is_allowed_by_page = match raised.page {
         PageState::Mapped { user, writable } => user && (writable || error & WRITE == 0),
         _ => false,
     };
-    if error & PRESENT != 0 && is_allowed_by_page {
+    if error & PRESENT != 0 && error & RESERVED == 0 && is_allowed_by_page {
         return stop(&USER_NOT_ALLOWED, [raised.virt, raised.access(error), raised.rip, 0xf]);
     }
     exception(raised, status::ACCESS_VIOLATION)

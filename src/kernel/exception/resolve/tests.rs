@@ -178,6 +178,9 @@ fn a_user_page_is_closed_by_smap_or_smep_or_is_an_exception() {
         (2, PageState::NoTable),
         (0x10, PageState::Absent),
         (3, mapped(true, false)),
+        // A reserved bit: the walk ends there, whatever the page allows.
+        (9, mapped(true, true)),
+        (0xb, mapped(true, true)),
     ] {
         let handled = KernelException { has_handler: true, ..user(error, page) };
         assert_eq!(resolve(&handled), Resolution::Handler, "{error:#x} {page:?}");
