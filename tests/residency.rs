@@ -13,7 +13,7 @@ use ringfence::base::{Event, EventKind, VirtAddr, Witness};
 use ringfence::campaign::{Judged, Registries, Trial};
 use ringfence::kernel::layout::{address, crash_block};
 use ringfence::kernel::pools::PoolKind;
-use ringfence::kernel::pools::state::PAGED_POOL;
+use ringfence::kernel::pools::state::{PAGED_POOL, SLOT_BYTES, SPECIAL_POOL, SPECIAL_SLOTS};
 use ringfence::kernel::request::{METHOD_BUFFERED, control_code};
 use ringfence::machine::Trap;
 use ringfence::outcome::Availability;
@@ -169,7 +169,8 @@ fn pageable_data_touched_by_a_deferred_call_stops_the_machine_for_some_seeds_onl
 #[test]
 fn what_a_driver_should_do_never_stops_the_machine_with_force_irql_checking_or_without() {
     for seed in SEEDS {
-        for verifier in [vec![], vec!["force-irql-checking".to_owned()]] {
+        let forced = "force-irql-checking".to_owned();
+        for verifier in [vec![], vec![forced.clone()], vec![forced, "special-pool".to_owned()]] {
             let mut sound = configuration(seed, &[ADD_UP, KEEP_HELD, DEFER, ADD_UP]);
             sound.machine.verifier = verifier;
 
@@ -191,6 +192,13 @@ fn force_irql_checking_finds_what_is_wrong_for_every_seed() {
             let (rest, crash, _) = run(&wrong);
 
             assert_eq!(rest, Rest::BugCheck(0xd1), "seed {seed}: {crash:x?}");
+            // A block of paged pool may be away in special pool too.
+            let mut special = wrong.clone();
+            special.machine.verifier.push("special-pool".to_owned());
+            let (rest, crash, _) = run(&special);
+            assert_eq!(rest, Rest::BugCheck(0xd1), "seed {seed}, special pool: {crash:x?}");
+            let is_in_special = crash[1].wrapping_sub(SPECIAL_POOL) < SPECIAL_SLOTS * SLOT_BYTES;
+            assert_eq!(is_in_special, function == ADD_UP_HELD, "seed {seed}: {crash:x?}");
             // It needs no trimming beside its own, and lets be what is right.
             wrong.machine.pageable = false;
             assert_eq!(run(&wrong).0, Rest::BugCheck(0xd1), "seed {seed}, nothing else trimmed");

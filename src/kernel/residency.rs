@@ -17,6 +17,7 @@ use crate::machine::{Flow, Processor, Trap, routine};
 
 use super::layout::{address, element, residency};
 use super::paging::{MM_REPLACE_ENTRY, PRESENT, TRIMMED, entry_address};
+use super::pools::special;
 
 /// What is modelled here, by whose word.
 pub(crate) const RULES: &[Rule] = &[
@@ -64,7 +65,7 @@ fn is_drawn(p: &mut Processor<'_>) -> Result<bool, Trap> {
 routine! {
     /// Trims pageable pages. Argument: [`SOME`] or [`ALL`].
     pub static MM_TRIM_WORKING_SET = "MmTrimWorkingSet", frame 2;
-    // Locals: 0 which; 1 number of the page in hand.
+    // Locals: 0 which; 1 number of the page in hand, those of special pool behind the others.
     keep => |p| {
         let which = p.argument(0);
         p.set_local(0, which)?;
@@ -73,14 +74,19 @@ routine! {
     },
     trim, call MM_REPLACE_ENTRY => |p| {
         let number = p.local(1)?;
-        if number >= p.load(address::RESIDENCY, residency::COUNT)?.min(PAGES_MAX) {
-            return Ok(Flow::Return);
-        }
-        p.set_local(1, number.wrapping_add(1))?;
+        let listed = p.load(address::RESIDENCY, residency::COUNT)?.min(PAGES_MAX);
+        let virt = if number < listed {
+            p.set_local(1, number.wrapping_add(1))?;
+            p.load(element(address::RESIDENCY, number), residency::PAGES)?
+        } else {
+            let first = number.wrapping_sub(listed);
+            let Some((slot, page)) = special::paged_from(p, first)? else { return Ok(Flow::Return) };
+            p.set_local(1, listed.wrapping_add(slot).wrapping_add(1))?;
+            page
+        };
         if p.local(0)? != ALL && !is_drawn(p)? {
             return Ok(Flow::Stay);
         }
-        let virt = p.load(element(address::RESIDENCY, number), residency::PAGES)?;
         let at = entry_address(p, virt)?;
         let entry = p.load_at(at, Structure::PageTable)?;
         if entry & PRESENT == 0 {

@@ -16,6 +16,7 @@ use super::bug_check::bug_checks;
 use super::exception::resolve::DISPATCH_LEVEL;
 use super::irql::HIGH_LEVEL;
 use super::layout::{MDL_BYTES, REQUEST_BYTES, mdl as list_fields, verifier as options};
+use super::pools::special;
 use super::pools::state::{PAGED_PAGES, PAGED_POOL};
 use super::user_buffer::is_user_range;
 use super::verifier::is_on;
@@ -223,7 +224,8 @@ pub(super) fn of_lower(p: &mut Processor<'_>) -> Found {
 pub(super) fn of_acquire(p: &mut Processor<'_>) -> Found {
     let (lock, level) = (p.argument(0), p.irql()?);
     if is_on(p, options::SECURITY)? {
-        let is_paged = (PAGED_POOL..PAGED_POOL + PAGED_PAGES * 4096).contains(&lock);
+        let is_paged = (PAGED_POOL..PAGED_POOL + PAGED_PAGES * 4096).contains(&lock)
+            || special::is_paged(p, lock)?;
         if is_user_range(lock, 8) || is_paged || p.locate(lock).is_none() {
             return Ok(Some(BAD_SYNCHRONIZATION_OBJECT.with([0xe1, lock, 0, 0])));
         }

@@ -165,7 +165,7 @@ pub(crate) const RULES: &[Rule] = &[
     ),
     Rule::chosen(
         "special-pool-for-all",
-        "Every nonpaged allocation after boot is from special pool, as if each driver were verified.",
+        "Every allocation after boot is from special pool, paged or not, as if each driver were verified.",
         "Special pool memory corruption detection in Driver Verifier",
     ),
 ];

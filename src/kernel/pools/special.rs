@@ -6,13 +6,13 @@
 //! space; where there is no slot or no frame left, or the block is too large, it comes from the normal
 //! pool and nobody is told ("Special pool memory corruption detection in Driver Verifier").
 //!
-//! Here every allocation after boot is from special pool, as if each driver were verified. Freed slots
-//! are used again last, longest-freed first. Blocks are aligned at the end of their page (*Verify
+//! Here every allocation after boot is from special pool, paged and nonpaged, as if each driver were
+//! verified; the page of a paged block may be trimmed like any of paged pool. Freed slots are used again last, longest-freed first. Blocks are aligned at the end of their page (*Verify
 //! End*), to 16 bytes; the bytes between block and page end hold the pattern too.
 //!
 //! | where | what |
 //! |---|---|
-//! | a slot's first word in the pool's variables | 0 never used; 1: free, next free slot + 1 in bits 63..32; 2: in use, bytes in bits 31..16, tag above |
+//! | a slot's first word in the pool's variables | 0 never used; 1: free, next free slot + 1 in bits 63..32; 2: in use, [`IS_PAGED`] where it is paged, bytes in bits 31..16, tag above |
 //! | its second word | the block's address |
 //! | page-table entry of a freed block | [`FREED`]: not present, but not 0 |
 
@@ -20,17 +20,20 @@ use crate::base::{EventKind, Principal, Structure};
 use crate::injection::{PointKind, Verdict};
 use crate::kernel::bug_check::{BugCheck, KE_BUG_CHECK, bug_checks};
 use crate::kernel::frames::{MM_ALLOCATE_FRAME, MM_FREE_FRAME};
-use crate::kernel::paging::{ADDRESS, GLOBAL, MM_REPLACE_ENTRY, PRESENT, SYSTEM_RW, entry_address};
+use crate::kernel::layout::verifier as options;
+use crate::kernel::paging::{
+    ADDRESS, GLOBAL, MM_REPLACE_ENTRY, PRESENT, SYSTEM_RW, TRIMMED, entry_address,
+};
 use crate::kernel::verifier;
 use crate::machine::{Flow, Processor, Trap, routine};
 
 use super::super::pool::UNINITIALISED;
 use super::blocks::hand_out;
-use super::damage;
+use super::damage::{self, Request};
 use super::legacy::{EX_ALLOCATE_LEGACY, EX_FREE_LEGACY};
 use super::state::{
-    NEWEST_FREE, OLDEST_FREE, PAGED, SLOT_BYTES, SLOTS, SLOTS_USED, SPECIAL_POOL, SPECIAL_SLOTS,
-    STATE,
+    Arena, NEWEST_FREE, OLDEST_FREE, PAGED, SLOT_BYTES, SLOTS, SLOTS_USED, SPECIAL_POOL,
+    SPECIAL_SLOTS, STATE,
 };
 
 bug_checks! {
@@ -55,12 +58,12 @@ bug_checks! {
     source "Bug Check 0xC1: SPECIAL_POOL_DETECTED_MEMORY_CORRUPTION" documented;
 
     LEVEL_ASKED: SPECIAL_POOL_DETECTED_MEMORY_CORRUPTION, parameter 4 = 0x30,
-    when "a block of special pool is asked for above dispatch level",
+    when "a block of special pool is asked for above dispatch level, a paged one at it",
     parameters "level", "pool", "bytes", "",
     source "Bug Check 0xC1: SPECIAL_POOL_DETECTED_MEMORY_CORRUPTION" documented;
 
     LEVEL: SPECIAL_POOL_DETECTED_MEMORY_CORRUPTION, parameter 4 = 0x31,
-    when "a block of special pool is freed above dispatch level",
+    when "a block of special pool is freed above dispatch level, a paged one at it",
     parameters "level", "pool", "freed", "",
     source "Bug Check 0xC1: SPECIAL_POOL_DETECTED_MEMORY_CORRUPTION" documented;
 
@@ -100,6 +103,12 @@ const PAGE: u64 = 4096;
 
 const FREE: u64 = 1;
 const IN_USE: u64 = 2;
+/// Bit of a slot's first word: its block is of paged pool.
+pub const IS_PAGED: u64 = 1 << 8;
+/// The level above which a block of this kind, 0 nonpaged or 1 paged, is neither asked for nor given back.
+const fn level_max(kind: u64) -> u64 {
+    if kind == 0 { 2 } else { 1 }
+}
 
 /// What an address within special pool is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -147,6 +156,39 @@ pub fn absent(place: Place, in_driver: bool) -> Option<&'static BugCheck> {
 }
 
 const _: () = assert!(SPECIAL_POOL.is_multiple_of(SLOT_BYTES));
+
+/// Whether an address lies in the page of a block of paged pool.
+///
+/// # Errors
+///
+/// What reading the slot raises.
+pub fn is_paged(p: &mut Processor<'_>, virt: u64) -> Result<bool, Trap> {
+    let offset = virt.wrapping_sub(SPECIAL_POOL);
+    let slot = offset / SLOT_BYTES;
+    if slot >= SPECIAL_SLOTS || offset & PAGE != 0 {
+        return Ok(false);
+    }
+    Ok(paged_from(p, slot)?.is_some_and(|(found, _)| found == slot))
+}
+
+/// The first slot from this one on that holds a block of paged pool, and its page; none where there is no
+/// special pool.
+///
+/// # Errors
+///
+/// What reading the slots raises.
+pub fn paged_from(p: &mut Processor<'_>, first: u64) -> Result<Option<(u64, u64)>, Trap> {
+    if p.locate(STATE).is_none() {
+        return Ok(None);
+    }
+    for slot in first..p.load(STATE, SLOTS_USED)?.min(SPECIAL_SLOTS) {
+        let word = p.load_at(slot_at(slot), Structure::PoolFreeList)?;
+        if word & 0xff == IN_USE && word & IS_PAGED != 0 {
+            return Ok(Some((slot, slot_page(slot))));
+        }
+    }
+    Ok(None)
+}
 
 fn slot_at(number: u64) -> u64 {
     STATE + SLOTS.offset + number % SPECIAL_SLOTS * 16
@@ -200,10 +242,11 @@ routine! {
             p.set_local(number as u64, value)?;
         }
         let (bytes, purpose) = (p.argument(0), p.argument(2));
-        if bytes == 0 || bytes >= PAGE || purpose & PAGED != 0 {
+        if bytes == 0 || bytes >= PAGE {
             return Ok(Flow::To(At::normal as u8));
         }
-        Ok(if p.irql()? > 2 { Flow::To(At::too_high as u8) } else { Flow::Next })
+        let kind = Arena::for_purpose(purpose).kind;
+        Ok(if p.irql()? > level_max(kind) { Flow::To(At::too_high as u8) } else { Flow::Next })
     },
     slot => |p| {
         let (bytes, tag) = (p.local(0)?, p.local(1)?);
@@ -238,13 +281,18 @@ routine! {
         Ok(Flow::Next)
     },
     give => |p| {
-        let (bytes, tag, number) = (p.local(0)?, p.local(1)?, p.local(4)?);
+        let (bytes, tag, purpose, number) = (p.local(0)?, p.local(1)?, p.local(2)?, p.local(4)?);
+        // A page that was trimmed meanwhile is back before anything is written.
+        if purpose & PAGED != 0 {
+            p.load_at(slot_page(number), Structure::PoolBlock)?;
+        }
         let block = slot_page(number).wrapping_add(PAGE).wrapping_sub(bytes) & !(ALIGNMENT - 1);
-        let word = IN_USE | (bytes & 0xffff) << 16 | tag << 32;
+        let paged = if purpose & PAGED == 0 { 0 } else { IS_PAGED };
+        let word = IN_USE | paged | (bytes & 0xffff) << 16 | tag << 32;
         p.store_at(slot_at(number), Structure::PoolFreeList, word)?;
         p.store_at(slot_at(number).wrapping_add(8), Structure::PoolFreeList, block)?;
-        let (structure, owner) = (p.local(2)?, p.local(3)?);
-        hand_out(p, block, bytes.div_ceil(8), structure & (0xff | UNINITIALISED) | owner << 8)?;
+        let owner = p.local(3)?;
+        hand_out(p, block, bytes.div_ceil(8), purpose & (0xff | UNINITIALISED) | owner << 8)?;
         Ok(p.give_back(block))
     },
     normal, call EX_ALLOCATE_LEGACY => |p| {
@@ -255,10 +303,20 @@ routine! {
     done => |_| Ok(Flow::Return),
     too_high, call KE_BUG_CHECK => |p| {
         let (level, bytes) = (p.irql()?, p.local(0)?);
-        p.pass(LEVEL_ASKED.with([level, 0, bytes, 0x30]));
+        let kind = Arena::for_purpose(p.local(2)?).kind;
+        let own = LEVEL_ASKED.with([level, kind, bytes, 0x30]);
+        let stop = in_words_of_verifier(p, Request::LevelAtAllocation(level, kind, bytes))?;
+        p.pass(stop.unwrap_or(own));
         Ok(Flow::Call)
     },
     stopped => |_| Ok(Flow::Stay),
+}
+
+/// What Driver Verifier's automatic checks say of a bad request, where they are made.
+fn in_words_of_verifier(p: &mut Processor<'_>, request: Request) -> Result<Option<[u64; 5]>, Trap> {
+    let level = p.irql()?;
+    let is_on = verifier::is_on(p, options::AUTOMATIC)?;
+    Ok(is_on.then(|| damage::verified(request, level)).flatten())
 }
 
 /// What is wrong with a block that is freed; `None`: nothing.
@@ -277,9 +335,10 @@ fn examine(p: &mut Processor<'_>, block: u64, tag: u64) -> Result<Option<[u64; 5
     if its_tag != tag & 0xffff_ffff {
         return Ok(Some(damage::TAG.with([0xa, block, its_tag, tag])));
     }
-    let level = p.irql()?;
-    if level > 2 {
-        return Ok(Some(LEVEL.with([level, 0, block, 0x31])));
+    let (level, kind) = (p.irql()?, u64::from(word & IS_PAGED != 0));
+    if level > level_max(kind) {
+        let stop = in_words_of_verifier(p, Request::LevelAtFree(level, kind, block))?;
+        return Ok(Some(stop.unwrap_or(LEVEL.with([level, kind, block, 0x31]))));
     }
     let page = slot_page(number);
     for at in (page..block).step_by(8) {
@@ -347,6 +406,10 @@ routine! {
         let number = block.wrapping_sub(SPECIAL_POOL) / SLOT_BYTES;
         let word = p.load_at(slot_at(number), Structure::PoolFreeList)?;
         let words = (word >> 16 & 0xffff).div_ceil(8);
+        // As above: what is announced has to be there.
+        if word & IS_PAGED != 0 {
+            p.load_at(block, Structure::PoolBlock)?;
+        }
         // The frame is the pool's again before it is nobody's.
         for kind in [EventKind::Release, EventKind::Grant] {
             p.announce_range(kind, Principal::KERNEL, Structure::PoolBlock, block, words);
@@ -357,7 +420,8 @@ routine! {
     slot, call MM_FREE_FRAME => |p| {
         let (entry, block) = (p.result(), p.local(0)?);
         give_slot(p, block.wrapping_sub(SPECIAL_POOL) / SLOT_BYTES)?;
-        if entry & PRESENT == 0 {
+        // Trimmed since, it still names its frame.
+        if entry & (PRESENT | TRIMMED) == 0 {
             return Ok(Flow::Return);
         }
         p.pass([(entry & ADDRESS) >> 12]);
