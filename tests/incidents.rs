@@ -94,7 +94,12 @@ fn an_incident_says_when_what_by_whose_word_and_what_to_expect() {
         assert!(!scenario.sources.is_empty() && scenario.published.is_some(), "{name}");
         let expect = scenario.expect.as_ref().unwrap_or_else(|| panic!("{name}: no expectation"));
         assert!(expect.integrity.is_some() && expect.availability.is_some(), "{name}: {expect:?}");
-        assert!(scenario.contrasts.len() >= 2, "{name}: fewer than two contrasts");
+        let documented = scenario.contrasts.iter().filter(|one| one.is_documented(&scenario));
+        let documented = documented.count();
+        assert!(
+            documented >= 2,
+            "{name}: {documented} documented contrasts, the rest are controls"
+        );
         for contrast in &scenario.contrasts {
             let expect = &contrast.expect;
             let is_whole = expect.integrity.is_some() && expect.availability.is_some();
@@ -293,12 +298,13 @@ fn page() -> String {
     let mut text = String::from(
         "# Incidents\n\n\
          One row for each file of `scenarios/incidents`: what happened, how it ended by published account,\n\
-         what the model gives, and what it gives with one thing changed. `ringfence run incidents/I01` tells\n\
+         what the model gives, and what it gives with one thing changed: contrasts end otherwise, as published;\n\
+         controls have no account to be held against. `ringfence run incidents/I01` tells\n\
          one of them, with what would have contained it at each home of the component; `cargo test --test\n\
          incidents` runs them all, holds every cell and this table. One that a switch made for it decides\n\
          shows how it happened and doesn't count: the model was made to do it.\n\n\
-         | incident | date | what | published | the model: data, service | contrasts |\n\
-         |---|---|---|---|---|---|\n",
+         | incident | date | what | published | the model: data, service | contrasts | controls |\n\
+         |---|---|---|---|---|---|---|\n",
     );
     let mut rows: Vec<(&str, String)> = Vec::new();
     for builtin in INCIDENTS {
@@ -310,19 +316,20 @@ fn page() -> String {
             let integrity = expect.integrity.unwrap_or_default();
             format!("{integrity}, {}{code}", expect.availability.unwrap_or_default())
         };
-        let contrasts: Vec<String> = scenario
-            .contrasts
-            .iter()
-            .map(|one| {
+        let [contrasts, controls] = [true, false].map(|is_documented| {
+            let those = scenario.contrasts.iter();
+            let those = those.filter(|one| one.is_documented(&scenario) == is_documented);
+            let told = those.map(|one| {
                 let changed = one.of(&scenario).expect("it was checked when it was read");
                 format!("{}: {}", one.name, ended(&changed))
-            })
-            .collect();
+            });
+            told.collect::<Vec<_>>().join("; ")
+        });
         let mut row = String::new();
         let number = scenario.name.split('-').next().unwrap_or_default();
         let _ = writeln!(
             row,
-            "| [{number}](../scenarios/{}.toml) | {} | {} | {} | {} | {} |",
+            "| [{number}](../scenarios/{}.toml) | {} | {} | {} | {} | {contrasts} | {controls} |",
             builtin.name,
             incident.date,
             match &incident.decided_by {
@@ -331,7 +338,6 @@ fn page() -> String {
             },
             scenario.published.clone().unwrap_or_default(),
             ended(&scenario),
-            contrasts.join("; ")
         );
         rows.push((builtin.name, row));
     }
@@ -340,7 +346,7 @@ fn page() -> String {
         let parts: Vec<&str> = title.split(" · ").collect();
         let [number, what, date] = parts.as_slice() else { panic!("{title}") };
         let row = format!(
-            "| [{number}](../scenarios/{}.md) | {date} | {what} | | a page that says why it can't be modelled | |\n",
+            "| [{number}](../scenarios/{}.md) | {date} | {what} | | a page that says why it can't be modelled | | |\n",
             page.name
         );
         rows.push((page.name, row));

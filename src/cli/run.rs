@@ -97,6 +97,7 @@ fn incident(
         let contrasts = told.contrasts.iter().map(|one| {
             json!({
                 "name": one.name,
+                "source": one.source,
                 "class": one.class.name(),
                 "integrity": one.ending.integrity,
                 "availability": one.ending.availability,

@@ -3,6 +3,8 @@
 //! An incident that comes out as published proves little while a switch made for it could decide it.
 //! A contrast says what is changed, of the machine, of a component or of the fault, and what should
 //! become of it then. It is plain data: the fields that differ, in the words of the scenario itself.
+//! One that names its source has an outcome that is published; one that names none is a control: it
+//! shows that the world goes on where nothing goes wrong, and is no evidence for the model.
 
 use std::collections::BTreeMap;
 
@@ -40,6 +42,9 @@ pub type Fields = BTreeMap<String, Plain>;
 pub struct Contrast {
     /// Its name: what is different, in a few words.
     pub name: String,
+    /// By whose word it ends so, where its outcome is published; without, it is a control.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
     /// The seed of the schedule, where it differs.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "other_seed")]
     pub schedule: Option<u64>,
@@ -85,6 +90,14 @@ mod other_seed {
 }
 
 impl Contrast {
+    /// Whether it is documented, and no control: by a published account it ends as it expects, and that is
+    /// otherwise than the scenario itself does.
+    #[must_use]
+    pub fn is_documented(&self, scenario: &Scenario) -> bool {
+        let own = scenario.expect.clone().unwrap_or_default();
+        self.source.is_some() && self.expect.is_otherwise(&own)
+    }
+
     /// The scenario with this changed, and with what is expected then. It has no contrasts of its own.
     ///
     /// # Errors

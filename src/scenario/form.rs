@@ -110,6 +110,7 @@ const INCIDENT: &[Field] = &[
 
 const CONTRAST: &[Field] = &[
     must("name", Text),
+    may("source", Text),
     may("schedule", Hex),
     may("machine", Change(MACHINE)),
     may("weaknesses", List(&Text)),

@@ -151,6 +151,23 @@ pub struct Expectation {
     pub violated: Vec<String>,
 }
 
+impl Expectation {
+    /// Whether something is expected here and something else there. What is left out on one side differs from
+    /// nothing.
+    #[must_use]
+    pub fn is_otherwise(&self, other: &Self) -> bool {
+        fn differ<T: PartialEq>(one: Option<T>, other: Option<T>) -> bool {
+            one.zip(other).is_some_and(|(one, other)| one != other)
+        }
+        let texts = |it: &Self| [it.class.clone(), it.integrity.clone(), it.availability.clone()];
+        let codes = |it: &Self| {
+            [it.bug_check, it.parameter_1, it.parameter_2, it.parameter_3, it.parameter_4]
+        };
+        texts(self).into_iter().zip(texts(other)).any(|(one, other)| differ(one, other))
+            || codes(self).into_iter().zip(codes(other)).any(|(one, other)| differ(one, other))
+    }
+}
+
 mod optional_hex {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 

@@ -78,6 +78,7 @@ fn contrasts() -> impl Strategy<Value = Vec<Contrast>> {
         let contrast =
             numbered.map(|(number, (machine, weaknesses, fault, schedule, expect))| Contrast {
                 name: format!("contrast \"{number}\""),
+                source: schedule.map(|seed| format!("source \"{seed}\"")),
                 schedule,
                 machine,
                 weaknesses,

@@ -83,6 +83,9 @@ fn write_fault(to: &mut String, fault: &PlannedFault) -> core::fmt::Result {
 
 fn write_contrast(to: &mut String, contrast: &Contrast) -> core::fmt::Result {
     writeln!(to, "\n[[contrast]]\nname = {}", quoted(&contrast.name))?;
+    if let Some(source) = &contrast.source {
+        writeln!(to, "source = {}", quoted(source))?;
+    }
     if let Some(schedule) = contrast.schedule {
         writeln!(to, "schedule = \"{schedule:#x}\"")?;
     }

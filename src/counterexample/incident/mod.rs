@@ -65,6 +65,8 @@ impl Ending {
 pub struct Contrasted {
     /// Its name.
     pub name: String,
+    /// By whose word it ends otherwise than the case itself; none: a control.
+    pub source: Option<String>,
     /// How it ended.
     pub ending: Ending,
     /// The class of that.
@@ -124,7 +126,14 @@ impl IncidentStory {
             let mut trial = Trial::new(&changed, registries)?;
             let Judged { outcome, class, missed } = Judged::of(&changed, &mut trial)?;
             let ending = Ending::of(&outcome);
-            contrasts.push(Contrasted { name: contrast.name.clone(), ending, class, missed });
+            let source = contrast.source.clone().filter(|_| contrast.is_documented(scenario));
+            contrasts.push(Contrasted {
+                name: contrast.name.clone(),
+                source,
+                ending,
+                class,
+                missed,
+            });
         }
         let containment = Containment::of(scenario, registries)?;
         Ok(Self { title, story, other, contrasts, containment, decided_by: incident.decided_by })
@@ -161,11 +170,18 @@ impl IncidentStory {
         if let Some((name, other)) = other {
             text += &format!("\nas it was, and {name}\n{}", beside(&self.story, name, other));
         }
-        text += "\nwith one thing changed\n";
-        for one in &self.contrasts {
-            let met = if one.missed.is_empty() { "" } else { "  MISSED" };
-            let axes = format!("{:12} {}", one.ending.integrity.name(), one.ending.service());
-            text += &format!("  {:44} {axes}{met}\n", cut(&one.name, 44));
+        for (title, is_documented) in
+            [("with one thing changed, as published", true), ("controls", false)]
+        {
+            let those = self.contrasts.iter().filter(|one| one.source.is_some() == is_documented);
+            for (number, one) in those.enumerate() {
+                if number == 0 {
+                    text += &format!("\n{title}\n");
+                }
+                let met = if one.missed.is_empty() { "" } else { "  MISSED" };
+                let axes = format!("{:12} {}", one.ending.integrity.name(), one.ending.service());
+                text += &format!("  {:44} {axes}{met}\n", cut(&one.name, 44));
+            }
         }
         text + "\nwhat would have contained it\n" + &self.containment.text(detail == Detail::All)
     }
