@@ -121,6 +121,33 @@ fn each_pair_strikes_the_same_step_of_the_same_routine_at_every_home() {
     assert!(everywhere > 8 && somewhere > 5, "{everywhere} {somewhere}");
 }
 
+/// What works in kernel mode on what nobody else can do is other code in a host: nothing of it pairs.
+const OTHER_CODE: [&str; 1] = ["incidents/I04-insecure-resource-access"];
+
+#[test]
+fn the_same_faults_strike_an_incident_s_component_in_the_kernel_and_in_its_own_host() {
+    let mut counted = 0;
+    for builtin in library::INCIDENTS {
+        let scenario = Scenario::from_bytes(builtin.text.as_bytes()).expect("sound");
+        let incident = scenario.incident.clone().unwrap_or_default();
+        let Some(component) = incident.component.filter(|_| incident.stays.is_none()) else {
+            continue;
+        };
+        let comparison = Comparison {
+            scenario: Some(scenario),
+            ..comparison(["home=kernel", "home=own-host"], Some(&component))
+        };
+
+        let pairs = comparison.pairs(0, 0..400).unwrap_or_else(|error| panic!("{error}"));
+
+        let is_in_both = |pair: &&Pair| pair.tries.iter().all(|(_, tried)| tried.is_ok());
+        let both = pairs.iter().filter(is_in_both).count();
+        assert_eq!(both > 0, !OTHER_CODE.contains(&builtin.name), "{}: {both}", builtin.name);
+        counted += 1;
+    }
+    assert!(counted > 15, "{counted}");
+}
+
 #[test]
 fn a_crash_that_stops_the_machine_in_kernel_mode_ends_the_host_and_every_pair_says_so() {
     let comparison = Comparison {
@@ -268,6 +295,22 @@ fn the_command_prints_a_table_that_fits_a_terminal_and_its_replay_lines_run() {
     let object: serde_json::Value = serde_json::from_str(&object).expect("an object");
     assert_eq!(object["tries"][0]["class"], "bug-check");
     assert_eq!(object["tries"][1]["class"], "host-lost");
+}
+
+#[test]
+fn where_no_fault_strikes_in_both_it_is_said_why_and_what_to_do() {
+    let homes = ["--compare", "home=kernel", "home=own-host", "--seeds", "0..1"];
+    let told = |scenario: &str, experiments: &str| {
+        let arguments = [&["campaign", scenario][..], &homes, &["--experiments", experiments]];
+        stdout(&ringfence(&arguments.concat()))
+    };
+
+    let other_code = told("incidents/I04-insecure-resource-access", "12");
+    let few = told("incidents/I16-null-dereference", "1");
+
+    assert!(other_code.contains("of these points none is in both"), "{other_code}");
+    assert!(few.contains("points that are in both none was drawn"), "{few}");
+    assert!(few.contains("--experiments"), "{few}");
 }
 
 #[test]

@@ -92,6 +92,19 @@ impl Golden {
         numbers.into_iter().map(|number| self.routine(number)).collect()
     }
 
+    /// The routine of the boot, where the work that is the same at every home is done for requests too. A
+    /// machine that never gets that far does at boot what another home does for the first request: the same
+    /// work, the how-manieth time.
+    fn boots_beside_requests(&self, shared: &BTreeSet<&str>) -> Option<&'static str> {
+        let (entry, runner) = (self.boots_in?, self.runner()?);
+        let own = self.records.iter().filter(|record| record.principal == runner);
+        let mut of_requests = own.filter(|record| {
+            let (name, caller) = (self.routine(record.routine), self.routine(record.caller));
+            shared.contains(name) && caller != entry && !shared.contains(caller)
+        });
+        of_requests.next().map(|_| entry)
+    }
+
     /// The fault of a kind at one of its points.
     pub(super) fn plan(&self, kind: &Kind, record: usize, parameters: Parameters) -> PlannedFault {
         let at = &self.records[record];
@@ -229,10 +242,11 @@ impl Keyed {
         shared: Option<&BTreeSet<&'static str>>,
     ) -> Vec<Option<Key>> {
         let mut seen = BTreeMap::<Key, u32>::new();
+        let boots_in = shared.and_then(|shared| golden.boots_beside_requests(shared));
         let numbers = |names: &mut Names, golden: &Golden, number: u16| {
             let name = golden.routine(number);
             let is_own = |own: &BTreeSet<&str>| own.contains(name) || name == NOWHERE;
-            let caller = match golden.boots_in {
+            let caller = match boots_in {
                 _ if shared.is_none_or(is_own) => name,
                 Some(entry) if entry == name => BOOT,
                 _ => REQUEST,

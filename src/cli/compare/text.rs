@@ -191,6 +191,9 @@ fn write_moves(
         pairs.this_only,
         letter(number)
     )?;
+    if pairs.both == 0 && pairs.first_only + pairs.this_only > 0 {
+        writeln!(to, "{}", why_none(compared))?;
+    }
     let of_classes = pairs.moves.iter().filter(|((before, after), _)| before != after);
     let of_classes =
         of_classes.map(|((before, after), moves)| (format!("{before} → {after}"), moves));
@@ -212,6 +215,22 @@ fn write_moves(
         writeln!(to, "  {count:>7}  in {kinds} other ways")?;
     }
     Ok(())
+}
+
+/// Why no fault struck in both of two configurations, and what to do.
+fn why_none(compared: &Compared) -> String {
+    let [first, other] = &compared.columns[..] else {
+        return "  Nothing pairs: no fault that was drawn strikes in both.".to_owned();
+    };
+    match (first.points + other.points).saturating_sub(compared.points) {
+        0 => "  Nothing pairs: of these points none is in both, for what does the work here is other code there.\n  \
+             Compare what each column counts; a fault of one has no counterpart in the other."
+            .to_owned(),
+        shared => format!(
+            "  Nothing pairs: of {shared} points that are in both none was drawn that strikes in both. Draw more:\n  \
+             --experiments, or --fault with a kind that fits them."
+        ),
+    }
 }
 
 fn write_violations(

@@ -36,13 +36,14 @@ use crate::world::driver::Placement;
 
 use super::meter::METER;
 use super::parser::{self, PARSE};
-use super::record_driver;
-use super::scanner;
+use super::record_driver::{self, FOLLOW_RECORD};
+use super::scanner::{self, UNPACK_SECTION};
 use super::vulnerable::classes::{
     CALL_CONFUSED, CALL_NULL, CALL_STALE, COPY_TO_GUARDED_STACK, COPY_TO_STACK, WRAPPED_LENGTH,
     WRITE_WHERE_TOLD,
 };
 use super::vulnerable::hosted::{HOSTED_COPY, HOSTED_OBJECT, HOSTED_STALE_BLOCK, HOSTED_WORK};
+use super::vulnerable::pool::{COPY_TO_BLOCK, USE_OBJECT};
 use super::vulnerable::resource::HOSTED_END_PROCESS;
 use super::vulnerable::{self, packed};
 use super::windows_api::API_CALL;
@@ -50,12 +51,12 @@ use super::windows_api::API_CALL;
 /// The code of a host with the sensor.
 pub const SENSOR_ROUTINES: &[&Routine] = &[&SENSOR_HOST_MAIN, &SENSOR];
 /// The code of a host with the scanner.
-pub const SCANNER_ROUTINES: &[&Routine] = &[&SCANNER_HOST_MAIN, &HOSTED_SCANNER];
+pub const SCANNER_ROUTINES: &[&Routine] = &[&SCANNER_HOST_MAIN, &HOSTED_SCANNER, &UNPACK_SECTION];
 /// The code of a host with the parser.
 pub const PARSER_ROUTINES: &[&Routine] = &[&PARSER_HOST_MAIN, &HOSTED_PARSER, &PARSE];
 
 /// The code of a host with the record driver.
-pub const RECORD_ROUTINES: &[&Routine] = &[&RECORD_HOST_MAIN, &HOSTED_RECORD];
+pub const RECORD_ROUTINES: &[&Routine] = &[&RECORD_HOST_MAIN, &HOSTED_RECORD, &FOLLOW_RECORD];
 
 /// The code of a host with the meter.
 pub const METER_ROUTINES: &[&Routine] = &[&METER_HOST_MAIN, &HOSTED_METER, &METER];
@@ -69,8 +70,10 @@ pub const VULNERABLE_ROUTINES: &[&Routine] = &[
     &COPY_TO_STACK,
     &COPY_TO_GUARDED_STACK,
     &HOSTED_COPY,
+    &COPY_TO_BLOCK,
     &HOSTED_STALE_BLOCK,
     &HOSTED_OBJECT,
+    &USE_OBJECT,
     &HOSTED_END_PROCESS,
     &WRAPPED_LENGTH,
     &CALL_CONFUSED,
@@ -297,19 +300,17 @@ routine! {
 
 routine! {
     /// The scanner in a host: works on the present request. Result: bytes of answer.
-    pub static HOSTED_SCANNER = "HostedScannerProcess", frame 1;
-    // As in kernel mode the section's size is not compared with what was sent.
-    unpack => |p| {
+    pub static HOSTED_SCANNER = "HostedScannerProcess", frame 0;
+    unpack, call UNPACK_SECTION => |p| {
         let length = p.load_at(PAGE + REQUEST + header::LENGTH_IN, DATA)?;
         let size = if length < 8 { 8 } else { (p.load_at(REQUEST_DATA, DATA)? & scanner::SIZE).max(8) };
         let section = (PAGE + 4096).wrapping_sub(size) & !15;
-        p.set_local(0, section)?;
-        p.copy(section, DATA, REQUEST_DATA, DATA, length)?;
-        Ok(Flow::Next)
+        let room = (PAGE + 4096).wrapping_sub(section);
+        p.pass([section, REQUEST_DATA, length, scanner::kinds(DATA, DATA), room]);
+        Ok(Flow::Call)
     },
     look => |p| {
-        let section = p.local(0)?;
-        let sum = scanner::sum(p, section, DATA, (PAGE + 4096).wrapping_sub(section))?;
+        let sum = p.result();
         p.store_at(PAGE + REPLY, DATA, sum)?;
         let bytes = wanted(p, 8)?;
         Ok(p.give_back(bytes))
@@ -338,13 +339,10 @@ routine! {
         p.store_at(pointer, DATA, record)?;
         Ok(p.give_back(0))
     },
-    // As in kernel mode nobody looks whether there is a record.
-    follow => |p| {
+    follow, call FOLLOW_RECORD => |p| {
         let pointer = p.local(0)?;
-        let record = p.load_at(pointer, DATA)?;
-        let counter = p.load_at(record.wrapping_add(record_driver::COUNTER), DATA)?;
-        let uses = p.load_at(counter, DATA)?;
-        p.store_at(counter, DATA, uses.wrapping_add(1))?;
-        Ok(p.give_back(0))
+        p.pass([pointer, DATA as u64]);
+        Ok(Flow::Call)
     },
+    followed => |p| Ok(p.give_back(0)),
 }

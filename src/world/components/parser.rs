@@ -121,7 +121,7 @@ routine! {
 }
 
 /// The structure with this number.
-fn kind(number: u64) -> Structure {
+pub(super) fn kind(number: u64) -> Structure {
     Structure::ALL[(number & 0xff) as usize % Structure::ALL.len()]
 }
 

@@ -10,7 +10,8 @@
 //! | device control [`REGISTER`] | makes the requestor's record |
 //! | any other | counts a use through the requestor's record |
 //!
-//! In a host the same is done with records in the host's own page ([`driver_host`](super::driver_host)).
+//! In a host the same is done with records in the host's own page ([`driver_host`](super::driver_host)),
+//! by the same routine.
 //!
 //! The data page needs no preparation: word [`RECORDS`] and on, a pointer for each requestor, 0 where
 //! there is no record; word [`USES`], what records made here count.
@@ -24,8 +25,10 @@ use crate::kernel::status;
 use crate::machine::{Flow, Processor, Routine, Trap, routine};
 use crate::world::driver::Placement;
 
+use super::parser::kind;
+
 /// The driver's code.
-pub const ROUTINES: &[&Routine] = &[&RECORD_CONTROL];
+pub const ROUTINES: &[&Routine] = &[&RECORD_CONTROL, &FOLLOW_RECORD];
 
 /// The driver's entry points.
 pub const DISPATCH: Dispatch = Dispatch {
@@ -70,6 +73,20 @@ fn pointer_of(p: &mut Processor<'_>, device: u64, packet: u64) -> Result<u64, Tr
 }
 
 routine! {
+    /// Counts a use. Arguments: where the pointer to the record is, the structure of all of it (its number).
+    pub static FOLLOW_RECORD = "FollowRecord", frame 0;
+    // Nobody looks whether there is a record, which is the point.
+    follow => |p| {
+        let (pointer, structure) = (p.argument(0), kind(p.argument(1)));
+        let record = p.load_at(pointer, structure)?;
+        let counter = p.load_at(record.wrapping_add(COUNTER), structure)?;
+        let uses = p.load_at(counter, structure)?;
+        p.store_at(counter, structure, uses.wrapping_add(1))?;
+        Ok(p.give_back(0))
+    },
+}
+
+routine! {
     /// Device control. Arguments: device object, packet. Result: the status.
     pub static RECORD_CONTROL = "RecordDeviceControl", frame 3;
     // Locals: 0 device object; 1 packet; 2 status.
@@ -101,15 +118,11 @@ routine! {
         p.store_at(at, Structure::DriverData, record)?;
         Ok(Flow::To(At::complete as u8))
     },
-    // Nobody looks whether there is a record, which is the point.
-    follow => |p| {
+    follow, call FOLLOW_RECORD => |p| {
         let (device, packet) = (p.local(0)?, p.local(1)?);
         let at = pointer_of(p, device, packet)?;
-        let record = p.load_at(at, Structure::DriverData)?;
-        let counter = p.load_at(record.wrapping_add(COUNTER), Structure::DriverData)?;
-        let uses = p.load_at(counter, Structure::DriverData)?;
-        p.store_at(counter, Structure::DriverData, uses.wrapping_add(1))?;
-        Ok(Flow::Next)
+        p.pass([at, Structure::DriverData as u64]);
+        Ok(Flow::Call)
     },
     complete, call IO_COMPLETE_REQUEST => |p| {
         let (packet, outcome) = (p.local(1)?, p.local(2)?);

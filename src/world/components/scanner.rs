@@ -21,8 +21,10 @@ use crate::kernel::status;
 use crate::machine::{Flow, Processor, Routine, Trap, routine};
 use crate::world::driver::Placement;
 
+use super::parser::kind;
+
 /// The driver's code in kernel mode.
-pub const ROUTINES: &[&Routine] = &[&SCANNER_DISPATCH];
+pub const ROUTINES: &[&Routine] = &[&SCANNER_DISPATCH, &UNPACK_SECTION];
 
 /// The driver's entry points in kernel mode.
 pub const DISPATCH: Dispatch = Dispatch {
@@ -53,17 +55,39 @@ pub fn prepare(_: &Placement) -> Vec<(u64, u64)> {
 /// # Errors
 ///
 /// What reading it raises.
-pub(super) fn sum(
-    p: &mut Processor<'_>,
-    at: u64,
-    structure: Structure,
-    bytes: u64,
-) -> Result<u64, Trap> {
+fn sum(p: &mut Processor<'_>, at: u64, structure: Structure, bytes: u64) -> Result<u64, Trap> {
     let mut sum = 0_u64;
     for word in 0..bytes.min(SIZE) / 8 {
         sum = sum.wrapping_add(p.load_at(at.wrapping_add(word * 8), structure)?);
     }
     Ok(sum)
+}
+
+/// The structures of a section and of what it is unpacked from, in one argument of [`UNPACK_SECTION`].
+pub(super) const fn kinds(section: Structure, sent: Structure) -> u64 {
+    section as u64 | (sent as u64) << 8
+}
+
+routine! {
+    /// Unpacks what was sent into a section. Arguments: the section, what was sent, its bytes, their
+    /// [`kinds`], bytes of the section. Result: the sum of the section's words.
+    pub static UNPACK_SECTION = "UnpackSection", frame 3;
+    // Locals: 0 the section; 1 its structure; 2 its bytes.
+    // The section's size is not compared with what was sent, which is the point.
+    unpack => |p| {
+        let (section, sent, bytes) = (p.argument(0), p.argument(1), p.argument(2));
+        let (kinds, size) = (p.argument(3), p.argument(4));
+        p.set_local(0, section)?;
+        p.set_local(1, kinds & 0xff)?;
+        p.set_local(2, size)?;
+        p.copy(section, kind(kinds), sent, kind(kinds >> 8), bytes)?;
+        Ok(Flow::Next)
+    },
+    add_up => |p| {
+        let (section, structure, size) = (p.local(0)?, kind(p.local(1)?), p.local(2)?);
+        let found = sum(p, section, structure, size)?;
+        Ok(p.give_back(found))
+    },
 }
 
 routine! {
@@ -93,8 +117,7 @@ routine! {
         p.pass([size, TAG, Structure::PoolBlock as u64, owner]);
         Ok(Flow::Call)
     },
-    // The section's size is not compared with what was sent, which is the point.
-    unpack => |p| {
+    unpack, call UNPACK_SECTION => |p| {
         let section = p.result();
         p.set_local(3, section)?;
         if section == 0 {
@@ -104,13 +127,12 @@ routine! {
         let packet = p.local(1)?;
         let buffer = p.load(packet, request_packet::BUFFER)?;
         let length = p.load(packet, request_packet::LENGTH_IN)?;
-        p.copy(section, Structure::PoolBlock, buffer, Structure::SystemBuffer, length)?;
-        Ok(Flow::Next)
+        let (size, kinds) = (p.local(2)?, kinds(Structure::PoolBlock, Structure::SystemBuffer));
+        p.pass([section, buffer, length, kinds, size]);
+        Ok(Flow::Call)
     },
     look => |p| {
-        let (driver, packet) = (p.local(0)?, p.local(1)?);
-        let (size, section) = (p.local(2)?, p.local(3)?);
-        let found = sum(p, section, Structure::PoolBlock, size)?;
+        let (found, driver, packet) = (p.result(), p.local(0)?, p.local(1)?);
         let data = p.load(driver, driver_object::DATA)?;
         let scanned = p.load(data, SCANNED)?;
         p.store(data, SCANNED, scanned.wrapping_add(1))?;

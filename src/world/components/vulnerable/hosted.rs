@@ -6,7 +6,7 @@ use super::classes::{
     CALL_CONFUSED, CALL_NULL, CALL_STALE, COPY_TO_GUARDED_STACK, COPY_TO_STACK, WRAPPED_LENGTH,
     WRITE_WHERE_TOLD,
 };
-use super::pool::BLOCK_BYTES;
+use super::pool::{BLOCK_BYTES, COPY_TO_BLOCK, USE_OBJECT};
 use super::resource::HOSTED_END_PROCESS;
 use super::{
     CLEAN_BLOCK, CONFUSE, DROP, END, END_CHECKED, INCREMENT, MAGIC, MAKE, NULL, OBJECT, PAGED,
@@ -26,7 +26,8 @@ routine! {
         STACK => Flow::To(At::stack as u8),
         STACK_GUARDED => Flow::To(At::guarded as u8),
         POOL | PAGED => Flow::To(At::copy as u8),
-        MAKE | DROP | USE | REFILL => Flow::To(At::object as u8),
+        MAKE | DROP | REFILL => Flow::To(At::object as u8),
+        USE => Flow::To(At::used as u8),
         STALE_BLOCK | CLEAN_BLOCK => Flow::To(At::block as u8),
         END | END_CHECKED => Flow::To(At::end as u8),
         WRAP => Flow::To(At::wrap as u8),
@@ -57,6 +58,8 @@ routine! {
     ended => |_| Ok(Flow::Return),
     object, call HOSTED_OBJECT => |_| Ok(Flow::Call),
     kept => |_| Ok(Flow::Return),
+    used, call USE_OBJECT => |_| Ok(Flow::Call),
+    called_too => |_| Ok(Flow::Return),
 }
 
 routine! {
@@ -75,18 +78,10 @@ routine! {
                 let bytes = p.argument(2).min(BLOCK_BYTES);
                 p.copy(block, page(packed), buffer, request(packed), bytes)?;
             }
-            USE => {
-                let kept = p.load_at(object, page(packed))?;
-                let target = if kept == 0 { 0 } else { p.load_at(kept, page(packed))? };
-                if target != 0 {
-                    return Ok(Flow::CallAt(target));
-                }
-            }
             _ => {}
         }
         Ok(p.give_back(0))
     },
-    done => |p| Ok(p.give_back(0)),
 }
 
 routine! {
@@ -110,9 +105,10 @@ routine! {
 routine! {
     /// In a host: copies the request to the host's own block.
     pub static HOSTED_COPY = "HostedCopy", frame 0;
-    copy => |p| {
+    copy, call COPY_TO_BLOCK => |p| {
         let (buffer, packed, bytes, data) = (p.argument(0), p.argument(1), p.argument(2), p.argument(3));
-        p.copy(data.wrapping_add(HOSTED_BLOCK), page(packed), buffer, request(packed), bytes)?;
-        Ok(p.give_back(0))
+        p.pass([data.wrapping_add(HOSTED_BLOCK), packed, buffer, bytes]);
+        Ok(Flow::Call)
     },
+    copied => |p| Ok(p.give_back(0)),
 }

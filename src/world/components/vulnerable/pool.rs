@@ -6,7 +6,7 @@ use crate::kernel::pools::state;
 use crate::kernel::user_buffer::COPY_TO_USER;
 use crate::machine::{Flow, Processor, Trap, routine};
 
-use super::{MAGIC, OBJECT, STALE_BLOCK, keep, request};
+use super::{MAGIC, OBJECT, STALE_BLOCK, keep, page, request};
 
 /// Bytes of a pool block.
 pub(super) const BLOCK_BYTES: u64 = 48;
@@ -16,21 +16,35 @@ const ROUTINE: u64 = 16;
 const TAG: u64 = 0x6e6c_7556;
 
 routine! {
+    /// Copies the request into a block, however long it is: the same in kernel mode and in a host. Arguments:
+    /// block, packed, request, bytes.
+    pub static COPY_TO_BLOCK = "CopyToBlock", frame 0;
+    copy => |p| {
+        let (block, packed, buffer, bytes) = (p.argument(0), p.argument(1), p.argument(2), p.argument(3));
+        p.copy(block, page(packed), buffer, request(packed), bytes)?;
+        Ok(p.give_back(0))
+    },
+}
+
+/// Has the request copied into the block that was asked for, with what [`keep`] keeps.
+fn copy(p: &mut Processor<'_>) -> Result<Flow, Trap> {
+    let block = p.result();
+    p.set_local(4, block)?;
+    if block == 0 {
+        return Ok(p.give_back(0));
+    }
+    let (buffer, packed, bytes) = (p.local(0)?, p.local(1)?, p.local(2)?);
+    p.pass([block, packed, buffer, bytes]);
+    Ok(Flow::Call)
+}
+
+routine! {
     /// Copies the request into a pool block and frees it.
     pub static COPY_TO_POOL = "CopyToPool", frame 5;
     // Locals: 0 request; 1 packed; 2 bytes; 3 page; 4 block.
     keep => keep,
     allocate, call EX_ALLOCATE_POOL => allocate,
-    copy => |p| {
-        let block = p.result();
-        p.set_local(4, block)?;
-        if block == 0 {
-            return Ok(p.give_back(0));
-        }
-        let (buffer, packed, bytes) = (p.local(0)?, p.local(1)?, p.local(2)?);
-        p.copy(block, Structure::DriverData, buffer, request(packed), bytes)?;
-        Ok(Flow::Next)
-    },
+    copy, call COPY_TO_BLOCK => copy,
     free, call EX_FREE_POOL => |p| {
         let block = p.local(4)?;
         p.pass([block, TAG]);
@@ -76,15 +90,15 @@ routine! {
 }
 
 routine! {
-    /// Calls the object's routine.
+    /// Calls the object's routine: the same in kernel mode and in a host.
     pub static USE_OBJECT = "UseObject", frame 0;
     call => |p| {
-        let data = p.argument(3);
-        let block = p.load(data, OBJECT)?;
+        let (packed, data) = (p.argument(1), p.argument(3));
+        let block = p.load_at(data.wrapping_add(OBJECT.offset), page(packed))?;
         if block == 0 {
             return Ok(p.give_back(0));
         }
-        match p.load_at(block, Structure::DriverData)? {
+        match p.load_at(block, page(packed))? {
             0 => Ok(p.give_back(0)),
             target => Ok(Flow::CallAt(target)),
         }
@@ -193,16 +207,7 @@ routine! {
         p.pass([BLOCK_BYTES, TAG, Structure::DriverData as u64 | state::PAGED, principal]);
         Ok(Flow::Call)
     },
-    copy => |p| {
-        let block = p.result();
-        p.set_local(4, block)?;
-        if block == 0 {
-            return Ok(p.give_back(0));
-        }
-        let (buffer, packed, bytes) = (p.local(0)?, p.local(1)?, p.local(2)?);
-        p.copy(block, Structure::DriverData, buffer, request(packed), bytes)?;
-        Ok(Flow::Next)
-    },
+    copy, call COPY_TO_BLOCK => copy,
     free, call EX_FREE_POOL => |p| {
         let block = p.local(4)?;
         p.pass([block, TAG]);
