@@ -112,6 +112,12 @@ fn cases(configuration: &Configuration) -> Vec<Case> {
             0xd1,
             [is(HOLE), is(2), is(0), ANY],
         ),
+        deferred(
+            "a driver writes in the hole in a deferred call",
+            &[Do::Write(plain(HOLE), 1)],
+            0xd1,
+            [is(HOLE), is(2), is(1), ANY],
+        ),
         case(
             "a driver raises the level and reads user memory that is not there",
             &[Do::Level(2), Do::Read(plain(UNMAPPED))],
@@ -158,6 +164,18 @@ fn cases(configuration: &Configuration) -> Vec<Case> {
             &[Do::Read(plain(HOLE))],
             0x50,
             [is(HOLE), is(0), ANY, is(4)],
+        ),
+        case(
+            "a driver writes in the hole",
+            &[Do::Write(plain(HOLE), 1)],
+            0x50,
+            [is(HOLE), is(2), ANY, is(4)],
+        ),
+        case(
+            "a driver calls into the hole",
+            &[Do::Execute(plain(HOLE))],
+            0x50,
+            [is(HOLE), is(0x10), ANY, is(4)],
         ),
         Case {
             smap: true,

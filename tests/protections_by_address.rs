@@ -162,8 +162,9 @@ fn the_hole_stops_applications_and_drivers() {
     for target in HOLE {
         assert_eq!(application_ends_with(target), [0xc000_0005], "{target:#x}");
         let script = [Do::Write(To::Plain(target), VALUE)];
-        let [code, .., why] = by_driver(&prober::configuration(), Where::Service, &script).crash;
-        assert_eq!((code, why), (0x50, 4), "{target:#x}");
+        let crash = by_driver(&prober::configuration(), Where::Service, &script).crash;
+        let [code, at, access, _, why] = crash;
+        assert_eq!((code, at, access, why), (0x50, target, 2, 4));
     }
 }
 

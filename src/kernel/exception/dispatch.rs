@@ -193,13 +193,15 @@ routine! {
         let status = p.local(2)?;
         let cause = match p.local(0)? {
             cause::PAGE_FAULT => Cause::PageFault(error),
-            cause::NON_CANONICAL => Cause::NonCanonical,
+            cause::NON_CANONICAL => Cause::NonCanonical(p.fault_access()?),
             cause::SECOND_LEVEL => Cause::SecondLevel(error),
             cause::FAST_FAIL => Cause::FastFail(status),
             _ => Cause::Other(status),
         };
         let virt = match cause {
-            Cause::PageFault(_) | Cause::NonCanonical | Cause::SecondLevel(_) => p.fault_address()?,
+            Cause::PageFault(_) | Cause::NonCanonical(_) | Cause::SecondLevel(_) => {
+                p.fault_address()?
+            }
             _ => 0,
         };
         let pool_code = p.load(address::KERNEL_DATA, kernel_data::POOL_CODE)?

@@ -121,8 +121,9 @@ bug_checks! {
 pub enum Cause {
     /// A page fault with this error code.
     PageFault(u64),
-    /// A general protection that an address in the hole raised.
-    NonCanonical,
+    /// A general protection that an address in the hole raised, with the access in the bits of a page fault's
+    /// error code.
+    NonCanonical(u64),
     /// The second level of permissions refused what the tables allow: the bits of
     /// [`second_level`](crate::machine::trap::second_level).
     SecondLevel(u64),
@@ -294,8 +295,7 @@ pub fn resolve(raised: &KernelException) -> Resolution {
         Cause::FastFail(reason) => return stop(&FAST_FAIL, [reason, raised.context, 0, 0]),
         Cause::DoubleFault => return stop(&DOUBLE_FAULT, [8, 0, 0, 0]),
         Cause::Other(status) => return exception(raised, status),
-        Cause::PageFault(error) => error,
-        Cause::NonCanonical => 0,
+        Cause::PageFault(error) | Cause::NonCanonical(error) => error,
         Cause::SecondLevel(refused) => page_fault_bits(refused),
     };
     if raised.irql >= DISPATCH_LEVEL {
@@ -307,7 +307,9 @@ pub fn resolve(raised: &KernelException) -> Resolution {
         return stop(row, [raised.virt, raised.irql, access, raised.rip]);
     }
     match raised.cause {
-        Cause::NonCanonical => stop(&NON_CANONICAL, [raised.virt, 0, raised.rip, 4]),
+        Cause::NonCanonical(_) => {
+            stop(&NON_CANONICAL, [raised.virt, raised.access(error), raised.rip, 4])
+        }
         Cause::SecondLevel(_) => second_level(raised, error),
         _ if error & FETCH != 0 && error & PRESENT != 0 => {
             let is_user = matches!(raised.page, PageState::Mapped { user: true, .. });

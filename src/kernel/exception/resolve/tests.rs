@@ -63,8 +63,11 @@ fn at_dispatch_level_any_access_that_goes_wrong_stops_the_machine() {
         let user = KernelException { virt: USER, ..at(read()) };
         assert_stops(user, 0xd1, [USER, level, 0, RIP]);
         let hole = 0x8000_0000_0000;
-        let hole_read = KernelException { cause: Cause::NonCanonical, virt: hole, ..at(read()) };
-        assert_stops(hole_read, 0xd1, [hole, level, 0, RIP]);
+        for (error, told) in [(0, 0), (2, 1), (0x10, 8)] {
+            let in_hole = Cause::NonCanonical(error);
+            let raised = KernelException { cause: in_hole, virt: hole, ..at(read()) };
+            assert_stops(raised, 0xd1, [hole, level, told, RIP]);
+        }
         let second = KernelException { cause: Cause::SecondLevel(2), ..at(read()) };
         assert_stops(second, 0xd1, [SYSTEM, level, 1, RIP]);
     }
@@ -152,8 +155,13 @@ fn a_trimmed_page_comes_back_below_dispatch_level_and_is_fatal_from_there_on() {
 #[test]
 fn the_hole_and_the_second_level_stop_the_machine() {
     for hole in [0x8000_0000_0000, 0xffff_7fff_ffff_ffff, 1 << 63] {
-        let raised = KernelException { cause: Cause::NonCanonical, virt: hole, ..read() };
-        assert_stops(raised, 0x50, [hole, 0, RIP, 4]);
+        for (error, early) in [(0, 0), (2, 1), (0x10, 8)] {
+            let cause = Cause::NonCanonical(error);
+            let raised = KernelException { cause, virt: hole, ..read() };
+            assert_stops(raised, 0x50, [hole, error, RIP, 4]);
+            let raised = KernelException { has_early_codes: true, ..raised };
+            assert_stops(raised, 0x50, [hole, early, RIP, 4]);
+        }
     }
     // 0x18D: 1 execution, 2 reading, 4 writing; the address. In either half.
     for virt in [SYSTEM, USER] {
@@ -250,7 +258,7 @@ fn each_row_is_reached_by_the_table_above() {
     // All that the function can be told, coarsely; each row must come up.
     let mut reached = std::collections::BTreeSet::new();
     let causes = (0..0x20).map(Cause::PageFault).chain([1, 2, 4].map(Cause::SecondLevel)).chain([
-        Cause::NonCanonical,
+        Cause::NonCanonical(2),
         Cause::Other(5),
         Cause::FastFail(3),
         Cause::DoubleFault,
