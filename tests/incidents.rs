@@ -274,6 +274,9 @@ fn each_incident_is_told_as_it_was_reviewed() {
             story.to_string().lines().find(|line| line.chars().count() > 100).map(str::to_owned);
         assert_eq!(wide, None, "{}", scenario.name);
         assert_eq!(story.missed().collect::<Vec<_>>(), Vec::<String>::new(), "{}", scenario.name);
+        let parts: Vec<&str> = story.story.parts().iter().map(|(head, _)| *head).collect();
+        let is_told = ["mode line", "outcome", "service"].iter().all(|one| parts.contains(one));
+        assert!(is_told && story.other.is_some(), "{}: {parts:?}", scenario.name);
         // A contrast that has a home's name is that home's column.
         for contrast in &story.contrasts {
             let home = match &*contrast.name {

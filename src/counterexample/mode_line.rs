@@ -1,12 +1,18 @@
 //! What a fault and its damage had to do with the line between user mode and kernel mode.
 
-use crate::base::{Domain, PrincipalKind, PrincipalSet, Roster, Structure};
+use crate::base::{Domain, Principal, PrincipalKind, PrincipalSet, Roster, Structure};
 use crate::campaign::Trial;
 use crate::campaign::told_by::told_by;
+use crate::outcome::{Availability, Outcome};
 
-/// On which side the faults of the last run struck, and whether their damage crossed. `None` when
-/// nothing struck and nothing was damaged.
-pub(super) fn mode_line(trial: &Trial) -> Option<String> {
+/// On which side the faults of the last run struck, and whether their damage crossed. Where nothing struck,
+/// on which side it went wrong: `noticed` is whose code raised the last exception. `None` when nothing struck,
+/// nothing was damaged and nothing was lost.
+pub(super) fn mode_line(
+    trial: &Trial,
+    outcome: &Outcome,
+    noticed: Option<Principal>,
+) -> Option<String> {
     let roster = trial.roster();
     let books = &trial.judge.authority;
     let struck = trial.judge.struck();
@@ -22,7 +28,7 @@ pub(super) fn mode_line(trial: &Trial) -> Option<String> {
     } else {
         format!("struck in kernel mode ({}), which promises little", names.join(", "))
     };
-    let mut crossings = Vec::new();
+    let (mut crossings, mut stayed) = (Vec::new(), Vec::new());
     // What its world does to itself, no fault did.
     let own = (!struck.is_empty()).then_some(&trial.golden.own_doing);
     let corruptions = books.corruptions().iter();
@@ -46,6 +52,10 @@ pub(super) fn mode_line(trial: &Trial) -> Option<String> {
         // A section is written with leave.
         let is_shared = corruption.structure == Structure::SharedSection;
         if is_shared || from_user_mode == is_user_memory {
+            let told = format!("{} of {}", corruption.structure, names_of(roster, owners));
+            if !is_shared && !stayed.contains(&(is_user_memory, told.clone())) {
+                stayed.push((is_user_memory, told));
+            }
             continue;
         }
         let to = if is_user_memory { "into user mode" } else { "into kernel mode" };
@@ -68,7 +78,9 @@ pub(super) fn mode_line(trial: &Trial) -> Option<String> {
         format!("content of {}{whose} was copied to where {to} reads it", one.structure)
     });
     let crossed = match crossings.as_slice() {
-        [] if began.is_empty() && given_out.is_none() => return None,
+        [] if began.is_empty() && given_out.is_none() => {
+            return went_wrong(roster, outcome, noticed, &stayed);
+        }
         [] => given_out.unwrap_or_else(|| "no damage to memory crossed it".to_owned()),
         [first] => format!("damage crossed it {first}"),
         [first, others @ ..] => {
@@ -77,6 +89,28 @@ pub(super) fn mode_line(trial: &Trial) -> Option<String> {
     };
     let gap = if began.is_empty() { "" } else { "; " };
     Some(format!("{began}{gap}{crossed}"))
+}
+
+/// On which side it went wrong where nothing struck and no damage crossed: where the damage stayed, or whose
+/// code it was.
+fn went_wrong(
+    roster: &Roster,
+    outcome: &Outcome,
+    noticed: Option<Principal>,
+    stayed: &[(bool, String)],
+) -> Option<String> {
+    let side = |is_user_mode: bool| if is_user_mode { "in user mode" } else { "in kernel mode" };
+    if let [(is_user_mode, first), others @ ..] = stayed {
+        let more =
+            if others.is_empty() { String::new() } else { format!(" and {} more", others.len()) };
+        return Some(format!("damage stayed {}: to {first}{more}", side(*is_user_mode)));
+    }
+    if outcome.availability == Availability::Unaffected {
+        return None;
+    }
+    let Some(who) = noticed else { return Some("no damage to memory crossed it".to_owned()) };
+    let side = side(roster.kind(who).is_process());
+    Some(format!("it went wrong {side} ({}); no damage to memory crossed it", roster.name(who)))
 }
 
 /// Names in a sentence: each of few, the first of many.

@@ -5,15 +5,19 @@ use crate::campaign::Trial;
 use crate::outcome::{Availability, Outcome};
 
 use super::bug_check;
-use super::mode_line::mode_line;
 use super::recorder::Turn;
 
 /// Columns a line may take, and columns of the word it begins with.
 const WIDTH_MAX: usize = 100;
 const HEAD: usize = 14;
 
-/// The components of the last run above and below the mode line, with marks.
-pub(super) fn drawn(trial: &Trial, outcome: &Outcome, turns: &[Turn]) -> Vec<String> {
+/// The components of the last run above and below the mode line, with marks; `sides` is what is said of the line.
+pub(super) fn drawn(
+    trial: &Trial,
+    outcome: &Outcome,
+    turns: &[Turn],
+    sides: Option<&str>,
+) -> Vec<String> {
     let roster = trial.roster();
     let noticed = last_exception(turns);
     let marks = |principal: Principal| {
@@ -46,7 +50,7 @@ pub(super) fn drawn(trial: &Trial, outcome: &Outcome, turns: &[Turn]) -> Vec<Str
     };
     let mut lines = Vec::new();
     row(&mut lines, "user mode", &boxes(PrincipalKind::is_process));
-    let crossing = match mode_line(trial) {
+    let crossing = match sides {
         Some(told) if told.contains("damage crossed it into kernel") => "▼ damage crosses ▼",
         Some(told) if told.contains("damage crossed it into user") => "▲ damage crosses ▲",
         _ => "mode line",
@@ -83,7 +87,7 @@ pub(super) fn drawn(trial: &Trial, outcome: &Outcome, turns: &[Turn]) -> Vec<Str
 }
 
 /// Whose code raised the last exception before the machine first stopped, or in the whole run.
-fn last_exception(turns: &[Turn]) -> Option<Principal> {
+pub(super) fn last_exception(turns: &[Turn]) -> Option<Principal> {
     let kind = |turn: &Turn| turn.event.kind;
     let stop =
         turns.iter().position(|turn| matches!(kind(turn), EventKind::BugCheck | EventKind::Reset));

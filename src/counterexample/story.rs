@@ -17,7 +17,7 @@ use crate::world::Rest;
 use super::ending::{availability, kebab};
 use super::happened::{Found, Happened, what_turned, what_was_found};
 use super::mode_line::mode_line;
-use super::picture::drawn;
+use super::picture::{drawn, last_exception};
 use super::recorder::{Recorder, Turn};
 
 /// Columns a line of a story may take.
@@ -54,7 +54,6 @@ impl Story {
         let mut trial = Trial::new(scenario, registries)?;
         let Judged { outcome, class, missed } = Judged::of(scenario, &mut trial)?;
         let found = Found::by(&trial.judge.authority);
-        let sides = mode_line(&trial);
         let violations = trial.watch.violations().to_vec();
         let unasked = unasked(&trial, &outcome);
         let told = trial.judge.trace();
@@ -63,7 +62,8 @@ impl Story {
             return Err(TrialError::Interrupted);
         }
         debug_assert_eq!(trial.judge.trace().digest(), told.digest(), "the same run again");
-        let picture = drawn(&trial, &outcome, &turns);
+        let sides = mode_line(&trial, &outcome, last_exception(&turns));
+        let picture = drawn(&trial, &outcome, &turns, sides.as_deref());
         let mut happened = what_turned(&trial, &scenario.plan, &found, &turns);
         happened.extend(what_was_found(&trial, &found, &turns));
         happened.sort_by_key(|one| one.ordinal);
