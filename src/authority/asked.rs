@@ -36,3 +36,9 @@ pub(super) const fn rights_asked(request: &Event) -> u32 {
         _ => 0,
     }
 }
+
+/// The low half of the handle to the target, which a request to duplicate names.
+#[allow(clippy::cast_possible_truncation, reason = "the low half")]
+pub(super) const fn target_of(request: &Event) -> u32 {
+    if request.value == service::DUPLICATE { request.phys as u32 } else { 0 }
+}

@@ -6,7 +6,7 @@
 
 use crate::base::{Event, EventKind, Principal, PrincipalKind, PrincipalSet, Structure};
 
-use super::asked::rights_asked;
+use super::asked::{rights_asked, target_of};
 use super::record::{FalseClaim, Falsehood, Residue, Withdrawal};
 use super::region::Region;
 use super::state::Asking;
@@ -313,6 +313,7 @@ impl Authority {
             length: event.virt,
             uses_from: self.uses.len(),
             rights: rights_asked(event),
+            target: target_of(event),
             is_handed_over: false,
         };
         self.state.asking[usize::from(event.context.0 & 63)] = asking;

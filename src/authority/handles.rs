@@ -4,7 +4,8 @@
 //! was used for that; it was duplicated from one that was, with no more rights; it was inherited from
 //! the creating process under the same value, with no more rights; it is the kernel's own; or the
 //! system made it at boot. What comes of a process's own request has no more rights than that asked
-//! for. Whoever duplicates into or out of another process has used a handle to that process with the
+//! for. A process handle may be duplicated into that very process: then the handle that gives the leave and
+//! the one that is duplicated lead to one object, and their rights don't add up. Whoever duplicates into or out of another process has used a handle to that process with the
 //! right to do so. Rights that go beyond are not entered, so that a use of them shows too.
 //!
 //! What is used in kernel mode's name is not held against the rights; but only a driver that was handed
@@ -32,6 +33,9 @@ pub struct Handle {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Use {
     context: Principal,
+    /// In whose table it was.
+    owner: Principal,
+    value: u64,
     object: u64,
     rights: u64,
 }
@@ -39,6 +43,13 @@ pub(super) struct Use {
 impl Use {
     pub(super) fn absorb(&self, hash: &mut TraceHash) {
         hash.absorb(self.object, self.rights << 8 | u64::from(self.context.0));
+        hash.absorb(self.value, u64::from(self.owner.0));
+    }
+
+    /// Whether it is of the user's own handle that a request names by its low half; the lowest two bits name
+    /// none (ntdef.h, `OBJ_HANDLE_TAGBITS`).
+    fn is_of(&self, named: u32) -> bool {
+        self.owner == self.context && self.value & 0xffff_fffc == u64::from(named & !3)
     }
 }
 
@@ -75,10 +86,15 @@ impl Authority {
         if !self.roster.kind(creator).is_process() || event.subject == Principal::KERNEL {
             return Some(u64::MAX);
         }
-        let mut used = self.used_by(creator).filter(|used| used.object == event.virt).peekable();
-        if used.peek().is_some() {
+        let used = || self.used_by(creator).filter(|used| used.object == event.virt);
+        if let Some(first) = used().next() {
             let is_theirs = event.subject == creator || self.has_leave(creator, event.subject);
-            return is_theirs.then(|| used.fold(0, |all, used| all | used.rights));
+            // Of several, one was duplicated, and not the one that names the target, unless it is both.
+            let target = self.state.asking[usize::from(creator.0 & 63)].target;
+            let mut sources = used().filter(|used| !used.is_of(target)).peekable();
+            let fallback = sources.peek().map_or(first.rights, |source| source.rights);
+            let enough = sources.find(|source| event.old & !source.rights == 0);
+            return is_theirs.then(|| enough.map_or(fallback, |source| source.rights));
         }
         if event.subject == creator {
             return Some(u64::MAX);
@@ -130,7 +146,8 @@ impl Authority {
             if self.state.objects[usize::from(owner.0 & 63)] != event.virt || !is_theirs {
                 return self.false_claim(event, Falsehood::OtherObject, None);
             }
-            let used = Use { context: user, object: event.virt, rights: u64::MAX };
+            let used =
+                Use { context: user, owner, value: PSEUDO, object: event.virt, rights: u64::MAX };
             keep(&mut self.uses, used);
             return;
         }
@@ -154,7 +171,8 @@ impl Authority {
         if event.old & !handle.rights != 0 && !(by_kernel && has_driver) {
             self.false_claim(event, Falsehood::RightsExceeded, Some(event.subject));
         }
-        let used = Use { context: event.context, object: handle.object, rights: handle.rights };
+        let Handle { object, rights } = handle;
+        let used = Use { context: user, owner, value: event.value, object, rights };
         keep(&mut self.uses, used);
     }
 

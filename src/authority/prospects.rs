@@ -51,7 +51,8 @@ impl Authority {
         let asking = self.state.asking[usize::from(process.0 & 63)];
         if asking.is_open {
             hash.absorb(asking.start, asking.length);
-            hash.absorb(u64::from(asking.is_handed_over), u64::from(asking.rights));
+            let handed_over = u64::from(asking.is_handed_over) << 32;
+            hash.absorb(handed_over | u64::from(asking.target), u64::from(asking.rights));
             for used in self.uses.get(asking.uses_from..).unwrap_or_default() {
                 used.absorb(hash);
             }

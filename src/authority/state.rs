@@ -18,6 +18,8 @@ pub(super) struct Asking {
     pub(super) uses_from: usize,
     /// The rights that a handle which comes of it may have.
     pub(super) rights: u32,
+    /// The low half of the handle to the process that is to have it, where it is a duplicate.
+    pub(super) target: u32,
     /// Whether a driver has had it.
     pub(super) is_handed_over: bool,
 }

@@ -285,6 +285,25 @@ fn a_duplicate_has_no_more_rights_than_its_source() {
 }
 
 #[test]
+fn a_process_handle_in_its_own_process_has_the_rights_of_the_one_that_was_duplicated() {
+    // Handles 8 and 12 lead to one process: the first gives leave to it, the second is duplicated.
+    let duplicate = |target, rights| {
+        let mut events = leave_and_source(8);
+        events.extend([asks(0, 0), opened(ALICE, ALICE, 12, 0x7000, 3)]);
+        events.push(asks_for(service::DUPLICATE, [target, 0], 0, 0));
+        events.extend([used(ALICE, 12, 0x7000, 0), used(ALICE, 8, 0x7000, 8)]);
+        events.push(opened(ALICE, BOB, 4, 0x7000, rights));
+        falsehoods(&after(&events))
+    };
+
+    assert_eq!(duplicate(8, 3), []);
+    assert_eq!(duplicate(8, 1), []);
+    assert_eq!(duplicate(8, 8), [Falsehood::RightsExceeded], "the target's own");
+    assert_eq!(duplicate(8, 11), [Falsehood::RightsExceeded], "of both together");
+    assert_eq!(duplicate(11, 9), [Falsehood::RightsExceeded], "the lowest bits name none");
+}
+
+#[test]
 fn a_handle_has_the_rights_that_its_request_asks_for_and_no_others() {
     let given =
         |request, rights| falsehoods(&after(&[request, opened(ALICE, ALICE, 4, 0x5000, rights)]));
