@@ -265,18 +265,20 @@ pub(crate) enum Listing {
 #[derive(Args, Debug)]
 pub(crate) struct LiveBytesArguments {
     /// Built-in scenarios' names or TOML files; what is found in several is added up, each taken once.
-    #[arg(value_name = "SCENARIO", default_value = "standard")]
+    /// Without any: those built in, the incidents with their contrasts, and Driver Verifier's options.
+    #[arg(value_name = "SCENARIO")]
     pub(crate) scenarios: Vec<String>,
-    /// Every how-manieth byte is flipped; 1: each of them.
-    #[arg(long, value_name = "N", default_value_t = 211, value_parser = positive)]
-    pub(crate) every: usize,
+    /// Every how-manieth byte of memory is flipped, 1: each of them; 211 when left out, without any
+    /// SCENARIO 30011. Fields are flipped in any case.
+    #[arg(long, value_name = "N", value_parser = positive)]
+    pub(crate) every: Option<usize>,
     /// At so many moments of the run, evenly spaced.
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = whole(1_u16, 64))]
     pub(crate) moments: u16,
     /// Worker threads; as many as there are processors when left out. The result is the same.
     #[arg(long, value_name = "N", value_parser = whole(1_u16, 256))]
     pub(crate) jobs: Option<u16>,
-    /// Names the fields that are not live, with the reason where there is one.
+    /// Names the fields with bytes that are not live, with the reason where there is one.
     #[arg(long)]
     pub(crate) all: bool,
     /// One JSON object a line instead of a table.

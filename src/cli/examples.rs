@@ -124,8 +124,9 @@ Exit codes:
 /// Of `live-bytes`.
 pub(super) const LIVE_BYTES: &str = "\
 Examples:
-  ringfence live-bytes                                 a sample of the built-in world's kernel
-  ringfence live-bytes --every 1 --moments 1 --all     every byte once, in mid-run, and dead fields
+  ringfence live-bytes --all                           fields in all worlds, and why some bytes are dead
+  ringfence live-bytes standard                        one world's fields, and a sample of its memory
+  ringfence live-bytes standard --every 1 --moments 1  every byte of its memory once, in mid-run
 
 Exit codes:
   0    measured

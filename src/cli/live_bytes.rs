@@ -5,6 +5,8 @@ use std::io::Write;
 use serde_json::json;
 
 use crate::base::Structure;
+use crate::campaign::live_bytes::fields::FieldShare;
+use crate::campaign::live_bytes::worlds::worlds;
 use crate::campaign::{LiveBytes, LiveBytesOptions, Registries, Share, TrialError, live_bytes};
 use crate::kernel::unread;
 use crate::report::table::{Column, table};
@@ -13,6 +15,12 @@ use crate::scenario::Scenario;
 use super::arguments::LiveBytesArguments;
 use super::campaign::stopped_by_ctrl_c;
 use super::{Ended, Failure, load, progress, run};
+
+/// Steps of the bar for each world.
+const PART: u64 = 1000;
+
+/// What the worlds are when none is named.
+const SET: &str = "what a kernel can be asked to do, those built in, incidents and their contrasts";
 
 /// Flips bytes of the kernels of scenarios and prints which of them made a difference.
 pub(super) fn told(arguments: &LiveBytesArguments, out: &mut impl Write) -> Result<Ended, Failure> {
@@ -24,16 +32,22 @@ pub(super) fn told(arguments: &LiveBytesArguments, out: &mut impl Write) -> Resu
             scenarios.push(scenario);
         }
     }
+    let is_default = scenarios.is_empty();
+    if is_default {
+        scenarios = worlds();
+    }
+    let every = arguments.every.unwrap_or(if is_default { 30_011 } else { 211 });
     let workers = load::workers(arguments.jobs);
-    let options = LiveBytesOptions { every: arguments.every, workers, moments: arguments.moments };
+    let options = LiveBytesOptions { every, workers, moments: arguments.moments };
     let registries = Registries { interrupt: stopped_by_ctrl_c()?, ..Registries::default() };
     let bar = progress::bar();
     let (mut map, mut heads) = (LiveBytes::default(), Vec::new());
-    for scenario in &scenarios {
-        let found = live_bytes(scenario, &registries, &options, &|flips| {
-            bar.set_length(flips.total);
+    for (number, scenario) in scenarios.iter().enumerate() {
+        let found = live_bytes(scenario, &registries, &options, &map, &|flips| {
+            // Each world is as long as any other: how long they take is not known ahead.
+            bar.set_length(PART * scenarios.len() as u64);
             bar.set_message(format!("{}: {} of {} flips", scenario.name, flips.done, flips.total));
-            bar.set_position(flips.done);
+            bar.set_position(PART * number as u64 + PART * flips.done / flips.total.max(1));
         });
         let found = match found {
             Err(TrialError::Interrupted) if !heads.is_empty() => {
@@ -46,8 +60,13 @@ pub(super) fn told(arguments: &LiveBytesArguments, out: &mut impl Write) -> Resu
             }
             found => found.map_err(|error| run::unresolved(scenario, &error))?,
         };
+        if is_default {
+            heads = vec![format!("{} of {} worlds: {SET}", number + 1, scenarios.len())];
+        }
         let moments: Vec<String> = found.moments.iter().map(u64::to_string).collect();
-        heads.push(format!("{}, before step {}", scenario.name, moments.join(", ")));
+        if !is_default {
+            heads.push(format!("{}, before step {}", scenario.name, moments.join(", ")));
+        }
         map.merge(found);
         if map.is_partial {
             break;
@@ -57,7 +76,7 @@ pub(super) fn told(arguments: &LiveBytesArguments, out: &mut impl Write) -> Resu
     if arguments.json {
         json_lines(&map, arguments.all, out)?;
     } else {
-        text(&heads, &map, arguments, out)?;
+        text(&heads, &map, every, arguments.all, out)?;
     }
     Ok(if map.is_partial { Ended::Interrupted } else { Ended::Held })
 }
@@ -65,7 +84,8 @@ pub(super) fn told(arguments: &LiveBytesArguments, out: &mut impl Write) -> Resu
 fn text(
     heads: &[String],
     map: &LiveBytes,
-    arguments: &LiveBytesArguments,
+    every: usize,
+    all: bool,
     out: &mut impl Write,
 ) -> Result<(), Failure> {
     let partial = if map.is_partial { "  PARTIAL: interrupted" } else { "" };
@@ -73,7 +93,7 @@ fn text(
     for head in heads {
         writeln!(out, "  {head}")?;
     }
-    writeln!(out, "One byte in {}.\n", arguments.every)?;
+    writeln!(out, "One byte in {every}.\n")?;
     let columns = [
         Column::text("structure"),
         Column::number("bytes in use"),
@@ -104,13 +124,14 @@ fn text(
         "\nEach byte is flipped once at each moment, in a run of its own. read: a load, a walk or a\n\
          transfer met it. live: another event or another state came of it. in use: the word is not\n\
          zero or is a field of its structure; room: the rest, such as empty table entries and stack\n\
-         that was never reached. Not counted: code, memory of processes, free memory."
+         that was never reached. Not counted: code, memory of processes, free memory. What is written\n\
+         again before anybody reads it is neither: this is how much damage at one moment matters."
     )?;
-    let dead: Vec<(Structure, &str, Share)> = map.never_live().collect();
-    let (count, live) = (map.fields.len(), map.fields.len() - dead.len());
+    let (live, count) = (map.live_fields(), map.fields.len());
+    let bytes = map.field_bytes();
     if map.is_partial {
         // A field that was not flipped is neither live nor dead.
-        let tried = map.fields.values().filter(|share| share.total > 0).count();
+        let tried = map.fields.values().filter(|field| field.flips.total > 0).count();
         writeln!(
             out,
             "\n{live} of the {tried} fields flipped so far are live; of the other {} nothing is known.",
@@ -121,25 +142,56 @@ fn text(
     let share = percent(Share { total: count as u64, read: 0, live: live as u64 });
     writeln!(
         out,
-        "\n{live} of {count} fields are live ({share}): flipped just before a load, they matter."
+        "\nFields of structures, byte by byte, flipped just before somebody loads them:\n\
+         {live} of {count} fields are live ({share}), {} of their {} bytes ({}).",
+        bytes.live,
+        bytes.total,
+        percent(bytes)
     )?;
-    if dead.is_empty() {
+    if bytes.live == bytes.total {
         return Ok(());
     }
-    if !arguments.all {
-        writeln!(out, "`--all` names the others and says why they are there.")?;
+    if !all {
+        writeln!(out, "`--all` names the other bytes and says why they are there.")?;
         return Ok(());
     }
-    writeln!(out, "\nThe others:")?;
-    let columns = [Column::text("field"), Column::text("read"), Column::text("why it is not live")];
-    let row = |&(structure, name, share): &(Structure, &str, Share)| {
-        let read = if share.read == 0 { "never" } else { "yes" };
-        let why = unread::reason(structure, name).unwrap_or("nobody needs it in this world");
-        vec![format!("{structure}: {name}"), read.to_owned(), why.to_owned()]
+    writeln!(out, "\nThe other bytes, 0 being a field's lowest:")?;
+    let columns = [
+        Column::text("field"),
+        Column::text("bytes"),
+        Column::text("read"),
+        Column::text("why they are not live"),
+    ];
+    let row = |(structure, name, field): (Structure, &str, FieldShare)| {
+        let read = if field.read & field.dead() == 0 { "never" } else { "yes" };
+        let why = why(structure, name, field).unwrap_or("nobody needs them in these worlds");
+        vec![format!("{structure}: {name}"), ranges(field.dead()), read.to_owned(), why.to_owned()]
     };
-    let rows: Vec<Vec<String>> = dead.iter().map(row).collect();
+    let rows: Vec<Vec<String>> = map.not_all_live().map(row).collect();
     write!(out, "{}", table(&columns, &rows))?;
     Ok(())
+}
+
+/// The reason that is known for all bytes of a field that are not live.
+fn why(structure: Structure, name: &str, field: FieldShare) -> Option<&'static str> {
+    let (bytes, why) = unread::reason(structure, name)?;
+    (field.dead() & !bytes == 0).then_some(why)
+}
+
+/// The bytes of a set: `0 to 3, 7`.
+fn ranges(set: u8) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    let mut byte = 0;
+    while byte < u8::BITS {
+        let length = (set >> byte).trailing_ones();
+        match length {
+            0 => {}
+            1 => parts.push(byte.to_string()),
+            _ => parts.push(format!("{byte} to {}", byte + length - 1)),
+        }
+        byte += length.max(1);
+    }
+    parts.join(", ")
 }
 
 /// The share of live flips, in tenths of a percent.
@@ -163,12 +215,15 @@ fn json_lines(map: &LiveBytes, all: bool, out: &mut impl Write) -> Result<(), Fa
         writeln!(out, "{line}")?;
     }
     if all {
-        for ((structure, name), share) in &map.fields {
+        for ((structure, name), field) in &map.fields {
+            let dead: Vec<u32> =
+                (0..u8::BITS).filter(|byte| field.dead() >> byte & 1 == 1).collect();
             let line = json!({
                 "structure": structure.name(),
                 "field": name,
-                "flips": told(*share),
-                "why": (share.live == 0).then(|| unread::reason(*structure, name)).flatten(),
+                "flips": told(field.flips),
+                "dead_bytes": dead,
+                "why": why(*structure, name, *field).filter(|_| field.dead() != 0),
             });
             writeln!(out, "{line}")?;
         }
@@ -179,9 +234,11 @@ fn json_lines(map: &LiveBytes, all: bool, out: &mut impl Write) -> Result<(), Fa
         "partial": map.is_partial,
         "used": told(total.used),
         "room": told(total.room),
+        "field_bytes": map.field_bytes().total,
+        "live_field_bytes": map.field_bytes().live,
         "fields": map.fields.len(),
-        "flipped_fields": map.fields.values().filter(|share| share.total > 0).count(),
-        "live_fields": map.fields.len() - map.never_live().count(),
+        "flipped_fields": map.fields.values().filter(|field| field.flips.total > 0).count(),
+        "live_fields": map.live_fields(),
         "never_read_fields": map.never_read().count(),
     }});
     writeln!(out, "{line}")?;

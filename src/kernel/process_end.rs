@@ -202,9 +202,11 @@ routine! {
     stack => |p| {
         let its_thread = p.local(1)?;
         // The stack is in use until the lock is given back, and only then can it be taken.
-        let stack = p.load(its_thread, thread::STACK_NUMBER)? & 63;
+        let stack = p.load(its_thread, thread::STACK_NUMBER)?;
         let used = p.load(address::KERNEL_DATA, kernel_data::STACKS_IN_USE)?;
-        p.store(address::KERNEL_DATA, kernel_data::STACKS_IN_USE, used & !(1 << stack))?;
+        // A number that no stack has gives none back.
+        let bit = if stack < 64 { 1 << stack } else { 0 };
+        p.store(address::KERNEL_DATA, kernel_data::STACKS_IN_USE, used & !bit)?;
         Ok(Flow::Next)
     },
     drop_thread, call OB_DEREFERENCE => |p| {

@@ -148,8 +148,9 @@ fn silent(p: &mut Processor<'_>, number: u64, ticks: u64) -> Result<Option<[u64;
     }
     for other in (0..p.processor_count() as u64).filter(|&other| other != number) {
         // The other one may have counted a tick that this one has not, or have yet to take this one.
-        let silence = ticks.saturating_sub(p.load(of(other), watchdog::ANSWERED)?);
-        if silence.saturating_sub(1) > allowed {
+        let answered = p.load(of(other), watchdog::ANSWERED)?;
+        let silence = ticks.wrapping_add(1).wrapping_sub(answered);
+        if silence > allowed.saturating_add(2) {
             let block = address::PROCESSOR_BLOCKS + other * 4096;
             return Ok(Some(CLOCK_UNANSWERED.with([allowed, 0, block, other])));
         }

@@ -4,7 +4,7 @@
 //! harmless for a reason that no real kernel has. Bytes of kernel structures are flipped, each in a
 //! run of its own, and the run goes on. A byte was *read* when a load, a page walk or a transfer met
 //! it, and it is *live* when anything else than its own value then differed: another event, another
-//! state.
+//! state, other parameters of the bug check that the run ends with.
 //!
 //! Bytes are sampled at a few moments, wherever they are. Not counted at all: code, and memory that is
 //! nobody's or a process's own. *In use*: every byte of a word that is not zero at that moment, and of
@@ -13,25 +13,28 @@
 //! reported apart, so that room neither hides nor makes dead bytes. A byte that is overwritten before
 //! it is read is neither read nor live: that is the share of damage at a moment that matters.
 //!
-//! Fields are asked otherwise, for a field is no decoration when it is read at some other moment: each
-//! is flipped just before turns of the run in which somebody loads it: all its bits, its lowest one, and
-//! the highest that is set.
-//! One that is never loaded, or whose flips never make a difference, is listed.
+//! Fields are asked otherwise, for a field is no decoration when it is read at some other moment: see
+//! [`fields`]. A byte of a field that is never loaded, or whose flips never make a difference, is listed.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::base::{Event, EventKind, PhysAddr, Structure, TraceHash, Witness};
+use crate::outcome::Availability;
 use crate::scenario::Scenario;
 use crate::world::World;
 
+use super::availability::crash_of;
 use super::interrupt::{GLANCE, Interrupt, Interrupted};
 use super::trial::{Registries, Trial, TrialError};
 
+pub mod fields;
 mod survey;
 mod words;
+pub mod worlds;
 
-use survey::Survey;
+use fields::FieldShare;
+use survey::{LOADS, Survey};
 
 /// How the map is made.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -109,7 +112,7 @@ pub struct LiveBytes {
     pub structures: BTreeMap<Structure, Shares>,
     /// What was found of each field, by structure and name, when it was flipped before it was loaded.
     /// Nothing, where nobody loads it.
-    pub fields: BTreeMap<(Structure, &'static str), Share>,
+    pub fields: BTreeMap<(Structure, &'static str), FieldShare>,
     /// Whether it was interrupted: not everything was flipped.
     pub is_partial: bool,
 }
@@ -126,13 +129,33 @@ impl LiveBytes {
 
     /// Fields of which no word was read at any of the moments.
     pub fn never_read(&self) -> impl Iterator<Item = (Structure, &'static str)> {
-        self.fields.iter().filter(|(_, share)| share.read == 0).map(|(&field, _)| field)
+        self.fields.iter().filter(|(_, field)| field.flips.read == 0).map(|(&name, _)| name)
     }
 
-    /// Fields of which no flip made a difference at any of the moments.
-    pub fn never_live(&self) -> impl Iterator<Item = (Structure, &'static str, Share)> {
-        let dead = self.fields.iter().filter(|(_, share)| share.live == 0);
-        dead.map(|(&(structure, name), &share)| (structure, name, share))
+    /// Fields with bytes of which no flip made a difference.
+    pub fn not_all_live(&self) -> impl Iterator<Item = (Structure, &'static str, FieldShare)> {
+        let dead = self.fields.iter().filter(|(_, field)| field.dead() != 0);
+        dead.map(|(&(structure, name), &field)| (structure, name, field))
+    }
+
+    /// Bytes of fields: each counts once, wherever and however often it was flipped.
+    #[must_use]
+    pub fn field_bytes(&self) -> Share {
+        let bytes = |set: u8| u64::from(set.count_ones());
+        self.fields.values().fold(Share::default(), |mut sum, field| {
+            sum.merge(Share {
+                total: u64::from(fields::FIELD_BYTES),
+                read: bytes(field.read),
+                live: bytes(field.live),
+            });
+            sum
+        })
+    }
+
+    /// Fields with a byte that is live.
+    #[must_use]
+    pub fn live_fields(&self) -> usize {
+        self.fields.values().filter(|field| !field.is_dead()).count()
     }
 
     /// Adds what was found in another world, or at other moments of this one.
@@ -152,7 +175,8 @@ impl LiveBytes {
             What::Used => self.structures.entry(flip.structure).or_default().used.add(found),
             What::Room => self.structures.entry(flip.structure).or_default().room.add(found),
             What::Field(name) => {
-                self.fields.entry((flip.structure, name)).or_default().add(found);
+                let field = self.fields.entry((flip.structure, name)).or_default();
+                field.add(fields::bytes_of(flip.bits.0), found);
             }
         }
     }
@@ -176,21 +200,7 @@ struct Flip {
 
 /// Which bits.
 #[derive(Clone, Copy)]
-enum Bits {
-    /// These.
-    These(u64),
-    /// The highest one that is set, which makes a count or a limit small.
-    HighestSet,
-}
-
-impl Bits {
-    fn of(self, word: u64) -> u64 {
-        match self {
-            Self::These(bits) => bits,
-            Self::HighestSet => word.checked_ilog2().map_or(1, |bit| 1 << bit),
-        }
-    }
-}
+struct Bits(u64);
 
 /// What is flipped.
 #[derive(Clone, Copy)]
@@ -250,11 +260,14 @@ struct Undisturbed {
     turns: Vec<Hashes>,
     state: TraceHash,
     memory: Vec<u64>,
+    /// The stop at its end, with the parameters that it left: whoever tells of it reads them.
+    crash: Option<Availability>,
 }
 
-/// Flips bytes of the kernel of this scenario's world, each in a run of its own. `progress` is told
-/// after each, by whichever thread made it. The registries' [`Interrupt`] ends it early: the map is
-/// then of what was flipped so far, and which bytes those are depends on the number of threads.
+/// Flips bytes of the kernel of this scenario's world, each in a run of its own; not those of fields that
+/// are `known` to be live. `progress` is told after each, by whichever thread made it. The registries'
+/// [`Interrupt`] ends it early: the map is then of what was flipped so far, and which bytes those are
+/// depends on the number of threads.
 ///
 /// # Errors
 ///
@@ -263,47 +276,81 @@ pub fn live_bytes(
     scenario: &Scenario,
     registries: &Registries,
     options: &LiveBytesOptions,
+    known: &LiveBytes,
     progress: &(dyn Fn(Flips) + Sync),
 ) -> Result<LiveBytes, TrialError> {
     let trial = Trial::new(scenario, registries)?;
-    let Ok(Survey { golden, stages, moments, fields }) = Survey::of(trial, options) else {
+    let Ok(survey) = Survey::of(trial, options) else {
         return Ok(LiveBytes { is_partial: true, ..LiveBytes::default() });
     };
-    let total = stages.iter().map(|stage| stage.flips.len() as u64).sum();
-    let done = AtomicU64::new(0);
-    let count = || {
-        let done = done.fetch_add(1, Ordering::Relaxed) + 1;
-        progress(Flips { done, total });
-    };
-    let workers = options.workers.max(1);
-    let parts: Vec<Result<LiveBytes, TrialError>> = std::thread::scope(|scope| {
-        let (count, golden, stages) = (&count, &golden, stages.as_slice());
-        let spawned: Vec<_> = (0..workers)
-            .map(|worker| {
-                scope.spawn(move || {
-                    let drivers = registries.drivers();
-                    let mut world = World::build_with(&scenario.configuration, &drivers)?;
-                    let mine = |number| number % workers == worker;
-                    let interrupt = &registries.interrupt;
-                    Ok(flip_each(&mut world, stages, mine, golden, interrupt, count))
-                })
-            })
-            .collect();
-        spawned
-            .into_iter()
-            .map(|part| part.join().expect("a worker has no reason to panic"))
-            .collect()
-    });
     let mut map = LiveBytes {
-        moments,
-        fields: fields.into_iter().map(|field| (field, Share::default())).collect(),
+        moments: survey.moments.clone(),
+        fields: survey.fields.iter().map(|&field| (field, FieldShare::default())).collect(),
         ..LiveBytes::default()
     };
-    for part in parts {
-        map.merge(part?);
+    let flips_of = |stages: &[Stage]| stages.iter().map(|stage| stage.flips.len() as u64).sum();
+    let done = AtomicU64::new(0);
+    let mut before: u64 = flips_of(&survey.stages);
+    let campaign = Campaign { scenario, registries, workers: options.workers.max(1), progress };
+    let total = before + fields::bound(&survey, 0, &map, known);
+    campaign.flip(&mut map, &survey.stages, &survey.golden, (&done, total))?;
+    for round in 0..LOADS {
+        let stages = fields::round(&survey, round, &map, known);
+        before += flips_of(&stages);
+        let total = before + fields::bound(&survey, round + 1, &map, known);
+        campaign.flip(&mut map, &stages, &survey.golden, (&done, total))?;
     }
     map.is_partial = registries.interrupt.is_raised();
     Ok(map)
+}
+
+/// Who flips bytes of which world.
+struct Campaign<'a> {
+    scenario: &'a Scenario,
+    registries: &'a Registries,
+    workers: usize,
+    progress: &'a (dyn Fn(Flips) + Sync),
+}
+
+impl Campaign<'_> {
+    /// Makes all flips of these stages and adds what is found; `done` of a `total` is counted.
+    fn flip(
+        &self,
+        map: &mut LiveBytes,
+        stages: &[Stage],
+        golden: &Undisturbed,
+        (done, total): (&AtomicU64, u64),
+    ) -> Result<(), TrialError> {
+        if stages.is_empty() {
+            return Ok(());
+        }
+        let count = || {
+            let done = done.fetch_add(1, Ordering::Relaxed) + 1;
+            (self.progress)(Flips { done, total });
+        };
+        let parts: Vec<Result<LiveBytes, TrialError>> = std::thread::scope(|scope| {
+            let count = &count;
+            let spawned: Vec<_> = (0..self.workers)
+                .map(|worker| {
+                    scope.spawn(move || {
+                        let drivers = self.registries.drivers();
+                        let mut world = World::build_with(&self.scenario.configuration, &drivers)?;
+                        let mine = |number| number % self.workers == worker;
+                        let interrupt = &self.registries.interrupt;
+                        Ok(flip_each(&mut world, stages, mine, golden, interrupt, count))
+                    })
+                })
+                .collect();
+            spawned
+                .into_iter()
+                .map(|part| part.join().expect("a worker has no reason to panic"))
+                .collect()
+        });
+        for part in parts {
+            map.merge(part?);
+        }
+        Ok(())
+    }
 }
 
 /// Makes those flips of all stages that are `mine` by their number.
@@ -347,19 +394,22 @@ fn flip(
 ) -> Result<Found, Interrupted> {
     let memory = &mut world.machine.memory;
     let before = memory.read(flip.word);
-    let bits = flip.bits.of(before);
+    let Bits(bits) = flip.bits;
     memory.write(flip.word, before ^ bits);
     let mut hashes = turn.checked_sub(1).map_or_else(Hashes::default, |last| golden.turns[last]);
-    let mut read = false;
+    let (mut read, mut rest) = (false, None);
     for (turn, undisturbed) in (0u64..).zip(&golden.turns[turn..]) {
         if turn % GLANCE == 0 {
             interrupt.check()?;
         }
-        world.step(&mut hashes);
+        rest = world.step(&mut hashes);
         read |= hashes.read != undisturbed.read;
         if hashes.live != undisturbed.live {
             return Ok(Found { read: true, live: true });
         }
+    }
+    if rest.and_then(|rest| crash_of(world, rest)) != golden.crash {
+        return Ok(Found { read: true, live: true });
     }
     // Left alone, or overwritten: everything else must be as it was.
     let memory = &mut world.machine.memory;

@@ -10,14 +10,16 @@ use crate::kernel::host_record::FAILED_ALONE;
 use crate::kernel::integrity::REGIONS;
 use crate::kernel::layout::{
     OBJECT_BODY, address, crash_block, deadlock, device_object, driver_object, event_log,
-    frame_entry, handle_entry, integrity, kernel_data, mdl, object_body, object_header,
+    frame_entry, gate, handle_entry, integrity, kernel_data, mdl, object_body, object_header,
     pool_header, pool_lists, process, processor_block, ready_queue, request_packet, residency,
     thread, transition_block, watchdog,
 };
 use crate::kernel::pools::state;
 use crate::kernel::verifier::PATHS_MAX;
+use crate::machine::iommu::PRESENT;
 use crate::world::World;
 
+use super::fields::Name;
 use super::{Bits, Flip, What};
 
 /// Bytes of a page.
@@ -83,7 +85,7 @@ impl Places {
         authority: &Authority,
         world: &World,
         every: usize,
-    ) -> (Vec<Flip>, BTreeSet<(Structure, &'static str)>) {
+    ) -> (Vec<Flip>, BTreeSet<Name>) {
         let (mut flips, mut fields) = (Vec::new(), BTreeSet::new());
         let mut bytes = 0;
         let mut run = Run::default();
@@ -92,16 +94,13 @@ impl Places {
             let Some((structure, start)) = run.next(authority, world, word) else { continue };
             let field = self.field_at(structure, word.raw(), start);
             fields.extend(field.map(|name| (structure, name)));
-            let is_used = field.is_some() || world.machine.memory.read(word) != 0;
+            // An empty entry of a table is room, though entries have a name.
+            let is_named = field.is_some() && !is_table(structure);
+            let is_used = is_named || world.machine.memory.read(word) != 0;
             let what = if is_used { What::Used } else { What::Room };
             for lane in 0..8 {
                 if bytes % every == 0 {
-                    flips.push(Flip {
-                        word,
-                        bits: Bits::These(0xff << (lane * 8)),
-                        structure,
-                        what,
-                    });
+                    flips.push(Flip { word, bits: Bits(0xff << (lane * 8)), structure, what });
                 }
                 bytes += 1;
             }
@@ -115,7 +114,7 @@ impl Places {
         authority: &Authority,
         world: &World,
         word: PhysAddr,
-    ) -> Option<(Structure, &'static str)> {
+    ) -> Option<Name> {
         let region = *authority.region_at(word);
         let structure = kept_in(&region, world)?;
         let before = (0..word.raw() / 8).rev().map(|number| number * 8);
@@ -195,6 +194,12 @@ impl Places {
             Structure::DeviceObject => (device_object::FIELDS, within % 0x40),
             Structure::RequestPacket => (request_packet::FIELDS, within),
             Structure::Mdl => (mdl::FIELDS, within),
+            // Structures of one sort of word, or of two.
+            Structure::PageTable => return Some(TABLE_ENTRY.1),
+            Structure::IommuTable => return Some(IOMMU_ENTRY.1),
+            Structure::InterruptTable => return name_at(gate::FIELDS, in_page % 16),
+            Structure::TaskState => return Some("stack pointers of gates"),
+            Structure::ServiceTable => return Some("system service"),
             _ => return None,
         };
         let named = fields.iter().find(|field| field.offset == offset);
@@ -203,6 +208,45 @@ impl Places {
             [kernel_data::VERIFIER_RANDOM, kernel_data::FAILED_PATHS].contains(field);
         (self.has_verifier || !is_verifiers).then_some(field.name)
     }
+}
+
+/// What walks read.
+pub(super) const TABLE_ENTRY: Name = (Structure::PageTable, "page-table entry");
+
+/// Likewise, of devices.
+pub(super) const IOMMU_ENTRY: Name = (Structure::IommuTable, "IOMMU entry");
+
+/// Whether it is a table of entries with no layout of their own.
+fn is_table(structure: Structure) -> bool {
+    matches!(
+        structure,
+        Structure::PageTable
+            | Structure::IommuTable
+            | Structure::InterruptTable
+            | Structure::TaskState
+            | Structure::ServiceTable
+    )
+}
+
+/// The entries of page tables that are not empty, in order of addresses.
+pub(super) fn table_entries(authority: &Authority, world: &World) -> Vec<(PhysAddr, u64)> {
+    let words = (0u64..).zip(world.machine.memory.words()).filter(|&(_, &value)| value != 0);
+    let words = words.map(|(number, &value)| (PhysAddr::truncated(number * 8), value));
+    words.filter(|&(word, _)| authority.region_at(word).structure == Structure::PageTable).collect()
+}
+
+/// The entries by which the IOMMU let a device reach a physical address: of the devices that may reach it.
+pub(super) fn iommu_entries(world: &World, reached: u64) -> impl Iterator<Item = (PhysAddr, u64)> {
+    let (iommu, memory) = (world.machine.iommu, &world.machine.memory);
+    let devices = (0..PAGE / 8).filter(move |_| iommu.enabled).flat_map(move |device| {
+        let context = PhysAddr::truncated(iommu.root + device * 8);
+        let table = memory.read(context);
+        let entry = PhysAddr::truncated((table & !(PAGE - 1)) + reached / PAGE * 8);
+        let value = if table & PRESENT == 0 { 0 } else { memory.read(entry) };
+        let is_mapped = value & PRESENT != 0;
+        is_mapped.then_some([(context, table), (entry, value)]).into_iter().flatten()
+    });
+    devices
 }
 
 /// The name of the field at an offset.

@@ -275,6 +275,16 @@ fields! {
 pub const REQUEST_BYTES: u64 = 0x70;
 
 fields! {
+    /// A gate of the interrupt descriptor table (16 bytes).
+    gate of InterruptTable {
+        /// Where it leads, bits 15 to 0 and 31 to 16; code segment, stack, type.
+        LOW = 0x00 "gate's low word",
+        /// Where it leads, bits 63 to 32; the rest is reserved.
+        HIGH = 0x08 "gate's high word",
+    }
+}
+
+fields! {
     /// A memory descriptor list.
     mdl of Mdl {
         /// The process whose memory it is about.
