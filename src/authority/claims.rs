@@ -289,6 +289,7 @@ impl Authority {
         self.state.alive = self.state.alive.with(process);
         self.state.ended = self.state.ended.without(process);
         self.state.objects[usize::from(process.0 & 63)] = event.virt;
+        self.state.threads[usize::from(process.0 & 63)] = event.old;
         if event.value == 1 {
             self.state.critical = self.state.critical.with(process);
         }

@@ -20,6 +20,10 @@ use super::{Authority, keep};
 /// ("GetCurrentProcess function").
 const PSEUDO: u64 = u64::MAX;
 
+/// The value of the pseudo-handle to the thread that uses it, in whosever table it would be looked up
+/// ("GetCurrentThread function").
+const PSEUDO_THREAD: u64 = u64::MAX - 1;
+
 /// What a handle leads to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Handle {
@@ -141,13 +145,22 @@ impl Authority {
 
     pub(super) fn handle_used(&mut self, event: &Event) {
         let (user, owner) = (event.context, event.subject);
-        if event.value == PSEUDO {
+        if let PSEUDO | PSEUDO_THREAD = event.value {
             let is_theirs = owner == user || self.has_leave(user, owner);
-            if self.state.objects[usize::from(owner.0 & 63)] != event.virt || !is_theirs {
+            let named = match event.value {
+                PSEUDO => self.state.objects[usize::from(owner.0 & 63)],
+                _ => self.state.threads[usize::from(user.0 & 63)],
+            };
+            if named != event.virt || !is_theirs {
                 return self.false_claim(event, Falsehood::OtherObject, None);
             }
-            let used =
-                Use { context: user, owner, value: PSEUDO, object: event.virt, rights: u64::MAX };
+            let used = Use {
+                context: user,
+                owner,
+                value: event.value,
+                object: event.virt,
+                rights: u64::MAX,
+            };
             keep(&mut self.uses, used);
             return;
         }

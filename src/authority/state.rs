@@ -38,6 +38,8 @@ pub(super) struct State {
     pub(super) direct: [PrincipalSet; Principal::COUNT_MAX],
     /// Where each process's object is.
     pub(super) objects: [u64; Principal::COUNT_MAX],
+    /// The address of each process's thread.
+    pub(super) threads: [u64; Principal::COUNT_MAX],
     pub(super) owned: [u32; Principal::COUNT_MAX],
     pub(super) alive: PrincipalSet,
     pub(super) ended: PrincipalSet,
@@ -88,6 +90,7 @@ impl State {
             returned: [0; Principal::COUNT_MAX],
             direct: [PrincipalSet::NOBODY; Principal::COUNT_MAX],
             objects: [0; Principal::COUNT_MAX],
+            threads: [0; Principal::COUNT_MAX],
             owned: [0; Principal::COUNT_MAX],
             alive: PrincipalSet::NOBODY,
             ended: PrincipalSet::NOBODY,

@@ -75,7 +75,8 @@ pub enum EventKind {
     /// Claim by the kernel: a use of `subject`'s handle `value` was allowed, with rights `old`, and led
     /// to object `virt`; `phys` 1 when it was in kernel mode's name, where rights are not compared.
     HandleUsed,
-    /// Claim by the kernel: process `subject` exists, its root at `phys`; `value` 1 when critical.
+    /// Claim by the kernel: process `subject` exists at `virt`, its root at `phys`, its thread at `old`; `value` 1
+    /// when critical.
     ProcessCreated,
     /// Claim by the kernel: process `subject` ended, with status `value`.
     ProcessEnded,

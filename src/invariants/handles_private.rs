@@ -15,8 +15,9 @@ use crate::base::EventKind;
 use super::decode::handle;
 use super::{Evidence, Findings, Invariant, Kinds};
 
-/// The value of the pseudo-handle to the process that uses it ("GetCurrentProcess function").
-const PSEUDO: u64 = u64::MAX;
+/// The values of the pseudo-handles to the process and the thread that use them, which are in no table
+/// ("GetCurrentProcess function", "GetCurrentThread function").
+const PSEUDO: [u64; 2] = [u64::MAX, u64::MAX - 1];
 
 pub(super) struct HandlesPrivate;
 
@@ -60,7 +61,7 @@ impl Invariant for HandlesPrivate {
         // What a look-up led to is what its own table says: nothing happened since.
         let used = evidence.record.events().iter();
         for event in used.filter(|event| event.kind == EventKind::HandleUsed) {
-            if event.value == PSEUDO {
+            if PSEUDO.contains(&event.value) {
                 continue;
             }
             let (memory, map) = (&evidence.machine.memory, evidence.map);

@@ -6,8 +6,8 @@
 //! "The Old New Thing" of 21 January 2005 explains it). Kernel handles are in a table of their own,
 //! lead somewhere in kernel mode's name only, and are told by their high bits: the public
 //! documentation says so but for the bits, which are those of ReactOS ("Object Handles"; ReactOS,
-//! `ntoskrnl/include/internal/ob.h`). The current process's pseudo-handle is in no table
-//! ("GetCurrentProcess function").
+//! `ntoskrnl/include/internal/ob.h`). The pseudo-handles of the current process and thread are in no
+//! table ("GetCurrentProcess function", "GetCurrentThread function").
 
 use crate::base::{EventKind, Principal, Rule, Structure};
 use crate::injection::{PointKind, Verdict};
@@ -59,6 +59,11 @@ pub(crate) const RULES: &[Rule] = &[
         "pseudo-handle",
         "The current process's pseudo-handle is in no table; duplication makes a real one of it.",
         "GetCurrentProcess function; DuplicateHandle function",
+    ),
+    Rule::documented(
+        "thread-pseudo-handle",
+        "The current thread's pseudo-handle is always the thread that uses it, whosever table is meant.",
+        "GetCurrentThread function; DuplicateHandle function",
     ),
     Rule::documented(
         "strict-handle-checks",
@@ -121,11 +126,19 @@ pub mod access {
 pub const KERNEL_HANDLE: u64 = 0xffff_ffff_8000_0000;
 /// The pseudo-handle that stands for whichever process uses it.
 pub const CURRENT_PROCESS: u64 = u64::MAX;
+/// The pseudo-handle that stands for whichever thread uses it, whosever table is meant.
+pub const CURRENT_THREAD: u64 = u64::MAX - 1;
+
+/// Whether a value is a pseudo-handle, which is in no table.
+#[must_use]
+pub const fn is_pseudo_handle(handle: u64) -> bool {
+    handle == CURRENT_PROCESS || handle == CURRENT_THREAD
+}
 
 /// Whether a value names an entry of the kernel's table.
 #[must_use]
 pub const fn is_kernel_handle(handle: u64) -> bool {
-    handle & KERNEL_HANDLE == KERNEL_HANDLE && handle != CURRENT_PROCESS
+    handle & KERNEL_HANDLE == KERNEL_HANDLE && !is_pseudo_handle(handle)
 }
 
 /// Where a handle's entry lies in the table at `table`, with the mark of kernel handles aside when
@@ -203,10 +216,16 @@ struct LookUp {
 /// What a look-up leads to: the object and the rights granted, or why it does not.
 fn check_entry(p: &mut Processor<'_>, look_up: &LookUp) -> Result<Result<(u64, u64), u64>, Trap> {
     let &LookUp { owner, handle, wanted, kind, mode } = look_up;
-    if handle == CURRENT_PROCESS {
-        let fits = kind == 0 || kind == object_type::PROCESS;
-        let itself = (owner, access::PROCESS);
-        return Ok(if fits { Ok(itself) } else { Err(status::OBJECT_TYPE_MISMATCH) });
+    if is_pseudo_handle(handle) {
+        let (its_kind, itself) = match handle {
+            CURRENT_THREAD => {
+                (object_type::THREAD, p.load(p.gs(), processor_block::CURRENT_THREAD)?)
+            }
+            _ => (object_type::PROCESS, owner),
+        };
+        let fits = kind == 0 || kind == its_kind;
+        let found = (itself, access::RIGHTS);
+        return Ok(if fits { Ok(found) } else { Err(status::OBJECT_TYPE_MISMATCH) });
     }
     let table = p.load(owner, process::HANDLES)?;
     let is_kernels = mode == previous_mode::KERNEL && is_kernel_handle(handle);
@@ -307,7 +326,7 @@ routine! {
         let of = p.local(8)?;
         let user = table_owner(p, of, asked, mode)?;
         let subject = principal_of(p, user)?;
-        let value = if asked == CURRENT_PROCESS { asked } else { asked & !3 };
+        let value = if is_pseudo_handle(asked) { asked } else { asked & !3 };
         let by_kernel = u64::from(mode == previous_mode::KERNEL);
         p.announce(EventKind::HandleUsed, subject, Structure::HandleTable, [by_kernel, object, value, wanted]);
         p.put(Reg::Rdx, status::SUCCESS);
@@ -415,6 +434,7 @@ mod tests {
 
         assert!(is_kernel_handle(handle) && !is_kernel_handle(8));
         assert!(!is_kernel_handle(CURRENT_PROCESS));
+        assert!(!is_kernel_handle(CURRENT_THREAD));
         assert_eq!(entry_in(0x1000, handle, true), Some(0x1010));
         assert_eq!(entry_in(0x1000, handle, false), None);
     }

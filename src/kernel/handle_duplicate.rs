@@ -9,7 +9,8 @@ use crate::base::Rule;
 use crate::machine::{Flow, Processor, Reg, Trap, routine};
 
 use super::handle::{
-    CURRENT_PROCESS, OB_CREATE_HANDLE, OB_REFERENCE_BY_HANDLE, PROCESSES_MAX, access, table_owner,
+    CURRENT_PROCESS, OB_CREATE_HANDLE, OB_REFERENCE_BY_HANDLE, PROCESSES_MAX, access,
+    is_pseudo_handle, table_owner,
 };
 use super::handle_close::OB_CLOSE_HANDLE;
 use super::layout::{address, element, kernel_data, object_type, process, switches};
@@ -172,7 +173,7 @@ routine! {
     // What becomes of the source is not told: the status is that of the duplication.
     close_source, call OB_CLOSE_HANDLE => |p| {
         let (handle, options) = (p.local(0)?, p.local(3)?);
-        if options & option::CLOSE_SOURCE == 0 || handle == CURRENT_PROCESS {
+        if options & option::CLOSE_SOURCE == 0 || is_pseudo_handle(handle) {
             return Ok(Flow::Next);
         }
         let (source, mode) = (p.local(11)?, p.local(10)?);

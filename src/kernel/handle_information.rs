@@ -8,7 +8,7 @@ use crate::base::Rule;
 use crate::machine::{Flow, Reg, routine};
 
 use super::handle::{
-    CURRENT_PROCESS, OB_REFERENCE_BY_HANDLE, access, entry_in, is_kernel_handle, table_owner,
+    OB_REFERENCE_BY_HANDLE, access, entry_in, is_kernel_handle, is_pseudo_handle, table_owner,
 };
 use super::layout::{handle_entry, process};
 use super::object::{OB_DEREFERENCE, current_process};
@@ -53,7 +53,7 @@ routine! {
     // Locals: 0 handle; 1 the bits that change; 2 their values; 3 mode.
     look, call OB_REFERENCE_BY_HANDLE => |p| {
         let (handle, which, values) = (p.argument(0), p.argument(1), p.argument(2));
-        if handle == CURRENT_PROCESS {
+        if is_pseudo_handle(handle) {
             return Ok(answer(p, status::INVALID_HANDLE, 0));
         }
         let mode = previous_mode(p)?;

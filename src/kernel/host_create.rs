@@ -179,7 +179,9 @@ routine! {
         p.store(address::KERNEL_DATA, kernel_data::PROCESS_COUNT, count.wrapping_add(1))?;
         let subject = Principal((number & 63) as u8);
         p.name_root(root, subject)?;
-        p.announce(EventKind::ProcessCreated, subject, Structure::Process, [root, object, 0, 0]);
+        let its_thread = p.local(5)?;
+        let words = [root, object, 0, its_thread];
+        p.announce(EventKind::ProcessCreated, subject, Structure::Process, words);
         Ok(Flow::Next)
     },
     ready, call KI_READY_THREAD => |p| {

@@ -14,7 +14,7 @@ use crate::base::{Rule, Structure};
 use crate::machine::{Processor, Reg, Trap};
 
 use super::bug_check::bug_checks;
-use super::handle::{CURRENT_PROCESS, is_kernel_handle};
+use super::handle::{is_kernel_handle, is_pseudo_handle};
 use super::layout::{address, element, kernel_data, process, request_packet, verifier};
 use super::user_buffer::is_user_range;
 
@@ -171,7 +171,7 @@ pub(super) fn of_handle(
     }
     // The system process's own table is the kernel's.
     let is_systems = p.load(process, process::PRINCIPAL)? == 0;
-    if is_kernel_handle(handle) || handle == CURRENT_PROCESS || is_systems {
+    if is_kernel_handle(handle) || is_pseudo_handle(handle) || is_systems {
         return Ok(None);
     }
     let at = caller(p)?;

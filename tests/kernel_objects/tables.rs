@@ -1,7 +1,7 @@
 //! Handle tables: whose they are, what is left of a handle, and what a driver may do with one.
 
 use ringfence::base::EventKind;
-use ringfence::kernel::handle::{CURRENT_PROCESS, KERNEL_HANDLE, access};
+use ringfence::kernel::handle::{CURRENT_PROCESS, CURRENT_THREAD, KERNEL_HANDLE, access};
 use ringfence::kernel::handle_duplicate::option;
 use ringfence::kernel::layout::{crash_block, kernel_data, process};
 use ringfence::kernel::request::control_code;
@@ -141,6 +141,51 @@ fn a_pseudo_handle_becomes_a_real_one_by_duplication() {
     let opened = run.claims(EventKind::HandleOpened);
     assert_eq!((opened[0].value, opened[0].old), (4, access::PROCESS));
     assert_all_returned(&run);
+}
+
+#[test]
+fn the_pseudo_handle_of_a_thread_is_the_one_that_uses_it() {
+    let run = run_in_turn(vec![vec![
+        call(service::DUPLICATE, &[CURRENT_THREAD, CURRENT_PROCESS, 0]),
+        call(service::DUPLICATE, &[CURRENT_THREAD, CURRENT_PROCESS, access::SYNCHRONIZE]),
+        // It is no process to duplicate into, and no event; it can't be closed.
+        call(service::DUPLICATE, &[4, CURRENT_THREAD, 0]),
+        call(service::DUPLICATE, &[CURRENT_PROCESS, 4, 0]),
+        call(service::SET_EVENT, &[CURRENT_THREAD]),
+        call(service::CLOSE, &[CURRENT_THREAD]),
+        call(service::CLOSE, &[4]),
+    ]]);
+
+    let mismatch = status::OBJECT_TYPE_MISMATCH;
+    assert_eq!(run.statuses(A), [OK, OK, mismatch, mismatch, mismatch, INVALID, OK]);
+    let opened = run.claims(EventKind::HandleOpened);
+    let thread = opened[0].virt;
+    assert_eq!((opened[0].value, opened[0].old), (4, access::RIGHTS));
+    assert_eq!((opened[1].value, opened[1].virt, opened[1].old), (8, thread, access::SYNCHRONIZE));
+    assert_all_returned(&run);
+}
+
+#[test]
+fn a_thread_pseudo_handle_out_of_another_process_is_still_the_callers() {
+    let mut actions = vec![
+        Action::CreateProcess { process: "child-0".into(), first: 6, inherit: false, slot: 0 },
+        Action::Yield,
+        // Out of the child: of processes it is the child, of threads the one that asks.
+        call(service::DUPLICATE, &[CURRENT_THREAD, CURRENT_PROCESS, 0, 4]),
+        call(service::DUPLICATE, &[CURRENT_THREAD, CURRENT_PROCESS, 0]),
+        call(service::DUPLICATE, &[CURRENT_PROCESS, CURRENT_PROCESS, 0, 4]),
+        Action::Exit { status: 0 },
+    ];
+    actions.extend([Action::CreateEvent { slot: 1 }, Action::Yield, Action::SetEvent { slot: 1 }]);
+
+    let run = run(&in_turn(vec![actions], 1));
+
+    assert_eq!(run.statuses(A), [OK, OK, OK, OK, OK]);
+    let opened = run.claims(EventKind::HandleOpened);
+    let given = |value| opened.iter().find(|event| event.subject.0 == A && event.value == value);
+    let object = |value| given(value).map(|event| event.virt);
+    assert_eq!(object(8), object(12));
+    assert_eq!(object(4), object(16), "the child's");
 }
 
 #[test]

@@ -270,6 +270,27 @@ fn the_pseudo_handle_is_ones_own_process_and_nothing_else() {
 }
 
 #[test]
+fn the_pseudo_handle_of_a_thread_is_ones_own_whosever_table_is_meant() {
+    let mut begin = leave_and_source(8);
+    let bob = Event { old: 0x7800, ..begin[1] };
+    begin.splice(1..1, [bob, begin[0]]);
+    let made = claim(EventKind::ProcessCreated, ALICE, Structure::Process, 0, 0);
+    begin.push(Event { kind: EventKind::ProcessEnded, ..made });
+    begin.push(Event { virt: 0x6000, old: 0x6800, ..made });
+    let pseudo = |owner, object| {
+        let mut events = begin.clone();
+        events.extend([asks(0, 0), used(ALICE, 8, 0x7000, 8)]);
+        events.push(Event { context: ALICE, ..used(owner, u64::MAX - 1, object, 0) });
+        falsehoods(&after(&events))
+    };
+
+    assert_eq!(pseudo(ALICE, 0x6800), []);
+    assert_eq!(pseudo(BOB, 0x6800), []);
+    assert_eq!(pseudo(BOB, 0x7800), [Falsehood::OtherObject]);
+    assert_eq!(pseudo(ALICE, 0x6000), [Falsehood::OtherObject], "the process");
+}
+
+#[test]
 fn a_duplicate_has_no_more_rights_than_its_source() {
     let begin = leave_and_source(8);
     let duplicate = |rights| {

@@ -65,7 +65,7 @@ impl Loader<'_> {
             EventKind::ProcessCreated,
             Principal::KERNEL,
             Structure::Process,
-            [self.root, object, 0, 0],
+            [self.root, object, 0, worker],
         );
         for number in 0..self.machine.processors.len() {
             self.make_processor(number, object);

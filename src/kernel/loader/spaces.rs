@@ -88,7 +88,7 @@ impl Loader<'_> {
             EventKind::ProcessCreated,
             owner,
             Structure::Process,
-            [root, object, u64::from(first.critical), 0],
+            [root, object, u64::from(first.critical), worker],
         );
         self.ready.push(worker);
         Placed { object, root }
