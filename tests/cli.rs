@@ -933,3 +933,25 @@ fn a_campaign_tells_how_long_damage_sleeps() {
         assert_eq!(before.iter().chain(&after).sum::<u64>(), count(one), "{one}");
     }
 }
+
+#[test]
+fn a_horizon_beyond_the_end_of_every_run_is_reached_by_running_longer() {
+    let arguments = ["campaign", "standard", "--seeds", "0", "--experiments", "30", "--horizon"];
+    let told = |horizon: &str, more: &[&str]| {
+        stdout(&ringfence(&[&arguments[..], &[horizon], more].concat()))
+    };
+    let of_all = |text: &str| {
+        let lines = text.lines().map(|line| serde_json::from_str(line).expect("an object"));
+        let mut sleeps = lines.map(|line: serde_json::Value| line["sleep"].clone());
+        sleeps.find(|one| one["count"].is_u64() && one["origin"].is_null()).expect("all together")
+    };
+
+    let within = of_all(&told("100", &["--json"]));
+    let beyond = of_all(&told("1000000", &["--json"]));
+
+    assert!(within["longer"].is_null(), "{within}");
+    let longest = |one: &serde_json::Value| one["longest"].as_u64().expect("a number");
+    assert!(longest(&beyond["longer"]) > longest(&beyond), "{beyond}");
+    assert_eq!(beyond["curve"], within["curve"], "the curve is that of the runs as they are");
+    assert!(told("1000000", &[]).contains("\nRun longer, at most "));
+}

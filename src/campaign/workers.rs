@@ -47,6 +47,8 @@ pub struct Campaign {
     pub registries: Registries,
     /// What generated worlds are like.
     pub bias: Bias,
+    /// Whether applications use what they have for longer: see [`Scenario::working_on`].
+    pub works_on: bool,
 }
 
 impl Default for Campaign {
@@ -61,6 +63,7 @@ impl Default for Campaign {
             workers: 1,
             registries: Registries::default(),
             bias: Bias::default(),
+            works_on: false,
         }
     }
 }
@@ -100,7 +103,9 @@ impl Campaign {
     /// The world of a seed.
     #[must_use]
     pub fn world_of(&self, seed: u64) -> Scenario {
-        self.scenario.clone().unwrap_or_else(|| Scenario::generate(Seed(seed), &self.bias))
+        let generated = || Scenario::generate(Seed(seed), &self.bias);
+        let world = self.scenario.clone().unwrap_or_else(generated);
+        if self.works_on { world.working_on() } else { world }
     }
 
     /// The mix that plans are drawn from, where there is one.

@@ -129,7 +129,7 @@ pub(crate) struct CampaignArguments {
     #[arg(long, value_name = "NAME", requires = "compare")]
     pub(crate) component: Option<String>,
     /// Also tells what of the damage still slept so many steps after the strike, and what became of
-    /// that later.
+    /// that later. Beyond the end of every run, the campaign runs again with longer ones.
     #[arg(
         long, value_name = "STEPS", value_parser = whole(0, u64::MAX), conflicts_with = "only"
     )]

@@ -22,13 +22,53 @@ fn together(sleeps: &BTreeMap<Origin, Sleeps>) -> Sleeps {
 }
 
 /// The curve of all origins together, lines of at most 100 columns. Nothing where nothing was damaged.
-pub(super) fn text(sleeps: &BTreeMap<Origin, Sleeps>, horizon: Option<u64>) -> String {
+pub(super) fn text(
+    sleeps: &BTreeMap<Origin, Sleeps>,
+    horizon: Option<u64>,
+    longer: Option<&BTreeMap<Origin, Sleeps>>,
+) -> String {
     let all = together(sleeps);
     let mut text = String::new();
     if all.count() > 0 {
         write(&mut text, &all, horizon).expect("a string takes everything");
     }
+    if let (Some(steps), Some(longer)) = (horizon, longer) {
+        write_longer(&mut text, &all, &together(longer), steps).expect("a string takes everything");
+    }
     text
+}
+
+/// Whether a horizon is beyond the end of every run, so that longer runs say what these can't.
+pub(super) fn is_beyond(sleeps: &BTreeMap<Origin, Sleeps>, horizon: u64) -> bool {
+    let all = together(sleeps);
+    all.count() > 0 && horizon > all.longest()
+}
+
+/// The estimated share that nobody has read at the end, in percent.
+fn still_asleep(all: &Sleeps) -> f64 {
+    curve(all).last().map_or(0.0, |row| row.asleep * 100.0)
+}
+
+/// What longer runs say.
+fn write_longer(to: &mut String, all: &Sleeps, longer: &Sleeps, steps: u64) -> core::fmt::Result {
+    let Horizon { before, after, .. } = at_horizon(longer, steps);
+    let (count, asleep) = (longer.count(), after.iter().sum::<u64>());
+    writeln!(
+        to,
+        "Run longer, at most {} steps after a strike: applications use what they have until their",
+        longer.longest()
+    )?;
+    writeln!(
+        to,
+        "lists are full, and faults are drawn anew. Of {count} then {} read by the horizon, {} not read",
+        before[0], before[3]
+    )?;
+    writeln!(
+        to,
+        "when the run ended before it, {asleep} asleep; at the end {:.1}% still asleep, not {:.1}%.",
+        still_asleep(longer),
+        still_asleep(all)
+    )
 }
 
 fn write(to: &mut String, all: &Sleeps, horizon: Option<u64>) -> core::fmt::Result {
@@ -88,7 +128,12 @@ fn named(ended: Ended) -> Value {
 
 /// One object an origin, then one of all together, each with its curve; nothing where nothing was
 /// damaged.
-pub(super) fn json(sleeps: &BTreeMap<Origin, Sleeps>, horizon: Option<u64>) -> Vec<Value> {
+pub(super) fn json(
+    sleeps: &BTreeMap<Origin, Sleeps>,
+    horizon: Option<u64>,
+    longer: Option<&BTreeMap<Origin, Sleeps>>,
+) -> Vec<Value> {
+    let longer = longer.map(together);
     let all = together(sleeps);
     let of_each = sleeps.iter().map(|(origin, sleeps)| (Some(origin.name()), sleeps));
     let told = of_each.chain(core::iter::once((None, &all)));
@@ -104,16 +149,29 @@ pub(super) fn json(sleeps: &BTreeMap<Origin, Sleeps>, horizon: Option<u64>) -> V
                 ended
             })
             .collect();
+        let asked = horizon;
         let horizon = horizon.map(|steps| {
             let Horizon { before, after, .. } = at_horizon(sleeps, steps);
             json!({ "steps": steps, "before": named(before), "after": named(after) })
         });
+        let longer =
+            longer.as_ref().filter(|_| origin.is_none()).zip(asked).map(|(longer, steps)| {
+                let Horizon { before, after, .. } = at_horizon(longer, steps);
+                json!({
+                    "count": longer.count(),
+                    "longest": longer.longest(),
+                    "before": named(before),
+                    "after": named(after),
+                    "asleep": still_asleep(longer) / 100.0,
+                })
+            });
         json!({ "sleep": {
             "origin": origin,
             "count": sleeps.count(),
             "longest": sleeps.longest(),
             "curve": rows,
             "horizon": horizon,
+            "longer": longer,
         }})
     })
     .collect()

@@ -4,7 +4,9 @@ use core::ops::Range;
 use std::io::Write;
 
 use crate::base::nearest;
-use crate::campaign::{Campaign, Interrupt, Registries, Report, Series, SeriesOptions, TrialError};
+use crate::campaign::{
+    Campaign, Interrupt, Progress, Registries, Report, Series, SeriesOptions, TrialError,
+};
 use crate::faults::{Mix, Registry};
 use crate::scenario::Scenario;
 
@@ -13,7 +15,7 @@ use super::cases::{self, Found};
 use super::numbers::counted;
 use super::save::Folder;
 use super::table::Told;
-use super::{Ended, Failure, compare, load, progress, run};
+use super::{Ended, Failure, asleep, compare, load, progress, run};
 
 /// Seeds when none are named.
 pub(super) const SEEDS: Range<u64> = 0..60;
@@ -36,7 +38,7 @@ pub(super) fn campaign(
         return one(&campaign, only, arguments.json, folder.as_ref(), out);
     }
     let bar = progress::bar();
-    let report = campaign.run(|progress| {
+    let told = |progress: Progress| {
         let stopping = if stop.is_raised() { ", stopping" } else { "" };
         bar.set_length(progress.blocks_total);
         bar.set_message(format!(
@@ -46,20 +48,30 @@ pub(super) fn campaign(
             counted(progress.violations, "violation")
         ));
         bar.set_position(progress.blocks);
-    });
-    bar.finish_and_clear();
-    let report = report.map_err(|(seed, error)| {
+    };
+    let wrong = |(seed, error): (u64, TrialError)| {
         Failure::mistake(
             format!("seed {seed}: {error}"),
             "correct the scenario; `ringfence run` on it says more",
         )
-    })?;
+    };
+    let report = campaign.run(told).map_err(wrong)?;
+    let is_beyond = |steps| asleep::is_beyond(&report.total.sleeps, steps);
+    let is_whole = !report.is_partial && !stop.is_raised();
+    let longer = if is_whole && arguments.horizon.is_some_and(is_beyond) {
+        let longer = Campaign { works_on: true, ..campaign.clone() };
+        Some(longer.run(told).map_err(wrong)?).filter(|longer| !longer.is_partial)
+    } else {
+        None
+    };
+    bar.finish_and_clear();
 
     let told = Told {
         campaign: &campaign,
         scenario: arguments.scenario.as_deref(),
         report: &report,
         horizon: arguments.horizon,
+        longer: longer.as_ref(),
     };
     if arguments.json {
         for line in told.json() {

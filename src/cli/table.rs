@@ -64,6 +64,8 @@ pub(super) struct Told<'a> {
     pub(super) report: &'a Report,
     /// Steps after a strike at which is told what slept still.
     pub(super) horizon: Option<u64>,
+    /// What longer runs of the same campaign said, where the horizon is beyond the end of every run.
+    pub(super) longer: Option<&'a Report>,
 }
 
 impl Told<'_> {
@@ -176,7 +178,11 @@ impl Told<'_> {
             )?;
         }
         to.push_str(&wild_writes::text(total, self.worlds()));
-        to.push_str(&asleep::text(&total.sleeps, self.horizon));
+        to.push_str(&asleep::text(
+            &total.sleeps,
+            self.horizon,
+            self.longer.map(|one| &one.total.sleeps),
+        ));
         self.write_replays(to)?;
         if total.activated == 0 {
             writeln!(to, "\n{}", nothing_struck(total.experiments))?;
@@ -301,7 +307,11 @@ impl Told<'_> {
             }));
         }
         lines.extend(wild_writes::json(total, self.worlds()));
-        lines.extend(asleep::json(&total.sleeps, self.horizon));
+        lines.extend(asleep::json(
+            &total.sleeps,
+            self.horizon,
+            self.longer.map(|one| &one.total.sleeps),
+        ));
         lines.push(json!({ "summary": {
             "experiments": total.experiments,
             "activated": total.activated,

@@ -21,6 +21,7 @@ pub mod strategies;
 mod switches;
 mod variation;
 mod vocabulary;
+mod working_on;
 mod write;
 
 use std::collections::BTreeMap;
