@@ -936,7 +936,8 @@ fn a_campaign_tells_how_long_damage_sleeps() {
 
 #[test]
 fn a_horizon_beyond_the_end_of_every_run_is_reached_by_running_longer() {
-    let arguments = ["campaign", "standard", "--seeds", "0", "--experiments", "30", "--horizon"];
+    // Enough of them that one strikes early in a longer run: how long damage sleeps depends on it.
+    let arguments = ["campaign", "standard", "--seeds", "0..2", "--experiments", "60", "--horizon"];
     let told = |horizon: &str, more: &[&str]| {
         stdout(&ringfence(&[&arguments[..], &[horizon], more].concat()))
     };
