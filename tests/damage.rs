@@ -154,3 +154,26 @@ fn code_that_is_none_any_more_was_read_when_it_was_fetched() {
     }
     assert!(undecodable > 0, "every step with that bit is one");
 }
+
+#[test]
+fn a_table_entry_was_read_when_a_walk_came_by() {
+    let mut trial = trial(&neighbours());
+    // The slot of the kernel's image: what the end of a process frees does not lie below it.
+    const KERNEL: u32 = 0x1f0;
+    let mut flipped = |slot: u32, bit: u32| {
+        let which = format!("target = \"process:editor/page-map-entry:{slot}\"\nbit = {bit}");
+        struck(&mut trial, fault("bit-flip", "editor", PointKind::Step, 5, &which))
+    };
+    // Present, and a bit that is software's: the walk ends there, or goes on and writes nothing.
+    for bit in [0, 9] {
+        let outcome = flipped(KERNEL, bit);
+
+        assert_eq!(outcome.read, [Victim::PageTables], "bit {bit}: {outcome:?}");
+        assert!(outcome.integrity >= Integrity::Consumed, "bit {bit}: {outcome:?}");
+        assert_eq!(outcome.detection.is_some(), bit == 0, "{outcome:?}");
+    }
+    // Nothing is mapped there.
+    let outcome = flipped(77, 9);
+    assert_eq!((&*outcome.victims, &*outcome.read), (&[Victim::PageTables][..], &[][..]));
+    assert_eq!(outcome.integrity, Integrity::Overwritten, "the process ends: {outcome:?}");
+}

@@ -229,7 +229,7 @@ impl Authority {
             EventKind::StoreRun => self.store_run(event),
             EventKind::DmaWrite => self.dma_write(event),
             EventKind::DmaRead => self.dma_read(event),
-            EventKind::TableMark => self.table_mark(event),
+            EventKind::TableLoad | EventKind::TableMark => self.table_read(event),
             EventKind::Exception | EventKind::Interrupt => self.state.delivers(event.processor),
             EventKind::ModeSwitch => self.mode_switch(event),
             EventKind::Boot => self.boot(event),

@@ -103,6 +103,9 @@ pub enum EventKind {
     /// Claim by the kernel: that device `value` failed in its own host `subject`, which has ended, is kept on the
     /// disk.
     HostRecorded,
+    /// A processor that remembered no translation of `virt` read the entry at `phys`, which is `value`, on its
+    /// walk of the tables. Told only of entries that were changed since a fault struck.
+    TableLoad,
 }
 
 impl EventKind {
@@ -150,6 +153,7 @@ impl EventKind {
             Self::ProcessSought => "process-sought",
             Self::EventLogged => "event-logged",
             Self::HostRecorded => "host-recorded",
+            Self::TableLoad => "table-load",
         }
     }
 }

@@ -64,10 +64,11 @@ pub(super) fn what_turned(
     let first = turns.iter().find(|turn| turn.event.kind == EventKind::Strike);
     let since = if plan.is_empty() { 0 } else { first.map_or(u64::MAX, |turn| turn.ordinal) };
     let name = |principal: Principal| roster.name(principal);
-    let at = |turn: &Turn| match place(world, turn.event.actor, turn.rip) {
+    let in_code = |actor: Principal, rip: u64| match place(world, actor, rip) {
         code if code.is_empty() => String::new(),
         code => format!(" in {code}"),
     };
+    let at = |turn: &Turn| in_code(turn.event.actor, turn.rip);
     let strikes = turns.iter().filter(|turn| turn.event.kind == EventKind::Strike);
     let second = strikes.map(|turn| turn.ordinal).nth(1).unwrap_or(u64::MAX);
     let mut happened = Vec::new();
@@ -145,7 +146,8 @@ pub(super) fn what_turned(
                     event.virt,
                     event.value & 0xffff_ffff,
                     name(event.actor),
-                    at(turn)
+                    // Not the step before, where the step itself could not be fetched.
+                    in_code(event.actor, event.old)
                 ),
             ),
             EventKind::DmaRefused => {

@@ -103,6 +103,7 @@ pub struct Points {
     pub reached: u64,
     armed: Vec<Armed>,
     kinds: u32,
+    is_striking: bool,
     record: Option<Vec<PointRecord>>,
 }
 
@@ -125,7 +126,15 @@ impl Points {
     pub fn disarm(&mut self) -> Vec<Armed> {
         let armed = core::mem::take(&mut self.armed);
         self.kinds = self.kinds_awaited();
+        self.is_striking = false;
         armed
+    }
+
+    /// Whether one of the armed faults has struck, or has its chance now.
+    #[inline(always)]
+    #[must_use]
+    pub fn is_striking(&self) -> bool {
+        self.is_striking
     }
 
     /// The armed faults.
@@ -224,6 +233,7 @@ impl Points {
     /// When no fault has this place in the plan.
     pub fn take(&mut self, index: usize) -> Box<dyn Fault> {
         // A box of nothing costs no allocation.
+        self.is_striking = true;
         core::mem::replace(&mut self.armed[index].fault, Box::new(TakenOut))
     }
 
@@ -240,6 +250,7 @@ impl Points {
         if armed.is_spent() {
             self.kinds = self.kinds_awaited();
         }
+        self.is_striking = self.strikes() > 0;
     }
 
     /// How often faults struck, all together.

@@ -4,6 +4,7 @@
 //! transfer past the translation, a disk. The machine knows nothing of processes, handles or
 //! drivers; what the kernel does with it is the kernel's business.
 
+mod changed_entries;
 pub mod code;
 mod controls;
 mod debug;
@@ -26,6 +27,7 @@ mod scene;
 pub mod second_level;
 pub mod shadow_stack;
 mod stall;
+mod store_physical;
 mod table_frames;
 mod table_memory;
 pub mod tlb;
@@ -45,13 +47,14 @@ pub use processor::Processor;
 pub use registers::{Reg, Registers};
 pub use trap::Trap;
 
+use changed_entries::ChangedEntries;
 use device::Device;
 use disk::Disk;
 use flaws::Flaws;
 use iommu::Iommu;
 use located::Located;
 use memory::{FRAME_WORDS, Memory};
-use paging::x86_64::{Controls, Entry};
+use paging::x86_64::Controls;
 use second_level::SecondLevel;
 use stall::Stall;
 use table_frames::TableFrames;
@@ -164,6 +167,7 @@ pub struct Machine {
     /// The full root of each shadow root.
     shadows: BTreeMap<u64, u64>,
     tables: TableFrames,
+    changed_entries: ChangedEntries,
     located: Located,
 }
 
@@ -179,6 +183,8 @@ pub struct Checkpoint {
     reached: u64,
     roots: BTreeMap<u64, Principal>,
     shadows: BTreeMap<u64, u64>,
+    tables: TableFrames,
+    changed_entries: ChangedEntries,
 }
 
 impl Machine {
@@ -221,28 +227,8 @@ impl Machine {
             roots: BTreeMap::new(),
             shadows: BTreeMap::new(),
             tables: TableFrames::new(frames),
+            changed_entries: ChangedEntries::default(),
             located: Located::default(),
-        }
-    }
-
-    /// Writes physical memory as software or a device does; keeps track of page tables.
-    #[inline(always)]
-    pub(crate) fn write_physical(&mut self, at: PhysAddr, value: u64) -> u64 {
-        let old = self.memory.write(at, value);
-        if self.tables.is_table(at.frame()) && old != value {
-            self.table_written(at, old, value);
-        }
-        old
-    }
-
-    #[cold]
-    fn table_written(&mut self, at: PhysAddr, old: u64, new: u64) {
-        if (old | new) & Entry::P == 0 {
-            return;
-        }
-        self.tables.entry_written(&self.memory, at, new);
-        for state in &mut self.processors {
-            state.may_hold.table_store(&self.memory, &state.controls, at, old, new);
         }
     }
 
@@ -335,6 +321,8 @@ impl Machine {
             reached: self.points.reached,
             roots: self.roots.clone(),
             shadows: self.shadows.clone(),
+            tables: self.tables.clone(),
+            changed_entries: self.changed_entries.clone(),
         }
     }
 
@@ -350,6 +338,9 @@ impl Machine {
         self.points.reached = checkpoint.reached;
         self.roots.clone_from(&checkpoint.roots);
         self.shadows.clone_from(&checkpoint.shadows);
+        // Whatever served since then must not decide which entries count as changed.
+        self.tables.clone_from(&checkpoint.tables);
+        self.changed_entries.clone_from(&checkpoint.changed_entries);
         (self.struck, self.locked) = (false, false);
         self.stalls = self.any_stall();
         self.events.clear();
@@ -366,6 +357,7 @@ impl Machine {
         self.stopped = false;
         self.roots.clone_from(&checkpoint.roots);
         self.shadows.clone_from(&checkpoint.shadows);
+        self.changed_entries = ChangedEntries::default();
         (self.struck, self.locked) = (false, false);
         self.stalls = self.any_stall();
         self.clock = clock;

@@ -5,12 +5,14 @@
 
 use crate::base::Principal;
 
+use super::changed_entries::ChangedEntries;
 use super::device::Device;
 use super::disk::SECTOR_WORDS;
 use super::iommu::Iommu;
 use super::paging::x86_64::Controls;
 use super::registers::Registers;
 use super::stall::Stall;
+use super::table_frames::TableFrames;
 use super::tlb::{Grants, MayHold, Tlb};
 use super::{Machine, PhysAddr};
 
@@ -27,6 +29,8 @@ pub struct RawState {
     stopped: bool,
     roots: Vec<(u64, Principal)>,
     shadows: Vec<(u64, u64)>,
+    tables: TableFrames,
+    changed_entries: ChangedEntries,
 }
 
 impl Machine {
@@ -51,6 +55,8 @@ impl Machine {
             stopped: self.stopped,
             roots: self.roots.iter().map(|(&root, &process)| (root, process)).collect(),
             shadows: self.shadows.iter().map(|(&shadow, &full)| (shadow, full)).collect(),
+            tables: self.tables.clone(),
+            changed_entries: self.changed_entries.clone(),
         }
     }
 
@@ -89,13 +95,8 @@ impl Machine {
         self.stopped = state.stopped;
         self.roots = state.roots.iter().copied().collect();
         self.shadows = state.shadows.iter().copied().collect();
-        let shadows = state.shadows.iter().map(|&(shadow, _)| shadow);
-        for root in state.roots.iter().map(|&(root, _)| root).chain(shadows) {
-            self.tables.add_root(&self.memory, root);
-        }
-        for (_, controls, ..) in &state.processors {
-            self.tables.add_root(&self.memory, controls.cr3);
-        }
+        self.tables.clone_from(&state.tables);
+        self.changed_entries.clone_from(&state.changed_entries);
         self.stalls = self.any_stall();
         self.events.clear();
     }

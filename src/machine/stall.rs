@@ -53,7 +53,7 @@ impl Stall {
 fn is_divisible(events: &[Event]) -> bool {
     let is_plain = |event: &Event| match event.kind {
         EventKind::Step | EventKind::Load | EventKind::LoadRun => true,
-        EventKind::TableMark | EventKind::KernelPush => true,
+        EventKind::TableLoad | EventKind::TableMark | EventKind::KernelPush => true,
         EventKind::Store => event.structure != Structure::PageTable,
         _ => false,
     };

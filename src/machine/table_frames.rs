@@ -12,9 +12,20 @@ const LARGE: u64 = 1 << 7;
 const ADDRESS: u64 = 0x000f_ffff_ffff_f000;
 
 /// For each frame the levels (bit 1 page table … bit 4 page-map level 4) it serves at.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct TableFrames {
     levels: Vec<u8>,
+}
+
+impl Clone for TableFrames {
+    fn clone(&self) -> Self {
+        Self { levels: self.levels.clone() }
+    }
+
+    // Without an allocation, unlike what is derived.
+    fn clone_from(&mut self, source: &Self) {
+        self.levels.clone_from(&source.levels);
+    }
 }
 
 impl TableFrames {

@@ -19,6 +19,9 @@ impl Machine {
         request: &Request,
     ) -> Result<PhysAddr, Trap> {
         let controls = self.processors[number].controls;
+        if !self.changed_entries.are_none() {
+            self.say_what_is_read(number, &controls, request.virt);
+        }
         // Mostly there is no more to say than where the address leads.
         if !self.second_level.is_on() {
             let state = &mut self.processors[number];
@@ -92,27 +95,50 @@ impl Machine {
         x86_64::walk(&self.memory, controls, &request).ok().map(|walk| walk.address)
     }
 
+    /// Tells of the entries that a walk for `virt` reads, of those that were changed since a fault struck.
+    #[cold]
+    fn say_what_is_read(&mut self, number: usize, controls: &Controls, virt: VirtAddr) {
+        let read = self.changed_entries.read_on_the_way(&self.memory, controls, virt);
+        for at in read.into_iter().flatten() {
+            let entry = self.memory.read(at);
+            let event = self.entry_event(EventKind::TableLoad, number, virt, at, entry);
+            self.events.push(event);
+        }
+    }
+
     /// Sets bits of an entry that a processor used for `virt`.
     pub(super) fn mark(&mut self, number: usize, virt: VirtAddr, at: PhysAddr, bits: u64) {
         let old = self.memory.read(at);
         self.memory.write(at, old | bits);
+        let event = self.entry_event(EventKind::TableMark, number, virt, at, old | bits);
+        self.events.push(Event { old, ..event });
+    }
+
+    fn entry_event(
+        &self,
+        kind: EventKind,
+        number: usize,
+        virt: VirtAddr,
+        at: PhysAddr,
+        value: u64,
+    ) -> Event {
         let registers = &self.processors[number].registers;
         #[allow(clippy::cast_possible_truncation, reason = "few processors")]
-        let event = Event {
-            kind: EventKind::TableMark,
+        let processor = number as u8;
+        Event {
+            kind,
             actor: registers.actor,
             context: registers.context,
             subject: registers.actor,
             structure: Structure::PageTable,
             mask: 0xff,
-            processor: number as u8,
+            processor,
             struck: false,
             phys: at.raw(),
             virt: virt.0,
-            value: old | bits,
-            old,
-        };
-        self.events.push(event);
+            value,
+            old: 0,
+        }
     }
 
     /// Where the loaded tables of a processor lead, rights aside and without effect. On a shadow root:

@@ -100,7 +100,7 @@ impl Uses {
     fn note(&mut self, event: &Event) {
         use EventKind as K;
         let words = match event.kind {
-            K::Load | K::Store | K::DmaRead | K::DmaWrite | K::TableMark => 1,
+            K::Load | K::Store | K::DmaRead | K::DmaWrite | K::TableLoad | K::TableMark => 1,
             K::StoreRun
             | K::LoadRun
             | K::Grant

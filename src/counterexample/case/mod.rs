@@ -1,7 +1,8 @@
 //! The least that still shows a violation: fewer faults, components and actions, simpler parameters.
 //!
 //! A candidate counts only while the same invariant is violated by the same offender to the same
-//! victim's harm, after a strike on the same principal: another bug found on the way is another case.
+//! victim's harm, after a strike on the same principal, or without any where the world breaks it by itself:
+//! another bug found on the way is another case.
 //! Of several violations the gravest is kept (`gravity` says which that is); guarantees that the least
 //! case does not violate any more are named in what it says about itself.
 

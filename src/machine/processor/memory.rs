@@ -109,6 +109,9 @@ impl Processor<'_> {
         };
         let old = self.machine.write_physical(at, value);
         let struck = self.machine.struck;
+        if structure == Structure::PageTable && !struck {
+            self.machine.entry_is_meant(at);
+        }
         let event = Event {
             structure,
             mask: WHOLE,
@@ -206,6 +209,9 @@ impl Processor<'_> {
         };
         let old = self.machine.write_physical(at, new);
         let struck = self.machine.struck;
+        if structure == Structure::PageTable && !struck {
+            self.machine.entry_is_meant(at);
+        }
         let event = Event {
             structure,
             mask,
@@ -287,6 +293,9 @@ impl Processor<'_> {
             for word in 0..here {
                 let at = PhysAddr::truncated(phys + word * 8);
                 changed |= self.machine.write_physical(at, value) != value;
+                if structure == Structure::PageTable && !self.machine.struck {
+                    self.machine.entry_is_meant(at);
+                }
             }
             let struck = self.machine.struck;
             let event = Event {
