@@ -16,14 +16,16 @@ use std::thread::{self, JoinHandle, sleep};
 use std::time::Duration;
 use std::{env, process};
 
+use super::guard::Place;
 use super::options::test_name;
 use super::watch::told_within;
 
 /// Set in a child: the file it writes its progress to.
 const PROGRESS: &str = "RINGFENCE_CONFORMANCE_PROGRESS";
 
-/// What is in that file before the first case, and when a run is over.
+/// What is in that file before the first case, in one that has no seed, and when a run is over.
 const BEGUN: &str = "begun";
+const GIVEN: &str = "given";
 const OVER: &str = "over";
 
 /// Memory that a child may take, in KiB: 2 GiB, many times what the suite itself needs.
@@ -44,8 +46,7 @@ const OURS: &str = "ringfence: ";
 
 /// How a child died.
 pub(super) struct Death {
-    /// In the case with this seed; `None` before the first.
-    pub(super) seed: Option<u64>,
+    pub(super) place: Place,
     pub(super) how: String,
 }
 
@@ -56,7 +57,7 @@ pub(super) fn is_child() -> bool {
 
 thread_local! {
     /// Of a child: the case under way, and instances made.
-    static UNDER_WAY: Cell<(Option<u64>, u64)> = const { Cell::new((None, 0)) };
+    static UNDER_WAY: Cell<(Place, u64)> = const { Cell::new((Place::Start, 0)) };
     /// The call that the allocator makes, if one is under way.
     static WITHIN: RefCell<String> = const { RefCell::new(String::new()) };
 }
@@ -68,8 +69,12 @@ pub(super) struct UnderWay;
 impl UnderWay {
     /// `None` in a process that nobody looks after.
     pub(super) fn begin() -> Option<Self> {
+        if !is_child() {
+            return None;
+        }
+        UNDER_WAY.set((Place::Start, 0));
         write(BEGUN);
-        is_child().then_some(Self)
+        Some(Self)
     }
 }
 
@@ -80,16 +85,16 @@ impl Drop for UnderWay {
 }
 
 /// A child says which case it begins.
-pub(super) fn begins(seed: Option<u64>) {
+pub(super) fn begins(place: Place) {
     let (_, instances) = UNDER_WAY.get();
-    UNDER_WAY.set((seed, instances));
+    UNDER_WAY.set((place, instances));
     tell();
 }
 
 /// An instance is about to be made: minimising one finding takes hundreds, and is progress.
 pub(super) fn gets_on() {
-    let (seed, instances) = UNDER_WAY.get();
-    UNDER_WAY.set((seed, instances + 1));
+    let (place, instances) = UNDER_WAY.get();
+    UNDER_WAY.set((place, instances + 1));
     WITHIN.take();
     tell();
 }
@@ -103,10 +108,15 @@ pub(super) fn within(call: Option<&str>) {
 }
 
 fn tell() {
-    if let (Some(path), (Some(seed), instances)) = (env::var_os(PROGRESS), UNDER_WAY.get()) {
-        let text = WITHIN.with_borrow(|within| format!("{seed} {instances} {within}"));
-        write_to(&path, &text);
-    }
+    let Some(path) = env::var_os(PROGRESS) else { return };
+    let (place, instances) = UNDER_WAY.get();
+    let case = match place {
+        Place::Start => return,
+        Place::Seed(seed) => seed.to_string(),
+        Place::Given => GIVEN.to_owned(),
+    };
+    let text = WITHIN.with_borrow(|within| format!("{case} {instances} {within}"));
+    write_to(&path, &text);
 }
 
 fn write(text: &str) {
@@ -203,8 +213,12 @@ fn resident_kib(child: &Child) -> Option<u64> {
     line.split_whitespace().next()?.parse().ok()
 }
 
-fn seed_in(progress: &str) -> Option<u64> {
-    progress.split_whitespace().next()?.parse().ok()
+fn place_in(progress: &str) -> Place {
+    match progress.split_whitespace().next() {
+        Some(GIVEN) => Place::Given,
+        Some(seed) => seed.parse().map_or(Place::Start, Place::Seed),
+        None => Place::Start,
+    }
 }
 
 /// The call that the allocator made, as far as the child came to say so.
@@ -231,7 +245,7 @@ fn watch(mut child: Child, patience: Duration, path: &Path) -> Option<Death> {
                     return None;
                 }
                 let how = format!("ends the process: {status}{}", told_of(&last));
-                return Some(Death { seed: seed_in(&last), how });
+                return Some(Death { place: place_in(&last), how });
             }
             Ok(None) => {}
             Err(error) => panic!("the child process can't be watched: {error}"),
@@ -253,7 +267,7 @@ fn watch(mut child: Child, patience: Duration, path: &Path) -> Option<Death> {
             // It may have ended meanwhile; either way it is gone then.
             let _ = child.kill();
             let _ = child.wait();
-            return Some(Death { seed: seed_in(&last), how });
+            return Some(Death { place: place_in(&last), how });
         }
         sleep(LOOK);
         waited += LOOK;

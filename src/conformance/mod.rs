@@ -88,6 +88,7 @@ mod fault;
 mod finding;
 mod flat;
 pub mod format;
+mod guard;
 mod isolate;
 pub mod margin;
 mod may_hold;

@@ -216,17 +216,25 @@ macro_rules! builder {
         #[must_use]
         pub fn run(self) -> Report {
             let (first, cases) = (self.options.seed(), self.options.cases());
-            search::isolated(&self, &self.options, first)
+            let given = |report: &Report| self.draw(&mut search::stream::<Self>(first), report);
+            search::isolated(&self, &self.options, first, given)
                 .unwrap_or_else(|| search::seeds(&self, &self.options, first, cases))
         }
 
-        /// Runs one case drawn from a fuzzer's bytes: the body of a `fuzz_target!`.
+        /// Runs one case drawn from a fuzzer's bytes: the body of a `fuzz_target!`. What [`run`](Self::run) does
+        /// about code that does not return or that calls `exit`, this does too. A fuzzer isolates by itself: in
+        /// the main thread, where it runs targets, [`isolated`](Self::isolated) changes nothing.
         ///
         /// # Panics
         ///
         /// With the report, when there is a finding.
         #[track_caller]
         pub fn fuzz(self, bytes: &[u8]) {
+            if test_name().is_some() {
+                let given = |report: &Report| self.draw(&mut Draw::Bytes(bytes), report);
+                let died = search::isolated(&self, &self.options, 0, given);
+                assert!(died.is_none(), "\n{}", died.expect("it is some"));
+            }
             let draws = core::iter::once((None, Draw::Bytes(bytes)));
             let report = search::over(&self, &self.options, draws, 0);
             assert!(report.findings.is_empty(), "\n{report}");

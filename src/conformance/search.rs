@@ -6,12 +6,12 @@ use super::breach::{Breach, Check, INTERFACE, Key};
 use super::case::Case;
 use super::draw::Draw;
 use super::finding::{Finding, Reproduction};
+use super::guard::{self, Guard, Place};
 use super::isolate::{self, Death};
 use super::options::{Options, test_name};
 use super::report::Report;
 use super::run::Tally;
 use super::stop::Stop;
-use super::watch::{self, Watch};
 use crate::base::{Digest, Seed, TraceHash};
 use crate::minimise::Extent;
 
@@ -55,15 +55,12 @@ pub(super) trait Search {
     fn told(&self, case: &Self::Case) -> (Vec<String>, Case);
 }
 
-fn stream<S: Search>(seed: u64) -> Draw<'static> {
+pub(super) fn stream<S: Search>(seed: u64) -> Draw<'static> {
     Draw::Stream(Box::new(Seed(seed).stream(S::STREAM, 0)))
 }
 
 /// So many seeds from `first` on.
 pub(super) fn seeds<S: Search>(search: &S, options: &Options, first: u64, cases: u64) -> Report {
-    let _under_way = isolate::UnderWay::begin();
-    // A child is looked after by its parent.
-    let _watch = (!isolate::is_child()).then(|| Watch::begin(options.patience));
     let draws = (0..cases).map(|number| {
         let seed = first.wrapping_add(number);
         (Some(seed), stream::<S>(seed))
@@ -77,6 +74,7 @@ pub(super) fn over<'a, S: Search>(
     draws: impl Iterator<Item = (Option<u64>, Draw<'a>)>,
     first: u64,
 ) -> Report {
+    let _guard = Guard::begin(options);
     let mut known = options.tolerated();
     let mut report = Report::empty(first);
     report.has_barriers = options.format.has_barriers();
@@ -87,8 +85,7 @@ pub(super) fn over<'a, S: Search>(
         return report;
     }
     for (seed, mut draw) in draws {
-        isolate::begins(seed);
-        watch::begins(seed);
+        guard::begins(seed);
         let case = search.draw(&mut draw, &report);
         report.cases += 1;
         let ran = search.run(&case, &known, &report);
@@ -112,15 +109,27 @@ pub(super) fn over<'a, S: Search>(
     report
 }
 
-/// The whole run in a child process first; `None` when it ended by itself, or this is the child.
-pub(super) fn isolated<S: Search>(search: &S, options: &Options, first: u64) -> Option<Report> {
+/// The whole run in a child process first; `None` when it ended by itself, or this is the child. `given` is the
+/// case that has no seed.
+pub(super) fn isolated<S: Search>(
+    search: &S,
+    options: &Options,
+    first: u64,
+    given: impl FnOnce(&Report) -> S::Case,
+) -> Option<Report> {
     let patience = options.patience.filter(|_| !isolate::is_child())?;
     let death = isolate::trial(patience)?;
-    Some(dead(search, options, first, &death))
+    Some(dead(search, options, first, &death, given))
 }
 
 /// The child process died: its case is told, and not run here.
-fn dead<S: Search>(search: &S, options: &Options, first: u64, death: &Death) -> Report {
+fn dead<S: Search>(
+    search: &S,
+    options: &Options,
+    first: u64,
+    death: &Death,
+    given: impl FnOnce(&Report) -> S::Case,
+) -> Report {
     let mut report = Report::empty(first);
     let breach = Breach {
         check: Check::Totality,
@@ -131,19 +140,20 @@ fn dead<S: Search>(search: &S, options: &Options, first: u64, death: &Death) -> 
     };
     let mut finding = untold(options, breach);
     finding.extent = Extent::BudgetHit;
-    finding.seed = death.seed;
+    finding.seed = death.place.seed();
     // Making an instance was survived if there was a case.
-    if let Some(seed) = death.seed
-        && search.begin(&mut report).is_ok()
-    {
-        let case = search.draw(&mut stream::<S>(seed), &report);
+    if death.place != Place::Start && search.begin(&mut report).is_ok() {
+        let case = match death.place.seed() {
+            Some(seed) => search.draw(&mut stream::<S>(seed), &report),
+            None => given(&report),
+        };
         (finding.story, finding.case) = search.told(&case);
     }
     report.findings.push(finding);
     report
 }
 
-fn unmakeable(options: &Options, stop: &Stop) -> Finding {
+pub(super) fn unmakeable(options: &Options, stop: &Stop) -> Finding {
     let breach = super::checks::totality::stopped(stop, "making it", options.accesses_max);
     untold(
         options,

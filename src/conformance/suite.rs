@@ -10,6 +10,7 @@ use super::draw::Draw;
 use super::fault::Fault;
 use super::finding::{Finding, Reproduction};
 use super::format::Format;
+use super::guard::{self, Guard};
 use super::memory::Memory;
 #[cfg(all(feature = "store-trap", target_os = "linux", target_arch = "x86_64"))]
 use super::memory::Observed;
@@ -71,18 +72,24 @@ impl<M: Mapper, F: Fn(Memory) -> M> Suite<F> {
         self.reserving(&[entry])
     }
 
-    /// Runs one case: what a strategy drew, or a stored one.
+    /// Runs one case: what a strategy drew, or a stored one. What [`run`](Self::run) does about code that does not
+    /// return or that calls `exit`, this does too.
     ///
     /// # Panics
     ///
     /// With the report, when there is a finding.
     #[track_caller]
     pub fn replay(self, case: &Case) {
+        if let Some(report) = search::isolated(&self, &self.options, 0, |_| case.clone()) {
+            panic!("\n{report}");
+        }
+        let _guard = Guard::begin(&self.options);
         let known = self.options.tolerated();
         let mut report = Report::empty(0);
         if let Err(stop) = self.begin(&mut report) {
-            panic!("no instance can be made: {stop:?}");
+            panic!("\n{}", search::unmakeable(&self.options, &stop));
         }
+        guard::begins(None);
         let ran = self.run_case(case, &known, &report);
         if let Some(breach) = ran.breach {
             let key = breach.key();
@@ -115,7 +122,7 @@ impl<M: Mapper, F: Fn(Memory) -> M> Suite<F> {
     fn spelled(&self, steps: &[Step]) -> Option<Spelled> {
         let memory = Memory::hosted(self.options.format, None, self.options.hosting);
         super::memory::enter(&memory);
-        memory.begin(u32::MAX);
+        memory.begin(self.options.accesses_max);
         let spelled = memory.attempt(|| {
             let mapper = (self.factory)(memory.clone());
             Spelled::of(mapper.spell_setup(), steps, |call| mapper.spell(call))

@@ -17,6 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, Thread};
 use std::time::Duration;
 
+use super::guard::Place;
 use super::isolate;
 use super::operation::Call;
 use super::options::{from_environment, test_name};
@@ -36,7 +37,9 @@ struct Progress {
     name: Option<String>,
     /// Instances that were made.
     instances: AtomicU64,
-    seed: AtomicU64,
+    place: Mutex<Place>,
+    /// It goes on although a panic has ended it: it catches that.
+    is_spent: AtomicBool,
     /// The call that the allocator makes, if one is under way.
     within: Mutex<String>,
     is_over: AtomicBool,
@@ -55,23 +58,32 @@ impl Drop for UnderWay {
     fn drop(&mut self) {
         let Some(progress) = self.0.take() else { return };
         let within = progress.within.lock().unwrap_or_else(PoisonError::into_inner);
-        let place = progress.place(&within);
+        let place = progress.told(&within);
         let text = format!(
             "the code under test ends the process, {place}, before the test has come to its end"
         );
-        tell(progress.name.as_deref(), &text, progress.seed());
+        tell(progress.name.as_deref(), &text, progress.place());
         abort();
     }
 }
 
 impl Progress {
-    fn seed(&self) -> u64 {
-        self.seed.load(Ordering::Relaxed)
+    fn place(&self) -> Place {
+        *self.place.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The case under way, and the call of the allocator in it.
-    fn place(&self, within: &str) -> String {
-        format!("in the case with seed {}{}", self.seed(), told_within(within))
+    fn told(&self, within: &str) -> String {
+        format!("{}{}", self.place().told(), told_within(within))
+    }
+
+    /// What is known of code that does not return.
+    fn manner(&self) -> &'static str {
+        if self.is_spent.load(Ordering::Relaxed) {
+            "its accesses to memory are spent, and it catches the panic that ends such code"
+        } else {
+            "it does not use up its accesses to memory, which would end it"
+        }
     }
 }
 
@@ -82,15 +94,25 @@ pub(super) fn gets_on() {
         if let Some(progress) = &*current.0.borrow() {
             progress.instances.fetch_add(1, Ordering::Relaxed);
             progress.within.lock().unwrap_or_else(PoisonError::into_inner).clear();
+            progress.is_spent.store(false, Ordering::Relaxed);
         }
     });
 }
 
-/// The case with this seed begins.
-pub(super) fn begins(seed: Option<u64>) {
+/// The code has no accesses left, and a panic is to end it.
+pub(super) fn is_spent() {
     CURRENT.with(|current| {
-        if let (Some(progress), Some(seed)) = (&*current.0.borrow(), seed) {
-            progress.seed.store(seed, Ordering::Relaxed);
+        if let Some(progress) = &*current.0.borrow() {
+            progress.is_spent.store(true, Ordering::Relaxed);
+        }
+    });
+}
+
+/// A case begins.
+pub(super) fn begins(place: Place) {
+    CURRENT.with(|current| {
+        if let Some(progress) = &*current.0.borrow() {
+            *progress.place.lock().unwrap_or_else(PoisonError::into_inner) = place;
         }
     });
 }
@@ -119,6 +141,8 @@ pub(super) fn told_within(call: &str) -> String {
 /// While it lives, somebody looks.
 pub(super) struct Watch {
     progress: Arc<Progress>,
+    /// Of the run in which the code under test began this one.
+    outer: Option<Arc<Progress>>,
     thread: Option<Thread>,
 }
 
@@ -127,10 +151,10 @@ impl Watch {
     ///
     /// When `RINGFENCE_PATIENCE` is set and no number.
     pub(super) fn begin(patience: Option<Duration>) -> Self {
-        let (instances, seed, within, is_over) = Default::default();
-        let progress = Progress { name: test_name(), instances, seed, within, is_over };
+        let (instances, place, is_spent, within, is_over) = Default::default();
+        let progress = Progress { name: test_name(), instances, place, is_spent, within, is_over };
         let progress = Arc::new(progress);
-        CURRENT.with(|current| current.0.replace(Some(Arc::clone(&progress))));
+        let outer = CURRENT.with(|current| current.0.replace(Some(Arc::clone(&progress))));
         let watched = Arc::clone(&progress);
         let patience = patience.unwrap_or_else(|| {
             Duration::from_secs(from_environment("RINGFENCE_PATIENCE").unwrap_or(PATIENCE_SECONDS))
@@ -139,24 +163,25 @@ impl Watch {
             if is_stuck(&watched, patience) {
                 let within = watched.within.lock().unwrap_or_else(PoisonError::into_inner);
                 let text = format!(
-                    "the code under test has not returned for {} s, {}, and does not touch memory: \
-                     nothing can end it but the end of this process",
+                    "the code under test has not returned for {} s, {}; {}: nothing can end it but the \
+                     end of this process",
                     patience.as_secs(),
-                    watched.place(&within)
+                    watched.told(&within),
+                    watched.manner()
                 );
-                tell(watched.name.as_deref(), &text, watched.seed());
+                tell(watched.name.as_deref(), &text, watched.place());
                 exit(FAILED);
             }
         };
         // Without another thread nobody looks: no reason not to run.
         let thread = thread::Builder::new().name("ringfence watch".to_owned()).spawn(look).ok();
-        Self { progress, thread: thread.map(|handle| handle.thread().clone()) }
+        Self { progress, outer, thread: thread.map(|handle| handle.thread().clone()) }
     }
 }
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        CURRENT.with(|current| current.0.take());
+        CURRENT.with(|current| current.0.replace(self.outer.take()));
         self.progress.is_over.store(true, Ordering::Relaxed);
         if let Some(thread) = &self.thread {
             thread.unpark();
@@ -179,11 +204,17 @@ fn is_stuck(progress: &Progress, patience: Duration) -> bool {
     true
 }
 
-fn tell(test: Option<&str>, what: &str, seed: u64) {
+fn tell(test: Option<&str>, what: &str, place: Place) {
     let test = test.unwrap_or("main");
+    let alone = match place {
+        Place::Start => "; to see it alone: RINGFENCE_CASES=1".to_owned(),
+        Place::Seed(seed) => {
+            format!("; to see it alone: RINGFENCE_SEED={seed} RINGFENCE_CASES=1")
+        }
+        Place::Given => String::new(),
+    };
     let text = format!(
-        "ringfence: {test}: {what}. To be told a finding, run the suite with `.isolated(..)`; to see it \
-         alone: RINGFENCE_SEED={seed} RINGFENCE_CASES=1\n"
+        "ringfence: {test}: {what}. To be told a finding, run the suite with `.isolated(..)`{alone}\n"
     );
     // Nobody to tell: it ends all the same.
     let _ = stderr().write_all(text.as_bytes());

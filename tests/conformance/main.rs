@@ -6,6 +6,7 @@ mod bug;
 mod declared;
 mod emptied;
 mod entrances;
+mod guards;
 mod margins;
 mod marks;
 mod planted;

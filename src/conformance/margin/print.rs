@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 
 use super::{CaseMargins, Margins, of_case};
-use crate::base::Seed;
 use crate::conformance::case::Case;
-use crate::conformance::draw::Draw;
+use crate::conformance::guard::{self, Guard};
 use crate::conformance::memory::Memory;
 use crate::conformance::operation::Call;
 use crate::conformance::options::from_environment;
+use crate::conformance::report::Report;
+use crate::conformance::search::{self, stream};
 use crate::conformance::subject::{Capabilities, Mapper};
 use crate::conformance::suite::{CASES, Suite};
 
@@ -25,25 +26,32 @@ impl<M: Mapper, F: Fn(Memory) -> M> Suite<F> {
     /// compare with `ringfence margin compare`.
     ///
     /// The cases are those of [`run`](Self::run), 8 unless said otherwise, without faults, disturbances and
-    /// ranges of more than 64 pages.
+    /// ranges of more than 64 pages. What [`run`](Self::run) does about code that does not return or that calls
+    /// `exit`, this does too.
     ///
     /// # Panics
     ///
-    /// When `RINGFENCE_SEED` or `RINGFENCE_CASES` is set and no number, or an instance can't be made.
+    /// When `RINGFENCE_SEED`, `RINGFENCE_CASES` or `RINGFENCE_PATIENCE` is set and no number; with the report, when
+    /// an instance can't be made, or an [isolated](Self::isolated) child dies.
     #[must_use]
+    #[track_caller]
     pub fn margins(self) -> Margins {
         let own = if self.options.cases == CASES { MARGIN_CASES } else { self.options.cases };
         let cases = from_environment("RINGFENCE_CASES").unwrap_or(own);
         let seed = self.options.seed();
-        let capabilities = self.declared();
         let is_short = |call: &Call| !call.is_range() || call.region().pages <= MARGIN_PAGES_MAX;
         let is_plain = |call: &Call| !matches!(call, Call::Disturb { .. } | Call::Query { .. });
+        let draw = |seed: u64, capabilities| {
+            let case = self.drawn(&mut stream::<Self>(seed), capabilities);
+            let calls = case.calls.into_iter().filter(|call| is_short(call) && is_plain(call));
+            Case { calls: calls.collect(), fault: None }
+        };
+        self.isolated_margins(|report| draw(seed, report.declared.capabilities));
+        let _guard = Guard::begin(&self.options);
+        let capabilities = self.declared();
         let drawn = (0..cases).map(|number| {
             let seed = seed.wrapping_add(number);
-            let mut draw = Draw::Stream(Box::new(Seed(seed).stream("conformance", 0)));
-            let case = self.drawn(&mut draw, capabilities);
-            let calls = case.calls.into_iter().filter(|call| is_short(call) && is_plain(call));
-            (seed.to_string(), Case { calls: calls.collect(), fault: None })
+            (Some(seed), draw(seed, capabilities))
         });
         self.margins_over(drawn, capabilities)
     }
@@ -52,26 +60,40 @@ impl<M: Mapper, F: Fn(Memory) -> M> Suite<F> {
     ///
     /// # Panics
     ///
-    /// When an instance can't be made.
+    /// As there.
     #[must_use]
+    #[track_caller]
     pub fn margins_of(self, case: &Case) -> Margins {
+        self.isolated_margins(|_| case.clone());
+        let _guard = Guard::begin(&self.options);
         let capabilities = self.declared();
-        let given = core::iter::once(("given".to_owned(), case.clone()));
+        let given = core::iter::once((None, case.clone()));
         self.margins_over(given, capabilities)
     }
 
     fn margins_over(
         &self,
-        cases: impl Iterator<Item = (String, Case)>,
+        cases: impl Iterator<Item = (Option<u64>, Case)>,
         capabilities: Capabilities,
     ) -> Margins {
         let none = BTreeSet::new();
         let setting = self.setting(&none, false);
-        let of = |(name, case): (String, Case)| {
+        let of = |(seed, case): (Option<u64>, Case)| {
+            guard::begins(seed);
+            let name = seed.map_or_else(|| "given".to_owned(), |seed| seed.to_string());
             let calls = of_case(&setting, &case, capabilities);
             CaseMargins { name, calls }
         };
         Margins { format: self.options.format.name().to_owned(), cases: cases.map(of).collect() }
+    }
+
+    /// The whole of it in a child first, if that is asked for.
+    #[track_caller]
+    fn isolated_margins(&self, given: impl FnOnce(&Report) -> Case) {
+        let first = self.options.seed();
+        if let Some(report) = search::isolated(self, &self.options, first, given) {
+            panic!("\n{report}");
+        }
     }
 
     /// What the implementation declares.
@@ -79,10 +101,11 @@ impl<M: Mapper, F: Fn(Memory) -> M> Suite<F> {
     /// # Panics
     ///
     /// When no instance can be made.
+    #[track_caller]
     fn declared(&self) -> Capabilities {
         match self.declaration().map(|declared| declared.capabilities) {
             Ok(capabilities) => capabilities,
-            Err(stop) => panic!("no instance can be made: {stop:?}"),
+            Err(stop) => panic!("\n{}", search::unmakeable(&self.options, &stop)),
         }
     }
 }

@@ -74,12 +74,12 @@ impl<M: Mapper> Instance<M> {
     }
 
     /// The end of an instance, which nobody judges here.
-    fn end(self) {
+    fn end(self, accesses_max: u32) {
         let Self { mapper, memory, .. } = self;
         if memory.is_given_up() {
             core::mem::forget(mapper);
         } else {
-            memory.begin(u32::MAX);
+            memory.begin(accesses_max);
             // However that ends, it is over.
             let _ = memory.attempt(|| drop(mapper));
         }
@@ -119,7 +119,7 @@ pub(crate) fn of_case<M: Mapper>(
             break;
         }
     }
-    instance.end();
+    instance.end(setting.accesses_max);
     margins
 }
 
@@ -153,7 +153,7 @@ fn loses_mark<M: Mapper>(
             break;
         }
     }
-    instance.end();
+    instance.end(setting.accesses_max);
     lost
 }
 

@@ -197,6 +197,7 @@ impl Memory {
         books.budget = books.budget.saturating_sub(1);
         if books.budget == 0 && !panicking() {
             drop(books);
+            crate::conformance::watch::is_spent();
             resume_unwind(Box::new(Stop::Endless));
         }
         hooked

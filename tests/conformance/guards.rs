@@ -1,0 +1,195 @@
+//! Code that spins, or that ends its process: whichever way in it was called by.
+
+use std::process::{Command, Output};
+use std::time::Duration;
+
+use ringfence::base::{PhysAddr, VirtAddr};
+use ringfence::conformance::{self, Call, Case, Mapper, Memory, Refusal, Rights, Suite};
+use ringfence::machine::paging::PageSize;
+
+/// Code that does `end` at each unmapping.
+struct Fatal {
+    memory: Memory,
+    root: PhysAddr,
+    end: fn(&Memory),
+}
+
+impl Mapper for Fatal {
+    fn root(&self) -> PhysAddr {
+        self.root
+    }
+
+    fn map(&mut self, _: VirtAddr, _: PhysAddr, _: PageSize, _: Rights) -> Result<(), Refusal> {
+        Err(Refusal::Declined("never"))
+    }
+
+    fn unmap(&mut self, _: VirtAddr, _: PageSize) -> Result<Option<PhysAddr>, Refusal> {
+        (self.end)(&self.memory);
+        Err(Refusal::NotMapped)
+    }
+}
+
+fn fatal(end: fn(&Memory)) -> Suite<impl Fn(Memory) -> Fatal> {
+    conformance::mapper(move |memory: Memory| Fatal {
+        root: memory.allocate_zeroed().expect("a frame"),
+        memory,
+        end,
+    })
+}
+
+fn spins(_: &Memory) {
+    loop {
+        std::thread::park();
+    }
+}
+
+/// Loads for ever, and catches what ends that.
+fn catches(memory: &Memory) {
+    loop {
+        let load = std::panic::AssertUnwindSafe(|| memory.load(memory.base()));
+        let _ = std::panic::catch_unwind(load);
+    }
+}
+
+fn exits(_: &Memory) {
+    std::process::exit(0);
+}
+
+fn case() -> Case {
+    let calls = vec![Call::Unmap { page: VirtAddr(0x4000), size: PageSize::Kib4 }];
+    Case { calls, fault: None }
+}
+
+/// Bytes of which a case with an unmapping is drawn.
+fn bytes() -> Vec<u8> {
+    (0..600_u32).map(|at| (at * 37 % 251) as u8).collect()
+}
+
+/// Set in a child: what to run.
+const CHILD: &str = "RINGFENCE_TEST_GUARDED";
+
+const WAYS: [&str; 5] = ["run", "margins", "margins_of", "replay", "fuzz"];
+
+fn go(way: &str, end: fn(&Memory)) {
+    match way {
+        "run" => fatal(end).cases(20).check(),
+        "margins" => drop(fatal(end).cases(20).margins()),
+        "margins_of" => drop(fatal(end).margins_of(&case())),
+        "replay" => fatal(end).replay(&case()),
+        "fuzz" => fatal(end).fuzz(&bytes()),
+        _ => unreachable!("{way}"),
+    }
+}
+
+/// The running test again, alone, told to go `way`; within a minute.
+fn child(way: &str) -> (Output, String) {
+    let name = std::thread::current().name().map(str::to_owned).expect("the harness names it");
+    let output = Command::new("timeout")
+        .arg("60")
+        .arg(std::env::current_exe().expect("this test binary"))
+        .args([name.as_str(), "--exact", "--nocapture"])
+        .envs([(CHILD, way), ("RINGFENCE_PATIENCE", "1")])
+        .output()
+        .expect("a child");
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    (output, told)
+}
+
+fn way() -> Option<String> {
+    std::env::var(CHILD).ok()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn code_that_spins_ends_each_way_in_with_the_reason() {
+    if let Some(way) = way() {
+        return go(&way, spins);
+    }
+    for way in WAYS {
+        let (output, told) = child(way);
+
+        assert_eq!(output.status.code(), Some(101), "{way}\n{told}");
+        assert!(told.contains("has not returned for 1 s, in the case "), "{way}\n{told}");
+        assert!(told.contains("does not use up its accesses"), "{way}\n{told}");
+        let has_seed = matches!(way, "run" | "margins");
+        assert_eq!(told.contains("RINGFENCE_SEED="), has_seed, "{way}\n{told}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn code_that_catches_what_ends_it_is_not_said_to_leave_memory_alone() {
+    if let Some(way) = way() {
+        return go(&way, catches);
+    }
+    let (output, told) = child("run");
+
+    assert_eq!(output.status.code(), Some(101), "{told}");
+    assert!(told.contains("its accesses to memory are spent, and it catches the panic"), "{told}");
+}
+
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[test]
+fn code_that_exits_with_success_passes_by_no_way_in() {
+    if let Some(way) = way() {
+        return go(&way, exits);
+    }
+    for way in WAYS {
+        let (output, told) = child(way);
+
+        assert!(!output.status.success(), "{way}\n{told}");
+        assert!(told.contains("the code under test ends the process, in the case "), "{told}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn code_that_spins_before_there_is_a_case_is_told_without_a_seed() {
+    if way().is_some() {
+        conformance::mapper(|memory: Memory| -> Fatal {
+            spins(&memory);
+            unreachable!("it spins")
+        })
+        .cases(1)
+        .check();
+    }
+    let (output, told) = child("run");
+
+    assert_eq!(output.status.code(), Some(101), "{told}");
+    assert!(told.contains("before its first case") && !told.contains("SEED"), "{told}");
+}
+
+fn isolated() -> Suite<impl Fn(Memory) -> Fatal> {
+    fatal(exits).isolated(Duration::from_secs(20)).cases(20)
+}
+
+/// What an isolated run by this way is told: with its case, and its seed if it has one.
+fn told_isolated(run: impl FnOnce(), has_seed: bool) {
+    let payload = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).err();
+    let told = payload.and_then(|payload| payload.downcast_ref::<String>().cloned());
+    let told = told.expect("a panic with a report");
+    for part in ["ends the process: exit status: 0", "unmap 4 KiB page"] {
+        assert!(told.contains(part), "{part}\n{told}");
+    }
+    assert_eq!(told.contains("RINGFENCE_SEED="), has_seed, "{told}");
+}
+
+#[test]
+fn margins_are_isolated_where_that_is_asked_for() {
+    told_isolated(|| drop(isolated().margins()), true);
+}
+
+#[test]
+fn margins_of_a_case_are_isolated_where_that_is_asked_for() {
+    told_isolated(|| drop(isolated().margins_of(&case())), false);
+}
+
+#[test]
+fn a_replay_is_isolated_where_that_is_asked_for() {
+    told_isolated(|| isolated().replay(&case()), false);
+}
+
+#[test]
+fn bytes_are_isolated_where_that_is_asked_for() {
+    told_isolated(|| isolated().fuzz(&bytes()), false);
+}
