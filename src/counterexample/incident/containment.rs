@@ -186,7 +186,7 @@ impl Containment {
         let idle: Vec<String> =
             self.protections.iter().filter(is_idle).map(Protection::name).collect();
         if all && !idle.is_empty() {
-            text += &sentence(&format!("No difference: {}", idle.join(", ")));
+            text += &sentence(&format!("No difference on this schedule: {}", idle.join(", ")));
         }
         text
     }
