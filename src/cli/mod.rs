@@ -7,6 +7,7 @@ mod arguments;
 mod artefacts;
 mod asleep;
 mod audit;
+mod awaited;
 mod campaign;
 mod cases;
 mod check;

@@ -130,3 +130,72 @@ fn several_traces_of_casemate_are_a_table_beside_its_verdicts() {
         assert!(text.contains(part), "{part}\n{text}");
     }
 }
+
+#[test]
+fn a_trace_that_is_broken_takes_nothing_from_the_others() {
+    let folder = std::env::temp_dir().join(format!("ringfence-broken-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let files = [
+        ("good.trace", GOOD.to_owned()),
+        ("cut.trace", [GOOD, BAD, "store 0 0x10"].concat()),
+        ("bad.trace", [GOOD, BAD].concat()),
+    ];
+    let paths = files.each_ref().map(|(name, text)| {
+        let path = folder.join(name);
+        std::fs::write(&path, text).expect("a file");
+        path.to_str().expect("a name").to_owned()
+    });
+    let [good, cut, bad] = paths.each_ref().map(String::as_str);
+
+    let output = check(&[good, cut, "/nowhere/at/all.trace", bad], "");
+    let objects = check(&["--json", good, cut, bad], "");
+
+    std::fs::remove_dir_all(&folder).expect("the folder is gone");
+    let (text, errors) = (told(&output.stdout), told(&output.stderr));
+    assert_eq!(output.status.code(), Some(2), "{errors}");
+    for part in [
+        "good.trace  held",
+        "cut.trace   broken     entries: made without break",
+        "all.trace   broken",
+        "bad.trace   violated   entries: made without break",
+        "4 traces, 2 violated, 2 broken",
+    ] {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+    assert!(errors.contains("cut.trace:6:13"), "{errors}");
+    assert!(errors.contains("can't read /nowhere"), "{errors}");
+    let text = told(&objects.stdout);
+    let objects = text.lines().map(|line| serde_json::from_str(line).expect("an object"));
+    let verdicts: Vec<String> = objects
+        .filter_map(|object: serde_json::Value| object["verdict"].as_str().map(str::to_owned))
+        .collect();
+    assert_eq!(verdicts, ["held", "broken", "violated"], "{text}");
+}
+
+#[test]
+fn a_byte_order_mark_is_read_over_in_front_and_named_elsewhere() {
+    let first = check(&["-"], &["\u{feff}", GOOD].concat());
+    let second = check(&["-"], &[GOOD, "\u{feff}", BAD].concat());
+
+    assert_eq!(first.status.code(), Some(0), "{}", told(&first.stderr));
+    let errors = told(&second.stderr);
+    assert_eq!(second.status.code(), Some(2), "{errors}");
+    assert!(errors.contains("a byte order mark (U+FEFF) stands in front"), "{errors}");
+}
+
+#[test]
+fn sizes_that_go_on_behind_the_last_address_are_mistakes() {
+    for event in [
+        "free 0 0xfffffffffffff000 0x2000\n",
+        "free 0 0x100000 0xffffffffffffffff\n",
+        "allocate 0 0xfffffffffffff000 0x1001\n",
+    ] {
+        let output = check(&["-"], &[GOOD, event].concat());
+
+        let errors = told(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{event}{errors}");
+        assert!(errors.contains("behind the last address, 2^64 - 1"), "{event}{errors}");
+    }
+    let last = check(&["-"], &[GOOD, "free 0 0xfffffffffffff000 0x1000\n"].concat());
+    assert_eq!(last.status.code(), Some(0), "{}", told(&last.stderr));
+}

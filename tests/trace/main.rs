@@ -4,6 +4,7 @@ mod aarch64;
 mod casemate;
 mod command;
 mod input;
+mod live;
 mod x86_64;
 
 use ringfence::conformance::trace::{Checker, Finding, Language};

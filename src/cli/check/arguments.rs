@@ -57,4 +57,6 @@ Examples:
 Exit codes:
   0  everything held
   1  something does not hold
-  2  a mistake in the arguments or a trace, or a trace in which nothing is a table";
+  2  a mistake in the arguments or a trace, or a trace in which nothing is a table; the verdicts of other
+     traces are told all the same
+  130  interrupted: what was found until then is told";

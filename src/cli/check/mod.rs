@@ -8,10 +8,12 @@ use std::io::Write;
 
 use serde_json::json;
 
+use crate::campaign::Interrupt;
 use crate::conformance::trace::{Checker, Language, Tally};
 
 use self::arguments::{CheckArguments, LanguageName};
 use self::lines::Lines;
+use super::campaign::stopped_by_ctrl_c;
 use super::{Ended, Failure};
 
 /// What one trace came to.
@@ -19,6 +21,10 @@ struct Outcome {
     name: String,
     tally: Tally,
     held: usize,
+    /// Why it was not read to its end.
+    mistake: Option<String>,
+    /// Somebody pressed Ctrl-C: it may go on.
+    is_partial: bool,
 }
 
 impl Outcome {
@@ -35,18 +41,33 @@ impl Outcome {
 /// Judges each trace.
 pub(super) fn check(arguments: &CheckArguments, out: &mut impl Write) -> Result<Ended, Failure> {
     let is_one = arguments.traces.len() == 1;
+    let stop = stopped_by_ctrl_c()?;
     let mut outcomes = Vec::new();
     for name in &arguments.traces {
-        let outcome = one(name, arguments, is_one, out)?;
+        if stop.is_raised() {
+            break;
+        }
+        let outcome = one(name, arguments, is_one, &stop, out)?;
         if arguments.json {
             writeln!(out, "{}", told::summary(&outcome))?;
-        } else if is_one {
+        } else if is_one && outcome.mistake.is_none() {
             write!(out, "{}", told::sum(&outcome))?;
         }
         outcomes.push(outcome);
     }
     if !is_one && !arguments.json {
         write!(out, "{}", told::table(&outcomes, arguments.format == LanguageName::Casemate))?;
+    }
+    let mistakes: Vec<&str> =
+        outcomes.iter().filter_map(|outcome| outcome.mistake.as_deref()).collect();
+    if !mistakes.is_empty() {
+        return Err(Failure::Mistake(mistakes.join("\n\n")));
+    }
+    if stop.is_raised() {
+        out.flush()?;
+        let lines: u64 = outcomes.iter().map(|outcome| outcome.tally.lines).sum();
+        let _ = writeln!(std::io::stderr(), "PARTIAL: interrupted, {lines} lines were judged");
+        return Ok(Ended::Interrupted);
     }
     if outcomes.iter().any(|outcome| outcome.findings() > 0) {
         return Ok(Ended::Violated);
@@ -60,21 +81,43 @@ pub(super) fn check(arguments: &CheckArguments, out: &mut impl Write) -> Result<
     }
 }
 
+/// One trace, and each of its findings as it comes: whoever ends a live trace has them.
 fn one(
     name: &str,
     arguments: &CheckArguments,
     is_told: bool,
+    stop: &Interrupt,
     out: &mut impl Write,
 ) -> Result<Outcome, Failure> {
     let language = match arguments.format {
         LanguageName::Own => Language::Own,
         LanguageName::Casemate => Language::Casemate,
     };
-    let mut lines = Lines::open(name)?;
     let mut checker = Checker::new(language);
+    let told = judged(name, &mut checker, arguments, is_told, stop, out);
+    let (name, mistake) = match told {
+        Ok(name) => (name, None),
+        Err(Failure::Mistake(mistake)) => (name.to_owned(), Some(mistake)),
+        Err(failure @ Failure::ClosedPipe) => return Err(failure),
+    };
+    let is_partial = stop.is_raised();
+    Ok(Outcome { name, tally: checker.tally().clone(), held: checker.held(), mistake, is_partial })
+}
+
+/// Judges each line, and gives what the trace is called.
+fn judged(
+    name: &str,
+    checker: &mut Checker,
+    arguments: &CheckArguments,
+    is_told: bool,
+    stop: &Interrupt,
+    out: &mut impl Write,
+) -> Result<String, Failure> {
+    let mut lines = Lines::open(name, stop.clone())?;
     let mut left = arguments.findings;
     while let Some(line) = lines.next()? {
         let findings = checker.line(line).map_err(|mistake| lines.told(&mistake))?;
+        let is_quiet = findings.is_empty();
         for finding in findings {
             if left == 0 {
                 break;
@@ -88,18 +131,17 @@ fn one(
                 writeln!(out, "{finding}\n")?;
             }
         }
+        if !is_quiet {
+            out.flush()?;
+        }
     }
-    if checker.tally().lines == 0 {
+    if checker.tally().lines == 0 && !stop.is_raised() {
         return Err(Failure::mistake(
             format!("{} is empty", lines.name()),
             "its first line must name the architecture: trace 1 aarch64, or trace 1 x86-64",
         ));
     }
-    Ok(Outcome {
-        name: lines.name().to_owned(),
-        tally: checker.tally().clone(),
-        held: checker.held(),
-    })
+    Ok(lines.name().to_owned())
 }
 
 /// A number of things for a summary in JSON.

@@ -49,11 +49,15 @@ pub(super) fn summary(outcome: &Outcome) -> Value {
         "held_at_end": outcome.held,
         "seen": counted(&outcome.tally),
         "recorded": outcome.tally.verdict,
+        "partial": outcome.is_partial,
+        "error": outcome.mistake,
     })
 }
 
 fn verdict(outcome: &Outcome) -> &'static str {
-    if outcome.findings() > 0 {
+    if outcome.mistake.is_some() {
+        "broken"
+    } else if outcome.findings() > 0 {
         "violated"
     } else if outcome.is_unchecked() {
         "unchecked"
@@ -102,8 +106,14 @@ pub(super) fn table(outcomes: &[Outcome], has_recorded: bool) -> String {
         if has_recorded {
             let theirs = if outcome.tally.verdict.is_some() { "violated" } else { "held" };
             let agrees = theirs == verdict || (theirs == "held" && outcome.findings() == 0);
-            differ += u32::from(!agrees);
-            let mark = if agrees { "agrees " } else { "DIFFERS" };
+            // What was not read to its end has no verdict to compare.
+            let is_broken = outcome.mistake.is_some();
+            differ += u32::from(!agrees && !is_broken);
+            let mark = match (is_broken, agrees) {
+                (true, _) => "       ",
+                (false, true) => "agrees ",
+                (false, false) => "DIFFERS",
+            };
             let _ = write!(text, "  {mark}");
         }
         if !kind.is_empty() {
@@ -116,6 +126,10 @@ pub(super) fn table(outcomes: &[Outcome], has_recorded: bool) -> String {
     }
     let violated = outcomes.iter().filter(|outcome| outcome.findings() > 0).count();
     let _ = write!(text, "\n{} traces, {violated} violated", outcomes.len());
+    let broken = outcomes.iter().filter(|outcome| outcome.mistake.is_some()).count();
+    if broken > 0 {
+        let _ = write!(text, ", {broken} broken");
+    }
     if has_recorded {
         let _ = write!(text, ", {differ} other than recorded");
     }

@@ -8,11 +8,10 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::campaign::Interrupt;
 use crate::cli::Failure;
+use crate::cli::awaited::Awaited;
 use crate::cli::progress::with_time_left;
 use crate::oracles::recorded::csv::BYTE_ORDER_MARK;
 use crate::oracles::recorded::{Fields, Malformed, Mistake, Scanned};
-
-use super::awaited::Awaited;
 
 /// Bytes read ahead.
 const BUFFER_BYTES: usize = 1 << 20;

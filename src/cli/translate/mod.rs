@@ -2,7 +2,6 @@
 
 mod answers;
 pub(super) mod arguments;
-mod awaited;
 mod comparison;
 mod disagreement;
 mod input;

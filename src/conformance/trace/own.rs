@@ -102,6 +102,9 @@ pub(super) fn number(word: &str) -> Result<u64, String> {
     })
 }
 
+/// What some programs write in front of UTF-8.
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
 const ADDRESS: &str = "a physical address, as in 0x41a3000";
 const VALUE: &str = "64 bits, as in 0x41a3403";
 const BYTES: &str = "a number of bytes, as in 0x1000";
@@ -188,14 +191,20 @@ fn action<'a>(name: &str, words: &mut Words<'a>) -> Result<Action<'a>, Mistake> 
         "free" => {
             let at = aligned(words, ADDRESS, 4096)?;
             let bytes = words.optional(BYTES)?.unwrap_or(4096);
-            Action::Free { at, bytes: some(words, bytes)? }
+            Action::Free { at, bytes: within_memory(words, at, bytes)? }
         }
         "allocate" => {
             let at = aligned(words, ADDRESS, 4096)?;
             let bytes = words.optional(BYTES)?.unwrap_or(4096);
-            Action::Allocate { at, bytes: some(words, bytes)? }
+            Action::Allocate { at, bytes: within_memory(words, at, bytes)? }
         }
         "done" => Action::Done,
+        other if other.starts_with(BYTE_ORDER_MARK) => {
+            let what = "a byte order mark (U+FEFF) stands in front of the event";
+            Err(Mistake::new(words.last(), what, EVENTS).help(
+                "it may stand in front of the first line only: two files, one behind the other?",
+            ))?
+        }
         other => {
             let what = format!("no event has the name {other:?}");
             return Err(Mistake::new(words.last(), what, EVENTS));
@@ -206,6 +215,16 @@ fn action<'a>(name: &str, words: &mut Words<'a>) -> Result<Action<'a>, Mistake> 
 /// A number of bytes that was just read, which is not zero.
 fn some(words: &Words<'_>, bytes: u64) -> Result<u64, Mistake> {
     if bytes > 0 { Ok(bytes) } else { Err(Mistake::new(words.last(), "no byte at all", BYTES)) }
+}
+
+/// The same, which do not go on behind the last address that 64 bits name.
+fn within_memory(words: &Words<'_>, at: u64, bytes: u64) -> Result<u64, Mistake> {
+    let bytes = some(words, bytes)?;
+    if at.checked_add(bytes - 1).is_some() {
+        return Ok(bytes);
+    }
+    let what = format!("{bytes:#x} bytes from {at:#x} go on behind the last address, 2^64 - 1");
+    Err(Mistake::new(words.last(), what, BYTES))
 }
 
 fn aligned(words: &mut Words<'_>, expected: &str, align: u64) -> Result<u64, Mistake> {
