@@ -369,7 +369,7 @@ fn no_name_from_a_file_or_an_argument_reaches_a_terminal_raw() {
     assert_ne!(spoilt, WHOLE);
     std::fs::write(&component, spoilt).expect("written");
     let print = folder.join("print.txt");
-    std::fs::write(&print, format!("ringfence margins 1\n{escape}\n")).expect("written");
+    std::fs::write(&print, format!("ringfence margins 2\n{escape}\n")).expect("written");
     let [component, print] = [&component, &print].map(|path| path.to_str().expect("a plain path"));
 
     for arguments in [

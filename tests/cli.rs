@@ -850,12 +850,14 @@ fn a_full_disk_is_named() {
 fn margins_are_compared_and_a_smaller_one_ends_with_1_a_malformed_file_with_2() {
     let print = |lost: u32| {
         format!(
-            "ringfence margins 1\nformat x86-64, 4 levels\ncase 1\ncall 1 unmap 4 KiB page 0x4000\n\
-             after 0 margin 1 lost-invalidation {lost} abandoned-store 0 concurrent-walk 0 flipped-bit 7\n"
+            "ringfence margins 2\nformat x86-64, 4 levels\ncase 1\ncall 1 unmap 4 KiB page 0x4000\n\
+             after 0 margin 1 lost-invalidation {lost} abandoned-store 0 concurrent-walk 0 flipped-bit 7\n\
+             end 1 cases 1 calls\n"
         )
     };
     let one = file("margin-one.txt", print(1).as_bytes());
     let two = file("margin-two.txt", print(2).as_bytes());
+    let cut = file("margin-cut.txt", print(1).replace("end 1 cases 1 calls\n", "").as_bytes());
     let bad = file("margin-bad.txt", print(1).replace("margin 1", "margin 2").as_bytes());
     let compare = |before: &PathBuf, after: &PathBuf| {
         let paths = [before, after].map(|path| path.to_str().expect("a path in UTF-8"));
@@ -866,11 +868,14 @@ fn margins_are_compared_and_a_smaller_one_ends_with_1_a_malformed_file_with_2() 
     let worse = compare(&one, &two);
     let better = compare(&two, &one);
     let malformed = compare(&one, &bad);
+    let short = compare(&one, &cut);
 
     assert_eq!(
-        [&same, &worse, &better, &malformed].map(code),
-        [Some(0), Some(1), Some(0), Some(2)]
+        [&same, &worse, &better, &malformed, &short].map(code),
+        [Some(0), Some(1), Some(0), Some(2), Some(2)]
     );
+    let told = stderr(&short);
+    assert!(told.contains("margin-cut.txt:6:1") && told.contains("cut short"), "{told}");
     assert!(stdout(&worse).contains("lost-invalidation 1 -> 2"), "{}", stdout(&worse));
     let told = stderr(&malformed);
     assert!(told.contains("margin-bad.txt:5:16") && told.contains("expected: 1"), "{told}");
@@ -880,14 +885,15 @@ fn margins_are_compared_and_a_smaller_one_ends_with_1_a_malformed_file_with_2() 
 fn a_comparison_of_margins_is_told_as_objects() {
     let print = |lost: u32, more: &str| {
         format!(
-            "ringfence margins 1\nformat x86-64, 4 levels\ncase 1\ncall 1 unmap 4 KiB page 0x4000\n\
+            "ringfence margins 2\nformat x86-64, 4 levels\ncase 1\ncall 1 unmap 4 KiB page 0x4000\n\
              after 0 margin 1 lost-invalidation {lost} abandoned-store 0 concurrent-walk 0 flipped-bit 7\n\
              {more}"
         )
     };
-    let one = file("margin-json-one.txt", print(1, "").as_bytes());
+    let one = file("margin-json-one.txt", print(1, "end 1 cases 1 calls\n").as_bytes());
     let more = "call 2 unmap 4 KiB page 0x5000\n\
-        after 0 margin 1 lost-invalidation 1 abandoned-store 0 concurrent-walk 0 flipped-bit 7\n";
+        after 0 margin 1 lost-invalidation 1 abandoned-store 0 concurrent-walk 0 flipped-bit 7\n\
+        end 1 cases 2 calls\n";
     let two = file("margin-json-two.txt", print(2, more).as_bytes());
     let paths = [&one, &two].map(|path| path.to_str().expect("a plain path"));
 

@@ -131,8 +131,11 @@ impl fmt::Display for Finding {
             section(f, "tables     at this instant, words that are not 0", tables)?;
         }
         if let Some(seed) = self.seed {
-            let test = self.test.as_deref().unwrap_or("");
-            write!(f, "replay     RINGFENCE_SEED={seed} RINGFENCE_CASES=1 cargo test {test}")?;
+            let variables = format!("RINGFENCE_SEED={seed} RINGFENCE_CASES=1");
+            match &self.test {
+                Some(test) => write!(f, "replay     {variables} cargo test {test}")?,
+                None => write!(f, "replay     the same program, with {variables}")?,
+            }
         }
         Ok(())
     }

@@ -20,6 +20,8 @@ pub struct Report {
     pub(super) tally: Tally,
     pub(super) digest: Digest,
     pub(super) walker: bool,
+    /// An instance was made, and said what it declares.
+    pub(super) is_asked: bool,
     /// The format has barriers.
     pub(super) has_barriers: bool,
     /// Entries of the root that the code keeps for itself.
@@ -36,6 +38,7 @@ impl Report {
             tally: Tally::default(),
             digest: Digest::default(),
             walker: false,
+            is_asked: false,
             has_barriers: false,
             reserved: Vec::new(),
         }
@@ -75,6 +78,9 @@ impl Report {
     #[must_use]
     pub fn skipped(&self) -> Vec<String> {
         let mut skipped = Vec::new();
+        if !self.is_asked {
+            return vec!["everything: no instance came to say what it declares".to_owned()];
+        }
         for capability in Capabilities::EVERY {
             let is_met = !self.walker && (capability != Capability::Barriers || self.has_barriers);
             if is_met && !self.declared.capabilities.has(capability) {

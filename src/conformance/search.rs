@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::breach::{Breach, Check, INTERFACE, Key};
 use super::case::Case;
+use super::checks::totality;
 use super::draw::Draw;
 use super::finding::{Finding, Reproduction};
 use super::guard::{self, Guard, Place};
@@ -84,6 +85,7 @@ pub(super) fn over<'a, S: Search>(
         report.findings.push(unmakeable(options, &stop));
         return report;
     }
+    report.is_asked = true;
     for (seed, mut draw) in draws {
         guard::begins(seed);
         let case = search.draw(&mut draw, &report);
@@ -143,6 +145,7 @@ fn dead<S: Search>(
     finding.seed = death.place.seed();
     // Making an instance was survived if there was a case.
     if death.place != Place::Start && search.begin(&mut report).is_ok() {
+        report.is_asked = true;
         let case = match death.place.seed() {
             Some(seed) => search.draw(&mut stream::<S>(seed), &report),
             None => given(&report),
@@ -154,7 +157,7 @@ fn dead<S: Search>(
 }
 
 pub(super) fn unmakeable(options: &Options, stop: &Stop) -> Finding {
-    let breach = super::checks::totality::stopped(stop, "making it", options.accesses_max);
+    let breach = totality::stopped(stop, totality::MAKING, options.accesses_max);
     untold(
         options,
         breach.unwrap_or_else(|| Breach {

@@ -193,3 +193,55 @@ fn a_replay_is_isolated_where_that_is_asked_for() {
 fn bytes_are_isolated_where_that_is_asked_for() {
     told_isolated(|| isolated().fuzz(&bytes()), false);
 }
+
+#[test]
+fn what_ends_the_making_of_an_instance_is_told_with_one_subject_and_nothing_is_undeclared() {
+    let suite = || {
+        conformance::mapper(|memory: Memory| -> Fatal {
+            if memory.base().raw() > 0 {
+                panic!("not today");
+            }
+            unreachable!("memory is above 4 GiB")
+        })
+    };
+
+    let report = suite().cases(2).run();
+    let died = conformance::mapper(|_: Memory| -> Fatal { std::process::exit(7) });
+    let died = died.isolated(Duration::from_secs(20)).cases(2).run();
+
+    let told = report.to_string();
+    let place = "because    it panics when it is made at tests/conformance/guards.rs:";
+    assert!(told.contains(place) && told.contains(": not today\n"), "{told}");
+    for report in [&report, &died] {
+        let everything = "everything: no instance came to say what it declares";
+        assert_eq!(report.skipped(), [everything], "{report}");
+    }
+}
+
+#[test]
+fn what_ends_a_call_is_told_with_one_subject() {
+    for (end, part) in [
+        ((|_| panic!("boo")) as fn(&Memory), "because    it panics in unmap at tests/"),
+        (
+            |memory| loop {
+                let _ = memory.load(memory.base());
+            },
+            "because    it makes 200000 accesses to memory in unmap, and has not returned",
+        ),
+    ] {
+        let report = fatal(end).cases(20).run();
+
+        assert!(report.to_string().contains(part), "{part}\n{report}");
+    }
+}
+
+#[test]
+fn the_replay_line_of_a_program_that_is_no_test_names_none() {
+    let told = std::thread::Builder::new()
+        .spawn(|| fatal(|_| panic!("boo")).cases(20).run().to_string())
+        .and_then(|thread| thread.join().map_err(|_| std::io::Error::other("a panic")))
+        .expect("a report");
+
+    assert!(told.contains("replay     the same program, with RINGFENCE_SEED="), "{told}");
+    assert!(!told.contains("cargo test"), "{told}");
+}

@@ -184,7 +184,7 @@ fn a_table_freed_before_it_is_invalidated_leaves_no_margin_in_between() {
 
     assert_eq!(counted(&told)[6..], ["0 1 0 0 0 2163", "1 0 0 0 0 1613", "return 1 0 0 0 1613"]);
     let text = told.to_string();
-    let line = "  breach: a processor may still walk 0x100003000, no table any more, for 0x0";
+    let line = "  breach: processor 1 may still walk 0x100003000, no table any more, for 0x0";
     assert!(text.contains(line), "{text}");
     assert_eq!(told.least(), 0);
 }
@@ -198,7 +198,7 @@ fn a_frame_that_gets_another_owner_before_it_is_invalidated_is_still_written_by_
     assert_eq!(counted[3..6], ["0 1 0 0 0 2205", "1 1 0 1 0 2163", "return 0 0 0 0 2163"]);
     assert!(counted[6..].iter().all(|line| line.contains(" 0 0 ")), "{told}");
     let line =
-        "  breach: a processor may still write 0x100060000 through 0x4000, the frame of 0x5000";
+        "  breach: processor 1 may still write 0x100060000 through 0x4000, now owned by 0x5000";
     assert!(told.to_string().contains(line), "{told}");
 }
 
@@ -226,7 +226,7 @@ fn a_print_is_read_back_and_a_smaller_margin_is_told() {
         "smaller    case given call 3 clean_up",
         "least margin 1 -> 0",
         "instants in breach 0 -> 1",
-        "after 1: a processor may still walk 0x100003000",
+        "between store 1 of `clean_up` and its return the margin is 0: processor 1 may still walk 0x100003000",
         "compared   3 calls: 1 smaller, 1 changed",
     ] {
         assert!(told.contains(part), "{part}\n{told}");
@@ -251,16 +251,80 @@ fn drawn_cases_have_the_same_margins_each_time() {
 fn a_text_that_is_no_print_is_told_with_line_and_column() {
     for (text, line, column) in [
         ("", 1, 1),
-        ("ringfence margins 2\n", 1, 1),
-        ("ringfence margins 1\n", 2, 1),
-        ("ringfence margins 1\nformat x\nafter 0", 3, 1),
-        ("ringfence margins 1\nformat x\ncase 1\ncall one", 4, 6),
-        ("ringfence margins 1\nformat x\ncase 1\ncall 1 map\nafter 0 margin 3", 5, 16),
-        ("ringfence margins 1\nformat x\ncase 1\ncall 1 map\nafter 3-1 margin 3", 5, 10),
-        ("ringfence margins 1\nformat x\ncase 1\ncall 1 map\n  breach: x", 5, 1),
+        ("ringfence margins 1\n", 1, 1),
+        ("ringfence margins 2\n", 2, 1),
+        ("ringfence margins 2\nformat x\nafter 0", 3, 1),
+        ("ringfence margins 2\nformat x\ncase 1\ncall one", 4, 6),
+        ("ringfence margins 2\nformat x\ncase 1\ncall 1 map\nafter 0 margin 3", 5, 16),
+        ("ringfence margins 2\nformat x\ncase 1\ncall 1 map\nafter 3-1 margin 3", 5, 10),
+        ("ringfence margins 2\nformat x\ncase 1\ncall 1 map\n  breach: x", 5, 1),
     ] {
         let error = Margins::parse(text).expect_err(text);
 
         assert_eq!((error.line, error.column), (line, column), "{text:?}: {error}");
     }
+}
+
+/// Panics where the other one unmaps.
+struct Panics(Tiny);
+
+impl Mapper for Panics {
+    fn capabilities(&self) -> Capabilities {
+        self.0.capabilities()
+    }
+
+    fn root(&self) -> PhysAddr {
+        self.0.root()
+    }
+
+    fn map(&mut self, a: VirtAddr, b: PhysAddr, c: PageSize, d: Rights) -> Result<(), Refusal> {
+        self.0.map(a, b, c, d)
+    }
+
+    fn unmap(&mut self, page: VirtAddr, size: PageSize) -> Result<Option<PhysAddr>, Refusal> {
+        // After its store, and before its invalidation.
+        self.0.manner = Manner::Forgets;
+        let _ = self.0.unmap(page, size);
+        panic!("a new bug\nin two lines")
+    }
+}
+
+#[test]
+fn a_call_that_panics_is_in_the_print_and_is_worse() {
+    let calls = [MAP, UNMAP, MAP];
+    let before = margins(Manner::Careful, &calls);
+    let case = Case { calls: calls.to_vec(), fault: None };
+    let suite = conformance::mapper(|memory| Panics(Tiny::new(memory, Manner::Careful)));
+    let after = suite.margins_of(&case);
+
+    let text = after.to_string();
+    // What is withdrawn and may still be used when the call was stopped is no breach of the books before it.
+    let line =
+        "stopped margin 1 lost-invalidation 0 abandoned-store 0 concurrent-walk 0 flipped-bit 2163";
+    assert!(text.contains(line), "{text}");
+    assert!(text.contains("  stopped: panics in unmap at tests/conformance/margins.rs:"), "{text}");
+    assert!(text.contains(": a new bug in two lines\n"), "{text}");
+    assert!(text.ends_with("end 1 cases 2 calls\n"), "{text}");
+    assert_eq!(Margins::parse(&text), Ok(after.clone()));
+    let worse = Comparison::of(&before, &after);
+    assert!(worse.is_smaller() && !Comparison::of(&after, &before).is_smaller(), "{worse}");
+    let told = worse.to_string();
+    assert!(told.contains("smaller    case given call 2 unmap"), "{told}");
+    assert!(told.contains("returned -> stopped\n             it panics in unmap at"), "{told}");
+    assert!(told.contains("alone      only before: case given call 3 map"), "{told}");
+}
+
+#[test]
+fn a_print_that_is_cut_anywhere_is_no_print() {
+    let whole = margins(Manner::Careful, &[MAP, UNMAP]).to_string();
+
+    for (cut, _) in whole.char_indices().filter(|(cut, _)| *cut + 1 < whole.len()) {
+        let error = Margins::parse(&whole[..cut]).expect_err(&whole[..cut]);
+        let lines = whole[..cut].lines().count();
+        assert!(error.line >= lines && error.line <= lines.max(1) + 1, "{cut}: {error}");
+    }
+    assert!(Margins::parse(&format!("{whole}\n")).is_ok(), "a line that `println!` ends");
+    assert!(Margins::parse(&format!("{whole}case 2\n")).is_err());
+    let less = whole.replace("end 1 cases 2", "end 1 cases 3");
+    assert_eq!(Margins::parse(&less).expect_err("a call is missing").line, less.lines().count());
 }

@@ -7,19 +7,30 @@
 use crate::conformance::breach::{Breach, Check, INTERFACE};
 use crate::conformance::stop::Stop;
 
-/// `during` is what was called; `None` is its drop.
+/// An instance is being made.
+pub(crate) const MAKING: &str = "making it";
+/// An instance is dropped.
+pub(crate) const DROP: &str = "drop";
+
+/// `during` is what was called, or one of the two below.
 pub(crate) fn stopped(stop: &Stop, during: &str, accesses_max: u32) -> Option<Breach> {
+    let when = match during {
+        MAKING => "when it is made".to_owned(),
+        DROP => "when it is dropped".to_owned(),
+        call => format!("in {call}"),
+    };
     let (kind, what) = match stop {
         Stop::Abandoned => return None,
         Stop::Endless => (
             format!("{during} does not end"),
-            format!("{during} has not returned after {accesses_max} accesses to memory"),
+            format!("makes {accesses_max} accesses to memory {when}, and has not returned"),
         ),
         Stop::Panicked(text, place) => {
             let words: Vec<&str> = text.split_whitespace().take(6).collect();
             // Numbers differ between cases of one bug.
             let words = words.join(" ").replace(|letter: char| letter.is_ascii_digit(), "#");
-            (format!("{during} panics: {words}"), format!("{during} panics at {place}: {text}"))
+            let at = if place.is_empty() { String::new() } else { format!(" at {place}") };
+            (format!("{during} panics: {words}"), format!("panics {when}{at}: {text}"))
         }
     };
     Some(Breach { check: Check::Totality, kind, what, virt: None, rule: INTERFACE })

@@ -23,7 +23,7 @@ impl Summary {
         for instant in &call.instants {
             let times = match instant.when {
                 Instants::After { first, last } => u64::from(last - first) + 1,
-                Instants::Return => 1,
+                Instants::Return | Instants::Stopped => 1,
             };
             summary.least = summary.least.min(instant.margin());
             summary.breached += times * u64::from(instant.margin() == 0);
@@ -109,7 +109,7 @@ fn calls(margins: &Margins) -> Vec<(String, &CallMargins)> {
 
 fn change(name: &str, was: &CallMargins, is: &CallMargins) -> Option<Change> {
     let (old, new) = (Summary::of(was), Summary::of(is));
-    if old == new {
+    if old == new && was.stopped.is_some() == is.stopped.is_some() {
         return None;
     }
     let mut lines = Vec::new();
@@ -117,13 +117,23 @@ fn change(name: &str, was: &CallMargins, is: &CallMargins) -> Option<Change> {
         lines.push(format!("least margin {} -> {}", old.least, new.least));
     }
     let mut is_smaller = new.least < old.least;
+    if let (None, Some(stopped)) = (&was.stopped, &is.stopped) {
+        lines.push("returned -> stopped".to_owned());
+        lines.push(format!("  it {stopped}"));
+        is_smaller = true;
+    }
+    let goes_on_now = was.stopped.is_some() && is.stopped.is_none();
+    if goes_on_now {
+        lines.push("stopped -> returned".to_owned());
+    }
     let figures = old.figures().into_iter().zip(new.figures());
     for (index, ((name, before), (_, now))) in figures.enumerate() {
         if before == now {
             continue;
         }
         lines.push(format!("{name} {before} -> {now}"));
-        is_smaller |= now > before && new.least <= old.least;
+        // One that goes on where it was stopped has instants that were not there to have faults.
+        is_smaller |= now > before && new.least <= old.least && !goes_on_now;
         if now > before
             && let Some(told) = first_told(is, index)
         {
@@ -139,7 +149,27 @@ fn first_told(call: &CallMargins, figure: usize) -> Option<String> {
         None => instant.breach.clone(),
         Some(kind) => instant.witnesses.get(kind).cloned().flatten(),
     };
-    call.instants.iter().find_map(|instant| Some(format!("{}: {}", instant.when, told(instant)?)))
+    call.instants.iter().enumerate().find_map(|(index, instant)| {
+        let why = told(instant)?;
+        Some(format!("{} the margin is {}: {why}", between(call, index, instant), instant.margin()))
+    })
+}
+
+/// When that is, as a sentence has it.
+fn between(call: &CallMargins, index: usize, instant: &Instant) -> String {
+    let name = call.call.split(' ').next().unwrap_or_default();
+    let next = call.instants.get(index + 1).map(|next| next.when);
+    match (instant.when, next) {
+        (Instants::After { last: 0, .. }, _) => format!("before the first store of `{name}`"),
+        (Instants::After { first, .. }, Some(Instants::After { first: next, .. })) => {
+            format!("between stores {first} and {next} of `{name}`")
+        }
+        (Instants::After { first, .. }, _) => {
+            format!("between store {first} of `{name}` and its return")
+        }
+        (Instants::Return, _) => format!("when `{name}` has returned"),
+        (Instants::Stopped, _) => format!("when `{name}` was stopped"),
+    }
 }
 
 impl fmt::Display for Comparison {

@@ -22,10 +22,13 @@ pub(super) const fn verb(rights: Rights) -> &'static str {
     if rights.has(Rights::WRITE) { "write" } else { "read" }
 }
 
-/// To whom the books give a frame, to be told.
-fn owner(books: &Books<'_>, frame: Frame) -> String {
-    let page = books.iter().find_map(|flat| flat.page_of(frame));
-    page.map_or_else(String::new, |page| format!(", the frame of {}", page.start()))
+/// Whose a frame is now, to be told.
+fn owner(scene: &Scene, books: &Books<'_>, frame: Frame) -> String {
+    match books.iter().find_map(|flat| flat.page_of(frame)) {
+        Some(page) => format!(", now owned by {}", page.start()),
+        None if scene.is_owned(frame) => ", now a table".to_owned(),
+        None => String::new(),
+    }
 }
 
 /// The breach that the machine is in, by its state.
@@ -40,7 +43,7 @@ pub(super) fn breach(scene: &Scene, books: &Books<'_>) -> Option<String> {
         if let Some(place) = scene.flat.get(page)
             && !grant(books, page, place)
         {
-            let owner = owner(books, place.0);
+            let owner = owner(scene, books, place.0);
             let told = isolation::told(Some(place));
             return Some(format!("the tables lead {} {told}{owner}", page.start()));
         }
@@ -53,14 +56,14 @@ pub(super) fn breach(scene: &Scene, books: &Books<'_>) -> Option<String> {
         let frame = way.frame.start().raw();
         let first = way.first;
         return Some(format!(
-            "a processor may still walk {frame:#x}, no table any more, for {first}"
+            "processor 1 may still walk {frame:#x}, no table any more, for {first}"
         ));
     }
     let (held, page) = scene.may_hold.ungranted_by(books)?;
     let leaf = held.what;
     let frame = Frame(leaf.page.frame().0 + (page.0 - leaf.first.page().0));
-    let (verb, at, owner) = (verb(leaf.rights), frame.start().raw(), owner(books, frame));
-    Some(format!("a processor may still {verb} {at:#x} through {}{owner}", page.start()))
+    let (verb, at, owner) = (verb(leaf.rights), frame.start().raw(), owner(scene, books, frame));
+    Some(format!("processor 1 may still {verb} {at:#x} through {}{owner}", page.start()))
 }
 
 /// What an event by itself is a breach of: 4 in the definition.

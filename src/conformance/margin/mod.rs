@@ -50,7 +50,7 @@
 //! [`Margins`] prints one line for each thing, and [`Margins::parse`] reads it back:
 //!
 //! ```text
-//! ringfence margins 1
+//! ringfence margins 2
 //! format x86-64, 4 levels
 //! case 1
 //! call 1 unmap 4 KiB page 0x4000
@@ -59,9 +59,16 @@
 //! after 1 margin 1 lost-invalidation 1 abandoned-store 1 concurrent-walk 0 flipped-bit 2208
 //!   lost-invalidation: …
 //! return margin 1 lost-invalidation 0 abandoned-store 0 concurrent-walk 0 flipped-bit 2208
+//! end 1 cases 1 calls
 //! ```
 //!
-//! `after 1-511` stands for instants that are all the same. Lines that begin with two spaces tell why.
+//! `after 1-511` stands for instants that are all the same. Lines that begin with two spaces tell why. Of a call that
+//! panics, or goes on until its accesses are spent, the last instant is `stopped` instead of `return`; then no call
+//! of its case is made any more. A text without its last line is cut short, and is not read.
+//!
+//! The call runs on processor 0. An invalidation is told to all processors, so any of them may hold what one may:
+//! processor 1 stands for whoever is not processor 0. A frame is owned by the page that the books give it to, or, as
+//! a table, by this code.
 
 mod comparison;
 mod faults;
@@ -72,8 +79,6 @@ mod text;
 
 pub use comparison::{Change, Comparison};
 pub use text::ParseError;
-
-use run::of_case;
 
 use core::fmt;
 
@@ -120,6 +125,8 @@ pub enum Instants {
     },
     /// When the call has returned.
     Return,
+    /// When the call was ended, by a panic or for its accesses: it has not returned.
+    Stopped,
 }
 
 impl fmt::Display for Instants {
@@ -128,6 +135,7 @@ impl fmt::Display for Instants {
             Self::After { first, last } if first == last => write!(f, "after {first}"),
             Self::After { first, last } => write!(f, "after {first}-{last}"),
             Self::Return => f.write_str("return"),
+            Self::Stopped => f.write_str("stopped"),
         }
     }
 }
@@ -177,6 +185,8 @@ pub struct CallMargins {
     pub call: String,
     /// Its instants, in order.
     pub instants: Vec<Instant>,
+    /// Why it did not return: the code makes no more calls.
+    pub stopped: Option<String>,
 }
 
 impl CallMargins {

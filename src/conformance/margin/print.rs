@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::{CaseMargins, Margins, of_case};
+use super::run::{Unmade, of_case};
+use super::{CaseMargins, Margins};
 use crate::conformance::case::Case;
+use crate::conformance::finding::Finding;
 use crate::conformance::guard::{self, Guard};
 use crate::conformance::memory::Memory;
 use crate::conformance::operation::Call;
@@ -71,6 +73,7 @@ impl<M: Mapper, F: Fn(Memory) -> M> Suite<F> {
         self.margins_over(given, capabilities)
     }
 
+    #[track_caller]
     fn margins_over(
         &self,
         cases: impl Iterator<Item = (Option<u64>, Case)>,
@@ -81,8 +84,10 @@ impl<M: Mapper, F: Fn(Memory) -> M> Suite<F> {
         let of = |(seed, case): (Option<u64>, Case)| {
             guard::begins(seed);
             let name = seed.map_or_else(|| "given".to_owned(), |seed| seed.to_string());
-            let calls = of_case(&setting, &case, capabilities);
-            CaseMargins { name, calls }
+            match of_case(&setting, &case, capabilities) {
+                Ok(calls) => CaseMargins { name, calls },
+                Err(unmade) => panic!("\n{}", self.unmade(unmade)),
+            }
         };
         Margins { format: self.options.format.name().to_owned(), cases: cases.map(of).collect() }
     }
@@ -93,6 +98,13 @@ impl<M: Mapper, F: Fn(Memory) -> M> Suite<F> {
         let first = self.options.seed();
         if let Some(report) = search::isolated(self, &self.options, first, given) {
             panic!("\n{report}");
+        }
+    }
+
+    fn unmade(&self, unmade: Unmade) -> Finding {
+        match unmade {
+            Unmade::Stopped(stop) => search::unmakeable(&self.options, &stop),
+            Unmade::Outside(breach) => search::untold(&self.options, breach),
         }
     }
 

@@ -4,14 +4,16 @@ use super::faults::{self, Books};
 use super::flips::{self, Flips};
 use super::{CallMargins, Instant, Instants};
 use crate::base::PhysAddr;
+use crate::conformance::breach::Breach;
 use crate::conformance::case::Case;
-use crate::conformance::checks::marks;
+use crate::conformance::checks::{marks, totality};
 use crate::conformance::fault::{Fault, FaultKind};
 use crate::conformance::flat::Flat;
 use crate::conformance::memory::{Event, Memory, StoreKind, enter, leave};
 use crate::conformance::operation::Call;
-use crate::conformance::run::{Setting, perform};
+use crate::conformance::run::{Setting, perform, root_outside};
 use crate::conformance::scene::Scene;
+use crate::conformance::stop::Stop;
 use crate::conformance::subject::{Capabilities, Capability, Mapper};
 
 /// An instance under way.
@@ -23,22 +25,30 @@ struct Instance<M> {
     live_stores: u32,
 }
 
+/// Why there is no instance.
+pub(crate) enum Unmade {
+    /// Making it was ended.
+    Stopped(Stop),
+    /// Its root is outside of memory.
+    Outside(Breach),
+}
+
 /// What a call did.
 struct Done {
     events: Vec<Event>,
     /// It reported success.
     is_done: bool,
-    /// The instance can go on.
-    goes_on: bool,
+    /// Why the instance can't go on.
+    stopped: Option<String>,
 }
 
 impl<M: Mapper> Instance<M> {
-    /// Made, and its first stores followed. `None` when that fails: the suite itself says why.
+    /// Made, and its first stores followed.
     fn new(
         setting: &Setting<'_, M>,
         fault: Option<Fault>,
         capabilities: Capabilities,
-    ) -> Option<Self> {
+    ) -> Result<Self, Unmade> {
         let memory = Memory::hosted(setting.format, fault, setting.hosting);
         enter(&memory);
         memory.begin(setting.accesses_max);
@@ -47,8 +57,14 @@ impl<M: Mapper> Instance<M> {
             let root = mapper.root();
             (mapper, root)
         });
-        let (mapper, root) = made.ok()?;
-        Memory::number(root.frame())?;
+        let (mapper, root) = made.map_err(|stop| {
+            leave();
+            Unmade::Stopped(stop)
+        })?;
+        if let Some(breach) = root_outside(&memory, root) {
+            leave();
+            return Err(Unmade::Outside(breach));
+        }
         let mut scene = Scene::new(setting.format, setting.reserved);
         scene.relaxed.uninvalidated = !capabilities.has(Capability::Invalidates);
         if setting.format.has_barriers() && capabilities.has(Capability::Barriers) {
@@ -60,7 +76,7 @@ impl<M: Mapper> Instance<M> {
         scene.follow(&memory.take_journal());
         scene.relist();
         scene.may_hold.clear();
-        Some(Self { mapper, memory, scene, live_stores: 0 })
+        Ok(Self { mapper, memory, scene, live_stores: 0 })
     }
 
     /// Makes a call. The scene stands at its beginning.
@@ -70,7 +86,14 @@ impl<M: Mapper> Instance<M> {
         let outcome = self.memory.attempt(|| perform(&mut self.mapper, call));
         self.memory.compare_all();
         let events = self.memory.take_journal();
-        Done { events, is_done: matches!(outcome, Ok(Ok(_))), goes_on: outcome.is_ok() }
+        let is_done = matches!(outcome, Ok(Ok(_)));
+        let ended =
+            outcome.err().and_then(|stop| totality::stopped(&stop, call.name(), accesses_max));
+        Done {
+            events,
+            is_done,
+            stopped: ended.map(|breach| breach.what.replace(['\n', '\r'], " ")),
+        }
     }
 
     /// The end of an instance, which nobody judges here.
@@ -93,12 +116,9 @@ pub(crate) fn of_case<M: Mapper>(
     setting: &Setting<'_, M>,
     case: &Case,
     capabilities: Capabilities,
-) -> Vec<CallMargins> {
+) -> Result<Vec<CallMargins>, Unmade> {
     let mut margins = Vec::new();
-    let Some(mut instance) = Instance::new(setting, None, capabilities) else {
-        leave();
-        return margins;
-    };
+    let mut instance = Instance::new(setting, None, capabilities)?;
     for (number, call) in (1u32..).zip(&case.calls) {
         let done = instance.call(call, setting.accesses_max);
         let mut walks = |nth, at| {
@@ -110,17 +130,18 @@ pub(crate) fn of_case<M: Mapper>(
             enter(&memory);
             loses
         };
-        let told = CallMargins { number, call: call.to_string(), instants: Vec::new() };
+        let stopped = done.stopped.clone();
+        let told = CallMargins { number, call: call.to_string(), instants: Vec::new(), stopped };
         let mut judged = Judged { told, flips: None };
         let live_stores = &mut instance.live_stores;
         judged.call(&mut instance.scene, call, &done, live_stores, &mut walks);
         margins.push(judged.told);
-        if !done.goes_on {
+        if done.stopped.is_some() {
             break;
         }
     }
     instance.end(setting.accesses_max);
-    margins
+    Ok(margins)
 }
 
 /// Runs the case up to this call, with another processor at the `nth` store over a live entry, which is at
@@ -132,7 +153,7 @@ fn loses_mark<M: Mapper>(
     (number, nth, at): (u32, u32, PhysAddr),
 ) -> Option<String> {
     let fault = Fault { kind: FaultKind::HardwareWalk, nth };
-    let mut instance = Instance::new(setting, Some(fault), capabilities)?;
+    let mut instance = Instance::new(setting, Some(fault), capabilities).ok()?;
     let mut lost = None;
     for (own, call) in (1u32..=number).zip(&case.calls) {
         let done = instance.call(call, setting.accesses_max);
@@ -149,7 +170,7 @@ fn loses_mark<M: Mapper>(
             let gone = unread.and_then(|unread| marks::returned(&instance.scene, call, &unread));
             lost = lost.or_else(|| gone.map(|breach| breach.what));
         }
-        if !done.goes_on {
+        if done.stopped.is_some() {
             break;
         }
     }
@@ -223,7 +244,7 @@ impl Judged {
         }
         self.flips = None;
         let mut instant = self.instant(scene, returned, 0);
-        instant.when = Instants::Return;
+        instant.when = if done.stopped.is_none() { Instants::Return } else { Instants::Stopped };
         self.told.push(instant);
         let listing = scene.listing.clone();
         scene.may_hold.settle(&listing);

@@ -5,7 +5,7 @@ use core::fmt;
 use super::{CallMargins, CaseMargins, Instant, Instants, Margins, SingleFault};
 
 /// The first line, with the version of the form.
-const HEADER: &str = "ringfence margins 1";
+const HEADER: &str = "ringfence margins 2";
 
 impl fmt::Display for Margins {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -18,9 +18,12 @@ impl fmt::Display for Margins {
                 for instant in &call.instants {
                     write!(f, "{instant}")?;
                 }
+                if let Some(stopped) = &call.stopped {
+                    writeln!(f, "  stopped: {stopped}")?;
+                }
             }
         }
-        Ok(())
+        writeln!(f, "{}", self.end())
     }
 }
 
@@ -125,10 +128,32 @@ impl Margins {
         let mut line = lines.next().unwrap_or(Line { number: 2, whole: "", rest: "" });
         line.word("format")?;
         let mut margins = Self { format: line.text("the name of a format")?, cases: Vec::new() };
-        for line in lines {
-            margins.line(line)?;
+        let mut last = 2;
+        while let Some(line) = lines.next() {
+            last = line.number;
+            if !line.whole.starts_with("end") {
+                margins.line(line)?;
+                continue;
+            }
+            let end = margins.end();
+            if line.whole != end {
+                return Err(line.error(format!("`{end}`, by the lines above")));
+            }
+            // Whoever prints it may end the line once more.
+            return match lines.find(|line| !line.whole.is_empty()) {
+                Some(more) => Err(more.error("nothing: the print is complete")),
+                None => Ok(margins),
+            };
         }
-        Ok(margins)
+        let behind = Line { number: last + 1, whole: "", rest: "" };
+        Err(behind
+            .error("the last line, `end` and how many cases and calls: the print is cut short"))
+    }
+
+    /// The last line, by which a print that is cut short is told from a whole one.
+    fn end(&self) -> String {
+        let calls: usize = self.cases.iter().map(|case| case.calls.len()).sum();
+        format!("end {} cases {calls} calls", self.cases.len())
     }
 
     fn line(&mut self, mut line: Line<'_>) -> Result<(), ParseError> {
@@ -143,17 +168,27 @@ impl Margins {
             let number = line.number("the number of a call")?;
             line.space()?;
             let call = line.text("a call")?;
-            case.calls.push(CallMargins { number, call, instants: Vec::new() });
+            case.calls.push(CallMargins { number, call, instants: Vec::new(), stopped: None });
             return Ok(());
         }
         let Some(call) = case.calls.last_mut() else { return Err(line.error("`call`")) };
         if line.whole.starts_with("  ") {
             let Some(instant) = call.instants.last_mut() else {
-                return Err(line.error("`after` or `return`"));
+                return Err(line.error("`after`, `return` or `stopped`"));
             };
+            if let Some(told) = line.whole.strip_prefix("  stopped: ")
+                && instant.when == Instants::Stopped
+            {
+                call.stopped = Some(told.to_owned());
+                return Ok(());
+            }
             return witness(instant, line);
         }
-        call.instants.push(instant(line)?);
+        let instant = instant(line)?;
+        if instant.when == Instants::Stopped {
+            call.stopped = Some(String::new());
+        }
+        call.instants.push(instant);
         Ok(())
     }
 }
@@ -175,8 +210,11 @@ fn instant(mut line: Line<'_>) -> Result<Instant, ParseError> {
     } else if line.rest.starts_with("return") {
         line.word("return")?;
         Instants::Return
+    } else if line.rest.starts_with("stopped") {
+        line.word("stopped")?;
+        Instants::Stopped
     } else {
-        return Err(line.error("`case`, `call`, `after`, `return` or two spaces"));
+        return Err(line.error("`case`, `call`, `after`, `return`, `stopped`, `end` or two spaces"));
     };
     line.word("margin")?;
     let before = Line { number: line.number, whole: line.whole, rest: line.rest };

@@ -33,7 +33,7 @@ impl<M: Mapper> Run<'_, M> {
         if let Err(stop) = dropped
             && !is_excused
         {
-            self.report(totality::stopped(&stop, "drop", self.setting.accesses_max));
+            self.report(totality::stopped(&stop, totality::DROP, self.setting.accesses_max));
         }
         if self.scene.relaxed.altered {
             return;

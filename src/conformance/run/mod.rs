@@ -5,6 +5,7 @@ mod end;
 mod judge;
 mod nested;
 mod record;
+mod start;
 
 pub(crate) use nested::{Nested, parts};
 
@@ -26,9 +27,10 @@ use super::scene::Scene;
 use super::stop::Stop;
 use super::story::Story;
 use super::subject::{Capabilities, Capability, Mapper, Refusal};
-use crate::base::{Digest, FRAME_BYTES, TraceHash};
+use crate::base::{Digest, TraceHash};
 use record::Judged;
 pub(crate) use record::Record;
+pub(crate) use start::root_outside;
 
 /// Accesses to memory within one call at most. The longest call that is ever made zeroes a few tables
 /// and writes a thousand entries.
@@ -185,24 +187,12 @@ impl<M: Mapper> Run<'_, M> {
             Ok(made) => made,
             Err(Stop::Panicked(..)) if self.memory.strikes() > 0 => return,
             Err(stop) => {
-                self.report(totality::stopped(&stop, "making it", self.setting.accesses_max));
+                self.report(totality::stopped(&stop, totality::MAKING, self.setting.accesses_max));
                 return;
             }
         };
-        if !root.raw().is_multiple_of(FRAME_BYTES) || Memory::number(root.frame()).is_none() {
-            self.report(Some(Breach {
-                check: Check::Stores,
-                kind: "its root is outside of memory".to_owned(),
-                what: format!(
-                    "says that its root is at {:#x}; tables are frames that `allocate` handed out, \
-                     between {:#x} and {:#x}",
-                    root.raw(),
-                    self.memory.base().raw(),
-                    self.memory.base().plus(self.memory.bytes()).raw()
-                ),
-                virt: None,
-                rule: INTERFACE,
-            }));
+        if let Some(breach) = root_outside(&self.memory, root) {
+            self.report(Some(breach));
             return;
         }
         self.scene.root = root;

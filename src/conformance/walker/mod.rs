@@ -115,7 +115,7 @@ impl<W: Walker, F: Fn(Memory, PhysAddr) -> W> WalkerSuite<F> {
         memory.begin(self.options.accesses_max);
         let mut walker = match memory.attempt(|| (self.factory)(memory.clone(), root())) {
             Ok(walker) => walker,
-            Err(stop) => return self.stopped(&stop, "making it", known),
+            Err(stop) => return self.stopped(&stop, totality::MAKING, known),
         };
         let breach = self.steps(&mut walker, memory, tables, known, hash, told);
         if memory.is_given_up() {
@@ -124,7 +124,7 @@ impl<W: Walker, F: Fn(Memory, PhysAddr) -> W> WalkerSuite<F> {
         }
         memory.begin(self.options.accesses_max);
         let dropped = memory.attempt(|| drop(walker));
-        breach.or_else(|| self.stopped(&dropped.err()?, "drop", known))
+        breach.or_else(|| self.stopped(&dropped.err()?, totality::DROP, known))
     }
 
     fn stopped(&self, stop: &Stop, during: &str, known: &BTreeSet<Key>) -> Option<Breach> {

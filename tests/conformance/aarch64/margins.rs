@@ -145,6 +145,6 @@ fn a_table_freed_before_its_invalidation_is_waited_for_leaves_no_margin() {
     let told = margins(true, &[Call::CleanUp]);
 
     assert_eq!(told.least(), 0, "{told}");
-    let line = "a processor may still walk 0x100002000, no table any more, for 0x0";
+    let line = "processor 1 may still walk 0x100002000, no table any more, for 0x0";
     assert!(told.to_string().contains(line), "{told}");
 }
