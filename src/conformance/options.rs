@@ -116,9 +116,9 @@ macro_rules! builder {
         }
 
         /// How many kinds of findings are minimised and told before the run ends; 12 unless said
-        /// otherwise.
+        /// otherwise. At least one, also for 0: a run that tells none would pass.
         pub fn findings_max(mut self, findings: usize) -> Self {
-            self.options.findings_max = findings;
+            self.options.findings_max = findings.max(1);
             self
         }
 

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::breach::{Breach, Check, Key};
-use super::case::{Case, generate};
+use super::case::{Case, edges, generate};
 use super::declared::Declared;
 use super::draw::Draw;
 use super::fault::Fault;
 use super::finding::{Finding, Reproduction};
-use super::format::Format;
+use super::format::{Format, index};
 use super::guard::{self, Guard};
 use super::memory::Memory;
 #[cfg(all(feature = "store-trap", target_os = "linux", target_arch = "x86_64"))]
@@ -21,7 +21,11 @@ use super::search::{self, Ran, Search, TRIALS_MAX, vanished};
 use super::standalone::{Plot, Spelled, Step};
 use super::stop::Stop;
 use super::subject::{Capabilities, Mapper};
+use crate::base::VirtAddr;
 use crate::minimise::{Budget, Cut, Extent, Minimiser};
+
+/// Entries of a table.
+const ENTRIES: u64 = 512;
 
 /// Cases of a run that nobody sized: a few seconds in a debug build.
 pub(super) const CASES: u64 = 400;
@@ -52,7 +56,18 @@ impl<M: Mapper, F: Fn(Memory) -> M> Suite<F> {
     /// Entries of the root table, by index, that the code keeps for itself: one that names the root
     /// itself, a window for clearing tables. Nothing is mapped there, and what lies there is not judged:
     /// the report lists it as skipped.
+    ///
+    /// # Panics
+    ///
+    /// When a root table has no such entry; at the run, when no place is left near which the suite maps.
+    #[track_caller]
     pub fn reserving(mut self, entries: &[u64]) -> Self {
+        for entry in entries {
+            assert!(
+                *entry < ENTRIES,
+                "a root table has {ENTRIES} entries, and none is number {entry}"
+            );
+        }
         self.options.reserved.extend(entries);
         self
     }
@@ -64,8 +79,9 @@ impl<M: Mapper, F: Fn(Memory) -> M> Suite<F> {
     ///
     /// # Panics
     ///
-    /// As [`trapping`](Self::trapping).
+    /// As [`trapping`](Self::trapping), and as [`reserving`](Self::reserving).
     #[cfg(all(feature = "store-trap", target_os = "linux", target_arch = "x86_64"))]
+    #[track_caller]
     pub fn recursive(mut self, entry: u64) -> Self {
         self.options.hosting.observed.get_or_insert(Observed::Stores);
         self.options.hosting.recursive = Some(entry);
@@ -104,8 +120,21 @@ impl<M: Mapper, F: Fn(Memory) -> M> Suite<F> {
     }
 
     /// What the implementation declares; asked on an instance of its own.
+    ///
+    /// # Panics
+    ///
+    /// When what is reserved leaves nothing to such an implementation.
     pub(super) fn declaration(&self) -> Result<Declared, Stop> {
-        self.setting(&BTreeSet::new(), false).declared()
+        let declared = self.setting(&BTreeSet::new(), false).declared()?;
+        let Options { format, reserved, .. } = &self.options;
+        let places = edges(*format, declared.capabilities)
+            .map(|edge| index(*format, format.levels(), VirtAddr(edge)));
+        let places: BTreeSet<u64> = places.collect();
+        assert!(
+            places.iter().any(|place| !reserved.contains(place)),
+            "everything is reserved: the suite maps near entries {places:?} of the root; leave one of them"
+        );
+        Ok(declared)
     }
 
     pub(super) fn drawn(&self, draw: &mut Draw<'_>, capabilities: Capabilities) -> Case {

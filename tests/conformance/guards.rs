@@ -7,6 +7,8 @@ use ringfence::base::{PhysAddr, VirtAddr};
 use ringfence::conformance::{self, Call, Case, Mapper, Memory, Refusal, Rights, Suite};
 use ringfence::machine::paging::PageSize;
 
+use crate::tables::Tables;
+
 /// Code that does `end` at each unmapping.
 struct Fatal {
     memory: Memory,
@@ -244,4 +246,51 @@ fn the_replay_line_of_a_program_that_is_no_test_names_none() {
 
     assert!(told.contains("replay     the same program, with RINGFENCE_SEED="), "{told}");
     assert!(!told.contains("cargo test"), "{told}");
+}
+
+fn panic_of(run: impl FnOnce()) -> String {
+    let payload = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).err();
+    let payload = payload.expect("a panic");
+    let text = payload.downcast_ref::<String>().cloned();
+    text.or_else(|| payload.downcast_ref::<&str>().map(|text| (*text).to_owned())).expect("a text")
+}
+
+#[test]
+fn entries_that_no_root_has_and_all_of_them_are_refused() {
+    let suite = || conformance::mapper(|memory| Tables::new(memory, None)).cases(20);
+
+    for entry in [512, 9999, u64::MAX] {
+        let told = panic_of(|| drop(suite().reserving(&[3, entry])));
+
+        assert_eq!(told, format!("a root table has 512 entries, and none is number {entry}"));
+    }
+    let all: Vec<u64> = (0..512).collect();
+    let told = panic_of(|| suite().reserving(&all).check());
+    // The first two, the two at the end of the lower half, and those of the upper half (words of the format).
+    assert!(told.contains("everything is reserved: the suite maps near entries {0, 1, "), "{told}");
+    let but_the_first: Vec<u64> = (1..512).collect();
+    suite().reserving(&but_the_first).check();
+}
+
+#[test]
+fn no_findings_at_most_are_one() {
+    let suite = fatal(|_| panic!("boo")).cases(20).findings_max(0);
+
+    assert_eq!(suite.run().findings().len(), 1);
+}
+
+#[test]
+fn as_many_frames_as_there_are_not_are_none_and_so_is_no_frame() {
+    let report = fatal(|memory| {
+        for frames in [0, 97, 1 << 63, (1 << 63) + 1, u64::MAX] {
+            assert_eq!(memory.allocate_frames(frames, true), None, "{frames}");
+        }
+        let two = memory.allocate_frames(2, true).expect("two of 96");
+        memory.free(two);
+        memory.free(two.plus(4096));
+    })
+    .cases(20)
+    .run();
+
+    assert!(report.findings().is_empty(), "{report}");
 }

@@ -60,12 +60,8 @@ pub(crate) fn generate(
     reserved: &[u64],
 ) -> Case {
     let has = |capability| capabilities.has(capability);
-    // A root that translates one half only is made for that half.
-    let is_upper = |edge: &u64| edge >> 63 == 1;
-    let is_reached = has(Capability::UpperHalf) || format.edges().iter().all(is_upper);
     let is_free = |edge: &u64| !reserved.contains(&index(format, format.levels(), VirtAddr(*edge)));
-    let is_meant = |edge: &u64| (is_reached || !is_upper(edge)) && is_free(edge);
-    let mut edges: Vec<u64> = format.edges().iter().copied().filter(is_meant).collect();
+    let mut edges: Vec<u64> = super::edges(format, capabilities).filter(is_free).collect();
     // Two or three places a case: calls must meet.
     while edges.len() > 3 {
         let index = usize::try_from(draw.below(edges.len() as u64)).unwrap_or(0);

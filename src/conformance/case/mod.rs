@@ -3,13 +3,26 @@
 mod generate;
 
 use super::fault::Fault;
+use super::format::Format;
 use super::operation::{Call, Disturbance};
 use super::rights::Rights;
+use super::subject::{Capabilities, Capability};
 use crate::base::{FRAME_BYTES, PhysAddr, VirtAddr};
 use crate::machine::paging::PageSize;
 use crate::minimise::{Shrink, towards};
 
 pub(crate) use generate::generate;
+
+/// The places near which an implementation with these capabilities is asked for pages.
+pub(crate) fn edges(
+    format: &'static dyn Format,
+    capabilities: Capabilities,
+) -> impl Iterator<Item = u64> {
+    // A root that translates one half only is made for that half.
+    let is_upper = |edge: &u64| edge >> 63 == 1;
+    let is_reached = capabilities.has(Capability::UpperHalf) || format.edges().iter().all(is_upper);
+    format.edges().iter().copied().filter(move |edge| is_reached || !is_upper(edge))
+}
 
 /// One sequence of calls on a fresh instance, ended by its drop.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]

@@ -295,7 +295,8 @@ impl Memory {
         self.allocate_frames(1, true)
     }
 
-    /// Consecutive frames, aligned to their number rounded up to a power of two.
+    /// Consecutive frames, aligned to their number rounded up to a power of two. `None` when there are not so many,
+    /// and for no frame at all: that would be nothing that could be freed.
     #[must_use]
     pub fn allocate_frames(&self, frames: u64, zeroed: bool) -> Option<PhysAddr> {
         let _hooked = self.spend();
@@ -388,6 +389,9 @@ fn is_table(frames: &[Kept], frame: Frame) -> bool {
 impl super::books::Books {
     /// Consecutive free frames; one alone is the one freed last.
     fn take(&mut self, frames: u64) -> Option<u64> {
+        if frames == 0 || frames > super::POOL_FRAMES {
+            return None;
+        }
         let first = if frames == 1 {
             self.free.last().copied()?
         } else {
