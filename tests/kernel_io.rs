@@ -207,7 +207,7 @@ fn files_keep_what_was_written_and_flushing_brings_it_to_the_disk() {
                 application("app", actions.clone()),
                 component("fs", Home::FileSystem, Some("file-system"), None),
             ],
-            |configuration| configuration.machine.iommu = iommu,
+            |configuration| configuration.machine.iommu_internal = iommu,
         );
 
         assert_eq!(rest, Rest::Quiescent);

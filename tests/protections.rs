@@ -244,6 +244,32 @@ fn the_iommu_stops_devices_outside_what_was_mapped_and_nobody_else() {
 }
 
 #[test]
+fn dma_protection_is_for_devices_from_outside_and_remapping_for_internal_ones() {
+    let device = |is_internal: bool, iommu: bool, iommu_internal: bool| {
+        with(|c| {
+            let machine = &mut c.machine;
+            machine.transfer_device_internal = is_internal;
+            (machine.iommu, machine.iommu_internal) = (iommu, iommu_internal);
+        })
+    };
+    let of = |is_internal, iommu, iommu_internal| {
+        device_writes(&device(is_internal, iommu, iommu_internal), NEIGHBOUR_WORD, false)
+    };
+
+    assert_eq!(of(false, true, false), Outcome::Refused);
+    assert_eq!(of(true, true, false), Outcome::Silent, "an internal device passes by");
+    assert_eq!(of(true, false, true), Outcome::Refused);
+    assert_eq!(of(false, false, true), Outcome::Silent);
+    for is_internal in [false, true] {
+        assert_eq!(of(is_internal, true, true), Outcome::Refused);
+    }
+    // What passes by the IOMMU is not held by a second level behind it either.
+    let mut integrity = device(true, true, false);
+    integrity.machine.code_integrity = true;
+    assert_eq!(device_writes(&integrity, CODE_WORD, true), Outcome::Silent);
+}
+
+#[test]
 fn protection_keys_stop_a_driver_at_another_s_data_and_only_there() {
     let (on, off) = (with(|c| c.machine.protection_keys = true), prober::configuration());
 

@@ -113,6 +113,7 @@ fn simpler_machines(machine: &MachineConfiguration) -> Vec<MachineConfiguration>
     usual!(protection_keys, return_address_checked, pageable, debug_trap_checked);
     usual!(dpc_timeout, dpc_watchdog_period, clock_watchdog, host_time_out, stale_buffers);
     usual!(event_log, host_record, small_user_half, early_access_codes);
+    usual!(iommu_internal, transfer_device_internal);
     usual!(pool);
     if !machine.verifier.is_empty() {
         forms.push(MachineConfiguration { verifier: Vec::new(), ..machine.clone() });

@@ -16,6 +16,11 @@ pub(crate) const RULES: &[Rule] = &[
         "With the IOMMU on a device reaches what its own table maps, whatever the processors' tables say.",
         "Intel VT-d specification, DMA Remapping",
     ),
+    Rule::documented(
+        "iommu-external-devices",
+        "Kernel DMA Protection is for devices plugged in from outside; others are remapped one by one.",
+        "Kernel DMA Protection for Thunderbolt; Enabling DMA Remapping for Device Drivers",
+    ),
     Rule::chosen(
         "iommu-one-level",
         "The IOMMU's table has one level.",
@@ -34,11 +39,19 @@ const ADDRESS: u64 = 0x000f_ffff_ffff_f000;
 pub struct Iommu {
     /// Whether transfers are checked at all.
     pub enabled: bool,
+    /// Bit set of the devices whose transfers pass by all the same.
+    pub passed_by: u8,
     /// The physical address of the root frame.
     pub root: u64,
 }
 
 impl Iommu {
+    /// Whether a device's transfers are checked.
+    #[must_use]
+    pub const fn binds(self, device: u8) -> bool {
+        self.enabled && (device >= 8 || self.passed_by >> device & 1 == 0)
+    }
+
     /// Where a device's request for bus address `bus` goes; `None` when it is refused.
     #[must_use]
     pub fn translate(
@@ -48,7 +61,7 @@ impl Iommu {
         bus: u64,
         access: Access,
     ) -> Option<PhysAddr> {
-        if !self.enabled {
+        if !self.binds(device) {
             return PhysAddr::new(bus);
         }
         let context = memory.read(PhysAddr::truncated(self.root + u64::from(device) * 8));

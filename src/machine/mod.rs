@@ -387,7 +387,8 @@ impl Machine {
                 hash.absorb(word, state.controls.cr3);
             }
         }
-        hash.absorb(self.iommu.root, u64::from(self.iommu.enabled) | u64::from(self.stopped) << 1);
+        let iommu = u64::from(self.iommu.enabled) | u64::from(self.iommu.passed_by) << 2;
+        hash.absorb(self.iommu.root, iommu | u64::from(self.stopped) << 1);
     }
 
     /// Takes in the translations that processors remember, or may remember.

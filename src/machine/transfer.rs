@@ -102,7 +102,7 @@ impl Machine {
         };
         // Where the IOMMU is on it is the hypervisor's, and grants no more than the second level does.
         let reached = reached.filter(|phys| {
-            !self.iommu.enabled
+            !self.iommu.binds(number as u8)
                 || self.second_level.refused(phys.frame(), access, Ring::Kernel) == 0
         });
         let Some(phys) = reached else {

@@ -127,6 +127,8 @@ pub(super) const MACHINE: &[Field] = &[
     may("smap", Flag),
     may("write-protect", Flag),
     may("iommu", Flag),
+    may("iommu-internal", Flag),
+    may("transfer-device-internal", Flag),
     may("pcid", Flag),
     may("kva-shadow", Flag),
     may("self-map-slot", Whole(SELF_MAP_SLOTS.0, SELF_MAP_SLOTS.1)),

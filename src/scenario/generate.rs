@@ -114,10 +114,14 @@ fn topology(seed: Seed, bias: &Bias) -> Configuration {
     if let Some(child) = components.iter_mut().find(|component| component.name == "child") {
         child.spawned = true;
     }
+    let processors = 1 + u8::try_from(stream.below(3)).expect("below 3");
+    let (smap, iommu) = (stream.chance(half), stream.chance(half));
     let machine = MachineConfiguration {
-        processors: 1 + u8::try_from(stream.below(3)).expect("below 3"),
-        smap: stream.chance(half),
-        iommu: stream.chance(half),
+        processors,
+        smap,
+        // For all devices or for none.
+        iommu,
+        iommu_internal: iommu,
         pool_checks: stream.chance(Ratio::new(3, 4)),
         transfer_delay: 4 + u16::try_from(stream.below(40)).expect("below 40"),
         clock_interval: 120 + u32::try_from(stream.below(200)).expect("below 200"),

@@ -13,9 +13,10 @@ const INTEGRITY_CHECKS: i64 = 500;
 /// not count.
 pub const MADE_FOR: [&str; 2] = ["return-address-checked", "debug-trap-checked"];
 
-/// Flags that protect nothing: what a processor or a release is like, what is pageable, what is kept of
-/// failures, and what system buffers held before.
-const TRAITS: [&str; 8] = [
+/// Flags that protect nothing: what a device, a processor or a release is like, what is pageable, what is
+/// kept of failures, and what system buffers held before.
+const TRAITS: [&str; 9] = [
+    "transfer-device-internal",
     "pcid",
     "sysret-faults-in-kernel",
     "small-user-half",
@@ -92,6 +93,7 @@ mod tests {
         }
         assert!(!names.contains(&"stale-buffers"), "a weakness");
         assert!(!names.contains(&"early-access-codes"), "what a release tells");
+        assert!(!names.contains(&"transfer-device-internal"), "what a device is like");
         for protection in ["smep", "iommu", "kva-shadow", "pool", "integrity-checks"] {
             assert!(names.contains(&protection), "{protection}: {names:?}");
         }

@@ -370,7 +370,11 @@ fn machine(configuration: &Configuration, roster: &Roster, program: Arc<Program>
     if options.host_time_out > 0 {
         machine.devices.push(Device::new(DeviceKind::Timer, Principal::HAL, Trap::TIMER));
     }
-    machine.iommu.enabled = options.iommu;
+    // The transfer device, then the disk controller, which nobody plugs in while the machine runs.
+    let is_internal = [options.transfer_device_internal, true];
+    let is_bound = is_internal.map(|it| if it { options.iommu_internal } else { options.iommu });
+    machine.iommu.enabled = is_bound.contains(&true);
+    machine.iommu.passed_by = u8::from(!is_bound[0]) | u8::from(!is_bound[1]) << 1;
     machine.shadow_stacks = options.shadow_stacks.then_some(SHADOWS);
     machine.transfer_delay = u64::from(options.transfer_delay);
     machine.sysret_faults_in_kernel = options.sysret_faults_in_kernel;

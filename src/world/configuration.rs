@@ -24,8 +24,15 @@ pub struct MachineConfiguration {
     pub smap: bool,
     /// CR0.WP: kernel mode respects read-only pages.
     pub write_protect: bool,
-    /// Whether device transfers go through the IOMMU.
+    /// Whether transfers of devices that were plugged in from outside go through the IOMMU (Kernel DMA
+    /// Protection).
     pub iommu: bool,
+    /// Whether those of internal devices do: the disk controller is one (DMA remapping).
+    #[serde(skip_serializing_if = "is_false")]
+    pub iommu_internal: bool,
+    /// Whether the transfer device is an internal one, and was not plugged in from outside.
+    #[serde(skip_serializing_if = "is_false")]
+    pub transfer_device_internal: bool,
     /// CR4.PCIDE: translations carry the number of their process and outlive a change of the address
     /// space.
     #[serde(skip_serializing_if = "is_false")]
@@ -132,6 +139,8 @@ impl Default for MachineConfiguration {
             smap: false,
             write_protect: true,
             iommu: false,
+            iommu_internal: false,
+            transfer_device_internal: false,
             pcid: false,
             kva_shadow: false,
             self_map_slot: 0x1ed,

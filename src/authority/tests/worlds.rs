@@ -172,6 +172,7 @@ fn a_host_that_is_lost_and_started_again_is_within_its_books() {
 const LOSSES: &str = r#"
     [machine]
     iommu = true
+    iommu-internal = true
     [[components]]
     name = "one"
     home = "application"

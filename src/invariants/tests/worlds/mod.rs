@@ -200,6 +200,7 @@ pub(super) const APPS: &str = r#"
 pub(super) const DRIVERS: &str = r#"
     [machine]
     iommu = true
+    iommu-internal = true
     [[components]]
     name = "app"
     home = "application"
