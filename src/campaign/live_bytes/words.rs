@@ -238,15 +238,14 @@ pub(super) fn table_entries(authority: &Authority, world: &World) -> Vec<(PhysAd
 /// The entries by which the IOMMU let a device reach a physical address: of the devices that may reach it.
 pub(super) fn iommu_entries(world: &World, reached: u64) -> impl Iterator<Item = (PhysAddr, u64)> {
     let (iommu, memory) = (world.machine.iommu, &world.machine.memory);
-    let devices = (0..PAGE / 8).filter(move |_| iommu.enabled).flat_map(move |device| {
+    (0..PAGE / 8).filter(move |_| iommu.enabled).flat_map(move |device| {
         let context = PhysAddr::truncated(iommu.root + device * 8);
         let table = memory.read(context);
         let entry = PhysAddr::truncated((table & !(PAGE - 1)) + reached / PAGE * 8);
         let value = if table & PRESENT == 0 { 0 } else { memory.read(entry) };
         let is_mapped = value & PRESENT != 0;
         is_mapped.then_some([(context, table), (entry, value)]).into_iter().flatten()
-    });
-    devices
+    })
 }
 
 /// The name of the field at an offset.
