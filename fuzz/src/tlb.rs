@@ -256,6 +256,16 @@ const ACCESSES: [(Access, Ring); 5] = [
     (Access::Execute, Ring::User),
 ];
 
+/// Every case of access that is decided when a cache is filled.
+fn decided_requests(virt: VirtAddr) -> impl Iterator<Item = Request> {
+    let of = move |(access, ring)| {
+        let request = Request::new(virt, access, ring);
+        [request, Request { ac: true, ..request }]
+    };
+    let accesses = [Access::Read, Access::Write, Access::Execute].into_iter();
+    accesses.flat_map(|access| [Ring::Kernel, Ring::User].map(|ring| (access, ring))).flat_map(of)
+}
+
 struct Processor {
     memory: Memory,
     controls: Controls,
@@ -394,6 +404,14 @@ impl Processor {
         let case = Case::of(request.access, request.ring, request.ac);
         let decided = [&all, &one].map(|tlb| tlb.hit_decided(request.virt, case));
         assert_eq!(decided, [hit; 2], "{request:x?}");
+        assert_eq!(digest(|hash| all.absorb(hash)), digest(|hash| self.tlb.absorb(hash)));
+        for virt in addresses() {
+            for request in decided_requests(virt) {
+                let case = Case::of(request.access, request.ring, request.ac);
+                let found = self.tlb.lookup(&self.controls, &request).filter(|_| is_decided);
+                assert_eq!(all.hit_decided(virt, case), found, "{request:x?}");
+            }
+        }
     }
 
     /// What the cache answers to the kernel, which may read everything, under the identifier with

@@ -36,6 +36,7 @@ pub fn run(data: &[u8]) {
     };
 
     walkers_say_the_same(&words, &answer);
+    walkers_permit_what_the_book_permits(&words);
     the_path_is_what_the_book_reads(&words);
     let mapped = mapped(&words, &controls, request.virt);
     let reach = lookup(&&words, &controls, request.virt);
@@ -59,13 +60,7 @@ fn walkers_say_the_same(words: &Translation, answer: &Answer) {
     let (controls, request) = (words.controls, words.request);
     let walker = Walker::new(&controls, &request);
     let alone = walker.address(words, request.virt);
-    let wanted = match answer {
-        Answer::Translated(found) if found.accessed.is_empty() && found.dirtied.is_none() => {
-            Some(found.address)
-        }
-        _ => None,
-    };
-    assert_eq!(alone, wanted);
+    assert_eq!(alone, unmarked(answer));
     let mut together = [None; 3];
     let virts = [request.virt, request.virt.plus(4096), request.virt];
     walker.addresses(words, &virts, &mut together);
@@ -81,6 +76,45 @@ fn walkers_say_the_same(words: &Translation, answer: &Answer) {
         kept.keep(&controls, request.virt, &found);
         filled.fill(&controls, &request, &walk(words, &controls, &request).expect("permitted"));
         assert_eq!(kept, filled);
+    }
+}
+
+/// Rights of protection keys: as the case has them, no access at all, no writes.
+const KEY_RIGHTS: [Option<u32>; 3] = [None, Some(0x5555_5555), Some(0xaaaa_aaaa)];
+
+/// Every other kind of access to the same address, under other rights of its key, by the book.
+fn walkers_permit_what_the_book_permits(words: &Translation) {
+    let of = |access, ring, shadow_stack| Request { ring, shadow_stack, access, ..words.request };
+    for rights in KEY_RIGHTS {
+        let (pkru, pkrs) = (words.controls.pkru, words.controls.pkrs);
+        let (pkru, pkrs) = (rights.unwrap_or(pkru), rights.unwrap_or(pkrs));
+        let controls = Controls { pkru, pkrs, ..words.controls };
+        for access in ACCESSES {
+            for ring in [Ring::Kernel, Ring::User] {
+                for shadow_stack in [false, true] {
+                    let request = of(access, ring, shadow_stack && access != Access::Execute);
+                    let answer = by_the_book::translate(&|at| words.entry(at), &controls, &request);
+                    let walker = Walker::new(&controls, &request);
+                    let address = walker.address(words, request.virt);
+                    assert_eq!(address, unmarked(&answer), "{request:x?} {controls:x?}");
+                    let found = walker.reach(words, request.virt);
+                    assert_eq!(found.is_some(), address.is_some());
+                    if found.is_some() {
+                        assert_eq!(found, lookup(words, &controls, request.virt));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The address where an access is permitted and nothing is to be marked.
+fn unmarked(answer: &Answer) -> Option<PhysAddr> {
+    match answer {
+        Answer::Translated(found) if found.accessed.is_empty() && found.dirtied.is_none() => {
+            Some(found.address)
+        }
+        _ => None,
     }
 }
 
