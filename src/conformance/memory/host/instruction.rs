@@ -105,13 +105,35 @@ pub(super) fn reads(instruction: Option<&Instruction>) -> Reads {
     }
 }
 
-/// Whether the instruction may store nothing that anybody could tell: a compare-and-exchange that finds
-/// something else writes that back.
+/// Whether an instruction that faults for a store may store nothing there after all.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg(feature = "store-trap")]
-pub(super) fn may_refrain(instruction: Option<&Instruction>) -> bool {
+pub(super) enum Refrains {
+    /// It stores.
+    Never,
+    /// Where it finds something else it writes that back: a compare-and-exchange, which says so by ZF.
+    UnlessEqual,
+    /// Where its mask says so. A page fault may be raised for what is masked out all the same (Intel SDM volume 2B,
+    /// "MASKMOVDQU": "exceptions associated with addressing memory and page faults may still be signaled").
+    WhereMasked,
+}
+
+#[cfg(feature = "store-trap")]
+pub(super) fn refrains(instruction: Option<&Instruction>) -> Refrains {
     use Mnemonic as M;
-    let mnemonic = instruction.map(Instruction::mnemonic);
-    matches!(mnemonic, Some(M::Cmpxchg | M::Cmpxchg8b | M::Cmpxchg16b))
+    let Some(instruction) = instruction else { return Refrains::Never };
+    match instruction.mnemonic() {
+        M::Cmpxchg | M::Cmpxchg8b | M::Cmpxchg16b => Refrains::UnlessEqual,
+        M::Maskmovq
+        | M::Maskmovdqu
+        | M::Vmaskmovdqu
+        | M::Vmaskmovps
+        | M::Vmaskmovpd
+        | M::Vpmaskmovd
+        | M::Vpmaskmovq => Refrains::WhereMasked,
+        _ if instruction.op_mask() != Register::None => Refrains::WhereMasked,
+        _ => Refrains::Never,
+    }
 }
 
 /// A store that is simple enough to be made for the code, in its stead.

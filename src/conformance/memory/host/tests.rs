@@ -150,6 +150,22 @@ fn fills_and_copies_of_strings_are_told_word_by_word() {
 }
 
 #[test]
+fn what_a_mask_leaves_out_is_no_store_though_its_page_faults() {
+    let told = stores(|start| unsafe {
+        // The last word of a page and, masked out, the first of the next.
+        asm!(
+            "pcmpeqd {mask}, {mask}",
+            "psrldq {mask}, 8",
+            "movq {value}, {new}",
+            "maskmovdqu {value}, {mask}",
+            mask = out(xmm_reg) _, value = out(xmm_reg) _, new = in(reg) NEW, in("rdi") start.add(4088),
+        );
+    });
+
+    assert_eq!(told, [(511, OLD, NEW)]);
+}
+
+#[test]
 fn a_compare_and_exchange_that_finds_something_else_stores_nothing() {
     let told = stores(|start| unsafe {
         for (expected, new) in [(OLD, NEW), (OLD, 7), (NEW, NEW)] {

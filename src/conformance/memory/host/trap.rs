@@ -10,14 +10,15 @@
 //! SDM volume 3A, "Guaranteed Atomic Operations"). Bytes of a string fill are told word by word too. A
 //! store of 4 bytes is told as what it is, the whole word before and after it.
 //!
-//! Not seen: that a compiler *may* tear a store. What was compiled is what is observed.
+//! Not seen: a store of what is there already by an instruction with a mask (MASKMOVDQU): it may fault for bytes
+//! that it does not store, so only what changed is told. Nor that a compiler *may* tear a store. What was compiled is what is observed.
 
 use core::cell::RefCell;
 use core::ops::Range;
 
 use super::super::{Event, Memory};
 use super::context::{Context, TF, ZF};
-use super::instruction::{self, Reads, Simple};
+use super::instruction::{self, Reads, Refrains, Simple};
 use super::recursion::{Moved, redirect};
 use super::signals::{Raised, die};
 use super::stray;
@@ -44,7 +45,7 @@ struct Step {
     /// The pages as they were.
     saved: Box<[[u64; 512]; PAGES_MAX]>,
     reads: Reads,
-    may_refrain: bool,
+    refrains: Refrains,
     moved: Option<Moved>,
 }
 
@@ -65,7 +66,7 @@ impl Trap {
             open: [None; PAGES_MAX],
             saved: Box::new([[0; 512]; PAGES_MAX]),
             reads: Reads::Never,
-            may_refrain: false,
+            refrains: Refrains::Never,
             moved: None,
         };
         let observed = hosting.observed?;
@@ -155,7 +156,7 @@ impl Memory {
         }
         let mut step = trap.step.borrow_mut();
         step.reads = instruction::reads(instruction.as_ref());
-        step.may_refrain = instruction::may_refrain(instruction.as_ref());
+        step.refrains = instruction::refrains(instruction.as_ref());
         if trap.window.physical(address).is_none() {
             let ends = (address, trap.window.pointer(at) as u64);
             step.moved = instruction.and_then(|wanted| redirect(&wanted, ends, context));
@@ -231,7 +232,12 @@ impl Memory {
         if let Some(moved) = step.moved.take() {
             moved.set_back(context);
         }
-        let has_stored = !step.may_refrain || flags & ZF != 0;
+        let has_stored = match step.refrains {
+            Refrains::Never => true,
+            Refrains::UnlessEqual => flags & ZF != 0,
+            // What it stored is what changed.
+            Refrains::WhereMasked => false,
+        };
         for (open, saved) in step.open.iter_mut().zip(step.saved.iter()) {
             let Some(open) = open.take() else { continue };
             if open.access == Access::Store {
