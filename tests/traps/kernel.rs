@@ -20,6 +20,14 @@ enum Flush {
     Space,
     WithPcids,
     Never,
+    /// Reloads CR3 with bit 63, with CR4.PCIDE or without.
+    Keeps {
+        pcids: bool,
+    },
+    /// Loads the frame behind the root, and perhaps the root again.
+    Elsewhere {
+        comes_back: bool,
+    },
 }
 
 /// How it reaches a table.
@@ -78,6 +86,18 @@ impl Kernel {
                     asm!("invpcid {}, [{}]", in(reg) 0_u64, in(reg) &raw const descriptor);
                 }
                 Flush::Never => asm!("cli", "sti", "wbinvd"),
+                Flush::Keeps { pcids } => {
+                    if pcids {
+                        asm!("mov {0}, cr4", "bts {0}, 17", "mov cr4, {0}", out(reg) _);
+                    }
+                    asm!("mov {0}, cr3", "bts {0}, 63", "mov cr3, {0}", out(reg) _);
+                }
+                Flush::Elsewhere { comes_back } => {
+                    asm!("mov cr3, {}", in(reg) self.root + 0x1000);
+                    if comes_back {
+                        asm!("mov cr3, {}", in(reg) self.root);
+                    }
+                }
             }
         }
     }
@@ -258,4 +278,30 @@ fn an_instruction_that_reaches_tables_through_themselves_leaves_its_registers_as
     .run();
 
     assert!(report.findings().is_empty(), "{report}");
+}
+
+#[test]
+fn what_a_processor_refuses_to_take_for_a_root_is_found_and_what_it_takes_is_a_flush_or_none() {
+    let kinds = |flush| {
+        let own = move |memory: Memory| Kernel::new(memory, Place::Offset, flush);
+        let report = conformance::mapper(own).privileged().cases(60).run();
+        let kinds = report.findings().iter().map(|found| (found.check(), found.kind().to_owned()));
+        (kinds.collect::<Vec<_>>(), report.to_string())
+    };
+    let has = |kinds: &[(Check, String)], check, kind: &str| {
+        kinds.iter().any(|(of, own)| *of == check && own == kind)
+    };
+
+    // Intel SDM volume 2B, "MOV—Move to/from Control Registers": #GP(0) if CR4.PCIDE is 0 and bit 63 is 1.
+    let (refused, told) = kinds(Flush::Keeps { pcids: false });
+    assert!(has(&refused, Check::Totality, "reserved bits are moved to CR3"), "{told}");
+    assert!(told.contains("because    it moves 0x8000000100000000 to CR3"), "{told}");
+    // With it nothing is forgotten.
+    let (kept, told) = kinds(Flush::Keeps { pcids: true });
+    assert!(!has(&kept, Check::Totality, "reserved bits are moved to CR3"), "{told}");
+    assert!(has(&kept, Check::Invalidation, "unmapped page stays reachable"), "{told}");
+    let (left, told) = kinds(Flush::Elsewhere { comes_back: false });
+    assert!(has(&left, Check::Isolation, "another root is left in CR3"), "{told}");
+    let (back, told) = kinds(Flush::Elsewhere { comes_back: true });
+    assert!(back.is_empty(), "{told}");
 }

@@ -39,6 +39,10 @@ impl Memory {
 
     pub(crate) const fn retire(&self) {}
 
+    pub(crate) const fn take_misuse(&self) -> Option<super::Misuse> {
+        None
+    }
+
     pub(super) const fn trapped_reach(&self) -> Option<Range<u64>> {
         None
     }

@@ -115,6 +115,19 @@ pub enum Barrier {
     All,
 }
 
+/// What code did to the root register of the processor that it runs on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(
+    not(all(feature = "privileged-shim", target_os = "linux", target_arch = "x86_64")),
+    allow(dead_code, reason = "without the shim nobody writes to it")
+)]
+pub(crate) enum Misuse {
+    /// A move of this value, which has reserved bits: the processor refuses it.
+    Reserved(u64),
+    /// This value is left there, and names another root.
+    Foreign(u64),
+}
+
 impl Memory {
     /// Memory for code that is run in this way.
     ///

@@ -5,6 +5,7 @@ mod end;
 mod judge;
 mod nested;
 mod record;
+mod registers;
 mod start;
 
 pub(crate) use nested::{Nested, parts};
@@ -289,6 +290,8 @@ impl<M: Mapper> Run<'_, M> {
         for breach in breaches {
             self.report(Some(breach));
         }
+        let misused = registers::misused(&self.memory, self.setting.format);
+        self.report(misused.filter(|_| outcome.is_ok()));
         let unread = self.memory.take_unread().filter(|_| !self.scene.relaxed.altered);
         let lost = unread.and_then(|unread| marks::returned(&self.scene, call, &unread));
         self.report(lost.filter(|_| outcome.is_ok()));

@@ -191,6 +191,11 @@ impl Memory {
         }
     }
 
+    #[cfg(not(feature = "privileged-shim"))]
+    pub(crate) const fn take_misuse(&self) -> Option<super::Misuse> {
+        None
+    }
+
     #[cfg(not(feature = "store-trap"))]
     pub(super) const fn trapped_reach(&self) -> Option<core::ops::Range<u64>> {
         None

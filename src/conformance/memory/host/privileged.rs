@@ -9,7 +9,7 @@
 //! |---|---|
 //! | `invlpg` | invalidates the page |
 //! | `invpcid` | type 0 the page, 1 the space, 2 everything, 3 the space; another PCID than CR3's: nothing |
-//! | `mov` to CR3 | invalidates the space, but for bit 63 with CR4.PCIDE |
+//! | `mov` to CR3 | invalidates the space, but for bit 63 with CR4.PCIDE; bits that are reserved, bit 63 without CR4.PCIDE among them, and a root that is not the code's when its call returns become findings |
 //! | `mov` to CR4 | invalidates everything when PGE, PAE or LA57 changes, PCIDE is cleared or SMEP is set |
 //! | `mov` to CR0 | invalidates everything when PG is cleared |
 //! | `mov` from CR0, CR2, CR3, CR4, CR8 | what was written last; at first what a kernel with 4 levels has, CR3 the root |
@@ -24,13 +24,11 @@ use core::fmt::{self, Write as _};
 
 use iced_x86::{Code, Instruction, Mnemonic, Register};
 
-use super::super::{Invalidation, Memory};
+use super::super::{Invalidation, Memory, Misuse};
 use super::context::Context;
 use super::instruction;
 use super::signals::{Raised, say};
-#[cfg(feature = "store-trap")]
-use crate::base::PhysAddr;
-use crate::base::VirtAddr;
+use crate::base::{PhysAddr, VirtAddr};
 
 const CR0_PG: u64 = 1 << 31;
 const CR4_PAE: u64 = 1 << 5;
@@ -39,6 +37,8 @@ const CR4_LA57: u64 = 1 << 12;
 const CR4_PCIDE: u64 = 1 << 17;
 const CR4_SMEP: u64 = 1 << 20;
 const CR3_KEEP: u64 = 1 << 63;
+/// Above all physical addresses and below the bits that choose what of a linear address is masked.
+const CR3_RESERVED: u64 = ((1 << 61) - 1) & !((1 << 52) - 1);
 const PCID: u64 = 0xfff;
 
 const EFER: u32 = 0xc000_0080;
@@ -48,6 +48,8 @@ const PAT: u32 = 0x277;
 pub(in crate::conformance::memory) struct Privileged {
     /// CR0 to CR15; CR3 is `None` until it is written.
     control: [Cell<Option<u64>>; 16],
+    /// What was moved to CR3 and is refused by a processor.
+    refused: Cell<Option<u64>>,
     efer: Cell<u64>,
     pat: Cell<u64>,
 }
@@ -57,6 +59,7 @@ impl Default for Privileged {
     fn default() -> Self {
         let privileged = Self {
             control: [const { Cell::new(Some(0)) }; 16],
+            refused: Cell::new(None),
             efer: Cell::new(0xd01),
             pat: Cell::new(0x0007_0406_0007_0406),
         };
@@ -174,6 +177,17 @@ impl Memory {
         Some(PhysAddr::truncated(value & !PCID).frame().start())
     }
 
+    /// What the call that has returned did to CR3 and should not have.
+    pub(crate) fn take_misuse(&self) -> Option<Misuse> {
+        let privileged = self.0.host.as_ref()?.privileged.as_ref()?;
+        if let Some(value) = privileged.refused.take() {
+            return Some(Misuse::Reserved(value));
+        }
+        let value = privileged.control(3).get()?;
+        let is_own = PhysAddr::truncated(value).frame() == self.root()?.frame();
+        (!is_own).then_some(Misuse::Foreign(value))
+    }
+
     fn write_control(&self, privileged: &Privileged, number: usize, value: u64) {
         let before = privileged.read(number);
         let changed = before ^ value;
@@ -184,6 +198,11 @@ impl Memory {
             }
             3 => {
                 let has_pcids = privileged.read(4) & CR4_PCIDE != 0;
+                let reserved = if has_pcids { CR3_RESERVED } else { CR3_RESERVED | CR3_KEEP };
+                if value & reserved != 0 {
+                    privileged.refused.set(Some(value));
+                    return;
+                }
                 if !(has_pcids && value & CR3_KEEP != 0) {
                     self.invalidated(Invalidation::Space);
                 }
