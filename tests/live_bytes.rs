@@ -104,6 +104,7 @@ fn what_deadlock_detection_knows_has_names_where_it_is_on() {
 }
 
 #[test]
+#[ignore = "minutes: `.ci/run exhaustive` runs it"]
 fn nine_bytes_in_ten_matter_to_somebody_and_the_others_have_a_reason() {
     let options = LiveBytesOptions { every: 1_000_000, workers: 2, moments: 1 };
     let mut all = LiveBytes::default();
