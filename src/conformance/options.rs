@@ -151,8 +151,10 @@ macro_rules! builder {
         ///
         /// # Panics
         ///
-        /// At the run, when a debugger is attached, when somebody replaces the handlers of SIGSEGV, SIGTRAP
-        /// or SIGILL meanwhile, or when the host has no addresses left.
+        /// At the run, when a debugger is attached, when somebody has replaced the handlers of SIGSEGV, SIGTRAP
+        /// or SIGILL by the next call, or when the host has no addresses left. Code that replaces them and then
+        /// follows a pointer within the same call ends the process by that signal, and nobody of ours hears of it:
+        /// run it [`isolated`](Self::isolated).
         #[cfg(all(feature = "store-trap", target_os = "linux", target_arch = "x86_64"))]
         pub fn trapping(mut self, observed: Observed) -> Self {
             self.options.hosting.observed = Some(observed);
@@ -179,8 +181,9 @@ macro_rules! builder {
         ///
         /// # Panics
         ///
-        /// At the run, when a debugger is attached, or when somebody replaces the handlers of SIGSEGV,
-        /// SIGTRAP or SIGILL meanwhile.
+        /// At the run, when a debugger is attached, or when somebody has replaced the handlers of SIGSEGV, SIGTRAP
+        /// or SIGILL by the next call. A privileged instruction behind that in the same call ends the process by the
+        /// signal.
         #[cfg(all(feature = "privileged-shim", target_os = "linux", target_arch = "x86_64"))]
         pub fn privileged(mut self) -> Self {
             self.options.hosting.is_privileged = true;
@@ -209,6 +212,8 @@ macro_rules! builder {
         /// Code under test that calls `exit`, be it with 0, aborts the process with the reason where the host's
         /// `exit` destroys what is local to a thread: with glibc. Elsewhere, and when it calls `_exit` or does so
         /// from a thread of its own, the test just ends and may pass: only [`isolated`](Self::isolated) notices.
+        /// Code that aborts ends the process; which case it was is said with one of the features `store-trap` and
+        /// `privileged-shim`, on Linux on x86-64.
         ///
         /// # Panics
         ///

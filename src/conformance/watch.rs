@@ -8,6 +8,9 @@
 //! destroys what is local to the thread that calls it (`__call_tls_dtors`), and there lies a value that knows of
 //! the run under way: it says so, and aborts. Nothing is seen of `_exit`, of a call by a thread that the code
 //! under test made, nor on a host whose `exit` destroys nothing.
+//!
+//! Where code is hosted (features `store-trap` and `privileged-shim`, Linux on x86-64), a handler of SIGABRT says
+//! which case it was: of a call of `abort`, a panic that can't unwind, a stack that overflows.
 
 use core::cell::RefCell;
 use std::io::{Write, stderr};
@@ -19,6 +22,7 @@ use std::time::Duration;
 
 use super::guard::Place;
 use super::isolate;
+use super::memory::Aborts;
 use super::operation::Call;
 use super::options::{from_environment, test_name};
 
@@ -99,6 +103,25 @@ pub(super) fn gets_on() {
     });
 }
 
+/// The test and the place of the run under way in this thread, for a signal handler: it neither waits nor
+/// allocates.
+#[cfg(all(
+    any(feature = "store-trap", feature = "privileged-shim"),
+    target_os = "linux",
+    target_arch = "x86_64"
+))]
+pub(super) fn peek(tell: impl FnOnce(Option<&str>, Place)) {
+    // What is in use at this moment, or gone, is not told.
+    let _ = CURRENT.try_with(|current| {
+        if let Ok(progress) = current.0.try_borrow()
+            && let Some(progress) = &*progress
+            && let Ok(place) = progress.place.try_lock()
+        {
+            tell(progress.name.as_deref(), *place);
+        }
+    });
+}
+
 /// The code has no accesses left, and a panic is to end it.
 pub(super) fn is_spent() {
     CURRENT.with(|current| {
@@ -144,6 +167,7 @@ pub(super) struct Watch {
     /// Of the run in which the code under test began this one.
     outer: Option<Arc<Progress>>,
     thread: Option<Thread>,
+    _aborts: Aborts,
 }
 
 impl Watch {
@@ -175,7 +199,8 @@ impl Watch {
         };
         // Without another thread nobody looks: no reason not to run.
         let thread = thread::Builder::new().name("ringfence watch".to_owned()).spawn(look).ok();
-        Self { progress, outer, thread: thread.map(|handle| handle.thread().clone()) }
+        let thread = thread.map(|handle| handle.thread().clone());
+        Self { progress, outer, thread, _aborts: Aborts::listen() }
     }
 }
 

@@ -102,6 +102,7 @@ const UNSAFE: &[(&str, &str)] = &[
     ("src/conformance/memory/host/tests.rs", "stores and privileged instructions of each form"),
     ("tests/traps/raw.rs", "a mapper with raw pointers"),
     ("tests/traps/kernel.rs", "a mapper with privileged instructions"),
+    ("tests/traps/deaths.rs", "code that ends its process by a signal"),
     ("tests/traps/wild.rs", "a walker with raw pointers that leads out of memory"),
     ("tests/trap_handlers.rs", "signal handlers of somebody else's"),
 ];

@@ -5,6 +5,8 @@
 #[path = "../conformance/bug.rs"]
 mod bug;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod deaths;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod entrances;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod equal;

@@ -26,6 +26,15 @@ impl Host {
     }
 }
 
+/// Nobody hears of an aborted process.
+pub(in crate::conformance) struct Aborts(());
+
+impl Aborts {
+    pub(in crate::conformance) const fn listen() -> Self {
+        Self(())
+    }
+}
+
 impl Memory {
     /// Calls the code under test; what ends it is caught.
     pub(crate) fn attempt<T>(&self, call: impl FnOnce() -> T) -> Result<T, Stop> {

@@ -32,6 +32,7 @@ mod pointer;
 pub(crate) use books::{Event, StoreKind, Unread};
 pub use current::current;
 pub(crate) use current::{enter, leave};
+pub(in crate::conformance) use host::Aborts;
 pub(crate) use host::Hosting;
 #[cfg(all(feature = "store-trap", target_os = "linux", target_arch = "x86_64"))]
 pub use host::Observed;

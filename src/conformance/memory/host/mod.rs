@@ -29,7 +29,7 @@
 //!
 //! # What it can't see
 //!
-//! Threads that the code under test starts; system calls that write to the window (they fail with
+//! Threads that the code under test starts, whose faults end the process after a line of ours; system calls that write to the window (they fail with
 //! `EFAULT`); loads, unless [`Observed::Accesses`] is asked for. A debugger takes the signals for
 //! itself, so none may be attached.
 
@@ -61,6 +61,7 @@ use crate::conformance::stop::{Stop, caught};
 
 #[cfg(feature = "privileged-shim")]
 pub(super) use privileged::Privileged;
+pub(in crate::conformance) use signals::Aborts;
 #[cfg(feature = "store-trap")]
 pub(super) use trap::Trap;
 
@@ -224,6 +225,7 @@ fn heard(raised: &Raised, context: &mut Context<'_>) -> bool {
     let heard = active::with(|memory| {
         if raised.is_fault() && stack::is_overflow(raised.address) {
             signals::say("ringfence: the code under test overflows its stack of 2 MiB\n");
+            stray::say_place();
             return false;
         }
         #[cfg(feature = "store-trap")]
@@ -237,5 +239,8 @@ fn heard(raised: &Raised, context: &mut Context<'_>) -> bool {
         stray::say_why(memory, raised, context);
         false
     });
-    heard.unwrap_or(false)
+    heard.unwrap_or_else(|| {
+        stray::say_whose(raised, context);
+        false
+    })
 }

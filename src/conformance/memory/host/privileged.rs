@@ -236,6 +236,26 @@ fn model_specific<'a>(
     }
 }
 
+/// Whether it is one of those that are emulated.
+pub(super) fn is_of_a_kernel(instruction: &Instruction) -> bool {
+    matches!(
+        instruction.code(),
+        Code::Invlpg_m
+            | Code::Invpcid_r64_m128
+            | Code::Mov_cr_r64
+            | Code::Mov_r64_cr
+            | Code::Rdmsr
+            | Code::Wrmsr
+            | Code::Wbinvd
+            | Code::Wbnoinvd
+            | Code::Invd
+            | Code::Cli
+            | Code::Sti
+            | Code::Hlt
+            | Code::Clts
+    )
+}
+
 /// A line of text without an allocation.
 struct Line {
     bytes: [u8; 160],

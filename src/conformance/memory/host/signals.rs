@@ -1,5 +1,5 @@
 //! Signal handlers of the process: installed with the first memory that hosts code, chained to those
-//! that were there, restored with the last.
+//! that were there, restored with the last. That of SIGABRT only tells of a run, hosted or not.
 //!
 //! Unsafe because handlers belong to the whole process and are called between any two instructions.
 
@@ -9,8 +9,8 @@ use core::ffi::{c_int, c_void};
 use core::mem::zeroed;
 use core::ptr;
 use std::fs;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use super::context::Context;
 
@@ -21,10 +21,16 @@ const SIGNALS: [c_int; 3] = [libc::SIGSEGV, libc::SIGTRAP, libc::SIGILL];
 /// How many memories host code.
 static USERS: Mutex<usize> = Mutex::new(0);
 
+/// How many runs are to be named when the process is aborted.
+static RUNS: Mutex<usize> = Mutex::new(0);
+
 /// The actions that were there before, by the order of [`SIGNALS`]. Each is leaked once: a handler of
 /// another thread may be about to read it.
 static BEFORE: [AtomicPtr<libc::sigaction>; 3] =
     [const { AtomicPtr::new(ptr::null_mut()) }; SIGNALS.len()];
+
+/// The same of SIGABRT.
+static BEFORE_ABORT: AtomicPtr<libc::sigaction> = AtomicPtr::new(ptr::null_mut());
 
 /// Why a signal was raised.
 pub(super) struct Raised {
@@ -83,6 +89,65 @@ fn set_action(signal: c_int, action: &libc::sigaction) {
     assert_eq!(result, 0, "the action of signal {signal} can be set");
 }
 
+/// Ours takes the place of what is there.
+fn take_over(signal: c_int, before: &AtomicPtr<libc::sigaction>) {
+    let action = action_of(signal);
+    if action.sa_sigaction == own() {
+        return; // somebody put their own over ours, and ours back
+    }
+    before.store(Box::leak(Box::new(action)), Ordering::Release);
+    // SAFETY: all zeros is a valid action and an empty mask.
+    let mut ours: libc::sigaction = unsafe { zeroed() };
+    ours.sa_sigaction = own();
+    ours.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
+    set_action(signal, &ours);
+}
+
+/// What was there before us is there again.
+fn give_back(signal: c_int, before: &AtomicPtr<libc::sigaction>) {
+    // Somebody who put theirs over ours may chain to it: left alone.
+    // SAFETY: what is not null was leaked by `take_over`.
+    if action_of(signal).sa_sigaction == own()
+        && let Some(before) = unsafe { before.load(Ordering::Acquire).as_ref() }
+    {
+        set_action(signal, before);
+    }
+}
+
+/// One user more; the first installs.
+fn enters(users: &Mutex<usize>, install: impl FnOnce()) {
+    let mut users = users.lock().unwrap_or_else(PoisonError::into_inner);
+    *users += 1;
+    if *users == 1 {
+        install();
+    }
+}
+
+/// One user less; the last restores.
+fn leaves(users: &Mutex<usize>, restore: impl FnOnce()) {
+    let mut users = users.lock().unwrap_or_else(PoisonError::into_inner);
+    *users -= 1;
+    if *users == 0 {
+        restore();
+    }
+}
+
+/// While it lives, an aborted process says which run was under way.
+pub(in crate::conformance) struct Aborts(());
+
+impl Aborts {
+    pub(in crate::conformance) fn listen() -> Self {
+        enters(&RUNS, || take_over(libc::SIGABRT, &BEFORE_ABORT));
+        Self(())
+    }
+}
+
+impl Drop for Aborts {
+    fn drop(&mut self) {
+        leaves(&RUNS, || give_back(libc::SIGABRT, &BEFORE_ABORT));
+    }
+}
+
 /// That the handlers are installed.
 pub(super) struct Handlers(());
 
@@ -100,22 +165,11 @@ impl Handlers {
             );
         }
         super::instruction::warm();
-        let mut users = USERS.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        *users += 1;
-        if *users == 1 {
+        enters(&USERS, || {
             for (signal, before) in SIGNALS.into_iter().zip(&BEFORE) {
-                let action = action_of(signal);
-                if action.sa_sigaction == own() {
-                    continue; // somebody put their own over ours, and ours back
-                }
-                before.store(Box::leak(Box::new(action)), Ordering::Release);
-                // SAFETY: all zeros is a valid action and an empty mask.
-                let mut ours: libc::sigaction = unsafe { zeroed() };
-                ours.sa_sigaction = own();
-                ours.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
-                set_action(signal, &ours);
+                take_over(signal, before);
             }
-        }
+        });
         Self(())
     }
 
@@ -135,20 +189,11 @@ impl Handlers {
 
 impl Drop for Handlers {
     fn drop(&mut self) {
-        let mut users = USERS.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        *users -= 1;
-        if *users > 0 {
-            return;
-        }
-        for (signal, before) in SIGNALS.into_iter().zip(&BEFORE) {
-            // Somebody who put theirs over ours may chain to it: left alone.
-            // SAFETY: what is not null was leaked by `install`.
-            if action_of(signal).sa_sigaction == own()
-                && let Some(before) = unsafe { before.load(Ordering::Acquire).as_ref() }
-            {
-                set_action(signal, before);
+        leaves(&USERS, || {
+            for (signal, before) in SIGNALS.into_iter().zip(&BEFORE) {
+                give_back(signal, before);
             }
-        }
+        });
     }
 }
 
@@ -158,7 +203,10 @@ extern "C" fn on_signal(signal: c_int, info: *mut libc::siginfo_t, context: *mut
     unsafe {
         let errno = *libc::__errno_location();
         let raised = Raised { signal, code: (*info).si_code, address: (*info).si_addr() as u64 };
-        if !super::heard(&raised, &mut Context::new(context.cast())) {
+        if signal == libc::SIGABRT {
+            super::stray::say_place();
+            chain(signal, info, context);
+        } else if !super::heard(&raised, &mut Context::new(context.cast())) {
             chain(signal, info, context);
         }
         *libc::__errno_location() = errno;
@@ -171,12 +219,13 @@ extern "C" fn on_signal(signal: c_int, info: *mut libc::siginfo_t, context: *mut
 ///
 /// Called by the handler of `signal` with what it was given.
 unsafe fn chain(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
-    let index = SIGNALS.iter().position(|own| *own == signal).unwrap_or(0);
-    // SAFETY: what is not null was leaked by `install`. A handler that was installed by somebody is
+    let index = SIGNALS.iter().position(|own| *own == signal);
+    let before = index.and_then(|index| BEFORE.get(index)).unwrap_or(&BEFORE_ABORT);
+    // SAFETY: what is not null was leaked by `take_over`. A handler that was installed by somebody is
     // called as the kernel would call it; the default is set and the signal raised again, which takes
     // effect when this handler has returned.
     unsafe {
-        let before = BEFORE.get(index).and_then(|before| before.load(Ordering::Acquire).as_ref());
+        let before = before.load(Ordering::Acquire).as_ref();
         let handler = before.map_or(libc::SIG_DFL, |before| before.sa_sigaction);
         let flags = before.map_or(0, |before| before.sa_flags);
         if handler == libc::SIG_DFL || handler == libc::SIG_IGN {

@@ -10,6 +10,8 @@ use super::context::Context;
 use super::instruction;
 use super::signals::{Raised, say};
 use crate::base::PhysAddr;
+use crate::conformance::guard::Place;
+use crate::conformance::watch;
 
 /// Hexadecimal digits of a word.
 const DIGITS: usize = 16;
@@ -31,6 +33,32 @@ impl Hexadecimal {
         let text = core::str::from_utf8(&self.0).unwrap_or("");
         let short = text.trim_start_matches('0');
         if short.is_empty() { "0" } else { short }
+    }
+}
+
+/// Decimal digits of a word.
+const DECIMAL_DIGITS: usize = 20;
+
+/// The same to the base of 10.
+struct Decimal([u8; DECIMAL_DIGITS], usize);
+
+impl Decimal {
+    fn of(value: u64) -> Self {
+        let (mut digits, mut rest, mut first) = ([b'0'; DECIMAL_DIGITS], value, DECIMAL_DIGITS);
+        for (place, digit) in digits.iter_mut().enumerate().rev() {
+            *digit = b'0' + u8::try_from(rest % 10).unwrap_or(0);
+            rest /= 10;
+            first = place;
+            if rest == 0 {
+                break;
+            }
+        }
+        Self(digits, first)
+    }
+
+    fn text(&self) -> &str {
+        let digits = self.0.get(self.1..).unwrap_or_default();
+        core::str::from_utf8(digits).unwrap_or("")
     }
 }
 
@@ -66,10 +94,68 @@ pub(super) fn say_code(context: &mut Context<'_>) {
     say("\n");
 }
 
+/// Says which run is under way in this thread. In an isolated child its parent says it.
+pub(super) fn say_place() {
+    watch::peek(|test, place| {
+        say("ringfence: ");
+        say(test.unwrap_or("main"));
+        say(": this process ends ");
+        let seed = place.seed().map(Decimal::of);
+        match (place, &seed) {
+            (Place::Seed(_), Some(seed)) => {
+                say("in the case with seed ");
+                say(seed.text());
+            }
+            (Place::Start, _) => say("before its first case"),
+            _ => say("in the case that it was given"),
+        }
+        say(". To be told a finding, run the suite with `.isolated(..)`");
+        if let Some(seed) = &seed {
+            say("; to see it alone: RINGFENCE_SEED=");
+            say(seed.text());
+            say(" RINGFENCE_CASES=1");
+        }
+        say("\n");
+    });
+}
+
+/// Says what a thread did in which no code is hosted at this moment.
+pub(super) fn say_whose(raised: &Raised, context: &mut Context<'_>) {
+    const ELSEWHERE: &str = "in another thread than the one that the suite called, or outside of its calls: only there \
+         it is";
+    #[cfg(feature = "store-trap")]
+    if raised.is_fault() && super::window::is_in_one(raised.address) {
+        say("ringfence: a pointer of the code under test is followed ");
+        say(ELSEWHERE);
+        say(" observed\n");
+    }
+    #[cfg(feature = "privileged-shim")]
+    if raised.is_refused()
+        && instruction::at(context).is_some_and(|found| super::privileged::is_of_a_kernel(&found))
+    {
+        say("ringfence: an instruction of a kernel is executed ");
+        say(ELSEWHERE);
+        say(" emulated\n");
+    }
+    #[cfg(not(feature = "privileged-shim"))]
+    let _ = context;
+}
+
 /// Says what ends the process, if nobody else takes the signal.
 pub(super) fn say_why(memory: &Memory, raised: &Raised, context: &mut Context<'_>) {
-    if raised.signal != libc::SIGSEGV || raised.code <= 0 {
-        return;
+    match raised.signal {
+        libc::SIGTRAP => say("ringfence: the code under test executes a breakpoint (int3)\n"),
+        libc::SIGILL => {
+            say("ringfence: the code under test executes what is no instruction here\n")
+        }
+        _ => say_where(memory, raised, context),
+    }
+    say_place();
+}
+
+fn say_where(memory: &Memory, raised: &Raised, context: &mut Context<'_>) {
+    if raised.code <= 0 {
+        return; // somebody sent it
     }
     let address = if raised.is_fault() { Some(raised.address) } else { wanted(context) };
     match address.and_then(|address| physical(memory, address)) {

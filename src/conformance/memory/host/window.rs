@@ -18,6 +18,7 @@ use core::ops::Range;
 use core::{ptr, slice};
 use std::io::Error;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::super::{BASE, FRAMES, Words};
@@ -45,6 +46,24 @@ impl Access {
             Self::Store => libc::PROT_READ | libc::PROT_WRITE,
         }
     }
+}
+
+/// Where windows lie, for a handler in a thread that has none; 0 is a free place. One that finds no place is not
+/// told of there.
+static WINDOWS: [AtomicU64; 64] = [const { AtomicU64::new(0) }; 64];
+
+/// Whether an address of this process lies in a window of any thread.
+pub(super) fn is_in_one(address: u64) -> bool {
+    let is_in = |start: u64| start != 0 && address.wrapping_sub(start) < WINDOW_BYTES;
+    WINDOWS.iter().any(|window| is_in(window.load(Ordering::Relaxed)))
+}
+
+/// One window is written down, or struck out.
+fn exchange(before: u64, after: u64) {
+    let order = (Ordering::Relaxed, Ordering::Relaxed);
+    let _ = WINDOWS
+        .iter()
+        .find(|window| window.compare_exchange(before, after, order.0, order.1).is_ok());
 }
 
 /// Held by the memory whose window lies at its physical addresses.
@@ -139,6 +158,7 @@ impl Window {
             if own == libc::MAP_FAILED || theirs == libc::MAP_FAILED {
                 refused("no second mapping");
             }
+            exchange(0, window as u64);
             let (own, is_open) = (own.cast(), Cell::new(true));
             Self { start, first, identity: RefCell::new(identity), own, is_open }
         }
@@ -199,6 +219,7 @@ impl Window {
     /// but what it held keeps `self` alive.
     pub(super) fn close(&self) {
         if self.is_open.replace(false) {
+            exchange(self.start as u64 + self.first, 0);
             // SAFETY: the window is ours, and nobody runs who has pointers into it.
             unsafe {
                 let window = self.start.wrapping_add(self.first as usize);
