@@ -64,7 +64,7 @@ impl Drop for UnderWay {
         let within = progress.within.lock().unwrap_or_else(PoisonError::into_inner);
         let place = progress.told(&within);
         let text = format!(
-            "the code under test ends the process, {place}, before the test has come to its end"
+            "the code under test ends the process, {place}: the test has not come to its end"
         );
         tell(progress.name.as_deref(), &text, progress.place());
         abort();
