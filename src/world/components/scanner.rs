@@ -70,7 +70,7 @@ pub(super) const fn kinds(section: Structure, sent: Structure) -> u64 {
 
 routine! {
     /// Unpacks what was sent into a section. Arguments: the section, what was sent, its bytes, their
-    /// [`kinds`], bytes of the section. Result: the sum of the section's words.
+    /// `kinds`, bytes of the section. Result: the sum of the section's words.
     pub static UNPACK_SECTION = "UnpackSection", frame 3;
     // Locals: 0 the section; 1 its structure; 2 its bytes.
     // The section's size is not compared with what was sent, which is the point.
