@@ -2,7 +2,6 @@
 //! by the check that is there for it.
 
 mod aarch64;
-mod attributes;
 mod bug;
 mod declared;
 mod emptied;
@@ -12,7 +11,6 @@ mod margins;
 mod marks;
 mod planted;
 mod pointers;
-mod ranges;
 mod reentry;
 mod round_trips;
 mod shapes;

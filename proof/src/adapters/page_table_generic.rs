@@ -172,7 +172,6 @@ impl Mapper for Adapter {
             .without(Capability::CleanUp)
             .without(Capability::HiddenEntries)
             .without(Capability::HardwareMarks)
-            .without(Capability::KeepsAttributes)
             .without(Capability::Abandonment)
             .without(Capability::Reentry)
     }

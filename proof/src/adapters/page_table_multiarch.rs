@@ -167,7 +167,6 @@ macro_rules! adapter {
                     let all = Capabilities::all()
                         .without(Capability::CleanUp)
                         .without(Capability::HardwareMarks)
-            .without(Capability::KeepsAttributes)
                         .without(Capability::Abandonment)
                         .without(Capability::Reentry)
                         .without(Capability::UnmapFrees);

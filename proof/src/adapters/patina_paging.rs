@@ -216,7 +216,6 @@ impl<T: Tables> Mapper for Adapter<T> {
             .without(Capability::Barriers)
             .without(Capability::AlteredTables)
             .without(Capability::HardwareMarks)
-            .without(Capability::KeepsAttributes)
             .without(Capability::Abandonment)
             .without(Capability::Reentry)
             .without(Capability::UnmapFrees)

@@ -260,7 +260,6 @@ where
         Capabilities::all()
             .without(Capability::FreesOnDrop)
             .without(Capability::HardwareMarks)
-            .without(Capability::KeepsAttributes)
             .without(Capability::Abandonment)
             .without(Capability::Reentry)
             .without(Capability::UnmapFrees)
