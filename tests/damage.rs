@@ -177,3 +177,15 @@ fn a_table_entry_was_read_when_a_walk_came_by() {
     assert_eq!((&*outcome.victims, &*outcome.read), (&[Victim::PageTables][..], &[][..]));
     assert_eq!(outcome.integrity, Integrity::Overwritten, "the process ends: {outcome:?}");
 }
+
+#[test]
+fn a_table_entry_of_a_process_that_never_ran_was_read_by_the_walk_that_fell_over_it() {
+    let mut trial = trial(&built_in("standard"));
+    for (process, slot, bit) in [("shell", 0x1f0, 0), ("service", 0, 2)] {
+        let which = format!("target = \"process:{process}/page-map-entry:{slot}\"\nbit = {bit}");
+        let outcome = struck(&mut trial, fault("bit-flip", "kernel", PointKind::Step, 5, &which));
+
+        assert_eq!(outcome.read, [Victim::PageTables], "{process}: {outcome:?}");
+        assert!(outcome.detection.is_some(), "{process}: {outcome:?}");
+    }
+}

@@ -9,7 +9,7 @@
 //!
 //! Injection point: `mode-switch`.
 
-use super::elements::{anywhere, fault, index};
+use super::elements::{anywhere, fault, index, is_system_call};
 use super::{Family, Kind, Model, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 use crate::kernel::layout::address;
@@ -50,7 +50,7 @@ pub(super) const KIND: Kind = Kind {
             return Err("a page has more bytes than that; expected 1 to 4095".to_owned());
         }
         fault(&KIND, move |operation, scene| {
-            if operation.virt >> 63 == 0 {
+            if !is_system_call(operation, scene) {
                 return None;
             }
             let old = scene.register(argument);

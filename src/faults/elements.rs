@@ -41,6 +41,12 @@ pub(super) fn anywhere(_: &PointRecord, _: PrincipalKind) -> bool {
     true
 }
 
+/// Whether what passes a mode switch is a call of a system service: from user mode into kernel mode. The
+/// return of an interrupt may lead into kernel mode too, and carries no arguments.
+pub(super) fn is_system_call(operation: &Operation, scene: &dyn Scene) -> bool {
+    operation.virt >> 63 == 1 && scene.instruction_pointer() >> 63 == 0
+}
+
 /// Nothing to draw.
 pub(super) fn nothing(_: &mut Stream, _: &PointRecord, _: &Directory) -> Parameters {
     Parameters::default()

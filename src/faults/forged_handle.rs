@@ -8,7 +8,7 @@
 //!
 //! Injection points: `handle-lookup`, `mode-switch`.
 
-use super::elements::{anywhere, fault};
+use super::elements::{anywhere, fault, is_system_call};
 use super::{Family, Kind, Model, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 use crate::machine::registers::ARGUMENTS;
@@ -31,7 +31,7 @@ pub(super) const KIND: Kind = Kind {
                 operation.virt = value;
                 return Some(Verdict::Proceed);
             }
-            if operation.virt >> 63 == 0 {
+            if !is_system_call(operation, scene) {
                 return None;
             }
             scene.set_register(ARGUMENTS[0] as usize, value);

@@ -7,7 +7,7 @@
 //!
 //! Injection point: `mode-switch`.
 
-use super::elements::{anywhere, fault};
+use super::elements::{anywhere, fault, is_system_call};
 use super::{Family, Kind, Model, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 use crate::kernel::layout::address;
@@ -32,7 +32,7 @@ pub(super) const KIND: Kind = Kind {
         let target = parameters.target.clone().unwrap_or(Target::kernel(Part::KernelVariable, 0));
         let directory = directory.clone();
         fault(&KIND, move |operation, scene| {
-            if operation.virt >> 63 == 0 {
+            if !is_system_call(operation, scene) {
                 return None;
             }
             let place = match value {

@@ -117,7 +117,12 @@ pub fn is_worth_it(record: &PointRecord) -> bool {
 impl Kind {
     /// Whether it is planned at this point, which a principal of this kind reached.
     fn is_for(&self, record: &PointRecord, who: PrincipalKind) -> bool {
-        self.points.contains(record.kind) && is_worth_it(record) && (self.fits)(record, who)
+        // Kernel mode calls nobody across the mode line; its mode switches are returns of interrupts.
+        let is_callers = record.kind != PointKind::ModeSwitch || who.is_process();
+        self.points.contains(record.kind)
+            && is_worth_it(record)
+            && is_callers
+            && (self.fits)(record, who)
     }
 
     /// The points of a principal at which it is planned, in the order in which they were reached.

@@ -8,7 +8,7 @@
 //!
 //! Injection points: `handle-lookup`, `mode-switch`.
 
-use super::elements::{anywhere, fault, index};
+use super::elements::{anywhere, fault, index, is_system_call};
 use super::{Family, Kind, Model, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 use crate::kernel::layout::HANDLES_MAX;
@@ -37,7 +37,7 @@ pub(super) const KIND: Kind = Kind {
             }
             let handle = scene.register(ARGUMENTS[0] as usize);
             // Entering the kernel with what can be a handle: handles are small multiples of four.
-            if operation.virt >> 63 == 0
+            if !is_system_call(operation, scene)
                 || handle == 0
                 || handle % 4 != 0
                 || handle > 4 * HANDLES_MAX

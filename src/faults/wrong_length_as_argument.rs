@@ -8,7 +8,7 @@
 //!
 //! Injection point: `mode-switch`.
 
-use super::elements::{anywhere, each_value, fault, one_value};
+use super::elements::{anywhere, each_value, fault, is_system_call, one_value};
 use super::{Family, Kind, Model};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 use crate::kernel::layout::address;
@@ -31,7 +31,7 @@ pub(super) const KIND: Kind = Kind {
     build: |parameters, _| {
         let value = parameters.value.unwrap_or(0x1000);
         fault(&KIND, move |operation, scene| {
-            if operation.virt >> 63 == 0 {
+            if !is_system_call(operation, scene) {
                 return None;
             }
             let is_buffer = |buffer: Reg| {

@@ -7,7 +7,7 @@
 //!
 //! Injection point: `mode-switch`.
 
-use super::elements::{anywhere, fault, index, indices};
+use super::elements::{anywhere, fault, index, indices, is_system_call};
 use super::{Family, Kind, Model, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 use crate::kernel::service::{CLOSE, COUNT};
@@ -29,8 +29,8 @@ pub(super) const KIND: Kind = Kind {
     source: "DependableSystemsLab, LLFI, \"default_failures.yaml\" (WrongAPI, InappropriateClose)",
     build: |parameters, _| {
         let service = parameters.index_below(NONE + 1)?.map_or(CLOSE, |service| service as u64);
-        fault(&KIND, move |operation, _| {
-            if operation.virt >> 63 == 0 || operation.value == service {
+        fault(&KIND, move |operation, scene| {
+            if !is_system_call(operation, scene) || operation.value == service {
                 return None;
             }
             operation.value = service;

@@ -257,6 +257,10 @@ impl Machine {
             self.tables.add_root(&self.memory, state.controls.cr3);
             state.may_hold.forget_tables(&self.memory, &state.controls);
         }
+        // What is stored in tables of a root that no processor has loaded yet decides where it will lead.
+        for root in self.roots.keys().chain(self.shadows.keys()) {
+            self.tables.add_root(&self.memory, *root);
+        }
     }
 
     /// Loads a root on a processor before anything runs.
