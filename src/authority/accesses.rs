@@ -342,8 +342,7 @@ impl Authority {
         }
     }
 
-    /// The processor read an entry and set bits in it: whoever wrote it before is still its author.
-    /// An entry was read on a walk, or read and written with a mark more.
+    /// A processor read an entry on a walk, or set a mark in it: whoever wrote it before is still its author.
     pub(super) fn table_read(&mut self, event: &Event) {
         let Some(word) = self.word_of(event.phys) else { return };
         if self.corrupt[word] != 0 {

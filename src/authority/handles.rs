@@ -5,8 +5,9 @@
 //! the creating process under the same value, with no more rights; it is the kernel's own; or the
 //! system made it at boot. What comes of a process's own request has no more rights than that asked
 //! for. A process handle may be duplicated into that very process: then the handle that gives the leave and
-//! the one that is duplicated lead to one object, and their rights don't add up. Whoever duplicates into or out of another process has used a handle to that process with the
-//! right to do so. Rights that go beyond are not entered, so that a use of them shows too.
+//! the one that is duplicated lead to one object, and their rights don't add up. Whoever duplicates into or
+//! out of another process has used a handle to that process with the right to do so. Rights that go beyond
+//! are not entered, so that a use of them shows too.
 //!
 //! What is used in kernel mode's name is not held against the rights; but only a driver that was handed
 //! a request uses handles so, and not the service that user mode asked for.

@@ -45,20 +45,8 @@ const fn never_ends_well(action: &Action) -> bool {
 
 /// Whether an action uses something that is its slot's from the first use to the end.
 fn can_again(action: &Action, all: &[Action]) -> bool {
-    let is_use = matches!(
-        action,
-        Action::Store { .. }
-            | Action::Load { .. }
-            | Action::StoreThrough { .. }
-            | Action::LoadThrough { .. }
-            | Action::Read { .. }
-            | Action::Write { .. }
-            | Action::Control { .. }
-            | Action::Flush { .. }
-            | Action::SetEvent { .. }
-            | Action::QueryEvent { .. }
-            | Action::Yield
-    );
+    let is_use = can_only_use(action)
+        || matches!(action, Action::Store { .. } | Action::Load { .. } | Action::Yield);
     let slots = |action: &Action| -> Vec<u8> {
         action.clone().slots_mut().into_iter().map(|(_, slot)| *slot).collect()
     };

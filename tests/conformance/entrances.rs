@@ -12,6 +12,7 @@ use ringfence::conformance::{
 use ringfence::machine::paging::PageSize;
 
 use crate::bug::Bug;
+use crate::fatal::fatal;
 use crate::tables::Tables;
 
 fn panics(run: impl FnOnce()) -> Option<String> {
@@ -121,30 +122,9 @@ fn five_levels_hold_what_four_hold_for_a_mapper_that_knows_four() {
     assert!(!report.findings().is_empty(), "four levels are not five");
 }
 
-/// Code that takes its process with it.
-struct Fatal {
-    root: PhysAddr,
-    end: fn(),
-}
-
-impl Mapper for Fatal {
-    fn root(&self) -> PhysAddr {
-        self.root
-    }
-
-    fn map(&mut self, _: VirtAddr, _: PhysAddr, _: PageSize, _: Rights) -> Result<(), Refusal> {
-        Err(Refusal::Declined("never"))
-    }
-
-    fn unmap(&mut self, _: VirtAddr, _: PageSize) -> Result<Option<PhysAddr>, Refusal> {
-        (self.end)();
-        Err(Refusal::NotMapped)
-    }
-}
-
-fn fatal(patience: Duration, end: fn()) -> String {
-    let own = move |memory: Memory| Fatal { root: memory.allocate().expect("a frame"), end };
-    let report = conformance::mapper(own).isolated(patience).cases(5).run();
+/// What is told of code that takes its process with it.
+fn told_of(patience: Duration, end: fn(&Memory)) -> String {
+    let report = fatal(end).isolated(patience).cases(5).run();
     assert!(report.has(Check::Totality), "{report}");
     report.to_string()
 }
@@ -152,7 +132,7 @@ fn fatal(patience: Duration, end: fn()) -> String {
 #[cfg(unix)]
 #[test]
 fn code_that_ends_its_process_is_told_with_the_seed_of_the_case() {
-    let told = fatal(Duration::from_secs(20), || std::process::abort());
+    let told = told_of(Duration::from_secs(20), |_| std::process::abort());
 
     assert!(told.contains("ends the process") && told.contains("RINGFENCE_SEED="), "{told}");
 }
@@ -160,7 +140,7 @@ fn code_that_ends_its_process_is_told_with_the_seed_of_the_case() {
 #[cfg(unix)]
 #[test]
 fn code_that_exits_with_success_is_told_with_the_seed_of_the_case() {
-    let told = fatal(Duration::from_secs(20), || std::process::exit(0));
+    let told = told_of(Duration::from_secs(20), |_| std::process::exit(0));
 
     assert!(told.contains("ends the process: exit status: 0"), "{told}");
     assert!(told.contains("RINGFENCE_SEED="), "{told}");
@@ -192,7 +172,7 @@ fn a_run_that_ends_by_itself_in_the_child_is_told_here_as_it_is() {
 #[cfg(target_os = "linux")]
 #[test]
 fn code_that_takes_memory_without_end_is_told_with_the_seed_of_the_case() {
-    let told = fatal(Duration::from_secs(60), || {
+    let told = told_of(Duration::from_secs(60), |_| {
         let mut taken = Vec::new();
         loop {
             taken.push(vec![1_u8; 64 << 20]);
@@ -208,14 +188,13 @@ const ENDLESS: &str = "RINGFENCE_TEST_ENDLESS";
 
 #[test]
 fn code_that_never_returns_ends_a_process_that_is_not_isolated_with_the_reason() {
-    let end: fn() = || {
-        loop {
-            std::thread::park();
-        }
-    };
     if std::env::var_os(ENDLESS).is_some() {
-        let own = move |memory: Memory| Fatal { root: memory.allocate().expect("a frame"), end };
-        let _ = conformance::mapper(own).cases(5).run();
+        let endless = fatal(|_| {
+            loop {
+                std::thread::park();
+            }
+        });
+        let _ = endless.cases(5).run();
         unreachable!("it never returns");
     }
     let name = std::thread::current().name().map(str::to_owned).expect("the harness names it");
@@ -240,10 +219,8 @@ const EXITING: &str = "RINGFENCE_TEST_EXITING";
 /// Exits with success: within a run, or when two have come to their end, one of them by a panic.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 fn exit_well(is_within: bool) {
-    let end: fn() = || std::process::exit(0);
     if is_within {
-        let own = move |memory: Memory| Fatal { root: memory.allocate().expect("a frame"), end };
-        let _ = conformance::mapper(own).cases(5).run();
+        let _ = fatal(|_| std::process::exit(0)).cases(5).run();
         unreachable!("it ends the process");
     }
     let report = conformance::mapper(|memory| Tables::new(memory, None)).cases(1).run();
@@ -253,7 +230,7 @@ fn exit_well(is_within: bool) {
         let _ = conformance::mapper(own).on_finding(|found| panic!("enough: {found}")).run();
     });
     assert!(given_up.is_some_and(|told| told.starts_with("enough")), "the observer ends the run");
-    end();
+    std::process::exit(0);
 }
 
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
@@ -333,7 +310,7 @@ fn a_known_kind_of_finding_is_not_told() {
 
 #[test]
 fn code_that_loops_without_touching_memory_is_told_with_the_seed_of_the_case() {
-    let told = fatal(Duration::from_secs(2), || {
+    let told = told_of(Duration::from_secs(2), |_| {
         loop {
             std::thread::park();
         }

@@ -3,41 +3,12 @@
 use std::process::{Command, Output};
 use std::time::Duration;
 
-use ringfence::base::{PhysAddr, VirtAddr};
-use ringfence::conformance::{self, Call, Case, Mapper, Memory, Refusal, Rights, Suite};
+use ringfence::base::VirtAddr;
+use ringfence::conformance::{self, Call, Case, Memory, Suite};
 use ringfence::machine::paging::PageSize;
 
+use crate::fatal::{Fatal, fatal};
 use crate::tables::Tables;
-
-/// Code that does `end` at each unmapping.
-struct Fatal {
-    memory: Memory,
-    root: PhysAddr,
-    end: fn(&Memory),
-}
-
-impl Mapper for Fatal {
-    fn root(&self) -> PhysAddr {
-        self.root
-    }
-
-    fn map(&mut self, _: VirtAddr, _: PhysAddr, _: PageSize, _: Rights) -> Result<(), Refusal> {
-        Err(Refusal::Declined("never"))
-    }
-
-    fn unmap(&mut self, _: VirtAddr, _: PageSize) -> Result<Option<PhysAddr>, Refusal> {
-        (self.end)(&self.memory);
-        Err(Refusal::NotMapped)
-    }
-}
-
-fn fatal(end: fn(&Memory)) -> Suite<impl Fn(Memory) -> Fatal> {
-    conformance::mapper(move |memory: Memory| Fatal {
-        root: memory.allocate_zeroed().expect("a frame"),
-        memory,
-        end,
-    })
-}
 
 fn spins(_: &Memory) {
     loop {

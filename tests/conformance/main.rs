@@ -6,6 +6,7 @@ mod bug;
 mod declared;
 mod emptied;
 mod entrances;
+mod fatal;
 mod guards;
 mod margins;
 mod marks;

@@ -7,39 +7,14 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::process::Command;
 use std::time::Duration;
 
-use ringfence::base::{PhysAddr, VirtAddr};
-use ringfence::conformance::{self, Mapper, Memory, Observed, Refusal, Rights, Suite};
+use ringfence::base::VirtAddr;
+use ringfence::conformance::{Memory, Observed, Suite};
 use ringfence::machine::paging::PageSize;
 
-/// Code that does `end` at each unmapping.
-struct Fatal {
-    memory: Memory,
-    root: PhysAddr,
-    end: fn(&Memory),
-}
-
-impl Mapper for Fatal {
-    fn root(&self) -> PhysAddr {
-        self.root
-    }
-
-    fn map(&mut self, _: VirtAddr, _: PhysAddr, _: PageSize, _: Rights) -> Result<(), Refusal> {
-        Err(Refusal::Declined("never"))
-    }
-
-    fn unmap(&mut self, _: VirtAddr, _: PageSize) -> Result<Option<PhysAddr>, Refusal> {
-        (self.end)(&self.memory);
-        Err(Refusal::NotMapped)
-    }
-}
+use crate::fatal::{Fatal, fatal};
 
 fn suite(end: fn(&Memory)) -> Suite<impl Fn(Memory) -> Fatal> {
-    let own = move |memory: Memory| Fatal {
-        root: memory.allocate_zeroed().expect("a frame"),
-        memory,
-        end,
-    };
-    conformance::mapper(own).cases(20)
+    fatal(end).cases(20)
 }
 
 /// Set in a child.

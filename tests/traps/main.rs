@@ -11,6 +11,9 @@ mod entrances;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod equal;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[path = "../conformance/fatal.rs"]
+mod fatal;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod kernel;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod raw;

@@ -37,8 +37,8 @@ pub fn worlds() -> Vec<Scenario> {
     found
 }
 
-/// The usual world, with each option of Driver Verifier, watchdogs so strict that work without any fault exceeds them, requests
-/// as long as there may be, and a driver that fails in a host of its own.
+/// The usual world, with each option of Driver Verifier, watchdogs so strict that work without any fault exceeds
+/// them, requests as long as there may be, and a driver that fails in a host of its own.
 fn varied(read: &impl Fn(&Builtin) -> Scenario) -> Vec<Scenario> {
     let named = |name: &str| {
         let file = ALL.iter().find(|file| file.name == name);
