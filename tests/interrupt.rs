@@ -215,6 +215,22 @@ mod command {
     }
 
     #[test]
+    fn what_is_interrupted_before_anything_struck_does_not_say_that_nothing_does() {
+        let file = spins("spins-nothing.toml");
+        // Long enough for the world to be built, and not for the first of its faults.
+        for arguments in [
+            &["sweep", &*file, "--jobs", "1"][..],
+            &["campaign", &*file, "--seeds", "0", "--compare", "smep=off", "--jobs", "1"],
+        ] {
+            let text = interrupted(arguments, Duration::from_millis(700));
+            let text = String::from_utf8(text.stdout).expect("text");
+
+            assert!(text.contains("PARTIAL"), "{arguments:?}: {text}");
+            assert!(!text.contains("NOTHING STRUCK"), "{arguments:?}: {text}");
+        }
+    }
+
+    #[test]
     fn a_run_and_a_replay_end_and_say_that_they_have_no_result() {
         let file = spins("spins-run.toml");
         for command in ["run", "replay"] {

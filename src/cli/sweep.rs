@@ -253,7 +253,8 @@ impl Told<'_> {
             writeln!(out, "  {} by {kind} in {who}", case.outcome.guarantees.join(", "))?;
             writeln!(out, "    {}", self.line(*number))?;
         }
-        if swept.total.activated == 0 {
+        // Cut short, it can't tell.
+        if swept.total.activated == 0 && !swept.is_partial {
             writeln!(out, "\n{}", nothing_struck(swept.total.experiments))?;
         }
         writeln!(out, "\nguarantees violated  {:>12}", swept.total.violations)?;
@@ -302,7 +303,7 @@ impl Told<'_> {
             "alike": swept.alike,
             "nowhere": swept.nowhere,
             "activated": swept.total.activated,
-            "nothing_struck": swept.total.activated == 0,
+            "nothing_struck": swept.total.activated == 0 && !swept.is_partial,
             "violations": swept.total.violations,
             "violations_named": swept.violations.len(),
             "golden_violations": swept.golden.len(),

@@ -184,7 +184,7 @@ impl Told<'_> {
             self.longer.map(|one| &one.total.sleeps),
         ));
         self.write_replays(to)?;
-        if total.activated == 0 {
+        if total.activated == 0 && !self.report.is_partial {
             writeln!(to, "\n{}", nothing_struck(total.experiments))?;
         }
         writeln!(to, "\nexperiments          {:>12}", total.experiments)?;
@@ -315,7 +315,7 @@ impl Told<'_> {
         lines.push(json!({ "summary": {
             "experiments": total.experiments,
             "activated": total.activated,
-            "nothing_struck": total.activated == 0,
+            "nothing_struck": total.activated == 0 && !self.report.is_partial,
             "consumed": total.consumed,
             "violations": self.report.violations_total(),
             "violations_named": violations.len() + golden_violations.len(),

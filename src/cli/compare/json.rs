@@ -81,7 +81,8 @@ fn of_one(title: &str, comparison: &Comparison, compared: &Compared) -> Vec<Valu
         "seeds": compared.seeds,
         "worlds": if comparison.is_generated() { compared.seeds } else { compared.seeds.min(1) },
         "violations": compared.violations(),
-        "nothing_struck": compared.columns.iter().all(|column| column.total.struck == 0),
+        "nothing_struck":
+            !compared.is_partial && compared.columns.iter().all(|column| column.total.struck == 0),
         "digest": compared.digest.to_string(),
         "partial": compared.is_partial,
     }}));

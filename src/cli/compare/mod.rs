@@ -74,7 +74,7 @@ pub(super) fn compare(
             let gap = if number > 0 { "\n" } else { "" };
             write!(out, "{gap}{}", text::text(asked, compared))?;
         }
-        if struck(told.iter().flatten()) == 0 {
+        if struck(told.iter().flatten()) == 0 && !told.iter().flatten().any(|one| one.is_partial) {
             let columns = told.iter().flatten().flat_map(|one| one.columns.first());
             let tried = columns.map(|column| column.total.tried).sum();
             writeln!(out, "\n{}", nothing_struck(tried))?;
