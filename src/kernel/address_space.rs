@@ -5,6 +5,7 @@
 //! is one table at each level; code is mapped read-only from the parent's frames, all else is new.
 
 use crate::base::{EventKind, Principal, Rule, Structure};
+use crate::kernel::configured::configured;
 use crate::machine::{Flow, Processor, Trap, routine};
 
 use super::address_space_end::MM_DELETE_ADDRESS_SPACE;
@@ -70,8 +71,7 @@ fn page(number: u64) -> Option<&'static Page> {
 
 /// Whether the parent's page is mapped instead of a new one.
 fn is_from_parent(p: &mut Processor<'_>, page: &Page) -> Result<bool, Trap> {
-    let is_weak =
-        p.load(address::KERNEL_DATA, kernel_data::SWITCHES)? & switches::SHARED_PRIVATE_PAGE != 0;
+    let is_weak = configured(p)? & switches::SHARED_PRIVATE_PAGE != 0;
     Ok(page.new.is_none() || is_weak && page.virt == address::USER_BUFFERS)
 }
 
@@ -94,8 +94,7 @@ fn system_entry(p: &mut Processor<'_>, slot: u64, entry: u64, root: u64) -> Resu
     if slot == p.load(address::KERNEL_DATA, kernel_data::SELF_MAP_SLOT)? & 511 {
         return Ok(entry & !ADDRESS | root << 12);
     }
-    let is_weak =
-        p.load(address::KERNEL_DATA, kernel_data::SWITCHES)? & switches::KERNEL_HALF_DIFFERS != 0;
+    let is_weak = configured(p)? & switches::KERNEL_HALF_DIFFERS != 0;
     Ok(if is_weak && slot == user_index(0, address::POOL) { 0 } else { entry })
 }
 

@@ -2,6 +2,7 @@
 
 use crate::base::{EventKind, Principal, Rule, Structure};
 use crate::injection::{PointKind, Verdict};
+use crate::kernel::configured::configured;
 use crate::machine::{Flow, routine};
 
 use super::bug_check::{KE_BUG_CHECK, bug_checks};
@@ -73,7 +74,7 @@ routine! {
         let frame = p.local(2)?;
         let structure = Structure::ALL[(p.local(0)? & 0xff) as usize % Structure::ALL.len()];
         p.announce(EventKind::Grant, Principal::KERNEL, structure, [frame << 12, 0, 512, 0]);
-        if p.load(address::KERNEL_DATA, kernel_data::SWITCHES)? & switches::NO_ZEROING != 0 {
+        if configured(p)? & switches::NO_ZEROING != 0 {
             return Ok(Flow::Next);
         }
         map_window(p, frame << 12 | SYSTEM_RW)?;

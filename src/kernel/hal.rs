@@ -22,11 +22,12 @@
 //! device, physically one behind the other, all zero.
 
 use crate::base::{EventKind, Principal, Rule, Structure};
+use crate::kernel::configured::configured;
 use crate::machine::device::port;
 use crate::machine::iommu::{PRESENT, WRITE};
 use crate::machine::{Flow, Processor, Routine, Trap, routine};
 
-use super::layout::{address, element, kernel_data, switches};
+use super::layout::{address, element, switches};
 use super::paging::{self, ADDRESS, entry_address};
 use super::status;
 
@@ -125,7 +126,7 @@ routine! {
         if device >= HARDWARE_DEVICES || frame >= TABLE_FRAMES {
             return Ok(Flow::Return);
         }
-        if p.load(address::KERNEL_DATA, kernel_data::SWITCHES)? & switches::DMA_STAYS == 0 {
+        if configured(p)? & switches::DMA_STAYS == 0 {
             p.store_at(table_entry(device, frame), Structure::IommuTable, 0)?;
         }
         let subject = domain(p, device)?;

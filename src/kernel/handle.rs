@@ -11,6 +11,7 @@
 
 use crate::base::{EventKind, Principal, Rule, Structure};
 use crate::injection::{PointKind, Verdict};
+use crate::kernel::configured::configured;
 use crate::machine::{Flow, Processor, Reg, Trap, routine};
 
 use super::bug_check::KE_BUG_CHECK;
@@ -240,8 +241,8 @@ fn check_entry(p: &mut Processor<'_>, look_up: &LookUp) -> Result<Result<(u64, u
         return Ok(Err(status::OBJECT_TYPE_MISMATCH));
     }
     let granted = p.load(entry, handle_entry::ACCESS)?;
-    let unchecked = mode == previous_mode::KERNEL
-        || p.load(address::KERNEL_DATA, kernel_data::SWITCHES)? & switches::NO_ACCESS_CHECK != 0;
+    let unchecked =
+        mode == previous_mode::KERNEL || configured(p)? & switches::NO_ACCESS_CHECK != 0;
     if wanted & access::RIGHTS & !granted != 0 && !unchecked {
         return Ok(Err(status::ACCESS_DENIED));
     }
@@ -283,7 +284,7 @@ routine! {
         }
         let owner = table_owner(p, caller, operation.virt, mode)?;
         p.set_local(4, owner)?;
-        if p.load(address::KERNEL_DATA, kernel_data::SWITCHES)? & switches::WRONG_TABLE == 0 {
+        if configured(p)? & switches::WRONG_TABLE == 0 {
             return Ok(Flow::To(At::look as u8));
         }
         let number = p.load(owner, process::PRINCIPAL)?;

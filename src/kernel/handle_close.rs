@@ -8,13 +8,12 @@
 
 use crate::base::{EventKind, Principal, Rule, Structure};
 use crate::injection::{PointKind, Verdict};
+use crate::kernel::configured::configured;
 use crate::machine::{Flow, routine};
 
 use super::bug_check::{KE_BUG_CHECK, bug_checks};
 use super::handle::{access, entry_in, raise_if_strict, table_owner};
-use super::layout::{
-    HANDLES_MAX, address, handle_entry, kernel_data, object_header, process, switches,
-};
+use super::layout::{HANDLES_MAX, handle_entry, object_header, process, switches};
 use super::object::{OB_DEREFERENCE, current_process, principal_of};
 use super::previous_mode::{self, previous_mode};
 use super::service::answer;
@@ -109,7 +108,7 @@ routine! {
     stopped => |_| Ok(Flow::Stay),
     release, call OB_DEREFERENCE => |p| {
         let object = p.local(0)?;
-        if p.load(address::KERNEL_DATA, kernel_data::SWITCHES)? & switches::EARLY_FREE != 0 {
+        if configured(p)? & switches::EARLY_FREE != 0 {
             let handles = p.load(object, object_header::HANDLE_COUNT)?;
             let pointers = p.load(object, object_header::POINTER_COUNT)?;
             if pointers == handles.wrapping_add(1) {

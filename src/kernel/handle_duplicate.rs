@@ -6,6 +6,7 @@
 //! this model rights never grow.
 
 use crate::base::Rule;
+use crate::kernel::configured::configured;
 use crate::machine::{Flow, Processor, Reg, Trap, routine};
 
 use super::handle::{
@@ -54,8 +55,7 @@ const ACCESS_MASK: u64 = 0xffff_ffff;
 
 /// The rights that the new handle gets, or why it gets none.
 fn rights(p: &mut Processor<'_>, wanted: u64, granted: u64) -> Result<Result<u64, u64>, Trap> {
-    let widens =
-        p.load(address::KERNEL_DATA, kernel_data::SWITCHES)? & switches::DUPLICATE_WIDENS != 0;
+    let widens = configured(p)? & switches::DUPLICATE_WIDENS != 0;
     Ok(if widens {
         Ok(granted | wanted & access::RIGHTS | access::WRITE)
     } else if wanted == 0 {
@@ -157,7 +157,7 @@ routine! {
         };
         let inherit = if p.local(3)? & option::INHERIT != 0 { access::INHERIT } else { 0 };
         let object = p.local(5)?;
-        let strays = p.load(address::KERNEL_DATA, kernel_data::SWITCHES)? & switches::STRAY_DUPLICATE != 0;
+        let strays = configured(p)? & switches::STRAY_DUPLICATE != 0;
         let target = if strays { stray(p, target)? } else { target };
         p.pass([target, object, rights | inherit]);
         Ok(Flow::Call)

@@ -36,6 +36,7 @@
 //! report; Plug and Play beyond the start, and power.
 
 use crate::base::Rule;
+use crate::kernel::configured::configured;
 use crate::machine::{Flow, Processor, Reg, Routine, Substitute, Trap, routine};
 
 use super::hal::HAL_SET_TIMER;
@@ -158,7 +159,7 @@ pub(super) fn reflector_from(
 
 /// Whether a weakness is planted.
 pub(super) fn is_weak(p: &mut Processor<'_>, weakness: u64) -> Result<bool, Trap> {
-    Ok(p.load(address::KERNEL_DATA, kernel_data::SWITCHES)? & weakness != 0)
+    Ok(configured(p)? & weakness != 0)
 }
 
 /// Hands the earliest deadline to the timer's routine, 0 when there is none.

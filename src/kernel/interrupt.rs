@@ -5,6 +5,7 @@
 //! interrupted code is user mode or the idle loop.
 
 use crate::base::{Rule, Structure};
+use crate::kernel::configured::configured;
 use crate::machine::registers::USER_CODE;
 use crate::machine::{Flow, Processor, Reg, Trap};
 
@@ -278,7 +279,7 @@ interrupt_routine! {
     KI_CLOCK_INTERRUPT_TRIMMING = "KiClockInterruptTrimming", KI_CLOCK_INTERRUPT_TRIMMING_SHADOWED = "KiClockInterruptTrimming";
     enter => enter,
     check, call KI_CHECK_INTEGRITY => |p| {
-        let switches = p.load(address::KERNEL_DATA, kernel_data::SWITCHES)?;
+        let switches = configured(p)?;
         Ok(if switches & switches::INTEGRITY_CHECKS == 0 { Flow::Next } else { Flow::Call })
     },
     count => |p| count(p, At::leave as u8),

@@ -13,13 +13,11 @@
 //! [`IO_SYNCHRONOUS_REQUEST`]. A service's status comes back in rax, the bytes produced in rdx.
 
 use crate::base::{Rule, Structure};
+use crate::kernel::configured::configured;
 use crate::machine::{Flow, Processor, Routine, Trap, routine};
 
 use super::handle::{OB_REFERENCE_BY_HANDLE, access};
-use super::layout::{
-    address, driver_object, element, kernel_data, object_body, object_type, request_packet,
-    switches,
-};
+use super::layout::{driver_object, element, object_body, object_type, request_packet, switches};
 use super::mdl::{
     IO_ALLOCATE_MDL, IO_FREE_MDL, MM_PROBE_AND_LOCK_PAGES, MM_UNLOCK_PAGES, READ_ACCESS,
     WRITE_ACCESS,
@@ -350,7 +348,7 @@ routine! {
     dropped => |_| Ok(Flow::To(At::free as u8)),
     copy_out, call COPY_TO_USER => |p| {
         let length = word(p, block::LENGTH_OUT)?;
-        let is_stale = p.load(address::KERNEL_DATA, kernel_data::SWITCHES)? & switches::STALE_OUTPUT != 0;
+        let is_stale = configured(p)? & switches::STALE_OUTPUT != 0;
         let bytes = if is_stale { length } else { p.local(4)?.min(length) };
         if bytes == 0 {
             return Ok(Flow::To(At::free as u8));

@@ -13,11 +13,12 @@
 //! | [`KE_RELEASE_SPIN_LOCK`] | the same, the level before | – |
 
 use crate::base::{Rule, Structure};
+use crate::kernel::configured::configured;
 use crate::machine::Flow;
 
 use super::bug_check::{KE_BUG_CHECK, bug_checks};
 use super::exception::resolve::DISPATCH_LEVEL;
-use super::layout::{address, kernel_data, switches, verifier as options};
+use super::layout::{switches, verifier as options};
 use super::residency::{self, MM_TRIM_WORKING_SET};
 use super::verified::{self, verified_routine};
 use super::verifier;
@@ -72,7 +73,7 @@ verified_routine! {
         }
         let before = p.set_irql(level)?;
         p.set_local(0, before)?;
-        let switches = p.load(address::KERNEL_DATA, kernel_data::SWITCHES)?;
+        let switches = configured(p)?;
         if level < DISPATCH_LEVEL
             || switches & switches::PAGEABLE == 0
             || !verifier::is_on(p, options::FORCE_IRQL)?

@@ -7,9 +7,10 @@
 //! kernel itself has key 0 and stays open to all.
 
 use crate::base::Rule;
+use crate::kernel::configured::configured;
 use crate::machine::{Processor, Trap};
 
-use super::layout::{address, device_object, kernel_data, switches};
+use super::layout::{device_object, switches};
 
 /// What is modelled here, by whose word.
 pub(crate) const RULES: &[Rule] = &[Rule::chosen(
@@ -42,7 +43,7 @@ pub(super) const fn entry_bits(number: u64) -> u64 {
 ///
 /// What the access to the kernel variable raises.
 pub(super) fn set(p: &mut Processor<'_>, allowed: u64) -> Result<u64, Trap> {
-    if p.load(address::KERNEL_DATA, kernel_data::SWITCHES)? & switches::PROTECTION_KEYS == 0 {
+    if configured(p)? & switches::PROTECTION_KEYS == 0 {
         return Ok(ALL);
     }
     p.set_protection_keys(allowed)
@@ -54,7 +55,7 @@ pub(super) fn set(p: &mut Processor<'_>, allowed: u64) -> Result<u64, Trap> {
 ///
 /// What the accesses raise.
 pub(super) fn enter_driver(p: &mut Processor<'_>, device: u64) -> Result<u64, Trap> {
-    if p.load(address::KERNEL_DATA, kernel_data::SWITCHES)? & switches::PROTECTION_KEYS == 0 {
+    if configured(p)? & switches::PROTECTION_KEYS == 0 {
         return Ok(ALL);
     }
     let number = p.load(device, device_object::NUMBER)?;

@@ -26,11 +26,13 @@
 //! | [`video`] | what when the display adapter hangs? |
 //! | [`hal`] | who touches the hardware? |
 //! | [`rules`] | by whose word is all that? |
+//! | [`configured`] | what is it configured to do, and what is wrong in its code? |
 //! | [`unread`] | which fields matter to nobody, and why? |
 
 pub mod address_space;
 pub mod address_space_end;
 pub mod bug_check;
+pub mod configured;
 mod deadlock;
 pub mod event;
 pub mod event_log;

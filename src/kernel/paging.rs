@@ -2,6 +2,7 @@
 //! through a window of its own for frames that are mapped nowhere.
 
 use crate::base::{Rule, Structure};
+use crate::kernel::configured::configured;
 use crate::machine::{Flow, Processor, Trap, routine};
 
 use super::layout::{address, kernel_data, switches};
@@ -70,7 +71,7 @@ pub(super) fn window(p: &Processor<'_>) -> u64 {
 ///
 /// What the access to the kernel variable raises.
 pub(super) fn context_number(p: &mut Processor<'_>, number: u64) -> Result<u64, Trap> {
-    let switches = p.load(address::KERNEL_DATA, kernel_data::SWITCHES)?;
+    let switches = configured(p)?;
     Ok(if switches & switches::CONTEXTS != 0 { number & PCID } else { 0 })
 }
 
@@ -84,7 +85,7 @@ pub(super) fn context_number(p: &mut Processor<'_>, number: u64) -> Result<u64, 
 pub(super) fn map_window(p: &mut Processor<'_>, entry: u64) -> Result<(), Trap> {
     let window = window(p);
     let at = entry_address(p, window)?;
-    let switches = p.load(address::KERNEL_DATA, kernel_data::SWITCHES)?;
+    let switches = configured(p)?;
     p.store_at(at, Structure::PageTable, entry | global_where_tagged(switches))?;
     p.invalidate(window)
 }
@@ -103,7 +104,7 @@ const fn global_where_tagged(switches: u64) -> u64 {
 ///
 /// What the access to the kernel variable raises.
 pub(super) fn global_bit(p: &mut Processor<'_>) -> Result<u64, Trap> {
-    let switches = p.load(address::KERNEL_DATA, kernel_data::SWITCHES)?;
+    let switches = configured(p)?;
     Ok(global_where_tagged(switches))
 }
 
@@ -139,7 +140,7 @@ pub(super) fn each_other(
     done: u8,
     forget: impl FnOnce(&mut Processor<'_>, u64, u64) -> Result<(), Trap>,
 ) -> Result<Flow, Trap> {
-    if p.load(address::KERNEL_DATA, kernel_data::SWITCHES)? & switches::NO_SHOOTDOWN != 0 {
+    if configured(p)? & switches::NO_SHOOTDOWN != 0 {
         return Ok(Flow::To(done));
     }
     let number = p.local(2)?;

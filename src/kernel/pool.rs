@@ -7,6 +7,7 @@
 
 use crate::base::{EventKind, Principal, Rule, Structure};
 use crate::injection::{PointKind, Verdict};
+use crate::kernel::configured::configured;
 use crate::machine::{Flow, Routine, routine};
 
 use super::bug_check::{KE_BUG_CHECK, bug_checks};
@@ -191,7 +192,7 @@ routine! {
         let sizes = p.load(header, pool_header::SIZES)?;
         let found = p.load(header, pool_header::TAG)?;
         let size = sizes & 0xffff;
-        if p.load(address::KERNEL_DATA, kernel_data::SWITCHES)? & switches::POOL_CHECKS == 0 {
+        if configured(p)? & switches::POOL_CHECKS == 0 {
             return Ok(Flow::To(At::unmark as u8));
         }
         if !CLASSES.contains(&size) {

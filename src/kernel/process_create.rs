@@ -5,6 +5,7 @@
 //! "Inheritance"; "CreateProcess": handles are copied with the same value and access).
 
 use crate::base::{EventKind, Principal, Rule, Structure};
+use crate::kernel::configured::configured;
 use crate::machine::{Flow, Processor, Trap, routine};
 
 use super::address_space::MM_CREATE_ADDRESS_SPACE;
@@ -112,7 +113,7 @@ routine! {
         let (object, its_thread) = (p.local(4)?, p.local(5)?);
         let context = context_number(p, number)?;
         p.store(object, process::ROOT, root | context)?;
-        let shares = p.load(address::KERNEL_DATA, kernel_data::SWITCHES)? & switches::SHARED_HANDLE_TABLE != 0;
+        let shares = configured(p)? & switches::SHARED_HANDLE_TABLE != 0;
         let given = if shares {
             let parent = current_process(p)?;
             p.load(parent, process::HANDLES)?
@@ -202,7 +203,7 @@ routine! {
         };
         let object = p.load(from, handle_entry::OBJECT)?;
         let mask = p.load(from, handle_entry::ACCESS)?;
-        let uncounted = p.load(address::KERNEL_DATA, kernel_data::SWITCHES)? & switches::UNCOUNTED_HANDLE != 0;
+        let uncounted = configured(p)? & switches::UNCOUNTED_HANDLE != 0;
         let count = p.load(object, object_header::HANDLE_COUNT)?;
         p.store(object, object_header::HANDLE_COUNT, count.wrapping_add(u64::from(!uncounted)))?;
         p.store(to, handle_entry::ACCESS, mask)?;

@@ -6,6 +6,7 @@
 //! CRITICAL_PROCESS_DIED").
 
 use crate::base::{EventKind, Rule, Structure};
+use crate::kernel::configured::configured;
 use crate::machine::{Flow, Processor, Reg, Trap, routine};
 
 use super::address_space_end::MM_DELETE_ADDRESS_SPACE;
@@ -110,7 +111,7 @@ routine! {
     },
     stopped => |_| Ok(Flow::Stay),
     handles, call OB_CLOSE_ALL => |p| {
-        if p.load(address::KERNEL_DATA, kernel_data::SWITCHES)? & switches::HANDLES_LEAK != 0 {
+        if configured(p)? & switches::HANDLES_LEAK != 0 {
             return Ok(Flow::Next);
         }
         let object = p.local(0)?;
@@ -152,7 +153,7 @@ routine! {
         Ok(Flow::Next)
     },
     memory, call MM_DELETE_ADDRESS_SPACE => |p| {
-        let switches = p.load(address::KERNEL_DATA, kernel_data::SWITCHES)?;
+        let switches = configured(p)?;
         if switches & switches::KVA_SHADOW != 0 {
             let root = p.local(2)?;
             shadow::forget_user_context(p, root)?;
@@ -167,7 +168,7 @@ routine! {
         Ok(Flow::Call)
     },
     table, call EX_FREE_POOL => |p| {
-        if p.load(address::KERNEL_DATA, kernel_data::SWITCHES)? & switches::HANDLES_LEAK != 0 {
+        if configured(p)? & switches::HANDLES_LEAK != 0 {
             return Ok(Flow::Next);
         }
         let object = p.local(0)?;

@@ -1,6 +1,7 @@
 //! Threads: who runs next, how to wait, how to begin.
 
 use crate::base::{Rule, Structure};
+use crate::kernel::configured::configured;
 use crate::machine::interrupt::TSS_RSP0;
 use crate::machine::registers::{FLAGS_FIXED, INTERRUPT_FLAG, IO_PRIVILEGE};
 use crate::machine::{Flow, KEEP_TRANSLATIONS, Processor, Reg, Trap, routine};
@@ -237,7 +238,7 @@ routine! {
 /// Fills the registers that a thread begins with in user mode, but for the stack pointer.
 fn first_registers(p: &mut Processor<'_>) -> Result<(), Trap> {
     p.put(Reg::Rcx, address::USER_CODE);
-    let switches = p.load(address::KERNEL_DATA, kernel_data::SWITCHES)?;
+    let switches = configured(p)?;
     let ports = if switches & switches::IO_PORTS_OPEN == 0 { 0 } else { IO_PRIVILEGE };
     p.put(Reg::R11, FLAGS_FIXED | INTERRUPT_FLAG | ports);
     p.put(Reg::Rbp, 0);

@@ -10,6 +10,7 @@
 //! The system process's shadow is the pattern of others and maps no user half.
 
 use crate::base::{Rule, Structure};
+use crate::kernel::configured::configured;
 use crate::machine::{Flow, Processor, Substitute, Trap, routine};
 
 use super::address_space::{MM_CREATE_ADDRESS_SPACE, MM_CREATE_ADDRESS_SPACE_SHADOWED, user_index};
@@ -158,7 +159,7 @@ pub(super) fn fill(p: &mut Processor<'_>, root: u64, shadow: u64) -> Result<(), 
     put_entry(p, root, user, entry | NO_EXECUTE)?;
     let system = p.load(address::KERNEL_DATA, kernel_data::SYSTEM_PROCESS)?;
     let full = p.load(system, process::ROOT)?;
-    let switches = p.load(address::KERNEL_DATA, kernel_data::SWITCHES)?;
+    let switches = configured(p)?;
     let pattern = if switches & switches::SHADOW_KEEPS_KERNEL == 0 {
         shadow_of(p, full)?.unwrap_or(0)
     } else {
@@ -189,7 +190,7 @@ pub(super) fn part(p: &mut Processor<'_>, root: u64) -> Result<Option<u64>, Trap
 fn forget(p: &mut Processor<'_>, number: u64, virt: u64) -> Result<(), Trap> {
     let is_own = number == p.number() as u64;
     let other = usize::try_from(number).unwrap_or(usize::MAX);
-    let switches = p.load(address::KERNEL_DATA, kernel_data::SWITCHES)?;
+    let switches = configured(p)?;
     if switches & switches::CONTEXTS != 0 && virt >= address::USER_LIMIT {
         return p.invalidate_contexts_on(other);
     }

@@ -5,9 +5,10 @@
 //! processor at a time, the others in user mode or spinning.
 
 use crate::base::{Rule, Structure};
+use crate::kernel::configured::configured;
 use crate::machine::{Flow, Processor, Reg, Trap, routine};
 
-use super::layout::{address, element, kernel_data, processor_block, switches, thread};
+use super::layout::{address, element, processor_block, switches, thread};
 use super::process_end::{BAD_HANDLE_USED, EXIT_STATUS, PS_EXIT_PROCESS};
 use super::transition::KI_SERVICE_EXIT;
 use super::{previous_mode, service, status};
@@ -24,8 +25,7 @@ fn change_stack(p: &mut Processor<'_>) -> Result<Flow, Trap> {
     let block = p.gs();
     let user_stack = p.get(Reg::Rsp);
     p.store(block, processor_block::USER_STACK, user_stack)?;
-    let on_user_stack =
-        p.load(address::KERNEL_DATA, kernel_data::SWITCHES)? & switches::ON_USER_STACK != 0;
+    let on_user_stack = configured(p)? & switches::ON_USER_STACK != 0;
     if !on_user_stack {
         let kernel_stack = p.load(block, processor_block::KERNEL_STACK)?;
         p.set_stack(kernel_stack);

@@ -12,11 +12,12 @@
 //! stack ends and a double fault finds its own way to the full root.
 
 use crate::base::{Rule, Structure};
+use crate::kernel::configured::configured;
 use crate::machine::registers::USER_CODE;
 use crate::machine::{Flow, KEEP_TRANSLATIONS, Processor, Reg, Routine, Trap, routine};
 
 use super::exception::{self, KI_DEBUG_TRAP_CHECKED, KI_DOUBLE_FAULT, frame};
-use super::layout::{address, kernel_data, processor_block, switches, transition_block};
+use super::layout::{address, processor_block, switches, transition_block};
 use super::paging::PCID;
 use super::system_call::KI_SYSTEM_SERVICE_USER;
 use super::watchdog::KI_WATCHDOG_TICK_SHADOWED;
@@ -229,7 +230,7 @@ routine! {
     change_stack => |p| {
         let user_stack = p.load(p.gs(), processor_block::USER_STACK)?;
         p.set_stack(user_stack);
-        let switches = p.load(address::KERNEL_DATA, kernel_data::SWITCHES)?;
+        let switches = configured(p)?;
         let is_weak = switches & switches::RETURN_ON_FULL_ROOT != 0;
         Ok(if is_weak { Flow::To(At::leave as u8) } else { Flow::Next })
     },

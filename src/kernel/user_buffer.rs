@@ -10,9 +10,10 @@
 
 use crate::base::{EventKind, Principal, Rule, Structure};
 use crate::injection::{PointKind, Verdict};
+use crate::kernel::configured::configured;
 use crate::machine::{Flow, Processor, Trap, routine};
 
-use super::layout::{address, kernel_data, switches};
+use super::layout::{address, switches};
 use super::status;
 
 /// What is modelled here, by whose word.
@@ -80,7 +81,7 @@ pub(super) fn is_in_user_half(
     if length == 0 || !is_user_range(start, length) || start + length <= address::SMALL_USER_LIMIT {
         return Ok(is_user_range(start, length));
     }
-    Ok(p.load(address::KERNEL_DATA, kernel_data::SWITCHES)? & switches::SMALL_USER_HALF == 0)
+    Ok(configured(p)? & switches::SMALL_USER_HALF == 0)
 }
 
 /// What a process has at this user address.
@@ -117,7 +118,7 @@ routine! {
     /// Checks that an output buffer is in the user half. Arguments: address, length. Result: status.
     pub static PROBE_FOR_WRITE = "ProbeForWrite", frame 0;
     decide => |p| {
-        if p.load(address::KERNEL_DATA, kernel_data::SWITCHES)? & switches::NO_PROBE != 0 {
+        if configured(p)? & switches::NO_PROBE != 0 {
             return Ok(p.give_back(status::SUCCESS));
         }
         Ok(Flow::Next)

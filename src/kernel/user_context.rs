@@ -7,10 +7,11 @@
 //! handler on both ("CVE-2012-0217", Microsoft Security Bulletin MS12-042).
 
 use crate::base::{Rule, Structure};
+use crate::kernel::configured::configured;
 use crate::machine::{Reg, routine};
 
 use super::exception::resolve::{AddressClass, class_of};
-use super::layout::{address, kernel_data, switches};
+use super::layout::switches;
 use super::service::answer;
 use super::status;
 
@@ -53,7 +54,7 @@ routine! {
             return Ok(answer(p, status::SUCCESS, 0));
         }
         let is_checked =
-            p.load(address::KERNEL_DATA, kernel_data::SWITCHES)? & switches::RETURN_UNCHECKED == 0;
+            configured(p)? & switches::RETURN_UNCHECKED == 0;
         if class_of(target) == AddressClass::System
             || is_checked && class_of(target) == AddressClass::NonCanonical
         {

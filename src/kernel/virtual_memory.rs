@@ -5,10 +5,11 @@
 //! "ZwAllocateVirtualMemory", "ZwFreeVirtualMemory").
 
 use crate::base::{Rule, Structure};
+use crate::kernel::configured::configured;
 use crate::machine::{Flow, Processor, Trap, routine};
 
 use super::frames::{MM_ALLOCATE_FRAME, MM_FREE_FRAME};
-use super::layout::{address, kernel_data, process, switches};
+use super::layout::{address, process, switches};
 use super::object::current_process;
 use super::paging::{ADDRESS, MM_REPLACE_ENTRY, PRESENT, USER_RW, USER_TABLE, entry_address};
 use super::service::answer;
@@ -38,8 +39,7 @@ fn may_be_wanted(p: &mut Processor<'_>, virt: u64) -> Result<bool, Trap> {
     if (address::USER_HEAP..address::USER_VIEWS).contains(&virt) {
         return Ok(true);
     }
-    let is_open =
-        p.load(address::KERNEL_DATA, kernel_data::SWITCHES)? & switches::NULL_PAGE_OPEN != 0;
+    let is_open = configured(p)? & switches::NULL_PAGE_OPEN != 0;
     Ok(virt < address::LOW_END && (is_open || virt >= NULL_GUARD))
 }
 

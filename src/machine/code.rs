@@ -184,6 +184,7 @@ pub struct Program {
     steps: Vec<LinkedStep>,
     routines: Vec<LinkedRoutine>,
     substitutes: Vec<Substitute>,
+    defects: u64,
 }
 
 /// A routine and what takes its place wherever it is called.
@@ -218,8 +219,12 @@ impl Program {
     /// As [`link`](Self::link).
     #[must_use]
     pub fn link_with(images: &[Image], substitutes: &[Substitute]) -> Self {
-        let mut program =
-            Self { steps: Vec::new(), routines: Vec::new(), substitutes: substitutes.to_vec() };
+        let mut program = Self {
+            steps: Vec::new(),
+            routines: Vec::new(),
+            substitutes: substitutes.to_vec(),
+            defects: 0,
+        };
         for image in images {
             let mut at = image.base;
             for &routine in &image.routines {
@@ -246,6 +251,19 @@ impl Program {
             }
         }
         program
+    }
+
+    /// With defects, of which its steps know the bits.
+    #[must_use]
+    pub fn with_defects(self, defects: u64) -> Self {
+        Self { defects, ..self }
+    }
+
+    /// What is wrong in it.
+    #[inline]
+    #[must_use]
+    pub const fn defects(&self) -> u64 {
+        self.defects
     }
 
     /// Whose code an image is; `None` for user-mode code, and for what was not linked.

@@ -3,6 +3,7 @@
 use crate::base::{Principal, VirtAddr};
 use crate::kernel;
 use crate::kernel::layout::address;
+use crate::kernel::layout::switches::DEFECTS;
 use crate::kernel::loader::SEGMENT_IMAGE;
 use crate::kernel::{shadow, transition, verified};
 use crate::machine::code::substituted;
@@ -141,5 +142,5 @@ pub(super) fn link(
             });
         }
     }
-    Ok(Program::link_with(&images, &substitutes))
+    Ok(Program::link_with(&images, &substitutes).with_defects(switches & DEFECTS))
 }

@@ -160,3 +160,16 @@ pub(super) fn planted(configuration: &Configuration) -> Result<(u64, Flaws), Bui
     };
     Ok((bits & !flaw::ALL, flaws))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_weakness_is_a_defect_of_the_kernel_or_of_the_hardware() {
+        for (name, bit, _) in WEAKNESSES {
+            let is_flaw = bit & flaw::ALL != 0;
+            assert_ne!(is_flaw, bit & switches::DEFECTS != 0, "{name}");
+        }
+    }
+}

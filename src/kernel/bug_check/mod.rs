@@ -4,9 +4,10 @@ mod registry;
 mod unreached;
 
 use crate::base::Rule;
+use crate::kernel::configured::configured;
 use crate::machine::{Flow, routine};
 
-use super::layout::{address, crash_block, kernel_data, switches};
+use super::layout::{address, crash_block, switches};
 
 pub(crate) use registry::bug_checks;
 pub use registry::{BugCheck, RESERVED, all, described};
@@ -111,7 +112,7 @@ routine! {
     },
     stop => |p| {
         let code = p.load(address::KERNEL_DATA, crash_block::CODE)?;
-        if p.load(address::KERNEL_DATA, kernel_data::SWITCHES)? & switches::RUNS_ON != 0 {
+        if configured(p)? & switches::RUNS_ON != 0 {
             p.stop_processor(code)?;
             return Ok(Flow::Stay);
         }

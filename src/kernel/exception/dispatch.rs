@@ -7,6 +7,7 @@
 
 use crate::base::Structure;
 use crate::kernel::bug_check::KE_BUG_CHECK;
+use crate::kernel::configured::configured;
 use crate::kernel::layout::{address, kernel_data, process, processor_block, switches, thread};
 use crate::kernel::paging;
 use crate::kernel::pools::special::{self, Place};
@@ -71,7 +72,7 @@ pub(super) fn look_up(p: &mut Processor<'_>, virt: u64) -> Result<(PageState, u6
 
 /// Whether pages are trimmed in this world. Elsewhere the bit that says so of an entry means nothing.
 fn may_be_trimmed(p: &mut Processor<'_>) -> Result<bool, Trap> {
-    Ok(p.load(address::KERNEL_DATA, kernel_data::SWITCHES)? & switches::PAGEABLE != 0)
+    Ok(configured(p)? & switches::PAGEABLE != 0)
 }
 
 /// Steps from a step of code to its handler, as bytes, out of its code word; 0 when there is none.
@@ -218,7 +219,7 @@ routine! {
             has_handler: p.local(6)? != 0,
             path: path(p.local(9)?),
             context: trap_frame,
-            has_early_codes: p.load(address::KERNEL_DATA, kernel_data::SWITCHES)?
+            has_early_codes: configured(p)?
                 & switches::EARLY_ACCESS_CODES
                 != 0,
         };

@@ -95,6 +95,13 @@ pub mod switches {
     pub const PAGEABLE: u64 = 1 << 44;
     /// The pool detects a damaged header (legacy pool: bug check 0x19).
     pub const POOL_CHECKS: u64 = 1 << 32;
+
+    /// What is wrong in code, and not how it is configured.
+    pub const DEFECTS: u64 = ((STALE_BUFFERS << 1) - 1)
+        | SHARED_HANDLE_TABLE
+        | STRAY_DUPLICATE
+        | UNCOUNTED_HANDLE
+        | RETURN_UNCHECKED;
 }
 
 /// Bits of [`kernel_data::VERIFIER`](super::kernel_data::VERIFIER): options of Driver Verifier ("Driver

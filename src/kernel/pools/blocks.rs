@@ -8,9 +8,10 @@
 
 use crate::base::{EventKind, Principal, Structure};
 use crate::injection::{PointKind, Verdict};
+use crate::kernel::configured::configured;
 use crate::machine::{Flow, Processor, Trap};
 
-use super::super::layout::{address, kernel_data, switches, verifier as options};
+use super::super::layout::{switches, verifier as options};
 use super::super::pool::UNINITIALISED;
 use super::super::verifier;
 use super::damage::{self, Damage, Request};
@@ -75,7 +76,7 @@ const PASSED_MAX: u64 = 24 * 4096 / LISTED_MIN;
 /// Too high a level is found by what comes next.
 fn bring_in(p: &mut Processor<'_>, arena: Arena) -> Result<(), Trap> {
     if arena.kind == Arena::NONPAGED.kind
-        || p.load(address::KERNEL_DATA, kernel_data::SWITCHES)? & switches::PAGEABLE == 0
+        || configured(p)? & switches::PAGEABLE == 0
         || p.irql()? > APC_LEVEL
     {
         return Ok(());

@@ -95,6 +95,7 @@ macro_rules! pool_routines {
         }
     };
 }
+use crate::kernel::configured::configured;
 use pool_routines;
 
 pub mod blocks;
@@ -113,7 +114,7 @@ use serde::{Deserialize, Serialize};
 use crate::base::{Rule, Structure};
 use crate::machine::{Processor, Routine, Trap};
 
-use super::layout::{address, kernel_data, switches};
+use super::layout::switches;
 use super::pool::{EX_ALLOCATE_POOL, EX_FREE_POOL};
 
 /// What is modelled here, by whose word.
@@ -231,6 +232,5 @@ pub fn routines() -> [&'static Routine; 6] {
 /// needs it.
 pub(super) fn is_stale(p: &mut Processor<'_>, structure: Structure) -> Result<bool, Trap> {
     const STALE: u64 = switches::STALE_OUTPUT | switches::STALE_BUFFERS;
-    Ok(structure == Structure::SystemBuffer
-        && p.load(address::KERNEL_DATA, kernel_data::SWITCHES)? & STALE != 0)
+    Ok(structure == Structure::SystemBuffer && configured(p)? & STALE != 0)
 }

@@ -35,6 +35,13 @@ impl Processor<'_> {
         self.number
     }
 
+    /// What is wrong in the code that it runs: [`Program::with_defects`](crate::machine::code::Program::with_defects).
+    #[inline]
+    #[must_use]
+    pub fn defects(&self) -> u64 {
+        self.machine.program.defects()
+    }
+
     /// Its registers.
     #[inline(always)]
     #[must_use]

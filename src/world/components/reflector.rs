@@ -9,9 +9,10 @@
 //! has one device, and its own copy of this code.
 
 use crate::injection::{PointKind, Verdict};
+use crate::kernel::configured::configured;
 use crate::kernel::host::extension;
 use crate::kernel::host_pool::IO_SIGNAL_SHARED_HOST;
-use crate::kernel::layout::{address, device_object, kernel_data, request_packet, switches};
+use crate::kernel::layout::{device_object, request_packet, switches};
 use crate::kernel::loader::Dispatch;
 use crate::kernel::request::{IO_COMPLETE_REQUEST, is_buffered};
 use crate::kernel::schedule::KI_WAKE;
@@ -181,7 +182,7 @@ pub(super) fn drain(p: &mut Processor<'_>, done: u8) -> Result<Flow, Trap> {
     if packet == 0 {
         return Ok(Flow::To(done));
     }
-    if p.load(address::KERNEL_DATA, kernel_data::SWITCHES)? & switches::REQUESTS_LOST != 0 {
+    if configured(p)? & switches::REQUESTS_LOST != 0 {
         return Ok(Flow::Stay);
     }
     p.pass([packet, status::DRIVER_PROCESS_TERMINATED, 0]);

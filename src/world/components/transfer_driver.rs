@@ -24,13 +24,12 @@
 //! | [`HARDWARE`] | hardware device number, 0 |
 
 use crate::base::{Field, Structure};
+use crate::kernel::configured::configured;
 use crate::kernel::hal::{
     FROM_MEMORY, HAL_MAP_TRANSFER, HAL_START_TRANSFER, HAL_TRANSFER_STATUS, HAL_UNMAP_TRANSFER,
     TO_MEMORY, TRANSFER_DEVICE,
 };
-use crate::kernel::layout::{
-    address, device_object, driver_object, kernel_data, request_packet, switches,
-};
+use crate::kernel::layout::{address, device_object, driver_object, request_packet, switches};
 use crate::kernel::loader::Dispatch;
 use crate::kernel::request::{
     IO_COMPLETE_REQUEST, METHOD_BUFFERED, METHOD_NEITHER, function, method,
@@ -380,7 +379,7 @@ routine! {
         let page = kept & !IN_PLACE;
         let key = p.load(data, KEY)?;
         let word = p.load_at(page.wrapping_add(done), Structure::DmaBuffer)? ^ key;
-        let is_wrong = p.load(address::KERNEL_DATA, kernel_data::SWITCHES)? & switches::WRONG_CONTEXT != 0;
+        let is_wrong = configured(p)? & switches::WRONG_CONTEXT != 0;
         let (field, structure) = if is_wrong || kept & IN_PLACE != 0 {
             (request_packet::USER_BUFFER, Structure::UserData)
         } else {
