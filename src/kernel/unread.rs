@@ -31,7 +31,7 @@ pub const UNREAD: &[Unread] = &[
     (gate::HIGH, 0xf0, "reserved by the architecture"),
     (kernel_data::POOL_CODE, ALL, POOL_CODE),
     (kernel_data::POOL_CODE_END, ALL, POOL_CODE),
-    (kernel_data::SWITCHES, 0xc0, "no switch has a bit there"),
+    (kernel_data::SWITCHES, 0xc7, "defects, which code has or has not; nothing in bytes 6 and 7"),
     (kernel_data::VERIFIER, 0xfc, "no option has a bit there"),
     (kernel_data::REFLECTORS, 0xfc, "no device has such a number"),
     (kernel_data::SELF_MAP_SLOT, 0xfc, "beyond the nine bits of a slot"),
