@@ -202,8 +202,16 @@ impl Authority {
         let asking = &self.state.asking[usize::from(process.0 & 63)];
         let is_asked_for = covers(asking, event.virt, event.value * 8);
         let alive = self.state.alive;
+        // What the process itself may only read, its pages keep from the kernel too: nothing is lent of it,
+        // and whoever writes it all the same has no leave.
+        let is_read_only = |region: &Region| {
+            region.owner != Some(process)
+                && region.shared_read.contains(process)
+                && !region.shared_write.contains(process)
+        };
         let wrong = self.exception(first, len, |region| match region.owner {
             None => false,
+            Some(_) if is_asked_for && is_read_only(region) => true,
             Some(_) if region.structure.is_user() != event.structure.is_user() => false,
             Some(_) if !region.structure.is_user() => true,
             Some(owner) => {
@@ -217,9 +225,9 @@ impl Authority {
                 self.false_claim(event, Falsehood::NothingToLend, None);
             }
             Some(region) => self.false_claim(event, Falsehood::NotAskedFor, region.owner),
-            None => self.change(first, len, |region| Region {
-                lent: region.lent.with(event.subject),
-                ..*region
+            None => self.change(first, len, |region| match is_read_only(region) {
+                true => *region,
+                false => Region { lent: region.lent.with(event.subject), ..*region },
             }),
         }
     }

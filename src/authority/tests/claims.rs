@@ -87,6 +87,32 @@ fn a_loan_lets_the_kernel_write_until_it_is_taken_back() {
 }
 
 #[test]
+fn what_who_asks_may_only_read_is_not_lent_and_no_false_claim() {
+    let share = |writes| Event {
+        old: writes,
+        ..claim(EventKind::Share, ALICE, Structure::SharedSection, 0x3000, 64)
+    };
+    let lend =
+        Event { virt: 0x7000, ..claim(EventKind::Lend, KERNEL, Structure::UserData, 0x3000, 2) };
+    for writes in [0, 1] {
+        assert_eq!(falsehoods(&after(&[share(writes), asks(0x7000, 16), lend])), []);
+    }
+    assert_eq!(falsehoods(&after(&[share(0), lend])), [Falsehood::NotAskedFor]);
+    assert_eq!(falsehoods(&after(&[asks(0x7000, 16), lend])), [Falsehood::NotAskedFor]);
+
+    let code = [
+        claim(EventKind::Release, KERNEL, Structure::Free, PAGE, 512),
+        grant(KERNEL, Structure::Code, PAGE, 512),
+        claim(EventKind::Share, ALICE, Structure::Code, PAGE, 512),
+        asks(0x7000, 16),
+        Event { phys: PAGE, ..lend },
+    ];
+    let write = store(KERNEL, Structure::UserData, PAGE, 1);
+    let written = after(&[&code[..], &[write]].concat());
+    assert_eq!((falsehoods(&written).len(), written.corruptions().len()), (0, 1));
+}
+
+#[test]
 fn a_copy_of_anothers_memory_into_a_lent_buffer_is_a_disclosure() {
     let lend =
         Event { virt: 0x7000, ..claim(EventKind::Lend, KERNEL, Structure::UserData, PAGE, 2) };

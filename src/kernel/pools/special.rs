@@ -7,8 +7,9 @@
 //! pool and nobody is told ("Special pool memory corruption detection in Driver Verifier").
 //!
 //! Here every allocation after boot is from special pool, paged and nonpaged, as if each driver were
-//! verified; the page of a paged block may be trimmed like any of paged pool. Freed slots are used again last, longest-freed first. Blocks are aligned at the end of their page (*Verify
-//! End*), to 16 bytes; the bytes between block and page end hold the pattern too.
+//! verified; the page of a paged block may be trimmed like any of paged pool. Freed slots are used again
+//! last, longest-freed first. Blocks are aligned at the end of their page (*Verify End*), to 16 bytes; the
+//! bytes between block and page end hold the pattern too.
 //!
 //! | where | what |
 //! |---|---|
