@@ -11,10 +11,10 @@
 
 use crate::base::{EventKind, Principal, Rule, Structure};
 use crate::injection::{PointKind, Verdict};
-use crate::kernel::configured::configured;
 use crate::machine::{Flow, Processor, Reg, Trap, routine};
 
 use super::bug_check::KE_BUG_CHECK;
+use super::configured::configured;
 use super::layout::{
     HANDLES_MAX, address, element, handle_entry, kernel_data, object_header, object_type, process,
     processor_block, switches, thread, verifier as options,
@@ -224,9 +224,8 @@ fn check_entry(p: &mut Processor<'_>, look_up: &LookUp) -> Result<Result<(u64, u
             }
             _ => (object_type::PROCESS, owner),
         };
-        let fits = kind == 0 || kind == its_kind;
-        let found = (itself, access::RIGHTS);
-        return Ok(if fits { Ok(found) } else { Err(status::OBJECT_TYPE_MISMATCH) });
+        let fitting = (kind == 0 || kind == its_kind).then_some((itself, access::RIGHTS));
+        return Ok(fitting.ok_or(status::OBJECT_TYPE_MISMATCH));
     }
     let table = p.load(owner, process::HANDLES)?;
     let is_kernels = mode == previous_mode::KERNEL && is_kernel_handle(handle);

@@ -2,6 +2,7 @@
 
 mod accesses;
 mod claims;
+mod handles;
 mod whole;
 mod worlds;
 

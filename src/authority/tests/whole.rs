@@ -1,6 +1,7 @@
 //! Influence, observations, and the way back.
 
-use super::claims::{asks, opened};
+use super::claims::asks;
+use super::handles::opened;
 use super::*;
 
 #[test]
