@@ -26,6 +26,11 @@ pub(crate) const RULES: &[Rule] = &[
         "The IOMMU's table has one level.",
         "this model: the rights are what matters",
     ),
+    Rule::chosen(
+        "iommu-while-booting",
+        "An IOMMU that is on is on at once; Kernel DMA Protection is not while the machine boots.",
+        "this model; Kernel DMA Protection for Thunderbolt has the gap, which is left out",
+    ),
 ];
 
 /// Entry bit: something is mapped.
