@@ -62,6 +62,7 @@
 //! | tells of some rights and not of others | says so in [`Walker::tells_rights`] or [`Mapper::tells_rights`] |
 //! | tells the flags of the last entry alone | leaves [`Mapping::rights`] out |
 //! | gives bits of entries a meaning of its own | names them in [`Walker::own_bits`] or [`Mapper::own_bits`] |
+//! | sets accessed and dirty flags, as a walker | says so in [`Walker::sets_marks`] |
 //! | knows pages of 4 KiB only, as a walker | says so in [`Walker::knows`] |
 //! | leaves the Access flag to the processor | runs in a format that sets it: `AArch64 { sets_accessed: true, .. }` |
 //! | maps over what is mapped | does so: it is done when the new page is there and nobody remembers the old one |

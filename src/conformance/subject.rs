@@ -384,6 +384,12 @@ pub trait Walker {
         0
     }
 
+    /// Whether it sets accessed and dirty flags in the entries that it meets, as a processor does. Any other store,
+    /// and any frame that it takes or frees after it was made, is a finding.
+    fn sets_marks(&self) -> bool {
+        false
+    }
+
     /// An entry was changed by somebody else, and everybody is told to forget: a walker that keeps
     /// translations or tables drops those. Whatever else it keeps it may go on using, as a processor
     /// does.

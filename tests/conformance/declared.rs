@@ -108,7 +108,8 @@ fn a_walker_that_knows_small_pages_only_is_not_asked_about_large_ones_when_it_sa
     let said = dump(Kind { says_so: true, ..kind });
     let wrong = dump(Kind { says_so: true, ignores_present: true, ..kind });
 
-    assert!(kinds(&unsaid).contains(&"misses a page of 2 MiB"), "{unsaid}");
+    let is_missed = |kind: &&str| kind.starts_with("misses a page of ");
+    assert!(kinds(&unsaid).iter().any(is_missed), "{unsaid}");
     assert!(said.findings().is_empty(), "{said}");
     assert!(wrong.has(Check::Translation), "{wrong}");
     for line in ["pages of 2 MiB: not known", "pages of 1 GiB: not known"] {

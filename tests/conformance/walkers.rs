@@ -18,12 +18,37 @@ enum Bug {
     IgnoresReserved,
     /// Takes the rights of the leaf for those of all entries (memflow 36e6c5bf).
     TakesLeafRights,
+    /// Refuses the last page of the lower half, the first of the upper one and the last of all.
+    RefusesEdges,
+    /// Sets an ignored bit in each leaf that it meets.
+    MarksLeaves,
+    /// Sets the accessed flag in each leaf that it meets, and does not say so.
+    SetsAccessed,
+    /// Keeps a note in a frame of data.
+    WritesToData,
+    /// Takes a frame each time it is asked.
+    TakesFrames,
 }
 
 struct Walk {
     memory: Memory,
     root: PhysAddr,
     bug: Option<Bug>,
+}
+
+impl Walk {
+    /// What has no influence on its answers.
+    fn scribble(&self, at: PhysAddr, entry: u64) {
+        match self.bug {
+            Some(Bug::MarksLeaves) => self.memory.store(at, entry | 1 << 9),
+            Some(Bug::SetsAccessed) => self.memory.store(at, entry | 1 << 5),
+            Some(Bug::WritesToData) => self.memory.store(self.memory.base().plus(100 << 12), 7),
+            Some(Bug::TakesFrames) => {
+                let _ = self.memory.allocate();
+            }
+            _ => {}
+        }
+    }
 }
 
 impl Walker for Walk {
@@ -36,6 +61,10 @@ impl Walker for Walk {
         let virt = attempt.virt.0;
         let high = virt >> 47;
         if high != 0 && high != 0x1_ffff && !has(Bug::TakesAnyAddress) {
+            return None;
+        }
+        let edges = [0x7_ffff_ffff, 0xf_ffff_8000_0000, 0xf_ffff_ffff_ffff];
+        if has(Bug::RefusesEdges) && edges.contains(&(virt >> 12)) {
             return None;
         }
         let mut table = self.root.raw();
@@ -67,6 +96,7 @@ impl Walker for Walk {
             if level > 1 && entry & below & !0x1fff != 0 && !has(Bug::IgnoresReserved) {
                 return None;
             }
+            self.scribble(PhysAddr::truncated(at), entry);
             let page = if has(Bug::TakesPatForAddress) { address } else { address & !below };
             let needed = match attempt.access {
                 ringfence::base::Access::Read => Rights::READ,
@@ -105,11 +135,56 @@ fn each_planted_bug_of_a_walker_is_found() {
         (Bug::TakesAnyAddress, Check::Translation),
         (Bug::IgnoresReserved, Check::Translation),
         (Bug::TakesLeafRights, Check::Translation),
+        (Bug::RefusesEdges, Check::Translation),
+        (Bug::MarksLeaves, Check::Stores),
+        (Bug::SetsAccessed, Check::Stores),
+        (Bug::WritesToData, Check::Stores),
+        (Bug::TakesFrames, Check::Frames),
     ] {
         let report = run(Some(bug));
 
         assert!(report.has(check), "{bug:?}\n{report}");
     }
+}
+
+/// A walker that does what it does, and says that it sets accessed and dirty flags.
+struct Marking(Walk);
+
+impl Walker for Marking {
+    fn sets_marks(&self) -> bool {
+        true
+    }
+
+    fn translate(&mut self, attempt: &Attempt) -> Option<Mapping> {
+        self.0.translate(&Attempt { access: ringfence::base::Access::Read, ..*attempt })
+    }
+}
+
+#[test]
+fn a_walker_that_emulates_the_processor_may_set_its_flags_and_no_other_bit() {
+    let run = |bug| {
+        conformance::walker(move |memory, root| Marking(Walk { memory, root, bug: Some(bug) }))
+            .cases(200)
+            .run()
+    };
+
+    let [flags, more] = [Bug::SetsAccessed, Bug::MarksLeaves].map(run);
+
+    assert!(!flags.has(Check::Stores), "\n{flags}");
+    assert!(more.has(Check::Stores), "\n{more}");
+}
+
+#[test]
+fn a_walker_may_store_to_what_it_took_when_it_was_made() {
+    let factory = |memory: Memory, root| {
+        let own = memory.allocate().expect("a frame");
+        memory.store(own, 7);
+        Walk { memory, root, bug: None }
+    };
+
+    let report = conformance::walker(factory).cases(200).run();
+
+    assert!(!report.has(Check::Stores) && !report.has(Check::Frames), "\n{report}");
 }
 
 /// A walker that keeps every answer for a page, and forgets or not when it is told to.

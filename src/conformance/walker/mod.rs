@@ -1,6 +1,7 @@
 //! The suite for walkers: any table bytes, any address, against the walk by the book.
 
 mod standalone;
+mod stores;
 mod story;
 mod tables;
 
@@ -28,6 +29,7 @@ use super::subject::{Attempt, Mapping, Walker};
 use crate::base::{Access, PhysAddr, Ring, TraceHash, VirtAddr};
 use crate::minimise::{Budget, Extent, minimise};
 
+use self::stores::Ledger;
 use self::tables::{Step, Tables, address};
 pub(super) use self::tables::{generate, prepared, root};
 
@@ -74,6 +76,12 @@ pub fn walker<W: Walker, F: Fn(Memory, PhysAddr) -> W>(factory: F) -> WalkerSuit
 impl<W: Walker, F: Fn(Memory, PhysAddr) -> W> WalkerSuite<F> {
     builder!();
 
+    /// How many accesses to memory a walk may make before it counts as endless; 1000 unless said otherwise.
+    pub fn accesses_max(mut self, accesses: u32) -> Self {
+        self.options.accesses_max = accesses;
+        self
+    }
+
     /// A test that makes the finding again, if the adapter spells what that takes.
     fn reproduction(&self, tables: &Tables, breach: &Breach) -> Reproduction {
         let memory = self.prepared(tables);
@@ -96,6 +104,8 @@ impl<W: Walker, F: Fn(Memory, PhysAddr) -> W> WalkerSuite<F> {
         enter(&memory);
         let mut hash = TraceHash::default();
         let mut tally = Tally::default();
+        // What was done to make the tables is nobody's doing.
+        let _ = memory.take_journal();
         let breach = self.first_breach(&memory, tables, known, &mut hash, &mut tally.told);
         leave();
         memory.retire();
@@ -117,14 +127,35 @@ impl<W: Walker, F: Fn(Memory, PhysAddr) -> W> WalkerSuite<F> {
             Ok(walker) => walker,
             Err(stop) => return self.stopped(&stop, totality::MAKING, known),
         };
-        let breach = self.steps(&mut walker, memory, tables, known, hash, told);
+        let mut ledger = Ledger::new(self.options.format);
+        ledger.sets_marks = walker.sets_marks();
+        memory.compare_all();
+        let made = ledger.made(&memory.take_journal());
+        let made = made.filter(|breach| !known.contains(&breach.key()));
+        let breach =
+            made.or_else(|| self.steps(&mut walker, (memory, tables), &ledger, known, hash, told));
         if memory.is_given_up() {
             core::mem::forget(walker); // it was left in the middle of a call
             return breach;
         }
+        // What came through pointers, in whichever call.
+        memory.compare_all();
+        let breach = breach.or_else(|| self.wrote(memory, &ledger, "is asked", known));
         memory.begin(self.options.accesses_max);
         let dropped = memory.attempt(|| drop(walker));
         breach.or_else(|| self.stopped(&dropped.err()?, totality::DROP, known))
+    }
+
+    /// What the code stored and took since that was last asked.
+    fn wrote(
+        &self,
+        memory: &Memory,
+        ledger: &Ledger<'_>,
+        during: &str,
+        known: &BTreeSet<Key>,
+    ) -> Option<Breach> {
+        let breach = ledger.asked(&memory.take_journal(), during);
+        breach.filter(|breach| !known.contains(&breach.key()))
     }
 
     fn stopped(&self, stop: &Stop, during: &str, known: &BTreeSet<Key>) -> Option<Breach> {
@@ -135,15 +166,13 @@ impl<W: Walker, F: Fn(Memory, PhysAddr) -> W> WalkerSuite<F> {
     fn steps(
         &self,
         walker: &mut W,
-        memory: &Memory,
-        tables: &Tables,
+        (memory, tables): (&Memory, &Tables),
+        ledger: &Ledger<'_>,
         known: &BTreeSet<Key>,
         hash: &mut TraceHash,
         seen: &mut Told,
     ) -> Option<Breach> {
         for step in &tables.steps {
-            // Nobody judges where a walker loads; what was noted must not pile up.
-            let _ = memory.take_journal();
             memory.begin(self.options.accesses_max);
             let attempt = match step {
                 Step::Ask(attempt) if self.meets_unknown(walker, memory, attempt.virt) => continue,
@@ -152,6 +181,9 @@ impl<W: Walker, F: Fn(Memory, PhysAddr) -> W> WalkerSuite<F> {
                     memory.poke(address(word), word.bits);
                     if let Err(stop) = memory.attempt(|| walker.invalidate(*what)) {
                         return self.stopped(&stop, "invalidate", known);
+                    }
+                    if let Some(breach) = self.wrote(memory, ledger, "is told to forget", known) {
+                        return Some(breach);
                     }
                     continue;
                 }
@@ -170,8 +202,10 @@ impl<W: Walker, F: Fn(Memory, PhysAddr) -> W> WalkerSuite<F> {
             hash.absorb(attempt.virt.0, told.map_or(u64::MAX, |told| told.address.raw()));
             let format = self.options.format;
             let breach = against_the_book(format, memory, walker, attempt, told.as_ref());
-            if let Some(breach) = breach.filter(|breach| !known.contains(&breach.key())) {
-                return Some(breach);
+            let breach = breach.filter(|breach| !known.contains(&breach.key()));
+            let breach = breach.or_else(|| self.wrote(memory, ledger, "is asked", known));
+            if breach.is_some() {
+                return breach;
             }
         }
         None

@@ -13,7 +13,7 @@ use crate::machine::paging::PageSize;
 use crate::minimise::Shrink;
 
 /// Frames that become tables; the first is the root.
-const TABLES: u64 = 8;
+pub(super) const TABLES: u64 = 8;
 
 /// One entry: its level is told, since a table may be reached at several.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -124,6 +124,17 @@ fn attempt(draw: &mut Draw<'_>, virt: VirtAddr) -> Attempt {
     Attempt { virt: virt.plus(byte), access, ring }
 }
 
+/// A page near a border, and often the one right behind it or in front of it: that alone may be refused, or taken
+/// for one of the other half.
+fn near_an_edge(draw: &mut Draw<'_>, format: &dyn Format) -> VirtAddr {
+    let edge = draw.pick(format.edges()).unwrap_or(0);
+    let distance = if draw.one_in(2) { draw.below(600) } else { draw.below(2) };
+    VirtAddr(match draw.below(4) {
+        0 => edge.wrapping_sub((1 + distance) << 12),
+        _ => edge.wrapping_add(distance << 12),
+    })
+}
+
 /// Draws tables for code that can follow these physical addresses and said this of itself.
 pub(crate) fn generate(
     draw: &mut Draw<'_>,
@@ -134,8 +145,7 @@ pub(crate) fn generate(
     let mut tables = Tables::default();
     let addresses = 1 + draw.below(3);
     for _ in 0..addresses {
-        let edge = draw.pick(format.edges()).unwrap_or(0);
-        let virt = VirtAddr(edge.wrapping_add(draw.below(600) << 12));
+        let virt = near_an_edge(draw, format);
         let lowest = 1 + u8::try_from(draw.below(3)).unwrap_or(0);
         let lowest =
             if size_at(lowest).is_some_and(|size| declared.knows(size)) { lowest } else { 1 };
