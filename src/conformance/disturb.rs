@@ -7,6 +7,7 @@ use super::operation::Disturbance;
 use super::scene::Scene;
 use super::tables::level_of;
 use crate::base::PhysAddr;
+use crate::machine::paging::PageSize;
 
 /// One entry that changes.
 pub(crate) struct Change {
@@ -28,21 +29,21 @@ pub(crate) fn choose(
     let format = scene.format;
     let change = match how {
         Disturbance::Flip(bits) => {
-            let mut entries = Vec::new();
-            for table in &scene.listing.tables {
-                for index in 0..512 {
-                    let at = table.frame.start().plus(8 * index);
-                    if scene.word(at) != 0 && !scene.is_reserved(at) {
-                        entries.push((at, table.level));
-                    }
-                }
-            }
-            let (at, level) = pick(&entries, which)?;
+            // The table first: most entries are those of the last level.
+            let tables = scene.listing.tables.as_slice();
+            let table = pick(tables, which)?;
+            let ats = (0..512).map(|index| table.frame.start().plus(8 * index));
+            let is_one = |at: &PhysAddr| scene.word(*at) != 0 && !scene.is_reserved(*at);
+            let entries: Vec<PhysAddr> = ats.filter(is_one).collect();
+            let (at, level) = (pick(&entries, which / tables.len() as u64)?, table.level);
             let old = scene.word(at);
             Change { at, old, new: old ^ bits & !own_bits, level }
         }
         Disturbance::Mark | Disturbance::Decorate(_) | Disturbance::Hide => {
-            let leaf = pick(&scene.listing.leaves, which)?;
+            let leaves = &scene.listing.leaves;
+            let large = leaves.iter().filter(|leaf| leaf.size != PageSize::Kib4);
+            let large: Vec<_> = large.filter(|_| which % 2 == 1).copied().collect();
+            let leaf = pick(if large.is_empty() { leaves } else { &large }, which / 2)?;
             let level = level_of(leaf.size);
             let old = scene.word(leaf.at);
             let new = match how {

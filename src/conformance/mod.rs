@@ -58,6 +58,7 @@
 //! | acts on whatever page is there | asks for its size first and refuses with [`Refusal::OtherSize`] |
 //! | never unmaps, never frees | refuses with [`Refusal::Declined`], leaves out [`Capability::FreesOnDrop`] |
 //! | can't express some rights | declines them |
+//! | sets all flags of an entry at once | leaves out [`Capability::KeepsAttributes`] |
 //! | keeps entries that are not present | leaves out [`Capability::HiddenEntries`] |
 //! | tells of some rights and not of others | says so in [`Walker::tells_rights`] or [`Mapper::tells_rights`] |
 //! | tells the flags of the last entry alone | leaves [`Mapping::rights`] out |

@@ -72,7 +72,7 @@ pub enum Call {
     CleanUp,
     /// Between two calls, something happens to one entry.
     Disturb {
-        /// Which: this number modulo the entries there are to choose from.
+        /// Which: a number that chooses among the entries there are; 0 is the first.
         which: u64,
         /// What happens to it.
         how: Disturbance,

@@ -127,6 +127,7 @@ const fn consequence(capability: Capability) -> &'static str {
         Capability::Pages4K => "pages of 4 KiB",
         Capability::Reentry => "an allocator that calls back in",
         Capability::UnmapFrees => "tables that unmap leaves empty",
+        Capability::KeepsAttributes => "what protect does to memory types and bits of software",
     }
 }
 

@@ -56,6 +56,9 @@ pub enum Capability {
     /// Unmapping frees the tables that it leaves without an entry. Otherwise they may stay, and whether
     /// somebody frees them is judged at [`Mapper::clean_up`], or not at all.
     UnmapFrees,
+    /// Changing the rights of a page leaves its memory type and the bits of software in its entry as they are.
+    /// Code whose interface sets all flags of an entry at once leaves this out.
+    KeepsAttributes,
 }
 
 /// What an implementation can do.
@@ -64,7 +67,7 @@ pub struct Capabilities(u32);
 
 impl Capabilities {
     /// Every capability.
-    pub const EVERY: [Capability; 19] = [
+    pub const EVERY: [Capability; 20] = [
         Capability::Protect,
         Capability::Query,
         Capability::Pages2M,
@@ -84,6 +87,7 @@ impl Capabilities {
         Capability::Pages4K,
         Capability::Reentry,
         Capability::UnmapFrees,
+        Capability::KeepsAttributes,
     ];
 
     /// Maps and unmaps single pages of 4 KiB, and no more.

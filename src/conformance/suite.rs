@@ -47,7 +47,7 @@ impl<M: Mapper, F: Fn(Memory) -> M> Suite<F> {
     builder!();
 
     /// How many accesses to memory a call may make before it counts as endless; 200000 unless said
-    /// otherwise. The longest call that is drawn clears a few tables and writes a thousand entries.
+    /// otherwise. A call about many pages may make as many again for every 200 of them.
     pub fn accesses_max(mut self, accesses: u32) -> Self {
         self.options.accesses_max = accesses;
         self

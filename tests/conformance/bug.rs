@@ -83,6 +83,26 @@ pub(crate) enum Bug {
     SplitsWhatIsSplit,
     /// A large page is split by a load and a store, and the dirty flag that came between is in no part of it.
     SplitLosesDirtyFlag,
+    /// Each large page of a range that is mapped leads to the frames of the first one.
+    SecondLargePageLeadsToFirst,
+    /// Of the large pages of a range only the first is invalidated.
+    InvalidatesFirstLargePageOnly,
+    /// A split leaves the PAT bit of the large page out.
+    SplitDropsMemoryType,
+    /// A split of 2 MiB leaves PS set in the small pages, where it is the PAT bit.
+    SplitKeepsPs,
+    /// A split takes the dirty flag for 0.
+    SplitDropsDirtyFlag,
+    /// A split leaves the bits of software out.
+    SplitDropsSoftwareBits,
+    /// A split makes its pages global.
+    SplitSetsGlobal,
+    /// Changing rights makes the page write-back.
+    ProtectDropsMemoryType,
+    /// Changing rights clears the bits of software.
+    ProtectDropsSoftwareBits,
+    /// Changing rights makes the entry anew: accessed and dirty flags were read, and are thrown away.
+    ProtectThrowsDirtyFlagAway,
 }
 
 impl Bug {
@@ -130,6 +150,14 @@ impl Bug {
         (Self::CountsInNextEntry, &[Check::Equivalence]),
         (Self::RefusesFalsely, &[Check::Request]),
         (Self::RangeTouchesNeighbour, &[Check::Isolation]),
+        (Self::SplitDropsMemoryType, &[Check::Isolation]),
+        (Self::SplitKeepsPs, &[Check::Isolation]),
+        (Self::SplitDropsDirtyFlag, &[Check::Marks]),
+        (Self::SplitDropsSoftwareBits, &[Check::Isolation]),
+        (Self::SplitSetsGlobal, &[Check::Isolation]),
+        (Self::ProtectDropsMemoryType, &[Check::Request]),
+        (Self::ProtectDropsSoftwareBits, &[Check::Request]),
+        (Self::ProtectThrowsDirtyFlagAway, &[Check::Marks]),
         (Self::LinksOverWhatCameMeanwhile, &[Check::Isolation]),
         (Self::KeepsUnneededTable, &[Check::Frames]),
     ];

@@ -2,6 +2,7 @@
 //! by the check that is there for it.
 
 mod aarch64;
+mod attributes;
 mod bug;
 mod declared;
 mod emptied;
@@ -12,6 +13,7 @@ mod margins;
 mod marks;
 mod planted;
 mod pointers;
+mod ranges;
 mod reentry;
 mod round_trips;
 mod shapes;

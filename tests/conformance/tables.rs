@@ -10,6 +10,11 @@ const P: u64 = 1;
 const RW: u64 = 2;
 const US: u64 = 4;
 const PS: u64 = 1 << 7;
+const A: u64 = 1 << 5;
+const D: u64 = 1 << 6;
+const G: u64 = 1 << 8;
+const SOFTWARE: u64 = 0b111 << 9;
+const CACHES: u64 = 0b11 << 3;
 const XD: u64 = 1 << 63;
 const ADDRESS: u64 = ((1 << 52) - 1) & !0xfff;
 const RIGHTS: u64 = RW | US | XD;
@@ -61,7 +66,7 @@ impl Words for Memory {
     }
 }
 
-/// x86-64 tables of four levels.
+/// x86-64 tables of four levels, or of five.
 pub(crate) struct Tables<W: Words = Memory> {
     memory: Memory,
     words: W,
@@ -69,6 +74,9 @@ pub(crate) struct Tables<W: Words = Memory> {
     bug: Option<Bug>,
     /// Its drop frees the tables.
     is_owner: bool,
+    pub(crate) levels: u32,
+    /// Nobody is told to forget anything.
+    is_silent: bool,
 }
 
 /// Where a walk ended.
@@ -119,16 +127,17 @@ fn is_leaf(entry: u64, level: u32) -> bool {
 
 fn is_malformed(entry: u64, level: u32) -> bool {
     let low = match level {
-        4 => PS,
+        4 | 5 => PS,
         3 | 2 if entry & PS != 0 => ((1 << shift(level)) - 1) & !0x1fff,
         _ => 0,
     };
     entry & P != 0 && entry & low != 0
 }
 
-fn is_canonical(virt: VirtAddr) -> bool {
-    let high = virt.0 >> 47;
-    high == 0 || high == 0x1_ffff
+fn is_canonical(virt: VirtAddr, levels: u32) -> bool {
+    let sign = shift(levels) + 8;
+    let high = virt.0 >> sign;
+    high == 0 || high == u64::MAX >> sign
 }
 
 fn page_of(entry: u64, level: u32) -> u64 {
@@ -144,7 +153,8 @@ impl Tables {
 impl<W: Words> Tables<W> {
     pub(crate) fn reached(memory: Memory, bug: Option<Bug>) -> Self {
         let root = memory.allocate_zeroed().expect("a frame for the root");
-        Self { words: W::of(&memory), memory, root, bug, is_owner: true }
+        let (is_owner, is_silent) = (true, false);
+        Self { words: W::of(&memory), memory, root, bug, is_owner, levels: 4, is_silent }
     }
 
     fn has(&self, bug: Bug) -> bool {
@@ -158,7 +168,7 @@ impl<W: Words> Tables<W> {
     /// Descends to the first entry that names no table, or to `lowest`.
     fn find(&self, virt: VirtAddr, lowest: u32) -> Slot {
         let mut table = self.root;
-        let mut level = 4;
+        let mut level = self.levels;
         let mut limit = RW | US;
         loop {
             let at = Self::at(table, level, virt);
@@ -184,6 +194,9 @@ impl<W: Words> Tables<W> {
     }
 
     fn invalidate(&self, page: VirtAddr) {
+        if self.is_silent {
+            return;
+        }
         if self.has(Bug::InvalidatesWrongPage) {
             self.memory.invalidate_page(VirtAddr(page.0 & 0xffff_ffff));
         } else {
@@ -225,7 +238,15 @@ impl<W: Words> Tables<W> {
                 self.memory.free(table);
                 return Ok(());
             }
-            let kept = entry & !(ADDRESS | PS) | if below > 1 { PS } else { 0 };
+            let is_large = below > 1 || self.has(Bug::SplitKeepsPs);
+            let kept = entry & !(ADDRESS | PS) | if is_large { PS } else { 0 };
+            let kept = match self.bug {
+                Some(Bug::SplitDropsDirtyFlag) => kept & !D,
+                Some(Bug::SplitDropsSoftwareBits) => kept & !SOFTWARE,
+                Some(Bug::SplitSetsGlobal) => kept | G,
+                _ => kept,
+            };
+            let pat = pat && !self.has(Bug::SplitDropsMemoryType);
             let kept = kept | if pat { if below > 1 { 1 << 12 } else { PS } } else { 0 };
             let start = page_of(entry, slot.level);
             for index in 0..512 {
@@ -287,8 +308,8 @@ impl<W: Words> Tables<W> {
             let at = table.plus(8 * index);
             let entry = self.words.load(at);
             let mut virt = VirtAddr(first.0 | index << shift(level));
-            if level == 4 && index >= 256 {
-                virt = VirtAddr(virt.0 | 0xffff << 48);
+            if level == self.levels && index >= 256 {
+                virt = VirtAddr(virt.0 | u64::MAX << (shift(level) + 9));
                 if self.has(Bug::CleanUpOverflows) && entry & P != 0 {
                     let end = (0xffff_u64 << 48).checked_add(index << 55);
                     end.expect("attempt to add with overflow");
@@ -329,6 +350,7 @@ impl<W: Words> Tables<W> {
     ) -> Result<(), Refusal> {
         let last = first.plus(bytes - 1);
         let mut page = first;
+        let mut has_large = false;
         loop {
             let slot = self.find(page, 1);
             if is_malformed(slot.entry, slot.level) {
@@ -346,7 +368,11 @@ impl<W: Words> Tables<W> {
                 }
             } else if is_whole || touches_block {
                 let start = VirtAddr(page.0 & !(span - 1));
-                each(self, start, size_of(slot.level))?;
+                self.is_silent = has_large && self.has(Bug::InvalidatesFirstLargePageOnly);
+                let done = each(self, start, size_of(slot.level));
+                self.is_silent = false;
+                done?;
+                has_large |= slot.level > 1;
                 span - (page.0 & (span - 1))
             } else {
                 self.split(&slot, page)?;
@@ -461,7 +487,13 @@ impl<W: Words + 'static> Mapper for Tables<W> {
 
     fn protect(&mut self, page: VirtAddr, size: PageSize, rights: Rights) -> Result<(), Refusal> {
         let slot = self.leaf(page, size)?;
-        let changed = |entry: u64| entry & !RIGHTS | bits_of(rights);
+        let dropped = match self.bug {
+            Some(Bug::ProtectDropsMemoryType) => CACHES,
+            Some(Bug::ProtectDropsSoftwareBits) => SOFTWARE,
+            Some(Bug::ProtectThrowsDirtyFlagAway) => A | D,
+            _ => 0,
+        };
+        let changed = |entry: u64| entry & !(RIGHTS | dropped) | bits_of(rights);
         if self.has(Bug::LosesDirtyFlag) {
             self.words.store(slot.at, changed(slot.entry));
         } else {
@@ -477,7 +509,7 @@ impl<W: Words + 'static> Mapper for Tables<W> {
     }
 
     fn query(&mut self, virt: VirtAddr) -> Result<Option<Mapping>, Refusal> {
-        if !is_canonical(virt) {
+        if !is_canonical(virt, self.levels) {
             return Ok(None);
         }
         let mut slot = self.find(virt, 1);
@@ -530,12 +562,15 @@ impl<W: Words + 'static> Mapper for Tables<W> {
         let mut done = 0;
         let forgotten = if self.has(Bug::ForgetsLastPage) && bytes > 4 * 4096 { 4096 } else { 0 };
         while done < bytes - forgotten {
-            let (page, frame) = (first.plus(done), to.plus(done));
+            let (page, mut frame) = (first.plus(done), to.plus(done));
             let large = PageSize::Mib2.bytes();
             let is_large = page.0 % large == 0 && frame.raw() % large == 0 && bytes - done >= large;
             let mut size = if is_large { PageSize::Mib2 } else { PageSize::Kib4 };
             if is_large && self.find(page, 2).entry & P != 0 {
                 size = PageSize::Kib4;
+            }
+            if size == PageSize::Mib2 && self.has(Bug::SecondLargePageLeadsToFirst) {
+                frame = PhysAddr::truncated(to.raw().next_multiple_of(large));
             }
             self.map(page, frame, size, rights)?;
             done += size.bytes();
@@ -557,7 +592,7 @@ impl<W: Words + 'static> Mapper for Tables<W> {
     }
 
     fn clean_up(&mut self) -> Result<(), Refusal> {
-        self.clean(self.root, 4, VirtAddr(0));
+        self.clean(self.root, self.levels, VirtAddr(0));
         Ok(())
     }
 }
@@ -565,7 +600,7 @@ impl<W: Words + 'static> Mapper for Tables<W> {
 impl<W: Words> Drop for Tables<W> {
     fn drop(&mut self) {
         if self.is_owner && !self.has(Bug::LeaksEverything) {
-            self.free_below(self.root, 4);
+            self.free_below(self.root, self.levels);
             self.memory.free(self.root);
         }
     }

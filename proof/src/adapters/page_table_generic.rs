@@ -172,6 +172,7 @@ impl Mapper for Adapter {
             .without(Capability::CleanUp)
             .without(Capability::HiddenEntries)
             .without(Capability::HardwareMarks)
+            .without(Capability::KeepsAttributes)
             .without(Capability::Abandonment)
             .without(Capability::Reentry)
     }

@@ -167,6 +167,7 @@ macro_rules! adapter {
                     let all = Capabilities::all()
                         .without(Capability::CleanUp)
                         .without(Capability::HardwareMarks)
+            .without(Capability::KeepsAttributes)
                         .without(Capability::Abandonment)
                         .without(Capability::Reentry)
                         .without(Capability::UnmapFrees);

@@ -216,6 +216,7 @@ impl<T: Tables> Mapper for Adapter<T> {
             .without(Capability::Barriers)
             .without(Capability::AlteredTables)
             .without(Capability::HardwareMarks)
+            .without(Capability::KeepsAttributes)
             .without(Capability::Abandonment)
             .without(Capability::Reentry)
             .without(Capability::UnmapFrees)

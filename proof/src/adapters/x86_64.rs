@@ -260,6 +260,7 @@ where
         Capabilities::all()
             .without(Capability::FreesOnDrop)
             .without(Capability::HardwareMarks)
+            .without(Capability::KeepsAttributes)
             .without(Capability::Abandonment)
             .without(Capability::Reentry)
             .without(Capability::UnmapFrees)

@@ -60,7 +60,33 @@ impl Shrink for Case {
                 form
             })
         });
-        without.into_iter().chain(earlier).chain(calls)
+        without.into_iter().chain(earlier).chain(calls).chain(self.fewer_to_choose_from())
+    }
+}
+
+impl Case {
+    /// Without one of the pages among which a disturbance chose: the number that it chose by has to change too.
+    fn fewer_to_choose_from(&self) -> impl Iterator<Item = Self> {
+        let disturbances = self.calls.iter().enumerate().filter_map(|(index, call)| match *call {
+            Call::Disturb { how, .. } => Some((index, how)),
+            _ => None,
+        });
+        disturbances.flat_map(move |(index, how)| {
+            let maps = (0..index).filter(|before| {
+                let call = self.calls.get(*before);
+                matches!(call, Some(Call::Map { .. } | Call::MapRange { .. }))
+            });
+            maps.flat_map(move |map| {
+                (0..4).map(move |number| {
+                    let mut form = self.clone();
+                    if let Some(call) = form.calls.get_mut(index) {
+                        *call = Call::Disturb { which: 2 * number, how };
+                    }
+                    form.calls.remove(map);
+                    form
+                })
+            })
+        })
     }
 }
 

@@ -23,7 +23,10 @@ pub(crate) fn stopped(stop: &Stop, during: &str, accesses_max: u32) -> Option<Br
         Stop::Abandoned => return None,
         Stop::Endless => (
             format!("{during} does not end"),
-            format!("makes {accesses_max} accesses to memory {when}, and has not returned"),
+            format!(
+                "makes {accesses_max} accesses to memory {when}, and has not returned; code that needs more is \
+                 given them by `accesses_max`"
+            ),
         ),
         Stop::Panicked(text, place) => {
             let words: Vec<&str> = text.split_whitespace().take(6).collect();

@@ -61,6 +61,19 @@ pub struct Reached {
     pub rights: Rights,
 }
 
+/// What a leaf says beside where it leads and what it grants, so that leaves of any size can be compared.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Attributes {
+    /// What decides how memory is accessed: its type, its shareability. A number of the format's own.
+    pub memory: u64,
+    /// Good for every address space.
+    pub global: bool,
+    /// Bits that the architecture leaves to software, where they are in the entry.
+    pub software: u64,
+    /// Whether a processor wrote to the page; `None` where the entry can't say.
+    pub dirty: Option<bool>,
+}
+
 /// Which remembered ways to tables an invalidation by address forgets.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum WaysForgotten {
@@ -105,6 +118,8 @@ pub enum Rule {
     Marks,
     /// When a store to a table is seen by a walk, and an invalidation is complete.
     Barriers,
+    /// Entries beside each other that one remembered translation may stand for.
+    Sets,
 }
 
 /// One table format.
@@ -154,6 +169,16 @@ pub trait Format: fmt::Debug + Sync {
     /// The entry with the accessed flag, and the dirty flag if `writes`, as hardware sets them in a
     /// leaf or, without `writes`, in an entry that names a table. Unchanged where there are none.
     fn marked(&self, level: u8, bits: u64, writes: bool) -> u64;
+
+    /// What a leaf says beside where it leads and what it grants; `None` of any other entry.
+    fn attributes(&self, level: u8, bits: u64) -> Option<Attributes>;
+
+    /// How many leaves beside each other, aligned, a processor may remember as one because of this one: all of them
+    /// must then lead to consecutive addresses and say the same otherwise.
+    fn set_of(&self, level: u8, bits: u64) -> Option<u64> {
+        let _ = (level, bits);
+        None
+    }
 
     /// Bits of a live leaf that others may set without changing what it translates: memory types,
     /// what the architecture leaves to software.

@@ -11,7 +11,7 @@ use crate::conformance::fault::{Fault, FaultKind};
 use crate::conformance::flat::Flat;
 use crate::conformance::memory::{Event, Memory, StoreKind, enter, leave};
 use crate::conformance::operation::Call;
-use crate::conformance::run::{Setting, perform, root_outside};
+use crate::conformance::run::{Setting, accesses_within, perform, root_outside};
 use crate::conformance::scene::Scene;
 use crate::conformance::stop::Stop;
 use crate::conformance::subject::{Capabilities, Capability, Mapper};
@@ -82,6 +82,7 @@ impl<M: Mapper> Instance<M> {
     /// Makes a call. The scene stands at its beginning.
     fn call(&mut self, call: &Call, accesses_max: u32) -> Done {
         self.scene.begin(call);
+        let accesses_max = accesses_within(accesses_max, call);
         self.memory.begin(accesses_max);
         let outcome = self.memory.attempt(|| perform(&mut self.mapper, call));
         self.memory.compare_all();

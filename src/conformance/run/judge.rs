@@ -2,9 +2,10 @@
 
 use super::Run;
 use crate::conformance::breach::Breach;
+use crate::conformance::checks::attributes::Kept;
 use crate::conformance::checks::equivalence::{self, RoundTrip};
 use crate::conformance::checks::request::{self, Answer, Before};
-use crate::conformance::checks::{emptied, frames, invalidation, isolation};
+use crate::conformance::checks::{emptied, entries, frames, invalidation, isolation};
 use crate::conformance::memory::Event;
 use crate::conformance::operation::Call;
 use crate::conformance::subject::{Mapper, Refusal};
@@ -29,6 +30,7 @@ impl<M: Mapper> Run<'_, M> {
             isolation::rewritten(scene, events),
             request::judge(scene, call, outcome, before),
             frames::reachable(scene),
+            entries::whole(scene),
             stale.clone(),
         ];
         if stale.is_some() {
@@ -38,6 +40,13 @@ impl<M: Mapper> Run<'_, M> {
         scene.may_hold.settle(&listing);
         for breach in breaches {
             self.report(breach);
+        }
+    }
+
+    /// What pages say beside where they lead and what they grant.
+    pub(super) fn judge_attributes(&mut self, call: &Call, kept: &Kept) {
+        if !self.scene.relaxed.altered {
+            self.report(kept.returned(&self.scene, call));
         }
     }
 

@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::breach::{Breach, Check, INTERFACE, Key};
 use super::case::Case;
+use super::checks::attributes::Kept;
 use super::checks::equivalence::{self, RoundTrip};
 use super::checks::request::{Answer, Before};
 use super::checks::{marks, totality};
@@ -33,9 +34,20 @@ use record::Judged;
 pub(crate) use record::Record;
 pub(crate) use start::root_outside;
 
-/// Accesses to memory within one call at most. The longest call that is ever made zeroes a few tables
-/// and writes a thousand entries.
+/// Accesses to memory within one call at most, but for those of its pages.
 pub(crate) const ACCESSES_MAX: u32 = 200_000;
+
+/// Pages of a call at most that are made or changed one by one.
+const PAGES_BY_ONE: u64 = 1024;
+
+/// Accesses to memory of a call at most. Code may look through whole tables for each page that it changes, whether
+/// they are empty by then, and may walk to each page of a hole.
+pub(crate) fn accesses_within(accesses_max: u32, call: &Call) -> u32 {
+    let pages = call.region().pages.saturating_sub(1);
+    let each = u64::from(accesses_max / 200) * pages.min(PAGES_BY_ONE);
+    let walks = u64::from(accesses_max / 20_000) * pages;
+    u32::try_from(u64::from(accesses_max) + each + walks).unwrap_or(u32::MAX)
+}
 
 /// What a case came to.
 #[derive(Default)]
@@ -253,8 +265,10 @@ impl<M: Mapper> Run<'_, M> {
         let listing = self.scene.listing.clone();
         let round_trip = RoundTrip::start(&self.scene, call);
         let at_hand = self.at_hand(call);
+        let kept = Kept::begin(&self.scene, self.capabilities, mapper.own_bits());
 
-        self.memory.begin(self.setting.accesses_max);
+        let accesses_max = accesses_within(self.setting.accesses_max, call);
+        self.memory.begin(accesses_max);
         let ended = self.memory.attempt(|| {
             let is_entered = at_hand.as_ref().is_none_or(|next| next.arm(&self.memory, mapper));
             let answer = perform(mapper, call);
@@ -305,7 +319,7 @@ impl<M: Mapper> Run<'_, M> {
                     stop == Stop::Endless && self.scene.relaxed.altered && *call == Call::CleanUp;
                 if !is_excused {
                     let during = nested::during(call, nested.as_ref());
-                    self.report(totality::stopped(&stop, &during, self.setting.accesses_max));
+                    self.report(totality::stopped(&stop, &during, accesses_max));
                 }
                 if stop == Stop::Abandoned {
                     self.judge_abandoned();
@@ -329,6 +343,7 @@ impl<M: Mapper> Run<'_, M> {
         if nested.is_some() {
             self.trip = None;
         } else {
+            self.judge_attributes(call, &kept);
             self.judge_emptied(call, &outcome, &listing, &events);
             self.judge_round_trip(call, &outcome, round_trip);
         }

@@ -55,6 +55,14 @@ pub(crate) enum Bug {
     CleansNothing,
     /// A table is linked where the allocator linked one while it was asked for the frame.
     LinksOverWhatCameMeanwhile,
+    /// A split leaves AttrIndx out.
+    SplitDropsMemoryType,
+    /// A split makes its pages clean.
+    SplitDropsDirtyState,
+    /// Changing rights makes the page clean, whatever it was.
+    ProtectThrowsDirtyStateAway,
+    /// A page alone has the Contiguous bit.
+    ContiguousAlone,
 }
 
 impl Bug {
@@ -85,5 +93,9 @@ impl Bug {
         (Self::QueryTakesInvalid, Check::Translation),
         (Self::CleansNothing, Check::Request),
         (Self::LinksOverWhatCameMeanwhile, Check::Isolation),
+        (Self::SplitDropsMemoryType, Check::Isolation),
+        (Self::SplitDropsDirtyState, Check::Marks),
+        (Self::ProtectThrowsDirtyStateAway, Check::Marks),
+        (Self::ContiguousAlone, Check::Entries),
     ];
 }

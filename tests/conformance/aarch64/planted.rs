@@ -68,7 +68,10 @@ fn a_correct_mapper_keeps_the_dirty_state_that_hardware_sets() {
 fn each_planted_bug_is_found_by_the_check_that_is_there_for_it() {
     let mut missed = Vec::new();
     for (bug, check) in Bug::ALL {
-        let hardware_flags = *bug == Bug::LosesDirtyState;
+        let hardware_flags = matches!(
+            bug,
+            Bug::LosesDirtyState | Bug::SplitDropsDirtyState | Bug::ProtectThrowsDirtyStateAway
+        );
         let format = if hardware_flags { AArch64::HARDWARE_FLAGS } else { AArch64::LOWER };
         let setup = Setup { hardware_flags, ..LOWER };
         // The bugs that are easy to find are found in the first few cases.

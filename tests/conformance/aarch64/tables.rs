@@ -15,7 +15,9 @@ const AP_RO: u64 = 1 << 7;
 const SH_INNER: u64 = 0b11 << 8;
 const AF: u64 = 1 << 10;
 const NG: u64 = 1 << 11;
+const ATTR_INDEX: u64 = 0b111 << 2;
 const DBM: u64 = 1 << 51;
+const CONTIGUOUS: u64 = 1 << 52;
 const PXN: u64 = 1 << 53;
 const UXN: u64 = 1 << 54;
 const PXN_TABLE: u64 = 1 << 59;
@@ -226,6 +228,11 @@ impl Tables {
         let kind = if below == 3 { 0b11 } else { 0b01 };
         let start = page_of(old, slot.level);
         let kept = old & !(ADDRESS | 0b11) | kind;
+        let kept = match self.bug {
+            Some(Bug::SplitDropsMemoryType) => kept & !ATTR_INDEX,
+            Some(Bug::SplitDropsDirtyState) if kept & DBM != 0 => kept | AP_RO,
+            _ => kept,
+        };
         for index in 0..512 {
             self.memory.store(table.plus(8 * index), (start + (index << shift(below))) | kept);
         }
@@ -357,6 +364,8 @@ impl Mapper for Tables {
         let is_page = wanted == 3 && !self.has(Bug::PageAsBlock);
         let kind = if is_page { 0b11 } else { 0b01 };
         let flag = if self.has(Bug::ForgetsAccessFlag) { 0 } else { AF };
+        let is_set = is_page && self.has(Bug::ContiguousAlone);
+        let kind = if is_set { kind | CONTIGUOUS } else { kind };
         let entry = to.raw() | kind | flag | SH_INNER | NG | self.bits_of(rights);
         self.memory.store(slot.at, entry);
         if self.has(Bug::RemapsWithoutBreak) {
@@ -379,7 +388,8 @@ impl Mapper for Tables {
         let slot = self.leaf(page, size)?;
         let bits = self.bits_of(rights);
         let changed = |entry: u64| {
-            let is_dirty = bits & DBM != 0 && entry & (DBM | AP_RO) == DBM;
+            let keeps = !self.has(Bug::ProtectThrowsDirtyStateAway);
+            let is_dirty = keeps && bits & DBM != 0 && entry & (DBM | AP_RO) == DBM;
             entry & !RIGHTS | if is_dirty { bits & !AP_RO } else { bits }
         };
         if self.has(Bug::LosesDirtyState) {

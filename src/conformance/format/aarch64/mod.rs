@@ -16,7 +16,9 @@ mod words;
 pub use registers::{Reading, Registers};
 
 use self::descriptor as bit;
-use super::{Decoded, Format, Met, Reached, Rule, WaysForgotten, Words, shift, size_at};
+use super::{
+    Attributes, Decoded, Format, Met, Reached, Rule, WaysForgotten, Words, shift, size_at,
+};
 use crate::base::{Access, PhysAddr, Ring, VirtAddr};
 use crate::conformance::permissions::Permissions;
 use crate::conformance::rights::Rights;
@@ -255,6 +257,32 @@ impl Format for AArch64 {
             Regime::El1 | Regime::El2 => accessed & !bit::AP_READ_ONLY,
             Regime::Stage2 => accessed | bit::S2AP_WRITE,
         }
+    }
+
+    /// Dirty is a writable entry whose DBM is set: one that is read-only for good, or whose DBM is clear, says
+    /// nothing of it.
+    fn attributes(&self, level: u8, bits: u64) -> Option<Attributes> {
+        let Decoded::Leaf { global, .. } = self.decode(level, bits) else { return None };
+        let is_writable = match self.regime {
+            Regime::El1 | Regime::El2 => bits & bit::AP_READ_ONLY == 0,
+            Regime::Stage2 => bits & bit::S2AP_WRITE != 0,
+        };
+        let (memory, space) = match self.regime {
+            Regime::El1 | Regime::El2 => (bit::ATTR_INDEX, bit::NS),
+            Regime::Stage2 => (0b1111 << 2, 0),
+        };
+        Some(Attributes {
+            memory: bits & (memory | space | bit::SHAREABILITY),
+            global,
+            software: bits & 0xff << 55,
+            dirty: (self.sets_dirty && bits & bit::DBM != 0).then_some(is_writable),
+        })
+    }
+
+    /// With a granule of 4 KiB the Contiguous bit stands for 16 entries, at every level.
+    fn set_of(&self, level: u8, bits: u64) -> Option<u64> {
+        let is_leaf = matches!(self.decode(level, bits), Decoded::Leaf { .. });
+        (is_leaf && bits & bit::CONTIGUOUS != 0).then_some(16)
     }
 
     /// AttrIndx or MemAttr, SH, bits 58:55 for software, and bits 62:59, which are PBHA or ignored.

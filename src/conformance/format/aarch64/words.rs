@@ -48,6 +48,9 @@ pub(super) fn rule(rule: Rule) -> &'static str {
         Rule::Marks => {
             "Arm ARM (DDI 0487), \"Hardware management of the Access flag and dirty state\""
         }
+        Rule::Sets => {
+            "Arm ARM (DDI 0487), \"The Contiguous bit\" and \"Misprogramming of the Contiguous bit\""
+        }
         Rule::Barriers => {
             "Arm ARM (DDI 0487), \"Ordering and completion of TLB maintenance instructions\" and \
              \"Ordering of memory accesses from translation table walks\""

@@ -5,7 +5,7 @@ mod words;
 
 pub use registers::Registers;
 
-use super::{Decoded, Format, Met, Reached, Rule, WaysForgotten, Words, shift};
+use super::{Attributes, Decoded, Format, Met, Reached, Rule, WaysForgotten, Words, shift};
 use crate::base::{Access, PhysAddr, Ring, VirtAddr};
 use crate::conformance::permissions::Permissions;
 use crate::conformance::rights::Rights;
@@ -163,6 +163,18 @@ impl Format for X86_64 {
         }
     }
 
+    /// The dirty flag stays where it is when a page becomes read-only.
+    fn attributes(&self, level: u8, bits: u64) -> Option<Attributes> {
+        let Decoded::Leaf { global, .. } = self.decode(level, bits) else { return None };
+        let pat = bits >> if level == 1 { 7 } else { 12 } & 1;
+        Some(Attributes {
+            memory: pat << 2 | bits >> 3 & 0b11,
+            global,
+            software: bits & (0b111 << 9 | 0x7ff << 52),
+            dirty: Some(bits & Entry::D != 0),
+        })
+    }
+
     /// PAT, PCD, PWT, the bits that are ignored, and bits 62:52.
     fn decorations(&self, level: u8) -> u64 {
         let pat = if level == 1 { 1 << 7 } else { 1 << 12 };
@@ -251,6 +263,7 @@ impl Format for X86_64 {
             }
             Rule::Order => "Intel SDM volume 3A, \"Propagation of Paging-Structure Changes\"",
             Rule::Marks => "Intel SDM volume 3A, \"Accessed and Dirty Flags\"",
+            Rule::Sets => "Intel SDM volume 3A, \"Caching Translation Information\"",
             Rule::Barriers => "Intel SDM volume 3A, \"Serializing Instructions\"",
         }
     }

@@ -1,5 +1,8 @@
 //! Cases drawn at random, near the places where implementations go wrong.
 
+mod ranges;
+
+use self::ranges::Purpose;
 use super::Case;
 use crate::base::{FRAME_BYTES, PhysAddr, VirtAddr};
 use crate::conformance::draw::Draw;
@@ -49,6 +52,8 @@ struct Generator<'a, 'b> {
     /// table.
     is_nested: bool,
     last: Option<Region>,
+    /// Ranges that were asked to be mapped: later ones are often the same, and so complete.
+    ranges: Vec<(VirtAddr, u64)>,
 }
 
 /// Draws a case for an implementation with these capabilities that keeps these entries of its root for
@@ -81,8 +86,9 @@ pub(crate) fn generate(
     let kinds = kinds(draw, capabilities);
     let fault = fault(draw, capabilities);
     let is_nested = fault.is_some_and(|fault| fault.kind == FaultKind::AllocatorCallsBack);
-    let (mapped, last) = (Vec::new(), None);
-    let mut generator = Generator { draw, format, reserved, sizes, edges, mapped, is_nested, last };
+    let (mapped, ranges, last) = (Vec::new(), Vec::new(), None);
+    let mut generator =
+        Generator { draw, format, reserved, sizes, edges, mapped, is_nested, last, ranges };
     let mut calls = Vec::new();
     let mut repeated = None;
     let length = 4 + generator.draw.below(CALLS_MAX - 3);
@@ -116,12 +122,13 @@ fn kinds(draw: &mut Draw<'_>, capabilities: Capabilities) -> Vec<Kind> {
     let is_foreign = has(Capability::ForeignEntries);
     sometimes(draw, is_foreign || has(Capability::HardwareMarks), &[Kind::Mark]);
     let is_hidden = has(Capability::HiddenEntries);
-    if (is_foreign || is_hidden) && draw.one_in(3) {
-        kinds.extend(is_foreign.then_some(Kind::Decorate));
+    if (is_foreign || is_hidden) && draw.one_in(2) {
+        let decorates = if is_foreign { [Kind::Decorate; 2].as_slice() } else { &[] };
+        kinds.extend(decorates);
         kinds.extend(is_hidden.then_some(Kind::Hide));
     }
     if has(Capability::AlteredTables) && draw.one_in(4) {
-        kinds.extend([Kind::Flip]);
+        kinds.extend([Kind::Flip; 3]);
     }
     kinds
 }
@@ -146,7 +153,7 @@ fn fault(draw: &mut Draw<'_>, capabilities: Capabilities) -> Option<Fault> {
     };
     let occasions = match kind {
         FaultKind::AllocationFails | FaultKind::LostInvalidation => 12,
-        FaultKind::HardwareWalk => 16,
+        FaultKind::HardwareWalk => 6,
         FaultKind::Abandoned => 40,
         FaultKind::AllocatorCallsBack => 4,
     };
@@ -177,32 +184,36 @@ impl Generator<'_, '_> {
                 Call::Query { virt: page.plus(self.draw.below(size.bytes())) }
             }
             Kind::MapRange => {
-                let (first, bytes) = self.range();
+                let (first, bytes) = self.range(Purpose::Map);
                 let size = self.smallest();
                 let to = if bytes <= 16 * FRAME_BYTES && !self.draw.one_in(3) {
                     Memory::data_frame(0)
                 } else {
-                    let skew = if self.draw.one_in(3) { size.bytes() } else { 0 };
+                    let is_of_large = bytes >= 2 * PageSize::Mib2.bytes();
+                    let is_skewed = !is_of_large && self.draw.one_in(3);
+                    let skew = if is_skewed { size.bytes() } else { 0 };
                     PhysAddr::truncated(ELSEWHERE + skew + first.0 % PageSize::Mib2.bytes())
                 };
                 for page in 0..(bytes / size.bytes()).min(4) {
                     self.mapped.push((first.plus(page * size.bytes()), size));
                 }
-                if size == PageSize::Kib4
-                    && first.0.is_multiple_of(PageSize::Mib2.bytes())
-                    && bytes >= PageSize::Mib2.bytes()
+                let large = PageSize::Mib2.bytes();
+                if let Some(whole) = first.0.checked_next_multiple_of(large)
+                    && size == PageSize::Kib4
+                    && bytes >= whole - first.0 + large
                     && self.sizes.contains(&PageSize::Mib2)
                 {
-                    self.mapped.push((first, PageSize::Mib2));
+                    self.mapped.push((VirtAddr(whole), PageSize::Mib2));
                 }
+                self.ranges.push((first, bytes));
                 Call::MapRange { first, to, bytes, rights: self.rights() }
             }
             Kind::UnmapRange => {
-                let (first, bytes) = self.range();
+                let (first, bytes) = self.range(Purpose::Change);
                 Call::UnmapRange { first, bytes }
             }
             Kind::ProtectRange => {
-                let (first, bytes) = self.range();
+                let (first, bytes) = self.range(Purpose::Change);
                 Call::ProtectRange { first, bytes, rights: self.rights() }
             }
             Kind::CleanUp => Call::CleanUp,
@@ -213,7 +224,13 @@ impl Generator<'_, '_> {
                 self.disturb(Disturbance::Decorate(bits))
             }
             Kind::Flip => {
-                let bits = 1 << self.draw.below(64);
+                // The bit that makes an entry translate, and those that say what kind of entry it is.
+                let bits = match self.draw.below(8) {
+                    0 => self.format.valid_bit(),
+                    1..=3 => 1 << self.draw.below(13),
+                    4..=5 => 1 << (52 + self.draw.below(12)),
+                    _ => 1 << self.draw.below(64),
+                };
                 self.disturb(Disturbance::Flip(bits))
             }
         }
@@ -273,10 +290,14 @@ impl Generator<'_, '_> {
         let edge = self.draw.pick(&self.edges).unwrap_or(0);
         let distance = self.draw.pick(&DISTANCES).unwrap_or(0);
         let distance = distance * if self.draw.one_in(4) { size.bytes() } else { FRAME_BYTES };
+        let is_before = self.draw.one_in(4);
         let aligned = |virt: u64| virt & !(size.bytes() - 1);
         let after = VirtAddr(aligned(edge.wrapping_add(distance)));
         let before = VirtAddr(aligned(edge.wrapping_sub(distance)));
-        if self.is_translated(after) && after.is_system() == VirtAddr(edge).is_system() {
+        let is_usable = |page: VirtAddr| {
+            self.is_translated(page) && page.is_system() == VirtAddr(edge).is_system()
+        };
+        if is_usable(after) && !(is_before && is_usable(before)) {
             after
         } else if self.is_translated(before) {
             before
@@ -307,37 +328,5 @@ impl Generator<'_, '_> {
         }
         let size = self.size();
         (self.place(size), size)
-    }
-
-    /// A range that ends inside its half.
-    fn range(&mut self) -> (VirtAddr, u64) {
-        let is_long = self.draw.one_in(10);
-        let pages = if is_long {
-            self.draw.pick(&[511, 512, 513, 600]).unwrap_or(512)
-        } else {
-            self.draw.pick(&[1, 2, 3, 4, 6, 16]).unwrap_or(1)
-        };
-        let unit = self.smallest();
-        let beside = self.beside(unit);
-        let mut first = match self.draw.pick(&self.mapped) {
-            _ if beside.is_some() => beside.unwrap_or_default(),
-            Some((page, _)) if !self.draw.one_in(3) => page,
-            _ => self.place(self.smallest()),
-        };
-        if is_long && !self.draw.one_in(3) {
-            first = VirtAddr(first.0 & !(PageSize::Mib2.bytes() - 1));
-        }
-        let unit = self.smallest().bytes();
-        let mut bytes = pages * unit;
-        let last = |bytes: u64| first.plus(bytes - 1);
-        let fits = |last: VirtAddr| {
-            last.0 >= first.0
-                && self.is_translated(VirtAddr(last.0 & !(FRAME_BYTES - 1)))
-                && last.is_system() == first.is_system()
-        };
-        while bytes > unit && !fits(last(bytes)) {
-            bytes -= unit;
-        }
-        (first, bytes)
     }
 }
