@@ -220,8 +220,15 @@ fn altered(
     };
     let changed = changed & !declared.own_bits | bits & declared.own_bits;
     let is_leaf = |bits| matches!(format.decode(level, bits), Decoded::Leaf { .. });
-    let is_moved = (changed ^ bits) & format.address_bits() != 0;
-    // A leaf of these tables leads where there is no memory.
-    let leads_away = level > 1 && !is_leaf(changed) && (is_moved || is_leaf(bits));
-    if leads_away && !reach.contains(&(changed & format.address_bits())) { bits } else { changed }
+    let address = |bits| bits & format.address_bits();
+    let is_moved = address(changed) != address(bits);
+    // A leaf of these tables leads where there is no memory. Code that takes a large one for a table is told so
+    // where that is within reach, and must not be led from there; where it isn't, nothing is to be gained.
+    let may_be_followed = level > 1
+        && if is_leaf(changed) {
+            is_moved && reach.contains(&address(bits))
+        } else {
+            is_moved || is_leaf(bits)
+        };
+    if may_be_followed && !reach.contains(&address(changed)) { bits } else { changed }
 }
