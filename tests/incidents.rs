@@ -8,10 +8,13 @@ use std::fs;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use ringfence::base::EventKind;
 use ringfence::campaign::experiment::{CONTAINED, SURVIVES};
 use ringfence::campaign::{Judged, Registries, Trial};
 use ringfence::counterexample::IncidentStory;
 use ringfence::counterexample::incident::Ending;
+use ringfence::counterexample::recorder::Turn;
+use ringfence::counterexample::story::trace;
 use ringfence::invariants;
 use ringfence::outcome::{Availability, Class, Integrity};
 use ringfence::scenario::library::{Builtin, INCIDENTS, PAGES};
@@ -54,14 +57,8 @@ fn each<T: Sync, R: Send>(things: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R>
     done.into_iter().map(|(_, result)| result).collect()
 }
 
-/// What of a scenario's expectation is missed.
-fn missed(scenario: &Scenario) -> Vec<String> {
-    let mut trial = Trial::new(scenario, &Registries::default()).expect("its world builds");
-    Judged::of(scenario, &mut trial).expect("its plan can be made").missed
-}
-
-#[test]
-fn every_incident_and_every_contrast_ends_as_its_file_says() {
+/// Every incident and every contrast, with its name.
+fn cases() -> Vec<(String, Scenario)> {
     let vocabulary = vocabulary();
     let mut cases = Vec::new();
     for builtin in INCIDENTS {
@@ -72,11 +69,46 @@ fn every_incident_and_every_contrast_ends_as_its_file_says() {
         }
         cases.push((builtin.name.to_owned(), scenario));
     }
+    cases
+}
+
+/// What of a scenario's expectation is missed.
+fn missed(scenario: &Scenario) -> Vec<String> {
+    let mut trial = Trial::new(scenario, &Registries::default()).expect("its world builds");
+    Judged::of(scenario, &mut trial).expect("its plan can be made").missed
+}
+
+#[test]
+fn every_incident_and_every_contrast_ends_as_its_file_says() {
+    let cases = cases();
 
     let found = each(&cases, |(name, scenario)| (name.clone(), missed(scenario)));
 
     let wrong: Vec<_> = found.into_iter().filter(|(_, missed)| !missed.is_empty()).collect();
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn where_service_is_unaffected_nobody_dies_as_in_the_golden_run() {
+    // What ends as it does without the fault is no loss that the fault brought, and would hide one.
+    let mut cases = cases();
+    let is_unaffected = |scenario: &Scenario| {
+        let expect = scenario.expect.as_ref();
+        expect.and_then(|it| it.availability.as_deref()) == Some("unaffected")
+    };
+    cases.retain(|(_, scenario)| is_unaffected(scenario));
+
+    let dead = each(&cases, |(name, scenario)| {
+        let mut trial = Trial::new(scenario, &Registries::default()).expect("its world builds");
+        let traced = trace(&mut trial, &scenario.plan, false).expect("its plan can be made");
+        let is_loss = |turn: &&Turn| {
+            turn.event.kind == EventKind::ProcessEnded && turn.event.value >= 0xc000_0000
+        };
+        traced.turns.iter().find(is_loss).map(|turn| (name.clone(), turn.event.value))
+    });
+
+    let dead: Vec<_> = dead.into_iter().flatten().collect();
+    assert!(dead.is_empty(), "{dead:x?}");
 }
 
 #[test]
