@@ -104,7 +104,8 @@ pub enum EventKind {
     /// disk.
     HostRecorded,
     /// A processor that remembered no translation of `virt` read the entry at `phys`, which is `value`, on its
-    /// walk of the tables. Told only of entries that were changed since a fault struck.
+    /// walk of the tables; or the IOMMU did, for a device's transfer to or from `virt`. Told only of entries
+    /// that were changed since a fault struck.
     TableLoad,
 }
 

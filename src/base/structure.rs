@@ -96,6 +96,12 @@ impl Structure {
     pub const fn is_user(self) -> bool {
         matches!(self, Self::UserData | Self::UserStack | Self::SharedSection)
     }
+
+    /// Whether hardware translates by it.
+    #[must_use]
+    pub const fn is_table(self) -> bool {
+        matches!(self, Self::PageTable | Self::IommuTable)
+    }
 }
 
 impl fmt::Display for Structure {

@@ -2,7 +2,8 @@
 //!
 //! A processor that remembers no translation reads entries and tells nobody. Whoever asks what became of a
 //! corrupt entry must know. To tell of every entry that is read would cost more than the walks themselves;
-//! so those are told of that were changed by other stores than those meant for tables.
+//! so those are told of that were changed by other stores than those meant for tables. The same holds for the
+//! IOMMU, which remembers none.
 
 use core::cell::Cell;
 
@@ -72,6 +73,14 @@ impl ChangedEntries {
             return [None; LEVELS];
         }
         way.read.map(|at| at.into_inner().filter(|at| self.has(*at)))
+    }
+
+    /// Which of those that the IOMMU reads were changed.
+    pub(super) fn of_these<const N: usize>(
+        &self,
+        read: [Option<PhysAddr>; N],
+    ) -> [Option<PhysAddr>; N] {
+        read.map(|at| at.filter(|at| self.has(*at)))
     }
 }
 

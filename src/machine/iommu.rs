@@ -37,7 +37,7 @@ pub(crate) const RULES: &[Rule] = &[
 pub const PRESENT: u64 = 1;
 /// Entry bit: the device may write there.
 pub const WRITE: u64 = 2;
-const ADDRESS: u64 = 0x000f_ffff_ffff_f000;
+pub(super) const ADDRESS: u64 = 0x000f_ffff_ffff_f000;
 
 /// The unit's registers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -69,16 +69,33 @@ impl Iommu {
         if !self.binds(device) {
             return PhysAddr::new(bus);
         }
-        let context = memory.read(PhysAddr::truncated(self.root + u64::from(device) * 8));
-        if context & PRESENT == 0 {
-            return None;
-        }
-        let page = bus / 4096;
-        if page >= memory.frame_count() {
-            return None;
-        }
-        let entry = memory.read(PhysAddr::truncated((context & ADDRESS) + page * 8));
+        let entry = memory.read(self.entry_at(memory, device, bus)?);
         let granted = entry & PRESENT != 0 && (access != Access::Write || entry & WRITE != 0);
         granted.then(|| PhysAddr::truncated((entry & ADDRESS) + bus % 4096))
+    }
+
+    /// The entries that are read on the way to `bus`: of the root, and of the device's table where the
+    /// request comes so far.
+    pub(super) fn read_on_the_way(
+        self,
+        memory: &Memory,
+        device: u8,
+        bus: u64,
+    ) -> [Option<PhysAddr>; 2] {
+        if !self.binds(device) {
+            return [None; 2];
+        }
+        [Some(self.context_at(device)), self.entry_at(memory, device, bus)]
+    }
+
+    fn context_at(self, device: u8) -> PhysAddr {
+        PhysAddr::truncated(self.root + u64::from(device) * 8)
+    }
+
+    fn entry_at(self, memory: &Memory, device: u8, bus: u64) -> Option<PhysAddr> {
+        let context = memory.read(self.context_at(device));
+        let page = bus / 4096;
+        let is_there = context & PRESENT != 0 && page < memory.frame_count();
+        is_there.then(|| PhysAddr::truncated((context & ADDRESS) + page * 8))
     }
 }

@@ -261,6 +261,7 @@ impl Machine {
         for root in self.roots.keys().chain(self.shadows.keys()) {
             self.tables.add_root(&self.memory, *root);
         }
+        self.tables.add_iommu(&self.memory, self.iommu);
     }
 
     /// Loads a root on a processor before anything runs.

@@ -5,7 +5,7 @@ use super::paging::x86_64::Entry;
 use crate::base::PhysAddr;
 
 impl Machine {
-    /// Writes physical memory as software or a device does; keeps track of page tables.
+    /// Writes physical memory as software or a device does; keeps track of tables.
     #[inline(always)]
     pub(crate) fn write_physical(&mut self, at: PhysAddr, value: u64) -> u64 {
         let old = self.memory.write(at, value);
@@ -24,6 +24,9 @@ impl Machine {
             return;
         }
         self.tables.entry_written(&self.memory, at, new);
+        if !self.tables.is_of_processors(at.frame()) {
+            return;
+        }
         for state in &mut self.processors {
             state.may_hold.table_store(&self.memory, &state.controls, at, old, new);
         }

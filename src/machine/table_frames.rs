@@ -1,17 +1,24 @@
-//! Which frames serve as paging structures of a root that was ever loaded.
+//! Which frames serve as paging structures of a root that was ever loaded, or as tables of the IOMMU.
 //!
 //! Only a filter: a store to a frame that is not in here cannot change a translation. It may name
 //! frames that no longer serve; then the exact search behind it finds nothing.
 
 use crate::base::{Frame, PhysAddr};
 
+use super::iommu::{self, Iommu};
 use super::memory::Memory;
 
 const PRESENT: u64 = 1;
 const LARGE: u64 = 1 << 7;
 const ADDRESS: u64 = 0x000f_ffff_ffff_f000;
 
-/// For each frame the levels (bit 1 page table … bit 4 page-map level 4) it serves at.
+/// The bit of the IOMMU's root.
+const IOMMU_ROOT: u8 = 1 << 6;
+/// The bit of the tables that it leads to.
+const IOMMU_TABLE: u8 = 1 << 7;
+
+/// For each frame the levels (bit 1 page table … bit 4 page-map level 4) it serves at, and what it is to the
+/// IOMMU.
 #[derive(Debug)]
 pub(super) struct TableFrames {
     levels: Vec<u8>,
@@ -41,6 +48,36 @@ impl TableFrames {
 
     pub(super) fn add_root(&mut self, memory: &Memory, root: u64) {
         self.add(memory, PhysAddr::truncated(root & ADDRESS), 4);
+    }
+
+    pub(super) fn add_iommu(&mut self, memory: &Memory, iommu: Iommu) {
+        if !iommu.enabled {
+            return;
+        }
+        let root = PhysAddr::truncated(iommu.root);
+        self.serves(root.frame().0, IOMMU_ROOT);
+        for index in 0..512 {
+            let context = memory.read(root.frame().start().plus(index * 8));
+            self.add_iommu_table(memory, context);
+        }
+    }
+
+    /// A device's table has an entry a frame of memory.
+    fn add_iommu_table(&mut self, memory: &Memory, context: u64) {
+        if context & iommu::PRESENT == 0 {
+            return;
+        }
+        let first = PhysAddr::truncated(context & iommu::ADDRESS).frame().0;
+        for frame in first..first + memory.frame_count().div_ceil(512) {
+            self.serves(frame, IOMMU_TABLE);
+        }
+    }
+
+    fn serves(&mut self, frame: u64, as_what: u8) {
+        let levels = usize::try_from(frame).ok().and_then(|n| self.levels.get_mut(n));
+        if let Some(levels) = levels {
+            *levels |= as_what;
+        }
     }
 
     fn add(&mut self, memory: &Memory, at: PhysAddr, level: u8) {
@@ -76,5 +113,15 @@ impl TableFrames {
                 self.add_child(memory, entry, level);
             }
         }
+        if levels & IOMMU_ROOT != 0 {
+            self.add_iommu_table(memory, entry);
+        }
+    }
+
+    /// Whether a processor's walk may come by.
+    pub(super) fn is_of_processors(&self, frame: Frame) -> bool {
+        #[allow(clippy::cast_possible_truncation, reason = "an address has 52 bits")]
+        let levels = self.levels.get(frame.0 as usize).copied().unwrap_or(0);
+        levels & !(IOMMU_ROOT | IOMMU_TABLE) != 0
     }
 }

@@ -85,6 +85,9 @@ impl Machine {
     fn transfer_word(&mut self, number: usize, command: Command, bus: u64, word: u64) -> bool {
         let device = self.devices[number];
         let access = if command == Command::ToMemory { Access::Write } else { Access::Read };
+        if !self.changed_entries.are_none() {
+            self.say_what_the_iommu_reads(number as u8, bus);
+        }
         let reached = self.iommu.translate(&self.memory, number as u8, bus, access);
         let blank = Event {
             kind: EventKind::DmaRefused,
@@ -126,6 +129,29 @@ impl Machine {
         true
     }
 
+    /// Tells of the entries that the IOMMU reads, of those that were changed since a fault struck.
+    #[cold]
+    fn say_what_the_iommu_reads(&mut self, number: u8, bus: u64) {
+        let read = self.iommu.read_on_the_way(&self.memory, number, bus);
+        let device = self.devices[usize::from(number)].principal;
+        for at in self.changed_entries.of_these(read).into_iter().flatten() {
+            self.events.push(Event {
+                kind: EventKind::TableLoad,
+                actor: device,
+                context: device,
+                subject: device,
+                structure: Structure::IommuTable,
+                mask: 0xff,
+                processor: DEVICE_PROCESSOR,
+                struck: false,
+                phys: at.raw(),
+                virt: bus,
+                value: self.memory.read(at),
+                old: 0,
+            });
+        }
+    }
+
     #[allow(clippy::cast_possible_truncation, reason = "a word's number is below 64")]
     fn take_word(&mut self, number: usize, word: u64, value: u64) {
         let device = &mut self.devices[number];
@@ -161,5 +187,72 @@ impl Device {
         for pair in self.held.chunks(2) {
             hash.absorb(pair[0], pair[1]);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::held::testing::machine;
+    use super::super::iommu::{PRESENT, WRITE};
+    use super::*;
+    use crate::base::Principal;
+    use crate::machine::paging::x86_64::ControlFlags;
+
+    const ROOT: u64 = 0x6000;
+    const TABLE: u64 = 0x7000;
+    const BUFFER: u64 = 0x9000;
+
+    /// A device whose table lets it reach [`BUFFER`].
+    fn remapped() -> Machine {
+        let mut machine = machine(ControlFlags::NONE);
+        machine.devices = vec![Device::new(DeviceKind::Transfer, Principal(3), 0x40)];
+        (machine.iommu.enabled, machine.iommu.root) = (true, ROOT);
+        machine.write_physical(PhysAddr::truncated(ROOT), TABLE | PRESENT);
+        machine.write_physical(entry(TABLE), BUFFER | WRITE | PRESENT);
+        machine.settle();
+        machine
+    }
+
+    fn entry(table: u64) -> PhysAddr {
+        PhysAddr::truncated(table + BUFFER / 4096 * 8)
+    }
+
+    fn told(machine: &mut Machine) -> Vec<u64> {
+        machine.events.clear();
+        machine.transfer_word(0, Command::ToMemory, BUFFER, 0);
+        let loads = machine.events.iter().filter(|event| event.kind == EventKind::TableLoad);
+        loads.map(|event| event.phys).collect()
+    }
+
+    #[test]
+    fn the_iommu_tells_of_changed_entries_that_it_reads() {
+        let mut machine = remapped();
+        assert_eq!(told(&mut machine), [0; 0], "nothing struck");
+
+        machine.changed_entries.add(entry(TABLE));
+        assert_eq!(told(&mut machine), [entry(TABLE).raw()]);
+        machine.changed_entries.add(PhysAddr::truncated(ROOT));
+        assert_eq!(told(&mut machine), [ROOT, entry(TABLE).raw()]);
+
+        machine.write_physical(PhysAddr::truncated(ROOT), 0);
+        assert_eq!(told(&mut machine), [ROOT], "it leads nowhere");
+        assert_eq!(machine.events.last().map(|event| event.kind), Some(EventKind::DmaRefused));
+        machine.iommu.passed_by = 1;
+        assert_eq!(told(&mut machine), [0; 0], "nobody asks it");
+    }
+
+    #[test]
+    fn where_the_root_leads_is_a_table_of_the_iommu_from_then_on() {
+        const OTHER: u64 = 0xa000;
+        let mut machine = remapped();
+        let is_table =
+            |machine: &Machine, at: u64| machine.tables.is_table(PhysAddr::truncated(at).frame());
+        assert!(is_table(&machine, ROOT) && is_table(&machine, TABLE));
+        assert!(!is_table(&machine, OTHER));
+
+        machine.write_physical(PhysAddr::truncated(ROOT), OTHER | PRESENT);
+
+        assert!(is_table(&machine, OTHER));
+        assert!(!machine.tables.is_of_processors(PhysAddr::truncated(OTHER).frame()));
     }
 }

@@ -109,7 +109,7 @@ impl Processor<'_> {
         };
         let old = self.machine.write_physical(at, value);
         let struck = self.machine.struck;
-        if structure == Structure::PageTable && !struck {
+        if structure.is_table() && !struck {
             self.machine.entry_is_meant(at);
         }
         let event = Event {
@@ -209,7 +209,7 @@ impl Processor<'_> {
         };
         let old = self.machine.write_physical(at, new);
         let struck = self.machine.struck;
-        if structure == Structure::PageTable && !struck {
+        if structure.is_table() && !struck {
             self.machine.entry_is_meant(at);
         }
         let event = Event {
@@ -293,7 +293,7 @@ impl Processor<'_> {
             for word in 0..here {
                 let at = PhysAddr::truncated(phys + word * 8);
                 changed |= self.machine.write_physical(at, value) != value;
-                if structure == Structure::PageTable && !self.machine.struck {
+                if structure.is_table() && !self.machine.struck {
                     self.machine.entry_is_meant(at);
                 }
             }
