@@ -4,7 +4,7 @@ mod worlds;
 
 use ringfence::campaign::{Registries, Trial};
 use ringfence::faults::PlannedFault;
-use ringfence::injection::PointKind;
+use ringfence::injection::{PointKind, PointRecord};
 use ringfence::outcome::{Class, Integrity, Outcome, Victim};
 use ringfence::scenario::Scenario;
 use ringfence::world::{Action, Component, Configuration};
@@ -187,5 +187,68 @@ fn a_table_entry_of_a_process_that_never_ran_was_read_by_the_walk_that_fell_over
 
         assert_eq!(outcome.read, [Victim::PageTables], "{process}: {outcome:?}");
         assert!(outcome.detection.is_some(), "{process}: {outcome:?}");
+    }
+}
+
+/// The neighbours with every device behind the IOMMU.
+fn remapped() -> Scenario {
+    let mut scenario = neighbours();
+    let machine = &mut scenario.configuration.machine;
+    (machine.iommu, machine.iommu_internal) = (true, true);
+    scenario
+}
+
+/// Flips a bit of the IOMMU's entry for the page that a device is about to transfer to or from, before
+/// the last step until then.
+fn flip_of_its_entry(trial: &Trial, device: &str, number: usize, bit: u32) -> PlannedFault {
+    let principal = trial.roster().named(device).expect("every world has it");
+    let points = &trial.golden.points;
+    let dma = points
+        .iter()
+        .position(|point| (point.kind, point.principal) == (PointKind::Dma, principal));
+    let dma = dma.expect("it transfers");
+    let is_step = |point: &PointRecord| point.kind == PointKind::Step;
+    let last = *points[..dma].iter().rfind(|point| is_step(point)).expect("somebody told it to");
+    let nth =
+        points[..dma].iter().filter(|point| is_step(point) && point.principal == last.principal);
+    let entry = 512 * (1 + 2 * number) as u64 + points[dma].argument / 4096;
+    let which = format!("target = \"kernel/iommu-table:{entry}\"\nbit = {bit}");
+    let who = trial.roster().name(last.principal).to_owned();
+    fault("bit-flip", &who, PointKind::Step, nth.count() as u64, &which)
+}
+
+#[test]
+fn an_entry_of_the_iommu_was_read_when_a_device_transferred_by_it() {
+    let mut trial = trial(&remapped());
+    for (number, device) in ["transfer-device", "disk-controller"].into_iter().enumerate() {
+        // Present, and a bit that says nothing.
+        for bit in [0, 9] {
+            let plan = flip_of_its_entry(&trial, device, number, bit);
+            let outcome = struck(&mut trial, plan);
+
+            // The kernel's own, where the last step was the kernel's.
+            assert_eq!(outcome.read.len(), 1, "{device}, bit {bit}: {outcome:?}");
+            assert!(outcome.unread.is_empty(), "{device}, bit {bit}: {outcome:?}");
+            assert!(outcome.integrity >= Integrity::Consumed, "{device}: {outcome:?}");
+            let by = outcome.detection.map(|detection| (detection.by, detection.blamed));
+            let refusal = ("DMA remapping fault".to_owned(), device.to_owned());
+            assert_eq!(by, (bit == 0).then_some(refusal), "{device}, bit {bit}");
+        }
+    }
+}
+
+#[test]
+fn a_transfer_that_the_iommu_refuses_is_noticed_by_it() {
+    let mut trial = trial(&remapped());
+    let away = |nth| {
+        fault("dma-to-wrong-frame", "transfer-device", PointKind::Dma, nth, "offset = \"0x2000\"")
+    };
+    for nth in 1..=reached(&trial, "transfer-device", PointKind::Dma) {
+        let outcome = struck(&mut trial, away(nth));
+
+        let detection = outcome.detection.as_ref().expect("it was refused");
+        assert_eq!(detection.by, "DMA remapping fault", "transfer {nth}: {outcome:?}");
+        assert_eq!((&*detection.blamed, &*detection.did), ("transfer-device", "transfer-device"));
+        assert_eq!(detection.events, 1, "transfer {nth}");
     }
 }

@@ -1,30 +1,53 @@
-//! What notices a fault first: the first exception, bug check or reset that the undisturbed run does
-//! not raise as well.
+//! What notices a fault first: the first exception, bug check, reset or refusal by the IOMMU that the
+//! undisturbed run does not raise as well.
 //!
 //! A world may crash by itself: that is how an incident's golden run ends. Such an alarm would have
 //! come without the fault, so it detected nothing, and when it comes says nothing about the fault.
 
 use crate::base::{Event, EventKind, Principal, Witness};
 
+/// What raises an alarm.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Raised {
+    /// A processor: an exception of this vector.
+    Exception(u64),
+    /// The kernel: a bug check of this code.
+    BugCheck(u64),
+    /// The processor that finds no handler for a double fault.
+    Reset,
+    /// The IOMMU, which refused a transfer and records who asked for it (Intel VT-d specification, "Fault
+    /// Logging").
+    Refusal,
+}
+
 /// The first thing that noticed something after a strike.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct FirstAlarm {
     /// Number of the event.
     pub ordinal: u64,
-    /// The exception's vector, or the bug check's code.
-    pub number: u64,
-    /// Whether it is a bug check.
-    pub is_bug_check: bool,
-    /// Whose code ran.
+    /// What it is.
+    pub raised: Raised,
+    /// Whose code ran, or which device transferred.
     pub blamed: Principal,
 }
 
+/// Whether an event is an alarm.
+#[inline]
+pub(super) const fn is_alarm(kind: EventKind) -> bool {
+    use EventKind::{BugCheck, DmaRefused, Exception, Reset};
+    matches!(kind, Exception | BugCheck | Reset | DmaRefused)
+}
+
 impl FirstAlarm {
-    /// The alarm that an exception, a bug check or a reset is, as event number `ordinal`.
+    /// The alarm that an event is, number `ordinal`.
     pub(super) fn of(event: &Event, ordinal: u64) -> Self {
-        let is_bug_check = event.kind == EventKind::BugCheck;
-        let number = if is_bug_check { event.value } else { event.value >> 32 };
-        Self { ordinal, number, is_bug_check, blamed: event.actor }
+        let raised = match event.kind {
+            EventKind::BugCheck => Raised::BugCheck(event.value),
+            EventKind::Reset => Raised::Reset,
+            EventKind::DmaRefused => Raised::Refusal,
+            _ => Raised::Exception(event.value >> 32),
+        };
+        Self { ordinal, raised, blamed: event.actor }
     }
 }
 
@@ -35,14 +58,16 @@ struct Expected {
     kind: EventKind,
     actor: Principal,
     value: u64,
-    virt: u64,
+    at: u64,
     rip: u64,
 }
 
 impl Expected {
     fn of(event: &Event, ordinal: u64) -> Self {
-        let Event { kind, actor, value, virt, old: rip, .. } = *event;
-        Self { ordinal, kind, actor, value, virt, rip }
+        let Event { kind, actor, value, virt, phys, old: rip, .. } = *event;
+        // A device knows no linear address.
+        let at = if kind == EventKind::DmaRefused { phys } else { virt };
+        Self { ordinal, kind, actor, value, at, rip }
     }
 
     fn is_like(&self, other: &Self) -> bool {
@@ -61,7 +86,7 @@ impl Witness for Alarms {
     #[inline]
     fn event(&mut self, event: &Event) {
         self.events += 1;
-        if matches!(event.kind, EventKind::Exception | EventKind::BugCheck | EventKind::Reset) {
+        if is_alarm(event.kind) {
             self.raised.push(Expected::of(event, self.events));
         }
     }
@@ -84,5 +109,48 @@ impl Alarms {
             .find(|(place, _)| *met & bit(*place) == 0);
         *met |= found.map_or(0, |(place, _)| bit(place));
         found.is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Structure;
+
+    fn refusal(phys: u64) -> Event {
+        Event {
+            kind: EventKind::DmaRefused,
+            actor: Principal(4),
+            context: Principal(4),
+            subject: Principal(4),
+            structure: Structure::DmaBuffer,
+            mask: 0xff,
+            processor: Event::NO_PROCESSOR,
+            struck: false,
+            phys,
+            virt: 0,
+            value: 0,
+            old: 0,
+        }
+    }
+
+    #[test]
+    fn a_refusal_of_the_golden_run_is_expected_once_and_where_it_was() {
+        let mut golden = Alarms::default();
+        golden.event(&refusal(0x5000));
+        let mut met = 0;
+
+        assert!(!golden.expect(&refusal(0x5008), 0, &mut met), "elsewhere");
+        assert!(golden.expect(&refusal(0x5000), 0, &mut met));
+        assert!(!golden.expect(&refusal(0x5000), 0, &mut met), "once more");
+    }
+
+    #[test]
+    fn each_alarm_goes_by_its_own_name() {
+        let raised = |kind, value| FirstAlarm::of(&Event { kind, value, ..refusal(0) }, 7).raised;
+        assert_eq!(raised(EventKind::Exception, 14 << 32 | 2), Raised::Exception(14));
+        assert_eq!(raised(EventKind::BugCheck, 0x50), Raised::BugCheck(0x50));
+        assert_eq!(raised(EventKind::Reset, 0), Raised::Reset);
+        assert_eq!(raised(EventKind::DmaRefused, 0), Raised::Refusal);
     }
 }

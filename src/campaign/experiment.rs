@@ -8,6 +8,7 @@ use crate::outcome::{
 };
 use crate::world::{Rest, World};
 
+use super::alarm::Raised;
 use super::availability::{availability, crash_of, unfinished};
 use super::damage::{Damage, Victims};
 use super::golden::Golden;
@@ -352,10 +353,11 @@ fn activation(world: &World, judge: &Judge, (strikes, missed): Strikes) -> Activ
 fn detection(world: &World, judge: &Judge) -> Option<Detection> {
     let name = |principal: Principal| world.roster().name(principal).to_owned();
     judge.alarm().zip(judge.strike()).map(|(alarm, strike)| Detection {
-        by: if alarm.is_bug_check {
-            format!("bug check {:#x}", alarm.number)
-        } else {
-            vector_name(alarm.number).to_owned()
+        by: match alarm.raised {
+            Raised::BugCheck(code) => format!("bug check {code:#x}"),
+            Raised::Exception(vector) => vector_name(vector).to_owned(),
+            Raised::Reset => "reset".to_owned(),
+            Raised::Refusal => "DMA remapping fault".to_owned(),
         },
         events: alarm.ordinal - strike.ordinal,
         blamed: name(alarm.blamed),

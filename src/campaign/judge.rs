@@ -5,7 +5,7 @@ use crate::base::{Digest, Event, EventKind, Principal, PrincipalSet, Roster, Tra
 use crate::injection::PointKind;
 use crate::invariants::{Record, RecordState};
 
-use super::alarm::{Alarms, FirstAlarm, Met};
+use super::alarm::{Alarms, FirstAlarm, Met, is_alarm};
 use super::golden_accesses::GoldenAccesses;
 
 /// The first time a fault struck.
@@ -202,10 +202,10 @@ impl Judge {
                     (notes.from, notes.met) = (notes.events, 0);
                 }
             }
-            EventKind::Exception | EventKind::BugCheck | EventKind::Reset
-                if notes.strike.is_some()
-                    && notes.alarm.is_none()
-                    && !self.expected.expect(event, notes.from, &mut notes.met) =>
+            kind if is_alarm(kind)
+                && notes.strike.is_some()
+                && notes.alarm.is_none()
+                && !self.expected.expect(event, notes.from, &mut notes.met) =>
             {
                 notes.alarm = Some(FirstAlarm::of(event, notes.events));
             }
@@ -230,6 +230,7 @@ const RARE: u64 = 1 << EventKind::Strike as u64
     | 1 << EventKind::Exception as u64
     | 1 << EventKind::BugCheck as u64
     | 1 << EventKind::Reset as u64
+    | 1 << EventKind::DmaRefused as u64
     | 1 << EventKind::Boot as u64
     | 1 << EventKind::ProcessEnded as u64;
 

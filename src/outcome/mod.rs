@@ -254,11 +254,11 @@ impl SleepEnd {
 /// Who noticed, and whom they blamed. What the golden run raises as well has noticed nothing.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Detection {
-    /// What noticed: an exception's, bug check's or invariant's name.
+    /// What noticed: the name of an exception, of a bug check, of a fault that the IOMMU reports.
     pub by: String,
     /// Events from the first strike to it.
     pub events: u64,
-    /// Whose code was running when it was noticed.
+    /// Whose code was running when it was noticed, or which device was refused.
     pub blamed: String,
     /// Who did it; `memory itself` where nobody did.
     pub did: String,
