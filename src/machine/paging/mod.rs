@@ -84,8 +84,10 @@ impl PageSize {
 mod tests {
     use super::*;
 
-    /// Says of each address what it is, and that nothing lies below 0x1000.
+    /// Says of each address what it is, and that nothing lies below 0x1000; one table lies there.
     struct Addresses;
+
+    static TABLE: [u64; 512] = [9; 512];
 
     impl TableMemory for Addresses {
         fn entry(&self, at: PhysAddr) -> u64 {
@@ -94,6 +96,10 @@ mod tests {
 
         fn are_eight_absent(&self, at: PhysAddr) -> bool {
             at.raw() < 0x1000
+        }
+
+        fn table(&self, at: PhysAddr) -> Option<&[u64; 512]> {
+            (at.raw() == 0x1000).then_some(&TABLE)
         }
     }
 
@@ -108,13 +114,13 @@ mod tests {
 
     #[test]
     fn a_reference_reads_what_it_refers_to() {
-        fn read(memory: impl TableMemory, at: u64) -> (u64, bool) {
+        fn read(memory: impl TableMemory, at: u64) -> (u64, bool, Option<[u64; 512]>) {
             let at = PhysAddr::truncated(at);
-            (memory.entry(at), memory.are_eight_absent(at))
+            (memory.entry(at), memory.are_eight_absent(at), memory.table(at).copied())
         }
 
-        assert_eq!(read(&Addresses, 0x40), (0x47, true));
-        assert_eq!(read(&Addresses, 0x1040), (0x1047, false));
+        assert_eq!(read(&Addresses, 0x40), (0x47, true, None));
+        assert_eq!(read(&Addresses, 0x1000), (0x1007, false, Some(TABLE)));
     }
 
     #[test]
