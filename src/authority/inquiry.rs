@@ -101,6 +101,13 @@ impl Authority {
         alive.find(|process| self.state.objects[usize::from(process.0 & 63)] == object)
     }
 
+    /// Where a process that exists has its object.
+    #[must_use]
+    pub fn object_of(&self, process: Principal) -> Option<u64> {
+        let is_alive = self.state.alive.contains(process);
+        is_alive.then(|| self.state.objects[usize::from(process.0 & 63)])
+    }
+
     /// Processes that have ended and were not created again.
     #[must_use]
     pub fn ended(&self) -> PrincipalSet {

@@ -17,6 +17,8 @@ pub(super) struct Happened {
     pub(super) ordinal: u64,
     pub(super) head: &'static str,
     pub(super) what: String,
+    /// Whether it is told however much else there is.
+    pub(super) always: bool,
 }
 
 /// What the books found, taken out before the second run.
@@ -185,7 +187,7 @@ pub(super) fn what_turned(
             EventKind::EventLogged => ("logged", logged(event, name(event.subject))),
             _ => continue,
         };
-        happened.push(Happened { ordinal: turn.ordinal, head, what });
+        happened.push(Happened { ordinal: turn.ordinal, head, what, always: false });
     }
     happened
 }
@@ -234,6 +236,7 @@ pub(super) fn what_was_found(trial: &Trial, found: &Found, turns: &[Turn]) -> Ve
         };
         happened.push(Happened {
             ordinal: one.ordinal,
+            always: false,
             head: "trespass",
             what: format!(
                 "{} {verb} {} {} without leave",
@@ -258,6 +261,7 @@ pub(super) fn what_was_found(trial: &Trial, found: &Found, turns: &[Turn]) -> Ve
         };
         happened.push(Happened {
             ordinal: one.ordinal,
+            always: false,
             head: "corrupt",
             what: format!(
                 "{} in {}: {} word{} {by}{}",
@@ -292,6 +296,7 @@ pub(super) fn what_was_found(trial: &Trial, found: &Found, turns: &[Turn]) -> Ve
         };
         happened.push(Happened {
             ordinal: one.ordinal,
+            always: false,
             head: "read",
             what: format!(
                 "{}{for_whom} reads {from_whom}: {}",
@@ -303,6 +308,7 @@ pub(super) fn what_was_found(trial: &Trial, found: &Found, turns: &[Turn]) -> Ve
     for one in &found.disclosures {
         happened.push(Happened {
             ordinal: one.ordinal,
+            always: false,
             head: "disclosed",
             what: format!(
                 "{} copied {} to where {} reads it",

@@ -13,6 +13,7 @@
 
 pub mod bug_check;
 pub mod case;
+mod decisive;
 mod ending;
 mod happened;
 pub mod incident;

@@ -11,15 +11,15 @@ use super::recorder::Turn;
 const WIDTH_MAX: usize = 100;
 const HEAD: usize = 14;
 
-/// The components of the last run above and below the mode line, with marks; `sides` is what is said of the line.
+/// The components of the last run above and below the mode line, with marks; `noticed` is whose code it went
+/// wrong in, `sides` what is said of the line.
 pub(super) fn drawn(
     trial: &Trial,
     outcome: &Outcome,
-    turns: &[Turn],
+    noticed: Option<Principal>,
     sides: Option<&str>,
 ) -> Vec<String> {
     let roster = trial.roster();
-    let noticed = last_exception(turns);
     let marks = |principal: Principal| {
         let mut marks = String::new();
         let books = &trial.judge.authority;

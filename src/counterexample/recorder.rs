@@ -1,6 +1,9 @@
 //! The turning points of one run, written down beside the judge.
 
-use crate::base::{Event, EventKind, Principal, PrincipalKind, Witness};
+use crate::base::{
+    Event, EventKind, Principal, PrincipalKind, Structure, TERMINATE_RIGHT, Witness,
+};
+use crate::kernel::layout::process;
 use crate::machine::code::{LinkedRoutine, STEP_BYTES};
 use crate::world::components::driver_manager;
 use crate::world::{Home, World};
@@ -17,6 +20,10 @@ pub struct Turn {
     pub step: u64,
     /// The step that was running on its processor.
     pub rip: u64,
+    /// Whose step it was, or who had called the kernel that it was in.
+    pub asker: Principal,
+    /// Whether it counted pages of a process as locked, or no longer.
+    pub is_of_locks: bool,
     /// What happened.
     pub event: Event,
 }
@@ -25,11 +32,16 @@ pub struct Turn {
 pub struct Recorder<'a, W> {
     inner: &'a mut W,
     rip: [u64; 8],
+    asker: [Principal; 8],
     step: u64,
     ordinal: u64,
     /// Numbers of the events that were steps.
     steps: Vec<u64>,
     every: bool,
+    /// Step addresses that are turning points.
+    watched: Vec<u64>,
+    /// The processes' objects, by address, the latest last.
+    objects: Vec<(u64, Principal)>,
     turns: Vec<Turn>,
 }
 
@@ -40,18 +52,47 @@ impl<'a, W> Recorder<'a, W> {
         Self {
             inner,
             rip: [0; 8],
+            asker: [Principal::KERNEL; 8],
             step: 0,
             ordinal: 0,
             steps: Vec::new(),
             every,
+            watched: Vec::new(),
+            objects: Vec::new(),
             turns: Vec::new(),
         }
     }
 
-    /// What was written down, and for each step the number of its event.
+    /// Steps at these addresses are turning points too, and these processes' objects are there already.
     #[must_use]
-    pub fn into_parts(self) -> (Vec<Turn>, Vec<u64>) {
-        (self.turns, self.steps)
+    pub fn knowing(mut self, watched: Vec<u64>, objects: Vec<(u64, Principal)>) -> Self {
+        self.watched = watched;
+        self.objects = objects;
+        self
+    }
+
+    /// What was written down, for each step the number of its event, and the processes' objects.
+    #[must_use]
+    pub fn into_parts(self) -> (Vec<Turn>, Vec<u64>, Vec<(u64, Principal)>) {
+        (self.turns, self.steps, self.objects)
+    }
+
+    /// Whether a store counts pages of a process as locked, or no longer.
+    fn is_of_locks(&self, event: &Event) -> bool {
+        let count = |object: u64| object.wrapping_add(process::LOCKED_PAGES.offset);
+        event.kind == EventKind::Store
+            && event.structure == Structure::Process
+            && self.objects.iter().any(|(object, _)| count(*object) == event.virt)
+    }
+
+    /// Whether an operation that may decide a run: see [`super::decisive`].
+    fn may_decide(&self, event: &Event) -> bool {
+        match event.kind {
+            EventKind::Step => self.watched.contains(&event.virt),
+            EventKind::HandleOpened => event.context != event.subject,
+            EventKind::HandleUsed => event.old & TERMINATE_RIGHT != 0,
+            _ => false,
+        }
     }
 }
 
@@ -63,8 +104,17 @@ impl<W: Witness> Witness for Recorder<'_, W> {
             self.step += 1;
             self.steps.push(self.ordinal);
             self.rip[processor] = event.virt;
+            if event.actor != Principal::KERNEL {
+                self.asker[processor] = event.actor;
+            }
         }
+        if event.kind == EventKind::ProcessCreated {
+            self.objects.push((event.virt, event.subject));
+        }
+        let is_of_locks = self.is_of_locks(event);
         let is_turn = event.struck
+            || is_of_locks
+            || self.may_decide(event)
             || matches!(
                 event.kind,
                 EventKind::Strike
@@ -80,9 +130,13 @@ impl<W: Witness> Witness for Recorder<'_, W> {
                     | EventKind::DmaRefused
             );
         if self.every || is_turn && self.turns.len() < KEPT {
-            let rip = if event.processor == Event::NO_PROCESSOR { 0 } else { self.rip[processor] };
-            let turn = Turn { ordinal: self.ordinal, step: self.step, rip, event: *event };
-            self.turns.push(turn);
+            let (rip, asker) = if event.processor == Event::NO_PROCESSOR {
+                (0, event.actor)
+            } else {
+                (self.rip[processor], self.asker[processor])
+            };
+            let (ordinal, step) = (self.ordinal, self.step);
+            self.turns.push(Turn { ordinal, step, rip, asker, is_of_locks, event: *event });
         }
         self.inner.event(event);
     }

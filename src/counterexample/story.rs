@@ -4,16 +4,18 @@
 //! A story is told from the books and from a second run that writes down the turning points. It is a
 //! pure function of the scenario: the same case is told in the same words on every machine.
 
-use crate::base::Roster;
+use crate::base::{Principal, Roster};
 use crate::campaign::experiment::{CONTAINED, PATIENCE, SURVIVES, TURNS, is_contained};
 use crate::campaign::interrupt::GLANCE;
 use crate::campaign::{Judged, Origin, Registries, Trial, TrialError};
 use crate::faults::PlannedFault;
 use crate::invariants::Violation;
+use crate::kernel::video::TDR_RECOVER;
 use crate::outcome::{Availability, Class, Outcome};
 use crate::scenario::Scenario;
-use crate::world::Rest;
+use crate::world::{Rest, World};
 
+use super::decisive::{Decisive, decisive};
 use super::ending::{availability, kebab};
 use super::happened::{Found, Happened, what_turned, what_was_found};
 use super::mode_line::mode_line;
@@ -57,14 +59,18 @@ impl Story {
         let violations = trial.watch.violations().to_vec();
         let unasked = unasked(&trial, &outcome);
         let told = trial.judge.trace();
-        let Traced { turns, steps, is_whole } = trace(&mut trial, &scenario.plan, false)?;
+        let Traced { turns, steps, objects, is_whole } = trace(&mut trial, &scenario.plan, false)?;
         if !is_whole {
             return Err(TrialError::Interrupted);
         }
         debug_assert_eq!(trial.judge.trace().digest(), told.digest(), "the same run again");
-        let sides = mode_line(&trial, &outcome, last_exception(&turns));
-        let picture = drawn(&trial, &outcome, &turns, sides.as_deref());
+        let Decisive { happened: operations, who } = decisive(trial.roster(), &turns, &objects);
+        let who = who.filter(|_| outcome.availability != Availability::Unaffected);
+        let noticed = last_exception(&turns).or(who);
+        let sides = mode_line(&trial, &outcome, noticed);
+        let picture = drawn(&trial, &outcome, noticed, sides.as_deref());
         let mut happened = what_turned(&trial, &scenario.plan, &found, &turns);
+        happened.extend(operations);
         happened.extend(what_was_found(&trial, &found, &turns));
         happened.sort_by_key(|one| one.ordinal);
 
@@ -137,6 +143,8 @@ pub struct Traced {
     pub turns: Vec<Turn>,
     /// The number of the event of each step.
     pub steps: Vec<u64>,
+    /// The processes' objects, by address, the latest last.
+    pub objects: Vec<(u64, Principal)>,
     /// Whether it came to its end; not when it was interrupted.
     pub is_whole: bool,
 }
@@ -170,7 +178,10 @@ pub fn trace(trial: &mut Trial, plan: &[PlannedFault], every: bool) -> Result<Tr
     let interval = u64::from(world.configuration().machine.clock_interval);
     let patience = 2 * trial.golden.clock + PATIENCE + TURNS * interval;
     world.set_steps_max(patience);
-    let mut recorder = Recorder::new(&mut trial.judge, every);
+    let books = &trial.judge.authority;
+    let objects = (0..64).map(Principal).filter_map(|one| Some((books.object_of(one)?, one)));
+    let (watched, objects) = (watched(world), objects.collect());
+    let mut recorder = Recorder::new(&mut trial.judge, every).knowing(watched, objects);
     let mut stops = 0;
     loop {
         let rest = world.run(&mut recorder, world.machine.clock + GLANCE);
@@ -180,12 +191,17 @@ pub fn trace(trial: &mut Trial, plan: &[PlannedFault], every: bool) -> Result<Tr
         stops += u8::from(matches!(rest, Rest::BugCheck(_) | Rest::Reset));
         let is_over = !world.machine.stopped || stops >= world.configuration().boots_max;
         if is_over {
-            let (turns, steps) = recorder.into_parts();
-            return Ok(Traced { turns, steps, is_whole: rest != Rest::Paused });
+            let (turns, steps, objects) = recorder.into_parts();
+            return Ok(Traced { turns, steps, objects, is_whole: rest != Rest::Paused });
         }
         world.reboot();
         world.set_steps_max(world.machine.clock + patience);
     }
+}
+
+/// Where it begins that an adapter that hangs is recovered from: see [`super::decisive`].
+fn watched(world: &World) -> Vec<u64> {
+    world.machine.program.entry(&TDR_RECOVER).map(|entry| entry.0).into_iter().collect()
 }
 
 /// A planned fault in a sentence.
@@ -238,7 +254,7 @@ fn tell(lines: &mut Parts, happened: Vec<Happened>, steps: &[u64]) {
         let all: usize = told.iter().map(|(_, count)| count).sum();
         let own = told.iter().find(|(head, _)| *head == one.head).map_or(0, |(_, count)| *count);
         let is_turn = matches!(one.head, "stopped" | "boots");
-        if !is_turn && (own > SORT_MAX || all - left_out > HAPPENED_MAX) {
+        if !is_turn && !one.always && (own > SORT_MAX || all - left_out > HAPPENED_MAX) {
             left_out += 1;
             continue;
         }

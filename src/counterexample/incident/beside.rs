@@ -7,7 +7,11 @@ const LEFT: usize = 48;
 const GAP: &str = "  │ ";
 const RIGHT: usize = 48;
 /// What of a story is told beside another: what turned, and how it ended.
-const HEADS: [&str; 14] = [
+const HEADS: [&str; 18] = [
+    "given",
+    "ends",
+    "locked",
+    "hangs",
     "struck",
     "instead",
     "noticed",
