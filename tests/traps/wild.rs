@@ -22,6 +22,48 @@ struct Wild {
     shift: u32,
 }
 
+/// A walker by the book for 4 levels.
+struct Book {
+    memory: Memory,
+    root: PhysAddr,
+}
+
+impl Walker for Book {
+    fn judges_rights(&self) -> bool {
+        false
+    }
+
+    fn translate(&mut self, attempt: &Attempt) -> Option<Mapping> {
+        let (virt, mut table) = (attempt.virt.0, self.root.raw());
+        if (virt << 16).cast_signed() >> 16 != virt.cast_signed() {
+            return None;
+        }
+        for level in (0..4).rev() {
+            let index = virt >> (12 + 9 * level) & 0x1ff;
+            let pointer = self.memory.pointer_to(PhysAddr::truncated(table + 8 * index));
+            // SAFETY: as safe as what is tested here: whatever the tables say.
+            let entry = unsafe { pointer.cast::<u64>().read_volatile() };
+            let is_leaf = level == 0 || entry >> 7 & 1 == 1;
+            let page = (1_u64 << (12 + 9 * level)) - 1;
+            // Bits that are reserved in this kind of entry; bit 12 of a large page is its memory type.
+            let reserved = match level {
+                1 | 2 if is_leaf => page & !0x1fff,
+                3 => 1 << 7,
+                _ => 0,
+            };
+            if entry & 1 == 0 || entry & reserved != 0 {
+                return None;
+            }
+            table = entry & 0x000f_ffff_ffff_f000;
+            if is_leaf {
+                let address = PhysAddr::truncated(table & !page | virt & page);
+                return Some(Mapping { address, size: None, rights: None });
+            }
+        }
+        None
+    }
+}
+
 impl Walker for Wild {
     fn translate(&mut self, attempt: &Attempt) -> Option<Mapping> {
         let mut table = self.root.raw();
@@ -84,4 +126,16 @@ fn a_walker_that_follows_nothing_but_addresses_of_entries_does_not_end_its_proce
     let is_death = |finding: &Finding| finding.kind() == "the process dies";
     assert!(!report.findings().iter().any(is_death), "{report}");
     assert_eq!(report.cases(), 20, "all of them were run here");
+}
+
+#[test]
+fn a_walker_by_the_book_with_pointers_is_led_out_of_memory_by_no_table() {
+    let book = |memory: Memory, root| Book { memory, root };
+    let untrapped = conformance::walker(book).isolated(PATIENCE).cases(500).run();
+    let trapped = conformance::walker(book).isolated(PATIENCE).cases(100);
+    let trapped = trapped.trapping(Observed::Accesses).run();
+
+    for report in [untrapped, trapped] {
+        assert!(report.findings().is_empty(), "{report}");
+    }
 }

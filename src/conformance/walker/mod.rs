@@ -99,6 +99,14 @@ impl<W: Walker, F: Fn(Memory, PhysAddr) -> W> WalkerSuite<F> {
         prepared(self.options.format, &tables.words, self.options.hosting)
     }
 
+    /// What the code showed of its reach: having taken pointers once it has them, though it may ask for none where
+    /// it refuses an address.
+    fn learn_reach(&self, memory: &Memory) {
+        let seen = memory.reach();
+        let mut reach = self.reach.borrow_mut();
+        *reach = reach.start.max(seen.start)..reach.end.min(seen.end);
+    }
+
     fn judge(&self, tables: &Tables, known: &BTreeSet<Key>) -> Ran {
         let memory = self.prepared(tables);
         enter(&memory);
@@ -109,7 +117,7 @@ impl<W: Walker, F: Fn(Memory, PhysAddr) -> W> WalkerSuite<F> {
         let breach = self.first_breach(&memory, tables, known, &mut hash, &mut tally.told);
         leave();
         memory.retire();
-        self.reach.replace(memory.reach());
+        self.learn_reach(&memory);
         tally.calls = tables.attempts().count() as u64;
         Ran { breach, tally, digest: hash.digest(), steps: tables.steps.len() }
     }
@@ -237,7 +245,9 @@ impl<W: Walker, F: Fn(Memory, PhysAddr) -> W> Search for WalkerSuite<F> {
         report.walker = true;
         let memory = self.prepared(&Tables::default());
         enter(&memory);
-        let attempt = Attempt { virt: VirtAddr(0x1000), access: Access::Read, ring: Ring::Kernel };
+        let first = self.options.format.edges().first().copied().unwrap_or(0);
+        let virt = VirtAddr(first.wrapping_add(0x1000));
+        let attempt = Attempt { virt, access: Access::Read, ring: Ring::Kernel };
         let asked = memory.attempt(|| {
             let mut walker = (self.factory)(memory.clone(), root());
             let declared = Declared::by_walker(&walker);
@@ -247,7 +257,7 @@ impl<W: Walker, F: Fn(Memory, PhysAddr) -> W> Search for WalkerSuite<F> {
         });
         leave();
         memory.retire();
-        self.reach.replace(memory.reach());
+        self.learn_reach(&memory);
         match asked {
             Ok(declared) => {
                 report.declared = declared;
@@ -274,7 +284,11 @@ impl<W: Walker, F: Fn(Memory, PhysAddr) -> W> Search for WalkerSuite<F> {
         known: &BTreeSet<Key>,
         _: &Report,
     ) -> Finding {
+        let reach = self.reach.borrow().clone();
         let fails = |tables: &Tables| {
+            if !tables.is_within(self.options.format, &reach) {
+                return None;
+            }
             let breach = self.judge(tables, known).breach;
             breach.filter(|breach| breach.key() == *key)
         };

@@ -47,6 +47,60 @@ impl Tables {
             Step::Change(..) => None,
         })
     }
+
+    fn all_words(&mut self) -> impl Iterator<Item = &mut Word> {
+        let changes = self.steps.iter_mut().filter_map(|step| match step {
+            Step::Change(word, _) => Some(word),
+            Step::Ask(_) => None,
+        });
+        self.words.iter_mut().chain(changes)
+    }
+
+    /// Whether no table leads code with pointers out of its reach.
+    pub(super) fn is_within(&self, format: &dyn Format, reach: &Range<u64>) -> bool {
+        let mut within = self.clone();
+        within.keep_within(format, reach);
+        within == *self
+    }
+
+    /// Leaves out what code with pointers would follow out of its reach because a table is reached at another level
+    /// than the one that its entries were drawn for.
+    fn keep_within(&mut self, format: &dyn Format, reach: &Range<u64>) {
+        let tables: Vec<u64> = (0..TABLES).map(|number| table(number).raw()).collect();
+        let address = |bits: u64| bits & format.address_bits();
+        // By number, the levels at which a walk may come to a table: bit n is level n.
+        let mut levels = [0_u64; TABLES as usize];
+        if let Some(of_root) = levels.first_mut() {
+            *of_root = 1 << format.levels();
+        }
+        // Each round goes down one level.
+        for _ in 1..format.levels() {
+            for word in self.all_words() {
+                let at = usize::try_from(word.table).unwrap_or(usize::MAX);
+                let below = levels.get(at).map_or(0, |levels| levels >> 1) & !1;
+                let to = tables.iter().position(|&table| table == address(word.bits));
+                if let Some(levels) = to.and_then(|to| levels.get_mut(to)) {
+                    *levels |= below;
+                }
+            }
+        }
+        for word in self.all_words() {
+            let at = usize::try_from(word.table).unwrap_or(usize::MAX);
+            let of_table = levels.get(at).copied().unwrap_or(0);
+            let is_followed = |&level: &u8| match format.decode(level, word.bits) {
+                Decoded::Table { .. } => true,
+                // What is found in a window is told, so it is no matter who takes what for a table.
+                _ => !reach.is_empty() && word.bits & format.valid_bit() != 0,
+            };
+            let is_ever_followed = (2..=format.levels())
+                .filter(|level| of_table >> level & 1 == 1)
+                .any(|l| is_followed(&l));
+            let at = address(word.bits);
+            if is_ever_followed && !reach.contains(&at) && !tables.contains(&at) {
+                word.bits = 0;
+            }
+        }
+    }
 }
 
 impl Shrink for Tables {
@@ -173,6 +227,7 @@ pub(crate) fn generate(
             change(draw, format, &mut tables, virt, is_page, (reach, declared));
         }
     }
+    tables.keep_within(format, reach);
     tables
 }
 
