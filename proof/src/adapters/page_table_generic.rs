@@ -24,8 +24,14 @@ const USER: u64 = 1 << 2;
 const HUGE: u64 = 1 << 7;
 const NO_EXECUTE: u64 = 1 << 63;
 const ADDRESS: u64 = 0x000f_ffff_ffff_f000;
-/// Bit 12 of a large page selects its memory type.
-const ADDRESS_OF_HUGE: u64 = ADDRESS & !0x1000;
+/// This bit of a large page selects its memory type.
+const PAT_OF_HUGE: u64 = 1 << 12;
+const ADDRESS_OF_HUGE: u64 = ADDRESS & !PAT_OF_HUGE;
+/// The same of a page of 4 KiB.
+const PAT: u64 = HUGE;
+/// What an entry says beside where it leads and whether it is there: a configuration, with the bit for the
+/// memory type where a large page has it.
+const CONFIG: u64 = !(ADDRESS | PRESENT | HUGE);
 
 #[derive(Clone, Copy, Debug)]
 struct Entry(u64);
@@ -34,7 +40,14 @@ impl PageTableEntry for Entry {
     type PteConfig = u64;
 
     fn new_page(at: PhysAddr, config: u64, is_huge: bool) -> Self {
-        Self(at.as_usize() as u64 | config | PRESENT | if is_huge { HUGE } else { 0 })
+        let kind = if is_huge {
+            HUGE | config & PAT_OF_HUGE
+        } else if config & PAT_OF_HUGE != 0 {
+            PAT
+        } else {
+            0
+        };
+        Self(at.as_usize() as u64 | config & CONFIG | PRESENT | kind)
     }
 
     fn new_table(at: PhysAddr) -> Self {
@@ -46,8 +59,10 @@ impl PageTableEntry for Entry {
         PhysAddr::from_usize((self.0 & mask) as usize)
     }
 
-    fn config(&self, _: bool) -> u64 {
-        self.0 & (WRITE | USER | NO_EXECUTE)
+    /// All of it: what is left out here, a split would lose.
+    fn config(&self, is_dir: bool) -> u64 {
+        let pat = if self.huge(is_dir) { PAT_OF_HUGE } else { PAT };
+        self.0 & CONFIG | if self.0 & pat != 0 { PAT_OF_HUGE } else { 0 }
     }
 
     fn present(&self) -> bool {
