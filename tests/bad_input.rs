@@ -1,6 +1,8 @@
 //! Whatever is wrong with a file or a place to write to is told once, where it is and how to mend it;
 //! the exit code is 2 and nothing is left half-written.
 
+#![cfg(feature = "cli")]
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 

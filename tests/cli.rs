@@ -1,5 +1,7 @@
 //! The command as its user meets it: arguments in, text and exit code out.
 
+#![cfg(feature = "cli")]
+
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};

@@ -1,5 +1,7 @@
 //! The same faults under several configurations: pairs that are pairs, counts that can be compared.
 
+#![cfg(feature = "cli")]
+
 use std::process::{Command, Output};
 use std::sync::Mutex;
 

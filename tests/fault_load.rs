@@ -1,5 +1,7 @@
 //! Fault loads by weight: on the command line, in a scenario, in a test.
 
+#![cfg(feature = "cli")]
+
 use std::path::PathBuf;
 use std::process::{Command, Output};
 

@@ -135,7 +135,7 @@ fn a_sweep_of_a_world_shorter_than_a_glance_ends_before_its_first_fault() {
     assert_eq!(swept, Err(TrialError::Interrupted));
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", feature = "cli"))]
 mod command {
     use std::io::Write as _;
     use std::path::PathBuf;

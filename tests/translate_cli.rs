@@ -1,5 +1,7 @@
 //! `ringfence translate` as its user meets it: rows in, answers or disagreements out.
 
+#![cfg(feature = "cli")]
+
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, Command, Output, Stdio};
 

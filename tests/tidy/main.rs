@@ -3,6 +3,7 @@
 //! Each rule is a pure function from sources to breaches. One test applies it to the crate, and
 //! beside it stand tests that plant a breach and see it found: a rule that cannot fail holds nothing.
 
+mod command;
 mod findings;
 mod forgotten;
 mod forms;

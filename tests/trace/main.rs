@@ -2,8 +2,10 @@
 
 mod aarch64;
 mod casemate;
+#[cfg(feature = "cli")]
 mod command;
 mod input;
+#[cfg(feature = "cli")]
 mod live;
 mod x86_64;
 
