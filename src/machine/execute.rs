@@ -74,7 +74,7 @@ impl Processor<'_> {
         // The processor is looked up once for all of this.
         let Machine { memory, processors, points, events, program, .. } = &mut *self.machine;
         let [word, operand] = memory.read_two(phys);
-        let Some(&LinkedStep { run, index, owner, .. }) = program.decode(word) else {
+        let Some(&LinkedStep { run, routine, index, owner }) = program.decode(word) else {
             return Err(self.undecodable(rip, phys));
         };
         let registers = &mut processors[self.number].registers;
@@ -99,7 +99,7 @@ impl Processor<'_> {
         });
 
         if points.reach(PointKind::Step) {
-            return self.run_watched(run, index, rip, word, operand);
+            return self.run_watched(run, (routine, index), rip, word, operand);
         }
         let flow = run(self)?;
         self.follow(flow, rip, index, operand)
@@ -130,11 +130,12 @@ impl Processor<'_> {
     fn run_watched(
         &mut self,
         run: StepFn,
-        index: u8,
+        place: (u16, u8),
         rip: u64,
         word: u64,
         operand: u64,
     ) -> Result<(), Trap> {
+        let index = place.1;
         let mut operation = Operation {
             kind: PointKind::Step,
             principal: self.registers().actor,
@@ -142,7 +143,7 @@ impl Processor<'_> {
             value: word,
             mask: 0xff,
         };
-        match self.machine.strike_if_due(Some(self.number), &mut operation) {
+        match self.machine.strike_if_due(Some(self.number), Some(place), &mut operation) {
             Verdict::Proceed => {}
             Verdict::Skip => return self.follow(Flow::Next, rip, index, operand),
             Verdict::Repeat => {

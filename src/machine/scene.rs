@@ -126,11 +126,13 @@ impl Scene for Stage<'_> {
 const NOWHERE: (u16, u8) = (NO_ROUTINE, u8::MAX);
 
 impl Machine {
-    /// Lets a fault strike if one is due at this point. `processor` is `None` for a device.
+    /// Lets a fault strike if one is due at this point. `processor` is `None` for a device; `place` is
+    /// the routine and step that was fetched, of whoever has them at hand.
     #[cold]
     pub(super) fn strike_if_due(
         &mut self,
         processor: Option<usize>,
+        place: Option<(u16, u8)>,
         operation: &mut Operation,
     ) -> Verdict {
         // Nobody waits for most points of a kind; finding out where in the code one is takes longest.
@@ -139,7 +141,8 @@ impl Machine {
         if !all && !self.points.awaits(kind, principal) {
             return Verdict::Proceed;
         }
-        let (routine, step) = processor.map_or(NOWHERE, |number| self.step_of(number));
+        let place = place.or_else(|| Some(self.step_of(processor?)));
+        let (routine, step) = place.unwrap_or(NOWHERE);
         if !all && !self.points.awaits_in(kind, principal, routine) {
             return Verdict::Proceed;
         }

@@ -62,7 +62,7 @@ impl Machine {
             mask: 0xff,
         };
         if self.points.reach(PointKind::Dma) {
-            let verdict = self.strike_if_due(None, &mut operation);
+            let verdict = self.strike_if_due(None, None, &mut operation);
             if matches!(verdict, Verdict::Skip | Verdict::Hang) {
                 self.struck = false;
                 return (verdict == Verdict::Skip).then_some(true);

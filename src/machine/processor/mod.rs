@@ -210,7 +210,7 @@ impl Processor<'_> {
 
     #[cold]
     fn point_watched(&mut self, operation: &mut Operation) -> Verdict {
-        self.machine.strike_if_due(Some(self.number), operation)
+        self.machine.strike_if_due(Some(self.number), None, operation)
     }
 
     #[inline(always)]
