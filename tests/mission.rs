@@ -430,7 +430,9 @@ actions = [
 
     trial.run(&[]).expect("nothing is planned");
 
-    let ended =
-        |name: &str| trial.judge.endings()[usize::from(trial.roster().named(name).expect(name).0)];
+    let ended = |name: &str| {
+        let process = trial.roster().named(name).expect(name);
+        trial.judge.authority.observations().ending(process)
+    };
     assert_eq!((ended("attacker"), ended("victim")), ((1, 0), (1, 0)));
 }

@@ -7,6 +7,7 @@ use crate::base::{Principal, TraceHash};
 
 use super::Authority;
 use super::handles::Handle;
+use super::observation::Ending;
 use super::region::Region;
 
 /// One change, in reverse.
@@ -20,6 +21,8 @@ pub(super) enum Undo {
     Handle { process: Principal, value: u64, handle: Option<Handle> },
     /// This was the hash of what the principal had seen.
     Observed { principal: Principal, hash: TraceHash },
+    /// So the process had ended before.
+    Ended { process: Principal, ending: Ending },
     /// These were the users of a resource.
     Users { index: u32, users: u64 },
 }
@@ -130,6 +133,7 @@ impl Authority {
                     self.handles.remove(&(process, value));
                 }
                 Undo::Observed { principal, hash } => self.observations.retract(principal, hash),
+                Undo::Ended { process, ending } => self.observations.set_ending(process, ending),
                 Undo::Users { index, users } => {
                     if let Some(resource) = self.resources.get_mut(index as usize) {
                         resource.users.0 = users;
@@ -156,7 +160,7 @@ impl Authority {
                     self.set_corrupt(word as usize, mask, origin);
                 }
                 Undo::Handle { process, value, handle } => self.set_handle(process, value, handle),
-                Undo::Observed { .. } | Undo::Users { .. } => {}
+                Undo::Observed { .. } | Undo::Ended { .. } | Undo::Users { .. } => {}
             }
         }
     }

@@ -306,6 +306,7 @@ impl Authority {
 
     fn process_ended(&mut self, event: &Event) {
         let process = event.subject;
+        self.observe_end(event);
         if !self.state.alive.contains(process) {
             self.false_claim(event, Falsehood::NoSuchChange, Some(process));
         }

@@ -40,7 +40,7 @@ use std::collections::BTreeMap;
 use crate::base::{Event, EventKind, Principal, Roster, Witness};
 
 pub use handles::Handle;
-pub use observation::{Observation, Observations, Seen};
+pub use observation::{Ending, Observation, Observations, Seen};
 pub use record::{
     Consumption, Corruption, Disclosure, FalseClaim, Falsehood, Marks, Residue, TableStore,
     Trespass, Withdrawal,

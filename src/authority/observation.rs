@@ -1,7 +1,8 @@
 //! What did each principal see?
 //!
 //! Each principal's own sequence of operation, status and bytes, without addresses, time or the
-//! order among principals: what a program could tell its user.
+//! order among principals: what a program could tell its user. Of a process, how it ended closes the
+//! sequence: whoever waits for it is told that status ("GetExitCodeProcess function", Microsoft Learn).
 
 use crate::base::{Digest, Event, Principal, TraceHash};
 
@@ -22,12 +23,16 @@ pub struct Observation {
     pub bytes: u64,
 }
 
-/// What one principal saw.
+/// How a process ended: how often it did, and its last status.
+pub type Ending = (u8, u64);
+
+/// What one principal saw, and how that ended.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Seen {
     hash: TraceHash,
     count: u64,
     first: Vec<Observation>,
+    ending: Ending,
 }
 
 impl Seen {
@@ -49,10 +54,26 @@ impl Seen {
         &self.first
     }
 
-    /// Whether it saw just what `golden` says. With `is_cut` the run was ended from outside, and as
-    /// much as was kept of a shorter sequence must be how `golden` begins.
+    /// How it ended, if it is a process.
+    #[must_use]
+    pub fn ending(&self) -> Ending {
+        self.ending
+    }
+
+    /// Whether it ended just as `golden` says. With `is_cut` the run was ended from outside, and it may
+    /// not have come to its end.
+    #[must_use]
+    pub fn ends_alike(&self, golden: &Self, is_cut: bool) -> bool {
+        self.ending == golden.ending || is_cut && self.ending.0 < golden.ending.0
+    }
+
+    /// Whether it saw just what `golden` says, and ended so. With `is_cut` the run was ended from outside,
+    /// and as much as was kept of a shorter sequence must be how `golden` begins.
     #[must_use]
     pub fn agrees(&self, golden: &Self, is_cut: bool) -> bool {
+        if !self.ends_alike(golden, is_cut) {
+            return false;
+        }
         if self.count == golden.count {
             return self.hash == golden.hash;
         }
@@ -86,6 +107,18 @@ impl Observations {
         Self(vec![Seen::default(); principals])
     }
 
+    /// How a process ended.
+    #[must_use]
+    pub fn ending(&self, process: Principal) -> Ending {
+        self.of(process).map_or((0, 0), Seen::ending)
+    }
+
+    pub(super) fn set_ending(&mut self, process: Principal, ending: Ending) {
+        if let Some(seen) = self.0.get_mut(usize::from(process.0)) {
+            seen.ending = ending;
+        }
+    }
+
     /// What one principal saw; `None` for a number nobody has.
     #[must_use]
     pub fn of(&self, principal: Principal) -> Option<&Seen> {
@@ -103,6 +136,13 @@ impl Observations {
 }
 
 impl Authority {
+    pub(super) fn observe_end(&mut self, event: &Event) {
+        let process = event.subject;
+        let ending = self.observations.ending(process);
+        self.undo.push(Undo::Ended { process, ending });
+        self.observations.set_ending(process, (ending.0.saturating_add(1), event.value));
+    }
+
     pub(super) fn observe(&mut self, event: &Event) {
         let Some(seen) = self.observations.0.get_mut(usize::from(event.actor.0)) else { return };
         self.undo.push(Undo::Observed { principal: event.actor, hash: seen.hash });

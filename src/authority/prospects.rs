@@ -29,7 +29,8 @@ impl Authority {
             if let Some(seen) = self.observations.of(principal) {
                 let [high, low] = seen.digest().words();
                 hash.absorb(high, low);
-                hash.absorb(seen.count(), 0);
+                let (ends, status) = seen.ending();
+                hash.absorb(seen.count() << 8 | u64::from(ends), status);
             }
         }
         for resource in &self.resources {

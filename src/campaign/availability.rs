@@ -71,12 +71,11 @@ pub(super) fn availability(
         Availability::ProcessHung
     };
     for (principal, entry) in roster.iter().filter(|(_, entry)| entry.kind.is_process()) {
-        let index = usize::from(principal.0);
-        let (ended, status) = judge.endings()[index];
-        if (ended, status) == golden.endings[index] {
+        let (ended, status) = judge.authority.observations().ending(principal);
+        let before = golden.observations.ending(principal);
+        if (ended, status) == before {
             continue;
         }
-        let before = golden.endings[index];
         let lost = match entry.kind {
             // Who ended by a mistake and ends without one now has lost nothing.
             kind if kind != PrincipalKind::DriverHost

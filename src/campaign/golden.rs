@@ -10,7 +10,7 @@ use super::alarm::Alarms;
 use super::damage::OwnDoing;
 use super::golden_accesses::GoldenAccesses;
 use super::interrupt::{GLANCE, Interrupt, Interrupted};
-use super::judge::{Endings, Judge};
+use super::judge::Judge;
 use super::milestones::Milestones;
 use super::stored::Stored;
 
@@ -29,12 +29,10 @@ pub struct Golden {
     pub events: u64,
     /// The trace.
     pub trace: TraceHash,
-    /// What each principal saw.
+    /// What each principal saw, and how processes ended.
     pub observations: Observations,
     /// Who could influence whom.
     pub influence: Influence,
-    /// How processes ended.
-    pub endings: Endings,
     /// Processes alive at the end.
     pub alive: PrincipalSet,
     /// What was damaged in it, though no fault struck.
@@ -97,7 +95,6 @@ impl Golden {
             trace: judge.trace(),
             observations: judge.authority.observations().clone(),
             influence: judge.authority.influence(),
-            endings: *judge.endings(),
             alive: judge.authority.alive(),
             own_doing: OwnDoing::found_by(&judge.authority),
             violations: watch.violations().to_vec(),

@@ -21,9 +21,6 @@ pub struct FirstStrike {
     pub rip: u64,
 }
 
-/// How a process ended: how often it did, and its last status.
-pub type Endings = [(u8, u64); Principal::COUNT_MAX];
-
 /// The plain part of what a judge remembers.
 #[derive(Clone, Copy, Debug)]
 struct Notes {
@@ -40,7 +37,6 @@ struct Notes {
     /// From which of its events on the golden run is what this one is held against.
     from: u64,
     met: Met,
-    endings: Endings,
 }
 
 /// Watches one run.
@@ -78,7 +74,6 @@ impl Judge {
             alarm: None,
             from: 0,
             met: 0,
-            endings: [(0, 0); Principal::COUNT_MAX],
         };
         let authority = Authority::new(memory_words, roster);
         Self {
@@ -145,12 +140,6 @@ impl Judge {
         self.notes.alarm
     }
 
-    /// How each process ended.
-    #[must_use]
-    pub fn endings(&self) -> &Endings {
-        &self.notes.endings
-    }
-
     /// A fingerprint of all that decides what it will say of events to come. `None` while some bytes
     /// are corrupt.
     #[must_use]
@@ -159,9 +148,6 @@ impl Judge {
         let [high, low] = self.authority.prospects()?.words();
         hash.absorb(high, low);
         self.record.absorb(&mut hash);
-        for (count, status) in self.notes.endings {
-            hash.absorb(u64::from(count), status);
-        }
         Some(hash.digest())
     }
 
@@ -211,10 +197,6 @@ impl Judge {
             }
             // The next boot may go as the first did.
             EventKind::Boot => (notes.from, notes.met) = (0, 0),
-            EventKind::ProcessEnded => {
-                let ending = &mut notes.endings[usize::from(event.subject.0 & 63)];
-                *ending = (ending.0.saturating_add(1), event.value);
-            }
             EventKind::Store if event.is_by_nobody() => {
                 let at = crate::base::PhysAddr::truncated(event.phys);
                 let owners = self.authority.owners_of(at);
@@ -231,8 +213,7 @@ const RARE: u64 = 1 << EventKind::Strike as u64
     | 1 << EventKind::BugCheck as u64
     | 1 << EventKind::Reset as u64
     | 1 << EventKind::DmaRefused as u64
-    | 1 << EventKind::Boot as u64
-    | 1 << EventKind::ProcessEnded as u64;
+    | 1 << EventKind::Boot as u64;
 
 impl Judge {
     /// What books and record do with an event that may concern them.

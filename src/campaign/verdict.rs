@@ -53,7 +53,7 @@ const FAILURES: u64 = 0x8000_0000;
 /// application with an error.
 fn lost_by_itself(trial: &Trial) -> Availability {
     let ends = trial.roster().iter().map(|(principal, entry)| {
-        match (entry.kind, trial.golden.endings[usize::from(principal.0)]) {
+        match (entry.kind, trial.golden.observations.ending(principal)) {
             (PrincipalKind::DriverHost, (1.., _)) => Availability::HostLost {
                 restarted: trial.judge.authority.restarted().contains(principal),
             },

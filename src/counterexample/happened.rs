@@ -212,7 +212,7 @@ fn logged(event: &Event, host: &str) -> String {
 
 /// Whether a process ended in the golden run too, and with this status.
 fn ended_so(trial: &Trial, process: Principal, status: u64) -> bool {
-    let (ended, before) = trial.golden.endings[usize::from(process.0 & 63)];
+    let (ended, before) = trial.golden.observations.ending(process);
     ended > 0 && before == status
 }
 

@@ -25,7 +25,7 @@ pub(super) fn drawn(
         let books = &trial.judge.authority;
         let did = books.corruptions().iter().any(|one| one.culprit == principal);
         let hit = books.corruptions().iter().any(|one| one.owners.contains(principal));
-        let ended = trial.judge.endings()[usize::from(principal.0)];
+        let ended = books.observations().ending(principal);
         if trial.judge.struck().contains(principal) {
             marks.push('⚡');
         } else if did {

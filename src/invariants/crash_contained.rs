@@ -1,8 +1,9 @@
 //! A crashed application changes nobody else's observations.
 //!
 //! At the end of a run in which faults struck applications, every application that they may not
-//! influence saw what it saw in the golden run: the same operations, statuses and bytes. Where the
-//! system stopped, with a critical process for example, what it saw until then.
+//! influence saw what it saw in the golden run: the same operations, statuses and bytes, and the same
+//! end with the same status. Where the system stopped, with a critical process for example, what it saw
+//! until then.
 //!
 //! Not checked here: faults that struck in kernel mode or in a device, which promise nothing; who
 //! shares a changing resource with anybody, since that one may run at other times now.
@@ -10,6 +11,7 @@
 //! Source: Microsoft Learn, "User mode and kernel mode": "if an application crashes, the crash is limited
 //! to that one application".
 
+use crate::authority::Ending;
 use crate::base::PrincipalKind;
 
 use super::{End, Evidence, Findings, Invariant, Kinds, RestKind};
@@ -31,6 +33,7 @@ pub(super) fn hold_strangers(
     if !is_user_mode || !is_ours {
         return;
     }
+    let is_cut = end.rest != RestKind::Quiescent;
     let allowed = authority.may_differ(end.origins, end.golden_influence);
     for (principal, entry) in roster.iter() {
         let is_exempt = allowed.contains(principal);
@@ -39,7 +42,7 @@ pub(super) fn hold_strangers(
         }
         let (seen, before) = (authority.observations().of(principal), golden.of(principal));
         let (Some(seen), Some(before)) = (seen, before) else { continue };
-        if !seen.agrees(before, end.rest != RestKind::Quiescent) {
+        if !seen.agrees(before, is_cut) {
             findings.add(end.origins.iter().next(), Some(principal), 0, 0, || {
                 match seen.first_difference(before) {
                     Some(number) => format!(
@@ -47,6 +50,12 @@ pub(super) fn hold_strangers(
                         entry.name,
                         seen.first()[number],
                         before.first()[number],
+                    ),
+                    None if !seen.ends_alike(before, is_cut) => format!(
+                        "{} ended {}, and without the fault {}",
+                        entry.name,
+                        ending_told(seen.ending()),
+                        ending_told(before.ending()),
                     ),
                     None => format!(
                         "{} made {} observations, and without the fault {}",
@@ -57,6 +66,15 @@ pub(super) fn hold_strangers(
                 }
             });
         }
+    }
+}
+
+/// How a process ended, in words.
+fn ending_told((times, status): Ending) -> String {
+    match times {
+        0 => "never".to_owned(),
+        1 => format!("with status {status:#x}"),
+        _ => format!("{times} times, at last with status {status:#x}"),
     }
 }
 

@@ -50,7 +50,7 @@ classes! {
     Hang = "hang",
     /// The disk was left other than in the golden run, beyond what the fault may change.
     Durable = "durable-damage",
-    /// Somebody else's observable results differ, and nobody stopped.
+    /// Somebody else's results or end differ, and the machine went on.
     Deviated = "others-deviated",
     /// Bytes reached somebody who may not read them.
     Disclosed = "disclosed",

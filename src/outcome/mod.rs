@@ -277,7 +277,7 @@ pub struct Outcome {
     pub read: Vec<Victim>,
     /// Whose bytes are corrupt at the end, as nobody has seen yet.
     pub unread: Vec<Victim>,
-    /// Whose observations differ beyond the influence relation.
+    /// Whose observations differ, or who ended otherwise, beyond the influence relation.
     pub deviated: Vec<String>,
     /// What became of service.
     pub availability: Availability,

@@ -126,7 +126,7 @@ pub(crate) fn reached(trial: &Trial, who: &str, point: PointKind) -> u64 {
 
 /// How a process ended in the golden run.
 pub(crate) fn ending(trial: &Trial, who: &str) -> (u8, u64) {
-    trial.golden.endings[usize::from(named(trial, who).0)]
+    trial.golden.observations.ending(named(trial, who))
 }
 
 /// What the shell sees beside an editor that does this; the editor must end with this status.

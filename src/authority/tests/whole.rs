@@ -55,6 +55,24 @@ fn observations_are_each_principals_own() {
 }
 
 #[test]
+fn who_ends_with_another_status_has_not_seen_the_same() {
+    let see = Event { value: 1, virt: 1, ..blank(EventKind::Observe, ALICE) };
+    let end =
+        |status| Event { subject: ALICE, value: status, ..blank(EventKind::ProcessEnded, KERNEL) };
+    let [going, ended, killed] =
+        [&[see][..], &[see, end(0)], &[see, end(0xc000_0005)]].map(|events| {
+            let books = after(events);
+            books.observations().of(ALICE).cloned().expect("known")
+        });
+
+    assert!(killed.agrees(&killed, false) && !killed.agrees(&ended, false));
+    assert!(!ended.agrees(&going, false) && !going.agrees(&ended, false));
+    // Cut short from outside, one may not have come to one's end. One may not have come to another.
+    assert!(going.agrees(&ended, true));
+    assert!(!killed.agrees(&ended, true) && !ended.agrees(&going, true));
+}
+
+#[test]
 fn the_processor_that_delivers_an_exception_acts_for_the_kernel() {
     let raise = blank(EventKind::Exception, ALICE);
     let push = store(ALICE, Structure::KernelStack, 0x800, 1);
@@ -75,6 +93,7 @@ fn busy() -> Vec<Event> {
         asks(1, 2),
         opened(ALICE, ALICE, 4, 0x5000, 1),
         Event { value: 1, ..blank(EventKind::Observe, ALICE) },
+        Event { value: 3, subject: ALICE, ..blank(EventKind::ProcessEnded, KERNEL) },
         Event { value: 1, subject: HOST, ..blank(EventKind::RequestHandover, KERNEL) },
         store(KERNEL, Structure::PageTable, 0x400, 5),
     ]

@@ -395,9 +395,14 @@ fn a_stranger_who_sees_other_things_after_a_user_mode_fault_is_caught() {
     golden.run();
     let golden = golden.authority.observations().clone();
     let changed = STRANGERS.replace("\"0x2\"", "\"0x3\"");
+    // It sees the same, and ends otherwise.
+    let last = "value = \"0x2\" }, { do = \"load\", word = 1 }";
+    let ended = STRANGERS.replace(last, &format!("{last}, {{ do = \"exit\", status = 7 }}"));
     let cases = [
         ("one", STRANGERS, Vec::new()),
         ("one", changed.as_str(), vec!["a-crash-is-contained"]),
+        ("one", ended.as_str(), vec!["a-crash-is-contained"]),
+        ("other", ended.as_str(), Vec::new()),
         ("other", changed.as_str(), Vec::new()),
         ("sensor", changed.as_str(), vec!["a-driver-host-crash-is-contained"]),
         ("reflect", changed.as_str(), Vec::new()),

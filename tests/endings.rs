@@ -1,0 +1,93 @@
+//! How a process ends is something that others can see: where it is not as in the golden run, the
+//! fault has reached that process, whatever it saw before.
+
+mod worlds;
+
+use ringfence::base::Seed;
+use ringfence::campaign::{Registries, Series, SeriesOptions, Trial};
+use ringfence::counterexample::Story;
+use ringfence::injection::PointKind;
+use ringfence::outcome::{Availability, Class, Integrity};
+use ringfence::scenario::Scenario;
+
+use worlds::{ending, fault, named, neighbours, reached, trial};
+
+/// Status of an application that ends with an access violation (MS-ERREF, "NTSTATUS").
+const ACCESS_VIOLATION: u64 = 0xc000_0005;
+
+/// Whether somebody made the observations of the golden run, however it ended.
+fn saw_the_same(trial: &Trial, name: &str) -> bool {
+    let who = named(trial, name);
+    let golden = trial.golden.observations.of(who).expect("somebody of the world");
+    let seen = trial.judge.authority.observations().of(who).expect("somebody of the world");
+    (seen.count(), seen.digest()) == (golden.count(), golden.digest())
+}
+
+#[test]
+fn a_neighbour_who_runs_into_damaged_shared_code_on_its_way_out_was_reached() {
+    // Both run the system call stubs of one page; the shell's last call is the one that ends it.
+    let scenario = neighbours();
+    let mut trial = trial(&scenario);
+    let shell = named(&trial, "shell");
+    assert_eq!(ending(&trial, "shell"), (1, 0));
+
+    let mut plans = (1..=reached(&trial, "editor", PointKind::Step))
+        .rev()
+        .map(|nth| fault("corrupted-code-byte", "editor", PointKind::Step, nth, "bit = 4"));
+    let (plan, outcome) = plans
+        .find_map(|plan| {
+            let outcome = trial.run(std::slice::from_ref(&plan)).expect("it can be made");
+            let (times, status) = trial.judge.authority.observations().ending(shell);
+            let is_killed = times == 1 && status == ACCESS_VIOLATION;
+            (is_killed && saw_the_same(&trial, "shell")).then_some((plan, outcome))
+        })
+        .expect("the stubs are damaged after the shell's last look at anything");
+
+    assert!(outcome.deviated.iter().any(|name| name == "shell"), "{outcome:?}");
+    assert_eq!((outcome.class(), outcome.integrity), (Class::Deviated, Integrity::Deviated));
+    let told = Story::of(&Scenario { plan: vec![plan], ..scenario }, &Registries::default());
+    let told = told.expect("it ran before").to_string();
+    assert!(told.contains("shell with status 0xc0000005"), "{told}");
+}
+
+#[test]
+fn whoever_ends_otherwise_is_named_unless_it_may_be_influenced() {
+    let kinds = vec!["corrupted-code-byte".to_owned()];
+    let options = SeriesOptions { experiments: 400, seed: Seed(7), kinds, only: None };
+    let scenario = neighbours();
+    let series = Series::new(&scenario, &options, &Registries::default()).expect("it is sound");
+
+    let (mut named, mut only_by_end) = (0, 0);
+    series
+        .in_full()
+        .run(|trial, case| {
+            let roster = trial.roster();
+            let books = &trial.judge.authority;
+            let is_stopped = matches!(
+                case.outcome.availability,
+                Availability::Hang
+                    | Availability::ProcessHung
+                    | Availability::BugCheck { .. }
+                    | Availability::BootLoop { .. }
+                    | Availability::Reset
+            );
+            let in_user_mode = trial.judge.struck().iter().all(|one| roster.kind(one).is_process());
+            if is_stopped || in_user_mode && !trial.judge.was_poked_elsewhere() {
+                return;
+            }
+            for (process, entry) in roster.iter().filter(|(_, entry)| entry.kind.is_process()) {
+                let ended = books.observations().ending(process);
+                let before = trial.golden.observations.ending(process);
+                if ended == before || trial.judge.struck().contains(process) {
+                    continue;
+                }
+                let deviated = &case.outcome.deviated;
+                assert!(deviated.contains(&entry.name), "{}: {:?}", entry.name, case.plan);
+                named += 1;
+                only_by_end += u32::from(saw_the_same(trial, &entry.name));
+            }
+        })
+        .expect("the faults are made");
+
+    assert!(named > 0 && only_by_end > 0, "{named}, {only_by_end} of them only by their end");
+}
