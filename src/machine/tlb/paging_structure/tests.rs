@@ -65,6 +65,8 @@ fn what_was_asked_once_costs_one_read() {
 
         assert_eq!(again, Some(first));
         assert_eq!((first.size, tables.reads.get()), (size, 1));
+        let address = PhysAddr::truncated(first.page.raw() | VIRT.0 & (size.bytes() - 1));
+        assert_eq!(cache.address(&walker, &tables, VIRT), Some(address));
     }
 }
 
