@@ -3,6 +3,7 @@
 mod worlds;
 
 use ringfence::campaign::{Registries, Trial};
+use ringfence::counterexample::Story;
 use ringfence::faults::PlannedFault;
 use ringfence::injection::{PointKind, PointRecord};
 use ringfence::outcome::{Class, Integrity, Outcome, Victim};
@@ -251,4 +252,52 @@ fn a_transfer_that_the_iommu_refuses_is_noticed_by_it() {
         assert_eq!((&*detection.blamed, &*detection.did), ("transfer-device", "transfer-device"));
         assert_eq!(detection.events, 1, "transfer {nth}");
     }
+}
+
+/// What the transfer device takes from the shell's memory instead of what it was told to send.
+fn stolen_by_dma(iommu: bool) -> (Scenario, Outcome) {
+    let mut scenario = neighbours();
+    scenario.configuration.machine.iommu = iommu;
+    let mut trial = trial(&scenario);
+    let from = "target = \"process:shell/control-block:8\"";
+    scenario.plan = vec![fault("dma-to-wrong-frame", "transfer-device", PointKind::Dma, 1, from)];
+    let outcome = trial.run(&scenario.plan).expect("a fault that can be made");
+    assert_eq!(outcome.activation.strikes, 1);
+    (scenario, outcome)
+}
+
+#[test]
+fn what_a_device_takes_from_memory_without_leave_is_disclosed() {
+    let (scenario, outcome) = stolen_by_dma(false);
+
+    assert!(outcome.disclosed > 0, "{outcome:?}");
+    assert_eq!(outcome.exposures, ["dma-stays-within-grants", "nobody-reads-what-it-may-not"]);
+    let story = Story::of(&scenario, &Registries::default()).expect("it runs").to_string();
+    let words: Vec<&str> = story.split_whitespace().collect();
+    let told = words.join(" ");
+    for wanted in [
+        "transfer-device has private data of shell, and whom it serves may learn it: editor and shell",
+        "struck in a device (transfer-device), which no mode binds; transfer-device has content of \
+         private data of shell",
+        "words reached who may not read them",
+    ] {
+        assert!(told.contains(wanted), "{wanted}:\n{story}");
+    }
+
+    let (_, outcome) = stolen_by_dma(true);
+    assert_eq!((outcome.disclosed, outcome.exposures), (0, Vec::new()), "it was refused");
+}
+
+#[test]
+fn what_user_mode_reads_without_leave_is_disclosed() {
+    let scenario = built_in("incidents/I02-total-meltdown");
+    let outcome = trial(&scenario).run(&scenario.plan).expect("a fault that can be made");
+
+    let reads = "nobody-reads-what-it-may-not".to_owned();
+    assert!(outcome.exposures.contains(&reads) && outcome.disclosed > 0, "{outcome:?}");
+
+    // There the attacker reads only what it wrote.
+    let scenario = built_in("incidents/I07-rowhammer-entry");
+    let outcome = trial(&scenario).run(&scenario.plan).expect("a fault that can be made");
+    assert!(outcome.exposures.contains(&reads) && outcome.disclosed == 0, "{outcome:?}");
 }

@@ -6,11 +6,10 @@
 //! them or the memory is handed back. A store of what was there anyway makes nothing corrupt; of a
 //! fill it is only known whether it changed anything.
 
-use crate::base::{Domain, Event, EventKind, Principal, PrincipalSet, Structure};
+use crate::base::{Domain, Event, EventKind, Principal, Ring, Structure};
 
-use super::record::{Consumption, Corruption, Disclosure, TableStore, Trespass};
+use super::record::{Consumption, Corruption, TableStore, Trespass};
 use super::region::{Region, Rights};
-use super::state::LastLoad;
 use super::{Authority, RECORDS_MAX, keep};
 
 impl Authority {
@@ -127,6 +126,10 @@ impl Authority {
             return;
         }
         self.trespass(event, word, words);
+        let is_user_mode = self.state.ring(event.processor) == Some(Ring::User);
+        if event.kind == EventKind::Load && is_user_mode {
+            self.reached(event, word);
+        }
     }
 
     fn trespass(&mut self, event: &Event, word: usize, words: u64) {
@@ -221,51 +224,6 @@ impl Authority {
         }
     }
 
-    /// A store of kernel mode to a process's memory: if it is the other half of a copy, was the source
-    /// the process's to read?
-    fn disclose(&mut self, event: &Event, word: usize, region: &Region) {
-        if !region.structure.is_user() || region.owner == Some(event.actor) {
-            return;
-        }
-        let LastLoad { word: source, mask, value } = self.state.last_load;
-        let is_copy = mask == event.mask && (value ^ event.value) & bits_of(mask) == 0;
-        let from = *self.regions.get(self.words[source as usize]);
-        // What the kernel keeps in order to answer requests may be given out, once it was written
-        // for that; other processes' memory, tables and headers may not.
-        let is_for_answers = matches!(
-            from.structure,
-            Structure::SystemBuffer
-                | Structure::RequestPacket
-                | Structure::ObjectBody
-                | Structure::FileCache
-                | Structure::DmaBuffer
-                | Structure::DriverData
-                | Structure::KernelStack
-        ) && from.residue.is_none();
-        if !is_copy || is_for_answers || value & bits_of(mask) == 0 || source as usize == word {
-            return;
-        }
-        let readers = self.regions.rights[usize::from(self.words[source as usize])].readers;
-        let processes = region.owner.map_or(PrincipalSet::NOBODY, PrincipalSet::of);
-        let receivers = processes.union(region.shared_read).union(region.shared_write);
-        // A child that is being made gets a copy of its parent's data.
-        let unknowing = receivers
-            .iter()
-            .find(|&receiver| self.state.alive.contains(receiver) && !readers.contains(receiver));
-        if let Some(receiver) = unknowing {
-            let disclosure = Disclosure {
-                actor: event.actor,
-                receiver,
-                owner: from.owner,
-                structure: from.structure,
-                source: u64::from(source) * 8,
-                target: word as u64 * 8,
-                ordinal: self.state.ordinal,
-            };
-            keep(&mut self.disclosures, disclosure);
-        }
-    }
-
     pub(super) fn load_run(&mut self, event: &Event) {
         let Some((first, len)) = self.range_within(event) else { return };
         let mut runs = self.runs(first, len);
@@ -331,6 +289,7 @@ impl Authority {
         let rights = &self.regions.rights[usize::from(self.words[word])];
         if !rights.readers.contains(event.actor) {
             self.trespass(event, word, 1);
+            self.reached(event, word);
         }
         if Some(event.actor) == self.disk
             && let Some(owner) = self.regions.get(self.words[word]).owner
@@ -371,7 +330,7 @@ impl Authority {
 }
 
 /// The bytes in which these bits are, as a mask.
-const fn bytes_of(bits: u64) -> u8 {
+pub(super) const fn bytes_of(bits: u64) -> u8 {
     let mut mask = 0;
     let mut byte = 0;
     while byte < 8 {
@@ -381,17 +340,4 @@ const fn bytes_of(bits: u64) -> u8 {
         byte += 1;
     }
     mask
-}
-
-/// The bits of the bytes in a mask.
-const fn bits_of(mask: u8) -> u64 {
-    let mut bits = 0;
-    let mut byte = 0;
-    while byte < 8 {
-        if mask >> byte & 1 == 1 {
-            bits |= 0xff << (8 * byte);
-        }
-        byte += 1;
-    }
-    bits
 }

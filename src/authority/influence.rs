@@ -30,7 +30,7 @@ use super::region::Region;
 /// Something that processes use through one driver.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Resource {
-    driver: Principal,
+    pub(super) driver: Principal,
     file: u64,
     pub(super) users: PrincipalSet,
 }

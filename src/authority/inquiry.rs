@@ -223,7 +223,7 @@ impl Authority {
         &self.bound
     }
 
-    /// Copies into the memory of processes of what they may not read.
+    /// What reached who may not read it: copies into the memory of processes, and reads.
     #[must_use]
     pub fn disclosures(&self) -> &[Disclosure] {
         &self.disclosures

@@ -11,6 +11,7 @@
 //! | `books` | which words, which corrupt bytes, and how to go back? |
 //! | `accesses` | was this load, store or transfer granted? |
 //! | `claims` | does this claim fit the request and the books? |
+//! | `disclosures` | which bytes reached somebody who may not read them? |
 //! | `handles` | which handle leads where, with which rights? |
 //! | `influence` | who may influence whom? |
 //! | [`requests`] | which requests are open, and who has them? |
@@ -24,6 +25,7 @@ mod accesses;
 mod asked;
 mod books;
 mod claims;
+mod disclosures;
 mod handles;
 mod influence;
 mod inquiry;

@@ -13,7 +13,7 @@ pub struct Marks {
     pub table_stores: usize,
     /// Withdrawals that have become binding.
     pub bound: usize,
-    /// Copies to processes.
+    /// Bytes that reached who may not read them.
     pub disclosures: usize,
     /// Words handed out with another's content.
     pub residues: usize,
@@ -211,12 +211,13 @@ pub struct Withdrawal {
     pub ordinal: u64,
 }
 
-/// Bytes of one region copied by kernel mode into the memory of a process that may not read it.
+/// Bytes of one region that reached somebody who may not read it: copied by kernel mode into the memory of
+/// a process, or read by user mode or by a device.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Disclosure {
-    /// Who copied.
+    /// Who copied, or read.
     pub actor: Principal,
-    /// Who can read it now.
+    /// Who can read it now, or has it: the actor itself, where it read.
     pub receiver: Principal,
     /// Whose it was.
     pub owner: Option<Principal>,
@@ -224,10 +225,18 @@ pub struct Disclosure {
     pub structure: Structure,
     /// Where it came from.
     pub source: u64,
-    /// Where it went.
+    /// Where it went, if it was copied.
     pub target: u64,
     /// Number of the event in the run.
     pub ordinal: u64,
+}
+
+impl Disclosure {
+    /// Whether it was read by who may not, and not copied to them.
+    #[must_use]
+    pub fn is_read(&self) -> bool {
+        self.actor == self.receiver
+    }
 }
 
 /// Memory handed to a process with another's content still in it, if it had any.

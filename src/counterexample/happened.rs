@@ -305,20 +305,34 @@ pub(super) fn what_was_found(trial: &Trial, found: &Found, turns: &[Turn]) -> Ve
             ),
         });
     }
-    for one in &found.disclosures {
-        happened.push(Happened {
-            ordinal: one.ordinal,
-            always: false,
-            head: "disclosed",
-            what: format!(
-                "{} copied {} to where {} reads it",
-                roster.name(one.actor),
-                whose(one.owner, one.structure),
-                roster.name(one.receiver)
-            ),
-        });
+    for (number, one) in found.disclosures.iter().enumerate() {
+        // Of many words that were read, one by one, the first.
+        let is_same = |other: &Disclosure| {
+            let key = |one: &Disclosure| (one.actor, one.receiver, one.owner, one.structure);
+            key(other) == key(one)
+        };
+        if one.is_read() && found.disclosures[..number].iter().any(is_same) {
+            continue;
+        }
+        let (who, what) = (roster.name(one.actor), whose(one.owner, one.structure));
+        let what = match roster.kind(one.actor) {
+            _ if !one.is_read() => {
+                format!("{who} copied {what} to where {} reads it", roster.name(one.receiver))
+            }
+            PrincipalKind::Device => format!("{who} has {what}{}", may_learn(trial, one.actor)),
+            _ => format!("{who} has {what}"),
+        };
+        happened.push(Happened { ordinal: one.ordinal, always: false, head: "disclosed", what });
     }
     happened
+}
+
+/// Who may learn what is with a device.
+fn may_learn(trial: &Trial, device: Principal) -> String {
+    match trial.judge.authority.served_by(device) {
+        PrincipalSet::NOBODY => String::new(),
+        users => format!(", and whom it serves may learn it: {}", names_of(trial.roster(), users)),
+    }
 }
 
 /// A physical address as people look for it.

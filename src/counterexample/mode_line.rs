@@ -25,6 +25,8 @@ pub(super) fn mode_line(
         String::new()
     } else if is_user_mode_plan {
         format!("struck in user mode ({}), which must contain it", names.join(", "))
+    } else if struck.iter().all(|one| roster.kind(one) == PrincipalKind::Device) {
+        format!("struck in a device ({}), which no mode binds", names.join(", "))
     } else {
         format!("struck in kernel mode ({}), which promises little", names.join(", "))
     };
@@ -75,7 +77,11 @@ pub(super) fn mode_line(
     let given_out = first.map(|one| {
         let whose = one.owner.map_or(String::new(), |owner| format!(" of {}", roster.name(owner)));
         let to = roster.name(one.receiver);
-        format!("content of {}{whose} was copied to where {to} reads it", one.structure)
+        let what = format!("content of {}{whose}", one.structure);
+        match one.is_read() {
+            true => format!("{to} has {what}"),
+            false => format!("{what} was copied to where {to} reads it"),
+        }
     });
     let crossed = match crossings.as_slice() {
         [] if began.is_empty() && given_out.is_none() => {

@@ -347,7 +347,9 @@ fn conclude(lines: &mut Parts, outcome: &Outcome, class: Class, meaning: &str) {
         );
     }
     if outcome.disclosed > 0 {
-        push(lines, "disclosed", &format!("{} copies to who may not read them", outcome.disclosed));
+        let (words, them) = if outcome.disclosed == 1 { ("word", "it") } else { ("words", "them") };
+        let told = format!("{} {words} reached who may not read {them}", outcome.disclosed);
+        push(lines, "disclosed", &told);
     }
     if outcome.guarantees.is_empty() {
         push(lines, "guarantees", "all held");

@@ -1,16 +1,17 @@
 //! Nobody reads what it may not.
 //!
-//! Three ways are watched: a load or fetch at ring 3 of a word that is not the process's, shared with
+//! Four ways are watched: a load or fetch at ring 3 of a word that is not the process's, shared with
 //! it, or code it may run; a copy by kernel mode into a process's memory of bytes that the process
-//! may not read, among them what a buffer held before it was handed out; and memory handed to a
-//! process with another's content still in it.
+//! may not read, among them what a buffer held before it was handed out; memory handed to a
+//! process with another's content still in it; and what a device takes out of memory that was not open
+//! to it.
 //!
 //! Not checked here: what can be learnt from timing, and what drivers write into buffers.
 //!
 //! Source: Microsoft Learn, "Virtual address spaces"; for stale content, "Failure to Initialize
 //! Output Buffers".
 
-use crate::base::{EventKind, PhysAddr, Ring};
+use crate::base::{EventKind, PhysAddr, PrincipalKind, Ring};
 
 use super::{Evidence, Findings, Invariant, Kinds};
 
@@ -22,7 +23,7 @@ impl Invariant for Disclosures {
     }
 
     fn sentence(&self) -> &'static str {
-        "No byte reaches a process that may not read it."
+        "No byte reaches a process or a device that may not read it."
     }
 
     fn source(&self) -> &'static str {
@@ -53,14 +54,20 @@ impl Invariant for Disclosures {
         }
         for disclosure in evidence.disclosures() {
             let (actor, receiver) = (disclosure.actor, disclosure.receiver);
+            // What user mode read was told above.
+            if disclosure.is_read() && roster.kind(actor) != PrincipalKind::Device {
+                continue;
+            }
             findings.add(Some(actor), disclosure.owner, disclosure.source, 0, || {
-                format!(
-                    "{} copied {} at {:#x} to {}",
-                    roster.name(actor),
-                    disclosure.structure,
-                    disclosure.source,
-                    roster.name(receiver),
-                )
+                let (who, what) = (roster.name(actor), disclosure.structure);
+                match disclosure.owner.filter(|_| disclosure.is_read()) {
+                    Some(owner) => format!("{who} has {what} of {}", roster.name(owner)),
+                    None if disclosure.is_read() => format!("{who} has what was left in {what}"),
+                    None => {
+                        let (from, to) = (disclosure.source, roster.name(receiver));
+                        format!("{who} copied {what} at {from:#x} to {to}")
+                    }
+                }
             });
         }
         for residue in evidence.residues() {

@@ -2,6 +2,7 @@
 
 mod accesses;
 mod claims;
+mod disclosures;
 mod handles;
 mod whole;
 mod worlds;

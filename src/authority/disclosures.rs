@@ -1,0 +1,114 @@
+//! Which bytes reached somebody who may not read them?
+//!
+//! Kernel mode may read everything, so what it loads reaches nobody yet: what it then stores where a process
+//! reads does. User mode has what it loads. What a device reads leaves memory: it is on the disk, or sent, or
+//! given out at the next request. Zeros, what nobody left, and what one wrote there oneself tell nothing.
+//!
+//! Nobody follows bytes any further. Who may learn what a device has read follows from the influence
+//! relation: whoever uses its drivers.
+
+use crate::base::{Event, Principal, PrincipalKind, PrincipalSet, Structure};
+
+use super::accesses::bytes_of;
+use super::record::Disclosure;
+use super::region::Region;
+use super::state::LastLoad;
+use super::{Authority, keep};
+
+impl Authority {
+    /// A store of kernel mode to a process's memory: if it is the other half of a copy, was the source
+    /// the process's to read?
+    pub(super) fn disclose(&mut self, event: &Event, word: usize, region: &Region) {
+        if !region.structure.is_user() || region.owner == Some(event.actor) {
+            return;
+        }
+        let LastLoad { word: source, mask, value } = self.state.last_load;
+        let is_copy = mask == event.mask && (value ^ event.value) & bits_of(mask) == 0;
+        let from = *self.regions.get(self.words[source as usize]);
+        // What the kernel keeps in order to answer requests may be given out, once it was written
+        // for that; other processes' memory, tables and headers may not.
+        let is_for_answers = matches!(
+            from.structure,
+            Structure::SystemBuffer
+                | Structure::RequestPacket
+                | Structure::ObjectBody
+                | Structure::FileCache
+                | Structure::DmaBuffer
+                | Structure::DriverData
+                | Structure::KernelStack
+        ) && from.residue.is_none();
+        if !is_copy || is_for_answers || value & bits_of(mask) == 0 || source as usize == word {
+            return;
+        }
+        let readers = self.regions.rights[usize::from(self.words[source as usize])].readers;
+        let processes = region.owner.map_or(PrincipalSet::NOBODY, PrincipalSet::of);
+        let receivers = processes.union(region.shared_read).union(region.shared_write);
+        // A child that is being made gets a copy of its parent's data.
+        let unknowing = receivers
+            .iter()
+            .find(|&receiver| self.state.alive.contains(receiver) && !readers.contains(receiver));
+        if let Some(receiver) = unknowing {
+            let disclosure = Disclosure {
+                actor: event.actor,
+                receiver,
+                owner: from.owner,
+                structure: from.structure,
+                source: u64::from(source) * 8,
+                target: word as u64 * 8,
+                ordinal: self.state.ordinal,
+            };
+            keep(&mut self.disclosures, disclosure);
+        }
+    }
+
+    /// What was read without leave is now with who read it.
+    pub(super) fn reached(&mut self, event: &Event, word: usize) {
+        let from = *self.regions.get(self.words[word]);
+        let is_somebodys = from.owner.is_some() || from.residue.is_some();
+        if !is_somebodys || event.value & bits_of(event.mask) == 0 || self.is_its_own(event, word) {
+            return;
+        }
+        let disclosure = Disclosure {
+            actor: event.actor,
+            receiver: event.actor,
+            owner: from.owner,
+            structure: from.structure,
+            source: word as u64 * 8,
+            target: 0,
+            ordinal: self.state.ordinal,
+        };
+        keep(&mut self.disclosures, disclosure);
+    }
+
+    /// Whether all that was read and is not zero was put there by who reads it, although it had no leave for that either.
+    fn is_its_own(&self, event: &Event, word: usize) -> bool {
+        let by = self.corruptions.get(usize::from(self.origins[word]));
+        let telling = bytes_of(event.value & bits_of(event.mask));
+        telling & !self.corrupt[word] == 0 && by.is_some_and(|one| one.culprit == event.actor)
+    }
+
+    /// Who may get what is with a device: processes that made requests of a driver of its sort, file
+    /// systems for the disk.
+    #[must_use]
+    pub fn served_by(&self, device: Principal) -> PrincipalSet {
+        let wanted = match self.disk {
+            Some(disk) if disk == device => PrincipalKind::FileSystem,
+            _ => PrincipalKind::KernelDriver,
+        };
+        let drivers = self.resources.iter().filter(|one| self.roster.kind(one.driver) == wanted);
+        drivers.fold(PrincipalSet::NOBODY, |set, one| set.union(one.users))
+    }
+}
+
+/// The bits of the bytes in a mask.
+const fn bits_of(mask: u8) -> u64 {
+    let mut bits = 0;
+    let mut byte = 0;
+    while byte < 8 {
+        if mask >> byte & 1 == 1 {
+            bits |= 0xff << (8 * byte);
+        }
+        byte += 1;
+    }
+    bits
+}
