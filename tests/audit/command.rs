@@ -89,6 +89,7 @@ fn each_witness_is_confirmed_by_its_replay() {
             let one: Value = serde_json::from_str(&one).expect("JSON");
             assert_eq!(one["flip"]["class"], class, "{flip}");
             assert_eq!(one["flip"]["va"], row[5], "{flip}");
+            assert!(row[12].ends_with(&format!(" --flip-one {flip}\"")), "{row:?}");
             assert!(stdout(&audit(&[&image, "--flip-one", &flip])).contains("The walk for"));
         }
     }

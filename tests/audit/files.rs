@@ -242,7 +242,8 @@ fn a_damaged_core_is_refused() {
     let mut overlapping = good.clone();
     let physical = 64 + 56 * 2 + 24;
     overlapping.copy_within(physical - 56..physical - 48, physical);
-    assert!(refused(overlapping, asked(None)).what.contains("two segments"));
+    let twice = refused(overlapping, asked(None));
+    assert!(twice.what.contains("twice, and with different entries"), "{twice}");
     let mut unnamed = good.clone();
     let name = good.windows(4).position(|bytes| bytes == b"QEMU").expect("a note");
     unnamed[name] = b'X';
@@ -273,6 +274,74 @@ fn a_table_that_lies_in_two_segments_is_put_together() {
 
     assert_same(&read(&split), &image);
     assert_eq!(read(&with_a_hole).index_of(ringfence::base::Frame(0x12)), None);
+}
+
+#[test]
+fn what_a_dump_has_twice_is_the_same_or_refused() {
+    let image = images::ordinary();
+    // As a dump of Linux has its kernel's image beside all of memory.
+    let whole = [(0x1_0000, 0x8000), (0x1_2000, 0x3000), (0x1_4000, 0x4000)];
+    let in_part = [(0x1_0000, 0x8000), (0x1_2800, 0x800)];
+    let same = core_of(&image, PAE, &whole);
+    let root = usize::try_from(image.cr3 & !0xfff).expect("small");
+    let again = core_of(&image, PAE, &[(0x1_0000, 0x8000), (root as u64, 0x1000)]);
+    let mut changed = again.clone();
+    let last = changed.len() - 1;
+    changed[last] ^= 1;
+    let process = core_of(&image, PAE, &[(0, 0x1_0000), (0, 0x1_8000)]);
+
+    assert_same(&read(Cursor::new(same), &asked(None)).expect("an image").image, &image);
+    assert_same(&read(Cursor::new(again), &asked(None)).expect("an image").image, &image);
+    let told = refused(changed, asked(None));
+    assert!(told.what.contains(&format!("{root:#x} twice, and with different")), "{told}");
+    let told = refused(core_of(&image, PAE, &in_part), asked(None));
+    assert!(told.remedy.contains("whole frames"), "{told}");
+    assert!(refused(process, asked(None)).remedy.contains("not of a process"));
+}
+
+/// A frame that holds nothing to be unpacked (RFC 8878, "Skippable Frames").
+fn skippable(bytes: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(bytes.len()).expect("short").to_le_bytes();
+    [&[0x5a, 0x2a, 0x4d, 0x18], &length[..], bytes].concat()
+}
+
+#[test]
+fn frames_that_are_to_be_skipped_are_skipped() {
+    let image = images::ordinary();
+    let once = packed(&tables_alone(&image));
+    let skipped = skippable(&[7; 5000]);
+    let all = [&skipped[..], &skipped, &once, &skipped].concat();
+    let cut = all[..all.len() - 1].to_vec();
+
+    let loaded = read(Cursor::new(all), &asked(None)).expect("an image");
+    assert!(loaded.is_compressed);
+    assert_same(&loaded.image, &image);
+    assert!(refused(cut, asked(None)).what.contains("is cut off at byte"));
+    assert_eq!(refused(skipped, asked(None)).what, "it is empty");
+}
+
+#[test]
+fn packed_data_is_held_to_its_checksum_behind_the_last_table_too() {
+    let image = images::ordinary();
+    // Behind the tables lies memory that no walk reads, and only there the data end.
+    let memory = [raw(&image, 0), vec![0x3c; 1 << 20]].concat();
+    let good = packed(&memory);
+    let dump = asked(Some(image.cr3));
+    let mut wrong = good.clone();
+    let last = wrong.len() - 1;
+    wrong[last] ^= 1;
+    let cut = good[..last].to_vec();
+    let core = packed(&core(&image, PAE));
+    let mut damaged = core.clone();
+    let last = damaged.len() - 1;
+    damaged[last] ^= 1;
+
+    assert_same(&read(Cursor::new(good), &dump).expect("an image").image, &image);
+    assert!(refused(wrong, dump).what.contains("the checksum before byte"));
+    assert!(refused(cut, dump).what.contains("is cut off at byte"));
+    assert!(refused(damaged, asked(None)).what.contains("the checksum before byte"));
+    let cut = core[..core.len() - 9].to_vec();
+    assert!(refused(cut, asked(None)).what.contains("zstd data is cut off"));
 }
 
 #[test]

@@ -31,10 +31,88 @@ struct Segment {
     offset: u64,
 }
 
-/// What of physical memory the file has, by ascending address.
-pub(super) struct Segments(Vec<Segment>);
+/// Times that a piece of memory may be in a file. A dump of Linux has the kernel's image twice.
+const COPIES_MAX: usize = 4;
+
+/// What of physical memory the file has, by ascending address, without overlap.
+struct Layer(Vec<Segment>);
+
+/// What of physical memory the file has, and what it has once more.
+pub(super) struct Segments(Vec<Layer>);
+
+impl Segments {
+    /// Takes what several segments have apart: of each piece of memory the first is in the first layer.
+    fn new(mut found: Vec<Segment>) -> Result<Self, FileError> {
+        let twice = |segment: &Segment, remedy: &str| {
+            let what = format!("two segments have the physical address {:#x}", segment.physical);
+            FileError::at(segment.offset, what, remedy)
+        };
+        if found.len() > 1 && found.iter().all(|segment| segment.physical == 0) {
+            return Err(twice(
+                &found[1],
+                "segments by physical address are expected: a core of a machine, not of a process",
+            ));
+        }
+        found.sort_by_key(|segment| segment.physical);
+        let mut layers: Vec<Layer> = Vec::new();
+        'segments: for mut segment in found {
+            for layer in &mut layers {
+                let end = layer.0.last().map_or(0, Segment::end);
+                let common = end.saturating_sub(segment.physical).min(segment.bytes);
+                let (start, common_end) = (segment.physical, segment.physical + common);
+                if common > 0
+                    && !(start.is_multiple_of(FRAME_BYTES)
+                        && common_end.is_multiple_of(FRAME_BYTES))
+                {
+                    return Err(twice(
+                        &segment,
+                        "segments that overlap in whole frames are expected",
+                    ));
+                }
+                let rest = Segment {
+                    physical: segment.physical + common,
+                    bytes: segment.bytes - common,
+                    offset: segment.offset + common,
+                };
+                if rest.bytes > 0 {
+                    layer.0.push(rest);
+                }
+                segment.bytes = common;
+                if common == 0 {
+                    continue 'segments;
+                }
+            }
+            if layers.len() == COPIES_MAX {
+                return Err(twice(&segment, "a dump has a piece of memory once, or a few times"));
+            }
+            layers.push(Layer(vec![segment]));
+        }
+        Ok(Self(layers))
+    }
+}
+
+impl Segment {
+    /// The physical address behind it.
+    const fn end(&self) -> u64 {
+        self.physical.saturating_add(self.bytes)
+    }
+}
 
 impl Places for Segments {
+    fn pieces(&self, frame: Frame) -> Option<Vec<Piece>> {
+        self.0.first()?.pieces(frame)
+    }
+
+    fn copies(&self, frame: Frame) -> Vec<Vec<Piece>> {
+        self.0.iter().skip(1).filter_map(|layer| layer.pieces(frame)).collect()
+    }
+
+    fn must_be_whole(&self) -> bool {
+        true
+    }
+}
+
+impl Layer {
     /// Segments need not start where frames do: a frame may lie in several.
     fn pieces(&self, frame: Frame) -> Option<Vec<Piece>> {
         let mut at = frame.start().raw();
@@ -51,10 +129,6 @@ impl Places for Segments {
             at += bytes;
         }
         Some(pieces)
-    }
-
-    fn must_be_whole(&self) -> bool {
-        true
     }
 }
 
@@ -140,20 +214,10 @@ pub(super) fn segments<R: Read + Seek>(
             }
         }
     }
-    found.sort_by_key(|segment| segment.physical);
-    for pair in found.windows(2) {
-        if pair[0].physical.saturating_add(pair[0].bytes) > pair[1].physical {
-            return Err(FileError::at(
-                pair[1].offset,
-                format!("two segments have the physical address {:#x}", pair[1].physical),
-                "segments by physical address are expected: a core of a machine, not of a process",
-            ));
-        }
-    }
     if found.is_empty() {
         return Err(damaged(0, "this ELF file has no memory in it (no PT_LOAD segment)"));
     }
-    Ok((Segments(found), notes, input.into_inner()))
+    Ok((Segments::new(found)?, notes, input.into_inner()))
 }
 
 fn registers(note: &[u8]) -> Option<Registers> {

@@ -30,11 +30,16 @@ impl FileError {
 
     pub(super) fn reading(offset: u64, error: &io::Error) -> Self {
         let damage = error.get_ref().and_then(|inner| inner.downcast_ref::<Damage>());
-        if let Some(damage) = damage {
-            return Self::anywhere(damage, damage.remedy());
+        if let Some(&damage) = damage {
+            return Self::of_damage(damage);
         }
         let remedy = "the file is damaged, or can't be read to its end; copy it again";
         Self::at(offset, format!("it can't be read: {error}"), remedy)
+    }
+
+    /// Packed data that can't be unpacked.
+    pub(super) fn of_damage(damage: Damage) -> Self {
+        Self::anywhere(damage, damage.remedy())
     }
 
     pub(super) fn of_unpacked(self) -> Self {

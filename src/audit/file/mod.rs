@@ -7,20 +7,19 @@ mod elf;
 mod error;
 mod ptimg;
 mod unpacked;
+mod walked;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::io::{BufReader, Read, Seek, SeekFrom};
 
-use crate::base::{Frame, PhysAddr};
-use crate::machine::paging::x86_64::{ControlFlags, Controls, Entry, EntryKind, Level, Reserved};
+use crate::base::Frame;
+use crate::machine::paging::x86_64::Controls;
 
-use super::image::{Image, Levels, Table};
+use super::image::{Image, Levels};
 
 pub use error::FileError;
 pub use unpacked::Unpacked;
-
-/// Page tables that are read at most: 4 GiB of them map 2 TiB in pages of 4 KiB.
-pub const TABLES_MAX: u64 = 1 << 20;
+pub use walked::TABLES_MAX;
+use walked::{Piece, Places, Walked, tables};
 
 /// What the file does not say, or what is to count instead.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -76,28 +75,6 @@ pub struct Loaded {
     pub end: Option<u64>,
 }
 
-/// A part of a frame, where it lies in a file.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(super) struct Piece {
-    offset: u64,
-    bytes: usize,
-}
-
-impl Piece {
-    /// A frame in one piece.
-    fn whole(offset: u64) -> Vec<Self> {
-        vec![Self { offset, bytes: 4096 }]
-    }
-}
-
-/// Where each frame lies in a file.
-pub(super) trait Places {
-    /// The pieces that make up a frame, in order; `None` when the file does not have all of it.
-    fn pieces(&self, frame: Frame) -> Option<Vec<Piece>>;
-    /// Whether a file that ends within a frame is damaged, or only ends there.
-    fn must_be_whole(&self) -> bool;
-}
-
 struct Raw {
     base: u64,
 }
@@ -120,24 +97,28 @@ impl Places for Raw {
 /// the root, or can't be read; with the byte at which that shows.
 pub fn read<R: Read + Seek>(mut input: R, options: &Options) -> Result<Loaded, FileError> {
     let magic = first_bytes(&mut input)?;
-    if magic.starts_with(&unpacked::MAGIC) {
+    if unpacked::is_packed(&magic) {
         let mut unpacked = Unpacked::new(input).map_err(|error| FileError::reading(0, &error))?;
         let magic = first_bytes(&mut unpacked)?;
-        if magic.starts_with(&unpacked::MAGIC) {
+        if unpacked::is_packed(&magic) {
             return Err(FileError::at(
                 0,
                 "it is compressed twice",
                 "unpack it once with `zstd -d` and try again",
             ));
         }
-        let loaded = by_magic(unpacked, &magic, options).map_err(FileError::of_unpacked)?;
+        let loaded = by_magic(&mut unpacked, &magic, options).map_err(|error| {
+            unpacked.damage_met().map_or_else(|| error.of_unpacked(), FileError::of_damage)
+        })?;
+        // The checksum of what was read stands at the end.
+        unpacked.read_to_its_end().map_err(|error| FileError::reading(0, &error))?;
         return Ok(Loaded { is_compressed: true, ..loaded });
     }
-    by_magic(input, &magic, options)
+    by_magic(&mut input, &magic, options)
 }
 
 fn by_magic<R: Read + Seek>(
-    mut input: R,
+    input: &mut R,
     magic: &[u8],
     options: &Options,
 ) -> Result<Loaded, FileError> {
@@ -145,7 +126,7 @@ fn by_magic<R: Read + Seek>(
         return Err(FileError::at(0, "it is empty", "name an image of page tables or memory"));
     }
     if magic.starts_with(ptimg::MAGIC) {
-        let index = ptimg::index(&mut BufReader::with_capacity(1 << 16, &mut input))?;
+        let index = ptimg::index(&mut BufReader::with_capacity(1 << 16, &mut *input))?;
         if let Some(levels) = options.levels
             && levels != index.levels
         {
@@ -158,7 +139,7 @@ fn by_magic<R: Read + Seek>(
         }
         no_other_format(options, Format::Tables)?;
         let cr3 = options.cr3.unwrap_or(index.cr3);
-        let Walked { image, .. } = tables(&mut input, &index, cr3, index.levels, options)?;
+        let Walked { image, .. } = tables(input, &index, cr3, index.levels, options)?;
         let unreached = index.frames_count() - image.frames().len() as u64;
         let format = Format::Tables;
         let (is_compressed, registers, end) = (false, None, None);
@@ -210,7 +191,7 @@ fn by_magic<R: Read + Seek>(
     no_other_format(options, Format::Raw)?;
     let levels = options.levels.unwrap_or_default();
     let raw = Raw { base: options.base };
-    let Walked { image, end } = tables(&mut input, &raw, cr3, levels, options)?;
+    let Walked { image, end } = tables(input, &raw, cr3, levels, options)?;
     let end = end.map(|end| options.base.saturating_add(end));
     let (format, is_compressed, unreached, registers) = (Format::Raw, false, 0, None);
     Ok(Loaded { image, format, is_compressed, unreached, registers, end })
@@ -269,27 +250,6 @@ fn paging_is_on(registers: Registers, processor: usize) -> Result<(), FileError>
     ))
 }
 
-/// Bits of CR3 that name no table: a processor refuses those from MAXPHYADDR on, but for 61 and 62,
-/// which choose linear-address masking (Intel SDM volume 3A, "Paging" and "Linear-Address Pre-Processing").
-fn root_is_addressable(controls: &Controls) -> Result<(), FileError> {
-    const MASKING: u64 = 3 << 61;
-    let (cr3, bits) = (controls.cr3, controls.physical_bits());
-    let beyond = cr3 & !MASKING & (u64::MAX << bits);
-    if beyond == 0 {
-        return Ok(());
-    }
-    let wanted = 64 - beyond.leading_zeros();
-    let remedy = if wanted <= 52 {
-        format!("give --maxphyaddr {wanted} or more if the machine has it; else check --cr3")
-    } else {
-        "check --cr3: no physical address has more than 52 bits".to_owned()
-    };
-    Err(FileError::anywhere(
-        format!("CR3 is {cr3:#x}, with bits at or above MAXPHYADDR ({bits})"),
-        remedy,
-    ))
-}
-
 /// The first bytes of a file, eight at most; the next read starts over.
 fn first_bytes<R: Read + Seek>(input: &mut R) -> Result<Vec<u8>, FileError> {
     let mut magic = Vec::new();
@@ -310,124 +270,4 @@ fn other_compression(magic: &[u8]) -> Option<(&'static str, &'static str)> {
     ];
     let found = known.into_iter().find(|(bytes, _, _)| magic.starts_with(bytes));
     found.map(|(_, name, tool)| (name, tool))
-}
-
-/// The tables that were found.
-struct Walked {
-    image: Image,
-    /// The file's length, if a table that it should have is not whole in it.
-    end: Option<u64>,
-}
-
-/// The tables that a walk from `cr3` can read, level by level.
-fn tables<R: Read + Seek>(
-    input: &mut R,
-    places: &impl Places,
-    cr3: u64,
-    levels: Levels,
-    options: &Options,
-) -> Result<Walked, FileError> {
-    // Wider than any walk: with XD reserved fewer entries name tables.
-    let flags = levels.applied(options.controls.flags.with(ControlFlags::NXE));
-    let controls = Controls { cr3, flags, ..options.controls };
-    root_is_addressable(&controls)?;
-    let reserved = Reserved::new(&controls);
-    let mut is_short = false;
-    let mut held: BTreeMap<Frame, Box<Table>> = BTreeMap::new();
-    let mut level = Level::top(&controls);
-    let mut wanted = BTreeSet::from([controls.root().frame()]);
-    loop {
-        let mut at: Vec<(Vec<Piece>, Frame)> = wanted
-            .iter()
-            .filter(|frame| !held.contains_key(frame))
-            .filter_map(|&frame| places.pieces(frame).map(|pieces| (pieces, frame)))
-            .collect();
-        at.sort_unstable();
-        for (pieces, frame) in at {
-            if held.len() as u64 >= TABLES_MAX {
-                return Err(FileError::at(
-                    pieces.first().map_or(0, |piece| piece.offset),
-                    format!("there are more than {TABLES_MAX} page tables"),
-                    "no real machine has so many: is CR3 right?",
-                ));
-            }
-            match table_at(input, &pieces, places.must_be_whole())? {
-                Some(table) => drop(held.insert(frame, table)),
-                None => is_short = true,
-            }
-        }
-        if level == Level::Pt {
-            break;
-        }
-        let tables = wanted.iter().filter_map(|frame| held.get(frame));
-        let entries = tables.flat_map(|table| table.iter().copied());
-        wanted = entries
-            .filter_map(|entry| match Entry(entry).kind(level, reserved) {
-                EntryKind::Table(at) => Some(at.frame()),
-                _ => None,
-            })
-            .collect();
-        level = level.below();
-    }
-    let mut end = None;
-    if is_short {
-        let length = input.seek(SeekFrom::End(0));
-        end = Some(length.map_err(|error| FileError::reading(0, &error))?);
-    }
-    let root = controls.root();
-    let Some(table) = held.get(&root.frame()) else { return Err(no_root(root, end)) };
-    if table.iter().all(|entry| entry & Entry::P == 0) {
-        return Err(FileError::anywhere(
-            format!(
-                "the root table that CR3 names, at {:#x}, has no entry that is present: nothing is \
-                 mapped",
-                root.raw()
-            ),
-            "check --cr3, and --base of a raw dump: what lies there is no root table that is in use",
-        ));
-    }
-    Ok(Walked { image: Image::new(cr3, levels, held), end })
-}
-
-fn no_root(root: PhysAddr, end: Option<u64>) -> FileError {
-    let mut what =
-        format!("the root table that CR3 names, at {:#x}, is not in the image", root.raw());
-    if let Some(end) = end {
-        what.push_str(&format!(", which ends after {end:#x} bytes"));
-    }
-    FileError::anywhere(what, "check --cr3, and --base of a raw dump")
-}
-
-/// A frame of the file. `None` when the file ends before its last byte and need not be whole.
-fn table_at<R: Read + Seek>(
-    input: &mut R,
-    pieces: &[Piece],
-    must_be_whole: bool,
-) -> Result<Option<Box<Table>>, FileError> {
-    let mut bytes = Vec::with_capacity(4096);
-    for &Piece { offset, bytes: count } in pieces {
-        let start = bytes.len();
-        bytes.resize(start + count, 0u8);
-        let read =
-            input.seek(SeekFrom::Start(offset)).and_then(|_| input.read_exact(&mut bytes[start..]));
-        match read {
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof && !must_be_whole => {
-                return Ok(None);
-            }
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                return Err(FileError::at(
-                    offset,
-                    "the file ends within the frame that should be here",
-                    "it was cut off; copy it again",
-                ));
-            }
-            Err(error) => return Err(FileError::reading(offset, &error)),
-        }
-    }
-    let mut table = Box::new([0; 512]);
-    for (entry, bytes) in table.iter_mut().zip(bytes.chunks_exact(8)) {
-        *entry = u64::from_le_bytes(bytes.try_into().unwrap_or_default());
-    }
-    Ok(Some(table))
 }

@@ -5,13 +5,20 @@
 
 use core::error::Error;
 use core::fmt;
-use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::io::{self, BufRead as _, BufReader, Read, Seek, SeekFrom};
 
-use ruzstd::decoding::errors::FrameDecoderError;
+use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
 use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 
-/// What a zstd frame starts with (RFC 8878, "Zstandard Frames").
-pub(super) const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+/// Whether a file starts as a zstd frame does, or as a frame to be skipped, as `pzstd` writes first
+/// (RFC 8878, "Zstandard Frames" and "Skippable Frames").
+pub(super) fn is_packed(first: &[u8]) -> bool {
+    match first.first_chunk() {
+        Some([0x28, 0xb5, 0x2f, 0xfd]) => true,
+        Some(&[low, 0x2a, 0x4d, 0x18]) => low & 0xf0 == 0x50,
+        _ => false,
+    }
+}
 
 /// The window that is allowed for: what `zstd --ultra --long=27` needs.
 const WINDOW_MAX: u64 = 128 << 20;
@@ -25,6 +32,8 @@ pub struct Unpacked<R> {
     is_at_end: bool,
     /// How many bytes there are, once that is known.
     length: Option<u64>,
+    /// What was wrong when it was read last: not every reader hands on what it was told.
+    damage: Option<Damage>,
 }
 
 impl<R: Read + Seek> Unpacked<R> {
@@ -37,16 +46,57 @@ impl<R: Read + Seek> Unpacked<R> {
         let mut decoder = FrameDecoder::new();
         decoder.set_max_window_size(WINDOW_MAX);
         let input = BufReader::with_capacity(1 << 16, input);
-        let mut unpacked = Self { input, decoder, at: 0, is_at_end: false, length: None };
+        let mut unpacked =
+            Self { input, decoder, at: 0, is_at_end: false, length: None, damage: None };
         unpacked.restart()?;
         Ok(unpacked)
     }
 
     fn restart(&mut self) -> io::Result<()> {
         self.input.seek(SeekFrom::Start(0))?;
-        (self.at, self.is_at_end) = (0, false);
-        let reset = self.decoder.reset(&mut self.input);
-        reset.map_err(|error| self.damage(&error))
+        self.at = 0;
+        self.is_at_end = !self.next_frame()?;
+        if self.is_at_end {
+            self.length = Some(0);
+        }
+        Ok(())
+    }
+
+    /// Goes on to the next frame that holds something; `false` at the end of the file.
+    fn next_frame(&mut self) -> io::Result<bool> {
+        while !self.input.fill_buf()?.is_empty() {
+            match self.decoder.reset(&mut self.input) {
+                Ok(()) => return Ok(true),
+                Err(FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::SkipFrame {
+                    length,
+                    ..
+                })) => {
+                    let skipped = io::copy(
+                        &mut Read::take(&mut self.input, u64::from(length)),
+                        &mut io::sink(),
+                    )?;
+                    if skipped < u64::from(length) {
+                        return Err(self.damaged(What::Cut));
+                    }
+                }
+                Err(error) => return Err(self.damage(&error)),
+            }
+        }
+        Ok(false)
+    }
+
+    /// Reads what is left: a file that is damaged behind what was asked of it is damaged.
+    ///
+    /// # Errors
+    ///
+    /// When it is, or can't be read.
+    pub(super) fn read_to_its_end(&mut self) -> io::Result<()> {
+        self.skip_to(u64::MAX)
+    }
+
+    /// What was found wrong with the packed data.
+    pub(super) fn damage_met(&self) -> Option<Damage> {
+        self.damage
     }
 
     /// What the decoder met, where it was in the packed file. Its own words are about its own parts.
@@ -68,7 +118,9 @@ impl<R: Read + Seek> Unpacked<R> {
 
     fn damaged(&mut self, what: What) -> io::Error {
         let byte = self.input.stream_position().unwrap_or(0);
-        io::Error::new(io::ErrorKind::InvalidData, Damage { byte, what })
+        let damage = Damage { byte, what };
+        self.damage = Some(damage);
+        io::Error::new(io::ErrorKind::InvalidData, damage)
     }
 
     /// Decodes until there is something to give out; `false` at the end of the file.
@@ -84,12 +136,10 @@ impl<R: Read + Seek> Unpacked<R> {
             if said.is_some() && said != self.decoder.get_calculated_checksum() {
                 return Err(self.damaged(What::Checksum));
             }
-            if io::BufRead::fill_buf(&mut self.input)?.is_empty() {
+            // Another frame may follow, as after `cat a.zst b.zst`.
+            if !self.next_frame()? {
                 return Ok(false);
             }
-            // Another frame follows, as after `cat a.zst b.zst`.
-            let reset = self.decoder.reset(&mut self.input);
-            reset.map_err(|error| self.damage(&error))?;
         }
         Ok(true)
     }
@@ -109,7 +159,7 @@ impl<R: Read + Seek> Unpacked<R> {
     }
 }
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 enum What {
     Cut,
     Damaged,
@@ -119,7 +169,7 @@ enum What {
 }
 
 /// What is wrong with packed data, and the byte of the packed file up to which it was read.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Damage {
     byte: u64,
     what: What,

@@ -22,7 +22,8 @@ Examples:
 
 IMAGE is an image of page tables alone (PTIMG001), an ELF core with segments by physical
 address (QEMU: dump-guest-memory), or a raw dump; each also compressed with zstd. It is
-a file and no pipe, because tables are read back and forth.
+a file and no pipe, because tables are read back and forth. Of a segment that has more
+bytes in memory than in the file, the rest is missing memory: dumps leave pages out so.
 
 Exit codes:
   0    the audit was made, whatever it found

@@ -65,7 +65,8 @@ pub(super) fn margin(
                 return true;
             }
             kept.add(verdict, arguments.examples_max());
-            file.as_mut().is_none_or(|file| file.add(space, verdict))
+            let replay = |verdict: &Verdict| audited.replay(verdict.flip);
+            file.as_mut().is_none_or(|file| file.add(space, verdict, &replay(verdict)))
         });
         let tables = space.image.frames().len() as u64;
         done += tables * 512;
@@ -227,6 +228,7 @@ fn write_witnesses(
     to: &mut String,
 ) -> core::fmt::Result {
     writeln!(to, "\nWitnesses: entry, bit, what it is, and the first address it opens")?;
+    writeln!(to, "(each is replayed by its own ENTRY:BIT behind --flip-one)")?;
     for (class, verdicts) in Class::ALL.into_iter().zip(&kept.classes) {
         let Some(first) = verdicts.first() else { continue };
         writeln!(to, "\n{}", class.meaning())?;

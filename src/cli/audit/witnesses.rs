@@ -84,16 +84,16 @@ impl WitnessFile {
         }
         let mut file = BufWriter::new(fs::File::create(&beside).map_err(failed)?);
         let head = "entry,bit,level,value,class,va,frame,gained,table,\
-                    kernel_executes_user,kernel_data_user,kernel_writes_table";
+                    kernel_executes_user,kernel_data_user,kernel_writes_table,replay";
         let written = writeln!(file, "{head}");
         Ok(Self { place: place.to_owned(), beside, file: Some(file), written })
     }
 
-    /// Adds a verdict; `false` when that can't be done.
-    pub(super) fn add(&mut self, space: &Space, verdict: &Verdict) -> bool {
+    /// Adds a verdict and its replay line; `false` when that can't be done.
+    pub(super) fn add(&mut self, space: &Space, verdict: &Verdict, replay: &str) -> bool {
         let Some(file) = &mut self.file else { return false };
         if self.written.is_ok() {
-            self.written = add(file, space, verdict);
+            self.written = add(file, space, verdict, replay);
         }
         self.written.is_ok()
     }
@@ -123,7 +123,12 @@ impl Drop for WitnessFile {
     }
 }
 
-fn add(file: &mut impl io::Write, space: &Space, verdict: &Verdict) -> io::Result<()> {
+fn add(
+    file: &mut impl io::Write,
+    space: &Space,
+    verdict: &Verdict,
+    replay: &str,
+) -> io::Result<()> {
     let entry = space.image.entry(verdict.flip.at);
     let (at, bit, level) = (verdict.flip.at.raw(), verdict.flip.bit, level_name(verdict.level));
     write!(file, "{at:#x},{bit},{level},{entry:#x},{}", verdict.class.name())?;
@@ -146,7 +151,8 @@ fn add(file: &mut impl io::Write, space: &Space, verdict: &Verdict) -> io::Resul
             None => write!(file, ",")?,
         }
     }
-    writeln!(file)
+    // An image's name may have anything in it.
+    writeln!(file, ",\"{}\"", replay.replace('"', "\"\""))
 }
 
 fn unwritable(place: &Path, error: &io::Error) -> Failure {

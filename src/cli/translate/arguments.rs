@@ -43,7 +43,8 @@ pub(crate) struct TranslateArguments {
     #[arg(long, value_name = "RANGE", default_value = "1000000..1800000,41000000..41800000",
         value_delimiter = ',', value_parser = frames)]
     pub(crate) data: Vec<Range<u64>>,
-    /// How many low bits of a physical address memory decodes; `addr` is then modulo 2^BITS.
+    /// How many low bits of a physical address memory decodes: `addr` is then modulo 2^BITS, and so
+    /// are the places of tables and data.
     #[arg(long, value_name = "BITS", default_value_t = 52, value_parser = whole(12_u8, 52))]
     pub(crate) decode_bits: u8,
 }

@@ -164,6 +164,9 @@ impl Input {
             (b"\xfe\xff", "UTF-16", "iconv -f UTF-16 -t UTF-8 FILE | ringfence translate"),
         ];
         let start = &self.buffer[self.unread.clone()];
+        // What `pzstd` writes first is a frame to be skipped (RFC 8878, "Skippable Frames").
+        let is_skippable = matches!(start, [low, 0x2a, 0x4d, 0x18, ..] if low & 0xf0 == 0x50);
+        let start = if is_skippable { FORMATS[0].0 } else { start };
         for (magic, format, remedy) in FORMATS {
             if start.starts_with(magic) {
                 let what = format!("{} is {format}, not CSV text", self.name);
