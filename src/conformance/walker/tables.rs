@@ -69,7 +69,7 @@ impl Tables {
         let tables: Vec<u64> = (0..TABLES).map(|number| table(number).raw()).collect();
         let address = |bits: u64| bits & format.address_bits();
         // By number, the levels at which a walk may come to a table: bit n is level n.
-        let mut levels = [0_u64; TABLES as usize];
+        let mut levels = vec![0_u64; tables.len()];
         if let Some(of_root) = levels.first_mut() {
             *of_root = 1 << format.levels();
         }
