@@ -5,6 +5,7 @@ mod review;
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::Command;
+use std::sync::{Arc, Mutex};
 
 use ringfence::base::PrincipalKind;
 use ringfence::campaign::trial::Registries;
@@ -191,6 +192,35 @@ fn an_unknown_kind_of_fault_is_refused_with_the_nearest_name() {
     let refusal = refusal.expect_err("no such kind");
     let message = refusal.downcast_ref::<String>().expect("a message");
     assert!(message.contains("did you mean `wild-write`?"), "{message}");
+}
+
+#[test]
+fn a_campaign_that_cannot_run_says_so_at_the_line_of_the_test_with_the_seed() {
+    const ME: &str = "a_campaign_that_cannot_run_says_so_at_the_line_of_the_test_with_the_seed";
+    let at = Arc::new(Mutex::new(None));
+    let (seen, before) = (Arc::clone(&at), std::panic::take_hook());
+    std::panic::set_hook(Box::new(move |panic| {
+        if std::thread::current().name() == Some(ME) {
+            let place = panic.location().map(|place| (place.file().to_owned(), place.line()));
+            *seen.lock().expect("nobody panics here") = place;
+        } else {
+            before(panic);
+        }
+    }));
+    let mut world =
+        Scenario::from_bytes(library::find("standard").expect("built in").text.as_bytes())
+            .expect("it is sound");
+    world.configuration.machine.processors = 0;
+    let campaign = Campaign::on(world).experiments(1).seeds(7..8);
+
+    let line = line!() + 1;
+    let refusal = catch_unwind(AssertUnwindSafe(|| campaign.run_all().report));
+
+    let refusal = refusal.expect_err("its world can't be built");
+    let message = refusal.downcast_ref::<String>().expect("a message");
+    assert!(message.contains("seed 7") && message.contains("RINGFENCE_SEED=7"), "{message}");
+    let place = at.lock().expect("nobody panicked there").clone();
+    assert_eq!(place, Some((file!().to_owned(), line)));
 }
 
 #[test]

@@ -126,6 +126,35 @@ fn each_strike_is_told_with_what_it_struck() {
 }
 
 #[test]
+fn a_device_is_in_no_mode_and_a_process_not_in_kernel_mode() {
+    let lost = |who, point| worlds::fault("lost-transfer", who, point, 1, "");
+    let torn = worlds::fault("torn-store", "editor", PointKind::Store, 1, "bytes = 1");
+    let nic = worlds::fault("lost-store", "nic", PointKind::Store, 1, "");
+    let device = lost("disk-controller", PointKind::Dma);
+    let cases = [
+        (vec![device.clone()], "a device (disk-controller), which no mode binds"),
+        (vec![nic.clone()], "kernel mode (nic), which promises little"),
+        (
+            vec![nic.clone(), torn],
+            "kernel mode (nic) and user mode (editor), which promises little",
+        ),
+        (
+            vec![nic, device],
+            "kernel mode (nic) and a device (disk-controller), which promises little",
+        ),
+    ];
+    for (plan, sides) in cases {
+        let scenario = Scenario { plan, ..worlds::neighbours() };
+
+        let story = Story::of(&scenario, &Registries::default()).expect("it runs").to_string();
+
+        let words = story.split_whitespace().collect::<Vec<_>>().join(" ");
+        let told = format!("mode line struck in {sides}");
+        assert!(words.contains(&told), "{story}");
+    }
+}
+
+#[test]
 fn memory_that_changed_by_itself_is_nobodys_store() {
     let mut scenario = worlds::neighbours();
     let flip = "target = 'process:editor/private-word:3'\nbit = 5";

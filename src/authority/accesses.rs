@@ -173,6 +173,11 @@ impl Authority {
 
     /// Writes a corruption down and returns its number; beyond the bound, that of the last.
     fn corruption(&mut self, event: &Event, region: &Region, phys: u64, words: u64) -> u16 {
+        // Any code runs on any thread's stack; what it keeps there while it runs is its own.
+        let framed = Region { owner: Some(event.subject), ..*region };
+        let is_code_of_kernel_mode = self.roster.kind(event.subject).is_kernel_mode();
+        let is_framed = is_code_of_kernel_mode && may_be_in_a_frame(event, region);
+        let region = if is_framed { &framed } else { region };
         let corruption = Corruption {
             culprit: event.actor,
             struck: event.struck,
@@ -327,6 +332,14 @@ impl Authority {
         self.state.returned[process] = self.state.ordinal;
         self.state.asking[process].is_open = false;
     }
+}
+
+/// Whether an altered store says whose frame it hit: on a stack of kernel mode, by a processor.
+fn may_be_in_a_frame(event: &Event, region: &Region) -> bool {
+    region.structure == Structure::KernelStack
+        && event.kind == EventKind::Store
+        && event.struck
+        && event.processor != Event::NO_PROCESSOR
 }
 
 /// The bytes in which these bits are, as a mask.

@@ -74,7 +74,7 @@ impl Region {
     /// | code | the kernel, and only in kernel images: it loads them |
     /// | private data, user stack | its process |
     /// | shared section | its owner, and whoever has it mapped to write |
-    /// | kernel stack | all of kernel mode: any code runs on any thread's stack |
+    /// | kernel stack | all of kernel mode: any code runs on any thread's stack, and has its frame there |
     /// | IOMMU table, DMA buffer | the kernel, the HAL, its owner; a DMA buffer of the kernel's: any driver |
     /// | file cache of the kernel's | also any file-system driver |
     /// | request packet, system buffer, driver data, driver and device object, pool block, object body | the kernel and its owner |

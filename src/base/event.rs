@@ -10,7 +10,8 @@ pub enum EventKind {
     Step,
     /// Memory was read: `value` is what was read, aligned to its 8-byte word, `mask` which bytes.
     Load,
-    /// Memory was written: `value` is the new word, `old` the one before, `mask` which bytes.
+    /// Memory was written: `value` is the new word, `old` the one before, `mask` which bytes. `subject` of what a
+    /// fault altered in kernel mode is whose frame it hit on the running thread's stack, the kernel where it hit none.
     Store,
     /// A run of words was filled: `value` words starting at `phys`, each of which is `old` now; `mask` is 0
     /// when they were that before.

@@ -41,11 +41,13 @@ impl Campaign {
     ///
     /// When there is none of this name.
     #[must_use]
+    #[track_caller]
     pub fn on_builtin(name: &str) -> Self {
         let names =
             || library::ALL.iter().map(|builtin| builtin.name).collect::<Vec<_>>().join(", ");
-        let builtin = library::find(name)
-            .unwrap_or_else(|| panic!("there is no scenario {name:?}; there are {}", names()));
+        let Some(builtin) = library::find(name) else {
+            panic!("there is no scenario {name:?}; there are {}", names())
+        };
         let scenario = Scenario::from_bytes(builtin.text.as_bytes())
             .unwrap_or_else(|errors| panic!("the scenario {name:?} can't be read:\n{errors}"));
         Self::on(scenario)
@@ -70,9 +72,13 @@ impl Campaign {
     ///
     /// When it is none; the message says what was meant.
     #[must_use]
+    #[track_caller]
     pub fn with_mix(mut self, mix: &str) -> Self {
         let read = Mix::read(mix, &self.registries.faults);
-        self.registries.mix = Some(read.unwrap_or_else(|wrong| panic!("{wrong}")));
+        match read {
+            Ok(mix) => self.registries.mix = Some(mix),
+            Err(wrong) => panic!("{wrong}"),
+        }
         self
     }
 

@@ -9,7 +9,7 @@ use crate::injection::PointKind;
 use crate::kernel::event_log;
 
 use super::bug_check;
-use super::mode_line::names_of;
+use super::mode_line::{named, names_of};
 use super::recorder::{Turn, place};
 
 /// What happened once, at the event of this number.
@@ -225,7 +225,7 @@ pub(super) fn what_was_found(trial: &Trial, found: &Found, turns: &[Turn]) -> Ve
     };
     let whose_all = |owners: PrincipalSet, structure: Structure| match owners {
         PrincipalSet::NOBODY => structure.to_string(),
-        owners => format!("{structure} of {}", names_of(roster, owners)),
+        owners => named(roster, owners, structure),
     };
     let mut happened = Vec::new();
     for one in &found.trespasses {

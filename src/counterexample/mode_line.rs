@@ -16,19 +16,30 @@ pub(super) fn mode_line(
     let roster = trial.roster();
     let books = &trial.judge.authority;
     let struck = trial.judge.struck();
-    let is_user_mode = |kind: PrincipalKind| kind.is_process();
+    let is_user_mode = PrincipalKind::is_process;
     let is_user_mode_plan = struck.iter().all(|one| is_user_mode(roster.kind(one)));
-    let names: Vec<&str> = struck.iter().map(|one| roster.name(one)).collect();
+    let names_where = |keeps: fn(PrincipalKind) -> bool| {
+        let them = struck.iter().filter(|one| keeps(roster.kind(*one)));
+        them.map(|one| roster.name(one)).collect::<Vec<_>>().join(", ")
+    };
     let began = if trial.judge.was_poked_elsewhere() {
         "struck below it, in memory itself, where no mode holds".to_owned()
     } else if struck.is_empty() {
         String::new()
     } else if is_user_mode_plan {
-        format!("struck in user mode ({}), which must contain it", names.join(", "))
+        format!("struck in user mode ({}), which must contain it", names_where(is_user_mode))
     } else if struck.iter().all(|one| roster.kind(one) == PrincipalKind::Device) {
-        format!("struck in a device ({}), which no mode binds", names.join(", "))
+        format!("struck in a device ({}), which no mode binds", names_where(|_| true))
     } else {
-        format!("struck in kernel mode ({}), which promises little", names.join(", "))
+        let sides: [(&str, fn(PrincipalKind) -> bool); 3] = [
+            ("kernel mode", |kind| !kind.is_process() && kind != PrincipalKind::Device),
+            ("user mode", PrincipalKind::is_process),
+            ("a device", |kind| kind == PrincipalKind::Device),
+        ];
+        let sides = sides.map(|(side, keeps)| (side, names_where(keeps)));
+        let sides = sides.iter().filter(|(_, names)| !names.is_empty());
+        let sides: Vec<_> = sides.map(|(side, names)| format!("{side} ({names})")).collect();
+        format!("struck in {}, which promises little", sides.join(" and "))
     };
     let (mut crossings, mut stayed) = (Vec::new(), Vec::new());
     // What its world does to itself, no fault did.
@@ -54,20 +65,20 @@ pub(super) fn mode_line(
         // A section is written with leave.
         let is_shared = corruption.structure == Structure::SharedSection;
         if is_shared || from_user_mode == is_user_memory {
-            let told = format!("{} of {}", corruption.structure, names_of(roster, owners));
+            let told = named(roster, owners, corruption.structure);
             if !is_shared && !stayed.contains(&(is_user_memory, told.clone())) {
                 stayed.push((is_user_memory, told));
             }
             continue;
         }
         let to = if is_user_memory { "into user mode" } else { "into kernel mode" };
-        let whose = names_of(roster, owners);
+        let what = named(roster, owners, corruption.structure);
         let by_hand = told_by.filter(|&who| who != corruption.culprit && struck.is_empty());
         let by_hand = by_hand.map_or(String::new(), |who| {
             let (hand, who) = (roster.name(corruption.culprit), roster.name(who));
             format!(", by the hand of {hand}, which wrote where {who} told it to")
         });
-        let told = format!("{to}, to {} of {whose}{by_hand}", corruption.structure);
+        let told = format!("{to}, to {what}{by_hand}");
         if !crossings.contains(&told) {
             crossings.push(told);
         }
@@ -117,6 +128,15 @@ fn went_wrong(
     let Some(who) = noticed else { return Some("no damage to memory crossed it".to_owned()) };
     let side = side(roster.kind(who).is_process());
     Some(format!("it went wrong {side} ({}); no damage to memory crossed it", roster.name(who)))
+}
+
+/// Somebody's memory in a sentence.
+pub(super) fn named(roster: &Roster, owners: PrincipalSet, structure: Structure) -> String {
+    let what = match structure {
+        Structure::KernelStack if !owners.contains(Principal::KERNEL) => "stack frame",
+        structure => structure.name(),
+    };
+    format!("{what} of {}", names_of(roster, owners))
 }
 
 /// Names in a sentence: each of few, the first of many.

@@ -12,6 +12,7 @@ pub mod device;
 pub mod disk;
 mod execute;
 pub mod flaws;
+mod frame_owner;
 mod held;
 pub mod interrupt;
 pub mod iommu;

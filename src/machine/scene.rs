@@ -30,7 +30,7 @@ impl Stage<'_> {
         let mask = (0..8u8)
             .fold(0, |mask, byte| mask | u8::from(differing >> (8 * byte) & 0xff != 0) << byte);
         let context = self.machine.processors[self.processor].registers.context;
-        self.machine.events.push(Event {
+        let mut event = Event {
             kind: EventKind::Store,
             actor: self.principal,
             context,
@@ -43,7 +43,11 @@ impl Stage<'_> {
             virt,
             value,
             old,
-        });
+        };
+        if processor != DEVICE_PROCESSOR {
+            event.subject = self.machine.frame_owner(self.processor, &event);
+        }
+        self.machine.events.push(event);
     }
 }
 

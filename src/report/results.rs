@@ -42,11 +42,12 @@ impl Campaign {
     /// When a world can't be built or a fault can't be made, which is a mistake in the test; or when
     /// the variable holds no seed.
     #[must_use]
+    #[track_caller]
     pub fn run_all(mut self) -> Results {
         if let Ok(text) = std::env::var(SEED_VARIABLE) {
-            let (seed, only) = read_seed(&text).unwrap_or_else(|| {
+            let Some((seed, only)) = read_seed(&text) else {
                 panic!("{SEED_VARIABLE}={text:?} is no seed; expected one such as 7, 0x1f or 7:12")
-            });
+            };
             self.seeds = Seeds::one(seed);
             self.only = only.or(self.only);
         }
@@ -61,7 +62,12 @@ impl Campaign {
         }
         match self.run(|_| {}) {
             Ok(report) => Results { report, campaign: self },
-            Err((seed, error)) => panic!("the world of seed {seed} can't be run: {error}"),
+            Err((seed, error)) => {
+                let line = self.golden_line(seed).filter(|_| self.is_known_to_the_command());
+                let line = line.map_or(String::new(), |line| format!("\nreplay     {line}"));
+                let here = format!("{SEED_VARIABLE}={seed} {}", cargo_line());
+                panic!("the world of seed {seed} can't be run: {error}{line}\nreplay     {here}")
+            }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Loads and stores: single words, bytes, and runs of them.
 
-use crate::base::{Access, Event, EventKind, Field, PhysAddr, Structure};
+use crate::base::{Access, Event, EventKind, Field, PhysAddr, Ring, Structure};
 use crate::injection::{PointKind, Verdict};
 
 use super::{Processor, WHOLE, WORDS_MAX, mix};
@@ -122,8 +122,23 @@ impl Processor<'_> {
             struck,
             ..self.blank(EventKind::Store)
         };
-        self.say(event);
+        self.say_store(event);
         Ok(())
+    }
+
+    #[inline(always)]
+    fn say_store(&mut self, event: Event) {
+        if event.struck && self.ring() == Ring::Kernel {
+            return self.say_struck_store(event);
+        }
+        self.say(event);
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn say_struck_store(&mut self, event: Event) {
+        let subject = self.machine.frame_owner(self.number, &event);
+        self.say(Event { subject, ..event });
     }
 
     /// Writes the low `bytes` (1 to 8) bytes of `value` at `virt`.
@@ -222,7 +237,7 @@ impl Processor<'_> {
             struck,
             ..self.blank(EventKind::Store)
         };
-        self.say(event);
+        self.say_store(event);
         Ok(())
     }
 
