@@ -50,6 +50,8 @@ pub(crate) fn all(tables: Tables) -> Vec<Box<dyn Subject>> {
         single("ours: Tlb, 4,096", Translations::<4096, 12>::new(memory)),
         single("ours: Tlb, 4,096, upper levels", Below::new(memory)),
         single("ours: Tlb, 4,096 of 2 MiB", Translations::<4096, 21>::new(memory)),
+        single("ours: Tlb, 65,536", Translations::<65536, 12>::new(memory)),
+        single("ours: Tlb, 65,536 of 2 MiB", Translations::<65536, 21>::new(memory)),
     ]
 }
 
