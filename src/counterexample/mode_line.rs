@@ -101,7 +101,11 @@ pub(super) fn mode_line(
         [] => given_out.unwrap_or_else(|| "no damage to memory crossed it".to_owned()),
         [first] => format!("damage crossed it {first}"),
         [first, others @ ..] => {
-            format!("damage crossed it {first}, and {} times more", others.len())
+            let more = match others.len() {
+                1 => "once more".to_owned(),
+                more => format!("{more} times more"),
+            };
+            format!("damage crossed it {first}, and {more}")
         }
     };
     let gap = if began.is_empty() { "" } else { "; " };
