@@ -132,6 +132,16 @@ fn an_incident_says_when_what_by_whose_word_and_what_to_expect() {
             documented >= 2,
             "{name}: {documented} documented contrasts, the rest are controls"
         );
+        // What a host is for says nothing of this incident: that page alone would do for each of them.
+        let says_nothing_of_it = |source: &str| {
+            ["\"How UMDF Handles Driver Failures\"", "\"Advantages of UMDF\" (isolation)"]
+                .iter()
+                .any(|page| source == format!("Microsoft Learn, {page}"))
+        };
+        let own = scenario.contrasts.iter().filter(|one| one.is_documented(&scenario));
+        let own = own.filter_map(|one| one.source.as_deref());
+        let own = own.filter(|source| !says_nothing_of_it(source)).count();
+        assert!(own >= 2, "{name}: {own} contrasts by an account of its own");
         for contrast in &scenario.contrasts {
             let expect = &contrast.expect;
             let is_whole = expect.integrity.is_some() && expect.availability.is_some();

@@ -97,6 +97,7 @@ fn resolves(action: &Action, names: &[String]) -> bool {
     match action {
         Action::Open { device: name, .. }
         | Action::OpenProcess { process: name, .. }
+        | Action::StoreProcessAddress { process: name, .. }
         | Action::CreateProcess { process: name, .. } => names.contains(name),
         _ => true,
     }

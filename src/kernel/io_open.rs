@@ -6,19 +6,27 @@ use crate::machine::{Flow, Routine, routine};
 
 use super::handle::{OB_CREATE_HANDLE, access};
 use super::layout::{
-    SMALL_OBJECT_BYTES, address, device_object, element, kernel_data, object_body, object_type,
-    process,
+    KERNEL_ONLY, SMALL_OBJECT_BYTES, address, device_object, element, kernel_data, object_body,
+    object_type, process,
 };
 use super::object::{OB_CREATE_OBJECT, OB_DEREFERENCE, current_process};
+use super::previous_mode::{self, previous_mode};
 use super::service::answer;
 use super::status;
 
 /// What is modelled here, by whose word.
-pub(crate) const RULES: &[Rule] = &[Rule::documented(
-    "open-makes-file-object",
-    "Opening a device makes an object and a handle with the rights asked for.",
-    "File Objects; NtCreateFile",
-)];
+pub(crate) const RULES: &[Rule] = &[
+    Rule::documented(
+        "open-makes-file-object",
+        "Opening a device makes an object and a handle with the rights asked for.",
+        "File Objects; NtCreateFile",
+    ),
+    Rule::documented(
+        "device-security",
+        "A device that is for kernel mode only can't be opened by a process.",
+        "SDDL for Device Objects (SDDL_DEVOBJ_KERNEL_ONLY)",
+    ),
+];
 
 /// The routines of this file.
 pub const ROUTINES: &[&Routine] = &[&NT_OPEN_FILE];
@@ -43,6 +51,10 @@ routine! {
         let device = p.load(element(address::KERNEL_DATA, number), kernel_data::DEVICES)?;
         if device == 0 {
             return Ok(answer(p, status::NO_SUCH_DEVICE, 0));
+        }
+        let is_refused = p.load(device, device_object::SECURITY)? & KERNEL_ONLY != 0;
+        if is_refused && previous_mode(p)? != previous_mode::KERNEL {
+            return Ok(answer(p, status::ACCESS_DENIED, 0));
         }
         if p.load(device, device_object::DISABLED)? != 0 {
             return Ok(answer(p, status::DEVICE_REMOVED, 0));

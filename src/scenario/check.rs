@@ -1,7 +1,8 @@
 //! What a scenario's fields mean taken together.
 
 use super::form::{
-    BOOTS_MAX, CONTENT_MAX, FRAMES, NTH_MAX, PAGE_WORDS, PROCESSORS_MAX, SELF_MAP_SLOTS, STEPS_MAX,
+    BOOTS_MAX, CONTENT_MAX, FRAMES, NTH_MAX, PAGE_WORDS, PROCESS_WORDS, PROCESSORS_MAX,
+    SELF_MAP_SLOTS, STEPS_MAX,
 };
 use super::problem::{Problem, Problems, Step};
 use super::{Scenario, Vocabulary, check_framework};
@@ -374,6 +375,11 @@ impl Scenario {
                 }
                 Action::Open { device, .. } => {
                     problems.known(at("device"), "device", device, devices.clone());
+                }
+                Action::StoreProcessAddress { word, process, field } => {
+                    problems.range(at("word"), u64::from(*word), 0, u64::from(PRIVATE_WORDS) - 1);
+                    problems.range(at("field"), u64::from(*field), 0, PROCESS_WORDS - 1);
+                    problems.known(at("process"), "process", process, processes.clone());
                 }
                 Action::OpenSection { section, .. } => {
                     problems.range(at("section"), u64::from(*section), 0, SECTIONS - 1);

@@ -4,6 +4,7 @@
 
 use super::switches::{MADE_FOR, protection_names};
 use crate::faults::{Operator, point_names};
+use crate::kernel::layout::PROCESS_BYTES;
 use crate::kernel::loader::SECTIONS;
 use crate::kernel::pools::PoolKind;
 use crate::world::action::{LENGTH_MAX, PRIVATE_WORDS, SLOTS_MAX};
@@ -14,6 +15,8 @@ use crate::world::verifier_options;
 pub(super) const STEPS_MAX: u64 = 10_000_000;
 /// Boots at most.
 pub(super) const BOOTS_MAX: u64 = 16;
+/// Words of a process's object.
+pub(super) const PROCESS_WORDS: u64 = PROCESS_BYTES / 8;
 /// Words of a page.
 pub(super) const PAGE_WORDS: u64 = 512;
 /// The highest number a fault's trigger counts to.
@@ -241,6 +244,10 @@ const VALUE: Field = must("value", Hex);
 /// Every action, by its name, with its fields.
 pub(super) const ACTIONS: &[(&str, &[Field])] = &[
     ("store", &[PRIVATE_WORD, VALUE]),
+    (
+        "store-process-address",
+        &[PRIVATE_WORD, must("process", Text), must("field", Whole(0, PROCESS_WORDS - 1))],
+    ),
     ("load", &[PRIVATE_WORD]),
     ("access", &[must("address", Hex), must("access", Word(|| vec!["read", "write", "execute"]))]),
     ("allocate", &[SLOT]),

@@ -10,7 +10,7 @@ use crate::machine::device::{Device, DeviceKind};
 use crate::machine::paging::x86_64::{ControlFlags, Controls};
 use crate::machine::{Machine, Program, Trap};
 
-use super::action::{Encoded, Names};
+use super::action::{Action, Encoded, Names};
 use super::components;
 use super::configuration::{Component, Configuration, Home};
 use super::driver::{Drivers, Placement};
@@ -170,12 +170,13 @@ impl World {
             driver.definition.lay_out(&mut loader, &placement, driver.principal);
         }
         let names = Numbers { roster: &roster, devices: &devices };
+        let mut programs = Vec::new();
         for (index, component) in configuration.components.iter().enumerate() {
             let principal = Principal(u8::try_from(index + 2).expect("few components"));
             match component.home {
                 Home::Application if !component.spawned => {
                     let actions = encode(component, &names)?;
-                    loader.make_process(&FirstProcess {
+                    let made = loader.make_process(&FirstProcess {
                         principal,
                         image: "application",
                         critical: component.critical,
@@ -183,6 +184,7 @@ impl World {
                         actions: &actions,
                         buffers: &[],
                     });
+                    programs.push((component, made.root));
                 }
                 Home::DriverHost => {
                     let above = component.above.as_deref().unwrap_or_default();
@@ -235,6 +237,9 @@ impl World {
                 }
                 _ => {}
             }
+        }
+        for (component, root) in programs {
+            tell_addresses(&mut loader, component, root, &roster)?;
         }
         let framework = Framework { configuration, devices: &devices, objects: &device_objects };
         framework::connect(&mut loader, &framework);
@@ -379,6 +384,26 @@ fn machine(configuration: &Configuration, roster: &Roster, program: Arc<Program>
     machine.transfer_delay = u64::from(options.transfer_delay);
     machine.sysret_faults_in_kernel = options.sysret_faults_in_kernel;
     machine
+}
+
+/// Puts into a program's actions where processes' objects are, which they ask for.
+fn tell_addresses(
+    loader: &mut Loader<'_>,
+    component: &Component,
+    root: u64,
+    roster: &Roster,
+) -> Result<(), BuildError> {
+    for (index, action) in component.actions.iter().enumerate() {
+        let Action::StoreProcessAddress { process, field, .. } = action else { continue };
+        let number = roster.named(process).map_or(0, |one| u64::from(one.0));
+        let object = loader.get(address::KERNEL_DATA + number * 8, kernel_data::PROCESSES);
+        if object == 0 {
+            let what = format!("action {index} asks for `{process}`, which is not there at boot");
+            return Err(wrong(component, what));
+        }
+        loader.put_action_value(root, index, object + u64::from(*field) * 8);
+    }
+    Ok(())
 }
 
 fn encode(component: &Component, names: &Numbers<'_>) -> Result<Vec<Encoded>, BuildError> {

@@ -47,7 +47,7 @@ impl DriverDefinition {
     /// Fills a driver's data page and announces what else is its own.
     pub(super) fn lay_out(&self, loader: &mut Loader<'_>, placement: &Placement, owner: Principal) {
         for (offset, value) in (self.prepare)(placement) {
-            loader.write(placement.data + offset, value);
+            loader.write(placement.data.wrapping_add(offset), value);
         }
         for &(at, words, structure) in self.owns {
             loader.claim(at, words, structure, owner);

@@ -230,9 +230,13 @@ fields! {
         EXTENSION = 0x20 "device extension",
         /// Requests started on it and not completed.
         OUTSTANDING = 0x28 "outstanding requests",
+        /// Who may open it: 0 everybody, [`KERNEL_ONLY`](super::KERNEL_ONLY) kernel mode.
+        SECURITY = 0x30 "device security",
     }
 }
 
+/// [`device_object::SECURITY`] of a device that no process may open.
+pub const KERNEL_ONLY: u64 = 1;
 /// Bytes of a device object.
 pub const DEVICE_OBJECT_BYTES: u64 = 0x40;
 

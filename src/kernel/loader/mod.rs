@@ -327,7 +327,12 @@ impl<'m> Loader<'m> {
     }
 
     fn physical(&self, virt: u64) -> u64 {
-        let mut table = self.root;
+        self.physical_under(self.root, virt)
+    }
+
+    /// Where a root maps an address.
+    fn physical_under(&self, root: u64, virt: u64) -> u64 {
+        let mut table = root;
         for shift in [39, 30, 21, 12] {
             let at = (table & ADDRESS) + (virt >> shift & 511) * 8;
             table = self.machine.memory.read(PhysAddr::truncated(at));

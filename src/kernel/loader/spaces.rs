@@ -54,6 +54,13 @@ impl Loader<'_> {
         root
     }
 
+    /// Changes the value that an action of a process stores.
+    pub fn put_action_value(&mut self, root: u64, index: usize, value: u64) {
+        let data = self.physical_under(root, address::USER_DATA);
+        let at = control_block::ACTIONS.offset + (index * 64 + 16) as u64;
+        self.write_physical(data + at, value);
+    }
+
     /// Makes a process with its address space, handle table and thread, ready to run.
     pub fn make_process(&mut self, first: &FirstProcess<'_>) -> Placed {
         let owner = first.principal;

@@ -62,6 +62,11 @@ impl Action {
         let slot = |slot: u8| u64::from(slot);
         Some(match *self {
             Self::Store { word, value } => [kind::STORE, private(word), value, 0, 0, 0, 0, 0],
+            // What is stored is known when the process is: see `World::build_with`.
+            Self::StoreProcessAddress { word, ref process, .. } => {
+                names.process(process)?;
+                [kind::STORE, private(word), 0, 0, 0, 0, 0, 0]
+            }
             Self::Load { word } => [kind::LOAD, private(word), 0, 0, 0, 0, 0, 0],
             Self::Access { address, access } => {
                 let kind = match access {

@@ -61,6 +61,16 @@ pub enum Action {
         #[serde(with = "hex")]
         value: u64,
     },
+    /// Stores in a private word where the system has a word of a process's object, as every program could ask
+    /// ("NtQuerySystemInformation", which told the addresses of objects that handles lead to).
+    StoreProcessAddress {
+        /// Which private word, 0 to 127.
+        word: u16,
+        /// The process, which is there at boot.
+        process: String,
+        /// Which word of its object, 0 to 15.
+        field: u16,
+    },
     /// Loads a private word and shows it.
     Load {
         /// Which, 0 to 127.

@@ -34,6 +34,7 @@ impl Action {
             }
             Self::Take { view, slot, .. } => vec![("view", view), ("slot", slot)],
             Self::Store { .. }
+            | Self::StoreProcessAddress { .. }
             | Self::Load { .. }
             | Self::Access { .. }
             | Self::PortIn { .. }

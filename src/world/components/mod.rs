@@ -159,6 +159,15 @@ pub fn drivers() -> Drivers {
                 owns: &[],
             },
             DriverDefinition {
+                name: "vulnerable-kernel-only",
+                kind,
+                routines: vulnerable::ROUTINES,
+                pageable: &[],
+                dispatch: vulnerable::DISPATCH,
+                prepare: vulnerable::prepare_kernel_only,
+                owns: &[],
+            },
+            DriverDefinition {
                 name: "scanner",
                 kind,
                 routines: scanner::ROUTINES,

@@ -1,9 +1,12 @@
 //! The mistakes that need no pool: the same code in both homes.
 
 use crate::base::Structure;
+use crate::kernel::layout::address;
 use crate::machine::{Flow, Reg, Trap, routine};
 
-use super::{ARRAY_BYTES, COOKIE, INCREMENT, MAGIC, ZERO, page, request, stack};
+use super::{
+    ARRAY_BYTES, COOKIE, INCREMENT, MAGIC, SECURE, ZERO, bounded, is_secure, page, request, stack,
+};
 
 /// Bytes that follow the data of a request whose length wraps.
 const TRAILER_BYTES: u64 = 8;
@@ -16,7 +19,12 @@ routine! {
     write => |p| {
         let (buffer, packed) = (p.argument(0), p.argument(1));
         let place = p.load_at(buffer, request(packed))?;
-        let value = match p.argument(4) {
+        let function = p.argument(4);
+        // As "ProbeForWrite" does: what is no user address is refused.
+        if is_secure(function) && place > address::USER_LIMIT - 8 {
+            return Ok(p.give_back(0));
+        }
+        let value = match function & !SECURE {
             ZERO => 0,
             INCREMENT => p.load_at(place, page(packed))?.wrapping_add(1),
             _ => p.load_at(buffer.wrapping_add(8), request(packed))?,
@@ -30,7 +38,8 @@ routine! {
     /// Copies the request into an array of 32 bytes, which is all there is below the return address.
     pub static COPY_TO_STACK = "CopyToStack", frame 4;
     copy => |p| {
-        let (buffer, packed, bytes) = (p.argument(0), p.argument(1), p.argument(2));
+        let (buffer, packed) = (p.argument(0), p.argument(1));
+        let bytes = bounded(p.argument(4), p.argument(2), ARRAY_BYTES);
         let array = p.local_address(0);
         p.copy(array, stack(p), buffer, request(packed), bytes)?;
         Ok(p.give_back(0))
@@ -48,7 +57,8 @@ routine! {
         Ok(Flow::Next)
     },
     copy => |p| {
-        let (buffer, packed, bytes) = (p.argument(0), p.argument(1), p.argument(2));
+        let (buffer, packed) = (p.argument(0), p.argument(1));
+        let bytes = bounded(p.argument(4), p.argument(2), ARRAY_BYTES);
         let array = p.local_address(0);
         p.copy(array, stack(p), buffer, request(packed), bytes)?;
         Ok(Flow::Next)
@@ -71,7 +81,12 @@ routine! {
     check => |p| {
         let (buffer, packed) = (p.argument(0), p.argument(1));
         let claimed = p.load_at(buffer, request(packed))?;
-        if claimed.wrapping_add(TRAILER_BYTES) & 0xffff_ffff > ARRAY_BYTES {
+        let is_too_long = if is_secure(p.argument(4)) {
+            claimed > ARRAY_BYTES - TRAILER_BYTES
+        } else {
+            claimed.wrapping_add(TRAILER_BYTES) & 0xffff_ffff > ARRAY_BYTES
+        };
+        if is_too_long {
             return Ok(p.give_back(0));
         }
         Ok(Flow::Next)
@@ -92,6 +107,8 @@ routine! {
     call => |p| {
         let (buffer, packed) = (p.argument(0), p.argument(1));
         match p.load_at(buffer.wrapping_add(8), request(packed))? {
+            // Where it sets the routine itself, that is one that does nothing.
+            _ if is_secure(p.argument(4)) => Ok(p.give_back(0)),
             0 => Ok(p.give_back(0)),
             target => Ok(Flow::CallAt(target)),
         }
@@ -104,7 +121,7 @@ routine! {
     pub static CALL_STALE = "CallStale", frame 4;
     set => |p| {
         let (buffer, packed) = (p.argument(0), p.argument(1));
-        if p.load_at(buffer, request(packed))? == MAGIC {
+        if is_secure(p.argument(4)) || p.load_at(buffer, request(packed))? == MAGIC {
             p.set_local(1, 0)?;
         }
         Ok(Flow::Next)
@@ -123,7 +140,7 @@ routine! {
     pub static CALL_NULL = "CallNull", frame 0;
     call => |p| {
         let (buffer, packed) = (p.argument(0), p.argument(1));
-        if p.load_at(buffer, request(packed))? == MAGIC {
+        if is_secure(p.argument(4)) || p.load_at(buffer, request(packed))? == MAGIC {
             return Ok(p.give_back(0));
         }
         let object = 0;
@@ -144,6 +161,13 @@ routine! {
         let length = p.load_at(buffer, Structure::SharedSection)?;
         p.allow_user_access(false)?;
         if length > ARRAY_BYTES {
+            return Ok(p.give_back(0));
+        }
+        if is_secure(p.argument(4)) {
+            p.allow_user_access(true)?;
+            let array = p.local_address(0);
+            p.copy(array, stack(p), buffer, Structure::SharedSection, length)?;
+            p.allow_user_access(false)?;
             return Ok(p.give_back(0));
         }
         Ok(Flow::Next)

@@ -10,7 +10,8 @@ use super::pool::{BLOCK_BYTES, COPY_TO_BLOCK, USE_OBJECT};
 use super::resource::HOSTED_END_PROCESS;
 use super::{
     CLEAN_BLOCK, CONFUSE, DROP, END, END_CHECKED, INCREMENT, MAGIC, MAKE, NULL, OBJECT, PAGED,
-    POOL, REFILL, STACK, STACK_GUARDED, STALE, STALE_BLOCK, USE, WRAP, WRITE, ZERO, page, request,
+    POOL, REFILL, SECURE, STACK, STACK_GUARDED, STALE, STALE_BLOCK, USE, WRAP, WRITE, ZERO,
+    bounded, is_secure, page, request,
 };
 
 /// Where a block has the routine to call.
@@ -21,7 +22,7 @@ const HOSTED_BLOCK: u64 = 0x7c0;
 routine! {
     /// The same in a host. What the kernel's pool would do is done with a block of the host's own page.
     pub static HOSTED_WORK = "HostedVulnerableWork", frame 0;
-    sort => |p| Ok(match p.argument(4) {
+    sort => |p| Ok(match p.argument(4) & !SECURE {
         WRITE | ZERO | INCREMENT => Flow::To(At::write as u8),
         STACK => Flow::To(At::stack as u8),
         STACK_GUARDED => Flow::To(At::guarded as u8),
@@ -69,7 +70,7 @@ routine! {
     work => |p| {
         let (buffer, packed, data) = (p.argument(0), p.argument(1), p.argument(3));
         let (block, object) = (data.wrapping_add(HOSTED_BLOCK), data.wrapping_add(OBJECT.offset));
-        match p.argument(4) {
+        match p.argument(4) & !SECURE {
             MAKE => {
                 p.store_at(block, page(packed), 0)?;
                 p.store_at(object, page(packed), block)?;
@@ -78,6 +79,7 @@ routine! {
                 let bytes = p.argument(2).min(BLOCK_BYTES);
                 p.copy(block, page(packed), buffer, request(packed), bytes)?;
             }
+            _ if is_secure(p.argument(4)) => p.store_at(object, page(packed), 0)?,
             _ => {}
         }
         Ok(p.give_back(0))
@@ -90,7 +92,8 @@ routine! {
     set => |p| {
         let (buffer, packed, data) = (p.argument(0), p.argument(1), p.argument(3));
         let place = data.wrapping_add(HOSTED_BLOCK + ROUTINE);
-        let is_set = p.load_at(buffer, request(packed))? == MAGIC || p.argument(4) == CLEAN_BLOCK;
+        let is_clean = p.argument(4) == CLEAN_BLOCK || is_secure(p.argument(4));
+        let is_set = is_clean || p.load_at(buffer, request(packed))? == MAGIC;
         if is_set {
             p.store_at(place, page(packed), 0)?;
         }
@@ -106,7 +109,8 @@ routine! {
     /// In a host: copies the request to the host's own block.
     pub static HOSTED_COPY = "HostedCopy", frame 0;
     copy, call COPY_TO_BLOCK => |p| {
-        let (buffer, packed, bytes, data) = (p.argument(0), p.argument(1), p.argument(2), p.argument(3));
+        let (buffer, packed, data) = (p.argument(0), p.argument(1), p.argument(3));
+        let bytes = bounded(p.argument(4), p.argument(2), BLOCK_BYTES);
         p.pass([data.wrapping_add(HOSTED_BLOCK), packed, buffer, bytes]);
         Ok(Flow::Call)
     },

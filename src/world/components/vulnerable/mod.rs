@@ -25,6 +25,10 @@
 //! | [`END_CHECKED`] | none: the same as far as the caller may | which |
 //! | [`DISCLOSE`] | answers with as many bytes as were asked for, from a block of 48 (`METHOD_NEITHER`) | – |
 //!
+//! A function with [`SECURE`] added is the class mended, as that driver has each of them too: it probes where it
+//! is told to write, copies as much as there is room for, forgets what it frees, subtracts instead of adding,
+//! sets what it calls, looks before it calls, fetches once, answers with what it has.
+//!
 //! The driver's data page, or the buffer page of its host, from [`COOKIE`] on:
 //!
 //! | word | at boot |
@@ -38,7 +42,7 @@ pub mod pool;
 pub mod resource;
 
 use crate::base::{Field, Ring, Structure};
-use crate::kernel::layout::{device_object, driver_object, request_packet};
+use crate::kernel::layout::{KERNEL_ONLY, device_object, driver_object, request_packet};
 use crate::kernel::loader::Dispatch;
 use crate::kernel::request::{IO_COMPLETE_REQUEST, function, is_neither};
 use crate::kernel::status;
@@ -134,6 +138,9 @@ pub const END: u64 = 20;
 /// Function: ends a process if the caller may.
 pub const END_CHECKED: u64 = 21;
 
+/// Added to a function: the same without the mistake.
+pub const SECURE: u64 = 0x20;
+
 /// The first word of a request that all is well with.
 pub const MAGIC: u64 = 0xbad0_b0b0;
 /// Bytes of the array on the stack.
@@ -152,6 +159,16 @@ pub const OBJECT: Field = word(0x788, "vulnerable driver's object");
 #[must_use]
 pub fn prepare(_: &Placement) -> Vec<(u64, u64)> {
     vec![(COOKIE.offset, 0x2b99_2ddf_a232_0001)]
+}
+
+/// As [`prepare`], for a driver that makes its device with a descriptor by which no process may open it
+/// (`IoCreateDeviceSecure` with `SDDL_DEVOBJ_KERNEL_ONLY`): the one word is the device object's.
+#[must_use]
+pub fn prepare_kernel_only(placement: &Placement) -> Vec<(u64, u64)> {
+    let descriptor = placement.device + device_object::SECURITY.offset;
+    let mut words = prepare(placement);
+    words.push((descriptor.wrapping_sub(placement.data), KERNEL_ONLY));
+    words
 }
 
 /// What the second argument of each class packs: the structure of the request, that of the page, and
@@ -174,6 +191,16 @@ pub(super) fn request(packed: u64) -> Structure {
 /// The structure of the page.
 pub(super) fn page(packed: u64) -> Structure {
     structure(packed >> 8)
+}
+
+/// Whether a function is one of those without the mistake.
+const fn is_secure(function: u64) -> bool {
+    function & SECURE != 0
+}
+
+/// As many bytes as there is room for where the mistake is mended, else as many as were asked for.
+fn bounded(function: u64, bytes: u64, room: u64) -> u64 {
+    if is_secure(function) { bytes.min(room) } else { bytes }
 }
 
 /// Which structure the stack of the running code is.
@@ -202,7 +229,7 @@ routine! {
         let data = p.load(driver, driver_object::DATA)?;
         let principal = p.load(driver, driver_object::PRINCIPAL)?;
         let number = function(p.load(packet, request_packet::CODE)?);
-        let is_direct = matches!(number, FETCH_TWICE | DISCLOSE);
+        let is_direct = matches!(number & !SECURE, FETCH_TWICE | DISCLOSE);
         if is_neither(p, packet)? != is_direct {
             p.set_local(1, status::INVALID_DEVICE_REQUEST)?;
             return Ok(Flow::To(At::refuse as u8));
@@ -237,7 +264,7 @@ routine! {
     /// Leads to a class. Arguments, as of every class: the request's data, what `packed` packs, its bytes,
     /// the driver's page, the function, bytes of answer at most. Result: bytes of answer.
     pub static VULNERABLE_WORK = "VulnerableWork", frame 0;
-    sort => |p| Ok(match p.argument(4) {
+    sort => |p| Ok(match p.argument(4) & !SECURE {
         WRITE | ZERO | INCREMENT => Flow::To(At::write as u8),
         STACK => Flow::To(At::stack as u8),
         STACK_GUARDED => Flow::To(At::guarded as u8),

@@ -6,7 +6,7 @@ use crate::kernel::pools::state;
 use crate::kernel::user_buffer::COPY_TO_USER;
 use crate::machine::{Flow, Processor, Trap, routine};
 
-use super::{MAGIC, OBJECT, STALE_BLOCK, keep, page, request};
+use super::{MAGIC, OBJECT, SECURE, STALE_BLOCK, bounded, is_secure, keep, page, request};
 
 /// Bytes of a pool block.
 pub(super) const BLOCK_BYTES: u64 = 48;
@@ -26,6 +26,14 @@ routine! {
     },
 }
 
+/// Keeps what [`keep`] keeps, of the bytes as many as are copied.
+fn keep_bounded(p: &mut Processor<'_>) -> Result<Flow, Trap> {
+    let bytes = bounded(p.argument(4), p.argument(2), BLOCK_BYTES);
+    keep(p)?;
+    p.set_local(2, bytes)?;
+    Ok(Flow::Next)
+}
+
 /// Has the request copied into the block that was asked for, with what [`keep`] keeps.
 fn copy(p: &mut Processor<'_>) -> Result<Flow, Trap> {
     let block = p.result();
@@ -42,7 +50,7 @@ routine! {
     /// Copies the request into a pool block and frees it.
     pub static COPY_TO_POOL = "CopyToPool", frame 5;
     // Locals: 0 request; 1 packed; 2 bytes; 3 page; 4 block.
-    keep => keep,
+    keep => keep_bounded,
     allocate, call EX_ALLOCATE_POOL => allocate,
     copy, call COPY_TO_BLOCK => copy,
     free, call EX_FREE_POOL => |p| {
@@ -74,9 +82,14 @@ routine! {
 }
 
 routine! {
-    /// Frees the object. Its address stays where it was.
-    pub static DROP_OBJECT = "DropObject", frame 4;
-    keep => keep,
+    /// Frees the object. Its address stays where it was, but for the mended function.
+    pub static DROP_OBJECT = "DropObject", frame 5;
+    // Locals: as [`keep`]; 4 function.
+    keep => |p| {
+        let function = p.argument(4);
+        p.set_local(4, function)?;
+        keep(p)
+    },
     free, call EX_FREE_POOL => |p| {
         let data = p.local(3)?;
         let block = p.load(data, OBJECT)?;
@@ -86,7 +99,13 @@ routine! {
         p.pass([block, TAG]);
         Ok(Flow::Call)
     },
-    done => |p| Ok(p.give_back(0)),
+    done => |p| {
+        if is_secure(p.local(4)?) {
+            let data = p.local(3)?;
+            p.store(data, OBJECT, 0)?;
+        }
+        Ok(p.give_back(0))
+    },
 }
 
 routine! {
@@ -127,7 +146,7 @@ routine! {
     pub static READ_PAST_BLOCK = "ReadPastBlock", frame 6;
     // Locals: 0 request; 1 packed; 2 bytes; 3 page; 4 block; 5 bytes of answer.
     keep => |p| {
-        let bytes = p.argument(5);
+        let bytes = bounded(p.argument(4), p.argument(5), BLOCK_BYTES);
         p.set_local(5, bytes)?;
         keep(p)
     },
@@ -166,7 +185,7 @@ routine! {
     },
     allocate, call EX_ALLOCATE_POOL => |p| {
         let principal = p.local(1)? >> 16 & 63;
-        let as_it_is = if p.local(5)? == STALE_BLOCK { UNINITIALISED } else { 0 };
+        let as_it_is = if p.local(5)? & !SECURE == STALE_BLOCK { UNINITIALISED } else { 0 };
         p.pass([BLOCK_BYTES, TAG, Structure::DriverData as u64 | as_it_is, principal]);
         Ok(Flow::Call)
     },
@@ -179,6 +198,8 @@ routine! {
         let (buffer, packed) = (p.local(0)?, p.local(1)?);
         if p.load_at(buffer, request(packed))? == MAGIC {
             p.store_at(block.wrapping_add(ROUTINE), Structure::DriverData, 0)?;
+        } else if is_secure(p.local(5)?) {
+            return Ok(Flow::To(At::free as u8));
         }
         Ok(Flow::Next)
     },
@@ -201,7 +222,7 @@ routine! {
     /// Copies the request into a block of paged pool and frees it.
     pub static COPY_TO_PAGED_POOL = "CopyToPagedPool", frame 5;
     // Locals: 0 request; 1 packed; 2 bytes; 3 page; 4 block.
-    keep => keep,
+    keep => keep_bounded,
     allocate, call EX_ALLOCATE_POOL => |p| {
         let principal = p.local(1)? >> 16 & 63;
         p.pass([BLOCK_BYTES, TAG, Structure::DriverData as u64 | state::PAGED, principal]);
