@@ -272,7 +272,7 @@ fn cases(configuration: &Configuration) -> Vec<Case> {
                 "a system thread reads user memory that is not there",
                 &[Do::Read(plain(UNMAPPED))],
                 0x7e,
-                [is(0xc000_0005), ANY, ANY, ANY],
+                [is(0xffff_ffff_c000_0005), ANY, ANY, ANY],
             )
         },
         Case {
@@ -281,14 +281,14 @@ fn cases(configuration: &Configuration) -> Vec<Case> {
                 "a system thread divides by zero",
                 &[Do::Raise(Trap::DIVIDE, 0)],
                 0x7e,
-                [is(0xc000_0094), ANY, ANY, ANY],
+                [is(0xffff_ffff_c000_0094), ANY, ANY, ANY],
             )
         },
         deferred(
             "a deferred call divides by zero",
             &[Do::Raise(Trap::DIVIDE, 0)],
             0x1e,
-            [is(0xc000_0094), ANY, is(0), is(0)],
+            [is(0xffff_ffff_c000_0094), ANY, is(0), is(0)],
         ),
         Case {
             place: Where::Guarded,
@@ -303,7 +303,7 @@ fn cases(configuration: &Configuration) -> Vec<Case> {
             "a driver fails fast over a list",
             &[Do::Raise(Trap::FAST_FAIL, 3)],
             0x139,
-            [is(3), ANY, is(0), is(0)],
+            [is(3), ANY, ANY, is(0)],
         ),
         Case {
             place: Where::Guarded,
@@ -311,7 +311,7 @@ fn cases(configuration: &Configuration) -> Vec<Case> {
                 "a driver fails fast over a cookie, and no handler is asked",
                 &[Do::Raise(Trap::FAST_FAIL, 2)],
                 0x139,
-                [is(2), ANY, is(0), is(0)],
+                [is(2), ANY, ANY, is(0)],
             )
         },
         case("a driver uses its stack up", &[Do::Overflow], 0x7f, [is(8), is(0), is(0), is(0)]),
@@ -499,6 +499,24 @@ fn the_pool_names_the_blocks_that_disagree() {
 
     let [_, block, next, _] = stopped(0x20);
     assert_eq!(next, block + 33, "by the size that was written");
+}
+
+#[test]
+fn an_exception_that_a_system_thread_leaves_is_told_with_its_record_and_its_context() {
+    // "Bug Check 0x7E": parameter 2 is where, 3 the address of the exception record, 4 that of the context record;
+    // "EXCEPTION_RECORD": the code, where, and of an access violation 0 for a read and the address.
+    let mut world = prober::built(&prober::configuration());
+    prober::script(&mut world, Where::SystemThread, &[Do::Read(To::Plain(UNMAPPED))]);
+
+    let ended = prober::run(&mut world);
+
+    let [code, _, at, record, context] = ended.crash;
+    assert_eq!((code, ended.rest), (0x7e, Rest::BugCheck(0x7e)));
+    assert_ne!(record, context);
+    let told = [0, 8, 16, 24].map(|offset| prober::word(&world, record + offset));
+    assert_eq!(told, [0xc000_0005, at, 0, UNMAPPED]);
+    // The processor pushed the instruction pointer above the error code.
+    assert_eq!(prober::word(&world, context + 8), at);
 }
 
 #[test]

@@ -962,5 +962,12 @@ fn a_horizon_beyond_the_end_of_every_run_is_reached_by_running_longer() {
     let longest = |one: &serde_json::Value| one["longest"].as_u64().expect("a number");
     assert!(longest(&beyond["longer"]) > longest(&beyond), "{beyond}");
     assert_eq!(beyond["curve"], within["curve"], "the curve is that of the runs as they are");
-    assert!(told("1000000", &[]).contains("\nRun longer, at most "));
+    let text = told("1000000", &[]);
+    assert!(text.contains("\nRun longer, at most "));
+    // Nor is it said that a million steps were run.
+    let reached = longest(&beyond["longer"]);
+    let said = format!("as long either: what is said is of {reached} steps, not of 1000000.");
+    assert!(text.contains(&said), "{text}");
+    let reached = format!("{}", reached - 1);
+    assert!(!told(&reached, &[]).contains("as long either"), "it is as long");
 }

@@ -286,8 +286,9 @@ fn masked(text: &str) -> String {
             let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
             let follows = |what: &str| words.last().is_some_and(|last| last == what);
             let is_counted = is_number && (follows("step") || follows("after"));
-            let is_address =
-                is_long && !digits.starts_with("c0000") && !digits.starts_with("41414");
+            // A status is none, sign-extended or not.
+            let is_said = ["c0000", "ffffffffc0000", "41414"];
+            let is_address = is_long && !is_said.iter().any(|start| digits.starts_with(start));
             let is_place = word.starts_with("0x") && (follows("frame") || follows("byte"));
             if is_counted || is_address || is_place {
                 let end: String = word.chars().rev().take_while(|c| ",:;)".contains(*c)).collect();

@@ -68,7 +68,16 @@ fn write_longer(to: &mut String, all: &Sleeps, longer: &Sleeps, steps: u64) -> c
         "when the run ended before it, {asleep} asleep; at the end {:.1}% still asleep, not {:.1}%.",
         still_asleep(longer),
         still_asleep(all)
-    )
+    )?;
+    // A list of actions is full at some length: more steps than it takes say nothing more.
+    if steps > longer.longest() {
+        writeln!(
+            to,
+            "None of these is as long either: what is said is of {} steps, not of {steps}.",
+            longer.longest()
+        )?;
+    }
+    Ok(())
 }
 
 fn write(to: &mut String, all: &Sleeps, horizon: Option<u64>) -> core::fmt::Result {

@@ -183,7 +183,8 @@ impl IncidentStory {
                 text += &format!("  {:44} {axes}{met}\n", cut(&one.name, 44));
             }
         }
-        text + "\nwhat would have contained it\n" + &self.containment.text(detail == Detail::All)
+        text + "\nwhat would have contained it (= no difference on this schedule, no other was tried)\n"
+            + &self.containment.text(detail == Detail::All)
     }
 }
 

@@ -17,10 +17,15 @@ use crate::machine::code::STEP_BYTES;
 use crate::machine::{Flow, Processor, Trap, routine};
 
 use super::frame;
-use super::resolve::{Cause, KernelException, PageState, Path, Resolution, code_at, resolve};
+use super::resolve::{
+    Cause, KernelException, PageState, Path, Resolution, code_at, record_of, resolve,
+};
 
 /// Frames that are looked at for a handler: more than the deepest chain of calls has.
 const FRAMES_MAX: u64 = 24;
+
+/// The first local of the exception record.
+const RECORD: u64 = 14;
 
 /// What [`KI_DISPATCH_EXCEPTION`] is told was raised.
 pub(super) mod cause {
@@ -122,10 +127,11 @@ routine! {
     /// Sorts out an exception of kernel-mode code. Arguments: what was raised (see `cause`), the trap
     /// frame, a status or reason. Returns with the trap frame changed so that the handler continues,
     /// and its frame pointer as the result; or stops the machine.
-    pub(super) static KI_DISPATCH_EXCEPTION = "KiDispatchException", frame 14;
+    pub(super) static KI_DISPATCH_EXCEPTION = "KiDispatchException", frame 18;
     // Locals: 0 cause; 1 trap frame; 2 status; 3 page state; 4 where the entry appears; 5 the entry;
     // 6 where the handler is, 0 when there is none; 7 its stack pointer; 8 its frame pointer; 9 path;
-    // 10 frame in hand; 11 code in hand; 12 stack pointer in hand; 13 frames looked at.
+    // 10 frame in hand; 11 code in hand; 12 stack pointer in hand; 13 frames looked at; from 14 on the
+    // exception record: code, where, two words of information.
     keep => |p| {
         let (cause, trap_frame, status) = (p.argument(0), p.argument(1), p.argument(2));
         p.set_local(0, cause)?;
@@ -218,6 +224,7 @@ routine! {
             entry: p.local(5)?,
             has_handler: p.local(6)? != 0,
             path: path(p.local(9)?),
+            record: p.local_address(RECORD),
             context: trap_frame,
             has_early_codes: configured(p)?
                 & switches::EARLY_ACCESS_CODES
@@ -232,6 +239,9 @@ routine! {
                 Ok(p.give_back(frame_pointer))
             }
             Resolution::BugCheck(parameters) => {
+                for (number, word) in record_of(&raised).into_iter().enumerate() {
+                    p.set_local(RECORD + number as u64, word)?;
+                }
                 p.pass(parameters);
                 Ok(Flow::Call)
             }

@@ -44,6 +44,16 @@ pub(crate) const RULES: &[Rule] = &[
         "Whose code faulted chooses between 0xD1 (a driver's) and 0x0A (Windows's own).",
         "Bug Check 0xD1: DRIVER_IRQL_NOT_LESS_OR_EQUAL; Bug Check 0x0A: IRQL_NOT_LESS_OR_EQUAL",
     ),
+    Rule::inferred(
+        "second-level-asks-no-level",
+        "A refusal of the second level is 0x18D at any level: it is no page fault of the tables.",
+        "Bug Check 0x18D: SECURE_FAULT_UNHANDLED (names no level)",
+    ),
+    Rule::inferred(
+        "exception-code-extended",
+        "0x1E and 0x7E tell an exception's code sign-extended to 64 bits, 0x3B with zeros.",
+        "Bug Check 0x3B: SYSTEM_SERVICE_EXCEPTION (its example); debuggers' output for 0x1E and 0x7E on x64",
+    ),
     Rule::documented(
         "trimmed-page-comes-back",
         "Below dispatch level a trimmed page of the system is brought in and the access made again.",

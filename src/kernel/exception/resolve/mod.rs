@@ -97,22 +97,22 @@ bug_checks! {
 
     FAST_FAIL: KERNEL_SECURITY_CHECK_FAILURE,
     when "kernel mode asks to be stopped (int 29h); parameter 1 says for what",
-    parameters "what", "trap frame", "", "",
+    parameters "what", "trap frame", "record", "",
     source "Bug Check 0x139: KERNEL_SECURITY_CHECK_FAILURE" documented;
 
     SECOND_LEVEL_EXECUTE: SECURE_FAULT_UNHANDLED, parameter 1 = 1,
     when "a frame is executed that the second level of permissions closes to execution",
-    parameters "what", "referenced", "", "",
+    parameters "what", "referenced", "record", "context",
     source "Bug Check 0x18D: SECURE_FAULT_UNHANDLED" inferred;
 
     SECOND_LEVEL_READ: SECURE_FAULT_UNHANDLED, parameter 1 = 2,
     when "a frame is read that the second level of permissions closes to reads",
-    parameters "what", "referenced", "", "",
+    parameters "what", "referenced", "record", "context",
     source "Bug Check 0x18D: SECURE_FAULT_UNHANDLED" inferred;
 
     SECOND_LEVEL_WRITE: SECURE_FAULT_UNHANDLED, parameter 1 = 4,
     when "a frame is written that the second level of permissions closes to writes",
-    parameters "what", "referenced", "", "",
+    parameters "what", "referenced", "record", "context",
     source "Bug Check 0x18D: SECURE_FAULT_UNHANDLED" inferred;
 }
 
@@ -224,6 +224,8 @@ pub struct KernelException {
     pub has_handler: bool,
     /// How control came there.
     pub path: Path,
+    /// The address of the exception record.
+    pub record: u64,
     /// The address of the trap frame: the context record.
     pub context: u64,
     /// Whether bug check 0x50 tells accesses as before Windows 10 1507.
@@ -245,6 +247,7 @@ impl KernelException {
             entry: 0,
             has_handler: false,
             path: Path::Other,
+            record: 0,
             context: 0,
             has_early_codes: false,
         }
@@ -281,22 +284,26 @@ impl KernelException {
 /// Decides what becomes of an exception that kernel-mode code raised.
 ///
 /// 1. A fast fail and a double fault stop the machine, whatever else is so.
-/// 2. At dispatch level or above an access that goes wrong stops it, for any reason: 0xC5 in the
+/// 2. So does a refusal of the second level (0x18D): it is none of the tables, nothing that is brought in
+///    helps, and the level is not asked.
+/// 3. At dispatch level or above an access that goes wrong stops it, for any reason: 0xC5 in the
 ///    pool's code, 0xD1 in a driver's, 0x0A in Windows's own.
-/// 3. Below, a system page that was trimmed is brought in, whatever the access.
-/// 4. Any other system address, an address in the hole, a refusal of the second level and an execution
-///    that is forbidden stop it too; no handler is asked.
-/// 5. A user address that is there but closed by SMAP stops it (0x50, 0xF).
-/// 6. What remains is an exception: a handler continues, else 0x3B in a system service, 0x7E in a
+/// 4. Below, a system page that was trimmed is brought in, whatever the access.
+/// 5. Any other system address, an address in the hole and an execution that is forbidden stop it too; no
+///    handler is asked.
+/// 6. A user address that is there but closed by SMAP stops it (0x50, 0xF).
+/// 7. What remains is an exception: a handler continues, else 0x3B in a system service, 0x7E in a
 ///    system thread, 0x1E otherwise.
 #[must_use]
 pub fn resolve(raised: &KernelException) -> Resolution {
     let error = match raised.cause {
-        Cause::FastFail(reason) => return stop(&FAST_FAIL, [reason, raised.context, 0, 0]),
+        Cause::FastFail(reason) => {
+            return stop(&FAST_FAIL, [reason, raised.context, raised.record, 0]);
+        }
         Cause::DoubleFault => return stop(&DOUBLE_FAULT, [8, 0, 0, 0]),
         Cause::Other(status) => return exception(raised, status),
         Cause::PageFault(error) | Cause::NonCanonical(error) => error,
-        Cause::SecondLevel(refused) => page_fault_bits(refused),
+        Cause::SecondLevel(refused) => return second_level(raised, page_fault_bits(refused)),
     };
     if raised.irql >= DISPATCH_LEVEL {
         let (row, access) = match raised.code {
@@ -310,7 +317,6 @@ pub fn resolve(raised: &KernelException) -> Resolution {
         Cause::NonCanonical(_) => {
             stop(&NON_CANONICAL, [raised.virt, raised.access(error), raised.rip, 4])
         }
-        Cause::SecondLevel(_) => second_level(raised, error),
         _ if error & FETCH != 0 && error & PRESENT != 0 => {
             let is_user = matches!(raised.page, PageState::Mapped { user: true, .. });
             let row = if is_user { &EXECUTED_USER } else { &EXECUTED };
@@ -337,7 +343,7 @@ fn second_level(raised: &KernelException, error: u64) -> Resolution {
         WRITE => (&SECOND_LEVEL_WRITE, 4),
         _ => (&SECOND_LEVEL_READ, 2),
     };
-    stop(row, [what, raised.virt, 0, 0])
+    stop(row, [what, raised.virt, raised.record, raised.context])
 }
 
 fn system_address(raised: &KernelException, error: u64) -> Resolution {
@@ -385,16 +391,35 @@ const fn first_parameter(raised: &KernelException) -> u64 {
     }
 }
 
+/// An exception's code as 0x1E and 0x7E tell it in 64 bits: it is a signed number of 32. 0x3B tells the same
+/// code with zeros above it.
+#[allow(clippy::cast_possible_truncation, reason = "a code has 32 bits")]
+const fn sign_extended(status: u64) -> u64 {
+    (status as u32).cast_signed() as i64 as u64
+}
+
+/// The exception record of what was raised: code, where, the two words of information.
+#[must_use]
+pub const fn record_of(raised: &KernelException) -> [u64; 4] {
+    let (code, information) = match raised.cause {
+        Cause::Other(status) => (status, [0, 0]),
+        Cause::FastFail(reason) => (status::STACK_BUFFER_OVERRUN, [reason, 0]),
+        _ => (status::ACCESS_VIOLATION, [first_parameter(raised), raised.virt]),
+    };
+    [code, raised.rip, information[0], information[1]]
+}
+
 /// An exception that a handler may catch.
 fn exception(raised: &KernelException, status: u64) -> Resolution {
     if raised.has_handler {
         return Resolution::Handler;
     }
-    let KernelException { rip, virt, context, .. } = *raised;
+    let KernelException { rip, virt, record, context, .. } = *raised;
+    let extended = sign_extended(status);
     match raised.path {
         Path::SystemService => stop(&IN_SYSTEM_SERVICE, [status, rip, context, 0]),
-        Path::SystemThread => stop(&IN_SYSTEM_THREAD, [status, rip, context, context]),
-        Path::Other => stop(&UNHANDLED, [status, rip, first_parameter(raised), virt]),
+        Path::SystemThread => stop(&IN_SYSTEM_THREAD, [extended, rip, record, context]),
+        Path::Other => stop(&UNHANDLED, [extended, rip, first_parameter(raised), virt]),
     }
 }
 

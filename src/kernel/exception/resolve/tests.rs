@@ -17,6 +17,7 @@ fn read() -> KernelException {
         entry_address: 0xffff_f6fd_4000_0020,
         entry: ENTRY,
         path: Path::SystemService,
+        record: 0xffff_f800_0018_0e00,
         context: 0xffff_f800_0018_0f80,
         ..KernelException::of(Cause::PageFault(0))
     }
@@ -59,7 +60,7 @@ fn at_dispatch_level_any_access_that_goes_wrong_stops_the_machine() {
         let pool = |raised| KernelException { code: FaultingCode::Pool, ..at(raised) };
         assert_stops(pool(read()), 0xc5, [SYSTEM, level, 0, RIP]);
         assert_stops(pool(with(2)), 0xc5, [SYSTEM, level, 1, RIP]);
-        // A user address, an address in the hole, the second level: for any reason.
+        // A user address, an address in the hole: for any reason.
         let user = KernelException { virt: USER, ..at(read()) };
         assert_stops(user, 0xd1, [USER, level, 0, RIP]);
         let hole = 0x8000_0000_0000;
@@ -68,8 +69,6 @@ fn at_dispatch_level_any_access_that_goes_wrong_stops_the_machine() {
             let raised = KernelException { cause: in_hole, virt: hole, ..at(read()) };
             assert_stops(raised, 0xd1, [hole, level, told, RIP]);
         }
-        let second = KernelException { cause: Cause::SecondLevel(2), ..at(read()) };
-        assert_stops(second, 0xd1, [SYSTEM, level, 1, RIP]);
     }
 }
 
@@ -163,11 +162,14 @@ fn the_hole_and_the_second_level_stop_the_machine() {
             assert_stops(raised, 0x50, [hole, early, RIP, 4]);
         }
     }
-    // 0x18D: 1 execution, 2 reading, 4 writing; the address. In either half.
-    for virt in [SYSTEM, USER] {
+    // 0x18D: 1 execution, 2 reading, 4 writing; the address; exception record; context record. In either half,
+    // at any level: no page says that the level matters.
+    let KernelException { record, context, .. } = read();
+    for (virt, irql) in [(SYSTEM, 0), (USER, 0), (SYSTEM, 2), (USER, 15)] {
         for (refused, told) in [(1, 2), (2, 4), (4, 1)] {
-            let raised = KernelException { cause: Cause::SecondLevel(refused), virt, ..read() };
-            assert_stops(raised, 0x18d, [told, virt, 0, 0]);
+            let cause = Cause::SecondLevel(refused);
+            let raised = KernelException { cause, virt, irql, ..read() };
+            assert_stops(raised, 0x18d, [told, virt, record, context]);
         }
     }
 }
@@ -197,7 +199,10 @@ fn a_user_page_is_closed_by_smap_or_smep_or_is_an_exception() {
 
 #[test]
 fn what_nobody_handles_depends_on_the_way_there() {
-    let context = read().context;
+    let KernelException { record, context, .. } = read();
+    // As debuggers of 64-bit systems print the first parameter: of 0x1E and 0x7E a signed number of 32 bits
+    // in 64 (ffffffffc0000005), of 0x3B not (00000000c0000005).
+    let extended = |status: u64| 0xffff_ffff_0000_0000 | status;
     let access = KernelException { virt: USER, ..with(0) };
     let null = KernelException { virt: 0x10, ..with(0) };
     let divide = KernelException { cause: Cause::Other(0xc000_0094), virt: 0, ..read() };
@@ -213,10 +218,10 @@ fn what_nobody_handles_depends_on_the_way_there() {
         let service = [0x3b, status, RIP, context, 0];
         assert_eq!(on(Path::SystemService), Resolution::BugCheck(service));
         // 0x7E: exception, code, exception record, context record.
-        let thread = [0x7e, status, RIP, context, context];
+        let thread = [0x7e, extended(status), RIP, record, context];
         assert_eq!(on(Path::SystemThread), Resolution::BugCheck(thread));
         // 0x1E: exception, code, information 0, information 1: the address.
-        let other = [0x1e, status, RIP, 0, referenced];
+        let other = [0x1e, extended(status), RIP, 0, referenced];
         assert_eq!(on(Path::Other), Resolution::BugCheck(other));
         let handled = KernelException { has_handler: true, path: Path::Other, ..raised };
         assert_eq!(resolve(&handled), Resolution::Handler);
@@ -228,7 +233,7 @@ fn an_unhandled_access_violation_says_what_the_access_was() {
     // "EXCEPTION_RECORD": the first parameter is 0 for a read, 1 for a write, 8 for an execution.
     for (error, told) in [(0, 0), (2, 1), (0x10, 8)] {
         let raised = KernelException { virt: USER, path: Path::Other, ..with(error) };
-        let expected = [0x1e, 0xc000_0005, RIP, told, USER];
+        let expected = [0x1e, 0xffff_ffff_c000_0005, RIP, told, USER];
         assert_eq!(resolve(&raised), Resolution::BugCheck(expected));
     }
 }
@@ -238,7 +243,7 @@ fn traps_are_exceptions_at_any_level_but_accesses_are_not() {
     let raised = KernelException { irql: 2, path: Path::Other, ..read() };
     let divide = KernelException { cause: Cause::Other(0xc000_0094), virt: 0, ..raised };
 
-    assert_eq!(resolve(&divide), Resolution::BugCheck([0x1e, 0xc000_0094, RIP, 0, 0]));
+    assert_eq!(resolve(&divide), Resolution::BugCheck([0x1e, 0xffff_ffff_c000_0094, RIP, 0, 0]));
     let handled = KernelException { has_handler: true, ..divide };
     assert_eq!(resolve(&handled), Resolution::Handler);
 }
@@ -247,8 +252,10 @@ fn traps_are_exceptions_at_any_level_but_accesses_are_not() {
 fn fast_fails_and_double_faults_ask_nobody() {
     for reason in [0, 2, 3, 0xa, 0xe] {
         let raised = KernelException { cause: Cause::FastFail(reason), ..read() };
-        assert_stops(raised, 0x139, [reason, raised.context, 0, 0]);
-        assert_stops(KernelException { irql: 2, ..raised }, 0x139, [reason, raised.context, 0, 0]);
+        // 0x139: for what, trap frame, exception record, reserved.
+        let told = [reason, raised.context, raised.record, 0];
+        assert_stops(raised, 0x139, told);
+        assert_stops(KernelException { irql: 2, ..raised }, 0x139, told);
     }
     assert_stops(KernelException { cause: Cause::DoubleFault, ..read() }, 0x7f, [8, 0, 0, 0]);
 }
