@@ -35,7 +35,9 @@ fn places(trial: &Trial, kind: &Kind, who: Option<&str>) -> Vec<(PointRecord, St
         let same = before.entry((record.principal, record.kind)).or_default();
         same.push(*record);
         let name = trial.roster().name(record.principal);
-        if who.is_none_or(|who| who == name) && is_worth_it(record) {
+        // Where the kind is never planned, a search of so many strikes would find it by luck alone.
+        let fits = (kind.fits)(record, trial.roster().kind(record.principal));
+        if who.is_none_or(|who| who == name) && is_worth_it(record) && fits {
             places.push((*record, name.to_owned(), at_of(record, same, &routine)));
         }
     }
