@@ -3,14 +3,16 @@
 
 mod worlds;
 
+use ringfence::authority::{Observations, Seen};
 use ringfence::base::Seed;
 use ringfence::campaign::{Registries, Series, SeriesOptions, Trial};
 use ringfence::counterexample::Story;
 use ringfence::injection::PointKind;
 use ringfence::outcome::{Availability, Class, Integrity};
 use ringfence::scenario::Scenario;
+use ringfence::world::Action;
 
-use worlds::{ending, fault, named, neighbours, reached, trial};
+use worlds::{ending, fault, named, neighbours, reached, trial, with_editor};
 
 /// Status of an application that ends with an access violation (MS-ERREF, "NTSTATUS").
 const ACCESS_VIOLATION: u64 = 0xc000_0005;
@@ -90,4 +92,27 @@ fn whoever_ends_otherwise_is_named_unless_it_may_be_influenced() {
         .expect("the faults are made");
 
     assert!(named > 0 && only_by_end > 0, "{named}, {only_by_end} of them only by their end");
+}
+
+#[test]
+fn who_waits_for_good_after_its_work_and_now_within_it_never_finished() {
+    // A service: in the golden run it waits for good once it has read. The interrupt that says so is lost.
+    let mut actions = worlds::work(0x1000);
+    actions.push(Action::Wait);
+    let mut trial = trial(&with_editor(actions));
+    let editor = named(&trial, "editor");
+    assert!(trial.golden.alive.contains(editor) && ending(&trial, "editor") == (0, 0));
+    let seen = |books: &Observations| books.of(editor).map(Seen::count);
+
+    let outcome = (1..=reached(&trial, "nic", PointKind::Step)).find_map(|nth| {
+        let hang = fault("lost-request", "kernel", PointKind::Handover, nth, "");
+        let outcome = trial.run(&[hang]).expect("it can be made");
+        let observations = trial.judge.authority.observations();
+        let is_behind = seen(observations) < seen(&trial.golden.observations);
+        (is_behind && trial.judge.authority.alive().contains(editor)).then_some(outcome)
+    });
+
+    let outcome = outcome.expect("the editor waits for what was lost");
+    assert_eq!((outcome.class(), outcome.availability), (Class::Hang, Availability::Hang));
+    assert_eq!(outcome.deviated, ["editor"]);
 }

@@ -1,7 +1,7 @@
 //! What became of service?
 
 use crate::authority::Seen;
-use crate::base::{PhysAddr, PrincipalKind, PrincipalSet, VirtAddr};
+use crate::base::{PhysAddr, Principal, PrincipalKind, PrincipalSet, VirtAddr};
 use crate::kernel::layout::{address, crash_block};
 use crate::outcome::Availability;
 use crate::world::{Rest, World};
@@ -30,15 +30,26 @@ pub(super) fn crash_of(world: &World, rest: Rest) -> Option<Availability> {
     }
 }
 
-/// Processes that are still there although the golden run saw their end. A host of drivers is there to
-/// wait for work: one that took the place of another has nothing to finish.
+/// Processes that are still there although the golden run saw their end, and those who wait in it for good
+/// and had seen more by then. A host of drivers is there to wait for work: one that took the place of another
+/// has nothing to finish.
 pub(super) fn unfinished(world: &World, judge: &Judge, golden: &Golden) -> PrincipalSet {
     let is_host = |one| world.roster().kind(one) == PrincipalKind::DriverHost;
     let alive = judge.authority.alive();
     alive
         .iter()
-        .filter(|&one| !golden.alive.contains(one) && !is_host(one))
+        .filter(|&one| !is_host(one))
+        .filter(|&one| !golden.alive.contains(one) || stays_behind(judge, golden, one))
         .fold(PrincipalSet::NOBODY, PrincipalSet::with)
+}
+
+/// Whether a process saw no more than how its golden run begins. Where that is not at rest, it might go on.
+fn stays_behind(judge: &Judge, golden: &Golden, process: Principal) -> bool {
+    let seen = judge.authority.observations().of(process);
+    golden.rest == Rest::Quiescent
+        && seen.zip(golden.observations.of(process)).is_some_and(|(seen, before)| {
+            seen.count() < before.count() && seen.first_difference(before).is_none()
+        })
 }
 
 /// The worst that became of service at a rest. `differing` are those whose observations are not the
