@@ -126,6 +126,29 @@ fn each_strike_is_told_with_what_it_struck() {
 }
 
 #[test]
+fn an_exception_that_comes_without_the_fault_has_noticed_nothing() {
+    // The editor crashes by itself, before the shell does something.
+    let crash = Action::Crash { how: CrashKind::NullDereference };
+    let mut scenario = worlds::with_editor(vec![Action::Store { word: 0, value: 0 }, crash]);
+    scenario.plan = vec![worlds::fault("evicted-translations", "nic", PointKind::Step, 1, "")];
+    let told = |scenario: &Scenario| {
+        let story = Story::of(scenario, &Registries::default()).expect("it runs");
+        (story.to_string(), story.picture().join("\n"), story.outcome)
+    };
+
+    let (story, picture, outcome) = told(&scenario);
+    let alone = told(&Scenario { plan: Vec::new(), ..scenario.clone() });
+
+    assert!(outcome.activation.strikes > 0 && outcome.detection.is_none(), "{story}");
+    assert!(!story.contains("noticed") && !picture.contains('✗'), "{story}\n{picture}");
+    assert!(alone.0.contains("noticed"), "{}", alone.0);
+    scenario.plan = vec![worlds::fault("crash", "shell", PointKind::Step, 1, "how = 'abort'")];
+    let (story, ..) = told(&scenario);
+    let noticed: Vec<&str> = story.lines().filter(|line| line.starts_with("noticed")).collect();
+    assert!(noticed.len() == 1 && noticed[0].contains("fast fail"), "{story}");
+}
+
+#[test]
 fn a_device_is_in_no_mode_and_a_process_not_in_kernel_mode() {
     let lost = |who, point| worlds::fault("lost-transfer", who, point, 1, "");
     let torn = worlds::fault("torn-store", "editor", PointKind::Store, 1, "bytes = 1");

@@ -112,6 +112,29 @@ impl Alarms {
     }
 }
 
+/// Which alarms of a run the golden run raises too, asked of one event after the other.
+pub struct Anyway<'a> {
+    golden: &'a Alarms,
+    from: u64,
+    met: Met,
+}
+
+impl<'a> Anyway<'a> {
+    /// Of a run in which a fault struck for the first time at the event of this number.
+    pub(super) fn since(strike: u64, golden: &'a Alarms) -> Self {
+        Self { golden, from: strike, met: 0 }
+    }
+
+    /// Whether the golden run raises this too.
+    pub fn raises(&mut self, event: &Event) -> bool {
+        if event.kind == EventKind::Boot {
+            // The next boot may go as the first did.
+            (self.from, self.met) = (0, 0);
+        }
+        is_alarm(event.kind) && self.golden.expect(event, self.from, &mut self.met)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

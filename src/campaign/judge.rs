@@ -5,7 +5,7 @@ use crate::base::{Digest, Event, EventKind, Principal, PrincipalSet, Roster, Tra
 use crate::injection::PointKind;
 use crate::invariants::{Record, RecordState};
 
-use super::alarm::{Alarms, FirstAlarm, Met, is_alarm};
+use super::alarm::{Alarms, Anyway, FirstAlarm, Met, is_alarm};
 use super::golden_accesses::GoldenAccesses;
 
 /// The first time a fault struck.
@@ -89,6 +89,12 @@ impl Judge {
     /// damage when a fault strikes that step. Going back does not undo this.
     pub(super) fn expect(&mut self, alarms: Alarms, accesses: GoldenAccesses) {
         (self.expected, self.accesses) = (alarms, accesses);
+    }
+
+    /// Which alarms the golden run raises too, from the first strike on, at the event of this number.
+    #[must_use]
+    pub fn raised_anyway(&self, strike: u64) -> Anyway<'_> {
+        Anyway::since(strike, &self.expected)
     }
 
     /// Whether the golden run makes this load or store too, in the step at whose event of number `strike` a fault

@@ -4,7 +4,7 @@
 //! A story is told from the books and from a second run that writes down the turning points. It is a
 //! pure function of the scenario: the same case is told in the same words on every machine.
 
-use crate::base::{Principal, Roster};
+use crate::base::{EventKind, Principal, Roster};
 use crate::campaign::experiment::{CONTAINED, PATIENCE, SURVIVES, TURNS, is_contained};
 use crate::campaign::interrupt::GLANCE;
 use crate::campaign::{Judged, Origin, Registries, Trial, TrialError};
@@ -64,6 +64,7 @@ impl Story {
             return Err(TrialError::Interrupted);
         }
         debug_assert_eq!(trial.judge.trace().digest(), told.digest(), "the same run again");
+        let turns = if scenario.plan.is_empty() { turns } else { of_the_fault(&trial, turns) };
         let Decisive { happened: operations, who } = decisive(trial.roster(), &turns, &objects);
         let who = who.filter(|_| outcome.availability != Availability::Unaffected);
         let noticed = last_exception(&turns).or(who);
@@ -125,6 +126,23 @@ impl Story {
     pub fn picture(&self) -> &[String] {
         &self.picture
     }
+}
+
+/// The turning points from the first strike on, without exceptions and refusals that the golden run raises as
+/// well: nobody notices a fault by them. A golden run that stops is told with what leads to that.
+fn of_the_fault(trial: &Trial, mut turns: Vec<Turn>) -> Vec<Turn> {
+    let strike = turns.iter().find(|turn| turn.event.kind == EventKind::Strike);
+    let Some(strike) = strike.map(|turn| turn.ordinal) else { return turns };
+    if trial.golden.rest != Rest::Quiescent {
+        return turns;
+    }
+    let mut anyway = trial.judge.raised_anyway(strike);
+    turns.retain(|turn| {
+        turn.ordinal >= strike
+            && (!anyway.raises(&turn.event)
+                || matches!(turn.event.kind, EventKind::BugCheck | EventKind::Reset))
+    });
+    turns
 }
 
 /// Whether an invariant is among the names; afterwards it is.
