@@ -5,6 +5,9 @@ use crate::campaign::Trial;
 use crate::campaign::told_by::told_by;
 use crate::outcome::{Availability, Outcome};
 
+/// Whether who is of this kind is on one side.
+type IsThere = fn(PrincipalKind) -> bool;
+
 /// On which side the faults of the last run struck, and whether their damage crossed. Where nothing struck,
 /// on which side it went wrong: `noticed` is whose code raised the last exception. `None` when nothing struck,
 /// nothing was damaged and nothing was lost.
@@ -18,7 +21,7 @@ pub(super) fn mode_line(
     let struck = trial.judge.struck();
     let is_user_mode = PrincipalKind::is_process;
     let is_user_mode_plan = struck.iter().all(|one| is_user_mode(roster.kind(one)));
-    let names_where = |keeps: fn(PrincipalKind) -> bool| {
+    let names_where = |keeps: IsThere| {
         let them = struck.iter().filter(|one| keeps(roster.kind(*one)));
         them.map(|one| roster.name(one)).collect::<Vec<_>>().join(", ")
     };
@@ -31,7 +34,7 @@ pub(super) fn mode_line(
     } else if struck.iter().all(|one| roster.kind(one) == PrincipalKind::Device) {
         format!("struck in a device ({}), which no mode binds", names_where(|_| true))
     } else {
-        let sides: [(&str, fn(PrincipalKind) -> bool); 3] = [
+        let sides: [(&str, IsThere); 3] = [
             ("kernel mode", |kind| !kind.is_process() && kind != PrincipalKind::Device),
             ("user mode", PrincipalKind::is_process),
             ("a device", |kind| kind == PrincipalKind::Device),
