@@ -211,25 +211,3 @@ fn of_a_world_that_stops_by_itself_it_is_not_asked_whether_it_survives() {
     let story = told(&scenario);
     assert!(!story.contains("not asked"), "{story}");
 }
-
-#[test]
-fn what_is_raised_without_the_fault_as_well_has_noticed_nothing() {
-    let mut scenario = worlds::with_editor(vec![
-        Action::Store { word: 0, value: 7 },
-        Action::Crash { how: CrashKind::IllegalInstruction },
-    ]);
-    let lost = |nth| worlds::fault("lost-store", "editor", PointKind::Store, nth, "");
-    scenario.plan = vec![lost(1)];
-
-    let story = Story::of(&scenario, &Registries::default()).expect("it runs");
-
-    assert_eq!(story.outcome.detection, None);
-    let text = story.to_string();
-    assert!(text.contains("\nstruck ") && !text.contains("\nnoticed "), "{text}");
-
-    // Another exception than those of the golden run is one that noticed.
-    let crash = worlds::fault("crash", "editor", PointKind::Step, 3, "how = \"divide-by-zero\"");
-    scenario.plan = vec![crash];
-    let text = Story::of(&scenario, &Registries::default()).expect("it runs").to_string();
-    assert_eq!(text.matches("\nnoticed ").count(), 1, "{text}");
-}

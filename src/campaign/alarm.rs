@@ -94,12 +94,12 @@ impl Witness for Alarms {
 
 /// Which of the golden run's alarms from some event on a run has raised already: a bit for each of the
 /// first 128. One further on may be met more than once.
-pub(crate) type Met = u128;
+pub(super) type Met = u128;
 
 impl Alarms {
     /// Whether the golden run, from event number `from` on, raises the same alarm, and this run has not
     /// met it yet.
-    pub(crate) fn expect(&self, event: &Event, from: u64, met: &mut Met) -> bool {
+    pub(super) fn expect(&self, event: &Event, from: u64, met: &mut Met) -> bool {
         let alarm = Expected::of(event, 0);
         let first = self.raised.partition_point(|expected| expected.ordinal < from);
         let later = self.raised[first..].iter().enumerate();

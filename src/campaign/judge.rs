@@ -146,11 +146,6 @@ impl Judge {
         self.notes.alarm
     }
 
-    /// What the golden run raises by itself.
-    pub(crate) fn expected(&self) -> &Alarms {
-        &self.expected
-    }
-
     /// A fingerprint of all that decides what it will say of events to come. `None` while some bytes
     /// are corrupt.
     #[must_use]

@@ -74,20 +74,10 @@ pub(super) fn what_turned(
     let strikes = turns.iter().filter(|turn| turn.event.kind == EventKind::Strike);
     let second = strikes.map(|turn| turn.ordinal).nth(1).unwrap_or(u64::MAX);
     let mut happened = Vec::new();
-    let expected = trial.judge.expected();
-    let (mut from, mut met) = (since, 0);
     for turn in turns.iter().filter(|turn| turn.ordinal >= since) {
         let event = &turn.event;
         // What a struck step loads and stores without the fault as well is nothing done instead.
         if event.struck && turn.ordinal < second && trial.judge.is_made_anyway(since, event) {
-            continue;
-        }
-        // Nor has anybody noticed the fault who would have raised the same without it.
-        if event.kind == EventKind::Boot {
-            (from, met) = (0, 0);
-        }
-        let is_alarm = matches!(event.kind, EventKind::Exception | EventKind::DmaRefused);
-        if is_alarm && !plan.is_empty() && expected.expect(event, from, &mut met) {
             continue;
         }
         let (head, what) = match event.kind {
