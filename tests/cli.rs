@@ -943,6 +943,31 @@ fn a_campaign_tells_how_long_damage_sleeps() {
 }
 
 #[test]
+fn a_sweep_tells_how_long_damage_sleeps_where_a_horizon_is_given() {
+    let arguments = ["sweep", "incidents/I22", "--fault", "torn-store"];
+    let told = |more: &[&str]| stdout(&ringfence(&[&arguments[..], more].concat()));
+
+    let lines = told(&["--json", "--horizon", "20"]);
+
+    let lines: Vec<serde_json::Value> =
+        lines.lines().map(|line| serde_json::from_str(line).expect("an object")).collect();
+    let all = lines
+        .iter()
+        .map(|line| &line["sleep"])
+        .find(|one| one["origin"].is_null() && one["count"].is_u64());
+    let all = all.expect("all together");
+    let of = |when: &str| -> u64 {
+        let ended = all["horizon"][when].as_object().expect("how they ended");
+        ended.values().map(|count| count.as_u64().expect("a number")).sum()
+    };
+    assert_eq!(of("before") + of("after"), all["count"].as_u64().expect("a number"));
+    assert!(of("before") > 0 && of("after") > 0, "{all}");
+    let text = told(&["--horizon", "20"]);
+    assert!(text.contains("\nWith a horizon of 20 steps: "), "{text}");
+    assert!(!told(&[]).contains("How long damage sleeps"), "nobody asked");
+}
+
+#[test]
 fn a_horizon_beyond_the_end_of_every_run_is_reached_by_running_longer() {
     // Enough of them that one strikes early in a longer run: how long damage sleeps depends on it.
     let arguments = ["campaign", "standard", "--seeds", "0..2", "--experiments", "60", "--horizon"];

@@ -157,6 +157,11 @@ pub(crate) struct SweepArguments {
     /// Only the fault with this number, told as a story.
     #[arg(long, value_name = "N", value_parser = whole(0, u64::MAX))]
     pub(crate) only: Option<u64>,
+    /// Also tells how long damage sleeps, and what of it still slept so many steps after the strike.
+    #[arg(
+        long, value_name = "STEPS", value_parser = whole(0, u64::MAX), conflicts_with = "only"
+    )]
+    pub(crate) horizon: Option<u64>,
     /// Worker threads; as many as there are processors when left out. The result is the same.
     #[arg(long, value_name = "N", value_parser = whole(1_u16, 256))]
     pub(crate) jobs: Option<u16>,

@@ -48,6 +48,7 @@ Examples:
   ringfence sweep incidents/I01                             all defects, at every injection point
   ringfence sweep standard --fault lost-store,skipped-probe two kinds of fault
   ringfence sweep standard --fault bit-flip --check-one-in 1000
+  ringfence sweep standard --fault torn-store --horizon 500 how long their damage sleeps
   ringfence sweep incidents/I01 --only 4711                 one of its faults, as a story
 
 Exit codes:

@@ -15,7 +15,7 @@ use super::campaign::{by_itself, check_kinds, stopped_by_ctrl_c, told_and_kept};
 use super::cases::{self, Found};
 use super::save::Folder;
 use super::table::{nothing_struck, of_all};
-use super::{Ended, Failure, load, progress, run};
+use super::{Ended, Failure, asleep, load, progress, run};
 
 /// Tries every fault of a scenario and prints what they come to.
 pub(super) fn sweep(arguments: &SweepArguments, out: &mut impl Write) -> Result<Ended, Failure> {
@@ -161,7 +161,22 @@ impl Told<'_> {
         }
         writeln!(out, "\n{}", self.kinds())?;
         self.cells(out)?;
+        self.asleep(out)?;
         self.ends(out)
+    }
+
+    /// How long the damage of what was run sleeps, where that is asked.
+    fn asleep(&self, out: &mut impl Write) -> Result<(), Failure> {
+        if self.arguments.horizon.is_none() {
+            return Ok(());
+        }
+        let sleeps = &self.swept.total.sleeps;
+        write!(out, "{}", asleep::text(sleeps, self.arguments.horizon, None).trim_start())?;
+        writeln!(
+            out,
+            "Of the faults that were run; a flip for which one of them stands sleeps less long.\n"
+        )?;
+        Ok(())
     }
 
     fn kinds(&self) -> String {
@@ -295,6 +310,9 @@ impl Told<'_> {
                 "expected": one.expected.name(),
                 "replay": self.line(one.number),
             }));
+        }
+        if self.arguments.horizon.is_some() {
+            lines.extend(asleep::json(&swept.total.sleeps, self.arguments.horizon, None));
         }
         lines.push(json!({ "summary": {
             "points": swept.points,

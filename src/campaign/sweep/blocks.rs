@@ -283,5 +283,9 @@ impl Tally {
         for (origin, count) in one.struck {
             *self.struck.entry(origin).or_default() += count * times;
         }
+        // Once: those it stands for strike later and sleep less long.
+        for (origin, sleeps) in one.sleeps {
+            self.sleeps.entry(origin).or_default().merge(&sleeps);
+        }
     }
 }
