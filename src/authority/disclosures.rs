@@ -7,7 +7,7 @@
 //! Nobody follows bytes any further. Who may learn what a device has read follows from the influence
 //! relation: whoever uses its drivers.
 
-use crate::base::{Event, Principal, PrincipalKind, PrincipalSet, Structure};
+use crate::base::{Event, Principal, PrincipalKind, PrincipalSet, Structure, bits_of};
 
 use super::accesses::bytes_of;
 use super::record::Disclosure;
@@ -98,17 +98,4 @@ impl Authority {
         let drivers = self.resources.iter().filter(|one| self.roster.kind(one.driver) == wanted);
         drivers.fold(PrincipalSet::NOBODY, |set, one| set.union(one.users))
     }
-}
-
-/// The bits of the bytes in a mask.
-const fn bits_of(mask: u8) -> u64 {
-    let mut bits = 0;
-    let mut byte = 0;
-    while byte < 8 {
-        if mask >> byte & 1 == 1 {
-            bits |= 0xff << (8 * byte);
-        }
-        byte += 1;
-    }
-    bits
 }

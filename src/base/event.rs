@@ -233,3 +233,20 @@ impl Event {
         [head, self.phys, self.virt, self.value, self.old]
     }
 }
+
+/// The bits of the bytes in a mask.
+#[inline(always)]
+pub(crate) const fn bits_of(mask: u8) -> u64 {
+    if mask == u8::MAX {
+        return u64::MAX;
+    }
+    let mut bits = 0;
+    let mut byte = 0;
+    while byte < 8 {
+        if mask >> byte & 1 == 1 {
+            bits |= 0xff << (8 * byte);
+        }
+        byte += 1;
+    }
+    bits
+}

@@ -24,6 +24,7 @@ pub use access::{Access, Ring};
 pub use address::{FRAME_BYTES, Frame, Page, PhysAddr, VirtAddr};
 pub use digest::{Digest, TraceHash};
 pub use domain::Domain;
+pub(crate) use event::bits_of;
 pub use event::{Event, EventKind};
 pub use kernel_map::{DUPLICATE_RIGHT, KernelMap, TERMINATE_RIGHT};
 pub use layout::Field;

@@ -6,10 +6,9 @@
 //! a step that writes what others may read; of that step it has then read, and its writes come when it goes
 //! on. Where a lock is held, nobody can tell.
 
-use crate::base::{Event, EventKind, PhysAddr, Rule, Structure};
+use crate::base::{Event, EventKind, PhysAddr, Rule, Structure, bits_of};
 
 use super::Machine;
-use super::processor::bits_of;
 
 /// What is modelled here, by whose word.
 pub(crate) const RULES: &[Rule] = &[Rule::documented(

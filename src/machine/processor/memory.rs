@@ -1,6 +1,6 @@
 //! Loads and stores: single words, bytes, and runs of them.
 
-use crate::base::{Access, Event, EventKind, Field, PhysAddr, Ring, Structure};
+use crate::base::{Access, Event, EventKind, Field, PhysAddr, Ring, Structure, bits_of};
 use crate::injection::{PointKind, Verdict};
 
 use super::{Processor, WHOLE, WORDS_MAX, mix};
@@ -397,21 +397,4 @@ const fn store_point(structure: Structure) -> PointKind {
 #[inline(always)]
 const fn mask_of(bytes: u64) -> u8 {
     if bytes >= 8 { WHOLE } else { !(WHOLE << bytes) }
-}
-
-/// The bits of the bytes in a mask.
-#[inline(always)]
-pub(in crate::machine) const fn bits_of(mask: u8) -> u64 {
-    if mask == WHOLE {
-        return u64::MAX;
-    }
-    let mut bits = 0;
-    let mut byte = 0;
-    while byte < 8 {
-        if mask >> byte & 1 == 1 {
-            bits |= 0xff << (8 * byte);
-        }
-        byte += 1;
-    }
-    bits
 }

@@ -14,8 +14,6 @@ use super::trap::Trap;
 
 mod memory;
 
-pub(super) use memory::bits_of;
-
 /// A processor of a machine, for the length of one step.
 pub struct Processor<'m> {
     pub(super) machine: &'m mut Machine,
