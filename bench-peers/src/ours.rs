@@ -3,7 +3,7 @@
 use ringfence::base::{Access, PhysAddr, Ring, VirtAddr};
 use ringfence::machine::paging::TableMemory;
 use ringfence::machine::paging::x86_64::{ControlFlags, Controls, Request, Walker, walk};
-use ringfence::machine::tlb::{DirectMapped, Grants, PagingStructureCache};
+use ringfence::machine::tlb::{Case, DirectMapped, Grants, PagingStructureCache};
 
 use crate::subject::{NOWHERE, Subject, Translate, TranslateMany, many, single};
 use crate::tables::Tables;
@@ -50,8 +50,9 @@ pub(crate) fn all(tables: Tables) -> Vec<Box<dyn Subject>> {
         single("ours: Tlb, 4,096", Translations::<4096, 12>::new(memory)),
         single("ours: Tlb, 4,096, upper levels", Below::new(memory)),
         single("ours: Tlb, 4,096 of 2 MiB", Translations::<4096, 21>::new(memory)),
-        single("ours: Tlb, 65,536", Translations::<65536, 12>::new(memory)),
-        single("ours: Tlb, 65,536 of 2 MiB", Translations::<65536, 21>::new(memory)),
+        single("ours: decided, 4,096", Decided::<4096, 12>::new(memory)),
+        single("ours: decided, 4,096 of 2 MiB", Decided::<4096, 21>::new(memory)),
+        single("ours: decided, 16,384 of 2 MiB", Decided::<16384, 21>::new(memory)),
     ]
 }
 
@@ -165,6 +166,39 @@ impl<const ENTRIES: usize, const SHIFT: u32> Translate for Translations<ENTRIES,
     #[inline(always)]
     fn translate(&mut self, virt: u64) -> u64 {
         self.cached.translate(&self.memory, VirtAddr(virt))
+    }
+}
+
+/// Translations are remembered with the accesses that they permit.
+struct Decided<const ENTRIES: usize, const SHIFT: u32> {
+    memory: Words<'static>,
+    walker: Walker,
+    grants: Grants,
+    tlb: Box<DirectMapped<ENTRIES, SHIFT>>,
+}
+
+impl<const ENTRIES: usize, const SHIFT: u32> Decided<ENTRIES, SHIFT> {
+    fn new(memory: Words<'static>) -> Self {
+        let grants = Grants::new(&controls());
+        Self { memory, walker: walker(), grants, tlb: Box::default() }
+    }
+
+    #[inline(never)]
+    fn miss(&mut self, virt: VirtAddr) -> u64 {
+        let found = raw(self.tlb.fetch(&self.walker, &self.memory, virt));
+        self.tlb.decide_at(virt, &self.grants);
+        found
+    }
+}
+
+impl<const ENTRIES: usize, const SHIFT: u32> Translate for Decided<ENTRIES, SHIFT> {
+    #[inline(always)]
+    fn translate(&mut self, virt: u64) -> u64 {
+        const CASE: Case = Case::of(Access::Read, Ring::User, false);
+        match self.tlb.hit_decided(VirtAddr(virt), CASE) {
+            Some(found) => found.raw(),
+            None => self.miss(VirtAddr(virt)),
+        }
     }
 }
 
