@@ -12,6 +12,8 @@ use ringfence::counterexample::Story;
 use ringfence::injection::PointKind;
 use ringfence::kernel::layout::address;
 use ringfence::kernel::status;
+use ringfence::machine::Reg;
+use ringfence::machine::code::SIGNATURE;
 use ringfence::outcome::{Availability, Victim};
 use ringfence::scenario::Scenario;
 use ringfence::world::action::place;
@@ -278,6 +280,47 @@ fn code_of_the_kernel_that_an_application_runs_is_the_applications_doing() {
     for (actor, context) in steps.0 {
         assert_eq!(actor, context);
     }
+}
+
+#[test]
+fn an_application_that_runs_any_step_of_the_kernels_claims_nothing() {
+    let mut world = World::build(&neighbours().configuration).expect("a sound configuration");
+    let at = |world: &World, virt| {
+        PhysAddr::truncated(world.machine.locate(0, virt).expect("it is mapped"))
+    };
+    let is_within_a_routine = |world: &World| {
+        let registers = &world.machine.processors[0].registers;
+        registers.rip >> 63 == 0 && registers.get(Reg::Rbp) != 0
+    };
+    while !is_within_a_routine(&world) {
+        world.step(&mut ());
+    }
+    let registers = &world.machine.processors[0].registers;
+    let (rip, frame) = (VirtAddr(registers.rip), registers.get(Reg::Rbp));
+    let code = at(&world, rip);
+    // Whatever a step takes for an address of its own is one of the application's stack.
+    for local in 1..=16 {
+        let word = at(&world, VirtAddr(frame - 8 * local));
+        world.machine.memory.write(word, frame - 0x40);
+    }
+    let start = world.checkpoint();
+    let step = |number: u64| SIGNATURE << 32 | number;
+    let program = world.machine.program.clone();
+    let is_the_kernels =
+        |number: &u64| program.decode(step(*number)).is_some_and(|step| step.owner.is_some());
+
+    let mut run = 0;
+    for number in (0..0x1_0000).filter(is_the_kernels) {
+        world.restore(&start);
+        world.machine.memory.write(code, step(number));
+        // That alone: what it leads to is the kernel's.
+        world.machine.step(0);
+        let is_claim = |event: &&Event| matches!(event.kind, EventKind::Grant | EventKind::Release);
+        assert_eq!(world.machine.events.iter().find(is_claim), None, "step {number}");
+        world.machine.events.clear();
+        run += 1;
+    }
+    assert!(run > 500, "{run} steps");
 }
 
 #[test]

@@ -428,6 +428,8 @@ pub fn vector_name(vector: u64) -> &'static str {
         11 => "segment not present",
         13 => "general protection",
         14 => "page fault",
+        20 => "virtualization exception",
+        21 => "control protection",
         0x29 => "fast fail",
         _ => "exception",
     }

@@ -7,6 +7,7 @@ use crate::campaign::experiment::vector_name;
 use crate::faults::PlannedFault;
 use crate::injection::PointKind;
 use crate::kernel::event_log;
+use crate::machine::Trap;
 
 use super::bug_check;
 use super::mode_line::{named, names_of};
@@ -143,10 +144,8 @@ pub(super) fn what_turned(
             EventKind::Exception => (
                 "noticed",
                 format!(
-                    "{} at {:#x}, error code {:#x}: {}{}",
-                    vector_name(event.value >> 32),
-                    event.virt,
-                    event.value & 0xffff_ffff,
+                    "{}: {}{}",
+                    exception(event),
                     name(event.actor),
                     // Not the step before, where the step itself could not be fetched.
                     in_code(event.actor, event.old)
@@ -208,6 +207,26 @@ fn logged(event: &Event, host: &str) -> String {
         left => format!("; {left} restarts are left"),
     };
     format!("event {}: {what}{left}", event.value)
+}
+
+/// An exception, where it was raised, and its error code if it has one: only of a page fault and of what
+/// the second level refuses is the address known that could not be accessed (Intel SDM volume 3A,
+/// "Exception and Interrupt Reference").
+fn exception(event: &Event) -> String {
+    let (vector, code) = (event.value >> 32, event.value & 0xffff_ffff);
+    let name = vector_name(vector);
+    match u8::try_from(vector) {
+        Ok(Trap::PAGE_FAULT | Trap::VIRTUALIZATION) => {
+            format!("{name} at {:#x}, error code {code:#x}", event.virt)
+        }
+        Ok(
+            Trap::DOUBLE_FAULT
+            | Trap::NOT_PRESENT
+            | Trap::GENERAL_PROTECTION
+            | Trap::CONTROL_PROTECTION,
+        ) => format!("{name} in the step at {:#x}, error code {code:#x}", event.old),
+        _ => format!("{name} in the step at {:#x}", event.old),
+    }
 }
 
 /// Whether a process ended in the golden run too, and with this status.
