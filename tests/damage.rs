@@ -301,3 +301,22 @@ fn what_user_mode_reads_without_leave_is_disclosed() {
     let outcome = trial(&scenario).run(&scenario.plan).expect("a fault that can be made");
     assert!(outcome.exposures.contains(&reads) && outcome.disclosed == 0, "{outcome:?}");
 }
+
+#[test]
+fn a_host_that_is_ended_by_its_time_out_is_noticed_by_that() {
+    let scenario = built_in("hung-driver-host");
+    let plan = scenario.plan[0].clone();
+    let mut trial = trial(&Scenario { plan: Vec::new(), ..scenario.clone() });
+    let outcome = struck(&mut trial, plan);
+
+    let detection = outcome.detection.as_ref().expect("the kernel ended it and logged why");
+    assert_eq!(detection.by, "host time-out", "{outcome:?}");
+    assert_eq!((&*detection.blamed, &*detection.did), ("meter-host", "meter-host"));
+    let story = Story::of(&scenario, &Registries::default()).expect("it runs").to_string();
+    assert!(story.contains("\ndetected   host time-out after "), "{story}");
+    // Where nobody has a time-out there is nobody who notices.
+    let mut untimed = scenario;
+    untimed.configuration.machine.host_time_out = 0;
+    let story = Story::of(&untimed, &Registries::default()).expect("it runs").to_string();
+    assert!(!story.contains("\ndetected "), "{story}");
+}

@@ -1,10 +1,11 @@
-//! What notices a fault first: the first exception, bug check, reset or refusal by the IOMMU that the
-//! undisturbed run does not raise as well.
+//! What notices a fault first: the first exception, bug check, reset, refusal by the IOMMU or end of a host by
+//! its time-out that the undisturbed run does not raise as well.
 //!
 //! A world may crash by itself: that is how an incident's golden run ends. Such an alarm would have
 //! come without the fault, so it detected nothing, and when it comes says nothing about the fault.
 
 use crate::base::{Event, EventKind, Principal, Witness};
+use crate::kernel::status;
 
 /// What raises an alarm.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -18,6 +19,9 @@ pub enum Raised {
     /// The IOMMU, which refused a transfer and records who asked for it (Intel VT-d specification, "Fault
     /// Logging").
     Refusal,
+    /// The kernel, which ended a host whose time for a critical request was over (Microsoft Learn, "Host Process
+    /// Timeouts in UMDF").
+    TimeOut,
 }
 
 /// The first thing that noticed something after a strike.
@@ -27,15 +31,20 @@ pub struct FirstAlarm {
     pub ordinal: u64,
     /// What it is.
     pub raised: Raised,
-    /// Whose code ran, or which device transferred.
+    /// Whose code ran, which device transferred, or which host was late.
     pub blamed: Principal,
 }
 
 /// Whether an event is an alarm.
 #[inline]
-pub(super) const fn is_alarm(kind: EventKind) -> bool {
-    use EventKind::{BugCheck, DmaRefused, Exception, Reset};
-    matches!(kind, Exception | BugCheck | Reset | DmaRefused)
+pub(super) const fn is_alarm(event: &Event) -> bool {
+    use EventKind::{BugCheck, DmaRefused, Exception, ProcessEnded, Reset};
+    match event.kind {
+        Exception | BugCheck | Reset | DmaRefused => true,
+        // With this status the kernel ends hosts that are late.
+        ProcessEnded => event.value == status::IO_TIMEOUT,
+        _ => false,
+    }
 }
 
 impl FirstAlarm {
@@ -45,9 +54,11 @@ impl FirstAlarm {
             EventKind::BugCheck => Raised::BugCheck(event.value),
             EventKind::Reset => Raised::Reset,
             EventKind::DmaRefused => Raised::Refusal,
+            EventKind::ProcessEnded => Raised::TimeOut,
             _ => Raised::Exception(event.value >> 32),
         };
-        Self { ordinal, raised, blamed: event.actor }
+        let blamed = if raised == Raised::TimeOut { event.subject } else { event.actor };
+        Self { ordinal, raised, blamed }
     }
 }
 
@@ -64,9 +75,14 @@ struct Expected {
 
 impl Expected {
     fn of(event: &Event, ordinal: u64) -> Self {
-        let Event { kind, actor, value, virt, phys, old: rip, .. } = *event;
-        // A device knows no linear address.
-        let at = if kind == EventKind::DmaRefused { phys } else { virt };
+        let Event { kind, actor, subject, value, virt, phys, old: rip, .. } = *event;
+        let (actor, at) = match kind {
+            // A device knows no linear address.
+            EventKind::DmaRefused => (actor, phys),
+            // A host is the same wherever its object is, and whoever runs when it is gone.
+            EventKind::ProcessEnded => (subject, 0),
+            _ => (actor, virt),
+        };
         Self { ordinal, kind, actor, value, at, rip }
     }
 
@@ -86,7 +102,7 @@ impl Witness for Alarms {
     #[inline]
     fn event(&mut self, event: &Event) {
         self.events += 1;
-        if is_alarm(event.kind) {
+        if is_alarm(event) {
             self.raised.push(Expected::of(event, self.events));
         }
     }
@@ -131,7 +147,7 @@ impl<'a> Anyway<'a> {
             // The next boot may go as the first did.
             (self.from, self.met) = (0, 0);
         }
-        is_alarm(event.kind) && self.golden.expect(event, self.from, &mut self.met)
+        is_alarm(event) && self.golden.expect(event, self.from, &mut self.met)
     }
 }
 
@@ -175,5 +191,28 @@ mod tests {
         assert_eq!(raised(EventKind::BugCheck, 0x50), Raised::BugCheck(0x50));
         assert_eq!(raised(EventKind::Reset, 0), Raised::Reset);
         assert_eq!(raised(EventKind::DmaRefused, 0), Raised::Refusal);
+        assert_eq!(raised(EventKind::ProcessEnded, status::IO_TIMEOUT), Raised::TimeOut);
+    }
+
+    #[test]
+    fn only_the_end_of_a_host_that_is_late_is_an_alarm_and_in_the_golden_run_it_is_expected() {
+        let ended = |host, object, value| Event {
+            kind: EventKind::ProcessEnded,
+            actor: Principal::KERNEL,
+            subject: Principal(host),
+            virt: object,
+            value,
+            ..refusal(0)
+        };
+        let late = ended(5, 0x1000, 0xc000_00b5);
+        assert!(!is_alarm(&ended(5, 0x1000, 1)) && is_alarm(&late));
+        assert_eq!(FirstAlarm::of(&late, 7).blamed, Principal(5));
+        let mut golden = Alarms::default();
+        golden.event(&late);
+        let mut met = 0;
+
+        assert!(!golden.expect(&ended(6, 0x1000, 0xc000_00b5), 0, &mut met), "another host");
+        assert!(golden.expect(&ended(5, 0x2000, 0xc000_00b5), 0, &mut met));
+        assert!(!golden.expect(&late, 0, &mut met), "once more");
     }
 }

@@ -358,6 +358,7 @@ fn detection(world: &World, judge: &Judge) -> Option<Detection> {
             Raised::Exception(vector) => vector_name(vector).to_owned(),
             Raised::Reset => "reset".to_owned(),
             Raised::Refusal => "DMA remapping fault".to_owned(),
+            Raised::TimeOut => "host time-out".to_owned(),
         },
         events: alarm.ordinal - strike.ordinal,
         blamed: name(alarm.blamed),

@@ -1,7 +1,9 @@
 //! Who watches a run: the books, the trace hash, and the few facts that outcomes need.
 
 use crate::authority::{self, Authority};
-use crate::base::{Digest, Event, EventKind, Principal, PrincipalSet, Roster, TraceHash, Witness};
+use crate::base::{
+    Digest, Event, EventKind, Principal, PrincipalKind, PrincipalSet, Roster, TraceHash, Witness,
+};
 use crate::injection::PointKind;
 use crate::invariants::{Record, RecordState};
 
@@ -194,7 +196,10 @@ impl Judge {
                     (notes.from, notes.met) = (notes.events, 0);
                 }
             }
-            kind if is_alarm(kind)
+            _ if is_alarm(event)
+                // A process may end with whatever status it likes.
+                && (event.kind != EventKind::ProcessEnded
+                    || self.authority.roster().kind(event.subject) == PrincipalKind::DriverHost)
                 && notes.strike.is_some()
                 && notes.alarm.is_none()
                 && !self.expected.expect(event, notes.from, &mut notes.met) =>
@@ -219,6 +224,7 @@ const RARE: u64 = 1 << EventKind::Strike as u64
     | 1 << EventKind::BugCheck as u64
     | 1 << EventKind::Reset as u64
     | 1 << EventKind::DmaRefused as u64
+    | 1 << EventKind::ProcessEnded as u64
     | 1 << EventKind::Boot as u64;
 
 impl Judge {

@@ -140,7 +140,7 @@ fn of_the_fault(trial: &Trial, mut turns: Vec<Turn>) -> Vec<Turn> {
     turns.retain(|turn| {
         turn.ordinal >= strike
             && (!anyway.raises(&turn.event)
-                || matches!(turn.event.kind, EventKind::BugCheck | EventKind::Reset))
+                || !matches!(turn.event.kind, EventKind::Exception | EventKind::DmaRefused))
     });
     turns
 }

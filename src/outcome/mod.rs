@@ -254,11 +254,11 @@ impl SleepEnd {
 /// Who noticed, and whom they blamed. What the golden run raises as well has noticed nothing.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Detection {
-    /// What noticed: the name of an exception, of a bug check, of a fault that the IOMMU reports.
+    /// What noticed: the name of an exception, of a bug check, of a fault that the IOMMU reports, of a time-out.
     pub by: String,
     /// Events from the first strike to it.
     pub events: u64,
-    /// Whose code was running when it was noticed, or which device was refused.
+    /// Whose code was running when it was noticed, which device was refused, or which host was ended.
     pub blamed: String,
     /// Who did it; `memory itself` where nobody did.
     pub did: String,
