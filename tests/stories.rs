@@ -10,6 +10,7 @@ mod worlds;
 use ringfence::campaign::{Campaign, Registries};
 use ringfence::counterexample::{Story, minimised};
 use ringfence::injection::PointKind;
+use ringfence::outcome::Availability;
 use ringfence::scenario::{Guarantees, Scenario, library};
 use ringfence::world::Action;
 use ringfence::world::action::CrashKind;
@@ -210,4 +211,22 @@ fn of_a_world_that_stops_by_itself_it_is_not_asked_whether_it_survives() {
     scenario.configuration.components[1].critical = false;
     let story = told(&scenario);
     assert!(!story.contains("not asked"), "{story}");
+}
+
+#[test]
+fn the_exception_that_stops_the_machine_is_told_however_many_were_handled_before() {
+    let builtin = library::find("pageable-with-lock-held").expect("it is built in");
+    let scenario = Scenario::from_bytes(builtin.text.as_bytes()).expect("it is sound");
+
+    let story = Story::of(&scenario, &Registries::default()).expect("it runs");
+
+    // Bug check 0xd1 names the address in its first parameter.
+    let Availability::BugCheck { parameters: [referenced, ..], .. } = story.outcome.availability
+    else {
+        panic!("it stops: {story}");
+    };
+    let stop = story.parts().iter().position(|(head, _)| *head == "stopped").expect("it stops");
+    let (head, last) = &story.parts()[stop - 1];
+    assert_eq!(*head, "noticed", "{story}");
+    assert!(last.contains(&format!("page fault at {referenced:#x}, ")), "{story}");
 }

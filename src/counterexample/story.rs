@@ -74,6 +74,7 @@ impl Story {
         happened.extend(operations);
         happened.extend(what_was_found(&trial, &found, &turns));
         happened.sort_by_key(|one| one.ordinal);
+        keep_what_stops(&mut happened);
 
         let mut lines = Vec::new();
         push(&mut lines, "scenario", &format!("{}: {}", scenario.name, scenario.about));
@@ -253,6 +254,24 @@ pub fn row_in_words(planned: &PlannedFault, roster: &Roster) -> String {
             format!("{row}, or {} where what changes is not {who}'s own", Origin::Hardware)
         }
         _ => row.to_string(),
+    }
+}
+
+/// The last exception before each stop is told, however many were handled before: mostly it is what stops
+/// the machine.
+fn keep_what_stops(happened: &mut [Happened]) {
+    let mut last = None;
+    for place in 0..happened.len() {
+        match happened[place].head {
+            "noticed" => last = Some(place),
+            "boots" => last = None,
+            "stopped" => {
+                if let Some(last) = last.take() {
+                    happened[last].always = true;
+                }
+            }
+            _ => {}
+        }
     }
 }
 
