@@ -255,6 +255,39 @@ fn one_experiment_of_a_campaign_is_told_as_a_story_that_fits_a_terminal() {
 }
 
 #[test]
+fn one_run_of_a_campaign_as_objects_ends_with_a_summary_too() {
+    let objects = |arguments: &[&str]| -> Vec<serde_json::Value> {
+        let told = stdout(&ringfence(&[arguments, &["--json"]].concat()));
+        told.lines().map(|line| serde_json::from_str(line).expect("an object")).collect()
+    };
+    let whole = summary(&["--seeds", "1", "--experiments", "1"]);
+    let alone = objects(&["--seeds", "1", "--only", "0"]);
+    let [run, last] = &alone[..] else { panic!("a run and a summary: {alone:?}") };
+
+    assert!(run["outcome"].is_object(), "{run}");
+    // A campaign of the first experiment only is this one.
+    assert_eq!(last["summary"], whole);
+    assert_eq!((&whole["experiments"], &whole["partial"]), (&1.into(), &false.into()), "{whole}");
+
+    let golden = objects(&["standard", "--only", "golden"]);
+    let [run, last] = &golden[..] else { panic!("a run and a summary: {golden:?}") };
+    assert!(run["outcome"].is_object(), "{run}");
+    let last = &last["summary"];
+    assert_eq!((&last["experiments"], &last["violations"]), (&0.into(), &0.into()), "{last}");
+}
+
+#[test]
+fn help_says_which_options_need_another() {
+    let help = stdout(&ringfence(&["campaign", "--help"]));
+    let line = help.lines().find(|line| line.contains("--component <NAME>")).expect("it is there");
+    let refused = ringfence(&["campaign", "standard", "--component", "nic"]);
+
+    assert_eq!(code(&refused), Some(2));
+    assert!(stderr(&refused).contains("--compare"), "{}", stderr(&refused));
+    assert!(line.contains("With --compare"), "{line}");
+}
+
+#[test]
 fn the_last_seed_there_is_can_be_run() {
     let last = u64::MAX.to_string();
     let small = |seeds| summary(&["standard", "--seeds", seeds, "--experiments", "2"]);

@@ -125,7 +125,7 @@ pub(crate) struct CampaignArguments {
         conflicts_with = "horizon"
     )]
     pub(crate) compare: Option<Vec<String>>,
-    /// Only faults of this component; `home=` moves it.
+    /// With --compare: only faults of this component; `home=` moves it.
     #[arg(long, value_name = "NAME", requires = "compare")]
     pub(crate) component: Option<String>,
     /// Also tells what of the damage still slept so many steps after the strike, and what became of

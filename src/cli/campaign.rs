@@ -3,6 +3,8 @@
 use core::ops::Range;
 use std::io::Write;
 
+use serde_json::Value;
+
 use crate::base::nearest;
 use crate::campaign::{
     Campaign, Interrupt, Progress, Registries, Report, Series, SeriesOptions, TrialError,
@@ -35,7 +37,11 @@ pub(super) fn campaign(
     let stop = stopped_by_ctrl_c()?;
     campaign.registries.interrupt = stop.clone();
     if let Some(only) = arguments.only {
-        return one(&campaign, only, arguments.json, folder.as_ref(), out);
+        let ended = one(&campaign, only, arguments.json, folder.as_ref(), out)?;
+        if arguments.json {
+            writeln!(out, "{}", summary_of_one(campaign, only)?)?;
+        }
+        return Ok(if stop.is_raised() { Ended::Interrupted } else { ended });
     }
     let bar = progress::bar();
     let told = |progress: Progress| {
@@ -48,12 +54,6 @@ pub(super) fn campaign(
             counted(progress.violations, "violation")
         ));
         bar.set_position(progress.blocks);
-    };
-    let wrong = |(seed, error): (u64, TrialError)| {
-        Failure::mistake(
-            format!("seed {seed}: {error}"),
-            "correct the scenario; `ringfence run` on it says more",
-        )
     };
     let report = campaign.run(told).map_err(wrong)?;
     let is_beyond = |steps| asleep::is_beyond(&report.total.sleeps, steps);
@@ -92,6 +92,29 @@ pub(super) fn campaign(
     } else {
         Ended::Held
     })
+}
+
+/// A world that can't be built, or a fault that can't be made.
+fn wrong((seed, error): (u64, TrialError)) -> Failure {
+    Failure::mistake(
+        format!("seed {seed}: {error}"),
+        "correct the scenario; `ringfence run` on it says more",
+    )
+}
+
+/// The last object of a campaign of one run: what that of a whole campaign would be without the others.
+fn summary_of_one(campaign: Campaign, only: Only) -> Result<Value, Failure> {
+    // Of a scenario by itself every seed says the same.
+    let first = campaign.seeds.first();
+    let campaign = Campaign { seeds: (first..=first).into(), ..campaign };
+    let campaign = match only {
+        Only::Experiment(number) => Campaign { only: Some(number), ..campaign },
+        Only::Golden => Campaign { experiments: 0, ..campaign },
+    };
+    let report = campaign.run(|_| {}).map_err(wrong)?;
+    let scenario = campaign.file.as_deref();
+    let told = Told { campaign: &campaign, scenario, report: &report, horizon: None, longer: None };
+    Ok(told.summary())
 }
 
 /// What the arguments ask for.

@@ -262,9 +262,7 @@ impl Told<'_> {
     /// One object a world that violates something by itself, then one a cell, then one a violation,
     /// then the summary.
     pub(super) fn json(&self) -> Vec<Value> {
-        let Report {
-            total, worlds, violations, golden_violations, digest, is_partial, cut, ..
-        } = self.report;
+        let Report { total, violations, golden_violations, .. } = self.report;
         let mix = self.campaign.mix();
         let mut lines = mix.map_or_else(Vec::new, |mix| fault_load::json(&mix, total));
         for golden in golden_violations {
@@ -312,7 +310,16 @@ impl Told<'_> {
             self.horizon,
             self.longer.map(|one| &one.total.sleeps),
         ));
-        lines.push(json!({ "summary": {
+        lines.push(self.summary());
+        lines
+    }
+
+    /// The last object.
+    pub(super) fn summary(&self) -> Value {
+        let Report {
+            total, worlds, violations, golden_violations, digest, is_partial, cut, ..
+        } = self.report;
+        json!({ "summary": {
             "experiments": total.experiments,
             "activated": total.activated,
             "nothing_struck": total.activated == 0 && !self.report.is_partial,
@@ -329,7 +336,6 @@ impl Told<'_> {
             "worlds": if self.is_generated() { worlds.len() } else { worlds.len().min(1) },
             "seeds": worlds.len(),
             "events": total.events,
-        }}));
-        lines
+        }})
     }
 }
