@@ -9,6 +9,7 @@ mod worlds;
 
 use ringfence::campaign::{Campaign, Registries};
 use ringfence::counterexample::{Story, minimised};
+use ringfence::faults::PlannedFault;
 use ringfence::injection::PointKind;
 use ringfence::outcome::Availability;
 use ringfence::scenario::{Guarantees, Scenario, library};
@@ -176,6 +177,49 @@ fn a_device_is_in_no_mode_and_a_process_not_in_kernel_mode() {
         let told = format!("mode line struck in {sides}");
         assert!(words.contains(&told), "{story}");
     }
+}
+
+/// The story of the built-in world with these faults, and its words in one line.
+fn of_standard(plan: Vec<PlannedFault>) -> (Story, String) {
+    let file = library::find("standard").expect("built in");
+    let standard = Scenario::from_bytes(file.text.as_bytes()).expect("sound");
+    let scenario = Scenario { plan, ..standard };
+    let story = Story::of(&scenario, &Registries::default()).expect("it runs");
+    let words = story.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+    (story, words)
+}
+
+#[test]
+fn of_several_who_struck_each_may_have_done_it() {
+    let nic = worlds::fault("lost-store", "nic", PointKind::Store, 3, "");
+    // Within a page of its own, and nobody reads it.
+    let wild = "operator = 'offset'\noffset = '0x10'";
+    let wild = worlds::fault("wild-write", "editor", PointKind::Store, 20, wild);
+    let detected = |story: &Story| story.outcome.detection.clone().expect("it is noticed");
+    let (alone, words) = of_standard(vec![nic.clone()]);
+    assert_eq!(detected(&alone).did, "nic", "{words}");
+
+    let (both, words) = of_standard(vec![nic, wild]);
+
+    assert!(words.contains("in kernel, though editor or nic did it"), "{words}");
+    assert_eq!(detected(&both).by, detected(&alone).by);
+    assert_eq!(detected(&both).events, detected(&alone).events, "from the last strike on");
+    assert!(words.contains("which promises little; no damage to memory crossed it"), "{words}");
+}
+
+#[test]
+fn what_a_process_does_to_itself_crosses_nothing_whoever_else_is_struck() {
+    let target = "target = 'driver:files/write-dispatch'";
+    let device = worlds::fault("dma-to-wrong-frame", "transfer-device", PointKind::Dma, 1, target);
+    let wild = "operator = 'offset'\noffset = '0x10'";
+    let wild = worlds::fault("wild-write", "editor", PointKind::Store, 20, wild);
+
+    let (_, words) = of_standard(vec![device, wild]);
+
+    assert!(words.contains("private data of editor"), "{words}");
+    let told = "user mode (editor) and a device (transfer-device), which promises little; \
+                transfer-device has content of driver object of kernel";
+    assert!(words.contains(told), "{words}");
 }
 
 #[test]

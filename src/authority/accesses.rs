@@ -181,6 +181,7 @@ impl Authority {
         let corruption = Corruption {
             culprit: event.actor,
             struck: event.struck,
+            is_by_nobody: event.is_by_nobody(),
             owner: region.owner,
             owners: region.owners(),
             structure: region.structure,

@@ -73,6 +73,8 @@ pub struct Corruption {
     pub culprit: Principal,
     /// Whether a fault altered the store.
     pub struck: bool,
+    /// Whether memory changed by a fault's doing and by no store: the culprit was about to act then.
+    pub is_by_nobody: bool,
     /// To whom the books had given them.
     pub owner: Option<Principal>,
     /// Whose they were: the owner's alone, but for code that processes share, which is all of theirs.
@@ -87,6 +89,14 @@ pub struct Corruption {
     pub words: u64,
     /// Number of the event in the run.
     pub ordinal: u64,
+}
+
+impl Corruption {
+    /// Whether memory itself did it, and nobody: it changed by no store, outside what is the culprit's.
+    #[must_use]
+    pub fn is_memorys(&self) -> bool {
+        self.is_by_nobody && self.owners != PrincipalSet::of(self.culprit)
+    }
 }
 
 /// A read of corrupt bytes.

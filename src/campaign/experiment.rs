@@ -15,7 +15,6 @@ use super::golden::Golden;
 use super::interrupt::{GLANCE, Interrupt, Interrupted};
 use super::judge::Judge;
 use super::sleep::Sleeper;
-use super::tally::Origin;
 use super::watch::Watch;
 
 /// The bug check that ends of a critical process come to ("Bug Check 0xEF: CRITICAL_PROCESS_DIED").
@@ -352,7 +351,7 @@ fn activation(world: &World, judge: &Judge, (strikes, missed): Strikes) -> Activ
 
 fn detection(world: &World, judge: &Judge) -> Option<Detection> {
     let name = |principal: Principal| world.roster().name(principal).to_owned();
-    judge.alarm().zip(judge.strike()).map(|(alarm, strike)| Detection {
+    judge.alarm().map(|(alarm, suspects)| Detection {
         by: match alarm.raised {
             Raised::BugCheck(code) => format!("bug check {code:#x}"),
             Raised::Exception(vector) => vector_name(vector).to_owned(),
@@ -360,13 +359,9 @@ fn detection(world: &World, judge: &Judge) -> Option<Detection> {
             Raised::Refusal => "DMA remapping fault".to_owned(),
             Raised::TimeOut => "host time-out".to_owned(),
         },
-        events: alarm.ordinal - strike.ordinal,
+        events: alarm.ordinal - suspects.since,
         blamed: name(alarm.blamed),
-        did: if judge.was_poked_elsewhere() {
-            Origin::Hardware.name().to_owned()
-        } else {
-            name(strike.by)
-        },
+        did: suspects.names(world.roster()),
     })
 }
 

@@ -9,6 +9,7 @@ use crate::invariants::{Record, RecordState};
 
 use super::alarm::{Alarms, Anyway, FirstAlarm, Met, is_alarm};
 use super::golden_accesses::GoldenAccesses;
+use super::suspects::Suspects;
 
 /// The first time a fault struck.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -35,7 +36,8 @@ struct Notes {
     undisturbed: (u32, u32),
     struck: PrincipalSet,
     poked_elsewhere: bool,
-    alarm: Option<FirstAlarm>,
+    suspects: Suspects,
+    alarm: Option<(FirstAlarm, Suspects)>,
     /// From which of its events on the golden run is what this one is held against.
     from: u64,
     met: Met,
@@ -73,6 +75,7 @@ impl Judge {
             undisturbed: (0, 0),
             struck: PrincipalSet::NOBODY,
             poked_elsewhere: false,
+            suspects: Suspects::default(),
             alarm: None,
             from: 0,
             met: 0,
@@ -142,9 +145,15 @@ impl Judge {
         self.notes.poked_elsewhere
     }
 
-    /// What noticed first, beside what the golden run raises as well.
+    /// In whom faults struck so far.
     #[must_use]
-    pub fn alarm(&self) -> Option<FirstAlarm> {
+    pub fn suspects(&self) -> Suspects {
+        self.notes.suspects
+    }
+
+    /// What noticed first, beside what the golden run raises as well, and who may have done it.
+    #[must_use]
+    pub fn alarm(&self) -> Option<(FirstAlarm, Suspects)> {
         self.notes.alarm
     }
 
@@ -182,6 +191,7 @@ impl Judge {
         match event.kind {
             EventKind::Strike => {
                 notes.struck = notes.struck.with(event.actor);
+                notes.suspects.strikes(event, notes.events);
                 notes.undisturbed = (0, 0);
                 if notes.strike.is_none() {
                     let left = self.accesses.left_at(notes.events);
@@ -204,14 +214,17 @@ impl Judge {
                 && notes.alarm.is_none()
                 && !self.expected.expect(event, notes.from, &mut notes.met) =>
             {
-                notes.alarm = Some(FirstAlarm::of(event, notes.events));
+                notes.alarm = Some((FirstAlarm::of(event, notes.events), notes.suspects));
             }
             // The next boot may go as the first did.
             EventKind::Boot => (notes.from, notes.met) = (0, 0),
             EventKind::Store if event.is_by_nobody() => {
                 let at = crate::base::PhysAddr::truncated(event.phys);
                 let owners = self.authority.owners_of(at);
-                notes.poked_elsewhere |= owners != PrincipalSet::of(event.actor);
+                if owners != PrincipalSet::of(event.actor) {
+                    notes.poked_elsewhere = true;
+                    notes.suspects.is_memory();
+                }
             }
             _ => {}
         }

@@ -51,6 +51,7 @@ pub mod sentence;
 pub mod series;
 pub mod sleep;
 pub mod stored;
+pub mod suspects;
 pub mod sweep;
 pub mod tally;
 pub mod told_by;

@@ -44,13 +44,9 @@ impl Found {
 
 impl Found {
     /// The events at which memory that is not that of who was about to act changed by nobody's access.
-    fn poked(&self, turns: &[Turn]) -> Vec<u64> {
+    fn poked(&self) -> Vec<u64> {
         let elsewhere = self.corruptions.iter();
-        let elsewhere = elsewhere.filter(|one| one.owners != PrincipalSet::of(one.culprit));
-        let by_nobody = |ordinal: u64| {
-            turns.iter().any(|turn| turn.ordinal == ordinal && turn.event.is_by_nobody())
-        };
-        elsewhere.map(|one| one.ordinal).filter(|&ordinal| by_nobody(ordinal)).collect()
+        elsewhere.filter(|one| one.is_memorys()).map(|one| one.ordinal).collect()
     }
 }
 
@@ -61,7 +57,7 @@ pub(super) fn what_turned(
     found: &Found,
     turns: &[Turn],
 ) -> Vec<Happened> {
-    let poked = found.poked(turns);
+    let poked = found.poked();
     let roster = trial.roster();
     let world = &trial.world;
     let first = turns.iter().find(|turn| turn.event.kind == EventKind::Strike);
@@ -269,7 +265,7 @@ pub(super) fn what_was_found(trial: &Trial, found: &Found, turns: &[Turn]) -> Ve
             ),
         });
     }
-    let poked = found.poked(turns);
+    let poked = found.poked();
     for one in &found.corruptions {
         let by = match (one.struck, roster.name(one.culprit)) {
             _ if poked.contains(&one.ordinal) => {

@@ -19,19 +19,25 @@ pub(super) fn mode_line(
     let roster = trial.roster();
     let books = &trial.judge.authority;
     let struck = trial.judge.struck();
+    let suspects = trial.judge.suspects();
     let is_user_mode = PrincipalKind::is_process;
-    let is_user_mode_plan = struck.iter().all(|one| is_user_mode(roster.kind(one)));
+    let is_user_mode_plan =
+        !suspects.memory && suspects.who.iter().all(|one| is_user_mode(roster.kind(one)));
+    let is_mixed_plan = suspects.memory
+        || !is_user_mode_plan && suspects.who.iter().any(|one| is_user_mode(roster.kind(one)));
     let names_where = |keeps: IsThere| {
-        let them = struck.iter().filter(|one| keeps(roster.kind(*one)));
+        let them = suspects.who.iter().filter(|one| keeps(roster.kind(*one)));
         them.map(|one| roster.name(one)).collect::<Vec<_>>().join(", ")
     };
-    let began = if trial.judge.was_poked_elsewhere() {
+    let began = if suspects.memory && suspects.who.is_empty() {
         "struck below it, in memory itself, where no mode holds".to_owned()
     } else if struck.is_empty() {
         String::new()
     } else if is_user_mode_plan {
         format!("struck in user mode ({}), which must contain it", names_where(is_user_mode))
-    } else if struck.iter().all(|one| roster.kind(one) == PrincipalKind::Device) {
+    } else if !suspects.memory
+        && suspects.who.iter().all(|one| roster.kind(one) == PrincipalKind::Device)
+    {
         format!("struck in a device ({}), which no mode binds", names_where(|_| true))
     } else {
         let sides: [(&str, IsThere); 3] = [
@@ -41,7 +47,8 @@ pub(super) fn mode_line(
         ];
         let sides = sides.map(|(side, keeps)| (side, names_where(keeps)));
         let sides = sides.iter().filter(|(_, names)| !names.is_empty());
-        let sides: Vec<_> = sides.map(|(side, names)| format!("{side} ({names})")).collect();
+        let mut sides: Vec<_> = sides.map(|(side, names)| format!("{side} ({names})")).collect();
+        sides.extend(suspects.memory.then(|| "memory itself".to_owned()));
         format!("struck in {}, which promises little", sides.join(" and "))
     };
     let (mut crossings, mut stayed) = (Vec::new(), Vec::new());
@@ -50,21 +57,25 @@ pub(super) fn mode_line(
     let corruptions = books.corruptions().iter();
     for corruption in corruptions.filter(|one| own.is_none_or(|own| !own.has_corruption(one))) {
         let owners = corruption.owners;
-        if owners.is_empty() {
+        // What memory did by itself came from neither side.
+        if owners.is_empty() || corruption.is_memorys() {
             continue;
         }
         // Kernel mode that takes its own memory for a process's was told so by the process.
         // What it did to the process in whose context it ran, nobody there told it to.
         let told_by = told_by(books, roster, corruption);
         let told_by = told_by.filter(|who| corruption.owner != Some(*who));
-        // What the kernel does for who was struck begins with who was struck.
-        let from_user_mode = if struck.is_empty() {
-            told_by.is_some() || is_user_mode(roster.kind(corruption.culprit))
+        let is_user_memory = corruption.domain != Domain::PageTable
+            && owners.iter().any(|one| is_user_mode(roster.kind(one)));
+        // A process gets at another's memory by way of what kernel mode should have kept from it.
+        let is_kept = is_mixed_plan && is_user_memory && !owners.contains(corruption.culprit);
+        // What the kernel does for who was struck begins with who was struck; of several on both sides,
+        // with who wrote.
+        let from_user_mode = if struck.is_empty() || is_mixed_plan {
+            told_by.is_some() || is_user_mode(roster.kind(corruption.culprit)) && !is_kept
         } else {
             is_user_mode_plan
         };
-        let is_user_memory = corruption.domain != Domain::PageTable
-            && owners.iter().any(|one| is_user_mode(roster.kind(one)));
         // A section is written with leave.
         let is_shared = corruption.structure == Structure::SharedSection;
         if is_shared || from_user_mode == is_user_memory {
@@ -76,7 +87,8 @@ pub(super) fn mode_line(
         }
         let to = if is_user_memory { "into user mode" } else { "into kernel mode" };
         let what = named(roster, owners, corruption.structure);
-        let by_hand = told_by.filter(|&who| who != corruption.culprit && struck.is_empty());
+        let by_hand = told_by.filter(|&who| who != corruption.culprit);
+        let by_hand = by_hand.filter(|_| struck.is_empty() || is_mixed_plan);
         let by_hand = by_hand.map_or(String::new(), |who| {
             let (hand, who) = (roster.name(corruption.culprit), roster.name(who));
             format!(", by the hand of {hand}, which wrote where {who} told it to")

@@ -372,10 +372,14 @@ fn conclude(lines: &mut Parts, outcome: &Outcome, class: Class, meaning: &str) {
     push(lines, "integrity", &format!("{}{victims}{deviated}", kebab(&outcome.integrity)));
     push(lines, "service", &availability(outcome.availability));
     if let Some(detection) = &outcome.detection {
-        let blame = if detection.blamed == detection.did {
-            format!("in {}, who did it", detection.did)
+        let (blamed, did) = (&detection.blamed, &detection.did);
+        let mut suspects = did.split(" or ").flat_map(|some| some.split(", "));
+        let blame = if blamed == did {
+            format!("in {did}, who did it")
+        } else if suspects.any(|one| one == blamed) {
+            format!("in {blamed}; {did} did it")
         } else {
-            format!("in {}, though {} did it", detection.blamed, detection.did)
+            format!("in {blamed}, though {did} did it")
         };
         push(
             lines,

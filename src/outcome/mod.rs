@@ -256,11 +256,11 @@ impl SleepEnd {
 pub struct Detection {
     /// What noticed: the name of an exception, of a bug check, of a fault that the IOMMU reports, of a time-out.
     pub by: String,
-    /// Events from the first strike to it.
+    /// Events to it from the first strike; of several faults, from the last strike before it.
     pub events: u64,
     /// Whose code was running when it was noticed, which device was refused, or which host was ended.
     pub blamed: String,
-    /// Who did it; `memory itself` where nobody did.
+    /// Who did it; `memory itself` where nobody did. Of several faults that had struck, whoever may have.
     pub did: String,
 }
 
