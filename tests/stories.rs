@@ -179,6 +179,40 @@ fn a_device_is_in_no_mode_and_a_process_not_in_kernel_mode() {
     }
 }
 
+#[test]
+fn a_flip_is_told_alike_whoever_was_about_to_act() {
+    let told = |who: &str, nth: u64, target: &str| {
+        let flip = format!("target = '{target}'\nbit = 3");
+        let flip = worlds::fault("bit-flip", who, PointKind::Step, nth, &flip);
+        let (story, words) = of_standard(vec![flip]);
+        let text = story.to_string();
+        let lines = text.lines().skip_while(|line| !line.starts_with("instead"));
+        let own = ["by the doing of", "by the fault's doing", "struck in"];
+        assert!(!own.iter().any(|one| words.contains(one)), "{text}");
+        // When it was differs, and what was there then.
+        let lines = lines.filter(|line| {
+            let heads = ["mode line", "outcome", "integrity", "service", "guarantees"];
+            heads.iter().any(|head| line.starts_with(head))
+        });
+        assert!(words.contains("by nobody's access") && words.contains(", by itself"), "{text}");
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let dispatch = "driver:files/write-dispatch";
+    let [editor, nic, kernel] =
+        [("editor", 60), ("nic", 20), ("kernel", 600)].map(|(who, nth)| told(who, nth, dispatch));
+    assert_eq!(editor, nic);
+    assert_eq!(editor, kernel);
+    assert!(editor.join(" ").contains("outcome    dormant"), "{editor:?}");
+
+    // A word of the shell's that nobody reads, while the shell is about to act and two others are.
+    let word = "process:shell/private-word:100";
+    let [editor, nic, shell] =
+        [("editor", 60), ("nic", 20), ("shell", 60)].map(|(who, nth)| told(who, nth, word));
+    assert_eq!(editor, nic);
+    assert_eq!(editor, shell);
+    assert!(editor.join(" ").contains("(another process)"), "{editor:?}");
+}
+
 /// The story of the built-in world with these faults, and its words in one line.
 fn of_standard(plan: Vec<PlannedFault>) -> (Story, String) {
     let file = library::find("standard").expect("built in");

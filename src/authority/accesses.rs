@@ -182,6 +182,7 @@ impl Authority {
             culprit: event.actor,
             struck: event.struck,
             is_by_nobody: event.is_by_nobody(),
+            is_by_memory: event.is_by_memory(),
             owner: region.owner,
             owners: region.owners(),
             structure: region.structure,

@@ -75,6 +75,8 @@ pub struct Corruption {
     pub struck: bool,
     /// Whether memory changed by a fault's doing and by no store: the culprit was about to act then.
     pub is_by_nobody: bool,
+    /// Whether it was memory itself, whose change has to do with nobody.
+    pub is_by_memory: bool,
     /// To whom the books had given them.
     pub owner: Option<Principal>,
     /// Whose they were: the owner's alone, but for code that processes share, which is all of theirs.
@@ -92,10 +94,10 @@ pub struct Corruption {
 }
 
 impl Corruption {
-    /// Whether memory itself did it, and nobody: it changed by no store, outside what is the culprit's.
+    /// Whether memory did it, and nobody: it changed by itself, or by no store and outside what is the culprit's.
     #[must_use]
     pub fn is_memorys(&self) -> bool {
-        self.is_by_nobody && self.owners != PrincipalSet::of(self.culprit)
+        self.is_by_memory || self.is_by_nobody && self.owners != PrincipalSet::of(self.culprit)
     }
 }
 

@@ -218,6 +218,13 @@ impl Event {
         matches!(self.kind, EventKind::Store) && self.struck && self.processor == Self::NO_PROCESSOR
     }
 
+    /// Whether memory itself changed, whoever was about to act: what user mode does where it may not leads
+    /// from a linear address, this from none.
+    #[must_use]
+    pub const fn is_by_memory(&self) -> bool {
+        self.is_by_nobody() && self.virt == 0
+    }
+
     /// The event as words for the trace hash.
     #[inline(always)]
     #[must_use]

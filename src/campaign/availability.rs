@@ -67,8 +67,10 @@ pub(super) fn availability(
     }
     let roster = world.roster();
     let unfinished = unfinished(world, judge, golden);
-    let others = unfinished.iter().any(|one| !judge.struck().contains(one));
-    let by_processes = judge.struck().iter().all(|one| roster.kind(one).is_process());
+    let suspects = judge.suspects();
+    let others = unfinished.iter().any(|one| !suspects.acted.contains(one));
+    let by_processes =
+        !suspects.flipped && suspects.acted.iter().all(|one| roster.kind(one).is_process());
     let cut = first == Rest::OutOfSteps && golden.rest != Rest::OutOfSteps;
     if others || cut && unfinished.is_empty() && !by_processes {
         return Availability::Hang;

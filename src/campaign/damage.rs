@@ -145,13 +145,27 @@ fn victim(
     if corruption.structure == Structure::SharedSection {
         return Some(Victim::OwnDomain);
     }
-    let struck = judge.struck();
+    // Memory that changed by itself is somebody else's, whoever was about to act.
+    if corruption.is_by_memory {
+        let nobody = if owner == Some(Principal::HAL) { Principal::KERNEL } else { Principal::HAL };
+        return victim_from(roster, nobody, corruption, owner);
+    }
+    let struck = judge.suspects().acted;
     let from = owner.filter(|owner| struck.contains(*owner));
     let from = from.or_else(|| struck.iter().next());
     // What kernel mode did to the process in whose context it ran, nobody there told it to.
     let told_by = || told_by(&judge.authority, roster, corruption);
     let from = from.or_else(|| told_by().filter(|who| owner != Some(*who)));
-    let from = from.unwrap_or(corruption.culprit);
+    victim_from(roster, from.unwrap_or(corruption.culprit), corruption, owner)
+}
+
+/// The same, seen from `from`.
+fn victim_from(
+    roster: &Roster,
+    from: Principal,
+    corruption: &Corruption,
+    owner: Option<Principal>,
+) -> Option<Victim> {
     match Domain::of(roster, from, owner, corruption.structure) {
         Domain::Nobody if owner.is_none() => Some(Victim::FreeMemory),
         Domain::Nobody => None,

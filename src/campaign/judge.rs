@@ -221,9 +221,10 @@ impl Judge {
             EventKind::Store if event.is_by_nobody() => {
                 let at = crate::base::PhysAddr::truncated(event.phys);
                 let owners = self.authority.owners_of(at);
-                if owners != PrincipalSet::of(event.actor) {
-                    notes.poked_elsewhere = true;
-                    notes.suspects.is_memory();
+                let is_elsewhere = owners != PrincipalSet::of(event.actor);
+                notes.poked_elsewhere |= is_elsewhere;
+                if is_elsewhere || event.is_by_memory() {
+                    notes.suspects.is_memory(event);
                 }
             }
             _ => {}

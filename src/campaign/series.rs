@@ -140,7 +140,7 @@ impl Series {
         for Drawn { number, plan, origin, .. } in self.drawn {
             begins(number);
             let case = |trial: &Trial, outcome| {
-                let below = trial.judge.was_poked_elsewhere();
+                let below = trial.judge.suspects().memory;
                 let origin = if below { Origin::Hardware } else { Origin::of(origin) };
                 each(trial, Case { number, plan: plan.clone(), origin, outcome });
             };

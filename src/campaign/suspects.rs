@@ -15,8 +15,13 @@ pub struct Suspects {
     pub memory: bool,
     /// Number of the event of the first strike of a fault alone; of the last strike of several.
     pub since: u64,
-    /// Who struck before the present strike.
-    before: PrincipalSet,
+    /// At whose injection points, but for those at which memory itself changed: who was about to act then has
+    /// nothing to do with it, whosever the memory is.
+    pub acted: PrincipalSet,
+    /// Whether memory itself changed.
+    pub flipped: bool,
+    /// `who` and `acted` before the present strike.
+    before: (PrincipalSet, PrincipalSet),
     /// Which faults struck, a bit for each of the first 64.
     faults: u64,
 }
@@ -30,13 +35,17 @@ impl Suspects {
             self.since = ordinal;
         }
         self.faults |= fault;
-        self.before = self.who;
+        self.before = (self.who, self.acted);
         self.who = self.who.with(event.actor);
+        self.acted = self.acted.with(event.actor);
     }
 
     /// What just struck changed memory, and nobody's doing is changed.
-    pub(super) fn is_memory(&mut self) {
-        (self.who, self.memory) = (self.before, true);
+    pub(super) fn is_memory(&mut self, event: &Event) {
+        (self.who, self.memory) = (self.before.0, true);
+        if event.is_by_memory() {
+            (self.acted, self.flipped) = (self.before.1, true);
+        }
     }
 
     /// All of them, as a sentence names who did it.

@@ -249,7 +249,7 @@ fn run_one(
     let plan = single.plan();
     let under_way = UnderWay(single.number);
     let case = forks.run(&plan, |trial, outcome| {
-        let below = trial.judge.was_poked_elsewhere();
+        let below = trial.judge.suspects().memory;
         let origin = if below { Origin::Hardware } else { Origin::of(origin) };
         (Case { number: 0, plan: plan.clone(), origin, outcome }, trial.judge.events())
     });
