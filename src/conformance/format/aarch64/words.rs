@@ -113,7 +113,9 @@ pub(super) fn describe(format: &AArch64, level: u8, bits: u64) -> String {
             word(&format!("AttrIndx={}", bits >> 2 & 0b111));
         }
         word(&format!("SH={:02b}", bits >> 8 & 0b11));
-        named(of_leaf).into_iter().for_each(&mut word);
+        // In a page's descriptor bit 16 is one of the address (Arm ARM, "VMSAv8-64 descriptor formats").
+        let of_leaf = named(of_leaf).into_iter().filter(|&name| name != "nT" || level > 1);
+        of_leaf.for_each(&mut word);
         let software = bits >> 55 & 0b1111;
         if software != 0 {
             word(&format!("software {software:#x}"));
@@ -142,4 +144,18 @@ fn fault(format: &AArch64, level: u8, bits: u64) -> String {
     }
     let (number, kind) = (format.level_name(level), bits & 0b11);
     format!("reserved: bits 1:0 are {kind:02b} at level {number}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bit_16_is_a_page_s_address_and_a_block_s_nt() {
+        let page = describe(&AArch64::LOWER, 1, 0x8001_0743);
+        let block = describe(&AArch64::LOWER, 2, 0x8021_0741);
+
+        assert!(!page.contains("nT") && page.contains("4 KiB page 0x80010000"), "{page}");
+        assert!(block.contains("AF nT") && block.contains("2048 KiB block 0x80200000"), "{block}");
+    }
 }
