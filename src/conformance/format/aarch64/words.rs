@@ -152,8 +152,8 @@ mod tests {
 
     #[test]
     fn bit_16_is_a_page_s_address_and_a_block_s_nt() {
-        let page = describe(&AArch64::LOWER, 1, 0x8001_0743);
-        let block = describe(&AArch64::LOWER, 2, 0x8021_0741);
+        let page = describe(AArch64::LOWER, 1, 0x8001_0743);
+        let block = describe(AArch64::LOWER, 2, 0x8021_0741);
 
         assert!(!page.contains("nT") && page.contains("4 KiB page 0x80010000"), "{page}");
         assert!(block.contains("AF nT") && block.contains("2048 KiB block 0x80200000"), "{block}");
