@@ -158,9 +158,6 @@ fn wants_boot(golden: &Golden, stood: &Standing, after_stop: AfterStop) -> bool 
 struct Standing {
     /// Whose are not, beyond the influence relation.
     deviated: PrincipalSet,
-    /// Of these, without whoever was about to act where memory itself changed in what is theirs: whose must
-    /// have been the golden run's, where what struck is contained.
-    escaped: PrincipalSet,
     /// Whether somebody beyond the influence relation never finished.
     is_waited: bool,
     /// Whether the disk holds what it does not hold in the golden run, beyond the influence relation.
@@ -189,13 +186,8 @@ impl Standing {
         } else {
             struck
         };
-        let beyond = |allowed: PrincipalSet| {
-            let them = differing.iter().filter(|&one| !allowed.contains(one));
-            them.fold(PrincipalSet::NOBODY, PrincipalSet::with)
-        };
-        let suspects = judge.suspects();
-        let escaped = beyond(allowed);
-        let deviated = if suspects.flipped { beyond(suspects.acted) } else { escaped };
+        let deviated = differing.iter().filter(|&one| !allowed.contains(one));
+        let deviated = deviated.fold(PrincipalSet::NOBODY, PrincipalSet::with);
         let crash = crash_of(world, rest);
         let waits = unfinished(world, judge, golden).iter().any(|one| !allowed.contains(one));
         let is_durable = is_durable(world, judge, golden, is_cut, allowed);
@@ -212,7 +204,6 @@ impl Standing {
                 || deviated.iter().any(got_other_bytes));
         Self {
             deviated,
-            escaped,
             is_waited: waits && crash.is_none(),
             is_durable,
             integrity: integrity(damage, is_other, is_durable),
@@ -262,7 +253,7 @@ fn describe(
     let mut guarantees = watch.names_beside(known, promised);
     let exposures = watch.names_beside(known, |scope| !promised(scope));
     if is_contained && !struck.is_empty() {
-        if !stood.escaped.is_empty() || stood.is_waited || stood.is_durable {
+        if !stood.deviated.is_empty() || stood.is_waited || stood.is_durable {
             guarantees.push(CONTAINED.to_owned());
         }
         // The one documented way for user mode to stop the machine.

@@ -68,11 +68,15 @@ pub(super) fn mode_line(
         let is_user_memory = corruption.domain != Domain::PageTable
             && owners.iter().any(|one| is_user_mode(roster.kind(one)));
         // A process gets at another's memory by way of what kernel mode should have kept from it.
-        let is_kept = is_mixed_plan && is_user_memory && !owners.contains(corruption.culprit);
+        let is_by_process = is_user_mode(roster.kind(corruption.culprit));
+        let is_by_way_of_kernel_mode = is_mixed_plan
+            && is_by_process
+            && is_user_memory
+            && !owners.contains(corruption.culprit);
         // What the kernel does for who was struck begins with who was struck; of several on both sides,
         // with who wrote.
         let from_user_mode = if struck.is_empty() || is_mixed_plan {
-            told_by.is_some() || is_user_mode(roster.kind(corruption.culprit)) && !is_kept
+            (told_by.is_some() || is_by_process) && !is_by_way_of_kernel_mode
         } else {
             is_user_mode_plan
         };
