@@ -6,8 +6,8 @@ use crate::machine::{Flow, Routine, routine};
 
 use super::handle::{OB_CREATE_HANDLE, access};
 use super::layout::{
-    KERNEL_ONLY, SMALL_OBJECT_BYTES, address, device_object, element, kernel_data, object_body,
-    object_type, process,
+    SMALL_OBJECT_BYTES, address, device_object, element, kernel_data, object_body, object_type,
+    process,
 };
 use super::object::{OB_CREATE_OBJECT, OB_DEREFERENCE, current_process};
 use super::previous_mode::{self, previous_mode};
@@ -52,8 +52,8 @@ routine! {
         if device == 0 {
             return Ok(answer(p, status::NO_SUCH_DEVICE, 0));
         }
-        let is_refused = p.load(device, device_object::SECURITY)? & KERNEL_ONLY != 0;
-        if is_refused && previous_mode(p)? != previous_mode::KERNEL {
+        let is_for_all = p.load(device, device_object::SECURITY)? == 0;
+        if !is_for_all && previous_mode(p)? != previous_mode::KERNEL {
             return Ok(answer(p, status::ACCESS_DENIED, 0));
         }
         if p.load(device, device_object::DISABLED)? != 0 {

@@ -230,7 +230,7 @@ fields! {
         EXTENSION = 0x20 "device extension",
         /// Requests started on it and not completed.
         OUTSTANDING = 0x28 "outstanding requests",
-        /// Who may open it: 0 everybody, [`KERNEL_ONLY`](super::KERNEL_ONLY) kernel mode.
+        /// Who may open it: 0 everybody, anything else ([`KERNEL_ONLY`](super::KERNEL_ONLY)) kernel mode.
         SECURITY = 0x30 "device security",
     }
 }
