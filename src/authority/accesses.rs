@@ -134,7 +134,7 @@ impl Authority {
 
     fn trespass(&mut self, event: &Event, word: usize, words: u64) {
         let region = *self.regions.get(self.words[word]);
-        let domain = Domain::of(&self.roster, event.actor, region.owner, region.structure);
+        let domain = Domain::of(&self.roster, Some(event.actor), region.owner, region.structure);
         let trespass = Trespass {
             event: *event,
             ring: self.state.ring(event.processor),
@@ -186,7 +186,7 @@ impl Authority {
             owner: region.owner,
             owners: region.owners(),
             structure: region.structure,
-            domain: Domain::of(&self.roster, event.actor, region.owner, region.structure),
+            domain: Domain::of(&self.roster, Some(event.actor), region.owner, region.structure),
             phys,
             words,
             ordinal: self.state.ordinal,

@@ -39,18 +39,19 @@ impl Domain {
         Self::PageTable,
     ];
 
-    /// The domain of a range, seen from `actor`; `owner` is `None` when it is nobody's.
+    /// The domain of a range, seen from `actor`; `owner` is `None` when it is nobody's. Memory that changed by
+    /// itself has no actor: nothing is its own.
     #[must_use]
     pub fn of(
         roster: &Roster,
-        actor: Principal,
+        actor: Option<Principal>,
         owner: Option<Principal>,
         structure: Structure,
     ) -> Self {
         match (structure, owner) {
             (Structure::PageTable, _) => Self::PageTable,
             (_, None) => Self::Nobody,
-            (_, Some(owner)) if owner == actor => Self::Own,
+            (_, Some(owner)) if actor == Some(owner) => Self::Own,
             (_, Some(owner)) => match roster.kind(owner) {
                 PrincipalKind::Application => Self::Application,
                 PrincipalKind::DriverHost => Self::DriverHost,

@@ -145,27 +145,17 @@ fn victim(
     if corruption.structure == Structure::SharedSection {
         return Some(Victim::OwnDomain);
     }
-    // Memory that changed by itself is somebody else's, whoever was about to act.
-    if corruption.is_by_memory {
-        let nobody = if owner == Some(Principal::HAL) { Principal::KERNEL } else { Principal::HAL };
-        return victim_from(roster, nobody, corruption, owner);
-    }
     let struck = judge.suspects().acted;
-    let from = owner.filter(|owner| struck.contains(*owner));
-    let from = from.or_else(|| struck.iter().next());
-    // What kernel mode did to the process in whose context it ran, nobody there told it to.
-    let told_by = || told_by(&judge.authority, roster, corruption);
-    let from = from.or_else(|| told_by().filter(|who| owner != Some(*who)));
-    victim_from(roster, from.unwrap_or(corruption.culprit), corruption, owner)
-}
-
-/// The same, seen from `from`.
-fn victim_from(
-    roster: &Roster,
-    from: Principal,
-    corruption: &Corruption,
-    owner: Option<Principal>,
-) -> Option<Victim> {
+    let acted = || {
+        let from = owner.filter(|owner| struck.contains(*owner));
+        let from = from.or_else(|| struck.iter().next());
+        // What kernel mode did to the process in whose context it ran, nobody there told it to.
+        let told_by = || told_by(&judge.authority, roster, corruption);
+        let from = from.or_else(|| told_by().filter(|who| owner != Some(*who)));
+        from.unwrap_or(corruption.culprit)
+    };
+    // Memory that changed by itself is nobody's doing, whoever was about to act.
+    let from = (!corruption.is_by_memory).then(acted);
     match Domain::of(roster, from, owner, corruption.structure) {
         Domain::Nobody if owner.is_none() => Some(Victim::FreeMemory),
         Domain::Nobody => None,
