@@ -104,7 +104,7 @@ fn cases(configuration: &Configuration) -> Vec<Case> {
             "a driver calls into nowhere in a deferred call",
             &[Do::Execute(plain(NO_TABLE & !15))],
             0xd1,
-            [is(NO_TABLE & !15), is(2), is(8), ANY],
+            [is(NO_TABLE & !15), is(2), is(8), is(NO_TABLE & !15)],
         ),
         deferred(
             "a driver reads in the hole in a deferred call",
@@ -213,6 +213,15 @@ fn cases(configuration: &Configuration) -> Vec<Case> {
             0xfc,
             [is(address::USER_CODE), ANY, is(0), is(0)],
         ),
+        Case {
+            smap: true,
+            ..case(
+                "a driver runs user code although SMEP and SMAP are on",
+                &[Do::Execute(plain(address::USER_CODE))],
+                0xfc,
+                [is(address::USER_CODE), ANY, is(0), is(0)],
+            )
+        },
         case(
             "a driver sets reserved bits in an entry and reads through it",
             &then(
@@ -253,6 +262,13 @@ fn cases(configuration: &Configuration) -> Vec<Case> {
             &[Do::Read(plain(UNMAPPED))],
             0x3b,
             [is(0xc000_0005), ANY, ANY, is(0)],
+        ),
+        // The call is made, and what is not there is found out where it leads (Intel SDM volume 2A, "CALL").
+        case(
+            "a service calls what is not there",
+            &[Do::Execute(plain(UNMAPPED))],
+            0x3b,
+            [is(0xc000_0005), is(UNMAPPED), ANY, is(0)],
         ),
         case(
             "a service divides by zero",
@@ -532,7 +548,8 @@ fn without_a_script_nothing_stops() {
 
 #[test]
 fn a_caller_s_handler_catches_what_the_callee_raised() {
-    for raised in [Do::Read(To::Plain(UNMAPPED)), Do::Raise(Trap::DIVIDE, 0)] {
+    let nowhere = Do::Execute(To::Plain(UNMAPPED));
+    for raised in [Do::Read(To::Plain(UNMAPPED)), Do::Raise(Trap::DIVIDE, 0), nowhere] {
         let configuration = prober::configuration();
         let mut world = prober::built(&configuration);
         prober::script(&mut world, Where::Guarded, &[raised]);

@@ -68,6 +68,10 @@ pub(super) fn what_turned(
         code => format!(" in {code}"),
     };
     let at = |turn: &Turn| in_code(turn.event.actor, turn.rip);
+    let led_by = |turn: &Turn| match place(world, turn.asker, turn.rip) {
+        code if code.is_empty() => String::new(),
+        code => format!(" after {code}"),
+    };
     let strikes = turns.iter().filter(|turn| turn.event.kind == EventKind::Strike);
     let second = strikes.map(|turn| turn.ordinal).nth(1).unwrap_or(u64::MAX);
     let mut happened = Vec::new();
@@ -143,8 +147,11 @@ pub(super) fn what_turned(
                     "{}: {}{}",
                     exception(event),
                     name(event.actor),
-                    // Not the step before, where the step itself could not be fetched.
-                    in_code(event.actor, event.old)
+                    match in_code(event.actor, event.old) {
+                        // Nothing could be fetched: what led there is all there is to tell.
+                        code if code.is_empty() && event.old == event.virt => led_by(turn),
+                        code => code,
+                    }
                 ),
             ),
             EventKind::DmaRefused => {

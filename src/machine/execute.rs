@@ -1,6 +1,6 @@
 //! The inner loop: accept an interrupt, fetch, decode, run, follow.
 
-use crate::base::{Access, Event, EventKind, PhysAddr, Ring, Structure};
+use crate::base::{Access, Event, EventKind, PhysAddr, Ring, Structure, VirtAddr};
 use crate::injection::{Operation, PointKind, Verdict};
 
 use super::Machine;
@@ -200,12 +200,19 @@ impl Processor<'_> {
     /// locals, whose number the callee's first code word implies.
     fn call(&mut self, target: u64, back: u64) -> Result<(), Trap> {
         let target = self.pass_in_registers(PointKind::Call, target, back)?.virt;
-        let phys = self.translate(target, Access::Execute)?;
-        let word = self.machine.memory.read(phys);
-        // A target that is no code is found out when it is fetched, with the call already made.
-        let frame = self.machine.program.decode(word).map_or(0, |step| {
-            self.machine.program.routines()[usize::from(step.routine)].routine.frame
-        });
+        // A target that is no code, or nowhere, is found out when it is fetched, with the call already made;
+        // only one that is not canonical is refused at the call (Intel SDM volume 2A, "CALL").
+        let routine = match self.translate(target, Access::Execute) {
+            Ok(phys) => {
+                let word = self.machine.memory.read(phys);
+                self.machine.program.decode(word).map(|step| step.routine)
+            }
+            Err(trap) if trap.vector == Trap::GENERAL_PROTECTION => return Err(trap),
+            // What is only away for now is that routine's once it is back.
+            Err(_) => self.machine.program.routine_at(VirtAddr(target)),
+        };
+        let frame = routine
+            .map_or(0, |number| self.machine.program.routines()[usize::from(number)].routine.frame);
         let stack = self.get(Reg::Rsp);
         self.push(back)?;
         if let Err(trap) = self.shadow(self.get(Reg::Rsp), back) {

@@ -80,9 +80,11 @@ fn may_be_trimmed(p: &mut Processor<'_>) -> Result<bool, Trap> {
     Ok(configured(p)? & switches::PAGEABLE != 0)
 }
 
-/// Steps from a step of code to its handler, as bytes, out of its code word; 0 when there is none.
+/// Steps from a step of code to its handler, as bytes, out of its code word; 0 when there is none. What lies in
+/// no image is in no table of functions: it has no handler, and nobody reads what it is ("struct
+/// RUNTIME_FUNCTION").
 fn landing(p: &mut Processor<'_>, rip: u64) -> Result<u64, Trap> {
-    if p.locate(rip).is_none() {
+    if !address::is_code_of_an_image(rip) || p.locate(rip).is_none() {
         return Ok(0);
     }
     let word = p.load_at(rip & !7, Structure::Code)?;

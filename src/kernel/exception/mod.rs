@@ -41,7 +41,7 @@ pub(crate) const RULES: &[Rule] = &[
     ),
     Rule::inferred(
         "raised-level-blames-code",
-        "Whose code faulted chooses between 0xD1 (a driver's) and 0x0A (Windows's own).",
+        "Whose code faulted chooses between 0x0A (Windows's own) and 0xD1 (a driver's, or nowhere).",
         "Bug Check 0xD1: DRIVER_IRQL_NOT_LESS_OR_EQUAL; Bug Check 0x0A: IRQL_NOT_LESS_OR_EQUAL",
     ),
     Rule::inferred(
@@ -88,6 +88,11 @@ pub(crate) const RULES: &[Rule] = &[
         "handlers-up-the-stack",
         "A handler is looked for frame by frame, from the code that faulted outwards.",
         "Exception Dispatching",
+    ),
+    Rule::inferred(
+        "no-image-no-handler",
+        "Code in no image has no handler, and nothing there is read to look for one.",
+        "struct RUNTIME_FUNCTION; RtlLookupFunctionEntry function",
     ),
     Rule::inferred(
         "traps-are-exceptions",

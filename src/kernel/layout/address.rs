@@ -91,6 +91,22 @@ pub const POOL: u64 = 0xffff_fa80_0000_0000;
 /// Pages of nonpaged pool.
 pub const POOL_PAGES: u64 = 16;
 
+/// Whether Windows's own code lies at an address: the kernel's, the hardware abstraction layer's, or that of
+/// the entries.
+#[must_use]
+pub const fn is_code_of_windows(at: u64) -> bool {
+    KERNEL_CODE <= at && at < DRIVER_CODE || TRANSITION_CODE <= at && at < MDL_MAPPINGS
+}
+
+/// Whether code of a system image lies at an address: Windows's own, or a driver's.
+#[must_use]
+pub const fn is_code_of_an_image(at: u64) -> bool {
+    let of_a_driver = DRIVER_CODE <= at
+        && at < DRIVER_CODE + DRIVERS_MAX * DRIVER_STRIDE
+        && (at - DRIVER_CODE) % DRIVER_STRIDE < DRIVER_DATA_OFFSET;
+    of_a_driver || is_code_of_windows(at)
+}
+
 /// The linear address at which a self-map in page-map slot `slot` shows the lowest-level entry
 /// that maps `virt`.
 #[must_use]

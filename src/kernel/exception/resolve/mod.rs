@@ -182,7 +182,7 @@ pub const fn class_of(virt: u64) -> AddressClass {
 /// Whose code raised it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum FaultingCode {
-    /// A driver's.
+    /// A driver's, or in no image at all, as after a call to nowhere.
     Driver,
     /// Windows's own.
     Windows,
@@ -426,12 +426,12 @@ fn exception(raised: &KernelException, status: u64) -> Resolution {
 /// Whose code lies at an address of the system half. The pool's code lies between the two addresses.
 #[must_use]
 pub fn code_at(rip: u64, pool_code: core::ops::Range<u64>) -> FaultingCode {
-    if (address::DRIVER_CODE..address::KERNEL_DATA).contains(&rip) {
-        FaultingCode::Driver
-    } else if pool_code.contains(&rip) {
+    if pool_code.contains(&rip) {
         FaultingCode::Pool
-    } else {
+    } else if address::is_code_of_windows(rip) {
         FaultingCode::Windows
+    } else {
+        FaultingCode::Driver
     }
 }
 
