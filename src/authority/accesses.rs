@@ -134,7 +134,8 @@ impl Authority {
 
     fn trespass(&mut self, event: &Event, word: usize, words: u64) {
         let region = *self.regions.get(self.words[word]);
-        let domain = Domain::of(&self.roster, Some(event.actor), region.owner, region.structure);
+        let from = (!event.is_by_memory()).then_some(event.actor);
+        let domain = Domain::of(&self.roster, from, region.owner, region.structure);
         let trespass = Trespass {
             event: *event,
             ring: self.state.ring(event.processor),
@@ -178,6 +179,7 @@ impl Authority {
         let is_code_of_kernel_mode = self.roster.kind(event.subject).is_kernel_mode();
         let is_framed = is_code_of_kernel_mode && may_be_in_a_frame(event, region);
         let region = if is_framed { &framed } else { region };
+        let from = (!event.is_by_memory()).then_some(event.actor);
         let corruption = Corruption {
             culprit: event.actor,
             struck: event.struck,
@@ -186,7 +188,7 @@ impl Authority {
             owner: region.owner,
             owners: region.owners(),
             structure: region.structure,
-            domain: Domain::of(&self.roster, Some(event.actor), region.owner, region.structure),
+            domain: Domain::of(&self.roster, from, region.owner, region.structure),
             phys,
             words,
             ordinal: self.state.ordinal,

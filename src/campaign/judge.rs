@@ -34,7 +34,6 @@ struct Notes {
     /// What the golden run accesses in the step of the first strike, from the strike on: first and end in
     /// its list. Nothing once another strike makes of the run one of its own.
     undisturbed: (u32, u32),
-    struck: PrincipalSet,
     poked_elsewhere: bool,
     suspects: Suspects,
     alarm: Option<(FirstAlarm, Suspects)>,
@@ -73,7 +72,6 @@ impl Judge {
             last_step: [0; 8],
             strike: None,
             undisturbed: (0, 0),
-            struck: PrincipalSet::NOBODY,
             poked_elsewhere: false,
             suspects: Suspects::default(),
             alarm: None,
@@ -132,14 +130,15 @@ impl Judge {
         self.notes.strike
     }
 
-    /// At whose injection points faults struck.
+    /// At whose injection points faults struck, but for those at which memory itself changed: who was about to
+    /// act then has no part in it.
     #[must_use]
     pub fn struck(&self) -> PrincipalSet {
-        self.notes.struck
+        self.notes.suspects.acted
     }
 
-    /// Whether a fault changed memory behind everybody's back outside what the struck principal owns:
-    /// no architecture contains that.
+    /// Whether memory itself changed, or a fault changed it behind everybody's back outside what the struck
+    /// principal owns: no architecture contains that.
     #[must_use]
     pub fn was_poked_elsewhere(&self) -> bool {
         self.notes.poked_elsewhere
@@ -190,7 +189,6 @@ impl Judge {
         let notes = &mut self.notes;
         match event.kind {
             EventKind::Strike => {
-                notes.struck = notes.struck.with(event.actor);
                 notes.suspects.strikes(event, notes.events);
                 notes.undisturbed = (0, 0);
                 if notes.strike.is_none() {
@@ -221,9 +219,8 @@ impl Judge {
             EventKind::Store if event.is_by_nobody() => {
                 let at = crate::base::PhysAddr::truncated(event.phys);
                 let owners = self.authority.owners_of(at);
-                let is_elsewhere = owners != PrincipalSet::of(event.actor);
-                notes.poked_elsewhere |= is_elsewhere;
-                if is_elsewhere || event.is_by_memory() {
+                if event.is_by_memory() || owners != PrincipalSet::of(event.actor) {
+                    notes.poked_elsewhere = true;
                     notes.suspects.is_memory(event);
                 }
             }

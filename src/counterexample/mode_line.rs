@@ -53,7 +53,7 @@ pub(super) fn mode_line(
     };
     let (mut crossings, mut stayed) = (Vec::new(), Vec::new());
     // What its world does to itself, no fault did.
-    let own = (!struck.is_empty()).then_some(&trial.golden.own_doing);
+    let own = trial.judge.strike().map(|_| &trial.golden.own_doing);
     let corruptions = books.corruptions().iter();
     for corruption in corruptions.filter(|one| own.is_none_or(|own| !own.has_corruption(one))) {
         let owners = corruption.owners;

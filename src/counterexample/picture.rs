@@ -1,5 +1,6 @@
 //! The mode line drawn: who lives on which side of it, who did it, who was hit, who was lost.
 
+use crate::authority::Corruption;
 use crate::base::{EventKind, Principal, PrincipalKind};
 use crate::campaign::Trial;
 use crate::outcome::{Availability, Outcome};
@@ -23,7 +24,8 @@ pub(super) fn drawn(
     let marks = |principal: Principal| {
         let mut marks = String::new();
         let books = &trial.judge.authority;
-        let did = books.corruptions().iter().any(|one| one.culprit == principal);
+        let is_by = |one: &Corruption| one.culprit == principal && !one.is_memorys();
+        let did = books.corruptions().iter().any(is_by);
         let hit = books.corruptions().iter().any(|one| one.owners.contains(principal));
         let ended = books.observations().ending(principal);
         if trial.judge.struck().contains(principal) {

@@ -249,7 +249,7 @@ pub fn row_in_words(planned: &PlannedFault, roster: &Roster) -> String {
     let kind = roster.kind(principal);
     let row = Origin::of(kind);
     match &*planned.kind {
-        "bit-flip" => format!("{}, or {row} where the bit is {who}'s own", Origin::Hardware),
+        "bit-flip" => Origin::Hardware.to_string(),
         "corrupted-code-byte" | "corrupted-dispatch-entry" if kind.is_process() => {
             format!("{row}, or {} where what changes is not {who}'s own", Origin::Hardware)
         }

@@ -38,7 +38,9 @@ impl Invariant for PrivateMemory {
             let event = &trespass.event;
             let Some(owner) = trespass.owner else { continue };
             let is_store = matches!(event.kind, EventKind::Store | EventKind::StoreRun);
-            if is_store && owner != event.actor && roster.kind(owner).is_process() {
+            // Who was about to act when memory itself changed has no part in it.
+            let is_own = owner == event.actor && !event.is_by_memory();
+            if is_store && !is_own && roster.kind(owner).is_process() {
                 let offender = trespass.offender();
                 findings.add(offender, Some(owner), event.phys, event.virt, || {
                     trespass.stored(roster, Some(owner))

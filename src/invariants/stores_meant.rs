@@ -40,7 +40,10 @@ impl Invariant for StoresMeant {
             let event = &trespass.event;
             let is_store = matches!(event.kind, EventKind::Store | EventKind::StoreRun);
             let is_others = trespass.owner.is_some_and(|owner| roster.kind(owner).is_process());
-            if is_store && !is_others && roster.kind(event.actor).is_kernel_mode() {
+            // What memory does by itself nobody wrote.
+            let is_by_kernel_mode =
+                roster.kind(event.actor).is_kernel_mode() && !event.is_by_memory();
+            if is_store && !is_others && is_by_kernel_mode {
                 let offender = trespass.offender();
                 findings.add(offender, trespass.owner, event.phys, event.virt, || {
                     trespass.stored(roster, None)
