@@ -1,5 +1,7 @@
 //! The suite for walkers: any table bytes, any address, against the walk by the book.
 
+mod addresses;
+mod entries;
 mod standalone;
 mod stores;
 mod story;
@@ -34,7 +36,7 @@ use self::tables::{Step, Tables, address};
 pub(super) use self::tables::{generate, prepared, root};
 
 /// Sets of tables of a run that nobody sized.
-const CASES: u64 = 2000;
+const CASES: u64 = 3000;
 
 /// Accesses to memory for one address at most: no walk reads more than five entries.
 const ACCESSES_MAX: u32 = 1000;

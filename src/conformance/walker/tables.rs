@@ -2,14 +2,14 @@
 
 use core::ops::Range;
 
-use crate::base::{Access, PhysAddr, Ring, VirtAddr};
+use super::addresses::{self, attempt};
+use super::entries::{altered, leaf};
+use crate::base::{FRAME_BYTES, PhysAddr, VirtAddr};
 use crate::conformance::declared::Declared;
 use crate::conformance::draw::Draw;
 use crate::conformance::format::{Decoded, Format, index, size_at};
 use crate::conformance::memory::{Hosting, Invalidation, Memory};
-use crate::conformance::rights::Rights;
 use crate::conformance::subject::Attempt;
-use crate::machine::paging::PageSize;
 use crate::minimise::Shrink;
 
 /// Frames that become tables; the first is the root.
@@ -158,37 +158,6 @@ pub(crate) fn prepared(format: &'static dyn Format, words: &[Word], hosting: Hos
     memory
 }
 
-/// A leaf to somewhere without memory.
-fn leaf(draw: &mut Draw<'_>, format: &dyn Format, level: u8) -> u64 {
-    let rights = Rights::from_bits(u8::try_from(draw.below(8)).unwrap_or(0));
-    let bytes = size_at(level).map_or(4096, PageSize::bytes);
-    let page = PhysAddr::truncated(0x20_0000_0000 + draw.below(4) * bytes);
-    format.leaf(level, page, rights)
-}
-
-fn attempt(draw: &mut Draw<'_>, virt: VirtAddr) -> Attempt {
-    let access = draw.pick(&[Access::Read, Access::Write, Access::Execute]).unwrap_or(Access::Read);
-    let ring = draw.pick(&[Ring::Kernel, Ring::User]).unwrap_or(Ring::Kernel);
-    // The first and the last byte of a page are where ranges of one byte go wrong.
-    let byte = match draw.below(4) {
-        0 => 0,
-        1 => 4095,
-        _ => draw.below(4096),
-    };
-    Attempt { virt: virt.plus(byte), access, ring }
-}
-
-/// A page near a border, and often the one right behind it or in front of it: that alone may be refused, or taken
-/// for one of the other half.
-fn near_an_edge(draw: &mut Draw<'_>, format: &dyn Format) -> VirtAddr {
-    let edge = draw.pick(format.edges()).unwrap_or(0);
-    let distance = if draw.one_in(2) { draw.below(600) } else { draw.below(2) };
-    VirtAddr(match draw.below(4) {
-        0 => edge.wrapping_sub((1 + distance) << 12),
-        _ => edge.wrapping_add(distance << 12),
-    })
-}
-
 /// Draws tables for code that can follow these physical addresses and said this of itself.
 pub(crate) fn generate(
     draw: &mut Draw<'_>,
@@ -199,7 +168,7 @@ pub(crate) fn generate(
     let mut tables = Tables::default();
     let addresses = 1 + draw.below(3);
     for _ in 0..addresses {
-        let virt = near_an_edge(draw, format);
+        let virt = addresses::page(draw, format);
         let lowest = 1 + u8::try_from(draw.below(3)).unwrap_or(0);
         let lowest =
             if size_at(lowest).is_some_and(|size| declared.knows(size)) { lowest } else { 1 };
@@ -214,7 +183,8 @@ pub(crate) fn generate(
             number = below;
         }
         for _ in 0..2 {
-            let mut attempt = attempt(draw, virt);
+            let size = size_at(lowest).filter(|_| draw.one_in(4)).unwrap_or_default();
+            let mut attempt = attempt(draw, virt, size.bytes());
             if draw.one_in(8) {
                 attempt.virt.0 ^= 1 << (47 + draw.below(17));
             }
@@ -255,35 +225,5 @@ fn change(
     };
     let what = if is_page { Invalidation::Page(virt) } else { Invalidation::All };
     tables.steps.push(Step::Change(Word { bits, ..word }, what));
-    tables.steps.push(Step::Ask(attempt(draw, virt)));
-}
-
-/// Half of the entries stay as they are; code with pointers is not led beyond its reach: that crashes the
-/// process and shows nothing.
-fn altered(
-    draw: &mut Draw<'_>,
-    format: &dyn Format,
-    level: u8,
-    bits: u64,
-    (reach, declared): (&Range<u64>, &Declared),
-) -> u64 {
-    let changed = match draw.below(8) {
-        0..=3 => return bits,
-        4 | 5 => bits ^ 1 << draw.below(64),
-        6 => bits ^ 1 << draw.below(13),
-        _ => bits | draw.below(u64::MAX) & format.decorations(level),
-    };
-    let changed = changed & !declared.own_bits | bits & declared.own_bits;
-    let is_leaf = |bits| matches!(format.decode(level, bits), Decoded::Leaf { .. });
-    let address = |bits| bits & format.address_bits();
-    let is_moved = address(changed) != address(bits);
-    // A leaf of these tables leads where there is no memory. Code that takes a large one for a table is told so
-    // where that is within reach, and must not be led from there; where it isn't, nothing is to be gained.
-    let may_be_followed = level > 1
-        && if is_leaf(changed) {
-            is_moved && reach.contains(&address(bits))
-        } else {
-            is_moved || is_leaf(bits)
-        };
-    if may_be_followed && !reach.contains(&address(changed)) { bits } else { changed }
+    tables.steps.push(Step::Ask(attempt(draw, virt, FRAME_BYTES)));
 }

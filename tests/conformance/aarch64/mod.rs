@@ -4,3 +4,4 @@ mod bug;
 mod margins;
 mod planted;
 mod tables;
+mod walkers;
