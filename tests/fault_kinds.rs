@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ringfence::base::{Principal, Seed};
 use ringfence::campaign::{Registries, Series, SeriesOptions, Trial};
+use ringfence::counterexample::Story;
 use ringfence::faults::{At, Kind, PlannedFault, Registry, at_of, is_worth_it};
 use ringfence::injection::{PointKind, PointRecord};
 use ringfence::kernel::handle::access;
@@ -344,6 +345,57 @@ fn a_length_that_changes_behind_its_check_overruns_the_stack() {
     let mut checked = fetching();
     checked.configuration.machine.shadow_stacks = true;
     assert!(stops(&checked, 0x139));
+}
+
+/// The driver's first fetch of the length, changed behind it.
+fn length_changed() -> PlannedFault {
+    let parameters = "value = '0x100'";
+    let mut planned = worlds::fault("double-fetch", "device", PointKind::Load, 1, parameters);
+    planned.at.routine = Some("LengthFetchedTwice".to_owned());
+    planned
+}
+
+#[test]
+fn what_changes_between_two_fetches_is_the_doing_of_who_changes_it_and_of_who_fetches_twice() {
+    let world = Scenario { plan: vec![length_changed()], ..fetching() };
+
+    let story = Story::of(&world, &Registries::default()).expect("it runs");
+
+    assert!(stops_with(&story.outcome, 0x1e, None), "{story}");
+    let words = story.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+    for told in [
+        "attacker wrote 0x100 over 0x10 at 0x5c0000",
+        "written by attacker by the fault's doing; before 0x10, after 0x100",
+        "device, working for attacker, reads it",
+        "mode line struck in kernel mode (device) and user mode (attacker)",
+        "attacker or device did it",
+    ] {
+        assert!(words.contains(told), "{told}: {story}");
+    }
+    for other in ["by itself", "memory itself", "nobody"] {
+        assert!(!words.contains(other), "{other}: {story}");
+    }
+    let picture = story.picture().join("\n");
+    assert!(picture.contains("[ attacker ⚡") && picture.contains("[ device ⚡"), "{picture}");
+}
+
+#[test]
+fn a_thread_of_the_caller_changes_only_what_the_caller_may_write() {
+    let strikes = |access: u8| {
+        let mut world = fetching();
+        for action in &mut world.configuration.components[0].actions {
+            match action {
+                Action::OpenSection { access: asked, .. } => *asked = access,
+                // Another process fills it.
+                Action::StoreThrough { .. } if access == 1 => *action = Action::Load { word: 0 },
+                _ => {}
+            }
+        }
+        let mut trial = trial(&world);
+        trial.run(&[length_changed()]).expect("a fault that can be made").activation.strikes
+    };
+
+    assert_eq!((strikes(3), strikes(1)), (1, 0));
 }
 
 #[test]

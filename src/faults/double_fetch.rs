@@ -43,9 +43,7 @@ pub(super) const KIND: Kind = Kind {
             if fetched == changed {
                 return None;
             }
-            scene.poke(at, changed);
-            operation.value = fetched;
-            Some(Verdict::Skip)
+            scene.store_behind(VirtAddr(operation.virt), changed).then_some(Verdict::Proceed)
         })
     },
     draw: |stream, _, _| one_value(stream, &VALUES),
@@ -58,7 +56,7 @@ mod tests {
     use super::super::elements::testing::*;
 
     #[test]
-    fn the_fetch_yields_what_was_there_and_the_next_one_does_not() {
+    fn the_word_changes_behind_the_fetch_and_not_before() {
         let mut scene = FakeScene::new();
         scene.rip = address::KERNEL_CODE;
         scene.map(0x50_1000, 1).put(0x50_1400, 16);
@@ -66,8 +64,10 @@ mod tests {
 
         let verdict = strike("double-fetch", "value = '0x1000'", &mut load, &mut scene);
 
-        assert_eq!((verdict, load.value), (Some(Verdict::Skip), 16));
-        assert_eq!(scene.pokes.iter().map(|(_, value)| *value).collect::<Vec<_>>(), [0x1000]);
+        assert_eq!(verdict, Some(Verdict::Proceed));
+        assert_eq!(load, operation(PointKind::Load, 0x50_1400, 0));
+        assert_eq!((&*scene.behind, &*scene.pokes), (&[(0x50_1400, 0x1000)][..], &[][..]));
+        assert_eq!(scene.get(0x50_1400), 16);
     }
 
     #[test]
@@ -80,6 +80,6 @@ mod tests {
         scene.rip = address::KERNEL_CODE;
         let mut kernels = operation(PointKind::Load, address::POOL, 0);
         assert_eq!(strike("double-fetch", "", &mut kernels, &mut scene), None);
-        assert_eq!(scene.pokes, []);
+        assert_eq!(scene.behind, []);
     }
 }

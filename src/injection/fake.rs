@@ -21,6 +21,8 @@ pub(crate) struct FakeScene {
     /// Processors made to stand still: which, in the how-manieth step, for how long.
     pub(crate) stalled: Vec<(u64, u64, u64)>,
     pub(crate) pokes: Vec<(u64, u64)>,
+    /// What another thread stores behind the access: where, what.
+    pub(crate) behind: Vec<(u64, u64)>,
     /// Where those went that were stores of the principal's own.
     pub(crate) stores: Vec<u64>,
 }
@@ -41,6 +43,7 @@ impl FakeScene {
             pended: Vec::new(),
             stalled: Vec::new(),
             pokes: Vec::new(),
+            behind: Vec::new(),
             stores: Vec::new(),
         }
     }
@@ -81,6 +84,14 @@ impl Scene for FakeScene {
     fn store(&mut self, virt: u64, phys: u64, value: u64) {
         self.stores.push(virt);
         self.poke(phys, value);
+    }
+
+    fn store_behind(&mut self, virt: VirtAddr, value: u64) -> bool {
+        let is_mapped = self.translate(virt).is_some();
+        if is_mapped {
+            self.behind.push((virt.0, value));
+        }
+        is_mapped
     }
 
     fn translate(&self, virt: VirtAddr) -> Option<u64> {

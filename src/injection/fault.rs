@@ -54,6 +54,9 @@ pub trait Scene {
     /// whatever address space that leads there (0 when in none). Nobody asks for rights. What user
     /// mode reaches thus beyond its own memory is changed behind everybody's back all the same.
     fn store(&mut self, virt: u64, phys: u64, value: u64);
+    /// Has another thread of the process whose address space is loaded store a word, as soon as the load that is
+    /// about to happen is over and with the rights that user mode has. Whether it may.
+    fn store_behind(&mut self, virt: VirtAddr, value: u64) -> bool;
     /// Where the current address space maps this address, rights aside.
     fn translate(&self, virt: VirtAddr) -> Option<u64>;
     /// General register `number` (rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi, r8 … r15).

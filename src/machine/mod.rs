@@ -4,6 +4,7 @@
 //! transfer past the translation, a disk. The machine knows nothing of processes, handles or
 //! drivers; what the kernel does with it is the kernel's business.
 
+mod behind;
 mod changed_entries;
 pub mod code;
 mod controls;
@@ -160,6 +161,8 @@ pub struct Machine {
     /// Bugs of this hardware.
     pub flaws: Flaws,
     struck: bool,
+    /// What comes right behind the access under way.
+    behind: Option<behind::Behind>,
     /// Whether the step under way does something in one piece.
     locked: bool,
     /// Whether some processor stands still, or is to; follows from the processors.
@@ -223,6 +226,7 @@ impl Machine {
             shadow_stacks: None,
             flaws: Flaws::default(),
             struck: false,
+            behind: None,
             locked: false,
             stalls: false,
             roots: BTreeMap::new(),

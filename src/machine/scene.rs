@@ -69,6 +69,10 @@ impl Scene for Stage<'_> {
         self.write(by, virt, phys, value);
     }
 
+    fn store_behind(&mut self, virt: VirtAddr, value: u64) -> bool {
+        !self.is_device && self.machine.store_behind(self.processor, virt, value)
+    }
+
     fn translate(&self, virt: VirtAddr) -> Option<u64> {
         self.machine.locate(self.processor, virt)
     }

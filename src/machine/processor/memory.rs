@@ -68,6 +68,7 @@ impl Processor<'_> {
             self.load_unaligned(virt, structure)
         };
         self.machine.struck = step_is_struck;
+        self.machine.run_behind(self.number);
         result
     }
 
