@@ -372,7 +372,7 @@ fn what_changes_between_two_fetches_is_the_doing_of_who_changes_it_and_of_who_fe
     ] {
         assert!(words.contains(told), "{told}: {story}");
     }
-    for other in ["by itself", "memory itself", "nobody"] {
+    for other in ["by itself", "memory itself", "by nobody"] {
         assert!(!words.contains(other), "{other}: {story}");
     }
     let picture = story.picture().join("\n");
