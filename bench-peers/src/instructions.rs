@@ -9,22 +9,23 @@ use crate::tables::Tables;
 /// Translations of the two runs.
 const LENGTHS: [usize; 2] = [1024, 9 * 1024];
 
-/// Workloads that are counted: 4 KiB pages and 2 MiB pages, in the first-level cache.
-const WORKLOADS: [&str; 2] = ["0", "4"];
+/// Numbers of workloads: with pages of 4 KiB, and of 2 MiB.
+pub(crate) const NEAR_AND_LARGE: [&str; 2] = ["0", "4"];
+pub(crate) const CONTIGUOUS_AND_LARGE: [&str; 2] = ["1", "4"];
 
-/// Instructions with pages of 4 KiB and of 2 MiB, for each name; `None` without valgrind.
-pub(crate) fn count(names: Vec<String>) -> Option<Vec<[f64; 2]>> {
+/// Instructions in two workloads, for each name; `None` without valgrind.
+pub(crate) fn count(names: Vec<String>, workloads: [&str; 2]) -> Option<Vec<[f64; 2]>> {
     if Command::new("valgrind").arg("--version").output().is_err() {
         eprintln!("valgrind not found: instructions are not counted");
         return None;
     }
-    names.iter().map(|name| count_one(name)).collect()
+    names.iter().map(|name| count_one(name, workloads)).collect()
 }
 
-fn count_one(name: &str) -> Option<[f64; 2]> {
+fn count_one(name: &str, workloads: [&str; 2]) -> Option<[f64; 2]> {
     eprintln!("instructions: {name}");
     let mut counts = [0.0; 2];
-    for (count, workload) in counts.iter_mut().zip(WORKLOADS) {
+    for (count, workload) in counts.iter_mut().zip(workloads) {
         let [few, more] = LENGTHS.map(|length| collected(name, workload, length));
         *count = (more? - few?) / (LENGTHS[1] - LENGTHS[0]) as f64;
     }

@@ -7,6 +7,7 @@ mod arguments;
 mod floors;
 mod instructions;
 mod measure;
+mod misses;
 mod ours;
 mod peers;
 mod report;
@@ -19,7 +20,14 @@ use measure::Effort;
 use subject::Subject;
 use tables::{Tables, Workload};
 
-/// Everybody, in the order of the report.
+/// The walk, and after it what a miss costs in its place.
+fn misses(tables: Tables) -> Vec<Box<dyn Subject>> {
+    let mut all = vec![ours::walk_of(tables)];
+    all.extend(misses::all(tables));
+    all
+}
+
+/// Everybody else, in the order of the report.
 fn subjects(tables: Tables) -> Vec<Box<dyn Subject>> {
     let mut all = floors::all(tables);
     all.extend(ours::all(tables));
@@ -28,15 +36,21 @@ fn subjects(tables: Tables) -> Vec<Box<dyn Subject>> {
     all
 }
 
+fn everybody(tables: Tables) -> Vec<Box<dyn Subject>> {
+    let mut all = subjects(tables);
+    all.extend(misses::all(tables));
+    all
+}
+
 fn main() -> Result<(), String> {
     match arguments::task(std::env::args().skip(1))? {
         Task::Compare(effort) => compare(effort),
-        Task::Names => subjects(Tables::new(Workload::ALL[0])).iter().for_each(|subject| {
+        Task::Names => everybody(Tables::new(Workload::ALL[0])).iter().for_each(|subject| {
             println!("{}", subject.name());
         }),
         Task::Alone { name, workload, count } => {
             let tables = Tables::new(workload);
-            let mut subjects = subjects(tables);
+            let mut subjects = everybody(tables);
             let subject = subjects
                 .iter_mut()
                 .find(|subject| subject.name() == name)
@@ -48,19 +62,27 @@ fn main() -> Result<(), String> {
 }
 
 fn compare(effort: Effort) {
-    let mut results = Vec::new();
+    let (mut results, mut against_walk) = (Vec::new(), Vec::new());
     for workload in Workload::ALL {
         eprintln!("{}", workload.title());
         let tables = Tables::new(workload);
-        let mut subjects = subjects(tables);
-        for subject in &mut subjects {
-            measure::check(subject.as_mut(), tables);
+        for (subjects, results) in
+            [(subjects(tables), &mut results), (misses(tables), &mut against_walk)]
+        {
+            let mut subjects = subjects;
+            for subject in &mut subjects {
+                measure::check(subject.as_mut(), tables);
+            }
+            results.push(measure::compare(&mut subjects, tables, effort));
         }
-        results.push(measure::compare(&mut subjects, tables, effort));
     }
-    let counts = match effort {
+    let count = |results: &[measure::Results], workloads| match effort {
         Effort::Quick => None,
-        Effort::Full => instructions::count(results[0].names()),
+        Effort::Full => instructions::count(results[0].names(), workloads),
     };
+    let counts = count(&results, instructions::NEAR_AND_LARGE);
     report::print(&results, counts.as_deref());
+    // 64 pages have one region, which is never unknown.
+    let counts = count(&against_walk, instructions::CONTIGUOUS_AND_LARGE);
+    report::print_misses(&against_walk, counts.as_deref());
 }

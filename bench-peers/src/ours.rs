@@ -3,7 +3,7 @@
 use ringfence::base::{Access, PhysAddr, Ring, VirtAddr};
 use ringfence::machine::paging::TableMemory;
 use ringfence::machine::paging::x86_64::{ControlFlags, Controls, Request, Walker, walk};
-use ringfence::machine::tlb::{Case, DirectMapped, Grants, PagingStructureCache};
+use ringfence::machine::tlb::{Case, DirectMapped, Granted, Grants, PagingStructureCache};
 
 use crate::subject::{NOWHERE, Subject, Translate, TranslateMany, many, single};
 use crate::tables::Tables;
@@ -37,12 +37,17 @@ pub(crate) fn raw(address: Option<PhysAddr>) -> u64 {
     address.map_or(NOWHERE, PhysAddr::raw)
 }
 
+/// The walk that misses are measured against.
+pub(crate) fn walk_of(tables: Tables) -> Box<dyn Subject> {
+    single("ours: Walker", OneByOne { memory: Words(tables.words()), walker: walker() })
+}
+
 pub(crate) fn all(tables: Tables) -> Vec<Box<dyn Subject>> {
     let memory = Words(tables.words());
     let (controls, walker) = (controls(), walker());
     vec![
         single("ours: walk", FullWalk { memory, controls }),
-        single("ours: Walker", OneByOne { memory, walker }),
+        walk_of(tables),
         many("ours: Walker, 32 together", Together { memory, walker }),
         single("ours: upper levels, 1,024", UpperLevels::<1024>::new(memory)),
         single("ours: upper levels, 32,768", UpperLevels::<32768>::new(memory)),
@@ -132,7 +137,7 @@ pub(crate) struct Translations<const ENTRIES: usize, const SHIFT: u32> {
 /// What does not depend on whose memory it is.
 pub(crate) struct Cached<const ENTRIES: usize, const SHIFT: u32> {
     walker: Walker,
-    granted: u16,
+    granted: Granted,
     pub(crate) tlb: Box<DirectMapped<ENTRIES, SHIFT>>,
 }
 
@@ -144,15 +149,10 @@ impl<const ENTRIES: usize, const SHIFT: u32> Cached<ENTRIES, SHIFT> {
 
     #[inline(always)]
     pub(crate) fn translate(&mut self, memory: &Words<'_>, virt: VirtAddr) -> u64 {
-        match self.tlb.hit(virt, self.granted, false) {
+        match self.tlb.hit(virt, self.granted) {
             Some(found) => found.raw(),
-            None => self.miss(memory, virt),
+            None => raw(self.tlb.fetch(&self.walker, memory, virt)),
         }
-    }
-
-    #[inline(never)]
-    fn miss(&mut self, memory: &Words<'_>, virt: VirtAddr) -> u64 {
-        raw(self.tlb.fetch(&self.walker, memory, virt))
     }
 }
 
@@ -182,13 +182,6 @@ impl<const ENTRIES: usize, const SHIFT: u32> Decided<ENTRIES, SHIFT> {
         let grants = Grants::new(&controls());
         Self { memory, walker: walker(), grants, tlb: Box::default() }
     }
-
-    #[inline(never)]
-    fn miss(&mut self, virt: VirtAddr) -> u64 {
-        let found = raw(self.tlb.fetch(&self.walker, &self.memory, virt));
-        self.tlb.decide_at(virt, &self.grants);
-        found
-    }
 }
 
 impl<const ENTRIES: usize, const SHIFT: u32> Translate for Decided<ENTRIES, SHIFT> {
@@ -197,7 +190,11 @@ impl<const ENTRIES: usize, const SHIFT: u32> Translate for Decided<ENTRIES, SHIF
         const CASE: Case = Case::of(Access::Read, Ring::User, false);
         match self.tlb.hit_decided(VirtAddr(virt), CASE) {
             Some(found) => found.raw(),
-            None => self.miss(VirtAddr(virt)),
+            None => {
+                let found = raw(self.tlb.fetch(&self.walker, &self.memory, VirtAddr(virt)));
+                self.tlb.decide_at(VirtAddr(virt), &self.grants);
+                found
+            }
         }
     }
 }
@@ -211,7 +208,7 @@ struct Below {
 /// What does not depend on whose memory it is.
 pub(crate) struct CachedBelow {
     walker: Walker,
-    granted: u16,
+    granted: Granted,
     pub(crate) tlb: Box<DirectMapped<4096, 12>>,
     pub(crate) upper_levels: PagingStructureCache<1024>,
 }
@@ -224,7 +221,7 @@ impl CachedBelow {
 
     #[inline(always)]
     pub(crate) fn translate(&mut self, memory: &Words<'_>, virt: VirtAddr) -> u64 {
-        match self.tlb.hit(virt, self.granted, false) {
+        match self.tlb.hit(virt, self.granted) {
             Some(found) => found.raw(),
             None => raw(self.tlb.fetch_below(&mut self.upper_levels, &self.walker, memory, virt)),
         }

@@ -13,24 +13,62 @@ pub(crate) fn print(results: &[Results], counts: Option<&[[f64; 2]]>) {
     );
     for (mode, how) in [(Mode::Independent, "independent"), (Mode::Dependent, "dependent")] {
         println!("\nns for one translation, {how}\n");
-        print_table(results, mode, |figure| format!("{:.2}", figure.ns), None);
+        print_table(results, mode, |figure| format!("{:.2}", figure.ns), &[], &[]);
         println!("\nRatio to the bare loads of the same round, {how}\n");
         let counts = counts.filter(|_| mode == Mode::Independent);
-        print_table(results, mode, |figure| format!("{:.2}", figure.ratio), counts);
+        let counts: Vec<Vec<String>> = counts
+            .unwrap_or_default()
+            .iter()
+            .map(|counts| counts.map(|count| format!("{count:.0}")).to_vec())
+            .collect();
+        print_table(results, mode, ratio, &["instr", "2 MiB"], &counts);
     }
+}
+
+/// Prints misses, each beside the walk that comes first.
+pub(crate) fn print_misses(results: &[Results], counts: Option<&[[f64; 2]]>) {
+    println!(
+        "\nA miss against the walk of the same address: a lookup that finds nothing, and all that follows until\n\
+         the entry is filled. Of translations alone (from the root); of translations, where upper levels\n\
+         know the region of 2 MiB, and where they do not. 64 pages have one region, which is always known.\n\
+         Instructions: with 64k pages of 4 KiB, with pages of 2 MiB, and divided by the walk's."
+    );
+    let counts: Vec<Vec<String>> = counts
+        .unwrap_or_default()
+        .iter()
+        .map(|[small, large]| {
+            let [of_small, of_large] = counts.map_or([1.0; 2], |counts| counts[0]);
+            vec![
+                format!("{small:.0}"),
+                format!("{:.2}", small / of_small),
+                format!("{large:.0}"),
+                format!("{:.2}", large / of_large),
+            ]
+        })
+        .collect();
+    for (mode, how) in [(Mode::Independent, "independent"), (Mode::Dependent, "dependent")] {
+        println!("\nRatio to the walk of the same round, {how}\n");
+        let counts = if mode == Mode::Independent { counts.as_slice() } else { &[] };
+        print_table(results, mode, ratio, &["instr", "ratio", "2 MiB", "ratio"], counts);
+    }
+}
+
+fn ratio(figure: Figure) -> String {
+    format!("{:.2}", figure.ratio)
 }
 
 fn print_table(
     results: &[Results],
     mode: Mode,
     cell: impl Fn(Figure) -> String,
-    counts: Option<&[[f64; 2]]>,
+    more_titles: &[&'static str],
+    more_cells: &[Vec<String>],
 ) {
     let names = results[0].names();
     let name_width = names.iter().map(String::len).max().unwrap_or_default();
     let mut titles: Vec<&str> = results.iter().map(|results| results.title).collect();
-    if counts.is_some() {
-        titles.extend(["instr", "2 MiB"]);
+    if !more_cells.is_empty() {
+        titles.extend(more_titles);
     }
     let row = |name: &str, cells: &[String]| {
         let cells = cells.iter().map(|cell| format!("{cell:>WIDTH$} |")).collect::<Vec<_>>();
@@ -46,9 +84,7 @@ fn print_table(
         if cells.iter().all(|cell| cell == "–") {
             continue;
         }
-        if let Some(counts) = counts {
-            cells.extend(counts[number].map(|count| format!("{count:.0}")));
-        }
+        cells.extend(more_cells.get(number).into_iter().flatten().cloned());
         row(name, &cells);
     }
 }

@@ -396,7 +396,7 @@ impl Processor {
         let is_decided = self.controls.flags.without(undecided) == self.controls.flags;
         let grants = Grants::new(&self.controls);
         let granted = grants.of(request.access, request.ring, request.ac);
-        let hit = self.tlb.hit(request.virt, granted, request.access == Access::Write);
+        let hit = self.tlb.hit(request.virt, granted);
         assert_eq!(hit, cached.filter(|_| is_decided), "{request:x?}");
         let [mut all, mut one] = [self.tlb; 2];
         all.decide(&grants);

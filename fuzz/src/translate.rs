@@ -14,7 +14,7 @@ use ringfence::machine::paging::x86_64::{
     TableUse, Walk, Walker, apply, leaves, lookup, path, walk,
 };
 use ringfence::machine::paging::{MarkMemory, TableMemory};
-use ringfence::machine::tlb::{Grants, PagingStructureCache, Tlb};
+use ringfence::machine::tlb::{Granted, Grants, PagingStructureCache, Tlb};
 use ringfence::oracles::by_the_book::{self, Answer, Translated};
 use ringfence::oracles::compare;
 use ringfence::scenario::fuzz_input::translation::{Translation, translation};
@@ -301,7 +301,7 @@ fn the_cache_answers_by_the_book(words: &Translation, walk: &Walk) {
                 let undecided = ControlFlags::PKE | ControlFlags::PKS | ControlFlags::PCIDE;
                 let is_decided = controls.flags.without(undecided) == controls.flags;
                 let granted = grants.of(request.access, request.ring, request.ac);
-                let hit = tlb.hit(request.virt, granted, writes);
+                let hit = tlb.hit(request.virt, granted);
                 assert_eq!(hit, wanted.filter(|_| is_decided), "{request:x?}");
             }
         }
@@ -314,7 +314,7 @@ fn the_cache_knows_one_page_of_one_space(tlb: &Tlb, words: &Translation, walk: &
     for bit in 12..64 {
         let virt = VirtAddr(request.virt.0 ^ 1 << bit);
         assert_eq!(tlb.lookup(&controls, &Request { virt, ..request }), None);
-        assert_eq!(tlb.hit(virt, u16::MAX, false), None);
+        assert_eq!(tlb.hit(virt, Granted::ALWAYS), None);
     }
     let mut both = *tlb;
     let neighbour = Request { virt: VirtAddr(request.virt.0 ^ 1 << 12), ..request };

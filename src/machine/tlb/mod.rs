@@ -17,7 +17,7 @@ pub mod invalidation;
 pub mod may_hold;
 pub mod paging_structure;
 
-pub use cache::{Case, DirectMapped, Grants, Tlb};
+pub use cache::{Case, DirectMapped, Granted, Grants, Tlb};
 pub use invalidation::{Invalidation, RootLoad};
 pub use may_hold::{MayHold, Withdrawn, WithdrawnKind};
 pub use paging_structure::PagingStructureCache;

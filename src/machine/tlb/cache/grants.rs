@@ -1,20 +1,15 @@
 //! Which rights does an access need under these controls? Worked out once, not at each access.
 
 use super::code::Code;
+use super::value::{FETCHES, READS, VALID, WRITES};
 use crate::base::{Access, Ring, VirtAddr};
-use crate::machine::paging::x86_64::{ControlFlags, Controls, Request, refusal};
+use crate::machine::paging::x86_64::{ControlFlags, Controls, Entry, Request, refusal};
 
 /// Kinds of access × ring × EFLAGS.AC.
 const CASES: usize = 12;
 
-/// Reads and writes of each ring with EFLAGS.AC or without; fetches of each ring, where it does not
-/// count.
-pub(super) const DECIDED: u32 = 10;
-
-/// The writes among them.
-const WRITES: u16 = 0xf0;
-
-/// A kind of explicit access, as an entry that was decided knows it.
+/// A kind of explicit access, as an entry that was decided knows it: by the place of a bit. EFLAGS.AC
+/// counts where the kernel reads or writes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Case(u32);
 
@@ -23,18 +18,60 @@ impl Case {
     #[inline(always)]
     #[must_use]
     pub const fn of(access: Access, ring: Ring, ac: bool) -> Self {
-        let user = matches!(ring, Ring::User) as u32;
+        let user = matches!(ring, Ring::User);
+        let who = if user { 2 } else { ac as u32 };
         Self(match access {
-            Access::Read => 2 * user + ac as u32,
-            Access::Write => 4 + 2 * user + ac as u32,
-            Access::Execute => 8 + user,
+            Access::Read => READS + who,
+            Access::Write => WRITES + who,
+            Access::Execute => FETCHES + user as u32,
         })
     }
 
-    /// Its number, below [`DECIDED`].
+    /// Whether a value that was decided permits it.
     #[inline(always)]
-    pub(super) const fn number(self) -> u32 {
-        self.0
+    pub(super) const fn is_among(self, value: u64) -> bool {
+        value >> self.0 & 1 == 1
+    }
+}
+
+/// What permits one kind of explicit access: which bits of an entry count, and how they must be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Granted {
+    counted: u64,
+    expected: u64,
+}
+
+impl Granted {
+    /// No entry permits it.
+    const NEVER: Self = Self { counted: 0, expected: VALID };
+
+    /// Every entry permits it, whatever its rights are.
+    pub const ALWAYS: Self = Self { counted: VALID, expected: VALID };
+
+    #[inline(always)]
+    pub(super) const fn permits(self, value: u64) -> bool {
+        value & self.counted == self.expected
+    }
+
+    /// By the set of all rights that do. What counts of them is whether one is there, or is not.
+    fn by(permitting: u16, access: Access) -> Self {
+        if permitting == 0 {
+            return Self::NEVER;
+        }
+        let mut granted = Self::ALWAYS;
+        if access == Access::Write {
+            granted.counted |= Entry::D;
+            granted.expected |= Entry::D;
+        }
+        for (with, denial) in [(0xaaaa, Entry::RW), (0xcccc, Entry::US), (0xf0f0, Entry::XD)] {
+            if permitting & with == 0 {
+                granted.counted |= denial;
+                granted.expected |= denial;
+            } else if permitting & !with == 0 {
+                granted.counted |= denial;
+            }
+        }
+        granted
     }
 }
 
@@ -48,7 +85,7 @@ pub struct Grants {
     flags: ControlFlags,
     granted: [u16; CASES],
     /// The same the other way round: for each such n the cases that it permits.
-    permitted: [u16; 16],
+    permitted: [u64; 16],
 }
 
 #[inline(always)]
@@ -79,8 +116,8 @@ impl Grants {
                         // no shadow stack.
                         let code = Code::from_bits(bits);
                         let is_granted = refusal(controls, &request, code.rights(), 0).is_none();
-                        let case = Case::of(access, ring, ac).number();
-                        permitted[code.index()] |= u16::from(is_granted) << case;
+                        let Case(place) = Case::of(access, ring, ac);
+                        permitted[code.index()] |= u64::from(is_granted) << place;
                         set | u16::from(is_granted) << bits
                     });
                 }
@@ -96,18 +133,17 @@ impl Grants {
         self.flags == controls.flags
     }
 
-    /// The rights that permit such an access.
+    /// What permits such an access.
     #[must_use]
-    #[inline(always)]
-    pub fn of(&self, access: Access, ring: Ring, ac: bool) -> u16 {
-        self.granted[case(access, ring, ac)]
+    pub fn of(&self, access: Access, ring: Ring, ac: bool) -> Granted {
+        Granted::by(self.granted[case(access, ring, ac)], access)
     }
 
     /// The cases that these rights permit; on a page that is not dirty, no write.
     #[inline(always)]
-    pub(super) fn cases(&self, code: Code, is_dirty: bool) -> u16 {
+    pub(super) fn cases(&self, code: Code, is_dirty: bool) -> u64 {
         let permitted = self.permitted[code.index()];
-        if is_dirty { permitted } else { permitted & !WRITES }
+        if is_dirty { permitted } else { permitted & !(7 << WRITES) }
     }
 }
 
@@ -166,7 +202,7 @@ mod tests {
             }
 
             let granted = Grants::new(&controls).of(access, ring, ac);
-            let hit = tlb.hit(virt, granted, access == Access::Write);
+            let hit = tlb.hit(virt, granted);
             let undecided_yet = tlb.hit_decided(virt, Case::of(access, ring, ac));
             let mut one = tlb;
             one.decide_at(virt, &Grants::new(&controls));

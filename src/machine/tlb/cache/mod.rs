@@ -17,24 +17,12 @@ use crate::machine::paging::{PageSize, TableMemory};
 
 mod code;
 mod grants;
+mod value;
 
-use code::Code;
-pub use grants::{Case, Grants};
+pub use grants::{Case, Granted, Grants};
+use value::{Leaf, Value};
 
-// An entry is two words. Tag: page number in bits 63:12, PCID in 11:0. Value: frame in bits 51:12,
-// and below and above it, near to where a leaf has it, so that it is put together in few
-// instructions, with the cases of access that were decided to be permitted at the top:
-const VALID: u64 = Entry::P;
-const CODE_SHIFT: u32 = 1;
-const DIRTY: u64 = Entry::D;
-const KEY_SHIFT: u32 = 7;
-const GLOBAL_SHIFT: u32 = 3;
-const GLOBAL: u64 = Entry::G << GLOBAL_SHIFT;
-const SIZE_SHIFT: u32 = 52;
-const PERMITTED_SHIFT: u32 = 54;
-const PERMITTED: u64 = u64::MAX << PERMITTED_SHIFT;
-const _: () = assert!(PERMITTED_SHIFT + grants::DECIDED == 64);
-const FRAME: u64 = ((1 << 52) - 1) & !0xfff;
+/// The PCID in an entry's tag; the page number is above it.
 const PCID: u64 = 0xfff;
 
 /// The cache of a processor of a world: 1 KiB, so that a copy is a cheap checkpoint.
@@ -45,8 +33,9 @@ pub type Tlb = DirectMapped<64>;
 ///
 /// Each is of 2^`SHIFT` bytes, 12 or 21: a larger page is kept in pieces, a smaller one not at all. A
 /// processor has such caches side by side, because 2 MiB in pieces of 4 KiB fill any.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct DirectMapped<const ENTRIES: usize, const SHIFT: u32 = 12> {
+    /// A tag and a [`Value`] each.
     entries: [[u64; 2]; ENTRIES],
     /// Whether a piece of a large page may be among them: only then are there entries to drop for
     /// an address that is not their own.
@@ -77,9 +66,6 @@ impl<const ENTRIES: usize, const SHIFT: u32> DirectMapped<ENTRIES, SHIFT> {
     /// What one translation covers.
     const PIECE: PageSize = if SHIFT == 12 { PageSize::Kib4 } else { PageSize::Mib2 };
 
-    /// The frame's address in a value: what lies between is zero.
-    const FRAME: u64 = FRAME & !Self::OFFSET;
-
     /// The physical address that is remembered for the request, if what is remembered permits it.
     ///
     /// `None` also for missing rights, and for a write through a leaf not yet dirty: the caller
@@ -90,18 +76,19 @@ impl<const ENTRIES: usize, const SHIFT: u32> DirectMapped<ENTRIES, SHIFT> {
     pub fn lookup(&self, controls: &Controls, request: &Request) -> Option<PhysAddr> {
         let virt = request.virt;
         let [tag, value] = self.entries[slot::<ENTRIES, SHIFT>(virt)];
+        let value = Value(value);
         // Bits of the tag that differ. A global translation serves every PCID.
         let difference = tag ^ (virt.0 & !Self::OFFSET | controls.pcid());
-        let counts = if value & GLOBAL != 0 { !PCID } else { u64::MAX };
-        if value & VALID == 0 || difference & counts != 0 {
+        let counts = if value.is_global() { !PCID } else { u64::MAX };
+        if !value.is_valid() || difference & counts != 0 {
             return None;
         }
-        if request.access == Access::Write && value & DIRTY == 0 {
+        if request.access == Access::Write && !value.is_dirty() {
             return None;
         }
-        match refusal(controls, request, rights(value), key(value)) {
+        match refusal(controls, request, value.rights(), value.key()) {
             Some(_) => None,
-            None => Some(PhysAddr::truncated(value & Self::FRAME | virt.0 & Self::OFFSET)),
+            None => Some(value.address(virt, Self::OFFSET)),
         }
     }
 
@@ -109,13 +96,10 @@ impl<const ENTRIES: usize, const SHIFT: u32> DirectMapped<ENTRIES, SHIFT> {
     /// answer in fewer instructions, or `None` where only `lookup` knows.
     #[must_use]
     #[inline(always)]
-    pub fn hit(&self, virt: VirtAddr, granted: u16, writes: bool) -> Option<PhysAddr> {
+    pub fn hit(&self, virt: VirtAddr, granted: Granted) -> Option<PhysAddr> {
         let [tag, value] = self.entries[slot::<ENTRIES, SHIFT>(virt)];
-        let needed = if writes { VALID | DIRTY } else { VALID };
-        let is_hit = tag == virt.0 & !Self::OFFSET
-            && value & needed == needed
-            && granted >> code(value).bits() & 1 == 1;
-        is_hit.then(|| PhysAddr::truncated(value & Self::FRAME | virt.0 & Self::OFFSET))
+        let is_hit = tag == virt.0 & !Self::OFFSET && granted.permits(value);
+        is_hit.then(|| Value(value).address(virt, Self::OFFSET))
     }
 
     /// As [`hit`](Self::hit), for an access of this kind under the controls that the entries were
@@ -125,9 +109,8 @@ impl<const ENTRIES: usize, const SHIFT: u32> DirectMapped<ENTRIES, SHIFT> {
     #[inline(always)]
     pub fn hit_decided(&self, virt: VirtAddr, case: Case) -> Option<PhysAddr> {
         let [tag, value] = self.entries[slot::<ENTRIES, SHIFT>(virt)];
-        let is_hit =
-            tag == virt.0 & !Self::OFFSET && value >> (PERMITTED_SHIFT + case.number()) & 1 == 1;
-        is_hit.then(|| PhysAddr::truncated(value & Self::FRAME | virt.0 & Self::OFFSET))
+        let is_hit = tag == virt.0 & !Self::OFFSET && case.is_among(value);
+        is_hit.then(|| Value(value).address(virt, Self::OFFSET))
     }
 
     /// Decides for each entry which accesses it permits: to be called whenever the controls that count
@@ -159,7 +142,7 @@ impl<const ENTRIES: usize, const SHIFT: u32> DirectMapped<ENTRIES, SHIFT> {
             size: walk.size,
             address: walk.address,
         };
-        self.put(request.virt, controls.pcid(), leaf.size, leaf.value(Self::FRAME));
+        self.put(request.virt, controls.pcid(), leaf.size, leaf.value(Self::OFFSET));
     }
 
     /// Remembers what a [`Walker`] found for `virt`.
@@ -176,27 +159,24 @@ impl<const ENTRIES: usize, const SHIFT: u32> DirectMapped<ENTRIES, SHIFT> {
             size: reach.size,
             address: PhysAddr::truncated(reach.page.raw() | virt.0 & (reach.size.bytes() - 1)),
         };
-        self.put(virt, controls.pcid(), leaf.size, leaf.value(Self::FRAME));
+        self.put(virt, controls.pcid(), leaf.size, leaf.value(Self::OFFSET));
     }
 
     /// Where `walker` leads `virt`, remembered from then on: what to do after a miss.
     /// [`Walker::reach`] and [`keep`](Self::keep) say and do the same in more instructions.
     #[must_use]
-    #[inline]
+    #[inline(always)]
     pub fn fetch(
         &mut self,
         walker: &Walker,
         memory: &impl TableMemory,
         virt: VirtAddr,
     ) -> Option<PhysAddr> {
-        let (denied, leaf, size) = walker.leaf(memory, virt)?;
-        // In each arm the page's size is a constant, so that what is kept is cheap to put together.
-        let mut keep = |permitted| self.keep_permitted(walker, virt, permitted);
-        match size {
-            PageSize::Kib4 => walker.finish(denied, leaf, PageSize::Kib4).map(&mut keep),
-            PageSize::Mib2 => walker.finish(denied, leaf, PageSize::Mib2).map(&mut keep),
-            PageSize::Gib1 => walker.finish(denied, leaf, PageSize::Gib1).map(&mut keep),
-        }
+        let place = &mut self.entries[slot::<ENTRIES, SHIFT>(virt)];
+        let pieces = &mut self.has_pieces;
+        walker.reach_as(memory, virt, |permitted| {
+            Self::remember(place, pieces, walker, virt, &permitted)
+        })
     }
 
     /// As [`fetch`](Self::fetch), from where `upper_levels` says that the walk starts: a miss costs
@@ -211,31 +191,27 @@ impl<const ENTRIES: usize, const SHIFT: u32> DirectMapped<ENTRIES, SHIFT> {
         memory: &impl TableMemory,
         virt: VirtAddr,
     ) -> Option<PhysAddr> {
+        let place = &mut self.entries[slot::<ENTRIES, SHIFT>(virt)];
+        let pieces = &mut self.has_pieces;
         upper_levels.reach_as(walker, memory, virt, |permitted| {
-            self.keep_permitted(walker, virt, permitted)
+            Self::remember(place, pieces, walker, virt, &permitted)
         })
     }
 
     #[inline(always)]
-    fn keep_permitted(
-        &mut self,
+    fn remember(
+        place: &mut [u64; 2],
+        has_pieces: &mut bool,
         walker: &Walker,
         virt: VirtAddr,
-        permitted: Permitted,
+        permitted: &Permitted,
     ) -> PhysAddr {
-        let address = permitted.address(virt);
         if permitted.size >= Self::PIECE {
-            let leaf = permitted.leaf;
-            let value = VALID
-                | Code::of(&permitted).bits() << CODE_SHIFT
-                | leaf & DIRTY
-                | (leaf & walker.global()) << GLOBAL_SHIFT
-                | u64::from(Entry(leaf).key()) << KEY_SHIFT
-                | (permitted.size as u64) << SIZE_SHIFT
-                | address.raw() & Self::FRAME;
-            self.put(virt, walker.pcid(), permitted.size, value);
+            let Value(value) = Value::of(permitted, walker.kept(), virt, Self::OFFSET);
+            *place = [virt.0 & !Self::OFFSET | walker.pcid(), value];
+            *has_pieces |= permitted.size != Self::PIECE;
         }
-        address
+        permitted.address(virt)
     }
 
     /// Remembers `page` of a withdrawn translation again, as a processor may until it is told to forget
@@ -260,14 +236,14 @@ impl<const ENTRIES: usize, const SHIFT: u32> DirectMapped<ENTRIES, SHIFT> {
             address: frame.start(),
         };
         let controls = Controls { cr3: member.pcid, ..*controls };
-        self.put(page.start(), controls.pcid(), size, leaf.value(Self::FRAME));
+        self.put(page.start(), controls.pcid(), size, leaf.value(Self::OFFSET));
     }
 
     #[inline(always)]
-    fn put(&mut self, virt: VirtAddr, pcid: u64, size: PageSize, value: u64) {
+    fn put(&mut self, virt: VirtAddr, pcid: u64, size: PageSize, value: Value) {
         self.has_pieces |= size != Self::PIECE;
         let tag = virt.0 & !Self::OFFSET | pcid;
-        self.entries[slot::<ENTRIES, SHIFT>(virt)] = [tag, value];
+        self.entries[slot::<ENTRIES, SHIFT>(virt)] = [tag, value.0];
     }
 
     /// Forgets what must be forgotten.
@@ -281,10 +257,11 @@ impl<const ENTRIES: usize, const SHIFT: u32> DirectMapped<ENTRIES, SHIFT> {
             None => &mut self.entries[..],
         };
         for [tag, value] in concerned {
-            let pages = size(*value).frames();
+            let remembered = Value(*value);
+            let pages = remembered.size().frames();
             let first = Page((*tag >> 12) & !(pages - 1));
-            let global = *value & GLOBAL != 0;
-            if *value & VALID != 0 && invalidation.covers(first, pages, *tag & PCID, global) {
+            let global = remembered.is_global();
+            if remembered.is_valid() && invalidation.covers(first, pages, *tag & PCID, global) {
                 [*tag, *value] = [0, 0];
             }
         }
@@ -298,68 +275,29 @@ impl<const ENTRIES: usize, const SHIFT: u32> DirectMapped<ENTRIES, SHIFT> {
     /// Folds what is remembered into a hash.
     pub fn absorb(&self, hash: &mut TraceHash) {
         for [tag, value] in self.entries.iter().filter(|[_, value]| *value != 0) {
-            hash.absorb(*tag, *value & !PERMITTED);
+            hash.absorb(*tag, Value(*value).said());
         }
     }
 }
 
-/// What is remembered of a leaf, spelt out.
-struct Leaf {
-    rights: Rights,
-    is_dirty: bool,
-    is_global: bool,
-    key: u8,
-    size: PageSize,
-    address: PhysAddr,
-}
-
-impl Leaf {
-    /// As an entry's value, of the address these bits.
-    #[inline(always)]
-    fn value(&self, frame: u64) -> u64 {
-        let of = |is: bool, bit: u64| if is { bit } else { 0 };
-        VALID
-            | Code::new(self.rights, self.is_dirty).bits() << CODE_SHIFT
-            | of(self.is_dirty, DIRTY)
-            | of(self.is_global, GLOBAL)
-            | u64::from(self.key) << KEY_SHIFT
-            | (self.size as u64) << SIZE_SHIFT
-            | self.address.raw() & frame
+/// Two are equal that answer alike now and later.
+impl<const ENTRIES: usize, const SHIFT: u32> PartialEq for DirectMapped<ENTRIES, SHIFT> {
+    fn eq(&self, other: &Self) -> bool {
+        let says = |[tag, value]: [u64; 2]| (tag, Value(value).said(), Value(value).permitted());
+        self.has_pieces == other.has_pieces && self.entries.map(says) == other.entries.map(says)
     }
 }
+
+impl<const ENTRIES: usize, const SHIFT: u32> Eq for DirectMapped<ENTRIES, SHIFT> {}
 
 /// An entry's value with the cases that it permits.
 #[inline(always)]
 fn decided(value: u64, grants: &Grants) -> u64 {
-    if value & VALID == 0 {
-        return value;
+    let value = Value(value);
+    if !value.is_valid() {
+        return value.0;
     }
-    let cases = grants.cases(code(value), value & DIRTY != 0);
-    value & !PERMITTED | u64::from(cases) << PERMITTED_SHIFT
-}
-
-#[inline(always)]
-const fn code(value: u64) -> Code {
-    Code::from_bits(value >> CODE_SHIFT)
-}
-
-#[inline(always)]
-fn rights(value: u64) -> Rights {
-    code(value).rights()
-}
-
-#[inline(always)]
-const fn key(value: u64) -> u8 {
-    ((value >> KEY_SHIFT) & 15) as u8
-}
-
-#[inline(always)]
-const fn size(value: u64) -> PageSize {
-    match (value >> SIZE_SHIFT) & 3 {
-        0 => PageSize::Kib4,
-        1 => PageSize::Mib2,
-        _ => PageSize::Gib1,
-    }
+    value.permitting(grants.cases(value.code(), value.is_dirty())).0
 }
 
 #[cfg(test)]

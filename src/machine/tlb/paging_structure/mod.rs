@@ -29,7 +29,7 @@ const SPACES: usize = 8;
 const EPOCHS: u64 = 1 << 12;
 
 /// Regions that come to a taken place until one of them gets it.
-const PATIENCE: u32 = 8;
+const PATIENCE: u32 = 32;
 
 // A tag: the linear address in the bits above what is covered; the epoch in bits 14:3, the space in
 // 2:0. A value: a table's address in bits 51:12, or a large leaf's in 51:3; and beside it:
@@ -127,24 +127,23 @@ impl<const REGIONS: usize> PagingStructureCache<REGIONS> {
             self.enter(walker.space());
         }
         let [tag, value] = self.regions[place::<REGIONS>(virt, PageSize::Mib2)];
-        if tag != self.tag(virt, PageSize::Mib2) {
-            return self.miss(walker, memory, virt).map(answer);
+        if tag == self.tag(virt, PageSize::Mib2) {
+            if value & LARGE == 0 {
+                let entry = memory.entry(entry_at(value, virt, PT));
+                return walker.finish(value, entry, PageSize::Kib4).map(answer);
+            }
+            let entry = memory.entry(PhysAddr::truncated(value & LEAF));
+            // The leaf is not watched: it may have become something else.
+            if entry & Entry::PS != 0 {
+                let above = value & DENIED;
+                return if value & GIB1 == 0 {
+                    walker.finish(above, entry, PageSize::Mib2).map(answer)
+                } else {
+                    walker.finish_gib(above, entry).map(answer)
+                };
+            }
         }
-        if value & LARGE == 0 {
-            let entry = memory.entry(entry_at(value, virt, PT));
-            return walker.finish(value, entry, PageSize::Kib4).map(answer);
-        }
-        let entry = memory.entry(PhysAddr::truncated(value & LEAF));
-        // The leaf is not watched: it may have become something else.
-        if entry & Entry::PS == 0 {
-            return self.miss(walker, memory, virt).map(answer);
-        }
-        let above = value & DENIED;
-        if value & GIB1 == 0 {
-            walker.finish(above, entry, PageSize::Mib2).map(answer)
-        } else {
-            walker.finish(above, entry, PageSize::Gib1).map(answer)
-        }
+        self.miss(walker, memory, virt, tag, answer)
     }
 
     /// Tells of a store to the 8 bytes at `at`. What rests on them is forgotten, and with it
@@ -195,26 +194,25 @@ impl<const REGIONS: usize> PagingStructureCache<REGIONS> {
         }
     }
 
-    /// From the page directory on, or from the root.
-    #[inline(never)]
-    fn miss(
+    /// From the page directory on, or from the root; `tag` is of whoever has the region's place.
+    #[inline(always)]
+    fn miss<T>(
         &mut self,
         walker: &Walker,
         memory: &impl TableMemory,
         virt: VirtAddr,
-    ) -> Option<Permitted> {
-        if !self.watched.has_room() {
-            self.forget();
-        }
-        let [tag, value] = self.directories[place::<DIRECTORIES>(virt, PageSize::Gib1)];
-        let directory = if tag == self.tag(virt, PageSize::Gib1) {
+        tag: u64,
+        answer: impl FnOnce(Permitted) -> T,
+    ) -> Option<T> {
+        let [known, value] = self.directories[place::<DIRECTORIES>(virt, PageSize::Gib1)];
+        let directory = if known == self.tag(virt, PageSize::Gib1) {
             Above { table: value, denied: value }
         } else {
             match self.find_directory(walker, memory, virt) {
                 (Descent::Table(directory), ..) => directory,
                 (Descent::Large, above, at) => {
                     self.keep_region(virt, at.raw() | above.denied & DENIED | LARGE | GIB1);
-                    return walker.finish(above.denied, memory.entry(at), PageSize::Gib1);
+                    return walker.finish_gib(above.denied, memory.entry(at)).map(answer);
                 }
                 (Descent::Ends, ..) => return None,
             }
@@ -223,16 +221,15 @@ impl<const REGIONS: usize> PagingStructureCache<REGIONS> {
         let entry = memory.entry(at);
         match walker.descend(directory, entry) {
             Descent::Table(below) => {
-                if self.takes_turn(virt) {
-                    self.watched.insert(at, self.epoch);
-                    self.keep_region(virt, below.table & Entry::ADDRESS | below.denied & DENIED);
+                if self.takes_turn(tag) {
+                    self.keep_table(virt, at, below);
                 }
                 let entry = memory.entry(entry_at(below.table, virt, PT));
-                walker.finish(below.denied, entry, PageSize::Kib4)
+                walker.finish(below.denied, entry, PageSize::Kib4).map(answer)
             }
             Descent::Large => {
                 self.keep_region(virt, at.raw() | directory.denied & DENIED | LARGE);
-                walker.finish(directory.denied, entry, PageSize::Mib2)
+                walker.finish(directory.denied, entry, PageSize::Mib2).map(answer)
             }
             Descent::Ends => None,
         }
@@ -242,8 +239,7 @@ impl<const REGIONS: usize> PagingStructureCache<REGIONS> {
     /// there are places, keeping each of them for a moment would cost more than it saves: one in
     /// [`PATIENCE`] that come to a taken place gets it.
     #[inline(always)]
-    fn takes_turn(&mut self, virt: VirtAddr) -> bool {
-        let [tag, _] = self.regions[place::<REGIONS>(virt, PageSize::Mib2)];
+    fn takes_turn(&mut self, tag: u64) -> bool {
         if tag & (PageSize::Mib2.bytes() - 1) != self.context {
             return true;
         }
@@ -251,12 +247,18 @@ impl<const REGIONS: usize> PagingStructureCache<REGIONS> {
         self.displaced.is_multiple_of(PATIENCE)
     }
 
+    /// The directory, whose way from the root is watched from now on.
+    #[cold]
+    #[inline(never)]
     fn find_directory(
         &mut self,
         walker: &Walker,
         memory: &impl TableMemory,
         virt: VirtAddr,
     ) -> (Descent, Above, PhysAddr) {
+        if !self.watched.has_room() {
+            self.forget();
+        }
         let (watched, epoch) = (&mut self.watched, self.epoch);
         let found = walker.above_directory(memory, virt, |at| watched.insert(at, epoch));
         if let (Descent::Table(directory), ..) = &found {
@@ -265,6 +267,18 @@ impl<const REGIONS: usize> PagingStructureCache<REGIONS> {
             self.directories[place::<DIRECTORIES>(virt, PageSize::Gib1)] = [tag, value];
         }
         found
+    }
+
+    /// Keeps the page table that the entry at `at` names, below a directory whose way is watched.
+    #[inline(never)]
+    fn keep_table(&mut self, virt: VirtAddr, at: PhysAddr, below: Above) {
+        if self.watched.has_room() {
+            self.watched.insert(at, self.epoch);
+            self.keep_region(virt, below.table & Entry::ADDRESS | below.denied & DENIED);
+        } else {
+            // With everything else the directory's way is watched no more.
+            self.forget();
+        }
     }
 
     #[inline(always)]

@@ -87,6 +87,25 @@ fn a_region_beside_it_starts_at_the_page_directory() {
 }
 
 #[test]
+fn a_region_of_another_directory_leaves_both_known() {
+    let (mut tables, controls) = mapped(PageSize::Kib4, ControlFlags::NONE);
+    let below = VirtAddr(VIRT.0 - PageSize::Gib1.bytes());
+    let at = entries_at()[2];
+    tables.put(PhysAddr::truncated(at.raw() - 8), tables.entry(at));
+    let mut cache = PagingStructureCache::<16>::new();
+    let walker = reader(&controls);
+    cache.reach(&walker, &tables, VIRT).expect("mapped and marked");
+    cache.reach(&walker, &tables, below).expect("mapped and marked");
+
+    // Both regions have one place, and who came first has it: of the other the directory is known.
+    for (virt, reads) in [(VIRT, 1), (below, 2)] {
+        tables.reads.set(0);
+        assert!(cache.reach(&walker, &tables, virt).is_some());
+        assert_eq!(tables.reads.get(), reads, "{virt:?}");
+    }
+}
+
+#[test]
 fn every_single_bit_of_every_entry_is_seen_to_change() {
     for size in [PageSize::Kib4, PageSize::Mib2, PageSize::Gib1] {
         for flags in [ControlFlags::NXE, ControlFlags::NXE | ControlFlags::LA57] {

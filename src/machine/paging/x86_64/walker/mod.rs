@@ -29,6 +29,10 @@ const fn turned(entry: u64) -> u64 {
     entry ^ (Entry::P | Entry::RW | Entry::US | Entry::A)
 }
 
+/// What a cache keeps of any leaf: its frame, its key and the rights it grants.
+const KEPT: u64 =
+    Entry::P | Entry::RW | Entry::US | Entry::D | Entry::ADDRESS | 0xf << 59 | Entry::XD;
+
 /// How much of a linear address is above an entry's offset in its table, at each level.
 const PML5: u32 = 45;
 const PML4: u32 = 36;
@@ -52,8 +56,8 @@ pub struct Walker {
     request: Request,
     /// What a cache tags what it keeps with.
     pcid: u64,
-    /// G, where it counts.
-    global: u64,
+    /// What a cache keeps of a leaf.
+    kept: u64,
 }
 
 /// The tables down to a page directory.
@@ -87,7 +91,7 @@ impl Walker {
             controls: *controls,
             request: *request,
             pcid: controls.pcid(),
-            global: if controls.flags.has(ControlFlags::PGE) { Entry::G } else { 0 },
+            kept: KEPT | if controls.flags.has(ControlFlags::PGE) { Entry::G } else { 0 },
         }
     }
 
@@ -97,10 +101,11 @@ impl Walker {
         self.pcid
     }
 
-    /// The bit of a leaf that lets its translation outlive a load of CR3: none where CR4.PGE is off.
+    /// The bits of a leaf that a cache has a use for. G is one of them only where CR4.PGE is on: it lets
+    /// a translation outlive a load of CR3.
     #[inline(always)]
-    pub(in crate::machine) const fn global(&self) -> u64 {
-        self.global
+    pub(in crate::machine) const fn kept(&self) -> u64 {
+        self.kept
     }
 
     /// The controls it walks under.
@@ -142,7 +147,7 @@ impl Walker {
     /// What `answer` makes of it: where it is called the page's size is a constant, so that an
     /// address is cheap to put together.
     #[inline(always)]
-    fn reach_as<T>(
+    pub(in crate::machine) fn reach_as<T>(
         &self,
         memory: &impl TableMemory,
         virt: VirtAddr,
@@ -169,31 +174,6 @@ impl Walker {
         self.finish(above.denied, entry, PageSize::Kib4).map(answer)
     }
 
-    /// The entry that ends the walk for `virt`, of which nothing is checked, after what is denied above
-    /// it and before the size that it maps.
-    #[inline(always)]
-    pub(in crate::machine) fn leaf(
-        &self,
-        memory: &impl TableMemory,
-        virt: VirtAddr,
-    ) -> Option<(u64, u64, PageSize)> {
-        let mut above = self.root(virt)?;
-        if self.regime.has_five_levels() {
-            above = self.below_fifth(memory, above, virt)?;
-        }
-        above = self.below_upper(memory, above, virt, PML4)?;
-        for (shift, size) in [(PDPT, PageSize::Gib1), (PD, PageSize::Mib2)] {
-            let entry = memory.entry(entry_at(above.table, virt, shift));
-            match self.descend(above, entry) {
-                Descent::Table(below) => above = below,
-                Descent::Large => return Some((above.denied, entry, size)),
-                Descent::Ends => return None,
-            }
-        }
-        let entry = memory.entry(entry_at(above.table, virt, PT));
-        Some((above.denied, entry, PageSize::Kib4))
-    }
-
     /// Where the walk starts; `None` for an address that is not canonical.
     #[inline(always)]
     const fn root(&self, virt: VirtAddr) -> Option<Above> {
@@ -212,7 +192,7 @@ impl Walker {
 
     /// So is this, for the rarest page size.
     #[inline(never)]
-    const fn finish_gib(&self, denied: u64, leaf: u64) -> Option<Permitted> {
+    pub(in crate::machine) const fn finish_gib(&self, denied: u64, leaf: u64) -> Option<Permitted> {
         self.finish(denied, leaf, PageSize::Gib1)
     }
 

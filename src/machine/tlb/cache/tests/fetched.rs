@@ -83,10 +83,10 @@ fn a_cache_of_large_pages_answers_for_all_of_a_page() {
     for offset in [0, 0x1000, PAGE.0 & 0x1f_ffff, 0x15_5678, 0x1f_ffff] {
         let there = first_byte.plus(offset);
         let request = Request { virt: there, ..user(Access::Read) };
-        assert_eq!(cache.hit(there, granted, false), PhysAddr::new(0x20_0000 | offset));
+        assert_eq!(cache.hit(there, granted), PhysAddr::new(0x20_0000 | offset));
         assert_eq!(cache.lookup(&controls, &request), PhysAddr::new(0x20_0000 | offset));
     }
-    assert_eq!(cache.hit(first_byte.plus(0x20_0000), granted, false), None);
+    assert_eq!(cache.hit(first_byte.plus(0x20_0000), granted), None);
 }
 
 /// As [`Uniform`], with upper entries that were used.

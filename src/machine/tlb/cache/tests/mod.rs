@@ -179,7 +179,7 @@ fn a_cache_of_large_pages_keeps_each_whole_and_no_small_one() {
     let far = Request { virt: far_end, ..read };
     assert_eq!(tlb.lookup(&controls, &far), PhysAddr::new(0x3f_ffff));
     let granted = Grants::new(&controls).of(Access::Read, Ring::User, false);
-    assert_eq!(tlb.hit(far_end, granted, false), PhysAddr::new(0x3f_ffff));
+    assert_eq!(tlb.hit(far_end, granted), PhysAddr::new(0x3f_ffff));
 
     tlb.invalidate(Invalidation::page(&controls, VirtAddr(PAGE.0 ^ 0x1f_0000)));
     assert_eq!(tlb.lookup(&controls, &far), None);
@@ -283,7 +283,7 @@ fn an_empty_cache_answers_nothing_not_even_for_page_0() {
     let first = Request::new(VirtAddr(0x10), Access::Read, Ring::Kernel);
 
     assert_eq!(Tlb::default().lookup(&controls, &first), None);
-    assert_eq!(Tlb::default().hit(first.virt, u16::MAX, false), None);
+    assert_eq!(Tlb::default().hit(first.virt, Granted::ALWAYS), None);
     let mut decided = Tlb::default();
     decided.decide(&Grants::new(&controls));
     let read = Case::of(Access::Read, Ring::Kernel, false);
