@@ -94,6 +94,9 @@ pub(crate) const MADE_EARLY: &str = "made before the break is complete";
 /// How the kind of a breach begins that is seen between two stores.
 pub(crate) const AN_INSTANT: &str = "for an instant";
 
+/// How the kind of a breach ends that is seen from a store on until the call ends.
+pub(crate) const TO_THE_END: &str = "to the end of the call";
+
 /// The kind of a breach that is seen within a store which nothing keeps whole.
 pub(crate) const SEEN_IN_HALVES: &str = "a store that a compiler may tear is seen in halves";
 

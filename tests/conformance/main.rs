@@ -19,5 +19,6 @@ mod round_trips;
 mod shapes;
 mod small;
 mod standalone;
+mod steps;
 mod tables;
 mod walkers;

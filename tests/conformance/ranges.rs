@@ -133,7 +133,7 @@ fn a_correct_mapper_of_five_levels_raises_no_finding() {
 #[test]
 fn a_bug_in_the_second_large_page_of_a_range_is_found_by_a_default_run() {
     for (bug, check) in [
-        (Bug::SecondLargePageLeadsToFirst, Check::Isolation),
+        (Bug::SecondLargePageLeadsToFirst, Check::Request),
         (Bug::InvalidatesFirstLargePageOnly, Check::Invalidation),
     ] {
         for seed in SEEDS {

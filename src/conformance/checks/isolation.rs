@@ -3,14 +3,18 @@
 //! What was asked for can be done right and a neighbour be lost: a large page that is split, a table
 //! that is shared, a limit in an upper entry that is loosened. Between two stores a page of the
 //! request may lead where it led, where it is to lead, or nowhere; a page outside may lead where it
-//! led or nowhere, since a large page may have to be broken before it is made anew.
+//! led or nowhere, since a large page may have to be broken before it is made anew. It may grant less
+//! than it did, or than it is to, as long as it leads there: rights are changed bit by bit or entry by
+//! entry, and whoever meets too few meets a page fault, as he does when it leads nowhere. But what it
+//! did and what it is to must not be granted at once: a page that was writable and becomes executable
+//! is never both.
 //!
 //! Not checked here: whether the request was done (`request`).
 
-use crate::base::{Page, PhysAddr};
-use crate::conformance::breach::{AN_INSTANT, Breach, Check, SEEN_IN_HALVES};
+use crate::base::{Page, PhysAddr, VirtAddr};
+use crate::conformance::breach::{AN_INSTANT, Breach, Check, SEEN_IN_HALVES, TO_THE_END};
 use crate::conformance::flat::{Flat, Place};
-use crate::conformance::format::Rule;
+use crate::conformance::format::{Rule, covers};
 use crate::conformance::memory::{Event, StoreKind};
 use crate::conformance::scene::Scene;
 
@@ -31,19 +35,25 @@ fn kind_of(before: Option<Place>, now: Option<Place>) -> &'static str {
     }
 }
 
+/// Whether a page may lead there between two stores.
+fn is_granted(scene: &Scene, page: Page, place: Place) -> bool {
+    [&scene.before, &scene.requested].into_iter().any(|flat| {
+        flat.get(page)
+            .is_some_and(|granted| granted.0 == place.0 && covers(scene.format, granted.1, place.1))
+    })
+}
+
 /// Between two stores.
 pub(crate) fn meanwhile(scene: &Scene, now: &Flat) -> Option<Breach> {
     let mut borders: Vec<Page> =
         now.borders().chain(scene.before.borders()).chain(scene.requested.borders()).collect();
     borders.sort_unstable();
     borders.dedup();
-    let wrong = borders.into_iter().find(|&page| {
-        let place = now.get(page);
-        place.is_some() && place != scene.before.get(page) && place != scene.requested.get(page)
-    })?;
+    let is_wrong = |page| now.get(page).is_some_and(|place| !is_granted(scene, page, place));
+    let wrong = borders.into_iter().find(|&page| is_wrong(page))?;
     let (before, place) = (scene.before.get(wrong), now.get(wrong));
     let what = format!(
-        "lets {} lead {} for an instant; before the call it led {}, afterwards it is to lead {}",
+        "lets {} lead {} {AN_INSTANT}; before the call it led {}, afterwards it is to lead {}",
         wrong.start(),
         told(place),
         told(before),
@@ -52,6 +62,21 @@ pub(crate) fn meanwhile(scene: &Scene, now: &Flat) -> Option<Breach> {
     let kind = format!("{AN_INSTANT} a page {}", kind_of(before, place));
     let rule = scene.format.rule(Rule::Order);
     Some(Breach { virt: Some(wrong.start()), ..scene.breach(Check::Isolation, kind, what, rule) })
+}
+
+/// Whether what was seen between two stores has become another wrong, or the same, by now.
+pub(crate) fn is_wrong_still(scene: &Scene, breach: &Breach) -> bool {
+    let page = breach.virt.filter(|_| breach.kind.starts_with(AN_INSTANT)).map(VirtAddr::page);
+    page.is_some_and(|page| {
+        scene.flat.get(page).is_some_and(|place| !is_granted(scene, page, place))
+    })
+}
+
+/// The same as it is told when the call has ended and it is wrong still.
+pub(crate) fn lasting(breach: Breach) -> Breach {
+    let what = breach.what.replacen(AN_INSTANT, TO_THE_END, 1);
+    let kind = breach.kind.trim_start_matches(AN_INSTANT).trim_start();
+    Breach { kind: format!("{kind} {TO_THE_END}"), what, ..breach }
 }
 
 /// Within a store that a compiler may tear.

@@ -224,6 +224,18 @@ pub trait Format: fmt::Debug + Sync {
 #[cfg(test)]
 mod tests;
 
+/// Whether a mapping with these rights permits every access that one with `others` permits. That is no matter of
+/// single rights: what the kernel fetches from its own page it may not fetch from one of the user.
+pub(crate) fn covers(format: &dyn Format, rights: Rights, others: Rights) -> bool {
+    let permits = |of, access, ring| format.permits(of, access, ring);
+    let is_kept = |access, ring| !permits(others, access, ring) || permits(rights, access, ring);
+    let accesses = [Access::Read, Access::Write, Access::Execute];
+    rights == others
+        || accesses
+            .into_iter()
+            .all(|access| is_kept(access, Ring::Kernel) && is_kept(access, Ring::User))
+}
+
 /// The lowest bit of an address that selects an entry at `level`.
 #[must_use]
 pub const fn shift(level: u8) -> u32 {

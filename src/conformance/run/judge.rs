@@ -12,6 +12,23 @@ use crate::conformance::subject::{Mapper, Refusal};
 use crate::conformance::tables::Listing;
 
 impl<M: Mapper> Run<'_, M> {
+    /// What was seen store by store. What is wrong still when the call has ended is given back: it is more than
+    /// an instant, and is judged as what the call comes to.
+    pub(super) fn judge_stores(&mut self, breaches: Vec<Breach>) -> Vec<Breach> {
+        let (still, over): (Vec<_>, Vec<_>) =
+            breaches.into_iter().partition(|breach| isolation::is_wrong_still(&self.scene, breach));
+        over.into_iter().for_each(|breach| self.report(Some(breach)));
+        still
+    }
+
+    /// Of what is wrong still, that of which nothing was said when the call had ended.
+    pub(super) fn judge_still(&mut self, breaches: Vec<Breach>) {
+        if !self.is_last_call {
+            let lasting = breaches.into_iter().map(isolation::lasting);
+            lasting.for_each(|breach| self.report(Some(breach)));
+        }
+    }
+
     pub(super) fn judge_returned(
         &mut self,
         call: &Call,

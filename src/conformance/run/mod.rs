@@ -301,9 +301,7 @@ impl<M: Mapper> Run<'_, M> {
             let told = (call, &outcome);
             self.trial.story.call(&self.scene, told, nested.as_ref(), &events, &listing);
         }
-        for breach in breaches {
-            self.report(Some(breach));
-        }
+        let still = self.judge_stores(breaches);
         let misused = registers::misused(&self.memory, self.setting.format);
         self.report(misused.filter(|_| outcome.is_ok()));
         let unread = self.memory.take_unread().filter(|_| !self.scene.relaxed.altered);
@@ -315,6 +313,7 @@ impl<M: Mapper> Run<'_, M> {
         let outcome = match outcome {
             Ok(outcome) => outcome,
             Err(stop) => {
+                self.judge_still(still);
                 let is_excused =
                     stop == Stop::Endless && self.scene.relaxed.altered && *call == Call::CleanUp;
                 if !is_excused {
@@ -336,6 +335,7 @@ impl<M: Mapper> Run<'_, M> {
             &Before { listing: &listing, has_hidden: self.has_hidden },
             own.as_deref().unwrap_or(&events),
         );
+        self.judge_still(still);
         if let (Call::Query { virt }, Ok(Answer::Mapping(told))) = (call, &outcome) {
             let breach = self.against_the_book(*virt, told.as_ref(), mapper.tells_rights());
             self.report(breach);

@@ -109,7 +109,12 @@ impl<M: Mapper> Run<'_, M> {
         let mut breaches = self.scene.follow(before);
         let listing = self.scene.listing.clone();
         let outer = self.scene.enter(&nested.call);
-        breaches.extend(self.scene.follow(inside));
+        let (still, over): (Vec<_>, Vec<_>) = {
+            let inner = self.scene.follow(inside).into_iter();
+            inner.partition(|breach| isolation::is_wrong_still(&self.scene, breach))
+        };
+        breaches.extend(over);
+        let so_far = breaches.len();
         nested.listing.clone_from(&self.scene.listing);
         if let Ok(outcome) = &nested.outcome {
             self.note_outcome(&nested.call, outcome);
@@ -119,6 +124,9 @@ impl<M: Mapper> Run<'_, M> {
                 let entry_at = |at| self.scene.word(at);
                 breaches.extend(self.by_the_book(&entry_at, virt, told.as_ref(), tells_rights));
             }
+        }
+        if breaches.len() == so_far {
+            breaches.extend(still.into_iter().map(isolation::lasting));
         }
         self.scene.leave(outer);
         breaches.extend(self.scene.follow(after));

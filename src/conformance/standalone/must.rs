@@ -8,7 +8,7 @@
 
 use super::Step;
 use crate::base::{FRAME_BYTES, Page, PhysAddr, VirtAddr};
-use crate::conformance::breach::{AN_INSTANT, Breach, Check, SEEN_IN_HALVES};
+use crate::conformance::breach::{AN_INSTANT, Breach, Check, SEEN_IN_HALVES, TO_THE_END};
 use crate::conformance::flat::Place;
 use crate::conformance::format::{Format, WaysForgotten};
 use crate::conformance::memory::{Event, Invalidation};
@@ -59,6 +59,12 @@ pub(crate) fn of(breach: &Breach, moment: &Moment<'_>) -> Option<Must> {
         Check::Translation => answer(moment.end.format, kind, breach.virt?, moment),
         Check::Request => request(kind, breach.virt, moment),
         Check::Isolation if kind.starts_with(AN_INSTANT) || kind == SEEN_IN_HALVES => None,
+        Check::Isolation if kind.ends_with(TO_THE_END) => {
+            let is_done = matches!(moment.last, Some(Step::Call { is_done: true, .. }));
+            let scene = moment.end;
+            let wanted = if is_done { &scene.requested } else { &scene.before };
+            lead(breach.virt?, moment, |page| wanted.get(page))
+        }
         Check::Isolation => lead(breach.virt?, moment, |page| moment.end.before.get(page)),
         Check::Entries => lead(breach.virt?, moment, |page| moment.end.requested.get(page)),
         Check::Stores => hold(moment),
