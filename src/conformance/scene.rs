@@ -7,7 +7,7 @@ use super::checks::request::requested;
 use super::checks::{entries, frames, invalidation, isolation, marks, stores};
 use super::flat::Flat;
 use super::format::{Format, index};
-use super::may_hold::MayHold;
+use super::may_hold::{MayHold, Stamp, overwritten};
 use super::memory::{DATA_FRAMES, Event, Memory, POOL_FRAMES, StoreKind};
 use super::operation::{Call, Region};
 use super::tables::{Leaf, Listing, TableWords};
@@ -275,6 +275,10 @@ impl Scene {
             } else {
                 breaches.extend(stores::judge(self, at, old, new));
             }
+            let (format, held) = (self.format, &mut self.may_hold);
+            held.overwrite(at.frame(), Stamp::default(), &|_, way| {
+                overwritten(format, way, at, [old, new])
+            });
             self.set(at, new);
             if let Some(table) = self.listing.use_of(at.frame()) {
                 let level = table.level;
@@ -299,7 +303,7 @@ impl Scene {
         }
         let before = core::mem::replace(&mut self.listing, now);
         self.flat = Flat::of(&self.listing.leaves);
-        self.may_hold.change(&before, &self.listing);
+        self.may_hold.change(self.format, &before, &self.listing);
         self.order(events);
         if !is_judged {
             return;

@@ -99,15 +99,7 @@ impl Listing {
                     let below = TableUse { frame: at.frame(), level, first, limit };
                     self.descend(format, table_at, below);
                 }
-                Decoded::Leaf { page, size, permissions, global } => self.leaves.push(Leaf {
-                    first,
-                    page,
-                    size,
-                    rights: format.rights(permissions.within(table.limit)),
-                    global,
-                    at: table.frame.start().plus(8 * index),
-                    bits,
-                }),
+                Decoded::Leaf { .. } => self.leaves.extend(leaf_in(format, &table, index, bits)),
             }
         }
     }
@@ -116,6 +108,32 @@ impl Listing {
     pub(crate) fn use_of(&self, frame: Frame) -> Option<&TableUse> {
         self.tables.iter().find(|table| table.frame == frame)
     }
+}
+
+/// The leaf that an entry of a table is on one way to it.
+pub(crate) fn leaf_in(
+    format: &dyn Format,
+    table: &TableUse,
+    index: u64,
+    bits: u64,
+) -> Option<Leaf> {
+    let Decoded::Leaf { page, size, permissions, global } = format.decode(table.level, bits) else {
+        return None;
+    };
+    let first = format.first_of(table.level, table.first, index);
+    let rights = format.rights(permissions.within(table.limit));
+    Some(Leaf { first, page, size, rights, global, at: table.frame.start().plus(8 * index), bits })
+}
+
+/// All leaves that a table itself holds, on one way to it.
+pub(crate) fn leaves_in<'a>(
+    format: &'a dyn Format,
+    table: &'a TableUse,
+    word_at: &'a dyn Fn(PhysAddr) -> u64,
+) -> impl Iterator<Item = Leaf> + 'a {
+    let start = table.frame.start();
+    let indices = 0..format.entries(table.level);
+    indices.filter_map(move |index| leaf_in(format, table, index, word_at(start.plus(8 * index))))
 }
 
 /// How a frame is used as a table, the first way in the order of a [`Listing`], without making one: a

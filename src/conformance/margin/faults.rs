@@ -59,8 +59,13 @@ pub(super) fn breach(scene: &Scene, books: &Books<'_>) -> Option<String> {
             "processor 1 may still walk {frame:#x}, no table any more, for {first}"
         ));
     }
-    let (held, page) = scene.may_hold.ungranted_by(books)?;
-    let leaf = held.what;
+    let (held, format) = (&scene.may_hold, scene.format);
+    let leaf = held.ungranted(format, books).map(|(held, page)| (held.what, page));
+    let (leaf, page) = leaf.or_else(|| {
+        let word_at = |at| scene.word(at);
+        let behind = held.ungranted_behind(format, &word_at, &is_own, books);
+        behind.map(|(_, leaf, page)| (leaf, page))
+    })?;
     let frame = Frame(leaf.page.frame().0 + (page.0 - leaf.first.page().0));
     let (verb, at, owner) = (verb(leaf.rights), frame.start().raw(), owner(scene, books, frame));
     Some(format!("processor 1 may still {verb} {at:#x} through {}{owner}", page.start()))

@@ -73,6 +73,11 @@ impl<T> Member<T> {
         }
     }
 
+    /// Whether an invalidation of it waits for a barrier.
+    pub(crate) fn is_told(&self) -> bool {
+        !self.told.is_empty()
+    }
+
     /// What an invalidation still has to wait for, in words for a finding.
     pub(crate) fn missing(&self) -> &'static str {
         if self.seen_by.is_empty() {

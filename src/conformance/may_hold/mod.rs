@@ -8,12 +8,14 @@
 
 mod members;
 mod processors;
+mod ways;
 
 pub(crate) use members::{Member, Members, Notice, Parts, Space, Spanning, Stamp};
 pub(crate) use processors::{PROCESSORS_MAX, Processors};
+pub(crate) use ways::overwritten;
 
 use super::flat::Flat;
-use super::format::{Format, Met, WaysForgotten};
+use super::format::{Format, Met, WaysForgotten, covers};
 use super::memory::{Barrier, Invalidation};
 use super::tables::{Leaf, Listing, TableUse, level_of, span_of};
 use crate::base::{Frame, Page, VirtAddr};
@@ -63,12 +65,12 @@ const PROCESSOR: u16 = 0;
 
 impl MayHold {
     /// Takes in what the tables granted and no longer do.
-    pub(crate) fn change(&mut self, before: &Listing, after: &Listing) {
+    pub(crate) fn change(&mut self, format: &dyn Format, before: &Listing, after: &Listing) {
         let holders = [Processors::one(PROCESSOR), Processors::NONE];
         let mut now = after.leaves.iter().peekable();
         for leaf in &before.leaves {
             while now.next_if(|other| other.first < leaf.first).is_some() {}
-            let is_granted = now.peek().is_some_and(|other| grants(other, leaf));
+            let is_granted = now.peek().is_some_and(|other| grants(format, other, leaf));
             if !is_granted {
                 self.leaves.insert(SPACE, *leaf, Stamp::default(), !self.waits, holders);
             }
@@ -149,27 +151,15 @@ impl MayHold {
         self.leaves.is_empty() && self.ways.is_empty()
     }
 
-    /// A translation that some processor may still use and the tables do not grant, with its page.
-    pub(crate) fn ungranted(&self, granted: &Flat) -> Option<(&Member<Leaf>, Page)> {
-        self.ungranted_by(&[granted])
-    }
-
     /// A translation that some processor may still use and none of these grants, with its page.
-    pub(crate) fn ungranted_by(&self, granted: &[&Flat]) -> Option<(&Member<Leaf>, Page)> {
-        self.leaves.iter().find_map(|(_, member)| {
-            let leaf = &member.what;
-            let (first, pages) = (leaf.first.page(), leaf.size.frames());
-            let borders = granted.iter().flat_map(|flat| flat.borders());
-            let inside = borders.filter(|page| page.0.wrapping_sub(first.0) < pages);
-            core::iter::once(first).chain(inside).find_map(|page| {
-                let frame = Frame(leaf.page.frame().0 + (page.0 - first.0));
-                let grants = |flat: &&Flat| {
-                    flat.get(page)
-                        .is_some_and(|(to, rights)| to == frame && rights.has(leaf.rights))
-                };
-                (!granted.iter().any(grants)).then_some((member, page))
-            })
-        })
+    pub(crate) fn ungranted(
+        &self,
+        format: &dyn Format,
+        granted: &[&Flat],
+    ) -> Option<(&Member<Leaf>, Page)> {
+        self.leaves
+            .iter()
+            .find_map(|(_, member)| Some((member, ungranted_page(format, &member.what, granted)?)))
     }
 
     /// Ways to tables that some processor may still take and the tables do not name.
@@ -234,12 +224,27 @@ impl MayHold {
     }
 }
 
+/// The first page of a leaf that none of these grants as it does.
+fn ungranted_page(format: &dyn Format, leaf: &Leaf, granted: &[&Flat]) -> Option<Page> {
+    let (first, pages) = (leaf.first.page(), leaf.size.frames());
+    let borders = granted.iter().flat_map(|flat| flat.borders());
+    let inside = borders.filter(|page| page.0.wrapping_sub(first.0) < pages);
+    core::iter::once(first).chain(inside).find(|page| {
+        let frame = Frame(leaf.page.frame().0 + (page.0 - first.0));
+        let grants = |flat: &&Flat| {
+            flat.get(*page)
+                .is_some_and(|(to, rights)| to == frame && covers(format, rights, leaf.rights))
+        };
+        !granted.iter().any(grants)
+    })
+}
+
 /// Whether the tables with `now` in them still grant `leaf`.
-pub(crate) fn grants(now: &Leaf, leaf: &Leaf) -> bool {
+pub(crate) fn grants(format: &dyn Format, now: &Leaf, leaf: &Leaf) -> bool {
     now.first == leaf.first
         && now.size == leaf.size
         && now.page == leaf.page
-        && now.rights.has(leaf.rights)
+        && covers(format, now.rights, leaf.rights)
 }
 
 pub(crate) fn met_leaf(leaf: &Leaf) -> Met {

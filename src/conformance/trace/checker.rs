@@ -1,6 +1,6 @@
 //! Takes a trace line by line and judges each event.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::books::{Books, FRAMES_MAX, frames};
 use super::event::{Action, Event, Mistake};
@@ -71,6 +71,8 @@ pub struct Checker {
     pub(super) without_globals: Processors,
     /// When an operation of each processor returned last.
     pub(super) returned: BTreeMap<u16, u64>,
+    /// Ways to tables of which it was told what they still lead to.
+    pub(super) told: BTreeSet<(Space, TableUse)>,
     pub(super) now: Stamp,
     pub(super) findings: Vec<Finding>,
     pub(super) tally: Tally,
@@ -105,6 +107,7 @@ impl Checker {
             seen: Processors::NONE,
             without_globals: Processors::NONE,
             returned: BTreeMap::new(),
+            told: BTreeSet::new(),
             now: Stamp::default(),
             findings: Vec::new(),
             tally: Tally::default(),

@@ -26,7 +26,7 @@
 //! |---|---|
 //! | `own`, `casemate` | what does a line say? |
 //! | `books`, `spaces`, `locks` | what is true before it? |
-//! | `checker`, `store`, `owners`, `roots` | does it hold? |
+//! | `checker`, `store`, `owners`, `roots`, `ways` | does it hold? |
 
 mod books;
 mod casemate;
@@ -39,6 +39,7 @@ mod owners;
 mod roots;
 mod spaces;
 mod store;
+mod ways;
 
 pub use checker::{Checker, Discipline, Language, Tally};
 pub use event::{Action, Event, Mistake};

@@ -5,7 +5,8 @@ use super::checker::Checker;
 use crate::base::{FRAME_BYTES, Frame, PhysAddr, VirtAddr};
 use crate::conformance::breach::{Breach, Check, INTERFACE};
 use crate::conformance::checks::invalidation;
-use crate::conformance::format::{Format, Rule};
+use crate::conformance::flat::Place;
+use crate::conformance::format::{Format, Rule, covers};
 use crate::conformance::may_hold::{Member, Space, Stamp};
 use crate::conformance::tables::{Leaf, TableUse};
 
@@ -178,6 +179,8 @@ impl Checker {
         });
         if let Some((breach, since, name)) = stale {
             self.report(breach, None, Some(since), Some(name));
+        } else {
+            self.judge_behind("hands out its frame", &|_| true, Some((first, last)));
         }
     }
 
@@ -189,21 +192,31 @@ impl Checker {
         virt: VirtAddr,
         occasion: &str,
     ) -> Option<(Breach, Stamp, &'static str)> {
-        let space = self.spaces.get(space)?;
-        let entry_at = |at: PhysAddr| self.books.word(at);
-        let format: &dyn Format = &*space.format;
-        let now = format.translate(&entry_at, space.root, virt);
-        let now = now.map(|now| (now.address.frame(), now.rights));
-        let was = held.what.page.plus(virt.0.wrapping_sub(held.what.first.0)).frame();
-        if now.is_some_and(|(to, rights)| to == was && rights.has(held.what.rights)) {
-            return None;
-        }
+        let format = &*self.spaces.get(space)?.format;
+        let now = self.ungranted(space, &held.what, virt)?;
         let breach = invalidation::stale(format, occasion, held, virt.page(), now);
         Some((breach, held.stored, format.name()))
     }
 
+    /// Where the page of `virt` leads now, if the tables don't grant what `leaf` does.
+    pub(super) fn ungranted(
+        &self,
+        space: Space,
+        leaf: &Leaf,
+        virt: VirtAddr,
+    ) -> Option<Option<Place>> {
+        let space = self.spaces.get(space)?;
+        let format: &dyn Format = &*space.format;
+        let now = format.translate(&|at| self.books.word(at), space.root, virt);
+        let now = now.map(|now| (now.address.frame(), now.rights));
+        let was = leaf.page.plus(virt.0.wrapping_sub(leaf.first.0)).frame();
+        let is_granted =
+            now.is_some_and(|(to, rights)| to == was && covers(format, rights, leaf.rights));
+        (!is_granted).then_some(now)
+    }
+
     /// The first address behind the page that is now at `virt`.
-    fn behind_page(&self, space: Space, virt: VirtAddr) -> Option<VirtAddr> {
+    pub(super) fn behind_page(&self, space: Space, virt: VirtAddr) -> Option<VirtAddr> {
         let space = self.spaces.get(space)?;
         let now = space.format.translate(&|at| self.books.word(at), space.root, virt)?;
         Some(VirtAddr((virt.0 | (now.size.bytes() - 1)).wrapping_add(1)))
@@ -231,6 +244,8 @@ impl Checker {
             self.report(breach, None, Some(since), Some(name));
             // Told once.
             self.may_hold.leaves.retain(|_, held| held.stored.by != by);
+        } else {
+            self.judge_behind("returns", &|stored| stored.by == by, None);
         }
     }
 }

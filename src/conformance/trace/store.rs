@@ -10,7 +10,7 @@ use crate::conformance::format::regime::Root;
 use crate::conformance::format::{Decoded, Format, Rule};
 use crate::conformance::may_hold::{Processors, Space, Spanning as _, grants, met_leaf, met_table};
 use crate::conformance::permissions::Permissions;
-use crate::conformance::tables::{Leaf, TableUse};
+use crate::conformance::tables::{Leaf, TableUse, leaf_in};
 
 /// Ways to one table at most; a table that names itself several times has any number.
 const USES_MAX: usize = 64;
@@ -37,6 +37,7 @@ impl Checker {
         table.set(index(at), value);
         table.stored = Some(now);
         let uses = table.uses.len();
+        self.overwrite(at, [old, value]);
         if uses == 0 {
             self.judge_unlinked(at, old, value);
             return;
@@ -91,7 +92,7 @@ impl Checker {
             }
         }
         self.judge_made(space, format, &added, &change);
-        self.withdraw(space, &removed, &added);
+        self.withdraw(space, format, &removed, &added);
         for list in [&mut removed, &mut added] {
             list.leaves.clear();
             list.tables.clear();
@@ -123,7 +124,7 @@ impl Checker {
     }
 
     /// What was removed and is not granted anew may still be held.
-    fn withdraw(&mut self, space: Space, removed: &Delta, added: &Delta) {
+    fn withdraw(&mut self, space: Space, format: &dyn Format, removed: &Delta, added: &Delta) {
         let Some(held) = self.spaces.get(space) else { return };
         // To some everybody's global leaf is one of the space alone.
         let (active, seen) =
@@ -136,13 +137,16 @@ impl Checker {
         let mut anew = added.leaves.iter().peekable();
         for leaf in &removed.leaves {
             while anew.next_if(|other| other.first < leaf.first).is_some() {}
-            if !anew.peek().is_some_and(|other| grants(other, leaf)) {
+            if !anew.peek().is_some_and(|other| grants(format, other, leaf)) {
                 let holders = holders(leaf.global || held.is_common);
                 self.may_hold.leaves.insert(space, *leaf, self.now, is_visible, holders);
             }
         }
         for way in &removed.tables {
-            if !added.tables.iter().any(|other| is_same_way(other, way)) {
+            // Under other limits a table grants something else.
+            let is_kept = |other: &TableUse| is_same_way(other, way) && other.limit.has(way.limit);
+            if !added.tables.iter().any(is_kept) {
+                self.told.remove(&(space, *way));
                 let holders = holders(held.is_common);
                 self.may_hold.ways.insert(space, *way, self.now, is_visible, holders);
             }
@@ -290,9 +294,16 @@ impl Checker {
 
     /// A table that another address space may still walk is used again.
     fn judge_shared(&mut self, space: Space, format: &dyn Format, table: &TableUse) {
-        let is_other = |other: Space, frame: Frame| other != space && frame == table.frame;
+        // There it may be in use still, under other limits.
+        let uses = self.books.get(table.frame).map_or(&[][..], |words| &words.uses);
+        let is_in_use = |other: Space, held: &TableUse| {
+            uses.iter().any(|(of, way)| *of == other && is_same_way(way, held))
+        };
+        let is_other = |other: Space, held: &TableUse| {
+            other != space && held.frame == table.frame && !is_in_use(other, held)
+        };
         let ways = &self.may_hold.ways;
-        let other = ways.iter().find(|(other, held)| is_other(*other, held.what.frame));
+        let other = ways.iter().find(|(other, held)| is_other(*other, &held.what));
         let Some((other, held)) = other else { return };
         let tag = self.spaces.get(other).map_or(0, |other| other.tag);
         let what = format!(
@@ -414,9 +425,8 @@ fn below(format: &dyn Format, way: TableUse, at: PhysAddr, bits: u64) -> Below {
             first,
             limit: way.limit.within(limit),
         }),
-        Decoded::Leaf { page, size, permissions, global } => {
-            let rights = format.rights(permissions.within(way.limit));
-            Below::Leaf(Leaf { first, page, size, rights, global, at, bits })
+        Decoded::Leaf { .. } => {
+            leaf_in(format, &way, at.offset() / 8, bits).map_or(Below::Nothing, Below::Leaf)
         }
     }
 }

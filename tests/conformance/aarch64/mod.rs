@@ -7,3 +7,4 @@ mod margins;
 mod planted;
 mod tables;
 mod walkers;
+mod ways;
