@@ -202,6 +202,9 @@ impl<M: Mapper, F: Fn(Memory) -> M> Search for Suite<F> {
     ) -> Finding {
         let capabilities = report.declared.capabilities;
         let fails = |case: &Case| {
+            if !case.is_of_pages(capabilities) {
+                return None;
+            }
             let breach = self.setting(known, false).run(case, capabilities).breach;
             breach.filter(|breach| breach.key() == *key)
         };

@@ -214,3 +214,65 @@ fn what_is_endless_is_told_with_the_option_that_allows_more() {
     let words = "code that needs more is given them by `accesses_max`";
     assert!(told.contains(words), "{told}");
 }
+
+/// Leaves every eighth page of a range out.
+struct Skipping(Tables);
+
+impl Mapper for Skipping {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::PLAIN.with(Capability::Ranges)
+    }
+
+    fn root(&self) -> PhysAddr {
+        self.0.root()
+    }
+
+    fn map(
+        &mut self,
+        page: VirtAddr,
+        to: PhysAddr,
+        size: PageSize,
+        rights: Rights,
+    ) -> Result<(), Refusal> {
+        self.0.map(page, to, size, rights)
+    }
+
+    fn unmap(&mut self, page: VirtAddr, size: PageSize) -> Result<Option<PhysAddr>, Refusal> {
+        self.0.unmap(page, size)
+    }
+
+    fn map_range(
+        &mut self,
+        first: VirtAddr,
+        to: PhysAddr,
+        bytes: u64,
+        rights: Rights,
+    ) -> Result<(), Refusal> {
+        let pages = (0..bytes).step_by(4096).map(|distance| (first.plus(distance), distance));
+        for (page, distance) in pages.filter(|(page, _)| page.0 >> 12 & 7 != 5) {
+            self.0.map(page, to.plus(distance), PageSize::Kib4, rights)?;
+        }
+        Ok(())
+    }
+
+    fn unmap_range(&mut self, _: VirtAddr, _: u64) -> Result<(), Refusal> {
+        Err(Refusal::Declined("page by page"))
+    }
+
+    fn protect_range(&mut self, _: VirtAddr, _: u64, _: Rights) -> Result<(), Refusal> {
+        Err(Refusal::Declined("page by page"))
+    }
+}
+
+#[test]
+fn a_minimal_range_has_no_page_too_many_at_either_end() {
+    for seed in [1, 100, 200, 300] {
+        let suite = conformance::mapper(|memory| Skipping(Tables::new(memory, None)));
+
+        let report = suite.seed(seed).cases(60).findings_max(1).run();
+
+        let calls = &report.findings().first().expect("a finding").case().calls;
+        let is_one = matches!(calls[..], [Call::MapRange { bytes: 4096, .. }]);
+        assert!(is_one, "seed {seed}\n{report}");
+    }
+}

@@ -5,7 +5,7 @@ use core::cell::RefCell;
 use ringfence::base::{PhysAddr, VirtAddr};
 use ringfence::conformance::format::AArch64;
 use ringfence::conformance::{
-    self, Capabilities, Capability, Check, Mapper, Mapping, Memory, Refusal, Rights,
+    self, Call, Capabilities, Capability, Check, Mapper, Mapping, Memory, Refusal, Rights,
 };
 use ringfence::machine::paging::PageSize;
 
@@ -143,6 +143,11 @@ fn code_that_knows_regions_of_large_pages_only_and_forgets_the_last_is_found() {
     let kinds: Vec<&str> = report.findings().iter().map(conformance::Finding::kind).collect();
     assert!(kinds.contains(&"map: a page is missing"), "{report}");
     assert!(report.has(Check::Request), "{report}");
+    for call in report.findings().iter().flat_map(|finding| &finding.case().calls) {
+        if let Call::MapRange { first, bytes, .. } = call {
+            assert_eq!((first.0 | bytes) % 0x20_0000, 0, "{report}");
+        }
+    }
     let pages = report.findings()[0].case().calls.len();
     assert_eq!(pages, 1, "{report}");
 }

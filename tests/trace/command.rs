@@ -100,6 +100,16 @@ fn a_mistake_is_told_with_file_line_and_column_and_ends_with_2() {
 }
 
 #[test]
+fn a_trace_without_a_root_is_told_in_the_words_of_its_format() {
+    let own = check(&["-"], "trace 1 aarch64\ninit 0 4096\n");
+    let theirs = check(&["--format", "casemate", "-"], "(mem-init 0 0 1000 2000)\n");
+
+    let (own, theirs) = (told(&own.stderr), told(&theirs.stderr));
+    assert!(own.contains("`set` line"), "{own}");
+    assert!(theirs.contains("`sysreg-write`") && !theirs.contains("`set`"), "{theirs}");
+}
+
+#[test]
 fn several_traces_of_casemate_are_a_table_beside_its_verdicts() {
     let folder = std::env::temp_dir().join(format!("ringfence-casemate-{}", std::process::id()));
     std::fs::create_dir_all(&folder).expect("a folder");

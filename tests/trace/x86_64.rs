@@ -1,6 +1,6 @@
 //! x86-64: shootdowns, identifiers, ways to tables.
 
-use crate::{assert_found, assert_silent};
+use crate::{assert_found, assert_silent, findings};
 
 /// The page at 0 is mapped to 0x80000, globally the one after it, on processors 0 and 1.
 const MAPPED: &str = "trace 1 x86-64
@@ -47,6 +47,25 @@ fn a_global_page_outlives_moves_to_cr3() {
         "invalidate 0 invpcid 2 0 0\ninvalidate 1 invpcid 2 0 0\n",
         reuse,
     ]));
+}
+
+#[test]
+fn a_move_to_cr3_that_the_processor_refuses_is_found_and_forgets_nothing() {
+    let keeps = "set 0 cr3 0x8000000000001000\n";
+    let pcids = "set 0 cr4 0x20000\n";
+
+    assert_silent(&trace(&[MAPPED, pcids, keeps]));
+    assert_silent(&trace(&[MAPPED, "set 0 cr3 0x6000000000001000\n"]));
+    let found = assert_found(&trace(&[MAPPED, keeps]), "reserved bits of a root register");
+    assert!(found.what().contains("bit 63 set while CR4.PCIDE is 0"), "{found}");
+    let found = assert_found(&trace(&[MAPPED, "set 0 cr3 0x10000000001000\n"]), "reserved bits");
+    assert!(found.what().contains("bits 0x10000000000000 are reserved"), "{found}");
+    let unmap = "store 0 0x4000 0\ninvalidate 1 invlpg 0\n";
+    let told: Vec<String> = findings(&trace(&[MAPPED, unmap, keeps, REUSE]))
+        .iter()
+        .map(|found| found.kind().to_owned())
+        .collect();
+    assert_eq!(told, ["reserved bits of a root register", "unmapped page stays reachable"]);
 }
 
 #[test]

@@ -32,7 +32,8 @@ pub(crate) enum LanguageName {
 }
 
 const EVENTS: &str = "\
-One event a line; numbers are decimal or 0x…; behind # is a comment, such as file and line:
+Without --format casemate (its manual describes its records) one event a line; numbers are decimal or 0x…;
+behind # is a comment, such as file and line:
   trace 1 aarch64|x86-64            the first line
   init ADDRESS BYTES                memory holds zeros and may become tables
   word ADDRESS VALUE                a word that memory holds before the trace begins

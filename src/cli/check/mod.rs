@@ -75,7 +75,12 @@ pub(super) fn check(arguments: &CheckArguments, out: &mut impl Write) -> Result<
     match outcomes.iter().find(|outcome| outcome.is_unchecked()) {
         Some(outcome) => Err(Failure::mistake(
             format!("{} names no root of tables: nothing was checked", outcome.name),
-            "print a `set` line for each processor's root registers, at the beginning too",
+            match arguments.format {
+                LanguageName::Own => {
+                    "print a `set` line for each processor's root registers, at the beginning too"
+                }
+                LanguageName::Casemate => "a `sysreg-write` of vttbr_el2 or ttbr0_el2 names a root",
+            },
         )),
         None => Ok(Ended::Held),
     }

@@ -65,6 +65,19 @@ impl Shrink for Case {
 }
 
 impl Case {
+    /// Whether its ranges are made of pages that such code knows.
+    pub(crate) fn is_of_pages(&self, capabilities: Capabilities) -> bool {
+        let has = |capability| capabilities.has(capability);
+        let least = match (has(Capability::Pages4K), has(Capability::Pages2M)) {
+            (false, true) => PageSize::Mib2.frames(),
+            (false, false) if has(Capability::Pages1G) => PageSize::Gib1.frames(),
+            _ => return true,
+        };
+        self.calls.iter().map(Call::region).all(|region| {
+            region.first.0.is_multiple_of(least) && region.pages.is_multiple_of(least)
+        })
+    }
+
     /// Without one of the pages among which a disturbance chose: the number that it chose by has to change too.
     fn fewer_to_choose_from(&self) -> impl Iterator<Item = Self> {
         let disturbances = self.calls.iter().enumerate().filter_map(|(index, call)| match *call {
@@ -90,8 +103,9 @@ impl Case {
     }
 }
 
-/// The order in which parameters count as simple: the address nearer to the edge it was drawn from
-/// stays as it is (it may be the point), so only lengths, rights, targets and bits are simplified.
+/// The order in which parameters count as simple: an address near the edge it was drawn from stays as it is (it may be
+/// the point), so that only lengths, rights, targets and bits are simplified. A range loses pages at either end; those
+/// that are left lead where they led.
 fn simpler_calls(call: &Call) -> Vec<Call> {
     let mut forms = Vec::new();
     let plain = Rights::WRITE.and(Rights::USER);
@@ -106,16 +120,25 @@ fn simpler_calls(call: &Call) -> Vec<Call> {
             }
         }
         Call::MapRange { first, to, bytes, rights } => {
-            forms.extend(fewer(bytes).map(|bytes| Call::MapRange { first, to, bytes, rights }));
+            forms.extend(shorter(bytes).map(|(without, bytes)| {
+                let (first, to) = (first.plus(without), to.plus(without));
+                Call::MapRange { first, to, bytes, rights }
+            }));
             if rights != plain {
                 forms.push(Call::MapRange { first, to, bytes, rights: plain });
             }
         }
         Call::UnmapRange { first, bytes } => {
-            forms.extend(fewer(bytes).map(|bytes| Call::UnmapRange { first, bytes }));
+            forms.extend(shorter(bytes).map(|(without, bytes)| {
+                let first = first.plus(without);
+                Call::UnmapRange { first, bytes }
+            }));
         }
         Call::ProtectRange { first, bytes, rights } => {
-            forms.extend(fewer(bytes).map(|bytes| Call::ProtectRange { first, bytes, rights }));
+            forms.extend(shorter(bytes).map(|(without, bytes)| {
+                let first = first.plus(without);
+                Call::ProtectRange { first, bytes, rights }
+            }));
         }
         Call::Disturb { which, how } => {
             forms.extend(
@@ -137,6 +160,11 @@ fn simpler_calls(call: &Call) -> Vec<Call> {
         Call::Unmap { .. } | Call::Protect { .. } | Call::Query { .. } | Call::CleanUp => {}
     }
     forms
+}
+
+/// What is left out at the start of a range, and what remains of it: it loses its end, then its start.
+fn shorter(bytes: u64) -> impl Iterator<Item = (u64, u64)> {
+    fewer(bytes).map(|rest| (0, rest)).chain(fewer(bytes).map(move |rest| (bytes - rest, rest)))
 }
 
 fn fewer(bytes: u64) -> impl Iterator<Item = u64> {

@@ -21,6 +21,9 @@ const PCIDE: u64 = 1 << 17;
 const SMEP: u64 = 1 << 20;
 const PCID: u64 = 0xfff;
 const NO_FLUSH: u64 = 1 << 63;
+/// Bits 60:52 of CR3, above any physical address.
+const ALWAYS_RESERVED: u64 = 0x1ff << 52;
+const MOVES: &str = "Intel SDM volume 2B, \"MOV: Move to/from Control Registers\"";
 
 #[derive(Clone, Copy, Debug)]
 struct Processor {
@@ -36,6 +39,17 @@ impl Default for Processor {
 }
 
 impl Processor {
+    /// Why a move of this value to CR3 raises a general protection exception, if it does.
+    fn reserved(&self, value: u64) -> Option<String> {
+        if value & NO_FLUSH != 0 && self.cr4 & PCIDE == 0 {
+            return Some(format!("writes {value:#x} to CR3, with bit 63 set while CR4.PCIDE is 0"));
+        }
+        // Bits 62 and 61 are those of linear-address masking.
+        let bits = value & ALWAYS_RESERVED;
+        let told = format!("writes {value:#x} to CR3, whose bits {bits:#x} are reserved");
+        (bits != 0).then_some(told)
+    }
+
     fn pcid(&self) -> u32 {
         let pcid = self.cr3.filter(|_| self.cr4 & PCIDE != 0).unwrap_or(0) & PCID;
         u32::try_from(pcid).unwrap_or(0)
@@ -93,14 +107,19 @@ impl Regime for Registers {
         match register {
             "cr3" => {
                 state.cr3 = Some(value);
+                let reserved = state.reserved(value);
+                let is_refused = reserved.is_some();
+                effects.extend(reserved.map(|what| Effect::Reserved(what, MOVES)));
                 // What is forgotten is not read again from the root before.
                 effects.push(Effect::Unload(CR3));
                 // "The instruction invalidates all TLB entries associated with PCID 000H except those
                 // for global pages"; with PCIDs, those of the new one unless bit 63 is set.
-                if state.cr4 & PCIDE == 0 {
-                    effects.push(Effect::Forget(own(None, false)));
-                } else if value & NO_FLUSH == 0 {
-                    effects.push(Effect::Forget(own(Some(state.pcid()), false)));
+                // A move that raises an exception forgets nothing.
+                let has_pcids = state.cr4 & PCIDE != 0;
+                let keeps_all = is_refused || has_pcids && value & NO_FLUSH != 0;
+                if !keeps_all {
+                    let tag = has_pcids.then(|| state.pcid());
+                    effects.push(Effect::Forget(own(tag, false)));
                 }
                 state.load(effects);
             }
