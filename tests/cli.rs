@@ -277,6 +277,35 @@ fn one_run_of_a_campaign_as_objects_ends_with_a_summary_too() {
 }
 
 #[test]
+fn one_fault_of_a_sweep_as_objects_ends_with_a_summary_too() {
+    let last = |arguments: &[&str]| -> (usize, serde_json::Value) {
+        let told = stdout(&ringfence(&[&["sweep", "content-parser-host"], arguments].concat()));
+        let lines: Vec<&str> = told.lines().collect();
+        let last: serde_json::Value =
+            serde_json::from_str(lines.last().expect("a line")).expect("an object");
+        (lines.len(), last["summary"].clone())
+    };
+    let (_, whole) = last(&["--fault", "allocation-failure", "--json"]);
+    let (lines, alone) = last(&["--fault", "allocation-failure", "--only", "3", "--json"]);
+
+    let names = |summary: &serde_json::Value| -> Vec<String> {
+        summary.as_object().expect("a summary").keys().cloned().collect()
+    };
+    assert_eq!((lines, names(&alone)), (2, names(&whole)));
+    for (name, count) in [
+        ("points", 1),
+        ("faults", 1),
+        ("run", 1),
+        ("alike", 0),
+        ("activated", 1),
+        ("violations", 0),
+    ] {
+        assert_eq!(alone[name], count, "{name}: {alone}");
+    }
+    assert_eq!((&alone["partial"], &alone["nothing_struck"]), (&false.into(), &false.into()));
+}
+
+#[test]
 fn help_says_which_options_need_another() {
     let help = stdout(&ringfence(&["campaign", "--help"]));
     let line = help.lines().find(|line| line.contains("--component <NAME>")).expect("it is there");

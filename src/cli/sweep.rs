@@ -97,7 +97,20 @@ fn one(
     let name = format!("{} (fault {number})", sweep.scenario.name);
     let scenario = Scenario { plan: vec![plan], ..by_itself(&sweep.scenario, name) };
     let name = format!("violation-{number}");
-    told_and_kept(&scenario, name, &sweep.registries, arguments.json, folder, out)
+    let stop = &sweep.registries.interrupt;
+    let ended = told_and_kept(&scenario, name, &sweep.registries, arguments.json, folder, out)?;
+    if !arguments.json || stop.is_raised() {
+        return Ok(ended);
+    }
+    match sweep.run_one(number) {
+        Err(TrialError::Interrupted) => return Ok(Ended::Interrupted),
+        swept => {
+            if let Some(swept) = &swept.map_err(wrong)? {
+                writeln!(out, "{}", Told { arguments, sweep, swept }.summary())?;
+            }
+        }
+    }
+    Ok(if stop.is_raised() { Ended::Interrupted } else { ended })
 }
 
 /// Writes each violation as a scenario file.
@@ -314,7 +327,14 @@ impl Told<'_> {
         if self.arguments.horizon.is_some() {
             lines.extend(asleep::json(&swept.total.sleeps, self.arguments.horizon, None));
         }
-        lines.push(json!({ "summary": {
+        lines.push(self.summary());
+        lines
+    }
+
+    /// The last object.
+    fn summary(&self) -> Value {
+        let swept = self.swept;
+        json!({ "summary": {
             "points": swept.points,
             "faults": swept.faults,
             "run": swept.run,
@@ -331,7 +351,6 @@ impl Told<'_> {
             "digest": swept.digest.to_string(),
             "partial": swept.is_partial,
             "reached": swept.reached,
-        }}));
-        lines
+        }})
     }
 }

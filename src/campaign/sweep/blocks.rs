@@ -56,12 +56,7 @@ pub(super) fn run(
         points: space.points().len() as u64,
         faults: space.total(),
         golden: trial.golden.violations.clone(),
-        kinds: space
-            .kinds()
-            .iter()
-            .map(|kind| OfKind { name: kind.name, ..OfKind::default() })
-            .collect(),
-        ..Swept::default()
+        ..Swept::of_kinds(space)
     };
     let blocks = space.points().len().div_ceil(BLOCK);
     let next = AtomicUsize::new(0);
@@ -128,6 +123,44 @@ pub(super) fn run(
     swept.digest = digest.digest();
     compared.into_disagreements(&mut swept);
     Ok(swept)
+}
+
+/// Runs one fault.
+pub(super) fn run_alone(
+    trial: Trial,
+    space: &Space,
+    single: &Single<'_>,
+) -> Result<Swept, TrialError> {
+    let golden = trial.golden.violations.clone();
+    let mut forks = Forks::new(trial, Course::UntilJoined);
+    let (case, events) = run_one(&mut forks, single, single.point.origin)?;
+    let mut of = OfKind { name: single.kind.name, run: 1, ..OfKind::default() };
+    of.tally.events = events;
+    of.tally.add_times(&case, 1);
+    let mut found = Found {
+        examples: BTreeMap::from([((case.origin, case.class()), single.number)]),
+        digests: vec![(single.number, case.outcome.digest())],
+        run: 1,
+        kinds: vec![(single.index, of)],
+        ..Found::default()
+    };
+    if !case.outcome.guarantees.is_empty() {
+        found.violations.push((single.number, case));
+    }
+    let mut swept = Swept { points: 1, faults: 1, reached: 1, golden, ..Swept::of_kinds(space) };
+    let mut digest = TraceHash::default();
+    take(&mut swept, &mut digest, &mut Compared::default(), found);
+    swept.digest = digest.digest();
+    Ok(swept)
+}
+
+impl Swept {
+    /// Nothing of these kinds yet.
+    fn of_kinds(space: &Space) -> Self {
+        let kinds = space.kinds().iter();
+        let kinds = kinds.map(|kind| OfKind { name: kind.name, ..OfKind::default() });
+        Self { kinds: kinds.collect(), ..Self::default() }
+    }
 }
 
 /// What others stood for, and what those that were run after all came to.

@@ -156,6 +156,19 @@ impl Sweep {
         Ok(space.single(number).map(|single| single.plan()))
     }
 
+    /// Runs the fault of a number alone, whether another one stands for it or not; `None` when there are not so
+    /// many. Points and faults are that one.
+    ///
+    /// # Errors
+    ///
+    /// When the world can't be built or the fault can't be made, or it was interrupted.
+    pub fn run_one(&self, number: u64) -> Result<Option<Swept>, TrialError> {
+        let trial = self.trial()?;
+        let space = Space::new(&trial, self.chosen());
+        let Some(single) = space.single(number) else { return Ok(None) };
+        blocks::run_alone(trial, &space, &single).map(Some)
+    }
+
     /// How many faults there are.
     ///
     /// # Errors
