@@ -10,7 +10,7 @@ mod worlds;
 use ringfence::campaign::{Campaign, Registries};
 use ringfence::counterexample::{Story, minimised};
 use ringfence::faults::PlannedFault;
-use ringfence::injection::PointKind;
+use ringfence::injection::{PointKind, Recurrence};
 use ringfence::outcome::Availability;
 use ringfence::scenario::{Guarantees, Scenario, library};
 use ringfence::world::Action;
@@ -307,4 +307,32 @@ fn the_exception_that_stops_the_machine_is_told_however_many_were_handled_before
     let (head, last) = &story.parts()[stop - 1];
     assert_eq!(*head, "noticed", "{story}");
     assert!(last.contains(&format!("page fault at {referenced:#x}, ")), "{story}");
+}
+
+#[test]
+fn what_is_given_without_the_fault_as_well_is_not_told_of_it() {
+    let (golden, words) = of_standard(Vec::new());
+    let flip = "target = 'process:shell/private-word:100'\nbit = 3";
+    let flip = worlds::fault("bit-flip", "shell", PointKind::Step, 1, flip);
+    let (story, _) = of_standard(vec![flip]);
+
+    let given = |story: &Story| story.parts().iter().filter(|part| part.0 == "given").count();
+    assert!(given(&golden) > 0 && words.contains("editor gave child handle"), "{golden}");
+    assert_eq!(given(&story), 0, "{story}");
+    assert!(story.parts().iter().any(|part| part.0 == "corrupt"), "its own is told: {story}");
+}
+
+#[test]
+fn a_story_that_is_cut_says_so() {
+    let every = worlds::fault("evicted-translation", "kernel", PointKind::Step, 1, "");
+    let once = PlannedFault { recurrence: Recurrence::Once, ..every.clone() };
+    let (short, _) = of_standard(vec![once]);
+    let (long, words) = of_standard(vec![every]);
+
+    let cut = |story: &Story| story.parts().iter().any(|part| part.0 == "cut");
+    assert!(!cut(&short), "{short}");
+    let strikes = long.outcome.activation.strikes;
+    assert!(strikes > 4096, "{strikes}");
+    let told = "turning points came after the first 4096: not told";
+    assert!(cut(&long) && words.contains(told), "{long}");
 }

@@ -17,14 +17,20 @@ pub(super) struct Decisive {
     pub(super) who: Option<Principal>,
 }
 
-/// The operations that decided a run; `objects` are the processes' objects, by address.
-pub(super) fn decisive(roster: &Roster, turns: &[Turn], objects: &[(u64, Principal)]) -> Decisive {
+/// The operations that decided a run, without those that are done `anyway`, as the golden run was told;
+/// `objects` are the processes' objects, by address.
+pub(super) fn decisive(
+    roster: &Roster,
+    turns: &[Turn],
+    objects: &[(u64, Principal)],
+    anyway: &[Happened],
+) -> Decisive {
     let name = |principal: Principal| roster.name(principal);
     let process = |object: u64| objects.iter().rev().find(|one| one.0 == object).map(|one| one.1);
-    let told =
-        |turn: &Turn, head, what| Happened { ordinal: turn.ordinal, head, what, always: true };
-    let (mut given, mut used) = (Vec::new(), Vec::new());
-    let mut happened = Vec::new();
+    let mut found: Vec<(Principal, Happened)> = Vec::new();
+    let mut told = |turn: &Turn, head, what| {
+        found.push((turn.asker, Happened { ordinal: turn.ordinal, head, what, always: true }));
+    };
     for turn in turns {
         let event = &turn.event;
         match event.kind {
@@ -35,18 +41,14 @@ pub(super) fn decisive(roster: &Roster, turns: &[Turn], objects: &[(u64, Princip
                 let to_what = process(event.virt);
                 let to_what =
                     to_what.map_or("an object".to_owned(), |it| format!("process {}", name(it)));
-                happened.push(told(
-                    turn,
-                    "given",
-                    format!(
-                        "{} gave {} handle {:#x} to {to_what}, rights {:#x}",
-                        name(turn.asker),
-                        name(event.subject),
-                        event.value,
-                        event.old
-                    ),
-                ));
-                given.push(turn.asker);
+                let what = format!(
+                    "{} gave {} handle {:#x} to {to_what}, rights {:#x}",
+                    name(turn.asker),
+                    name(event.subject),
+                    event.value,
+                    event.old
+                );
+                told(turn, "given", what);
             }
             EventKind::HandleUsed if event.old & TERMINATE_RIGHT != 0 => {
                 let Some(victim) = process(event.virt) else { continue };
@@ -58,32 +60,34 @@ pub(super) fn decisive(roster: &Roster, turns: &[Turn], objects: &[(u64, Princip
                     _ => format!("in the kernel's own name, asked by {}", name(event.context)),
                 };
                 let what = format!("{} was about to end {}, {how}", name(turn.asker), name(victim));
-                happened.push(told(turn, "ends", what));
-                used.push(turn.asker);
+                told(turn, "ends", what);
             }
             _ => {}
         }
     }
-    let locked = left_locked(turns);
-    happened.extend(locked.iter().map(|turn| {
+    for turn in left_locked(turns) {
         let pages = turn.event.value.saturating_sub(turn.event.old);
         let whose = process(turn.event.virt.wrapping_sub(process::LOCKED_PAGES.offset));
-        let s = if pages == 1 { "" } else { "s" };
-        told(
-            turn,
-            "locked",
-            format!(
-                "{} locked {pages} page{s} of {}, and nobody unlocks {}",
-                name(turn.asker),
-                whose.map_or("a process", name),
-                if pages == 1 { "it" } else { "them" }
-            ),
-        )
-    }));
-    let locked = locked.first().map(|turn| turn.asker);
-    happened.extend(hangs(roster, turns));
+        let what = format!(
+            "{} locked {pages} page{} of {}, and nobody unlocks {}",
+            name(turn.asker),
+            if pages == 1 { "" } else { "s" },
+            whose.map_or("a process", name),
+            if pages == 1 { "it" } else { "them" }
+        );
+        told(turn, "locked", what);
+    }
+    found.extend(hangs(roster, turns));
+    let mut anyway: Vec<_> = anyway.iter().map(|one| (one.head, &*one.what)).collect();
+    found.retain(|(_, one)| {
+        let known = anyway.iter().position(|it| *it == (one.head, &*one.what));
+        known.map(|at| anyway.swap_remove(at)).is_none()
+    });
+    let first = |head| found.iter().find(|(_, one)| one.head == head).map(|(who, _)| *who);
+    let who = first("given").or_else(|| first("locked")).or_else(|| first("ends"));
+    let mut happened: Vec<Happened> = found.into_iter().map(|(_, one)| one).collect();
     happened.sort_by_key(|one| one.ordinal);
-    Decisive { happened, who: given.first().copied().or(locked).or(used.first().copied()) }
+    Decisive { happened, who }
 }
 
 /// The stores that counted pages as locked which were never counted as unlocked, before the machine stopped.
@@ -110,8 +114,8 @@ fn left_locked(turns: &[Turn]) -> Vec<&Turn> {
 }
 
 /// Each time that an adapter did not finish in time; the last before the machine stopped is always told.
-fn hangs(roster: &Roster, turns: &[Turn]) -> Vec<Happened> {
-    let mut told: Vec<Happened> = Vec::new();
+fn hangs(roster: &Roster, turns: &[Turn]) -> Vec<(Principal, Happened)> {
+    let mut told: Vec<(Principal, Happened)> = Vec::new();
     let mut times = 0;
     for turn in turns {
         match turn.event.kind {
@@ -119,10 +123,11 @@ fn hangs(roster: &Roster, turns: &[Turn]) -> Vec<Happened> {
                 times += 1;
                 let whose = roster.name(turn.asker);
                 let what = format!("the adapter of {whose} did not finish in time, hang {times}");
-                told.push(Happened { ordinal: turn.ordinal, head: "hangs", what, always: false });
+                let ordinal = turn.ordinal;
+                told.push((turn.asker, Happened { ordinal, head: "hangs", what, always: false }));
             }
             EventKind::BugCheck | EventKind::Reset => {
-                if let Some(last) = told.last_mut() {
+                if let Some((_, last)) = told.last_mut() {
                     last.always = true;
                 }
                 times = 0;

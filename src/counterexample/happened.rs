@@ -194,6 +194,24 @@ pub(super) fn what_turned(
     happened
 }
 
+/// The last exception before each stop is told, however many were handled before: mostly it is what stops
+/// the machine.
+pub(super) fn keep_what_stops(happened: &mut [Happened]) {
+    let mut last = None;
+    for place in 0..happened.len() {
+        match happened[place].head {
+            "noticed" => last = Some(place),
+            "boots" => last = None,
+            "stopped" => {
+                if let Some(last) = last.take() {
+                    happened[last].always = true;
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
 /// What the event log says.
 fn logged(event: &Event, host: &str) -> String {
     let what = match event.value {

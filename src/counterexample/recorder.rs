@@ -8,8 +8,8 @@ use crate::machine::code::{LinkedRoutine, STEP_BYTES};
 use crate::world::components::driver_manager;
 use crate::world::{Home, World};
 
-/// Turning points that are kept; a story needs few.
-const KEPT: usize = 4096;
+/// Turning points that are kept; a story needs few. First strikes, stops and boots are kept beyond.
+pub const KEPT: usize = 4096;
 
 /// One event with where the run was.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -43,6 +43,8 @@ pub struct Recorder<'a, W> {
     /// The processes' objects, by address, the latest last.
     objects: Vec<(u64, Principal)>,
     turns: Vec<Turn>,
+    has_struck: bool,
+    left_out: u64,
 }
 
 impl<'a, W> Recorder<'a, W> {
@@ -60,6 +62,8 @@ impl<'a, W> Recorder<'a, W> {
             watched: Vec::new(),
             objects: Vec::new(),
             turns: Vec::new(),
+            has_struck: false,
+            left_out: 0,
         }
     }
 
@@ -75,6 +79,12 @@ impl<'a, W> Recorder<'a, W> {
     #[must_use]
     pub fn into_parts(self) -> (Vec<Turn>, Vec<u64>, Vec<(u64, Principal)>) {
         (self.turns, self.steps, self.objects)
+    }
+
+    /// Turning points that were not written down, because there were too many before.
+    #[must_use]
+    pub fn left_out(&self) -> u64 {
+        self.left_out
     }
 
     /// Whether a store counts pages of a process as locked, or no longer.
@@ -129,7 +139,13 @@ impl<W: Witness> Witness for Recorder<'_, W> {
                     | EventKind::HostRecorded
                     | EventKind::DmaRefused
             );
-        if self.every || is_turn && self.turns.len() < KEPT {
+        let is_first = event.kind == EventKind::Strike && !self.has_struck;
+        self.has_struck |= is_first;
+        let is_kept = is_first
+            || self.turns.len() < KEPT
+            || matches!(event.kind, EventKind::BugCheck | EventKind::Reset | EventKind::Boot);
+        self.left_out += u64::from(is_turn && !is_kept && !self.every);
+        if self.every || is_turn && is_kept {
             let (rip, asker) = if event.processor == Event::NO_PROCESSOR {
                 (0, event.actor)
             } else {

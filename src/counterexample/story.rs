@@ -17,10 +17,10 @@ use crate::world::{Rest, World};
 
 use super::decisive::{Decisive, decisive};
 use super::ending::{availability, kebab};
-use super::happened::{Found, Happened, what_turned, what_was_found};
+use super::happened::{Found, Happened, keep_what_stops, what_turned, what_was_found};
 use super::mode_line::mode_line;
 use super::picture::{drawn, last_exception};
-use super::recorder::{Recorder, Turn};
+use super::recorder::{KEPT, Recorder, Turn};
 
 /// Columns a line of a story may take.
 const WIDTH_MAX: usize = 100;
@@ -59,13 +59,22 @@ impl Story {
         let violations = trial.watch.violations().to_vec();
         let unasked = unasked(&trial, &outcome);
         let told = trial.judge.trace();
-        let Traced { turns, steps, objects, is_whole } = trace(&mut trial, &scenario.plan, false)?;
-        if !is_whole {
-            return Err(TrialError::Interrupted);
-        }
+        let Traced { turns, steps, objects, left_out, .. } = traced(&mut trial, &scenario.plan)?;
         debug_assert_eq!(trial.judge.trace().digest(), told.digest(), "the same run again");
         let turns = if scenario.plan.is_empty() { turns } else { of_the_fault(&trial, turns) };
-        let Decisive { happened: operations, who } = decisive(trial.roster(), &turns, &objects);
+        let mut decided = decisive(trial.roster(), &turns, &objects, &[]);
+        // Two runs more where there is something of which to ask whether it is done anyway.
+        if !decided.happened.is_empty()
+            && let Some(strike) = trial.judge.strike()
+            && trial.golden.rest == Rest::Quiescent
+        {
+            let Traced { turns: mut anyway, objects: known, .. } = traced(&mut trial, &[])?;
+            anyway.retain(|turn| turn.ordinal >= strike.ordinal);
+            let anyway = decisive(trial.roster(), &anyway, &known, &[]).happened;
+            decided = decisive(trial.roster(), &turns, &objects, &anyway);
+            traced(&mut trial, &scenario.plan)?;
+        }
+        let Decisive { happened: operations, who } = decided;
         let who = who.filter(|_| outcome.availability != Availability::Unaffected);
         let noticed = last_exception(&turns).or(who);
         let sides = mode_line(&trial, &outcome, noticed);
@@ -91,6 +100,10 @@ impl Story {
             push(&mut lines, "golden run", &what);
         }
         tell(&mut lines, happened, &steps);
+        if left_out > 0 {
+            let what = format!("{left_out} turning points came after the first {KEPT}: not told");
+            push(&mut lines, "cut", &what);
+        }
         let own = violations.iter().filter(|one| !by_itself.iter().any(|known| known.is_like(one)));
         tell_violations(&mut lines, own, &outcome);
         if let Some(why) = unasked {
@@ -164,6 +177,8 @@ pub struct Traced {
     pub steps: Vec<u64>,
     /// The processes' objects, by address, the latest last.
     pub objects: Vec<(u64, Principal)>,
+    /// Turning points beyond those that are kept.
+    pub left_out: u64,
     /// Whether it came to its end; not when it was interrupted.
     pub is_whole: bool,
 }
@@ -210,12 +225,19 @@ pub fn trace(trial: &mut Trial, plan: &[PlannedFault], every: bool) -> Result<Tr
         stops += u8::from(matches!(rest, Rest::BugCheck(_) | Rest::Reset));
         let is_over = !world.machine.stopped || stops >= world.configuration().boots_max;
         if is_over {
+            let left_out = recorder.left_out();
             let (turns, steps, objects) = recorder.into_parts();
-            return Ok(Traced { turns, steps, objects, is_whole: rest != Rest::Paused });
+            return Ok(Traced { turns, steps, objects, left_out, is_whole: rest != Rest::Paused });
         }
         world.reboot();
         world.set_steps_max(world.machine.clock + patience);
     }
+}
+
+/// The same with turning points; interrupted, it is none.
+fn traced(trial: &mut Trial, plan: &[PlannedFault]) -> Result<Traced, TrialError> {
+    let traced = trace(trial, plan, false)?;
+    if traced.is_whole { Ok(traced) } else { Err(TrialError::Interrupted) }
 }
 
 /// Where it begins that an adapter that hangs is recovered from: see [`super::decisive`].
@@ -254,24 +276,6 @@ pub fn row_in_words(planned: &PlannedFault, roster: &Roster) -> String {
             format!("{row}, or {} where what changes is not {who}'s own", Origin::Hardware)
         }
         _ => row.to_string(),
-    }
-}
-
-/// The last exception before each stop is told, however many were handled before: mostly it is what stops
-/// the machine.
-fn keep_what_stops(happened: &mut [Happened]) {
-    let mut last = None;
-    for place in 0..happened.len() {
-        match happened[place].head {
-            "noticed" => last = Some(place),
-            "boots" => last = None,
-            "stopped" => {
-                if let Some(last) = last.take() {
-                    happened[last].always = true;
-                }
-            }
-            _ => {}
-        }
     }
 }
 
