@@ -11,7 +11,7 @@ use crate::conformance::breach::{Breach, Check, MADE_EARLY};
 use crate::conformance::format::{Decoded, Format, Met, Rule};
 use crate::conformance::may_hold::Meeting;
 use crate::conformance::scene::Scene;
-use crate::conformance::tables::{Listing, TableUse, level_of};
+use crate::conformance::tables::{Leaf, Listing, TableUse, level_of};
 
 pub(crate) fn judge(
     scene: &Scene,
@@ -58,45 +58,54 @@ pub(crate) fn stored(
 /// A leaf that one translation with its neighbours may be remembered for, and a neighbour that is not like it: when
 /// a call has returned, since a set is written entry by entry.
 pub(crate) fn whole(scene: &Scene) -> Option<Breach> {
-    let format = scene.format;
-    scene.listing.leaves.iter().find_map(|leaf| {
-        let level = level_of(leaf.size);
-        let set = format.set_of(level, leaf.bits)?;
-        let place = leaf.at.raw() / 8 % set;
-        let plain = |bits| format.marked(level, bits, true) & !format.address_bits();
-        let is_like = |index: u64| {
-            let at = PhysAddr::truncated(leaf.at.raw() - 8 * place + 8 * index);
-            let bits = scene.word(at);
-            let expected = leaf.page.raw().wrapping_sub(place * leaf.size.bytes());
-            let expected = expected.wrapping_add(index * leaf.size.bytes());
-            let leads = matches!(
-                format.decode(level, bits),
-                Decoded::Leaf { page, .. } if page.raw() == expected
-            );
-            leads && plain(bits) == plain(leaf.bits)
-        };
-        let is_aligned = (leaf.page.raw() / leaf.size.bytes()) % set == place;
-        let other = (0..set).find(|&index| !is_like(index));
-        let what = match other {
-            None if is_aligned => return None,
-            None => format!("leaves a set of {set} entries that leads to {:#x}, not aligned to its \
-                 size", leaf.page.raw()),
-            Some(other) => {
-                let at = PhysAddr::truncated(leaf.at.raw() - 8 * place + 8 * other);
-                format!(
-                    "leaves an entry for {} that may be remembered for all {set} of its set, and the one at \
-                     {:#x} is not like it: {} beside {}",
-                    leaf.first,
-                    at.raw(),
-                    format.describe(level, scene.word(at)),
-                    format.describe(level, leaf.bits)
-                )
-            }
-        };
-        let kind = format!("a set of {set} entries is not whole");
-        let (virt, rule) = (Some(leaf.first), format.rule(Rule::Sets));
-        Some(Breach { check: Check::Entries, kind, what, virt, rule })
-    })
+    let word_at = |at| scene.word(at);
+    scene.listing.leaves.iter().find_map(|leaf| whole_set(scene.format, leaf, &word_at))
+}
+
+/// The same of one leaf.
+pub(crate) fn whole_set(
+    format: &dyn Format,
+    leaf: &Leaf,
+    word_at: &dyn Fn(PhysAddr) -> u64,
+) -> Option<Breach> {
+    let level = level_of(leaf.size);
+    let set = format.set_of(level, leaf.bits)?;
+    let place = leaf.at.raw() / 8 % set;
+    let plain = |bits| format.marked(level, bits, true) & !format.address_bits();
+    let entry = |index: u64| PhysAddr::truncated(leaf.at.raw() - 8 * place + 8 * index);
+    let is_like = |index: u64| {
+        let bits = word_at(entry(index));
+        let expected = leaf.page.raw().wrapping_sub(place * leaf.size.bytes());
+        let expected = expected.wrapping_add(index * leaf.size.bytes());
+        let leads = matches!(
+            format.decode(level, bits),
+            Decoded::Leaf { page, .. } if page.raw() == expected
+        );
+        leads && plain(bits) == plain(leaf.bits)
+    };
+    let is_aligned = (leaf.page.raw() / leaf.size.bytes()) % set == place;
+    let other = (0..set).find(|&index| !is_like(index));
+    let what = match other {
+        None if is_aligned => return None,
+        None => format!(
+            "leaves a set of {set} entries that leads to {:#x}, not aligned to its size",
+            leaf.page.raw()
+        ),
+        Some(other) => {
+            let at = entry(other);
+            format!(
+                "leaves an entry for {} that may be remembered for all {set} of its set, and the one at {:#x} \
+                 is not like it: {} beside {}",
+                leaf.first,
+                at.raw(),
+                format.describe(level, word_at(at)),
+                format.describe(level, leaf.bits)
+            )
+        }
+    };
+    let kind = format!("a set of {set} entries is not whole");
+    let (virt, rule) = (Some(leaf.first), format.rule(Rule::Sets));
+    Some(Breach { check: Check::Entries, kind, what, virt, rule })
 }
 
 /// What was made by the last stores while a processor may still remember what it replaces: it was

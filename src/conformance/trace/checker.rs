@@ -6,6 +6,7 @@ use super::books::{Books, FRAMES_MAX, frames};
 use super::event::{Action, Event, Mistake};
 use super::finding::{Change, Finding};
 use super::locks::Locks;
+use super::sets::Written;
 use super::spaces::{AddressSpace, Spaces};
 use super::{casemate, own};
 use crate::base::{Frame, PhysAddr};
@@ -73,6 +74,8 @@ pub struct Checker {
     pub(super) returned: BTreeMap<u16, u64>,
     /// Ways to tables of which it was told what they still lead to.
     pub(super) told: BTreeSet<(Space, TableUse)>,
+    /// Sets of entries that were written to since an operation returned.
+    pub(super) sets: BTreeSet<Written>,
     pub(super) now: Stamp,
     pub(super) findings: Vec<Finding>,
     pub(super) tally: Tally,
@@ -108,6 +111,7 @@ impl Checker {
             without_globals: Processors::NONE,
             returned: BTreeMap::new(),
             told: BTreeSet::new(),
+            sets: BTreeSet::new(),
             now: Stamp::default(),
             findings: Vec::new(),
             tally: Tally::default(),

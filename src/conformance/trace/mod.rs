@@ -26,7 +26,7 @@
 //! |---|---|
 //! | `own`, `casemate` | what does a line say? |
 //! | `books`, `spaces`, `locks` | what is true before it? |
-//! | `checker`, `store`, `owners`, `roots`, `ways` | does it hold? |
+//! | `checker`, `store`, `owners`, `roots`, `sets`, `ways` | does it hold? |
 
 mod books;
 mod casemate;
@@ -37,6 +37,7 @@ mod locks;
 mod own;
 mod owners;
 mod roots;
+mod sets;
 mod spaces;
 mod store;
 mod ways;

@@ -73,6 +73,7 @@ impl Checker {
     /// A frame is a table of its owner no longer.
     pub(super) fn release(&mut self, frame: Frame, occasion: &'static str) {
         let at = frame.start();
+        self.sets.retain(|set| set.2.frame != frame);
         for space in self.spaces.rooted_at(at) {
             self.retire(space, occasion);
         }
@@ -225,6 +226,7 @@ impl Checker {
     /// An operation returned: what it withdrew binds from now on.
     pub(super) fn done(&mut self) {
         let by = self.now.by;
+        self.judge_sets();
         let before = self.returned.insert(by, self.now.time).unwrap_or(0);
         let stale = self.may_hold.leaves.iter().find_map(|(space, held)| {
             let held = (held.stored.by == by).then_some(held)?;

@@ -78,6 +78,7 @@ impl Checker {
             before_told: String::new(),
             after_told: String::new(),
         };
+        self.note_set(space, format, way, at, [old, new]);
         let findings = self.findings.len();
         if let Some(breach) = entries::stored(format, way.level, first, old, new) {
             self.report(breach, Some(change.clone()), None, Some(format.name()));
@@ -288,6 +289,7 @@ impl Checker {
                     self.report(breach, None, None, Some(format.name()));
                 }
             }
+            self.note_set(space, format, table, at, [bits, bits]);
             self.link(space, table, at, bits, added, is_release);
         }
     }
