@@ -34,24 +34,29 @@ impl Default for Declared {
 }
 
 impl Declared {
-    pub(crate) fn by_mapper(mapper: &impl Mapper) -> Self {
-        Self {
-            capabilities: mapper.capabilities(),
-            own_bits: mapper.own_bits(),
-            tells_rights: mapper.tells_rights(),
-            ..Self::default()
-        }
+    /// `asks` is told of each question before it is asked.
+    pub(crate) fn by_mapper(mapper: &impl Mapper, asks: impl Fn(&'static str)) -> Self {
+        asks("capabilities");
+        let capabilities = mapper.capabilities();
+        asks("own_bits");
+        let own_bits = mapper.own_bits();
+        asks("tells_rights");
+        let tells_rights = mapper.tells_rights();
+        Self { capabilities, own_bits, tells_rights, ..Self::default() }
     }
 
-    pub(crate) fn by_walker(walker: &impl Walker) -> Self {
+    /// The same.
+    pub(crate) fn by_walker(walker: &impl Walker, asks: impl Fn(&'static str)) -> Self {
+        asks("own_bits");
+        let own_bits = walker.own_bits();
+        asks("tells_rights");
+        let tells_rights = walker.tells_rights();
+        asks("judges_rights");
+        let judges_rights = walker.judges_rights();
+        asks("knows");
         let large = [PageSize::Mib2, PageSize::Gib1];
-        Self {
-            own_bits: walker.own_bits(),
-            tells_rights: walker.tells_rights(),
-            judges_rights: walker.judges_rights(),
-            unknown: large.map(|size| (!walker.knows(size)).then_some(size)),
-            ..Self::default()
-        }
+        let unknown = large.map(|size| (!walker.knows(size)).then_some(size));
+        Self { own_bits, tells_rights, judges_rights, unknown, ..Self::default() }
     }
 
     pub(crate) fn knows(&self, size: PageSize) -> bool {

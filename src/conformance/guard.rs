@@ -67,3 +67,8 @@ pub(super) fn begins(seed: Option<u64>) {
     isolate::begins(Place::of(seed));
     watch::begins(Place::of(seed));
 }
+
+/// Which allocation is to fail in the case under way: that is not drawn, but found out.
+pub(super) fn strikes_at(nth: u32) {
+    isolate::strikes_at(nth);
+}

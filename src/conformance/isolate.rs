@@ -47,6 +47,8 @@ const OURS: &str = "ringfence: ";
 /// How a child died.
 pub(super) struct Death {
     pub(super) place: Place,
+    /// Which allocation was to fail, if that was known.
+    pub(super) nth: Option<u32>,
     pub(super) how: String,
 }
 
@@ -58,6 +60,8 @@ pub(super) fn is_child() -> bool {
 thread_local! {
     /// Of a child: the case under way, and instances made.
     static UNDER_WAY: Cell<(Place, u64)> = const { Cell::new((Place::Start, 0)) };
+    /// Which allocation is to fail in it; 0: not known.
+    static NTH: Cell<u32> = const { Cell::new(0) };
     /// The call that the allocator makes, if one is under way.
     static WITHIN: RefCell<String> = const { RefCell::new(String::new()) };
 }
@@ -88,6 +92,13 @@ impl Drop for UnderWay {
 pub(super) fn begins(place: Place) {
     let (_, instances) = UNDER_WAY.get();
     UNDER_WAY.set((place, instances));
+    NTH.set(0);
+    tell();
+}
+
+/// A child says which allocation is to fail in this case.
+pub(super) fn strikes_at(nth: u32) {
+    NTH.set(nth);
     tell();
 }
 
@@ -115,7 +126,8 @@ fn tell() {
         Place::Seed(seed) => seed.to_string(),
         Place::Given => GIVEN.to_owned(),
     };
-    let text = WITHIN.with_borrow(|within| format!("{case} {instances} {within}"));
+    let nth = NTH.get();
+    let text = WITHIN.with_borrow(|within| format!("{case} {instances} {nth} {within}"));
     write_to(&path, &text);
 }
 
@@ -221,9 +233,13 @@ fn place_in(progress: &str) -> Place {
     }
 }
 
+fn nth_in(progress: &str) -> Option<u32> {
+    progress.split_whitespace().nth(2)?.parse().ok().filter(|nth| *nth > 0)
+}
+
 /// The call that the allocator made, as far as the child came to say so.
 fn told_of(progress: &str) -> String {
-    let call = progress.splitn(3, ' ').nth(2).unwrap_or_default();
+    let call = progress.splitn(4, ' ').nth(3).unwrap_or_default();
     told_within(call)
 }
 
@@ -245,7 +261,7 @@ fn watch(mut child: Child, patience: Duration, path: &Path) -> Option<Death> {
                     return None;
                 }
                 let how = format!("ends the process: {status}{}", told_of(&last));
-                return Some(Death { place: place_in(&last), how });
+                return Some(Death { place: place_in(&last), nth: nth_in(&last), how });
             }
             Ok(None) => {}
             Err(error) => panic!("the child process can't be watched: {error}"),
@@ -267,7 +283,7 @@ fn watch(mut child: Child, patience: Duration, path: &Path) -> Option<Death> {
             // It may have ended meanwhile; either way it is gone then.
             let _ = child.kill();
             let _ = child.wait();
-            return Some(Death { place: place_in(&last), how });
+            return Some(Death { place: place_in(&last), nth: nth_in(&last), how });
         }
         sleep(LOOK);
         waited += LOOK;

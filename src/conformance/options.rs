@@ -221,7 +221,9 @@ macro_rules! builder {
         #[must_use]
         pub fn run(self) -> Report {
             let (first, cases) = (self.options.seed(), self.options.cases());
-            let given = |report: &Report| self.draw(&mut search::stream::<Self>(first), report);
+            let given = |report: &Report, nth| {
+                self.planned(&mut search::stream::<Self>(first), nth, report)
+            };
             search::isolated(&self, &self.options, first, given)
                 .unwrap_or_else(|| search::seeds(&self, &self.options, first, cases))
         }
@@ -236,7 +238,8 @@ macro_rules! builder {
         #[track_caller]
         pub fn fuzz(self, bytes: &[u8]) {
             if test_name().is_some() {
-                let given = |report: &Report| self.draw(&mut Draw::Bytes(bytes), report);
+                let given =
+                    |report: &Report, nth| self.planned(&mut Draw::Bytes(bytes), nth, report);
                 let died = search::isolated(&self, &self.options, 0, given);
                 assert!(died.is_none(), "\n{}", died.expect("it is some"));
             }

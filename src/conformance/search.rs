@@ -12,7 +12,7 @@ use super::isolate::{self, Death};
 use super::options::{Options, test_name};
 use super::report::Report;
 use super::run::Tally;
-use super::stop::Stop;
+use super::stop::Ended;
 use crate::base::{Digest, Seed, TraceHash};
 use crate::minimise::Extent;
 
@@ -36,9 +36,13 @@ pub(super) trait Search {
     const STREAM: &'static str;
 
     /// An instance is made, and the report says what it declares.
-    fn begin(&self, report: &mut Report) -> Result<(), Stop>;
+    fn begin(&self, report: &mut Report) -> Result<(), Ended>;
 
     fn draw(&self, draw: &mut Draw<'_>, report: &Report) -> Self::Case;
+
+    /// The case that `draw` gave in a process that died in it. No code under test is run; which allocation was to
+    /// fail, if that was known by then, is said.
+    fn planned(&self, draw: &mut Draw<'_>, nth: Option<u32>, report: &Report) -> Self::Case;
 
     fn run(&self, case: &Self::Case, known: &BTreeSet<Key>, report: &Report) -> Ran;
 
@@ -81,8 +85,8 @@ pub(super) fn over<'a, S: Search>(
     report.has_barriers = options.format.has_barriers();
     report.reserved.clone_from(&options.reserved);
     let mut hash = TraceHash::default();
-    if let Err(stop) = search.begin(&mut report) {
-        report.findings.push(unmakeable(options, &stop));
+    if let Err(ended) = search.begin(&mut report) {
+        report.findings.push(unmakeable(options, &ended));
         return report;
     }
     report.is_asked = true;
@@ -117,7 +121,7 @@ pub(super) fn isolated<S: Search>(
     search: &S,
     options: &Options,
     first: u64,
-    given: impl FnOnce(&Report) -> S::Case,
+    given: impl FnOnce(&Report, Option<u32>) -> S::Case,
 ) -> Option<Report> {
     let patience = options.patience.filter(|_| !isolate::is_child())?;
     let death = isolate::trial(patience)?;
@@ -130,7 +134,7 @@ fn dead<S: Search>(
     options: &Options,
     first: u64,
     death: &Death,
-    given: impl FnOnce(&Report) -> S::Case,
+    given: impl FnOnce(&Report, Option<u32>) -> S::Case,
 ) -> Report {
     let mut report = Report::empty(first);
     let breach = Breach {
@@ -147,8 +151,8 @@ fn dead<S: Search>(
     if death.place != Place::Start && search.begin(&mut report).is_ok() {
         report.is_asked = true;
         let case = match death.place.seed() {
-            Some(seed) => search.draw(&mut stream::<S>(seed), &report),
-            None => given(&report),
+            Some(seed) => search.planned(&mut stream::<S>(seed), death.nth, &report),
+            None => given(&report, death.nth),
         };
         (finding.story, finding.case) = search.told(&case);
     }
@@ -156,8 +160,8 @@ fn dead<S: Search>(
     report
 }
 
-pub(super) fn unmakeable(options: &Options, stop: &Stop) -> Finding {
-    let breach = totality::stopped(stop, totality::MAKING, options.accesses_max);
+pub(super) fn unmakeable(options: &Options, ended: &Ended) -> Finding {
+    let breach = totality::stopped(&ended.stop, ended.during, options.accesses_max);
     untold(
         options,
         breach.unwrap_or_else(|| Breach {

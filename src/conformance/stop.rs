@@ -16,6 +16,14 @@ pub(crate) enum Stop {
     Panicked(String, String),
 }
 
+/// What ended an instance that is no case yet, and in which of its functions.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Ended {
+    pub(crate) stop: Stop,
+    /// As [`totality`](super::checks::totality) has it.
+    pub(crate) during: &'static str,
+}
+
 thread_local! {
     static IS_QUIET: Cell<bool> = const { Cell::new(false) };
     static PLACE: RefCell<String> = const { RefCell::new(String::new()) };

@@ -44,7 +44,7 @@ impl<M: Mapper, F: Fn(Memory) -> M> Suite<F> {
     pub fn strategy(&self) -> impl Strategy<Value = Case> + use<M, F> {
         let declared = match self.declaration() {
             Ok(declared) => declared,
-            Err(stop) => panic!("no instance can be made: {stop:?}"),
+            Err(ended) => panic!("no instance can be made: {ended:?}"),
         };
         drawn(self.options.format, declared.capabilities, self.options.reserved.clone())
     }

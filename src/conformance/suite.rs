@@ -7,7 +7,7 @@ use super::breach::{Breach, Check, Key};
 use super::case::{Case, edges, generate};
 use super::declared::Declared;
 use super::draw::Draw;
-use super::fault::Fault;
+use super::fault::{Fault, FaultKind};
 use super::finding::{Finding, Reproduction};
 use super::format::{Format, index};
 use super::guard::{self, Guard};
@@ -16,10 +16,10 @@ use super::memory::Memory;
 use super::memory::Observed;
 use super::options::{Options, builder, test_name};
 use super::report::Report;
-use super::run::{ACCESSES_MAX, Record, Setting, Trial};
+use super::run::{ACCESSES_MAX, Record, Setting, Trial, occasion};
 use super::search::{self, Ran, Search, TRIALS_MAX, vanished};
 use super::standalone::{Plot, Spelled, Step};
-use super::stop::Stop;
+use super::stop::Ended;
 use super::subject::{Capabilities, Mapper};
 use crate::base::VirtAddr;
 use crate::minimise::{Budget, Cut, Extent, Minimiser};
@@ -96,14 +96,14 @@ impl<M: Mapper, F: Fn(Memory) -> M> Suite<F> {
     /// With the report, when there is a finding.
     #[track_caller]
     pub fn replay(self, case: &Case) {
-        if let Some(report) = search::isolated(&self, &self.options, 0, |_| case.clone()) {
+        if let Some(report) = search::isolated(&self, &self.options, 0, |_, _| case.clone()) {
             panic!("\n{report}");
         }
         let _guard = Guard::begin(&self.options);
         let known = self.options.tolerated();
         let mut report = Report::empty(0);
-        if let Err(stop) = self.begin(&mut report) {
-            panic!("\n{}", search::unmakeable(&self.options, &stop));
+        if let Err(ended) = self.begin(&mut report) {
+            panic!("\n{}", search::unmakeable(&self.options, &ended));
         }
         guard::begins(None);
         let ran = self.run_case(case, &known, &report);
@@ -116,7 +116,8 @@ impl<M: Mapper, F: Fn(Memory) -> M> Suite<F> {
     pub(super) fn setting<'a>(&'a self, known: &'a BTreeSet<Key>, tells: bool) -> Setting<'a, M> {
         let Options { format, hosting, accesses_max, .. } = self.options;
         let (factory, reserved) = (&self.factory, self.options.reserved.as_slice());
-        Setting { format, factory, known, tells, hosting, accesses_max, reserved }
+        let knows_all = false;
+        Setting { format, factory, known, knows_all, tells, hosting, accesses_max, reserved }
     }
 
     /// What the implementation declares; asked on an instance of its own.
@@ -124,7 +125,7 @@ impl<M: Mapper, F: Fn(Memory) -> M> Suite<F> {
     /// # Panics
     ///
     /// When what is reserved leaves nothing to such an implementation.
-    pub(super) fn declaration(&self) -> Result<Declared, Stop> {
+    pub(super) fn declaration(&self) -> Result<Declared, Ended> {
         let declared = self.setting(&BTreeSet::new(), false).declared()?;
         let Options { format, reserved, .. } = &self.options;
         let places = edges(*format, declared.capabilities)
@@ -137,7 +138,24 @@ impl<M: Mapper, F: Fn(Memory) -> M> Suite<F> {
         Ok(declared)
     }
 
-    pub(super) fn drawn(&self, draw: &mut Draw<'_>, capabilities: Capabilities) -> Case {
+    /// A case with its fault at an occasion that comes, as far as that is known: which allocations the calls ask for
+    /// is seen in a run without the fault.
+    fn drawn(&self, draw: &mut Draw<'_>, capabilities: Capabilities) -> Case {
+        let case = self.unrun(draw, capabilities);
+        let is_chosen = |fault: &Fault| fault.kind == FaultKind::AllocationFails;
+        let Some(fault) = case.fault.filter(is_chosen) else {
+            return case;
+        };
+        let known = BTreeSet::new();
+        let setting = Setting { knows_all: true, ..self.setting(&known, false) };
+        let allocations = setting.allocations(&case, capabilities);
+        let Some(nth) = occasion(draw, &allocations) else { return case };
+        guard::strikes_at(nth);
+        Case { fault: Some(Fault { nth, ..fault }), ..case }
+    }
+
+    /// A case that nobody has run.
+    pub(super) fn unrun(&self, draw: &mut Draw<'_>, capabilities: Capabilities) -> Case {
         generate(draw, self.options.format, capabilities, &self.options.reserved)
     }
 
@@ -179,13 +197,22 @@ impl<M: Mapper, F: Fn(Memory) -> M> Search for Suite<F> {
 
     const STREAM: &'static str = "conformance";
 
-    fn begin(&self, report: &mut Report) -> Result<(), Stop> {
+    fn begin(&self, report: &mut Report) -> Result<(), Ended> {
         report.declared = self.declaration()?;
         Ok(())
     }
 
     fn draw(&self, draw: &mut Draw<'_>, report: &Report) -> Case {
         self.drawn(draw, report.declared.capabilities)
+    }
+
+    fn planned(&self, draw: &mut Draw<'_>, nth: Option<u32>, report: &Report) -> Case {
+        let mut case = self.unrun(draw, report.declared.capabilities);
+        let is_chosen = |fault: &Fault| fault.kind == FaultKind::AllocationFails;
+        if let Some(fault) = case.fault.filter(is_chosen) {
+            case.fault = nth.map(|nth| Fault { nth, ..fault });
+        }
+        case
     }
 
     fn run(&self, case: &Case, known: &BTreeSet<Key>, report: &Report) -> Ran {

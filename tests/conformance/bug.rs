@@ -55,6 +55,8 @@ pub(crate) enum Bug {
     LosesDirtyFlag,
     /// When a table can't be allocated, those made before it for the same page are lost.
     LeaksWhenOutOfFrames,
+    /// When a table can't be allocated to split a large page, the page is lost.
+    LosesPageWhenASplitHasNoFrame,
     /// Entries are written by plain assignments, which a compiler may tear.
     WritesPlainly,
     /// Entries are written in two halves of 4 bytes.
@@ -141,6 +143,7 @@ impl Bug {
         (Self::TakesDataForTable, &[Check::Stores]),
         (Self::LosesDirtyFlag, &[Check::Marks]),
         (Self::LeaksWhenOutOfFrames, &[Check::Frames]),
+        (Self::LosesPageWhenASplitHasNoFrame, &[Check::Isolation]),
         (Self::WritesPlainly, &[Check::Isolation]),
         (Self::WritesInHalves, &[Check::Isolation]),
         (Self::OverwritesSilently, &[Check::Invalidation]),

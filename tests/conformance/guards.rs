@@ -3,8 +3,10 @@
 use std::process::{Command, Output};
 use std::time::Duration;
 
-use ringfence::base::VirtAddr;
-use ringfence::conformance::{self, Call, Case, Memory, Suite};
+use ringfence::base::{PhysAddr, VirtAddr};
+use ringfence::conformance::{
+    self, Call, Capabilities, Case, Mapper, Memory, Refusal, Rights, Suite,
+};
 use ringfence::machine::paging::PageSize;
 
 use crate::fatal::{Fatal, fatal};
@@ -188,6 +190,70 @@ fn what_ends_the_making_of_an_instance_is_told_with_one_subject_and_nothing_is_u
     for report in [&report, &died] {
         let everything = "everything: no instance came to say what it declares";
         assert_eq!(report.skipped(), [everything], "{report}");
+    }
+}
+
+/// An adapter that panics in one of its functions.
+struct Panics(&'static str, PhysAddr);
+
+impl Panics {
+    fn within(&self, function: &str) {
+        assert_ne!(self.0, function, "not today");
+    }
+}
+
+impl Mapper for Panics {
+    fn capabilities(&self) -> Capabilities {
+        self.within("capabilities");
+        Capabilities::PLAIN
+    }
+
+    fn own_bits(&self) -> u64 {
+        self.within("own_bits");
+        0
+    }
+
+    fn root(&self) -> PhysAddr {
+        self.within("root");
+        self.1
+    }
+
+    fn map(&mut self, _: VirtAddr, _: PhysAddr, _: PageSize, _: Rights) -> Result<(), Refusal> {
+        Err(Refusal::Declined("never"))
+    }
+
+    fn unmap(&mut self, _: VirtAddr, _: PageSize) -> Result<Option<PhysAddr>, Refusal> {
+        Err(Refusal::NotMapped)
+    }
+}
+
+impl Drop for Panics {
+    fn drop(&mut self) {
+        self.within("drop");
+    }
+}
+
+#[test]
+fn a_function_that_says_what_an_instance_is_or_ends_it_is_told_by_its_name() {
+    for (function, told, kind) in [
+        ("capabilities", "in capabilities", "capabilities panics: "),
+        ("own_bits", "in own_bits", "own_bits panics: "),
+        ("root", "in root", "root panics: "),
+        ("drop", "when it is dropped", "drop panics: "),
+    ] {
+        let factory =
+            move |memory: Memory| Panics(function, memory.allocate_zeroed().expect("a frame"));
+
+        let report = conformance::mapper(factory).cases(2).run();
+
+        let text = report.to_string();
+        let place = format!("because    it panics {told} at tests/conformance/guards.rs:");
+        assert!(text.contains(&place), "{place}\n{text}");
+        assert!(text.contains(&format!("finding    totality: {kind}")), "{kind}\n{text}");
+        // What a case shows has its seed, and needs no call.
+        let is_of_a_case = ["root", "drop"].contains(&function);
+        assert_eq!(text.contains("RINGFENCE_SEED=1 "), is_of_a_case, "{text}");
+        assert!(text.contains("case       0 calls; nothing can be left out"), "{text}");
     }
 }
 

@@ -228,7 +228,13 @@ impl<W: Words> Tables<W> {
 
     /// Replaces a large page by a table that maps the same.
     fn split(&self, slot: &Slot, page: VirtAddr) -> Result<(), Refusal> {
-        let Some(table) = self.memory.allocate() else { return Err(Refusal::OutOfFrames) };
+        let Some(table) = self.memory.allocate() else {
+            if self.has(Bug::LosesPageWhenASplitHasNoFrame) {
+                self.words.store(slot.at, 0);
+                self.invalidate(page);
+            }
+            return Err(Refusal::OutOfFrames);
+        };
         let below = slot.level - 1;
         let pat = slot.entry & 1 << 12 != 0;
         loop {

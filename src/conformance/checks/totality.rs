@@ -9,10 +9,12 @@ use crate::conformance::stop::Stop;
 
 /// An instance is being made.
 pub(crate) const MAKING: &str = "making it";
+/// An instance is asked for its root, as soon as it is made.
+pub(crate) const ROOT: &str = "root";
 /// An instance is dropped.
 pub(crate) const DROP: &str = "drop";
 
-/// `during` is what was called, or one of the two below.
+/// `during` is what was called, or one of those above.
 pub(crate) fn stopped(stop: &Stop, during: &str, accesses_max: u32) -> Option<Breach> {
     let when = match during {
         MAKING => "when it is made".to_owned(),

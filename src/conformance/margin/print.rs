@@ -44,11 +44,11 @@ impl<M: Mapper, F: Fn(Memory) -> M> Suite<F> {
         let is_short = |call: &Call| !call.is_range() || call.region().pages <= MARGIN_PAGES_MAX;
         let is_plain = |call: &Call| !matches!(call, Call::Disturb { .. } | Call::Query { .. });
         let draw = |seed: u64, capabilities| {
-            let case = self.drawn(&mut stream::<Self>(seed), capabilities);
+            let case = self.unrun(&mut stream::<Self>(seed), capabilities);
             let calls = case.calls.into_iter().filter(|call| is_short(call) && is_plain(call));
             Case { calls: calls.collect(), fault: None }
         };
-        self.isolated_margins(|report| draw(seed, report.declared.capabilities));
+        self.isolated_margins(|report, _| draw(seed, report.declared.capabilities));
         let _guard = Guard::begin(&self.options);
         let capabilities = self.declared();
         let drawn = (0..cases).map(|number| {
@@ -66,7 +66,7 @@ impl<M: Mapper, F: Fn(Memory) -> M> Suite<F> {
     #[must_use]
     #[track_caller]
     pub fn margins_of(self, case: &Case) -> Margins {
-        self.isolated_margins(|_| case.clone());
+        self.isolated_margins(|_, _| case.clone());
         let _guard = Guard::begin(&self.options);
         let capabilities = self.declared();
         let given = core::iter::once((None, case.clone()));
@@ -94,7 +94,7 @@ impl<M: Mapper, F: Fn(Memory) -> M> Suite<F> {
 
     /// The whole of it in a child first, if that is asked for.
     #[track_caller]
-    fn isolated_margins(&self, given: impl FnOnce(&Report) -> Case) {
+    fn isolated_margins(&self, given: impl FnOnce(&Report, Option<u32>) -> Case) {
         let first = self.options.seed();
         if let Some(report) = search::isolated(self, &self.options, first, given) {
             panic!("\n{report}");
@@ -103,7 +103,7 @@ impl<M: Mapper, F: Fn(Memory) -> M> Suite<F> {
 
     fn unmade(&self, unmade: Unmade) -> Finding {
         match unmade {
-            Unmade::Stopped(stop) => search::unmakeable(&self.options, &stop),
+            Unmade::Stopped(ended) => search::unmakeable(&self.options, &ended),
             Unmade::Outside(breach) => search::untold(&self.options, breach),
         }
     }
@@ -117,7 +117,7 @@ impl<M: Mapper, F: Fn(Memory) -> M> Suite<F> {
     fn declared(&self) -> Capabilities {
         match self.declaration().map(|declared| declared.capabilities) {
             Ok(capabilities) => capabilities,
-            Err(stop) => panic!("\n{}", search::unmakeable(&self.options, &stop)),
+            Err(ended) => panic!("\n{}", search::unmakeable(&self.options, &ended)),
         }
     }
 }

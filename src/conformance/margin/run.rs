@@ -1,5 +1,7 @@
 //! A case, call by call and store by store.
 
+use core::cell::Cell;
+
 use super::faults::{self, Books};
 use super::flips::{self, Flips};
 use super::{CallMargins, Instant, Instants};
@@ -13,7 +15,7 @@ use crate::conformance::memory::{Event, Memory, StoreKind, enter, leave};
 use crate::conformance::operation::Call;
 use crate::conformance::run::{Setting, accesses_within, perform, root_outside};
 use crate::conformance::scene::Scene;
-use crate::conformance::stop::Stop;
+use crate::conformance::stop::Ended;
 use crate::conformance::subject::{Capabilities, Capability, Mapper};
 
 /// An instance under way.
@@ -28,7 +30,7 @@ struct Instance<M> {
 /// Why there is no instance.
 pub(crate) enum Unmade {
     /// Making it was ended.
-    Stopped(Stop),
+    Stopped(Ended),
     /// Its root is outside of memory.
     Outside(Breach),
 }
@@ -52,14 +54,16 @@ impl<M: Mapper> Instance<M> {
         let memory = Memory::hosted(setting.format, fault, setting.hosting);
         enter(&memory);
         memory.begin(setting.accesses_max);
+        let during = Cell::new(totality::MAKING);
         let made = memory.attempt(|| {
             let mapper = (setting.factory)(memory.clone());
+            during.set(totality::ROOT);
             let root = mapper.root();
             (mapper, root)
         });
         let (mapper, root) = made.map_err(|stop| {
             leave();
-            Unmade::Stopped(stop)
+            Unmade::Stopped(Ended { stop, during: during.get() })
         })?;
         if let Some(breach) = root_outside(&memory, root) {
             leave();

@@ -273,6 +273,11 @@ impl Memory {
         self.0.books.borrow().strikes
     }
 
+    /// How often frames were asked for.
+    pub(crate) fn allocations(&self) -> u32 {
+        self.0.books.borrow().allocations
+    }
+
     /// From now on entries may name any frame.
     pub(crate) fn alter(&self) {
         self.0.books.borrow_mut().is_altered = true;

@@ -1,5 +1,6 @@
 //! One case on a fresh instance, judged call by call.
 
+mod allocations;
 mod ask;
 mod end;
 mod judge;
@@ -8,8 +9,10 @@ mod record;
 mod registers;
 mod start;
 
+pub(crate) use allocations::{Allocations, occasion};
 pub(crate) use nested::{Nested, parts};
 
+use core::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::breach::{Breach, Check, INTERFACE, Key};
@@ -18,7 +21,7 @@ use super::checks::attributes::Kept;
 use super::checks::equivalence::{self, RoundTrip};
 use super::checks::request::{Answer, Before};
 use super::checks::{marks, totality};
-use super::declared::{Declared, Told};
+use super::declared::Told;
 use super::disturb;
 use super::fault::{Fault, FaultKind};
 use super::flat::Flat;
@@ -59,6 +62,7 @@ pub(crate) struct Trial {
     pub(crate) digest: Digest,
     pub(crate) story: Story,
     pub(crate) record: Record,
+    pub(crate) allocations: Vec<Allocations>,
     flat: Flat,
     refused: u32,
     /// It ended at a known breach, before its last call: there is nothing to compare with.
@@ -94,6 +98,8 @@ pub(crate) struct Setting<'a, M> {
     pub(crate) factory: &'a dyn Fn(Memory) -> M,
     /// Findings that are known already: a run goes on over them where that proves anything.
     pub(crate) known: &'a BTreeSet<Key>,
+    /// Every finding counts as known: it is run to see how far it gets.
+    pub(crate) knows_all: bool,
     pub(crate) tells: bool,
     pub(crate) hosting: Hosting,
     /// Accesses to memory within one call at most.
@@ -120,17 +126,6 @@ struct Run<'a, M> {
 }
 
 impl<M: Mapper> Setting<'_, M> {
-    /// What the implementation declares; asked on an instance of its own.
-    pub(crate) fn declared(&self) -> Result<Declared, Stop> {
-        let memory = Memory::hosted(self.format, None, self.hosting);
-        enter(&memory);
-        memory.begin(self.accesses_max);
-        let result = memory.attempt(|| Declared::by_mapper(&(self.factory)(memory.clone())));
-        leave();
-        memory.retire();
-        result
-    }
-
     /// Runs a case; with ranges, also the same case page by page.
     pub(crate) fn run(&self, case: &Case, capabilities: Capabilities) -> Trial {
         let mut trial = self.run_once(case, capabilities);
@@ -191,8 +186,10 @@ impl<M: Mapper> Setting<'_, M> {
 impl<M: Mapper> Run<'_, M> {
     fn all(&mut self) {
         self.memory.begin(self.setting.accesses_max);
+        let during = Cell::new(totality::MAKING);
         let made = self.memory.attempt(|| {
             let mapper = (self.setting.factory)(self.memory.clone());
+            during.set(totality::ROOT);
             let root = mapper.root();
             (mapper, root)
         });
@@ -200,7 +197,7 @@ impl<M: Mapper> Run<'_, M> {
             Ok(made) => made,
             Err(Stop::Panicked(..)) if self.memory.strikes() > 0 => return,
             Err(stop) => {
-                self.report(totality::stopped(&stop, totality::MAKING, self.setting.accesses_max));
+                self.report(totality::stopped(&stop, during.get(), self.setting.accesses_max));
                 return;
             }
         };
@@ -247,7 +244,7 @@ impl<M: Mapper> Run<'_, M> {
             self.is_spoilt = true;
             return;
         }
-        if self.setting.known.contains(&breach.key()) {
+        if self.setting.knows_all || self.setting.known.contains(&breach.key()) {
             self.is_spoilt |= breach.is_final();
             self.is_last_call |= breach.spoils_tables();
         } else {
@@ -268,6 +265,7 @@ impl<M: Mapper> Run<'_, M> {
         let kept = Kept::begin(&self.scene, self.capabilities, mapper.own_bits());
 
         let accesses_max = accesses_within(self.setting.accesses_max, call);
+        let allocated = self.memory.allocations();
         self.memory.begin(accesses_max);
         let ended = self.memory.attempt(|| {
             let is_entered = at_hand.as_ref().is_none_or(|next| next.arm(&self.memory, mapper));
@@ -282,6 +280,10 @@ impl<M: Mapper> Run<'_, M> {
         self.memory.disarm();
         self.memory.compare_all();
         let events = self.memory.take_journal();
+        let numbers = allocated + 1..self.memory.allocations() + 1;
+        if !numbers.is_empty() {
+            self.trial.allocations.push(Allocations { call: call.name(), numbers });
+        }
         self.trial.tally.calls += 1;
         self.trial.tally.tried.insert(call.name());
         self.trial.tally.stores +=

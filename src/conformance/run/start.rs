@@ -1,8 +1,42 @@
-//! What is wrong with an instance as it is made.
+//! An instance as it is made: what it declares, and what is wrong with it.
 
+use core::cell::Cell;
+
+use super::Setting;
 use crate::base::{FRAME_BYTES, PhysAddr};
 use crate::conformance::breach::{Breach, Check, INTERFACE};
-use crate::conformance::memory::Memory;
+use crate::conformance::checks::totality;
+use crate::conformance::declared::Declared;
+use crate::conformance::memory::{Memory, enter, leave};
+use crate::conformance::stop::Ended;
+use crate::conformance::subject::Mapper;
+
+impl<M: Mapper> Setting<'_, M> {
+    /// What the implementation declares; asked on an instance of its own.
+    pub(crate) fn declared(&self) -> Result<Declared, Ended> {
+        let memory = Memory::hosted(self.format, None, self.hosting);
+        enter(&memory);
+        memory.begin(self.accesses_max);
+        let during = Cell::new(totality::MAKING);
+        let said = memory.attempt(|| {
+            let mapper = (self.factory)(memory.clone());
+            let declared = Declared::by_mapper(&mapper, |what| during.set(what));
+            (mapper, declared)
+        });
+        let result = match said {
+            Ok((mapper, declared)) => {
+                // Each case ends with a drop, and how it ends is judged there.
+                memory.begin(self.accesses_max);
+                let _ = memory.attempt(|| drop(mapper));
+                Ok(declared)
+            }
+            Err(stop) => Err(Ended { stop, during: during.get() }),
+        };
+        leave();
+        memory.retire();
+        result
+    }
+}
 
 /// A root that is no frame of this memory.
 pub(crate) fn root_outside(memory: &Memory, root: PhysAddr) -> Option<Breach> {

@@ -7,7 +7,7 @@ mod stores;
 mod story;
 mod tables;
 
-use core::cell::RefCell;
+use core::cell::{Cell, RefCell};
 use core::ops::Range;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -26,7 +26,7 @@ use super::options::{Options, builder, test_name};
 use super::report::Report;
 use super::run::Tally;
 use super::search::{self, Ran, Search, TRIALS_MAX, vanished};
-use super::stop::Stop;
+use super::stop::{Ended, Stop};
 use super::subject::{Attempt, Mapping, Walker};
 use crate::base::{Access, PhysAddr, Ring, TraceHash, VirtAddr};
 use crate::minimise::{Budget, Extent, minimise};
@@ -243,35 +243,47 @@ impl<W: Walker, F: Fn(Memory, PhysAddr) -> W> Search for WalkerSuite<F> {
     const STREAM: &'static str = "conformance walker";
 
     /// Asks once on empty tables whether it takes raw pointers.
-    fn begin(&self, report: &mut Report) -> Result<(), Stop> {
+    fn begin(&self, report: &mut Report) -> Result<(), Ended> {
         report.walker = true;
         let memory = self.prepared(&Tables::default());
         enter(&memory);
         let first = self.options.format.edges().first().copied().unwrap_or(0);
         let virt = VirtAddr(first.wrapping_add(0x1000));
         let attempt = Attempt { virt, access: Access::Read, ring: Ring::Kernel };
+        let during = Cell::new(totality::MAKING);
         let asked = memory.attempt(|| {
             let mut walker = (self.factory)(memory.clone(), root());
-            let declared = Declared::by_walker(&walker);
+            let declared = Declared::by_walker(&walker, |what| during.set(what));
             // What it answers is judged later, and so is how it ends.
             let _ = super::stop::caught(|| walker.translate(&attempt));
-            declared
+            (walker, declared)
         });
+        let result = match asked {
+            Ok((walker, declared)) => {
+                report.declared = declared;
+                if memory.is_given_up() {
+                    core::mem::forget(walker); // it was left in the middle of a call
+                } else {
+                    // So is its drop.
+                    let _ = memory.attempt(|| drop(walker));
+                }
+                Ok(())
+            }
+            Err(stop @ Stop::Panicked(..)) => Err(Ended { stop, during: during.get() }),
+            Err(_) => Ok(()),
+        };
         leave();
         memory.retire();
         self.learn_reach(&memory);
-        match asked {
-            Ok(declared) => {
-                report.declared = declared;
-                Ok(())
-            }
-            Err(stop @ Stop::Panicked(..)) => Err(stop),
-            Err(_) => Ok(()),
-        }
+        result
     }
 
     fn draw(&self, draw: &mut Draw<'_>, report: &Report) -> Tables {
         generate(draw, self.options.format, &self.reach.borrow(), &report.declared)
+    }
+
+    fn planned(&self, draw: &mut Draw<'_>, _: Option<u32>, report: &Report) -> Tables {
+        self.draw(draw, report)
     }
 
     fn run(&self, tables: &Tables, known: &BTreeSet<Key>, _: &Report) -> Ran {

@@ -51,6 +51,8 @@ struct Generator<'a, 'b> {
     /// A call may be made within the one before it, and many lie beside that one: two that need the same
     /// table.
     is_nested: bool,
+    /// An allocation fails: calls are such that need a frame for another reason than a page to be mapped.
+    is_short: bool,
     last: Option<Region>,
     /// Ranges that were asked to be mapped: later ones are often the same, and so complete.
     ranges: Vec<(VirtAddr, u64)>,
@@ -83,12 +85,28 @@ pub(crate) fn generate(
     if has(Capability::Pages1G) {
         sizes.push(PageSize::Gib1);
     }
-    let kinds = kinds(draw, capabilities);
+    let mut kinds = kinds(draw, capabilities);
     let fault = fault(draw, capabilities);
-    let is_nested = fault.is_some_and(|fault| fault.kind == FaultKind::AllocatorCallsBack);
+    let is_of = |kind| fault.is_some_and(|fault| fault.kind == kind);
+    let is_nested = is_of(FaultKind::AllocatorCallsBack);
+    let is_short = is_of(FaultKind::AllocationFails) && has(Capability::Ranges) && sizes.len() > 1;
+    if is_short {
+        let protects = has(Capability::Protect).then_some(Kind::ProtectRange);
+        kinds.extend([Kind::UnmapRange, Kind::UnmapRange].into_iter().chain(protects));
+    }
     let (mapped, ranges, last) = (Vec::new(), Vec::new(), None);
-    let mut generator =
-        Generator { draw, format, reserved, sizes, edges, mapped, is_nested, last, ranges };
+    let mut generator = Generator {
+        draw,
+        format,
+        reserved,
+        sizes,
+        edges,
+        mapped,
+        is_nested,
+        is_short,
+        last,
+        ranges,
+    };
     let mut calls = Vec::new();
     let mut repeated = None;
     let length = 4 + generator.draw.below(CALLS_MAX - 3);
@@ -241,7 +259,7 @@ impl Generator<'_, '_> {
     }
 
     fn size(&mut self) -> PageSize {
-        if self.draw.one_in(3) {
+        if self.draw.one_in(if self.is_short { 2 } else { 3 }) {
             self.draw.pick(&self.sizes).unwrap_or_default()
         } else {
             self.smallest()

@@ -49,7 +49,8 @@ impl Generator<'_, '_> {
 
     /// Some small pages of a large one, which has to be split for them.
     fn part(&mut self) -> Option<(VirtAddr, u64)> {
-        if self.smallest() != PageSize::Kib4 || !self.draw.one_in(3) {
+        let is_other = if self.is_short { self.draw.one_in(4) } else { !self.draw.one_in(3) };
+        if self.smallest() != PageSize::Kib4 || is_other {
             return None;
         }
         let large = self.mapped.iter().filter(|(_, size)| *size != PageSize::Kib4).copied();
