@@ -231,6 +231,13 @@ fn cases(configuration: &Configuration) -> Vec<Case> {
             0x1a,
             [is(0x41792), is(prober::entry_of(configuration, UNUSED)), is(1 << 51 | 1), is(0)],
         ),
+        // Frame 0 is the kernel's: by its own entry no process's page.
+        case(
+            "a driver has the caller's page name another frame, and the process ends",
+            &[Do::Write(plain(prober::entry_of(configuration, MAPPED)), 0x67)],
+            0x1a,
+            [is(0x403), is(prober::entry_of(configuration, MAPPED)), is(0x67), is(0)],
+        ),
         // Special pool: a block of 48 bytes ends with its page.
         in_special_pool(
             "a driver reads a block of special pool that it freed",

@@ -9,7 +9,7 @@ use crate::kernel::configured::configured;
 use crate::machine::{Flow, Processor, Trap, routine};
 
 use super::address_space_end::MM_DELETE_ADDRESS_SPACE;
-use super::frames::MM_ALLOCATE_FRAME;
+use super::frames::{MM_ALLOCATE_FRAME, NO_ENTRY};
 use super::layout::{address, control_block, element, frame_entry, kernel_data, process, switches};
 use super::paging::{
     ADDRESS, PRESENT, SYSTEM_RW, USER_CODE_PAGE, USER_RW, USER_TABLE, entry_address, map_window,
@@ -146,7 +146,7 @@ macro_rules! create_address_space {
         Ok(Flow::Next)
     },
     table, call MM_ALLOCATE_FRAME => |p| {
-        p.pass([Structure::PageTable as u64, 0]);
+        p.pass([Structure::PageTable as u64, 0, NO_ENTRY]);
         Ok(Flow::Call)
     },
     link => |p| {
@@ -202,7 +202,8 @@ macro_rules! create_address_space {
             p.set_local(4, number.wrapping_add(1))?;
             return Ok(Flow::Stay);
         }
-        p.pass([page.new.unwrap_or(Structure::UserData) as u64, owner]);
+        let at = entry_address(p, page.virt)?;
+        p.pass([page.new.unwrap_or(Structure::UserData) as u64, owner, at]);
         Ok(Flow::Call)
     },
     map => |p| {
@@ -264,7 +265,7 @@ create_address_space! {
     /// [`MM_CREATE_ADDRESS_SPACE`] where user mode runs on shadow roots: makes the shadow too.
     MM_CREATE_ADDRESS_SPACE_SHADOWED = "MmCreateProcessAddressSpace";
     done, call MM_ALLOCATE_FRAME => |p| {
-        p.pass([Structure::PageTable as u64, 0]);
+        p.pass([Structure::PageTable as u64, 0, NO_ENTRY]);
         Ok(Flow::Call)
     },
     shadow => |p| {

@@ -8,9 +8,9 @@ use crate::base::{EventKind, Principal, Rule, Structure};
 use crate::machine::{Flow, routine};
 
 use super::address_space::{LEVELS, is_shared_code, user_index};
-use super::frames::MM_FREE_FRAME;
+use super::frames::{ANY_ENTRY, MM_FREE_FRAME, NO_ENTRY};
 use super::layout::{address, element};
-use super::paging::{ADDRESS, PRESENT, SYSTEM_RW, map_window, window};
+use super::paging::{ADDRESS, PRESENT, SYSTEM_RW, entry_address, map_window, window};
 use super::shadow;
 
 /// What is modelled here, by whose word.
@@ -102,11 +102,13 @@ macro_rules! delete_address_space {
             p.set_local(4, index.wrapping_add(1))?;
             let frame = entry & ADDRESS;
             let virt = p.local(6)?.wrapping_add(index.wrapping_mul(4096));
+            let mut mapped_by = entry_address(p, virt)?;
             if let Some(structure) = shared_structure(virt) {
+                mapped_by = NO_ENTRY;
                 let subject = Principal((p.local(5)? & 63) as u8);
                 p.announce(EventKind::Unshare, subject, structure, [frame, virt, 512, 0]);
             }
-            p.pass([frame >> 12]);
+            p.pass([frame >> 12, mapped_by, entry]);
             return Ok(Flow::Call);
         }
         p.set_local(4, stop)?;
@@ -131,7 +133,7 @@ macro_rules! delete_address_space {
             let at = element(window(p), user_index(parent_level, address::USER_CODE));
             p.store_at(at, Structure::PageTable, 0)?;
         }
-        p.pass([frame]);
+        p.pass([frame, ANY_ENTRY, 0]);
         Ok(Flow::Call)
     },
     next_table => |_| Ok(Flow::To(At::table as u8)),
@@ -141,7 +143,7 @@ macro_rules! delete_address_space {
         map_window(p, directory << 12 | SYSTEM_RW)?;
         let at = element(window(p), user_index(LEVELS - 2, 0));
         p.store_at(at, Structure::PageTable, 0)?;
-        p.pass([table]);
+        p.pass([table, ANY_ENTRY, 0]);
         Ok(Flow::Call)
     },
     second => |p| {
@@ -167,7 +169,7 @@ delete_address_space! {
     shadow, call MM_FREE_FRAME => |p| {
         let root = p.local(0)?;
         let Some(frame) = shadow::part(p, root)? else { return Ok(Flow::Next) };
-        p.pass([frame]);
+        p.pass([frame, ANY_ENTRY, 0]);
         Ok(Flow::Call)
     },
 }

@@ -21,9 +21,24 @@ pub(crate) const RULES: &[Rule] = &[
         "A free frame that counts references, or one released too often, is 0x4E.",
         "Bug Check 0x4E: PFN_LIST_CORRUPT",
     ),
+    Rule::inferred(
+        "mapped-page-compared-with-frame",
+        "A user page that goes is 0x1A, 0x403 where the frame database says another entry maps it.",
+        "Bug Check 0x1A: MEMORY_MANAGEMENT; ReactOS, MiDeletePte (the same comparison, as 0x401)",
+    ),
 ];
 
+/// What [`MM_FREE_FRAME`] compares where it makes no difference what maps the frame.
+pub const ANY_ENTRY: u64 = u64::MAX;
+/// What the frame database says of a frame that no entry of a process maps, or that several do.
+pub(super) const NO_ENTRY: u64 = 0;
+
 bug_checks! {
+    OUT_OF_STEP: MEMORY_MANAGEMENT, parameter 1 = 0x403,
+    when "a user page goes, and by the frame database another entry maps the frame that its entry names",
+    parameters "what", "entry at", "entry", "mapped by",
+    source "Bug Check 0x1A: MEMORY_MANAGEMENT" inferred;
+
     FREE_FRAME_IN_USE: PFN_LIST_CORRUPT, parameter 1 = 2,
     when "the first frame of the free list is in use by its own entry",
     parameters "what", "frame removed", "highest frame", "its references",
@@ -37,16 +52,19 @@ bug_checks! {
 
 routine! {
     /// Takes a frame off the free list and zeroes it. Arguments: the structure it will hold (its
-    /// number), the principal it is for. Result: its number, 0 when there is none.
+    /// number), the principal it is for, where the one entry will be that maps it or [`NO_ENTRY`].
+    /// Result: its number, 0 when there is none.
     pub static MM_ALLOCATE_FRAME = "MiRemoveAnyPage", frame 3;
+    // Locals: 0 structure; 1 principal; 2 what will map it, then the frame.
     start => |p| {
-        let (structure, owner) = (p.argument(0), p.argument(1));
+        let (structure, owner, mapped_by) = (p.argument(0), p.argument(1), p.argument(2));
         let (_, verdict) = p.pass_point(PointKind::Allocate, structure, 4096)?;
         if verdict == Verdict::Skip {
             return Ok(p.give_back(0));
         }
         p.set_local(0, structure)?;
         p.set_local(1, owner)?;
+        p.set_local(2, mapped_by)?;
         Ok(Flow::Next)
     },
     unlink, call KE_BUG_CHECK => |p| {
@@ -64,6 +82,8 @@ routine! {
         let next = p.load(entry, frame_entry::NEXT)?;
         p.store(address::KERNEL_DATA, kernel_data::FREE_FRAMES, next)?;
         p.store(entry, frame_entry::COUNT, 1)?;
+        let mapped_by = p.local(2)?;
+        p.store(entry, frame_entry::NEXT, mapped_by)?;
         p.set_local(2, frame)?;
         let left = p.load(address::KERNEL_DATA, kernel_data::FREE_FRAME_COUNT)?;
         p.store(address::KERNEL_DATA, kernel_data::FREE_FRAME_COUNT, left.wrapping_sub(1))?;
@@ -94,10 +114,20 @@ routine! {
 }
 
 routine! {
-    /// Drops one reference to a frame; the last one puts it on the free list. Argument: its number.
+    /// Drops one reference to a frame; the last one puts it on the free list. Arguments: its number;
+    /// where the entry was that named it, compared with the frame database, or [`ANY_ENTRY`]; that entry.
     pub static MM_FREE_FRAME = "MiDecrementShareCount", frame 1;
     start, call KE_BUG_CHECK => |p| {
-        let (operation, verdict) = p.pass_point(PointKind::Free, p.argument(0), 4096)?;
+        let (named, mapped_by, by_entry) = (p.argument(0), p.argument(1), p.argument(2));
+        if mapped_by != ANY_ENTRY {
+            let entry = address::FRAME_DATABASE.wrapping_add(named.wrapping_mul(16));
+            let said = p.load(entry, frame_entry::NEXT)?;
+            if said != mapped_by {
+                p.pass(OUT_OF_STEP.with([0x403, mapped_by, by_entry, said]));
+                return Ok(Flow::Call);
+            }
+        }
+        let (operation, verdict) = p.pass_point(PointKind::Free, named, 4096)?;
         if verdict == Verdict::Skip {
             return Ok(Flow::Return);
         }

@@ -17,7 +17,7 @@ use crate::base::{EventKind, Principal, Rule, Structure};
 use crate::machine::{Flow, Processor, Trap, routine};
 
 use super::bug_check::{KE_BUG_CHECK, bug_checks};
-use super::frames::MM_FREE_FRAME;
+use super::frames::{ANY_ENTRY, MM_FREE_FRAME};
 use super::layout::{MDL_BYTES, address, element, frame_entry, kernel_data, mdl, process};
 use super::object::current_process;
 use super::paging::{
@@ -364,7 +364,7 @@ verified_routine! {
     corrupt => |_| Ok(Flow::Stay),
     drop_reference, call MM_FREE_FRAME => |p| {
         let frame = p.local(3)?;
-        p.pass([frame]);
+        p.pass([frame, ANY_ENTRY, 0]);
         Ok(Flow::Call)
     },
     next => |_| Ok(Flow::To(At::unlock as u8)),

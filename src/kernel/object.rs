@@ -10,7 +10,7 @@ use crate::injection::{PointKind, Verdict};
 use crate::machine::{Flow, Processor, Trap, routine};
 
 use super::bug_check::{KE_BUG_CHECK, bug_checks};
-use super::frames::MM_FREE_FRAME;
+use super::frames::{ANY_ENTRY, MM_FREE_FRAME};
 use super::layout::{
     OBJECT_BODY, object_body, object_header, object_type, process, processor_block, thread,
     verifier as options,
@@ -194,7 +194,7 @@ routine! {
             return Ok(Flow::Next);
         }
         let frame = p.load(object, object_body::FIRST)?;
-        p.pass([frame]);
+        p.pass([frame, ANY_ENTRY, 0]);
         Ok(Flow::Call)
     },
     free, call EX_FREE_POOL => |p| {

@@ -8,7 +8,7 @@
 use crate::base::{EventKind, Rule, Structure};
 use crate::machine::{Flow, Reg, routine};
 
-use super::frames::MM_FREE_FRAME;
+use super::frames::{MM_FREE_FRAME, NO_ENTRY};
 use super::handle::{OB_CREATE_HANDLE, OB_REFERENCE_BY_HANDLE, access};
 use super::layout::{address, element, frame_entry, kernel_data, object_body, object_type};
 use super::object::{OB_DEREFERENCE, current_process, principal_of};
@@ -156,7 +156,7 @@ routine! {
         let caller = current_process(p)?;
         let subject = principal_of(p, caller)?;
         p.announce(EventKind::Unshare, subject, Structure::SharedSection, [old, virt, 512, 0]);
-        p.pass([old >> 12]);
+        p.pass([old >> 12, NO_ENTRY, old]);
         Ok(Flow::Call)
     },
     done => |p| Ok(answer(p, status::SUCCESS, 0)),

@@ -8,7 +8,7 @@ use crate::base::{Rule, Structure};
 use crate::kernel::configured::configured;
 use crate::machine::{Flow, Processor, Trap, routine};
 
-use super::frames::{MM_ALLOCATE_FRAME, MM_FREE_FRAME};
+use super::frames::{MM_ALLOCATE_FRAME, MM_FREE_FRAME, NO_ENTRY};
 use super::layout::{address, process, switches};
 use super::object::current_process;
 use super::paging::{ADDRESS, MM_REPLACE_ENTRY, PRESENT, USER_RW, USER_TABLE, entry_address};
@@ -80,7 +80,7 @@ routine! {
         }
         let caller = current_process(p)?;
         let owner = p.load(caller, process::PRINCIPAL)?;
-        p.pass([Structure::UserData as u64, owner]);
+        p.pass([Structure::UserData as u64, owner, at]);
         Ok(Flow::Call)
     },
     map, call MM_REPLACE_ENTRY => |p| {
@@ -109,7 +109,7 @@ routine! {
         if table_entry_of(p, virt)?.1 & PRESENT != 0 {
             return Ok(Flow::To(At::page as u8));
         }
-        p.pass([Structure::PageTable as u64, 0]);
+        p.pass([Structure::PageTable as u64, 0, NO_ENTRY]);
         Ok(Flow::Call)
     },
     table => |p| {
@@ -133,7 +133,9 @@ routine! {
     frame, call MM_ALLOCATE_FRAME => |p| {
         let caller = current_process(p)?;
         let owner = p.load(caller, process::PRINCIPAL)?;
-        p.pass([Structure::UserData as u64, owner]);
+        let virt = p.local(0)?;
+        let at = entry_address(p, virt)?;
+        p.pass([Structure::UserData as u64, owner, at]);
         Ok(Flow::Call)
     },
     framed => |_| Ok(Flow::To(At::map as u8)),
@@ -166,7 +168,8 @@ routine! {
         if virt >= address::LOW_END && virt < p.load(caller, process::NEXT_HEAP)? {
             p.store(caller, process::NEXT_HEAP, virt)?;
         }
-        p.pass([(old & ADDRESS) >> 12]);
+        let at = entry_address(p, virt)?;
+        p.pass([(old & ADDRESS) >> 12, at, old]);
         Ok(Flow::Call)
     },
     done => |p| Ok(answer(p, status::SUCCESS, 0)),

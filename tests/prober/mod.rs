@@ -5,7 +5,7 @@
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
 use ringfence::base::{Event, EventKind, PhysAddr, PrincipalKind, Structure, VirtAddr, Witness};
-use ringfence::kernel::frames::MM_FREE_FRAME;
+use ringfence::kernel::frames::{ANY_ENTRY, MM_FREE_FRAME};
 use ringfence::kernel::hal::{FROM_MEMORY, HAL_START_TRANSFER, TO_MEMORY};
 use ringfence::kernel::layout::{
     address, crash_block, device_object, driver_object, frame_entry, handle_entry, kernel_data,
@@ -248,7 +248,7 @@ routine! {
     dereferenced => |_| Ok(Flow::To(At::next as u8)),
     free_frame, call MM_FREE_FRAME => |p| {
         let to = p.local(4)?;
-        p.pass([to]);
+        p.pass([to, ANY_ENTRY, 0]);
         Ok(Flow::Call)
     },
     frame_freed => |_| Ok(Flow::To(At::next as u8)),

@@ -51,7 +51,7 @@ pub const UNREACHED: &[Unreached] = &[
     some(
         code::MEMORY_MANAGEMENT,
         "MEMORY_MANAGEMENT",
-        &[0x403, 0x411, 0x1100, 0x1233, 0x1236, 0x3453, 0x4477, 0x4_1790, 0x6_1941],
+        &[0x411, 0x1100, 0x1233, 0x1236, 0x3453, 0x4477, 0x4_1790, 0x6_1941],
         "the memory manager here compares entries with frames where a frame is freed, and nowhere else",
     ),
     all(

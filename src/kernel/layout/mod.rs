@@ -181,7 +181,8 @@ fields! {
     frame_entry of FrameDatabase {
         /// References: 0 free.
         COUNT = 0x00 "frame reference count",
-        /// The next frame of the free list. Of a page-map root with a shadow: the shadow's frame, with
+        /// The next frame of the free list. Of a page of one process: where the entry is that maps it; of any
+        /// other frame 0. Of a page-map root with a shadow: the shadow's frame, with
         /// [`SHADOWED`](super::SHADOWED).
         NEXT = 0x08 "frame link",
     }

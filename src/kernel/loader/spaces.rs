@@ -110,6 +110,8 @@ impl Loader<'_> {
     ) -> u64 {
         let frame = self.take_frame(structure, owner);
         self.map(root, virt, frame << 12 | USER_RW, USER_TABLE);
+        let mapped_by = address::table_entry(self.self_map_slot, virt);
+        self.put(address::FRAME_DATABASE + frame * 16, frame_entry::NEXT, mapped_by);
         frame << 12
     }
 

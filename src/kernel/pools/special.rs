@@ -20,7 +20,7 @@
 use crate::base::{EventKind, Principal, Structure};
 use crate::injection::{PointKind, Verdict};
 use crate::kernel::bug_check::{BugCheck, KE_BUG_CHECK, bug_checks};
-use crate::kernel::frames::{MM_ALLOCATE_FRAME, MM_FREE_FRAME};
+use crate::kernel::frames::{ANY_ENTRY, MM_ALLOCATE_FRAME, MM_FREE_FRAME, NO_ENTRY};
 use crate::kernel::layout::verifier as options;
 use crate::kernel::paging::{
     ADDRESS, GLOBAL, MM_REPLACE_ENTRY, PRESENT, SYSTEM_RW, TRIMMED, entry_address,
@@ -263,7 +263,7 @@ routine! {
         Ok(Flow::Next)
     },
     frame, call MM_ALLOCATE_FRAME => |p| {
-        p.pass([Structure::PoolBlock as u64, 0]);
+        p.pass([Structure::PoolBlock as u64, 0, NO_ENTRY]);
         Ok(Flow::Call)
     },
     map, call MM_REPLACE_ENTRY => |p| {
@@ -425,7 +425,7 @@ routine! {
         if entry & (PRESENT | TRIMMED) == 0 {
             return Ok(Flow::Return);
         }
-        p.pass([(entry & ADDRESS) >> 12]);
+        p.pass([(entry & ADDRESS) >> 12, ANY_ENTRY, 0]);
         Ok(Flow::Call)
     },
     done => |_| Ok(Flow::Return),
