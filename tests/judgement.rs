@@ -12,7 +12,7 @@ use ringfence::kernel::layout::address;
 use ringfence::outcome::{Availability, Class, Integrity, Outcome, Victim};
 use ringfence::scenario::{Scenario, library};
 use ringfence::world::action::place;
-use ringfence::world::{Action, Component, Configuration};
+use ringfence::world::{Action, Component, Configuration, Rest};
 
 use worlds::{
     application, built_in, fault, named, neighbours, reached, struck, trial, with_editor,
@@ -412,6 +412,18 @@ fn a_crash_that_comes_without_the_fault_has_not_noticed_it() {
         .expect("the faults are made");
 
     assert!(looped > 0, "nothing struck before the crash");
+}
+
+#[test]
+fn what_others_do_in_a_machine_that_would_have_stopped_is_no_interference() {
+    // By itself the attacker stops the machine; where it crashes before that, everybody else goes on.
+    let mut trial = trial(&built_in("incidents/I04-null-dereference"));
+    assert!(matches!(trial.golden.rest, Rest::BugCheck(_)), "{:?}", trial.golden.rest);
+
+    let outcome = struck(&mut trial, fault("crash", "attacker", PointKind::Step, 1, ""));
+
+    assert!(outcome.guarantees.is_empty(), "{:?}", outcome.guarantees);
+    assert_eq!((outcome.class(), outcome.deviated), (Class::ProcessLost, vec![]));
 }
 
 #[test]

@@ -80,6 +80,13 @@ impl Seen {
         is_cut && self.count < golden.count && self.first_difference(golden).is_none()
     }
 
+    /// As [`agrees`](Self::agrees), where the golden run may have been ended from outside too, as by a machine
+    /// that stops in it: what is seen longer than it lasted has nothing to be held against.
+    #[must_use]
+    pub fn fits(&self, golden: &Self, is_cut: bool, is_golden_cut: bool) -> bool {
+        self.agrees(golden, is_cut) || is_golden_cut && golden.agrees(self, true)
+    }
+
     /// The number of the first observation that differs, among those kept of both. A sequence that
     /// merely ends earlier does not differ here.
     #[must_use]

@@ -383,7 +383,7 @@ fn differing(world: &World, judge: &Judge, golden: &Golden, is_cut: bool) -> Pri
     for (principal, _) in world.roster().iter() {
         let seen = judge.authority.observations().of(principal);
         if let (Some(seen), Some(before)) = (seen, golden.observations.of(principal))
-            && !seen.agrees(before, is_cut)
+            && !seen.fits(before, is_cut, golden.rest != Rest::Quiescent)
         {
             set = set.with(principal);
         }

@@ -43,6 +43,7 @@ impl Watch {
         let end = End {
             rest,
             golden: golden.map(|golden| &golden.observations),
+            is_golden_cut: golden.is_some_and(|golden| golden.rest != Rest::Quiescent),
             golden_influence: golden.map(|golden| &golden.influence),
             origins: judge.struck(),
         };

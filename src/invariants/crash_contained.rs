@@ -2,8 +2,8 @@
 //!
 //! At the end of a run in which faults struck applications, every application that they may not
 //! influence saw what it saw in the golden run: the same operations, statuses and bytes, and the same
-//! end with the same status. Where the system stopped, with a critical process for example, what it saw
-//! until then.
+//! end with the same status. Where the system stopped in one of both, with a critical process for example,
+//! what it saw until then.
 //!
 //! Not checked here: faults that struck in kernel mode or in a device, which promise nothing; who
 //! shares a changing resource with anybody, since that one may run at other times now.
@@ -42,7 +42,7 @@ pub(super) fn hold_strangers(
         }
         let (seen, before) = (authority.observations().of(principal), golden.of(principal));
         let (Some(seen), Some(before)) = (seen, before) else { continue };
-        if !seen.agrees(before, is_cut) {
+        if !seen.fits(before, is_cut, end.is_golden_cut) {
             findings.add(end.origins.iter().next(), Some(principal), 0, 0, || {
                 match seen.first_difference(before) {
                     Some(number) => format!(

@@ -30,6 +30,8 @@ pub struct End<'a> {
     pub rest: RestKind,
     /// What everybody saw in the golden run; `None` when this is the golden run.
     pub golden: Option<&'a Observations>,
+    /// Whether the golden run stopped or was ended from outside: what was seen in it is how it begins.
+    pub is_golden_cut: bool,
     /// Who could influence whom in the golden run; `None` when this is the golden run.
     pub golden_influence: Option<&'a Influence>,
     /// In whom faults struck.

@@ -93,7 +93,7 @@ impl Trial {
         let evidence = Evidence::new(&self.world.machine, &self.authority, &self.map, &self.record);
         self.registry.at_rest(
             &evidence,
-            &End { rest, golden, golden_influence: None, origins },
+            &End { rest, golden, is_golden_cut: false, golden_influence: None, origins },
             &mut self.findings,
         );
     }
