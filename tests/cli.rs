@@ -1057,4 +1057,13 @@ fn a_horizon_beyond_the_end_of_every_run_is_reached_by_running_longer() {
     assert!(text.contains(&said), "{text}");
     let reached = format!("{}", reached - 1);
     assert!(!told(&reached, &[]).contains("as long either"), "it is as long");
+    // Nothing makes a run longer in which the machine stops by itself (I13: bug check 0x19).
+    let stops = |scenario| {
+        let arguments = ["campaign", scenario, "--seeds", "0", "--experiments", "20"];
+        let told = stdout(&ringfence(&[&arguments[..], &["--horizon", "1000000"]].concat()));
+        told.contains(
+            "\nThe machine stops without any fault (bug check 0x19), however much there is left",
+        )
+    };
+    assert_eq!(["incidents/I13", "incidents/I16"].map(stops), [true, false]);
 }

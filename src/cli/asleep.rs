@@ -22,10 +22,12 @@ fn together(sleeps: &BTreeMap<Origin, Sleeps>) -> Sleeps {
 }
 
 /// The curve of all origins together, lines of at most 100 columns. Nothing where nothing was damaged.
+/// `stops`: how the machine stops without any fault, where it does.
 pub(super) fn text(
     sleeps: &BTreeMap<Origin, Sleeps>,
     horizon: Option<u64>,
     longer: Option<&BTreeMap<Origin, Sleeps>>,
+    stops: Option<&str>,
 ) -> String {
     let all = together(sleeps);
     let mut text = String::new();
@@ -33,7 +35,12 @@ pub(super) fn text(
         write(&mut text, &all, horizon).expect("a string takes everything");
     }
     if let (Some(steps), Some(longer)) = (horizon, longer) {
-        write_longer(&mut text, &all, &together(longer), steps).expect("a string takes everything");
+        let longer = together(longer);
+        write_longer(&mut text, &all, &longer, steps).expect("a string takes everything");
+        // A list of actions is full at some length: more steps than it takes say nothing more.
+        if steps > longer.longest() {
+            write_reached(&mut text, longer.longest(), steps, stops).expect("as above");
+        }
     }
     text
 }
@@ -69,12 +76,24 @@ fn write_longer(to: &mut String, all: &Sleeps, longer: &Sleeps, steps: u64) -> c
         still_asleep(longer),
         still_asleep(all)
     )?;
-    // A list of actions is full at some length: more steps than it takes say nothing more.
-    if steps > longer.longest() {
+    Ok(())
+}
+
+/// That longer runs are not as long as was asked either, and why.
+fn write_reached(
+    to: &mut String,
+    reached: u64,
+    steps: u64,
+    stops: Option<&str>,
+) -> core::fmt::Result {
+    writeln!(
+        to,
+        "None of these is as long either: what is said is of {reached} steps, not of {steps}."
+    )?;
+    if let Some(how) = stops {
         writeln!(
             to,
-            "None of these is as long either: what is said is of {} steps, not of {steps}.",
-            longer.longest()
+            "The machine stops without any fault ({how}), however much there is left to do."
         )?;
     }
     Ok(())

@@ -184,7 +184,7 @@ impl Told<'_> {
             return Ok(());
         }
         let sleeps = &self.swept.total.sleeps;
-        write!(out, "{}", asleep::text(sleeps, self.arguments.horizon, None).trim_start())?;
+        write!(out, "{}", asleep::text(sleeps, self.arguments.horizon, None, None).trim_start())?;
         writeln!(
             out,
             "Of the faults that were run; a flip for which one of them stands sleeps less long.\n"

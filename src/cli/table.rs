@@ -178,10 +178,12 @@ impl Told<'_> {
             )?;
         }
         to.push_str(&wild_writes::text(total, self.worlds()));
+        let stops = self.longer.and_then(|longer| longer.golden_stops.first());
         to.push_str(&asleep::text(
             &total.sleeps,
             self.horizon,
             self.longer.map(|one| &one.total.sleeps),
+            stops.map(|stop| stopped(stop.rest)).as_deref(),
         ));
         self.write_replays(to)?;
         if total.activated == 0 && !self.report.is_partial {
