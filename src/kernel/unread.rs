@@ -30,7 +30,8 @@ const ALL: u8 = 0xff;
 pub const UNREAD: &[Unread] = &[
     (gate::HIGH, 0xf0, "reserved by the architecture"),
     (kernel_data::POOL_CODE, ALL, POOL_CODE),
-    (kernel_data::POOL_CODE_END, ALL, POOL_CODE),
+    // Bytes 2 to 4 decide of a call to nowhere whether that place is the pool's.
+    (kernel_data::POOL_CODE_END, 0xe3, POOL_CODE),
     (kernel_data::SWITCHES, 0xc7, "defects, which code has or has not; nothing in bytes 6 and 7"),
     (kernel_data::VERIFIER, 0xfc, "no option has a bit there"),
     (kernel_data::REFLECTORS, 0xfc, "no device has such a number"),
