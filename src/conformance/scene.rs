@@ -236,6 +236,7 @@ impl Scene {
                 Event::Free { at } => {
                     breaches.extend(frames::freed(self, at));
                     breaches.extend(invalidation::freed(self, at));
+                    self.may_hold.give_back(at.frame());
                     if self.is_owned(at.frame()) {
                         self.own(at.frame(), false);
                         self.lots.remove(&at.frame());

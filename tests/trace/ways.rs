@@ -108,6 +108,21 @@ fn an_empty_table_may_wait_for_its_invalidation() {
     assert_found(&trace(&[&emptied, "free 0 0x4000\n"]), "freed table may still be walked");
 }
 
+#[test]
+fn what_the_next_owner_of_a_table_writes_is_no_other_finding() {
+    let clear = "store 0 0x4000 0\nstore 0 0x4008 0\n";
+    let emptied = trace(&[MAPPED, clear, DSB, LEAVES, DSB, UNLINK, DSB]);
+    let used = "free 0 0x4000\nallocate 0 0x4000\ninit 0x4000 0x1000\nstore 0 0x4000 0x83f43\n";
+    let again = trace(&[&emptied, used, DSB, DONE, "store 0 0x4000 0\n", DSB, DONE]);
+
+    let kinds: Vec<String> =
+        crate::findings(&again).iter().map(|found| found.kind().to_owned()).collect();
+
+    let walked = "freed table may still be walked";
+    let made = "entry made in a table that may still be walked";
+    assert_eq!(kinds, [walked, walked, made]);
+}
+
 /// The leaf goes after its table: until then a walk through the old entry finds it, and may remember it.
 #[test]
 fn a_leaf_that_goes_after_its_table_is_forgotten_after_that() {

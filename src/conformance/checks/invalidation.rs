@@ -32,10 +32,8 @@ fn withdrawn(scene: &Scene, granted: &[&Flat]) -> Option<Breach> {
     if let Some((leaf, page)) = held.ungranted(format, granted) {
         return Some(stale(format, occasion, leaf, page, scene.flat.get(page)));
     }
-    // Of a table that was freed it was told then.
-    let is_read = |frame| scene.is_owned(frame);
     let word_at = |at| scene.word(at);
-    let (way, leaf, page) = held.ungranted_behind(format, &word_at, &is_read, granted)?;
+    let (way, leaf, page) = held.ungranted_behind(format, &word_at, granted)?;
     Some(reachable(format, occasion, way, &leaf, page, scene.flat.get(page)))
 }
 

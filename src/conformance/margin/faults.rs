@@ -63,7 +63,7 @@ pub(super) fn breach(scene: &Scene, books: &Books<'_>) -> Option<String> {
     let leaf = held.ungranted(format, books).map(|(held, page)| (held.what, page));
     let (leaf, page) = leaf.or_else(|| {
         let word_at = |at| scene.word(at);
-        let behind = held.ungranted_behind(format, &word_at, &is_own, books);
+        let behind = held.ungranted_behind(format, &word_at, books);
         behind.map(|(_, leaf, page)| (leaf, page))
     })?;
     let frame = Frame(leaf.page.frame().0 + (page.0 - leaf.first.page().0));

@@ -14,6 +14,8 @@ pub(crate) use members::{Member, Members, Notice, Parts, Space, Spanning, Stamp}
 pub(crate) use processors::{PROCESSORS_MAX, Processors};
 pub(crate) use ways::overwritten;
 
+use std::collections::BTreeSet;
+
 use super::flat::Flat;
 use super::format::{Format, Met, WaysForgotten, covers};
 use super::memory::{Barrier, Invalidation};
@@ -57,6 +59,9 @@ pub(crate) struct MayHold {
     pub(crate) ways: Members<TableUse>,
     /// Invalidations count only between barriers.
     pub(crate) waits: bool,
+    /// Tables that were given back while a way to them was held: that was wrong then, and what they hold since
+    /// is somebody else's.
+    given_back: BTreeSet<Frame>,
 }
 
 /// The suite knows one address space, and nothing of single processors.
@@ -77,6 +82,7 @@ impl MayHold {
         }
         for table in &before.tables {
             if !after.tables.contains(table) {
+                self.given_back.remove(&table.frame);
                 self.ways.insert(SPACE, *table, Stamp::default(), !self.waits, holders);
             }
         }
@@ -145,6 +151,7 @@ impl MayHold {
     pub(crate) fn clear(&mut self) {
         self.leaves.clear();
         self.ways.clear();
+        self.given_back.clear();
     }
 
     pub(crate) fn is_empty(&self) -> bool {

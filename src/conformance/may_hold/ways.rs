@@ -13,6 +13,13 @@ use crate::conformance::format::Format;
 use crate::conformance::tables::{Leaf, TableUse, leaf_in, leaves_in};
 
 impl MayHold {
+    /// A frame is no table of its owner any more.
+    pub(crate) fn give_back(&mut self, frame: Frame) {
+        if self.way_to(frame).is_some() {
+            self.given_back.insert(frame);
+        }
+    }
+
     /// An entry of a table is overwritten. `removed` says which leaf it was on a way, and is none any more: until
     /// now it was in use on those that are held. What an invalidation that is under way was told after is not.
     pub(crate) fn overwrite(
@@ -21,7 +28,7 @@ impl MayHold {
         stored: Stamp,
         removed: &dyn Fn(Space, &TableUse) -> Option<Leaf>,
     ) {
-        if self.ways.is_empty() {
+        if self.ways.is_empty() || self.given_back.contains(&frame) {
             return;
         }
         let held = self.ways.iter().filter(|(_, way)| way.what.frame == frame && !way.is_told());
@@ -37,16 +44,14 @@ impl MayHold {
     }
 
     /// A leaf behind a way that some processor may still take, and its page that none of these grants like that.
-    /// `is_read`: whether a frame still holds what the walk would find.
     pub(crate) fn ungranted_behind(
         &self,
         format: &dyn Format,
         word_at: &dyn Fn(PhysAddr) -> u64,
-        is_read: &dyn Fn(Frame) -> bool,
         granted: &[&Flat],
     ) -> Option<(&Member<TableUse>, Leaf, Page)> {
-        let ways = self.ways.iter().filter(|(_, way)| is_read(way.what.frame));
-        ways.map(|(_, way)| way).find_map(|way| {
+        let is_kept = |way: &&Member<TableUse>| !self.given_back.contains(&way.what.frame);
+        self.ways.iter().map(|(_, way)| way).filter(is_kept).find_map(|way| {
             let mut leaves = leaves_in(format, &way.what, word_at);
             leaves.find_map(|leaf| Some((way, leaf, ungranted_page(format, &leaf, granted)?)))
         })

@@ -72,7 +72,7 @@ pub struct Checker {
     pub(super) without_globals: Processors,
     /// When an operation of each processor returned last.
     pub(super) returned: BTreeMap<u16, u64>,
-    /// Ways to tables of which it was told what they still lead to.
+    /// Ways to tables of which it was told that they are held, or what they still lead to.
     pub(super) told: BTreeSet<(Space, TableUse)>,
     /// Sets of entries that were written to since an operation returned.
     pub(super) sets: BTreeSet<Written>,

@@ -107,6 +107,9 @@ impl Checker {
         };
         let breach = invalidation::walked(&*format, occasion, held);
         let since = Some(held.stored);
+        // What they lead to from now on is what somebody else writes.
+        let ways = self.may_hold.ways.iter().filter(|(_, held)| is_meant(held));
+        self.told.extend(ways.map(|(space, held)| (space, held.what)));
         self.report(breach, None, since, Some(format.name()));
     }
 

@@ -10,8 +10,11 @@ use crate::conformance::tables::{Leaf, leaves_in};
 impl Checker {
     /// What an entry translated was in use until now, where its table may still be walked.
     pub(super) fn overwrite(&mut self, at: PhysAddr, [old, new]: [u64; 2]) {
-        let (spaces, now) = (&self.spaces, self.now);
+        let (spaces, told, now) = (&self.spaces, &self.told, self.now);
         self.may_hold.overwrite(at.frame(), now, &|space, way| {
+            if told.contains(&(space, *way)) {
+                return None;
+            }
             overwritten(&*spaces.get(space)?.format, way, at, [old, new])
         });
     }

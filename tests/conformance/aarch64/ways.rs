@@ -16,6 +16,8 @@ struct Unlinking {
     tables: Tables,
     memory: Memory,
     how: fn(VirtAddr) -> Invalidation,
+    /// The page goes before its table, which is freed at once.
+    frees: bool,
     /// Tables out of use, freed at the end.
     kept: Vec<PhysAddr>,
 }
@@ -57,11 +59,18 @@ impl Mapper for Unlinking {
         if !is_valid(own) || (0..512).any(|index| index != own && is_valid(index)) {
             return self.tables.unmap(page, size);
         }
+        if self.frees {
+            self.memory.store(table.plus(8 * own), 0);
+        }
         self.memory.store(link, 0);
         self.memory.barrier(Barrier::Stores);
         self.memory.invalidate((self.how)(page));
         self.memory.barrier(Barrier::All);
-        self.kept.push(table);
+        if self.frees {
+            self.memory.free(table);
+        } else {
+            self.kept.push(table);
+        }
         Ok(None)
     }
 }
@@ -72,22 +81,34 @@ impl Drop for Unlinking {
     }
 }
 
-fn run(how: fn(VirtAddr) -> Invalidation) -> Report {
+fn run(how: fn(VirtAddr) -> Invalidation, frees: bool) -> Report {
     let setup = Setup { first_level: 0, input_bits: 48, is_upper: false, hardware_flags: false };
     let make = move |memory: Memory| {
         let tables = Tables::new(memory.clone(), setup, None);
-        Unlinking { tables, memory, how, kept: Vec::new() }
+        Unlinking { tables, memory, how, frees, kept: Vec::new() }
     };
     conformance::mapper(make).format(AArch64::LOWER).cases(60).run()
 }
 
 #[test]
 fn a_table_out_of_use_that_is_remembered_leads_to_its_pages() {
-    let whole = run(Invalidation::Page);
-    let last = run(Invalidation::LastLevel);
+    let whole = run(Invalidation::Page, false);
+    let last = run(Invalidation::LastLevel, false);
 
     assert!(whole.findings().is_empty(), "\n{whole}");
     let found = last.findings().first().expect("a finding");
     assert_eq!(found.check(), Check::Invalidation, "\n{last}");
     assert_eq!(found.kind(), "unmapped page stays reachable through a table", "\n{last}");
+}
+
+/// What the next owner of a table writes is no other finding.
+#[test]
+fn a_table_that_is_freed_too_early_is_told_of_when_it_is_freed() {
+    let whole = run(Invalidation::Page, true);
+    let last = run(Invalidation::LastLevel, true);
+
+    assert!(whole.findings().is_empty(), "\n{whole}");
+    let kinds: Vec<&str> = last.findings().iter().map(conformance::Finding::kind).collect();
+    assert!(kinds.contains(&"freed table may still be walked"), "\n{last}");
+    assert!(!kinds.iter().any(|kind| kind.contains("stays reachable")), "\n{last}");
 }
