@@ -1,12 +1,15 @@
 //! Requests from an application to a driver and back, in whole worlds.
 
-use ringfence::base::{Event, EventKind, Principal, Ring, Structure, Witness};
+use ringfence::base::{Event, EventKind, Principal, PrincipalKind, Ring, Structure, Witness};
 use ringfence::kernel::bug_check::code;
-use ringfence::kernel::request::control_code;
+use ringfence::kernel::layout::{address, request_packet};
+use ringfence::kernel::loader::Dispatch;
+use ringfence::kernel::request::{IO_COMPLETE_REQUEST, control_code};
 use ringfence::kernel::{service, status};
 use ringfence::machine::processor::mix;
-use ringfence::world::components::{filter_driver, parser, transfer_driver};
-use ringfence::world::{Action, Component, Configuration, Home, Rest, World};
+use ringfence::machine::{Flow, Routine, routine};
+use ringfence::world::components::{self, filter_driver, parser, transfer_driver};
+use ringfence::world::{Action, Component, Configuration, DriverDefinition, Home, Rest, World};
 
 /// What applications saw: principal, service, status, hash of the bytes they got.
 #[derive(Default)]
@@ -89,6 +92,50 @@ fn hash(words: impl IntoIterator<Item = u64>) -> u64 {
 fn pattern(value: u64, words: u64) -> impl Iterator<Item = u64> {
     (0..words).map(move |word| value + word * 8)
 }
+
+routine! {
+    /// Completes each request with a word for a status: an address of the kernel's, or success with something
+    /// above it.
+    static TELLS = "TellerTells", frame 0;
+    complete, call IO_COMPLETE_REQUEST => |p| {
+        let (device, packet) = (p.argument(0), p.argument(1));
+        let is_plain = p.load(packet, request_packet::LENGTH_IN)? == 8;
+        p.pass([packet, if is_plain { 1 << 32 } else { device }, 0]);
+        Ok(Flow::Call)
+    },
+    done => |p| Ok(p.give_back(status::SUCCESS)),
+}
+
+#[test]
+fn a_status_has_32_bits_whatever_a_driver_gives_for_one() {
+    let mut drivers = components::drivers();
+    drivers.kernel.push(DriverDefinition {
+        name: "teller",
+        kind: PrincipalKind::KernelDriver,
+        routines: TELLER,
+        pageable: &[],
+        dispatch: Dispatch { control: Some(&TELLS), ..Dispatch::default() },
+        prepare: |_| Vec::new(),
+        owns: &[],
+    });
+    let control = |length| Action::Control { slot: 0, code: 0, length, value: 1 };
+    let components = vec![
+        application("app", vec![open("teller"), control(16), control(8)]),
+        component("teller", Home::KernelDriver, Some("teller"), None),
+    ];
+    let configuration = Configuration { components, ..Configuration::default() };
+    let mut world = World::build_with(&configuration, &drivers).expect("a sound configuration");
+    let mut notes = Notes::default();
+
+    assert_eq!(world.run(&mut notes, u64::MAX), Rest::Quiescent);
+
+    // "IO_STATUS_BLOCK structure": Status is an NTSTATUS of 32 bits, in a union with a pointer.
+    let statuses = notes.statuses(2, service::DEVICE_CONTROL);
+    let device = address::IO_OBJECTS & 0xffff_f000;
+    assert_eq!((statuses[0] & !0xfff, statuses[1]), (device, 0), "{statuses:x?}");
+}
+
+const TELLER: &[&Routine] = &[&TELLS];
 
 const KEY: u64 = 0x5a5a_0f0f_3c3c_a5a5;
 

@@ -320,7 +320,7 @@ routine! {
     },
     finish => |p| {
         let packet = p.local(2)?;
-        let outcome = p.load(packet, request_packet::STATUS)?;
+        let outcome = status::of(p.load(packet, request_packet::STATUS)?);
         let information = p.load(packet, request_packet::INFORMATION)?;
         p.set_local(3, outcome)?;
         p.set_local(4, information)?;

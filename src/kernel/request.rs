@@ -40,6 +40,11 @@ pub(crate) const RULES: &[Rule] = &[
         "A packet completed twice is 0x44.",
         "Bug Check 0x44: MULTIPLE_IRP_COMPLETE_REQUESTS",
     ),
+    Rule::documented(
+        "status-has-32-bits",
+        "Of what a driver gives as a status 32 bits are told; what it produced is a word.",
+        "IO_STATUS_BLOCK structure (wdm.h); [MS-ERREF], NTSTATUS",
+    ),
 ];
 
 /// The routines of this file.
@@ -362,7 +367,7 @@ verified_routine! {
             p.pass(COMPLETED_TWICE.with([packet, 0, 0, 0]));
             return Ok(Flow::Call);
         }
-        p.store(packet, request_packet::STATUS, outcome)?;
+        p.store(packet, request_packet::STATUS, status::of(outcome))?;
         p.store(packet, request_packet::INFORMATION, information)?;
         let device = p.load(packet, request_packet::DEVICE)?;
         p.set_local(0, if verdict == Verdict::Repeat { packet ^ ONCE_MORE } else { packet })?;

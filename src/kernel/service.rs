@@ -88,5 +88,5 @@ services! {
 /// Ends a service: its status in rax, what else it gives (a handle, an address, or 0) in rdx.
 pub(super) fn answer(p: &mut Processor<'_>, status: u64, value: u64) -> Flow {
     p.put(Reg::Rdx, value);
-    p.give_back(status)
+    p.give_back(super::status::of(status))
 }

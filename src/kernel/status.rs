@@ -67,3 +67,11 @@ pub const DRIVER_PROCESS_TERMINATED: u64 = 0xc000_0291;
 pub const fn is_final(status: u64) -> bool {
     status != PENDING && status & 0xffff_ffff != 0xffff_ffff
 }
+
+/// The status in a word. It has 32 bits: what else is in a register or in the word that a request's status shares
+/// with a pointer of the kernel's own is none of it, and is handed to nobody ("NTSTATUS", [MS-ERREF];
+/// "IO_STATUS_BLOCK structure").
+#[must_use]
+pub const fn of(word: u64) -> u64 {
+    word & 0xffff_ffff
+}

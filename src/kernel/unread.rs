@@ -5,7 +5,7 @@
 
 use crate::base::{Field, Structure};
 
-use super::layout::{event_log, gate, kernel_data, mdl, thread, watchdog};
+use super::layout::{event_log, gate, kernel_data, mdl, request_packet, thread, watchdog};
 use super::pools::state;
 
 /// Asked for bug check 0xC5 alone.
@@ -30,8 +30,7 @@ const ALL: u8 = 0xff;
 pub const UNREAD: &[Unread] = &[
     (gate::HIGH, 0xf0, "reserved by the architecture"),
     (kernel_data::POOL_CODE, ALL, POOL_CODE),
-    // Bytes 2 to 4 decide of a call to nowhere whether that place is the pool's.
-    (kernel_data::POOL_CODE_END, 0xe3, POOL_CODE),
+    (kernel_data::POOL_CODE_END, ALL, POOL_CODE),
     (kernel_data::SWITCHES, 0xc7, "defects, which code has or has not; nothing in bytes 6 and 7"),
     (kernel_data::VERIFIER, 0xfc, "no option has a bit there"),
     (kernel_data::REFLECTORS, 0xfc, "no device has such a number"),
@@ -44,6 +43,7 @@ pub const UNREAD: &[Unread] = &[
     (event_log::ENTRY, ALL, LOG),
     (event_log::TIME, ALL, LOG),
     (thread::STACK, ALL, "the return goes by the frame pointer"),
+    (request_packet::STATUS, 0xf0, "a status has 32 bits"),
     (mdl::FLAGS, 0xfe, "no flag has a bit there"),
 ];
 

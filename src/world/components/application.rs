@@ -5,7 +5,7 @@
 
 use crate::base::Structure;
 use crate::kernel::layout::{ACTION_BYTES, address, control_block};
-use crate::kernel::service;
+use crate::kernel::{service, status};
 use crate::machine::registers::ARGUMENTS;
 use crate::machine::{Flow, Processor, Reg, Routine, Trap, routine};
 
@@ -112,7 +112,7 @@ routine! {
         Ok(Flow::Call)
     },
     keep => |p| {
-        let (status, extra) = (p.get(Reg::Rax), p.get(Reg::Rdx));
+        let (status, extra) = (status::of(p.get(Reg::Rax)), p.get(Reg::Rdx));
         let head = p.local(1)?;
         p.set_local(2, status)?;
         p.store(address::USER_DATA, control_block::LAST_STATUS, status)?;

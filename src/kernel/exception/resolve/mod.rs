@@ -426,12 +426,12 @@ fn exception(raised: &KernelException, status: u64) -> Resolution {
 /// Whose code lies at an address of the system half. The pool's code lies between the two addresses.
 #[must_use]
 pub fn code_at(rip: u64, pool_code: core::ops::Range<u64>) -> FaultingCode {
-    if pool_code.contains(&rip) {
-        FaultingCode::Pool
-    } else if address::is_code_of_windows(rip) {
-        FaultingCode::Windows
-    } else {
+    if !address::is_code_of_windows(rip) {
         FaultingCode::Driver
+    } else if pool_code.contains(&rip) {
+        FaultingCode::Pool
+    } else {
+        FaultingCode::Windows
     }
 }
 
