@@ -88,6 +88,12 @@ impl Finding {
     }
 }
 
+/// How many calls a case has.
+pub(super) fn counted(case: &Case) -> String {
+    let calls = case.calls.len();
+    format!("{calls} call{}", if calls == 1 { "" } else { "s" })
+}
+
 fn section(f: &mut fmt::Formatter<'_>, head: &str, lines: &[String]) -> fmt::Result {
     if !lines.is_empty() {
         writeln!(f, "{head}")?;
@@ -109,10 +115,12 @@ impl fmt::Display for Finding {
             Extent::OneMinimal => "nothing can be left out",
             Extent::BudgetHit => "perhaps not the least: the budget was spent",
         };
-        let calls = self.case.calls.len();
-        let plural = if calls == 1 { "" } else { "s" };
-        let counted = self.counted.clone().unwrap_or_else(|| format!("{calls} call{plural}"));
-        writeln!(f, "case       {counted}; {extent} ({} runs)", self.trials)?;
+        let counted = self.counted.clone().unwrap_or_else(|| counted(&self.case));
+        if self.trials == 0 {
+            writeln!(f, "case       {counted}; not minimised: each try would end a process")?;
+        } else {
+            writeln!(f, "case       {counted}; {extent} ({} runs)", self.trials)?;
+        }
         if let Some(fault) = self.case.fault {
             let (name, occasion) = (fault.kind.name(), fault.kind.occasion());
             writeln!(f, "fault      {name} at {occasion} {}", fault.nth)?;

@@ -1,6 +1,8 @@
 //! What looks after a run of whatever kind while code under test is called: a watch, and a mark that a parent
 //! reads.
 
+use core::fmt::Display;
+
 use super::isolate::{self, UnderWay};
 use super::options::Options;
 use super::watch::{self, Watch};
@@ -71,4 +73,16 @@ pub(super) fn begins(seed: Option<u64>) {
 /// Which allocation is to fail in the case under way: that is not drawn, but found out.
 pub(super) fn strikes_at(nth: u32) {
     isolate::strikes_at(nth);
+}
+
+/// What is run from here to the next case is another one: a finding is minimised, a range made page by page.
+pub(super) fn departs() {
+    isolate::departs();
+}
+
+/// The call with this number is about to be made, counted from 1; 0: another function than those of the case.
+pub(super) fn calls(number: usize, call: &dyn Display) {
+    let call = call.to_string();
+    isolate::calls(number, &call);
+    watch::calls(number, &call);
 }

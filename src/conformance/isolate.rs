@@ -18,7 +18,7 @@ use std::{env, process};
 
 use super::guard::Place;
 use super::options::test_name;
-use super::watch::told_within;
+use super::watch::told_call;
 
 /// Set in a child: the file it writes its progress to.
 const PROGRESS: &str = "RINGFENCE_CONFORMANCE_PROGRESS";
@@ -49,6 +49,8 @@ pub(super) struct Death {
     pub(super) place: Place,
     /// Which allocation was to fail, if that was known.
     pub(super) nth: Option<u32>,
+    /// Which call of the case was under way, counted from 1; 0 if none, or if it was another case by then.
+    pub(super) call: usize,
     pub(super) how: String,
 }
 
@@ -62,6 +64,12 @@ thread_local! {
     static UNDER_WAY: Cell<(Place, u64)> = const { Cell::new((Place::Start, 0)) };
     /// Which allocation is to fail in it; 0: not known.
     static NTH: Cell<u32> = const { Cell::new(0) };
+    /// A run is.
+    static IS_UNDER_WAY: Cell<bool> = const { Cell::new(false) };
+    /// What is run is the case as it was drawn.
+    static IS_DRAWN: Cell<bool> = const { Cell::new(true) };
+    /// The call under way, and its number in that case, or 0.
+    static CALL: RefCell<(usize, String)> = const { RefCell::new((0, String::new())) };
     /// The call that the allocator makes, if one is under way.
     static WITHIN: RefCell<String> = const { RefCell::new(String::new()) };
 }
@@ -77,6 +85,7 @@ impl UnderWay {
             return None;
         }
         UNDER_WAY.set((Place::Start, 0));
+        IS_UNDER_WAY.set(true);
         write(BEGUN);
         Some(Self)
     }
@@ -84,6 +93,7 @@ impl UnderWay {
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
+        IS_UNDER_WAY.set(false);
         write(OVER);
     }
 }
@@ -93,7 +103,22 @@ pub(super) fn begins(place: Place) {
     let (_, instances) = UNDER_WAY.get();
     UNDER_WAY.set((place, instances));
     NTH.set(0);
+    IS_DRAWN.set(true);
+    CALL.take();
     tell();
+}
+
+/// A child runs another case than it said.
+pub(super) fn departs() {
+    IS_DRAWN.set(false);
+}
+
+/// A child says which call it makes.
+pub(super) fn calls(number: usize, call: &str) {
+    if is_child() {
+        CALL.set((if IS_DRAWN.get() { number } else { 0 }, call.to_owned()));
+        tell();
+    }
 }
 
 /// A child says which allocation is to fail in this case.
@@ -106,6 +131,7 @@ pub(super) fn strikes_at(nth: u32) {
 pub(super) fn gets_on() {
     let (place, instances) = UNDER_WAY.get();
     UNDER_WAY.set((place, instances + 1));
+    CALL.take();
     WITHIN.take();
     tell();
 }
@@ -122,12 +148,15 @@ fn tell() {
     let Some(path) = env::var_os(PROGRESS) else { return };
     let (place, instances) = UNDER_WAY.get();
     let case = match place {
+        Place::Start if IS_UNDER_WAY.get() => BEGUN.to_owned(),
         Place::Start => return,
         Place::Seed(seed) => seed.to_string(),
         Place::Given => GIVEN.to_owned(),
     };
     let nth = NTH.get();
-    let text = WITHIN.with_borrow(|within| format!("{case} {instances} {nth} {within}"));
+    let (number, call) = CALL.with_borrow(Clone::clone);
+    let within = WITHIN.with_borrow(Clone::clone);
+    let text = format!("{case} {instances} {nth} {number} {call}\n{within}");
     write_to(&path, &text);
 }
 
@@ -233,14 +262,22 @@ fn place_in(progress: &str) -> Place {
     }
 }
 
-fn nth_in(progress: &str) -> Option<u32> {
-    progress.split_whitespace().nth(2)?.parse().ok().filter(|nth| *nth > 0)
+impl Death {
+    /// One in which the child had come so far.
+    fn at(progress: &str, how: String) -> Self {
+        let field = |number| progress.split_whitespace().nth(number).and_then(|it| it.parse().ok());
+        let nth = field(2).filter(|nth| *nth > 0);
+        let call = field(3).and_then(|call| usize::try_from(call).ok()).unwrap_or(0);
+        Self { place: place_in(progress), nth, call, how }
+    }
 }
 
-/// The call that the allocator made, as far as the child came to say so.
+/// The call under way, as far as the child came to say so.
 fn told_of(progress: &str) -> String {
-    let call = progress.splitn(4, ' ').nth(3).unwrap_or_default();
-    told_within(call)
+    let (case, within) = progress.split_once('\n').unwrap_or((progress, ""));
+    let mut fields = case.splitn(5, ' ').skip(3);
+    let number = fields.next().and_then(|number| number.parse().ok()).unwrap_or(0);
+    told_call(number, fields.next().unwrap_or_default(), within)
 }
 
 fn progress_in(path: &Path) -> String {
@@ -261,7 +298,7 @@ fn watch(mut child: Child, patience: Duration, path: &Path) -> Option<Death> {
                     return None;
                 }
                 let how = format!("ends the process: {status}{}", told_of(&last));
-                return Some(Death { place: place_in(&last), nth: nth_in(&last), how });
+                return Some(Death::at(&last, how));
             }
             Ok(None) => {}
             Err(error) => panic!("the child process can't be watched: {error}"),
@@ -283,7 +320,7 @@ fn watch(mut child: Child, patience: Duration, path: &Path) -> Option<Death> {
             // It may have ended meanwhile; either way it is gone then.
             let _ = child.kill();
             let _ = child.wait();
-            return Some(Death { place: place_in(&last), nth: nth_in(&last), how });
+            return Some(Death::at(&last, how));
         }
         sleep(LOOK);
         waited += LOOK;

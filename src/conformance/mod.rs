@@ -109,6 +109,7 @@ mod stop;
 mod story;
 mod subject;
 mod suite;
+mod survivor;
 mod tables;
 pub mod trace;
 mod walker;

@@ -212,8 +212,9 @@ macro_rules! builder {
         /// Code under test that calls `exit`, be it with 0, aborts the process with the reason where the host's
         /// `exit` destroys what is local to a thread: with glibc. Elsewhere, and when it calls `_exit` or does so
         /// from a thread of its own, the test just ends and may pass: only [`isolated`](Self::isolated) notices.
-        /// Code that aborts ends the process; which case it was is said with one of the features `store-trap` and
-        /// `privileged-shim`, on Linux on x86-64.
+        /// Code that aborts, overflows its stack or has its process killed ends it; which case and call it was, and
+        /// how to see that again, a shell says on Unix that is started once a process and outlives it. With one of
+        /// the features `store-trap` and `privileged-shim`, on Linux on x86-64, a handler of SIGABRT says the case.
         ///
         /// # Panics
         ///

@@ -22,6 +22,8 @@ pub struct Report {
     pub(super) walker: bool,
     /// An instance was made, and said what it declares.
     pub(super) is_asked: bool,
+    /// It was made in a process that is gone.
+    pub(super) is_lost: bool,
     /// The format has barriers.
     pub(super) has_barriers: bool,
     /// Entries of the root that the code keeps for itself.
@@ -39,6 +41,7 @@ impl Report {
             digest: Digest::default(),
             walker: false,
             is_asked: false,
+            is_lost: false,
             has_barriers: false,
             reserved: Vec::new(),
         }
@@ -138,7 +141,9 @@ impl fmt::Display for Report {
         }
         let Tally { calls, refused, stores, .. } = &self.tally;
         writeln!(f, "cases      {}, from seed {}", self.cases, self.seed)?;
-        if self.walker {
+        if self.is_lost {
+            writeln!(f, "calls      not counted: the process that made them is gone")?;
+        } else if self.walker {
             writeln!(f, "addresses  {calls}")?;
         } else {
             writeln!(f, "calls      {calls}, refused {refused}, stores {stores}")?;

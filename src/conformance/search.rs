@@ -56,8 +56,11 @@ pub(super) trait Search {
         report: &Report,
     ) -> Finding;
 
-    /// The case as lines, and as calls where it is some: it is not run.
-    fn told(&self, case: &Self::Case) -> (Vec<String>, Case);
+    /// The first so many steps of a case.
+    fn until(&self, case: &mut Self::Case, steps: usize);
+
+    /// The case as lines, as calls where it is some, and how much there is of it: it is not run.
+    fn told(&self, case: &Self::Case) -> (Vec<String>, Case, String);
 }
 
 pub(super) fn stream<S: Search>(seed: u64) -> Draw<'static> {
@@ -100,6 +103,7 @@ pub(super) fn over<'a, S: Search>(
         report.tally.add(&ran.tally);
         let Some(breach) = ran.breach else { continue };
         let key = breach.key();
+        guard::departs();
         let finding = search.minimised(case, ran.steps, &key, &known, &report);
         let finding = Finding { seed, ..finding };
         if let Some(observer) = &options.observer {
@@ -145,16 +149,29 @@ fn dead<S: Search>(
         rule: INTERFACE,
     };
     let mut finding = untold(options, breach);
-    finding.extent = Extent::BudgetHit;
     finding.seed = death.place.seed();
+    report.is_lost = true;
+    report.cases = match death.place {
+        Place::Start => 0,
+        Place::Seed(seed) => seed.wrapping_sub(first).wrapping_add(1),
+        Place::Given => 1,
+    };
     // Making an instance was survived if there was a case.
     if death.place != Place::Start && search.begin(&mut report).is_ok() {
         report.is_asked = true;
-        let case = match death.place.seed() {
+        let mut case = match death.place.seed() {
             Some(seed) => search.planned(&mut stream::<S>(seed), death.nth, &report),
             None => given(&report, death.nth),
         };
-        (finding.story, finding.case) = search.told(&case);
+        if death.call > 0 {
+            search.until(&mut case, death.call);
+        }
+        let (story, calls, counted) = search.told(&case);
+        (finding.story, finding.case) = (story, calls);
+        let last = if death.call > 0 { ", the last one under way" } else { "" };
+        finding.counted = Some(format!("{counted}{last}"));
+        finding.extent = Extent::BudgetHit;
+        finding.trials = 0;
     }
     report.findings.push(finding);
     report

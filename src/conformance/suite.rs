@@ -8,7 +8,7 @@ use super::case::{Case, edges, generate};
 use super::declared::Declared;
 use super::draw::Draw;
 use super::fault::{Fault, FaultKind};
-use super::finding::{Finding, Reproduction};
+use super::finding::{self, Finding, Reproduction};
 use super::format::{Format, index};
 use super::guard::{self, Guard};
 use super::memory::Memory;
@@ -261,8 +261,13 @@ impl<M: Mapper, F: Fn(Memory) -> M> Search for Suite<F> {
         }
     }
 
-    fn told(&self, case: &Case) -> (Vec<String>, Case) {
-        (case.calls.iter().map(ToString::to_string).collect(), case.clone())
+    fn until(&self, case: &mut Case, calls: usize) {
+        case.calls.truncate(calls);
+    }
+
+    fn told(&self, case: &Case) -> (Vec<String>, Case, String) {
+        let lines = case.calls.iter().map(ToString::to_string).collect();
+        (lines, case.clone(), finding::counted(case))
     }
 }
 

@@ -10,7 +10,8 @@
 //! under test made, nor on a host whose `exit` destroys nothing.
 //!
 //! Where code is hosted (features `store-trap` and `privileged-shim`, Linux on x86-64), a handler of SIGABRT says
-//! which case it was: of a call of `abort`, a panic that can't unwind, a stack that overflows.
+//! which case it was: of a call of `abort`, a panic that can't unwind, a stack that overflows. Elsewhere somebody who
+//! [outlives](super::survivor) the process does.
 
 use core::cell::RefCell;
 use std::io::{Write, stderr};
@@ -25,6 +26,7 @@ use super::isolate;
 use super::memory::Aborts;
 use super::operation::Call;
 use super::options::{from_environment, test_name};
+use super::survivor::Line;
 
 /// A case that takes so many seconds is endless, unless `RINGFENCE_PATIENCE` says otherwise: the longest that
 /// end take seconds.
@@ -44,8 +46,12 @@ struct Progress {
     place: Mutex<Place>,
     /// It goes on although a panic has ended it: it catches that.
     is_spent: AtomicBool,
+    /// The call under way, and its number in the case.
+    call: Mutex<(usize, String)>,
     /// The call that the allocator makes, if one is under way.
     within: Mutex<String>,
+    /// What is told when this process ends without a word.
+    line: Option<Line>,
     is_over: AtomicBool,
 }
 
@@ -61,11 +67,11 @@ impl Drop for UnderWay {
     /// A thread that ends has come back from its run: only `exit` destroys this before.
     fn drop(&mut self) {
         let Some(progress) = self.0.take() else { return };
-        let within = progress.within.lock().unwrap_or_else(PoisonError::into_inner);
-        let place = progress.told(&within);
+        let place = progress.told();
         let text = format!(
             "the code under test ends the process, {place}: the test has not come to its end"
         );
+        progress.is_told();
         tell(progress.name.as_deref(), &text, progress.place());
         abort();
     }
@@ -76,9 +82,24 @@ impl Progress {
         *self.place.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The case under way, and the call of the allocator in it.
-    fn told(&self, within: &str) -> String {
-        format!("{}{}", self.place().told(), told_within(within))
+    /// The case under way, and the call in it.
+    fn told(&self) -> String {
+        let within = self.within.lock().unwrap_or_else(PoisonError::into_inner);
+        let call = self.call.lock().unwrap_or_else(PoisonError::into_inner);
+        format!("{}{}", self.place().told(), told_call(call.0, &call.1, &within))
+    }
+
+    /// From now on this is under way.
+    fn note(&self) {
+        if let Some(line) = &self.line {
+            let what = format!("this process ended {}", self.told());
+            line.say(&sentence(self.name.as_deref(), &what, self.place()));
+        }
+    }
+
+    /// It is told in another way.
+    fn is_told(&self) {
+        self.line.iter().for_each(Line::clear);
     }
 
     /// What is known of code that does not return.
@@ -98,6 +119,7 @@ pub(super) fn gets_on() {
         if let Some(progress) = &*current.0.borrow() {
             progress.instances.fetch_add(1, Ordering::Relaxed);
             progress.within.lock().unwrap_or_else(PoisonError::into_inner).clear();
+            *progress.call.lock().unwrap_or_else(PoisonError::into_inner) = Default::default();
             progress.is_spent.store(false, Ordering::Relaxed);
         }
     });
@@ -136,6 +158,21 @@ pub(super) fn begins(place: Place) {
     CURRENT.with(|current| {
         if let Some(progress) = &*current.0.borrow() {
             *progress.place.lock().unwrap_or_else(PoisonError::into_inner) = place;
+            *progress.call.lock().unwrap_or_else(PoisonError::into_inner) = Default::default();
+            progress.note();
+        }
+    });
+}
+
+/// This call of the case is about to be made.
+pub(super) fn calls(number: usize, call: &str) {
+    CURRENT.with(|current| {
+        if let Some(progress) = &*current.0.borrow() {
+            let mut under_way = progress.call.lock().unwrap_or_else(PoisonError::into_inner);
+            under_way.0 = number;
+            call.clone_into(&mut under_way.1);
+            drop(under_way);
+            progress.note();
         }
     });
 }
@@ -148,16 +185,20 @@ pub(super) fn within(call: Option<&Call>) {
         if let Some(progress) = &*current.0.borrow() {
             *progress.within.lock().unwrap_or_else(PoisonError::into_inner) =
                 told.unwrap_or_default();
+            progress.note();
         }
     });
 }
 
-/// How it is said where code did not return from.
-pub(super) fn told_within(call: &str) -> String {
-    if call.is_empty() {
-        String::new()
-    } else {
-        format!(", in a call that the allocator made: {call}")
+/// How it is said where code did not return from: the call of the case, or the one that the allocator made in it.
+pub(super) fn told_call(number: usize, call: &str, within: &str) -> String {
+    if !within.is_empty() {
+        return format!(", in a call that the allocator made: {within}");
+    }
+    match (number, call) {
+        (_, "") => String::new(),
+        (0, call) => format!(", in {call}"),
+        (number, call) => format!(", in call {number}: {call}"),
     }
 }
 
@@ -175,8 +216,11 @@ impl Watch {
     ///
     /// When `RINGFENCE_PATIENCE` is set and no number.
     pub(super) fn begin(patience: Option<Duration>) -> Self {
-        let (instances, place, is_spent, within, is_over) = Default::default();
-        let progress = Progress { name: test_name(), instances, place, is_spent, within, is_over };
+        let (instances, place, is_spent, call, within, is_over) = Default::default();
+        let line = if Aborts::ARE_HEARD { None } else { Line::take() };
+        let name = test_name();
+        let progress = Progress { name, instances, place, is_spent, call, within, line, is_over };
+        progress.note();
         let progress = Arc::new(progress);
         let outer = CURRENT.with(|current| current.0.replace(Some(Arc::clone(&progress))));
         let watched = Arc::clone(&progress);
@@ -185,14 +229,14 @@ impl Watch {
         });
         let look = move || {
             if is_stuck(&watched, patience) {
-                let within = watched.within.lock().unwrap_or_else(PoisonError::into_inner);
                 let text = format!(
                     "the code under test has not returned for {} s, {}; {}: nothing can end it but the \
                      end of this process",
                     patience.as_secs(),
-                    watched.told(&within),
+                    watched.told(),
                     watched.manner()
                 );
+                watched.is_told();
                 tell(watched.name.as_deref(), &text, watched.place());
                 exit(FAILED);
             }
@@ -229,7 +273,7 @@ fn is_stuck(progress: &Progress, patience: Duration) -> bool {
     true
 }
 
-fn tell(test: Option<&str>, what: &str, place: Place) {
+fn sentence(test: Option<&str>, what: &str, place: Place) -> String {
     let test = test.unwrap_or("main");
     let alone = match place {
         Place::Start => "; to see it alone: RINGFENCE_CASES=1".to_owned(),
@@ -238,9 +282,13 @@ fn tell(test: Option<&str>, what: &str, place: Place) {
         }
         Place::Given => String::new(),
     };
-    let text = format!(
-        "ringfence: {test}: {what}. To be told a finding, run the suite with `.isolated(..)`{alone}\n"
-    );
+    format!(
+        "ringfence: {test}: {what}. To be told a finding, run the suite with `.isolated(..)`{alone}"
+    )
+}
+
+fn tell(test: Option<&str>, what: &str, place: Place) {
+    let text = sentence(test, what, place) + "\n";
     // Nobody to tell: it ends all the same.
     let _ = stderr().write_all(text.as_bytes());
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ringfence::base::{PhysAddr, VirtAddr};
 use ringfence::conformance::{
-    self, Call, Capabilities, Case, Mapper, Memory, Refusal, Rights, Suite,
+    self, Call, Capabilities, Capability, Case, Mapper, Memory, Refusal, Rights, Suite,
 };
 use ringfence::machine::paging::PageSize;
 
@@ -89,6 +89,39 @@ fn code_that_spins_ends_each_way_in_with_the_reason() {
         let has_seed = matches!(way, "run" | "margins");
         assert_eq!(told.contains("RINGFENCE_SEED="), has_seed, "{way}\n{told}");
     }
+}
+
+/// Nobody hears of an abort within the process: with these features somebody does, and says it in other words.
+#[cfg(all(unix, not(any(feature = "store-trap", feature = "privileged-shim"))))]
+#[test]
+fn code_that_aborts_is_told_with_its_case_its_call_and_how_to_see_that_again() {
+    if let Some(way) = way() {
+        return go(&way, |_| std::process::abort());
+    }
+    for way in WAYS {
+        let (output, told) = child(way);
+
+        assert!(!output.status.success(), "{way}\n{told}");
+        let lines = told.lines().filter(|line| line.contains(": this process ended in the case "));
+        assert_eq!(lines.count(), 1, "{way}\n{told}");
+        let has_seed = matches!(way, "run" | "margins");
+        assert_eq!(told.contains("to see it alone: RINGFENCE_SEED="), has_seed, "{way}\n{told}");
+        let call = if way.starts_with("margins") { ", in unmap " } else { ": unmap " };
+        assert!(told.contains(&format!("{call}4 KiB page 0x")), "{way}\n{told}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn of_a_process_that_ends_well_nothing_is_told() {
+    if way().is_some() {
+        let _ = fatal(|_| panic!("boo")).cases(20).run();
+        let _ = fatal(|_| {}).cases(20).run();
+        std::process::exit(0);
+    }
+    let (output, told) = child("run");
+
+    assert!(output.status.success() && !told.contains("ringfence: "), "{told}");
 }
 
 #[cfg(target_os = "linux")]
@@ -193,6 +226,71 @@ fn what_ends_the_making_of_an_instance_is_told_with_one_subject_and_nothing_is_u
     }
 }
 
+#[test]
+fn what_ends_a_child_is_told_as_the_last_call_of_its_case() {
+    let report = isolated().run();
+
+    let told = report.to_string();
+    let [finding] = report.findings() else { panic!("{told}") };
+    let calls = &finding.case().calls;
+    assert!(matches!(calls.last(), Some(Call::Unmap { .. })), "{told}");
+    let unmaps = calls.iter().filter(|call| matches!(call, Call::Unmap { .. }));
+    assert_eq!(unmaps.count(), 1, "the first ends it\n{told}");
+    let number = calls.len();
+    for part in [
+        format!("ends the process: exit status: 0, in call {number}: unmap 4 KiB page 0x"),
+        format!("case       {number} call"),
+        ", the last one under way; not minimised: each try would end a process".to_owned(),
+        "calls      not counted: the process that made them is gone".to_owned(),
+    ] {
+        assert!(told.contains(&part), "{part}\n{told}");
+    }
+    assert_eq!(Some(report.cases()), finding.seed(), "from seed 1\n{told}");
+}
+
+/// Code that ends its process when it gets no frame.
+struct Greedy(Memory, PhysAddr);
+
+impl Mapper for Greedy {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::PLAIN.with(Capability::AllocationFailure)
+    }
+
+    fn root(&self) -> PhysAddr {
+        self.1
+    }
+
+    fn map(&mut self, _: VirtAddr, _: PhysAddr, _: PageSize, _: Rights) -> Result<(), Refusal> {
+        match self.0.allocate() {
+            Some(frame) => self.0.free(frame),
+            None => std::process::exit(0),
+        }
+        Err(Refusal::Declined("never"))
+    }
+
+    fn unmap(&mut self, _: VirtAddr, _: PageSize) -> Result<Option<PhysAddr>, Refusal> {
+        Err(Refusal::NotMapped)
+    }
+}
+
+#[test]
+fn which_allocation_failed_in_a_child_that_died_is_told_without_running_the_case() {
+    let suite = || {
+        let own = |memory: Memory| {
+            let root = memory.allocate_zeroed().expect("a frame");
+            Greedy(memory, root)
+        };
+        conformance::mapper(own).isolated(Duration::from_secs(20))
+    };
+
+    let report = suite().run();
+    let finding = report.findings().first().expect("it dies");
+    let again = panic_of(|| suite().replay(finding.case()));
+
+    assert!(report.to_string().contains("fault      allocation-fails at allocation "), "{report}");
+    assert!(again.contains("ends the process: exit status: 0, in call "), "{again}");
+}
+
 /// An adapter that panics in one of its functions.
 struct Panics(&'static str, PhysAddr);
 
@@ -251,8 +349,7 @@ fn a_function_that_says_what_an_instance_is_or_ends_it_is_told_by_its_name() {
         assert!(text.contains(&place), "{place}\n{text}");
         assert!(text.contains(&format!("finding    totality: {kind}")), "{kind}\n{text}");
         // What a case shows has its seed, and needs no call.
-        let is_of_a_case = ["root", "drop"].contains(&function);
-        assert_eq!(text.contains("RINGFENCE_SEED=1 "), is_of_a_case, "{text}");
+        assert_eq!(text.contains("RINGFENCE_SEED=1 "), function == "root", "{text}");
         assert!(text.contains("case       0 calls; nothing can be left out"), "{text}");
     }
 }

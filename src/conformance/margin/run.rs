@@ -11,6 +11,7 @@ use crate::conformance::case::Case;
 use crate::conformance::checks::{marks, totality};
 use crate::conformance::fault::{Fault, FaultKind};
 use crate::conformance::flat::Flat;
+use crate::conformance::guard;
 use crate::conformance::memory::{Event, Memory, StoreKind, enter, leave};
 use crate::conformance::operation::Call;
 use crate::conformance::run::{Setting, accesses_within, perform, root_outside};
@@ -88,6 +89,7 @@ impl<M: Mapper> Instance<M> {
         self.scene.begin(call);
         let accesses_max = accesses_within(accesses_max, call);
         self.memory.begin(accesses_max);
+        guard::calls(0, call);
         let outcome = self.memory.attempt(|| perform(&mut self.mapper, call));
         self.memory.compare_all();
         let events = self.memory.take_journal();

@@ -30,6 +30,9 @@ impl Host {
 pub(in crate::conformance) struct Aborts(());
 
 impl Aborts {
+    /// Whether somebody in this process tells of its abort.
+    pub(in crate::conformance) const ARE_HEARD: bool = false;
+
     pub(in crate::conformance) const fn listen() -> Self {
         Self(())
     }

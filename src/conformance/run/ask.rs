@@ -6,6 +6,7 @@ use crate::conformance::breach::Breach;
 use crate::conformance::case::edge_addresses;
 use crate::conformance::checks::request::Answer;
 use crate::conformance::checks::{totality, translation};
+use crate::conformance::guard;
 use crate::conformance::operation::Call;
 use crate::conformance::rights::Rights;
 use crate::conformance::subject::{Capability, Mapper, Mapping, Refusal};
@@ -32,6 +33,7 @@ impl<M: Mapper> Run<'_, M> {
 
     fn question(&mut self, mapper: &mut M, virt: VirtAddr) {
         self.memory.begin(self.setting.accesses_max);
+        guard::calls(self.trial.calls, &Call::Query { virt });
         let told = self.memory.attempt(|| mapper.query(virt));
         self.memory.compare_all();
         let events = self.memory.take_journal();

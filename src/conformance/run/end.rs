@@ -4,6 +4,7 @@ use super::Run;
 use crate::conformance::breach::Breach;
 use crate::conformance::checks::{frames, totality};
 use crate::conformance::fault::FaultKind;
+use crate::conformance::guard;
 use crate::conformance::scene::Relaxed;
 use crate::conformance::stop::Stop;
 use crate::conformance::subject::{Capability, Mapper};
@@ -17,6 +18,7 @@ impl<M: Mapper> Run<'_, M> {
         self.memory.begin(self.setting.accesses_max);
         let is_over = self.is_over();
         self.scene.relaxed = Relaxed { dropping: true, ..self.scene.relaxed };
+        guard::calls(self.trial.calls, &totality::DROP);
         let dropped = self.memory.attempt(|| drop(mapper));
         self.memory.compare_all();
         let events = self.memory.take_journal();

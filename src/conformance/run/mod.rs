@@ -134,6 +134,7 @@ impl<M: Mapper> Setting<'_, M> {
             && trial.refused == 0
             && let Some(singles) = equivalence::in_singles(case)
         {
+            super::guard::departs();
             let other = self.run_once(&singles, capabilities);
             if other.breach.is_none() && !other.is_cut && other.refused == 0 {
                 let breach = equivalence::differs(&trial.flat, &other.flat);
@@ -267,6 +268,7 @@ impl<M: Mapper> Run<'_, M> {
         let accesses_max = accesses_within(self.setting.accesses_max, call);
         let allocated = self.memory.allocations();
         self.memory.begin(accesses_max);
+        super::guard::calls(self.trial.calls, call);
         let ended = self.memory.attempt(|| {
             let is_entered = at_hand.as_ref().is_none_or(|next| next.arm(&self.memory, mapper));
             let answer = perform(mapper, call);

@@ -7,6 +7,7 @@ use crate::base::{FRAME_BYTES, PhysAddr};
 use crate::conformance::breach::{Breach, Check, INTERFACE};
 use crate::conformance::checks::totality;
 use crate::conformance::declared::Declared;
+use crate::conformance::guard;
 use crate::conformance::memory::{Memory, enter, leave};
 use crate::conformance::stop::Ended;
 use crate::conformance::subject::Mapper;
@@ -20,15 +21,18 @@ impl<M: Mapper> Setting<'_, M> {
         let during = Cell::new(totality::MAKING);
         let said = memory.attempt(|| {
             let mapper = (self.factory)(memory.clone());
-            let declared = Declared::by_mapper(&mapper, |what| during.set(what));
+            let declared = Declared::by_mapper(&mapper, |what| {
+                during.set(what);
+                guard::calls(0, &what);
+            });
             (mapper, declared)
         });
         let result = match said {
             Ok((mapper, declared)) => {
-                // Each case ends with a drop, and how it ends is judged there.
                 memory.begin(self.accesses_max);
-                let _ = memory.attempt(|| drop(mapper));
-                Ok(declared)
+                guard::calls(0, &totality::DROP);
+                let dropped = memory.attempt(|| drop(mapper));
+                dropped.map(|()| declared).map_err(|stop| Ended { stop, during: totality::DROP })
             }
             Err(stop) => Err(Ended { stop, during: during.get() }),
         };

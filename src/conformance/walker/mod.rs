@@ -19,6 +19,7 @@ use super::declared::{Declared, Told};
 use super::draw::Draw;
 use super::finding::{Finding, Reproduction};
 use super::format::{Decoded, Format, Reached, index, size_at};
+use super::guard;
 #[cfg(all(feature = "store-trap", target_os = "linux", target_arch = "x86_64"))]
 use super::memory::Observed;
 use super::memory::{Memory, enter, leave};
@@ -152,6 +153,7 @@ impl<W: Walker, F: Fn(Memory, PhysAddr) -> W> WalkerSuite<F> {
         memory.compare_all();
         let breach = breach.or_else(|| self.wrote(memory, &ledger, "is asked", known));
         memory.begin(self.options.accesses_max);
+        guard::calls(0, &totality::DROP);
         let dropped = memory.attempt(|| drop(walker));
         breach.or_else(|| self.stopped(&dropped.err()?, totality::DROP, known))
     }
@@ -182,8 +184,9 @@ impl<W: Walker, F: Fn(Memory, PhysAddr) -> W> WalkerSuite<F> {
         hash: &mut TraceHash,
         seen: &mut Told,
     ) -> Option<Breach> {
-        for step in &tables.steps {
+        for (number, step) in (1..).zip(&tables.steps) {
             memory.begin(self.options.accesses_max);
+            guard::calls(number, step);
             let attempt = match step {
                 Step::Ask(attempt) if self.meets_unknown(walker, memory, attempt.virt) => continue,
                 Step::Ask(attempt) => attempt,
@@ -253,7 +256,10 @@ impl<W: Walker, F: Fn(Memory, PhysAddr) -> W> Search for WalkerSuite<F> {
         let during = Cell::new(totality::MAKING);
         let asked = memory.attempt(|| {
             let mut walker = (self.factory)(memory.clone(), root());
-            let declared = Declared::by_walker(&walker, |what| during.set(what));
+            let declared = Declared::by_walker(&walker, |what| {
+                during.set(what);
+                guard::calls(0, &what);
+            });
             // What it answers is judged later, and so is how it ends.
             let _ = super::stop::caught(|| walker.translate(&attempt));
             (walker, declared)
@@ -261,13 +267,14 @@ impl<W: Walker, F: Fn(Memory, PhysAddr) -> W> Search for WalkerSuite<F> {
         let result = match asked {
             Ok((walker, declared)) => {
                 report.declared = declared;
+                guard::calls(0, &totality::DROP);
                 if memory.is_given_up() {
                     core::mem::forget(walker); // it was left in the middle of a call
+                    Ok(())
                 } else {
-                    // So is its drop.
-                    let _ = memory.attempt(|| drop(walker));
+                    let dropped = memory.attempt(|| drop(walker));
+                    dropped.map_err(|stop| Ended { stop, during: totality::DROP })
                 }
-                Ok(())
             }
             Err(stop @ Stop::Panicked(..)) => Err(Ended { stop, during: during.get() }),
             Err(_) => Ok(()),
@@ -327,8 +334,13 @@ impl<W: Walker, F: Fn(Memory, PhysAddr) -> W> Search for WalkerSuite<F> {
         }
     }
 
-    fn told(&self, tables: &Tables) -> (Vec<String>, Case) {
-        (story::lines(self.options.format, tables), Case::default())
+    fn until(&self, tables: &mut Tables, steps: usize) {
+        tables.steps.truncate(steps);
+    }
+
+    fn told(&self, tables: &Tables) -> (Vec<String>, Case, String) {
+        let lines = story::lines(self.options.format, tables);
+        (lines, Case::default(), story::counted(tables))
     }
 }
 

@@ -33,8 +33,8 @@ pub(super) fn lines(format: &dyn Format, tables: &Tables) -> Vec<String> {
     let mut steps = Vec::new();
     for step in &tables.steps {
         match step {
-            Step::Ask(Attempt { virt, access, ring }) => {
-                steps.push(format!("translate {virt}, {access:?} by {ring:?}"));
+            Step::Ask(Attempt { virt, .. }) => {
+                steps.push(step.to_string());
                 steps.extend(walk(format, &entries, *virt, &mut met));
             }
             Step::Change(word, what) => {

@@ -1,5 +1,6 @@
 //! Tables, and what is asked of them and happens to them.
 
+use core::fmt;
 use core::ops::Range;
 
 use super::addresses::{self, attempt};
@@ -31,6 +32,17 @@ pub(crate) enum Step {
     Ask(Attempt),
     /// Somebody stores an entry and then tells everybody to forget.
     Change(Word, Invalidation),
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ask(Attempt { virt, access, ring }) => {
+                write!(f, "translate {virt}, {access:?} by {ring:?}")
+            }
+            Self::Change(_, what) => write!(f, "invalidate {what:x?}"),
+        }
+    }
 }
 
 /// Tables and what is asked of them.
