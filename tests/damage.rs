@@ -2,7 +2,7 @@
 
 mod worlds;
 
-use ringfence::campaign::{Registries, Trial};
+use ringfence::campaign::{Registries, Sweep, Trial};
 use ringfence::counterexample::Story;
 use ringfence::faults::PlannedFault;
 use ringfence::injection::{PointKind, PointRecord};
@@ -93,6 +93,19 @@ fn what_a_world_discloses_by_itself_no_fault_disclosed() {
     let outcome = struck(&mut trial, flip("bystander", 1, 15));
 
     assert_eq!((outcome.disclosed, outcome.class()), (0, Class::NoEffect), "{outcome:?}");
+}
+
+#[test]
+fn what_is_disclosed_goes_to_no_address_of_the_kernels() {
+    // The class has one mistake, the length: where it is to answer, it probes (HackSys Extreme Vulnerable Driver,
+    // MemoryDisclosureNonPagedPool.c).
+    let kinds = vec!["kernel-address-as-argument".to_owned()];
+    let sweep = Sweep { kinds, ..Sweep::of(built_in("incidents/I04-memory-disclosure")) };
+
+    let swept = sweep.run(|_| {}).expect("a sound world");
+
+    assert!(swept.total.activated > 0);
+    assert_eq!(swept.total.violations, 0);
 }
 
 /// A parent and its child whose private pages are one.

@@ -23,7 +23,7 @@
 //! | [`PAGED`] | copies a request of any length into a paged block of 48 bytes | anything |
 //! | [`END`] | ends a process in the kernel's own name, whoever asks | which |
 //! | [`END_CHECKED`] | none: the same as far as the caller may | which |
-//! | [`DISCLOSE`] | answers with as many bytes as were asked for, from a block of 48 (`METHOD_NEITHER`) | – |
+//! | [`DISCLOSE`] | probes for 48 bytes of answer and gives as many as were asked for, from a block of 48 (`METHOD_NEITHER`) | – |
 //!
 //! A function with [`SECURE`] added is the class mended, as that driver has each of them too: it probes where it
 //! is told to write, copies as much as there is room for, forgets what it frees, subtracts instead of adding,

@@ -3,7 +3,8 @@
 use crate::base::Structure;
 use crate::kernel::pool::{EX_ALLOCATE_POOL, EX_FREE_POOL, UNINITIALISED};
 use crate::kernel::pools::state;
-use crate::kernel::user_buffer::COPY_TO_USER;
+use crate::kernel::status;
+use crate::kernel::user_buffer::{COPY_TO_USER, PROBE_FOR_WRITE_ALIGNED};
 use crate::machine::{Flow, Processor, Trap, routine};
 
 use super::{MAGIC, OBJECT, SECURE, STALE_BLOCK, bounded, is_secure, keep, page, request};
@@ -151,13 +152,26 @@ routine! {
         keep(p)
     },
     allocate, call EX_ALLOCATE_POOL => allocate,
-    copy, call COPY_TO_USER => |p| {
+    // As much as the block holds is probed, and more is copied.
+    probe, call PROBE_FOR_WRITE_ALIGNED => |p| {
         let block = p.result();
         p.set_local(4, block)?;
         if block == 0 {
             return Ok(p.give_back(0));
         }
-        let (buffer, bytes) = (p.local(0)?, p.local(5)?);
+        let buffer = p.local(0)?;
+        p.pass([buffer, BLOCK_BYTES, 1]);
+        Ok(Flow::Call)
+    },
+    probed => |p| {
+        if p.result() == status::SUCCESS {
+            return Ok(Flow::Next);
+        }
+        p.set_local(5, 0)?;
+        Ok(Flow::To(At::free as u8))
+    },
+    copy, call COPY_TO_USER => |p| {
+        let (buffer, block, bytes) = (p.local(0)?, p.local(4)?, p.local(5)?);
         p.pass([buffer, block, bytes, Structure::DriverData as u64]);
         Ok(Flow::Call)
     },
