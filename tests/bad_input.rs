@@ -394,6 +394,66 @@ fn no_name_from_a_file_or_an_argument_reaches_a_terminal_raw() {
     }
 }
 
+/// A world in which everything that is told of it moves the cursor and changes colours.
+const ESCAPES: &str = r#"format = 1
+name = "t\u001b[31m\nu"
+about = "x\u001b[31mRED\u0007 and\nmore\u009b2J"
+published = "p\u001b[32m"
+sources = ["s\u001b[33m"]
+schedule = "0x1"
+steps-max = 60000
+
+[[component]]
+name = "editor"
+home = "application"
+actions = [{ do = "store", word = 0, value = "0x1" }, { do = "wait" }]
+
+[[fault]]
+kind = "crash"
+who = "editor"
+at = { point = "step", routine = "main", nth = 6 }
+parameters = { how = "divide-by-zero" }
+"#;
+
+#[test]
+fn no_text_of_a_file_that_is_sound_reaches_a_terminal_raw() {
+    let folder = folder("bad-input-told-raw");
+    let (file, trace) = (folder.join("\u{1b}[31m.toml"), folder.join("trace"));
+    std::fs::write(&file, ESCAPES).expect("written");
+    std::fs::write(&trace, "\0id\u{1b}[31m\u{7}\r\n\tmap\n").expect("written");
+    let incident = folder.join("incident.toml");
+    let told = ESCAPES.replace(
+        "\n[[component]]",
+        "\n[incident]\nwhat = \"w\\u001b[31m\"\ndate = \"d\\u001b[31m\"\n\n[[component]]",
+    ) + "\n[[contrast]]\nname = \"n\\u001b[31m\"\nmachine = { smap = true }\nexpect = {}\n";
+    std::fs::write(&incident, told).expect("written");
+    let [file, trace, incident] =
+        [&file, &trace, &incident].map(|path| path.to_str().expect("a plain path"));
+
+    for (arguments, wanted) in [
+        (&["run", file][..], "t\\u{1b}[31m u: x\\u{1b}[31mRED\\u{7} and more\\u{9b}2J"),
+        (&["run", "--trace", file], "p\\u{1b}[32m"),
+        (&["replay", file], "t\\u{1b}[31m u: x"),
+        (&["run", incident], "w\\u{1b}[31m · d\\u{1b}[31m"),
+        (&["explain", file], "# t\\u{1b}[31m\\nu\n"),
+        (&["explain", "--target", "trace", trace], "id\\u{1b}[31m\\u{7}\n map\n"),
+        (&["campaign", file, "--seeds", "0", "--experiments", "2"], "$'"),
+        (&["campaign", file, "--seeds", "0", "--only", "golden"], "t\\u{1b}[31m u (golden run)"),
+        (&["sweep", file, "--fault", "crash"], "of t\\u{1b}[31m\\nu\n"),
+        (&["live-bytes", file, "--every", "4096", "--moments", "1"], "t\\u{1b}[31m\\nu, before"),
+        (&["campaign", "--compare", file, file, "--seeds", "0", "--experiments", "2"], "u{1b}"),
+    ] {
+        let output = ringfence(arguments);
+
+        let told = String::from_utf8_lossy(&output.stdout);
+        assert!(told.contains(wanted), "{arguments:?}: {wanted}: {told}{}", stderr(&output));
+        for told in [&told, &*stderr(&output)] {
+            let raw = |c: char| c.is_control() && c != '\n';
+            assert!(!told.contains(raw), "{arguments:?}: {told:?}");
+        }
+    }
+}
+
 #[test]
 fn what_is_nested_too_deeply_is_told_where_it_is() {
     let folder = folder("bad-input-deep");

@@ -76,7 +76,23 @@ pub fn quoted(word: &str) -> String {
     if !word.is_empty() && word.chars().all(is_plain) {
         return word.to_owned();
     }
-    format!("'{}'", word.replace('\'', "'\\''"))
+    if !word.contains(char::is_control) {
+        return format!("'{}'", word.replace('\'', "'\\''"));
+    }
+    // A terminal gets no control character to read, and a shell (POSIX.1-2024, 2.2.4) gets the same word.
+    let mut quoted = "$'".to_owned();
+    for c in word.chars() {
+        match c {
+            '\'' | '\\' => quoted.extend(['\\', c]),
+            _ if c.is_control() => {
+                for byte in c.encode_utf8(&mut [0; 4]).bytes() {
+                    write!(quoted, "\\{byte:03o}").expect("a string takes everything");
+                }
+            }
+            _ => quoted.push(c),
+        }
+    }
+    quoted + "'"
 }
 
 #[cfg(test)]
@@ -89,6 +105,8 @@ mod tests {
         assert_eq!(quoted("my case.toml"), "'my case.toml'");
         assert_eq!(quoted("it's"), "'it'\\''s'");
         assert_eq!(quoted(""), "''");
+        // What bash makes of the second is the first.
+        assert_eq!(quoted("e\u{1b}[3\n\\'\u{9b}1"), r"$'e\033[3\012\\\'\302\2331'");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::campaign::{
     Campaign, Interrupt, Progress, Registries, Report, Series, SeriesOptions, TrialError,
 };
 use crate::faults::{Mix, Registry};
-use crate::scenario::Scenario;
+use crate::scenario::{Scenario, shown};
 
 use super::arguments::{CampaignArguments, Only};
 use super::cases::{self, Found};
@@ -78,7 +78,7 @@ pub(super) fn campaign(
             writeln!(out, "{line}")?;
         }
     } else {
-        write!(out, "{}", told.text())?;
+        write!(out, "{}", shown(&told.text()))?;
     }
     out.flush()?;
     if let Some(folder) = &folder {

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::json;
 
 use crate::counterexample::{story, test_text};
-use crate::scenario::{Scenario, fuzz_input, library};
+use crate::scenario::{Scenario, fuzz_input, library, shown, shown_in_line};
 
 use super::arguments::{ExplainArguments, FuzzTarget};
 use super::{Ended, Failure, artefacts, load};
@@ -18,11 +18,11 @@ pub(super) fn explain(
 ) -> Result<Ended, Failure> {
     let name = &arguments.case;
     if library::named(name) != library::Named::Nothing {
-        return shown(&load::scenario(name)?, arguments.json, out);
+        return whole(&load::scenario(name)?, arguments.json, out);
     }
     let bytes = load::bytes(name)?;
     match arguments.target.or_else(|| of_folder(Path::new(name))) {
-        Some(FuzzTarget::World) => shown(&fuzz_input::scenario(&bytes), arguments.json, out),
+        Some(FuzzTarget::World) => whole(&fuzz_input::scenario(&bytes), arguments.json, out),
         Some(FuzzTarget::Translate) => lines(
             "translate",
             &fuzz_input::translation::translation_in_words(&bytes),
@@ -39,7 +39,7 @@ pub(super) fn explain(
             lines("image", &artefacts::image_in_words(&bytes), arguments.json, out)
         }
         Some(FuzzTarget::Trace) => lines("trace", &traced(&bytes), arguments.json, out),
-        None | Some(FuzzTarget::ScenarioText) => shown(&load::scenario(name)?, arguments.json, out),
+        None | Some(FuzzTarget::ScenarioText) => whole(&load::scenario(name)?, arguments.json, out),
     }
 }
 
@@ -67,7 +67,7 @@ fn lines(
         writeln!(out, "{}", json!({ "target": target, "lines": lines }))?;
     } else {
         for line in lines {
-            writeln!(out, "{line}")?;
+            writeln!(out, "{}", shown_in_line(line))?;
         }
     }
     Ok(Ended::Held)
@@ -89,7 +89,7 @@ fn of_folder(path: &Path) -> Option<FuzzTarget> {
 }
 
 /// A scenario: its plan in words, its text, and the test it makes.
-fn shown(scenario: &Scenario, json: bool, out: &mut impl Write) -> Result<Ended, Failure> {
+fn whole(scenario: &Scenario, json: bool, out: &mut impl Write) -> Result<Ended, Failure> {
     let planned: Vec<String> = scenario.plan.iter().map(story::plan_in_words).collect();
     let roster = scenario.configuration.roster();
     let rows: Vec<String> =
@@ -105,15 +105,15 @@ fn shown(scenario: &Scenario, json: bool, out: &mut impl Write) -> Result<Ended,
         writeln!(out, "{line}")?;
         return Ok(Ended::Held);
     }
-    writeln!(out, "# {}", scenario.name)?;
+    writeln!(out, "# {}", shown_in_line(&scenario.name))?;
     for (planned, row) in planned.iter().zip(rows) {
-        writeln!(out, "# planned: {planned}")?;
-        writeln!(out, "# counted in the row: {row}")?;
+        writeln!(out, "# planned: {}", shown_in_line(planned))?;
+        writeln!(out, "# counted in the row: {}", shown_in_line(&row))?;
     }
-    writeln!(out, "{}", scenario.to_toml())?;
+    writeln!(out, "{}", shown(&scenario.to_toml()))?;
     writeln!(out, "# As a test:")?;
     for line in test_text::test(scenario).lines() {
-        writeln!(out, "# {line}")?;
+        writeln!(out, "# {}", shown(line))?;
     }
     Ok(Ended::Held)
 }

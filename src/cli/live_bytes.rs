@@ -10,7 +10,7 @@ use crate::campaign::live_bytes::worlds::worlds;
 use crate::campaign::{LiveBytes, LiveBytesOptions, Registries, Share, TrialError, live_bytes};
 use crate::kernel::unread;
 use crate::report::table::{Column, table};
-use crate::scenario::Scenario;
+use crate::scenario::{Scenario, shown_in_line};
 
 use super::arguments::LiveBytesArguments;
 use super::campaign::stopped_by_ctrl_c;
@@ -46,7 +46,12 @@ pub(super) fn told(arguments: &LiveBytesArguments, out: &mut impl Write) -> Resu
         let found = live_bytes(scenario, &registries, &options, &map, &|flips| {
             // Each world is as long as any other: how long they take is not known ahead.
             bar.set_length(PART * scenarios.len() as u64);
-            bar.set_message(format!("{}: {} of {} flips", scenario.name, flips.done, flips.total));
+            bar.set_message(format!(
+                "{}: {} of {} flips",
+                shown_in_line(&scenario.name),
+                flips.done,
+                flips.total
+            ));
             bar.set_position(PART * number as u64 + PART * flips.done / flips.total.max(1));
         });
         let found = match found {
@@ -65,7 +70,11 @@ pub(super) fn told(arguments: &LiveBytesArguments, out: &mut impl Write) -> Resu
         }
         let moments: Vec<String> = found.moments.iter().map(u64::to_string).collect();
         if !is_default {
-            heads.push(format!("{}, before step {}", scenario.name, moments.join(", ")));
+            heads.push(format!(
+                "{}, before step {}",
+                shown_in_line(&scenario.name),
+                moments.join(", ")
+            ));
         }
         map.merge(found);
         if map.is_partial {

@@ -7,6 +7,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::conformance::margin::{Comparison, Margins};
+use crate::scenario::shown;
 
 use super::arguments::{MarginArguments, MarginCommand};
 use super::{Ended, Failure};
@@ -39,7 +40,7 @@ pub(super) fn margin(arguments: &MarginArguments, out: &mut impl Write) -> Resul
             writeln!(out, "{line}")?;
         }
     } else {
-        writeln!(out, "{comparison}")?;
+        writeln!(out, "{}", shown(&comparison.to_string()))?;
     }
     Ok(if comparison.is_smaller() { Ended::Violated } else { Ended::Held })
 }

@@ -7,6 +7,7 @@ use serde_json::json;
 use crate::campaign::{Registries, TrialError};
 use crate::counterexample::Story;
 use crate::report::table::{WIDTH_MAX, wrap};
+use crate::scenario::shown;
 
 use super::arguments::ReplayArguments;
 use super::campaign::stopped_by_ctrl_c;
@@ -59,7 +60,7 @@ pub(super) fn replay(arguments: &ReplayArguments, out: &mut impl Write) -> Resul
             (true, None) => "nothing to compare: the file has no [expect]".to_owned(),
             (false, _) => format!("NOT reproduced: {}", missed.join("; ")),
         };
-        for (number, line) in wrap(&told, WIDTH_MAX - MARGIN).iter().enumerate() {
+        for (number, line) in wrap(&shown(&told), WIDTH_MAX - MARGIN).iter().enumerate() {
             let head = if number == 0 { "replay" } else { "" };
             writeln!(out, "{head:<MARGIN$}{line}")?;
         }

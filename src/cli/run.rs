@@ -8,7 +8,7 @@ use crate::campaign::{Registries, Trial, TrialError};
 use crate::counterexample::incident::{Axis, Cell, Effect};
 use crate::counterexample::{IncidentStory, Story, recorder, story};
 use crate::scenario::library::{Builtin, Named};
-use crate::scenario::{Scenario, library};
+use crate::scenario::{Scenario, library, shown_in_line};
 
 use super::arguments::RunArguments;
 use super::campaign::stopped_by_ctrl_c;
@@ -172,6 +172,7 @@ pub(super) fn interrupted(name: &str, json: bool, out: &mut impl Write) -> Resul
     if json {
         writeln!(out, "{}", json!({ "name": name, "partial": true }))?;
     } else {
+        let name = shown_in_line(name);
         writeln!(
             out,
             "PARTIAL: {name} was interrupted before its end; what becomes of it is not known"

@@ -8,7 +8,7 @@ use crate::campaign::replay::file_word;
 use crate::campaign::{Origin, Registries, Sweep, Swept, Tally, TrialError};
 use crate::outcome::Class;
 use crate::report::table::{Column, table};
-use crate::scenario::Scenario;
+use crate::scenario::{Scenario, shown_in_line};
 
 use super::arguments::SweepArguments;
 use super::campaign::{by_itself, check_kinds, stopped_by_ctrl_c, told_and_kept};
@@ -160,7 +160,11 @@ impl Told<'_> {
     fn text(&self, out: &mut impl Write) -> Result<(), Failure> {
         let Swept { points, faults, run, alike, nowhere, is_partial, reached, .. } = self.swept;
         let partial = if *is_partial { "  PARTIAL: interrupted" } else { "" };
-        writeln!(out, "Every single fault of {}{partial}", self.sweep.scenario.name)?;
+        writeln!(
+            out,
+            "Every single fault of {}{partial}",
+            shown_in_line(&self.sweep.scenario.name)
+        )?;
         writeln!(
             out,
             "{faults} faults at {points} injection points: {run} run, {alike} alike with one of \

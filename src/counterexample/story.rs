@@ -12,7 +12,7 @@ use crate::faults::PlannedFault;
 use crate::invariants::Violation;
 use crate::kernel::video::TDR_RECOVER;
 use crate::outcome::{Availability, Class, Outcome};
-use crate::scenario::Scenario;
+use crate::scenario::{Scenario, shown};
 use crate::world::{Rest, World};
 
 use super::decisive::{Decisive, decisive};
@@ -418,7 +418,7 @@ fn wrapped(head: &str, what: &str) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = format!("{head:HEAD$}");
     let mut is_empty = true;
-    for word in what.split_whitespace() {
+    for word in shown(what).split_whitespace() {
         let width = line.chars().count();
         if !is_empty && width + 1 + word.chars().count() > WIDTH_MAX {
             lines.push(core::mem::replace(&mut line, " ".repeat(HEAD)));

@@ -70,10 +70,25 @@ fn plain(c: char) -> char {
     }
 }
 
-/// A message as a terminal may be given it: names come from files and arguments, and what is in them may
-/// move its cursor or change its colours. Lines stay lines.
-pub(crate) fn shown(message: &str) -> String {
-    message.chars().map(|c| if c == '\n' { c } else { plain(c) }).collect()
+/// A text as a terminal may be given it: what comes from files and arguments may move its cursor or change
+/// its colours, and is escaped. Lines stay lines.
+pub(crate) fn shown(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' => shown.push(c),
+            '\t' => shown.push(' '),
+            _ if c.is_control() => shown.extend(c.escape_unicode()),
+            _ => shown.push(c),
+        }
+    }
+    shown
+}
+
+/// The same of what is told in one line, as a name is.
+#[cfg(feature = "cli")]
+pub(crate) fn shown_in_line(text: &str) -> String {
+    shown(text).replace('\n', "\\n")
 }
 
 impl fmt::Display for ScenarioError {

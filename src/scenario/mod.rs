@@ -32,8 +32,9 @@ use crate::faults::PlannedFault;
 use crate::world::configuration::{Configuration, hex};
 
 pub use contrast::{Contrast, Fields, Plain};
-#[cfg(feature = "cli")]
 pub(crate) use error::shown;
+#[cfg(feature = "cli")]
+pub(crate) use error::shown_in_line;
 pub use error::{ScenarioError, ScenarioErrors};
 pub use form::{Values, settings};
 pub use generate::Bias;

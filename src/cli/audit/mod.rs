@@ -20,6 +20,7 @@ use crate::audit::protections::{Machine, Protection};
 use crate::audit::space::{Incomplete, Space};
 use crate::campaign::replay::file_word;
 use crate::machine::paging::x86_64::{ControlFlags, Controls};
+use crate::scenario::shown;
 
 use super::{Ended, Failure};
 use witnesses::WitnessFile;
@@ -106,7 +107,7 @@ pub(super) fn audit(arguments: &AuditArguments, out: &mut impl Write) -> Result<
             writeln!(out, "{line}")?;
         }
     } else {
-        write!(out, "{}", told::text(&audited, &findings))?;
+        write!(out, "{}", shown(&told::text(&audited, &findings)))?;
     }
     if arguments.flip {
         return margin::margin(&audited, &findings, witnesses, out);

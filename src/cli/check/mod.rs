@@ -10,6 +10,7 @@ use serde_json::json;
 
 use crate::campaign::Interrupt;
 use crate::conformance::trace::{Checker, Language, Tally};
+use crate::scenario::shown;
 
 use self::arguments::{CheckArguments, LanguageName};
 use self::lines::Lines;
@@ -51,12 +52,13 @@ pub(super) fn check(arguments: &CheckArguments, out: &mut impl Write) -> Result<
         if arguments.json {
             writeln!(out, "{}", told::summary(&outcome))?;
         } else if is_one && outcome.mistake.is_none() {
-            write!(out, "{}", told::sum(&outcome))?;
+            write!(out, "{}", shown(&told::sum(&outcome)))?;
         }
         outcomes.push(outcome);
     }
     if !is_one && !arguments.json {
-        write!(out, "{}", told::table(&outcomes, arguments.format == LanguageName::Casemate))?;
+        let table = told::table(&outcomes, arguments.format == LanguageName::Casemate);
+        write!(out, "{}", shown(&table))?;
     }
     let mistakes: Vec<&str> =
         outcomes.iter().filter_map(|outcome| outcome.mistake.as_deref()).collect();
@@ -132,8 +134,8 @@ fn judged(
             if arguments.json {
                 writeln!(out, "{}", told::finding_json(lines.name(), &event, finding))?;
             } else if is_told {
-                writeln!(out, "event      {}:{}  {event}", lines.name(), finding.line())?;
-                writeln!(out, "{finding}\n")?;
+                writeln!(out, "event      {}:{}  {event}", shown(lines.name()), finding.line())?;
+                writeln!(out, "{}\n", shown(&finding.to_string()))?;
             }
         }
         if !is_quiet {

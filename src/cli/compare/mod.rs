@@ -12,6 +12,7 @@ use crate::campaign::comparison::{
 };
 use crate::counterexample::incident::{Ending, side_by_side};
 use crate::counterexample::{Story, test_text};
+use crate::scenario::{shown, shown_in_line};
 
 use super::arguments::{CampaignArguments, Only};
 use super::campaign::stopped_by_ctrl_c;
@@ -72,7 +73,7 @@ pub(super) fn compare(
     } else {
         for (number, (asked, compared)) in pairs().enumerate() {
             let gap = if number > 0 { "\n" } else { "" };
-            write!(out, "{gap}{}", text::text(asked, compared))?;
+            write!(out, "{gap}{}", shown(&text::text(asked, compared)))?;
         }
         if struck(told.iter().flatten()) == 0 && !told.iter().flatten().any(|one| one.is_partial) {
             let columns = told.iter().flatten().flat_map(|one| one.columns.first());
@@ -170,7 +171,7 @@ fn one(
     if arguments.json {
         writeln!(out, "{}", json::pair(&what, seed, number, &stories))?;
     } else {
-        writeln!(out, "{what}\n")?;
+        writeln!(out, "{}\n", shown(&what))?;
         for (name, story) in &stories {
             let (integrity, service) = match story {
                 Err(why) => ("cannot activate here", why.name().to_owned()),
@@ -179,6 +180,7 @@ fn one(
                     (ending.integrity.name(), ending.service())
                 }
             };
+            let name = shown_in_line(name);
             writeln!(out, "  {name:<44} {integrity:<21} {service}")?;
             let violated = story.as_ref().map_or(&[][..], |story| &story.outcome.guarantees);
             for guarantee in violated {
@@ -189,7 +191,7 @@ fn one(
             stories.iter().filter_map(|(name, it)| Some((name, it.as_ref().ok()?))).collect();
         match told.as_slice() {
             [] => {}
-            [(name, story)] => write!(out, "\n{name}\n\n{story}")?,
+            [(name, story)] => write!(out, "\n{}\n\n{story}", shown_in_line(name))?,
             [(name, story), others @ ..] => {
                 for (other_name, other) in others {
                     write!(out, "\n{}", side_by_side(name, story, other_name, other))?;

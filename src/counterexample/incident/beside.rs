@@ -1,6 +1,7 @@
 //! Two stories side by side.
 
 use super::super::story::Story;
+use crate::scenario::shown;
 
 /// Columns of the left one, of the gap, and of the right one: a terminal's hundred together.
 const LEFT: usize = 48;
@@ -61,9 +62,9 @@ fn side(title: &str, story: &Story) -> Vec<String> {
     let mut lines = wrapped(&title.to_uppercase(), "");
     // A machine that stops at every boot is told once.
     let boot = turns.iter().position(|(head, _)| *head == "boots").unwrap_or(turns.len());
-    let shown = boot.min(SIDE_MAX);
-    let more = boot - shown;
-    for (head, what) in turns.iter().take(shown) {
+    let kept = boot.min(SIDE_MAX);
+    let more = boot - kept;
+    for (head, what) in turns.iter().take(kept) {
         lines.extend(wrapped(&format!("{head}: {what}"), "  "));
     }
     if boot < turns.len() {
@@ -83,7 +84,7 @@ fn wrapped(text: &str, indent: &str) -> Vec<String> {
     let width = LEFT.min(RIGHT);
     let mut lines = Vec::new();
     let mut line = String::new();
-    for word in text.split_whitespace() {
+    for word in shown(text).split_whitespace() {
         let needed = line.chars().count() + 1 + word.chars().count();
         if !line.trim().is_empty() && needed > width {
             lines.push(core::mem::replace(&mut line, indent.to_owned()));

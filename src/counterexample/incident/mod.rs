@@ -9,7 +9,7 @@ use core::fmt;
 
 use crate::campaign::{Judged, Registries, Trial, TrialError};
 use crate::outcome::{Availability, Class, Integrity, Outcome};
-use crate::scenario::{Contrast, Scenario};
+use crate::scenario::{Contrast, Scenario, shown};
 
 use super::story::Story;
 
@@ -157,7 +157,7 @@ impl IncidentStory {
     }
 
     fn told(&self, detail: Detail) -> String {
-        let mut text = format!("{}\n", self.title);
+        let mut text = format!("{}\n", shown(&self.title));
         if let Some(switch) = &self.decided_by {
             text += &format!("Doesn't count: `{switch}`, a switch made for it, decides it.\n");
         }
@@ -168,7 +168,8 @@ impl IncidentStory {
         }
         let other = self.other.as_ref().filter(|_| detail == Detail::All);
         if let Some((name, other)) = other {
-            text += &format!("\nas it was, and {name}\n{}", beside(&self.story, name, other));
+            text +=
+                &format!("\nas it was, and {}\n{}", shown(name), beside(&self.story, name, other));
         }
         for (title, is_documented) in
             [("with one thing changed, as published", true), ("controls", false)]
@@ -180,7 +181,7 @@ impl IncidentStory {
                 }
                 let met = if one.missed.is_empty() { "" } else { "  MISSED" };
                 let axes = format!("{:12} {}", one.ending.integrity.name(), one.ending.service());
-                text += &format!("  {:44} {axes}{met}\n", cut(&one.name, 44));
+                text += &format!("  {:44} {axes}{met}\n", cut(&shown(&one.name), 44));
             }
         }
         text + "\nwhat would have contained it (= no difference on this schedule, no other was tried)\n"
