@@ -190,6 +190,8 @@ fn a_table_entry_was_read_when_a_walk_came_by() {
     let outcome = flipped(77, 9);
     assert_eq!((&*outcome.victims, &*outcome.read), (&[Victim::PageTables][..], &[][..]));
     assert_eq!(outcome.integrity, Integrity::Overwritten, "the process ends: {outcome:?}");
+    // Nothing was written over it: the table went back with the process.
+    assert!(Class::Overwritten.meaning().contains("given back"));
 }
 
 #[test]

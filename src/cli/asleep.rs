@@ -129,7 +129,8 @@ fn write(to: &mut String, all: &Sleeps, horizon: Option<u64>) -> core::fmt::Resu
     )?;
     writeln!(
         to,
-        "overwritten, lost with a stop or not read by then is censored there (Kaplan–Meier)."
+        "overwritten or given back, lost with a stop or not read by then is censored there \
+         (Kaplan–Meier)."
     )?;
     if let Some(steps) = horizon {
         let Horizon { before, after, .. } = at_horizon(all, steps);
@@ -141,8 +142,8 @@ fn write(to: &mut String, all: &Sleeps, horizon: Option<u64>) -> core::fmt::Resu
         }
         writeln!(
             to,
-            "Of these, later: {read} read, {overwritten} overwritten, {stopped} lost with a stop, \
-             {ended} not read to the end."
+            "Of these, later: {read} read, {overwritten} overwritten or given back, {stopped} lost with a \
+             stop,\n{ended} not read to the end."
         )?;
     }
     Ok(())

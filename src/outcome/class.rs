@@ -70,7 +70,7 @@ classes! {
     RequestFailed = "request-failed",
     /// Only the one in whom the fault struck has corrupt bytes or other results.
     OwnDamage = "own-damage",
-    /// What was corrupted was overwritten before anybody read it.
+    /// What was corrupted was overwritten, or its memory given back, before anybody read it.
     Overwritten = "overwritten",
     /// The fault struck and nothing came of it.
     NoEffect = "no-effect",

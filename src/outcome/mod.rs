@@ -76,7 +76,7 @@ pub enum Integrity {
     /// No byte was corrupted.
     #[default]
     Untouched,
-    /// Corrupt bytes were overwritten or freed before anybody read them.
+    /// Corrupt bytes were overwritten, or their memory given back, before anybody read them.
     Overwritten,
     /// Corrupt bytes are there at the end, and nobody read them.
     Dormant,
@@ -227,7 +227,7 @@ pub struct Sleep {
 pub enum SleepEnd {
     /// Somebody read a corrupt byte.
     Read,
-    /// The last corrupt byte was overwritten, or its memory was handed back.
+    /// The last corrupt byte was overwritten, or its memory given back.
     Overwritten,
     /// The machine stopped, and memory was lost.
     Stopped,
