@@ -12,9 +12,10 @@ use ringfence::injection::{PointKind, PointRecord};
 use ringfence::kernel::handle::access;
 use ringfence::kernel::pools::PoolKind;
 use ringfence::kernel::{service, status};
+use ringfence::machine::Reg;
 use ringfence::outcome::{Availability, Class, Integrity, Outcome};
 use ringfence::scenario::{Bias, Scenario, library};
-use ringfence::world::Action;
+use ringfence::world::{Action, CrashKind, World};
 use worlds::{application, driver, neighbours, trial, with_editor};
 
 /// Strikes that one search makes at most.
@@ -396,6 +397,38 @@ fn a_thread_of_the_caller_changes_only_what_the_caller_may_write() {
     };
 
     assert_eq!((strikes(3), strikes(1)), (1, 0));
+}
+
+#[test]
+fn an_abort_in_kernel_mode_says_that_it_is_one() {
+    // FAST_FAIL_FATAL_APP_EXIT of winnt.h, as parameter 1 ("Bug Check 0x139").
+    let world = neighbours();
+    let mut trial = trial(&world);
+    for point in [PointKind::Step, PointKind::Load, PointKind::Store] {
+        let planned = worlds::fault("crash", "nic", point, 2, "how = 'abort'");
+        let outcome = trial.run(&[planned]).expect("a fault that can be made");
+        assert!(stops_with(&outcome, 0x139, Some(7)), "{outcome:?}");
+    }
+}
+
+#[test]
+fn an_application_that_aborts_says_so_to_the_kernel() {
+    let world = with_editor(vec![Action::Crash { how: CrashKind::Abort }]);
+    let mut world = World::build(&world.configuration).expect("a sound configuration");
+    let entry = world.machine.program.routine_named("KiRaiseSecurityCheckFailure").expect("a gate");
+    let entry = world.machine.program.routines()[usize::from(entry)].entry.0;
+    let at_the_gate = |world: &World| {
+        let mut all = world.machine.processors.iter().map(|processor| &processor.registers);
+        all.find(|registers| registers.rip == entry).map(|registers| registers.get(Reg::Rcx))
+    };
+
+    let mut code = None;
+    while code.is_none() && world.step(&mut ()).is_none() {
+        code = at_the_gate(&world);
+    }
+
+    // FAST_FAIL_FATAL_APP_EXIT of winnt.h, in ecx ("__fastfail").
+    assert_eq!(code, Some(7));
 }
 
 #[test]

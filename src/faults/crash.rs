@@ -5,7 +5,7 @@
 //! access near address 0; at a step it is a call through a null pointer.
 //!
 //! Source: Microsoft, "Bug Check 0x1E: KMODE_EXCEPTION_NOT_HANDLED" and "Bug Check 0x50:
-//! PAGE_FAULT_IN_NONPAGED_AREA".
+//! PAGE_FAULT_IN_NONPAGED_AREA"; "__fastfail".
 //!
 //! Injection points: `step`, `load`, `store`.
 
@@ -40,7 +40,10 @@ pub(super) const KIND: Kind = Kind {
                 }
                 Crash::IllegalInstruction => Some(Verdict::Raise(Trap::INVALID_OPCODE)),
                 Crash::DivideByZero => Some(Verdict::Raise(Trap::DIVIDE)),
-                Crash::Abort => Some(Verdict::Raise(Trap::FAST_FAIL)),
+                Crash::Abort => {
+                    scene.set_register(Reg::Rcx as usize, Trap::FATAL_APP_EXIT);
+                    Some(Verdict::Raise(Trap::FAST_FAIL))
+                }
                 Crash::StackOverflow if is_step => {
                     // Into the page below the stack's, which is never mapped; the next push or
                     // local finds out.
@@ -91,6 +94,17 @@ mod tests {
         assert_eq!(crash("illegal-instruction"), Some(Verdict::Raise(6)));
         assert_eq!(crash("divide-by-zero"), Some(Verdict::Raise(0)));
         assert_eq!(crash("abort"), Some(Verdict::Raise(0x29)));
+    }
+
+    #[test]
+    fn an_abort_tells_its_code_in_rcx() {
+        let mut scene = FakeScene::new();
+        let mut step = operation(PointKind::Step, 0x1000, 0);
+
+        strike("crash", "how = 'abort'", &mut step, &mut scene);
+
+        // FAST_FAIL_FATAL_APP_EXIT of winnt.h.
+        assert_eq!(scene.registers[1], 7);
     }
 
     #[test]

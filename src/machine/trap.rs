@@ -74,6 +74,9 @@ impl Trap {
     pub const TIMER: u8 = 0x24;
     /// Fast fail (`int 29h`).
     pub const FAST_FAIL: u8 = 0x29;
+    /// The fast-fail code, in rcx, of a program that ends itself (`FAST_FAIL_FATAL_APP_EXIT`; "__fastfail",
+    /// winnt.h).
+    pub const FATAL_APP_EXIT: u64 = 7;
 
     /// An exception without an error code.
     #[must_use]

@@ -143,6 +143,7 @@ routine! {
         } else if how == CrashKind::DivideByZero as u64 {
             return Err(Trap::plain(Trap::DIVIDE));
         } else if how == CrashKind::Abort as u64 {
+            p.put(Reg::Rcx, Trap::FATAL_APP_EXIT);
             return Err(Trap::plain(Trap::FAST_FAIL));
         } else if how == CrashKind::PrivilegedInstruction as u64 {
             p.load_root(0)?;
