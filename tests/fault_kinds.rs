@@ -399,6 +399,65 @@ fn a_thread_of_the_caller_changes_only_what_the_caller_may_write() {
     assert_eq!((strikes(3), strikes(1)), (1, 0));
 }
 
+/// How often a fault strikes at the first steps of a routine, of those that are reached.
+fn strikes_at_steps(trial: &mut Trial, kind: &str, who: &str, routine: &str) -> Vec<u64> {
+    let strikes_at = |nth| {
+        let mut planned = worlds::fault(kind, who, PointKind::Step, nth, "");
+        planned.at.routine = Some(routine.to_owned());
+        let outcome = trial.run(&[planned]).expect("a fault that can be made");
+        outcome.activation.strikes
+    };
+    (1..=12).map(strikes_at).collect()
+}
+
+#[test]
+fn a_return_address_is_overwritten_where_a_call_left_one_and_nowhere_else() {
+    let mut trial = trial(&neighbours());
+    let mut strikes =
+        |who, routine| strikes_at_steps(&mut trial, "corrupted-return-address", who, routine);
+
+    // Whoever was called returns through what the call pushed.
+    for (who, routine) in
+        [("editor", "NtApiCall"), ("sensor", "SensorProcess"), ("kernel", "IoCompleteRequest")]
+    {
+        assert_eq!(strikes(who, routine)[..4], [1; 4], "{routine}");
+    }
+    // At the base of a stack nobody called; where a gate leads, the frame pointer is still that of whoever
+    // was interrupted or asks for a service.
+    for (who, routine) in [
+        ("editor", "main"),
+        ("sensor", "sensor-host"),
+        ("kernel", "KiSystemCall64"),
+        ("kernel", "KiClockInterrupt"),
+    ] {
+        assert_eq!(strikes(who, routine), [0; 12], "{routine}");
+    }
+}
+
+#[test]
+fn a_return_address_is_planned_to_be_overwritten_where_there_is_one() {
+    let world = Scenario::generate(Seed(0), &Bias::default());
+    let options = SeriesOptions {
+        experiments: 60,
+        seed: Seed(0),
+        kinds: vec!["corrupted-return-address".to_owned()],
+        only: None,
+    };
+    let (mut planned, mut struck) = (0, 0);
+
+    let ran = Series::new(&world, &options, &Registries::default()).and_then(|series| {
+        series.run(|_, case| {
+            assert_ne!(case.plan.at.routine.as_deref(), Some("main"), "nobody called it");
+            planned += 1;
+            struck += u64::from(case.outcome.activation.strikes > 0);
+        })
+    });
+
+    assert!(ran.is_ok());
+    assert!(planned >= 40, "{planned}");
+    assert!(struck * 10 >= planned * 9, "{struck} of {planned}");
+}
+
 #[test]
 fn an_abort_in_kernel_mode_says_that_it_is_one() {
     // FAST_FAIL_FATAL_APP_EXIT of winnt.h, as parameter 1 ("Bug Check 0x139").

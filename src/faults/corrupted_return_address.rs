@@ -8,10 +8,10 @@
 //!
 //! Injection point: `step`.
 
-use super::elements::{any_bit, anywhere, change, every_bit, fault};
+use super::elements::{any_bit, change, every_bit, fault};
 use super::{Family, Kind, Model, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
-use crate::machine::Reg;
+use crate::machine::code::NO_ROUTINE;
 
 /// What an overrun with one letter leaves.
 const FILLER: u64 = 0x4141_4141_4141_4141;
@@ -22,7 +22,8 @@ pub(super) const KIND: Kind = Kind {
     family: Family::Defect,
     model: Model::Vulnerability,
     points: PointKinds::of(&[PointKind::Step]),
-    fits: anywhere,
+    // At the base of a stack nobody is returned to.
+    fits: |record, _| record.caller != NO_ROUTINE,
     recurrence: Recurrence::Once,
     parameters: &["value", "bit"],
     about: "the return address of the running routine is overwritten",
@@ -31,7 +32,7 @@ pub(super) const KIND: Kind = Kind {
         let bit = parameters.bit_or(4)?;
         let value = parameters.value;
         fault(&KIND, move |_, scene| {
-            let at = scene.register(Reg::Rbp as usize).wrapping_add(8);
+            let at = scene.return_address_at()?.0;
             change(scene, at, |old| value.unwrap_or(old ^ 1 << bit))?;
             Some(Verdict::Proceed)
         })
@@ -54,10 +55,10 @@ mod tests {
     use super::super::elements::testing::*;
 
     #[test]
-    fn the_word_above_the_frame_pointer_changes() {
+    fn the_return_address_changes() {
         let mut scene = FakeScene::new();
         scene.map(0x5f_f000, 1).put(0x5f_f108, 0x40_0100);
-        scene.registers[5] = 0x5f_f100;
+        scene.return_address_at = Some(0x5f_f108);
         let mut step = operation(PointKind::Step, 0x40_0000, 0);
 
         let verdict =
@@ -68,8 +69,11 @@ mod tests {
     }
 
     #[test]
-    fn without_a_frame_there_is_no_return_address() {
+    fn where_nobody_called_there_is_no_return_address() {
+        let mut scene = FakeScene::new();
+        scene.map(0x5f_f000, 1).registers[5] = 0x5f_f100;
         let mut step = operation(PointKind::Step, 0x40_0000, 0);
-        assert_eq!(strike("corrupted-return-address", "", &mut step, &mut FakeScene::new()), None);
+        assert_eq!(strike("corrupted-return-address", "", &mut step, &mut scene), None);
+        assert_eq!(scene.pokes, []);
     }
 }

@@ -11,6 +11,8 @@ pub(crate) struct FakeScene {
     pub(crate) pages: BTreeMap<u64, u64>,
     pub(crate) registers: [u64; 16],
     pub(crate) rip: u64,
+    /// Where the return address of the running routine is.
+    pub(crate) return_address_at: Option<u64>,
     pub(crate) root: u64,
     pub(crate) evicted: Vec<u64>,
     /// Pages whose translations were withdrawn and may be held, and those made use of.
@@ -35,6 +37,7 @@ impl FakeScene {
             pages: BTreeMap::new(),
             registers: [0; 16],
             rip: 0,
+            return_address_at: None,
             root: 0,
             evicted: Vec::new(),
             withdrawn: Vec::new(),
@@ -110,6 +113,10 @@ impl Scene for FakeScene {
 
     fn instruction_pointer(&self) -> u64 {
         self.rip
+    }
+
+    fn return_address_at(&self) -> Option<VirtAddr> {
+        self.return_address_at.map(VirtAddr)
     }
 
     fn memory_bytes(&self) -> u64 {

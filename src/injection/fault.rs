@@ -65,6 +65,9 @@ pub trait Scene {
     fn set_register(&mut self, number: usize, value: u64);
     /// The instruction pointer.
     fn instruction_pointer(&self) -> u64;
+    /// Where the return address of the running routine is; `None` where no call left one: at the base of a
+    /// stack, and where a gate leads.
+    fn return_address_at(&self) -> Option<VirtAddr>;
     /// Bytes of physical memory.
     fn memory_bytes(&self) -> u64;
     /// The page-map root of the current address space.

@@ -10,7 +10,7 @@
 use crate::base::{Event, PhysAddr, Principal, VirtAddr};
 
 use super::Machine;
-use super::code::STEP_BYTES;
+use super::code::{LinkedStep, STEP_BYTES};
 use super::registers::Reg;
 
 /// Frames that are followed.
@@ -52,6 +52,29 @@ impl Machine {
         Principal::KERNEL
     }
 
+    /// Where the return address of the running routine is. `None` where no call left one: at the base of a
+    /// stack, and where a gate leads, whose frame pointer is still that of whatever was interrupted or asks
+    /// for a service ("x64 prolog and epilog": a frame is what the callee's prolog sets up).
+    #[cold]
+    pub(super) fn return_address_at(&self, number: usize) -> Option<VirtAddr> {
+        let registers = &self.processors[number].registers;
+        let frame = registers.get(Reg::Rbp);
+        // A call leaves the callee's locals between the two; a gate pushes far below the frame pointer.
+        let locals = self.step_at(number, registers.rip).map(|running| {
+            u64::from(self.program.routines()[usize::from(running.routine)].routine.frame)
+        })?;
+        if registers.get(Reg::Rsp) != frame.wrapping_sub(8 * locals) {
+            return None;
+        }
+        let at = VirtAddr(frame.wrapping_add(8));
+        let back = self.memory.read(PhysAddr::truncated(self.locate(number, at)?));
+        // Calls don't cross the mode line; `syscall` does, before the kernel has changed the stack.
+        if VirtAddr(back).is_system() != VirtAddr(registers.rip).is_system() {
+            return None;
+        }
+        self.step_at(number, back.wrapping_sub(STEP_BYTES)).map(|_| at)
+    }
+
     /// What was at an address before the store.
     fn word_before(&self, number: usize, at: u64, store: &Event) -> Option<u64> {
         if at == store.virt & !7 {
@@ -63,7 +86,12 @@ impl Machine {
 
     /// Whose code of kernel mode is at an address.
     fn code_owner(&self, number: usize, at: u64) -> Option<Principal> {
+        self.step_at(number, at)?.owner
+    }
+
+    /// The step at an address, from the code in memory.
+    fn step_at(&self, number: usize, at: u64) -> Option<&LinkedStep> {
         let phys = self.locate(number, VirtAddr(at))?;
-        self.program.decode(self.memory.read(PhysAddr::truncated(phys)))?.owner
+        self.program.decode(self.memory.read(PhysAddr::truncated(phys)))
     }
 }

@@ -94,6 +94,10 @@ impl Scene for Stage<'_> {
         self.machine.processors[self.processor].registers.rip
     }
 
+    fn return_address_at(&self) -> Option<VirtAddr> {
+        if self.is_device { None } else { self.machine.return_address_at(self.processor) }
+    }
+
     fn memory_bytes(&self) -> u64 {
         self.machine.memory.bytes()
     }
