@@ -136,6 +136,18 @@ const MISTAKES: &[Mistake] = &[
     ("[machine]", "[[machine]]", (7, 1), "write [machine] with single brackets"),
     ("format = 1", "format = 1.0", (1, 10), "expected: format = 1"),
     ("format = 1", "format = 7", (1, 10), "this is format 7"),
+    ("format = 1", "format = \"1\"", (1, 10), "help: leave out the quotes: 1"),
+    ("format = 1", "format = \"one\"", (1, 10), "help: write format = 1"),
+    ("smep = true", "weaknesses = []", (9, 1), "`weaknesses` belongs at the top level"),
+    (
+        "smep = true",
+        "weaknes = []",
+        (9, 1),
+        "did you mean `weaknesses`, which belongs at the top level",
+    ),
+    ("steps-max = 1000", "processors = 1", (4, 1), "`processors` belongs in [machine]"),
+    ("word = 3", "word = 3, weaknesses = []", (17, 30), "`weaknesses` belongs at the top level"),
+    ("smep = true", "zebra = true", (9, 1), "help: leave it out"),
     // Syntax.
     ("[expect]", "[expect", (32, 8), "unclosed table"),
     ("name = \"small\"", "name = \"small", (2, 14), "invalid basic string"),

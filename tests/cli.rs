@@ -274,6 +274,11 @@ fn one_run_of_a_campaign_as_objects_ends_with_a_summary_too() {
     assert!(run["outcome"].is_object(), "{run}");
     let last = &last["summary"];
     assert_eq!((&last["experiments"], &last["violations"]), (&0.into(), &0.into()), "{last}");
+    // No fault was asked for, and as many events were there as the trace has lines.
+    assert_eq!(last["nothing_struck"], serde_json::Value::Null, "{last}");
+    let trace = stdout(&ringfence(&["run", "standard", "--trace"]));
+    let events = trace.lines().take_while(|line| !line.is_empty()).count();
+    assert_eq!(last["events"], events, "{last}");
 }
 
 #[test]

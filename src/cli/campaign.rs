@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::base::nearest;
 use crate::campaign::{
-    Campaign, Interrupt, Progress, Registries, Report, Series, SeriesOptions, TrialError,
+    Campaign, Interrupt, Progress, Registries, Report, Series, SeriesOptions, Trial, TrialError,
 };
 use crate::faults::{Mix, Registry};
 use crate::scenario::{Scenario, shown};
@@ -114,7 +114,17 @@ fn summary_of_one(campaign: Campaign, only: Only) -> Result<Value, Failure> {
     let report = campaign.run(|_| {}).map_err(wrong)?;
     let scenario = campaign.file.as_deref();
     let told = Told { campaign: &campaign, scenario, report: &report, horizon: None, longer: None };
-    Ok(told.summary())
+    let mut summary = told.summary();
+    if only == Only::Golden && !report.is_partial {
+        match Trial::new(&campaign.world_of(first), &campaign.registries) {
+            Err(TrialError::Interrupted) => summary["summary"]["partial"] = true.into(),
+            trial => {
+                let trial = trial.map_err(|error| wrong((first, error)))?;
+                summary["summary"]["events"] = trial.golden.events.into();
+            }
+        }
+    }
+    Ok(summary)
 }
 
 /// What the arguments ask for.

@@ -324,7 +324,9 @@ impl Told<'_> {
         json!({ "summary": {
             "experiments": total.experiments,
             "activated": total.activated,
-            "nothing_struck": total.activated == 0 && !self.report.is_partial,
+            // Where no fault is asked for, none can fail to strike.
+            "nothing_struck": (self.campaign.experiments > 0)
+                .then_some(total.activated == 0 && !self.report.is_partial),
             "consumed": total.consumed,
             "violations": self.report.violations_total(),
             "violations_named": violations.len() + golden_violations.len(),

@@ -298,7 +298,12 @@ fn check_format(
     if found.is_some() {
         lost.extend(also_unresolved(file, text, value.span(), vocabulary, &lost));
     }
-    error.remedy = Some(if lost.is_empty() {
+    let quoted = value.get_ref().as_str().and_then(|text| text.trim().parse().ok());
+    error.remedy = Some(if quoted == Some(FORMAT) {
+        format!("leave out the quotes: {FORMAT}")
+    } else if lost.is_empty() && found.is_none() {
+        format!("write format = {FORMAT}: every name in it is known here")
+    } else if lost.is_empty() {
         format!("every name in it is known here: change the number to {FORMAT} to try it")
     } else {
         format!("replay it with the version that wrote it. Here {}", lost.join("; "))

@@ -82,6 +82,26 @@ fn in_words(shape: Shape) -> String {
     }
 }
 
+/// What to do about a field that is unknown where it stands: it may be one of another table.
+fn elsewhere(name: &str) -> String {
+    let tables = TOP.iter().filter_map(|field| match field.shape {
+        Shape::Table(fields) => Some((format!("in [{}]", field.name), fields)),
+        Shape::List(Shape::Table(fields)) => Some((format!("in [[{}]]", field.name), *fields)),
+        _ => None,
+    });
+    let top = ("at the top level, in front of the first table".to_owned(), TOP);
+    let levels: Vec<(String, &[Field])> = core::iter::once(top).chain(tables).collect();
+    let all = levels.iter().flat_map(|(_, fields)| fields.iter().map(|field| field.name));
+    let Some(near) = nearest(name, all) else { return "leave it out".to_owned() };
+    let place = levels.iter().find(|(_, fields)| fields.iter().any(|field| field.name == near));
+    let place = place.map_or("", |(place, _)| place);
+    if near == name {
+        format!("`{name}` belongs {place}")
+    } else {
+        format!("did you mean `{near}`, which belongs {place}?")
+    }
+}
+
 /// Everything found so far.
 struct Misfits(Vec<Misfit>);
 
@@ -134,7 +154,7 @@ impl Misfits {
         misfit.expected = Some(listed(known));
         misfit.remedy = Some(match near {
             Some(near) => format!("did you mean `{near}`?"),
-            None if sort == "field" => "leave it out".to_owned(),
+            None if sort == "field" => elsewhere(name),
             None => "choose one of these".to_owned(),
         });
     }
