@@ -28,7 +28,10 @@ impl Authority {
                 self.state.restarted = self.state.restarted.with(event.subject);
             }
             EventKind::HostRecorded => self.host_recorded(event),
-            EventKind::DeviceDisabled => self.state.disabled |= 1 << (event.value & 63),
+            EventKind::DeviceDisabled => {
+                self.state.disabled |= 1 << (event.value & 63);
+                self.state.given_up = self.state.given_up.with(event.subject);
+            }
             _ => self.claim_of_memory(event),
         }
     }

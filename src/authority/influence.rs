@@ -12,6 +12,7 @@
 //! | a process looks another up by its number | the other, by being there or not → who looks |
 //! | a request is handed to a driver host | requestor and host, each the other |
 //! | two processes make requests of one driver about one file | each the other |
+//! | a process is told that a device was removed | the hosts that gave theirs up → the process |
 //! | kernel mode, or a device | → everybody |
 //!
 //! A critical process changes nobody's results: it may stop the system, and what everybody saw until
@@ -121,7 +122,6 @@ impl Authority {
             || direct.iter().enumerate().any(|(other, influenced)| {
                 other != usize::from(principal.0) && influenced.contains(principal)
             })
-            || self.resources.iter().any(|resource| resource.users.contains(principal))
     }
 
     fn everybody(&self) -> PrincipalSet {
@@ -176,6 +176,13 @@ impl Authority {
     /// A process was told whether another is there.
     pub(super) fn sought(&mut self, seeker: Principal, sought: Principal) {
         self.may_influence(sought, seeker);
+    }
+
+    /// A process was told that a device was removed: it is given up when its host was lost too often.
+    pub(super) fn told_of_removal(&mut self, process: Principal) {
+        for host in self.state.given_up.iter() {
+            self.may_influence(host, process);
+        }
     }
 
     /// A request was handed to a driver, by the process that made it or to the host that takes it.

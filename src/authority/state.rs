@@ -46,6 +46,8 @@ pub(super) struct State {
     pub(super) critical: PrincipalSet,
     pub(super) restarted: PrincipalSet,
     pub(super) disabled: u64,
+    /// Hosts of which a device was given up.
+    pub(super) given_up: PrincipalSet,
     /// From whose memory the disk was written.
     pub(super) disk_sources: PrincipalSet,
     /// Hosts of which it is kept on the disk that they failed.
@@ -97,6 +99,7 @@ impl State {
             critical,
             restarted: PrincipalSet::NOBODY,
             disabled: 0,
+            given_up: PrincipalSet::NOBODY,
             disk_sources: PrincipalSet::NOBODY,
             recorded: PrincipalSet::NOBODY,
             requests_from: 0,
@@ -135,6 +138,7 @@ impl State {
         hash.absorb(self.alive.0, self.ended.0);
         hash.absorb(self.critical.0, self.restarted.0);
         hash.absorb(self.disabled, self.requests_from as u64);
+        hash.absorb(self.given_up.0, 0);
     }
 
     /// A processor begins to deliver: until it has, it reads the kernel's tables and pushes on the

@@ -6,7 +6,8 @@
 //! what it saw until then.
 //!
 //! Not checked here: faults that struck in kernel mode or in a device, which promise nothing; who
-//! shares a changing resource with anybody, since that one may run at other times now.
+//! shares a changing resource with somebody else, since that one may run at other times now. A file that
+//! nobody else asks about is none.
 //!
 //! Source: Microsoft Learn, "User mode and kernel mode": "if an application crashes, the crash is limited
 //! to that one application".

@@ -23,6 +23,18 @@ fn influence_follows_requests_to_hosts_and_shared_files() {
     let apart = after(&[handover(ALICE, DRIVER, 1), handover(BOB, DRIVER, 2)]);
     assert!(!apart.influences(ALICE).contains(BOB));
     assert!(apart.influences(DRIVER).contains(CAROL), "kernel mode reaches everybody");
+    assert!(filed.has_shared_resources(ALICE));
+    assert!(!apart.has_shared_resources(ALICE), "nobody else asks about its file");
+}
+
+#[test]
+fn who_is_told_that_a_device_was_removed_is_told_of_a_lost_host() {
+    let gone = Event { subject: HOST, value: 3, ..blank(EventKind::DeviceDisabled, KERNEL) };
+    let told = |status| Event { value: 1, old: status, ..blank(EventKind::Observe, ALICE) };
+
+    assert!(after(&[gone, told(0xc000_02b6)]).influences(HOST).contains(ALICE));
+    assert!(!after(&[gone, told(0)]).influences(HOST).contains(ALICE), "told nothing");
+    assert!(!after(&[told(0xc000_02b6)]).influences(HOST).contains(ALICE), "none was given up");
 }
 
 #[test]
