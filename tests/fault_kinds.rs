@@ -429,6 +429,7 @@ fn a_return_address_is_overwritten_where_a_call_left_one_and_nowhere_else() {
         ("sensor", "sensor-host"),
         ("kernel", "KiSystemCall64"),
         ("kernel", "KiClockInterrupt"),
+        ("kernel", "KiIdleLoop"),
     ] {
         assert_eq!(strikes(who, routine), [0; 12], "{routine}");
     }

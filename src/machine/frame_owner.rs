@@ -72,7 +72,9 @@ impl Machine {
         if VirtAddr(back).is_system() != VirtAddr(registers.rip).is_system() {
             return None;
         }
-        self.step_at(number, back.wrapping_sub(STEP_BYTES)).map(|_| at)
+        // A new thread's first frame leads to the entry of a routine, behind no call.
+        let call = self.step_at(number, back.wrapping_sub(STEP_BYTES))?;
+        (self.step_at(number, back)?.routine == call.routine).then_some(at)
     }
 
     /// What was at an address before the store.
