@@ -278,6 +278,7 @@ fn one_run_of_a_campaign_as_objects_ends_with_a_summary_too() {
     assert_eq!(last["nothing_struck"], serde_json::Value::Null, "{last}");
     let trace = stdout(&ringfence(&["run", "standard", "--trace"]));
     let events = trace.lines().take_while(|line| !line.is_empty()).count();
+    assert!(!trace.contains("free memory"), "nothing here is meant as free memory");
     assert_eq!(last["events"], events, "{last}");
 }
 

@@ -47,7 +47,7 @@ impl Trespass {
         (!self.event.is_by_nobody()).then_some(self.event.actor)
     }
 
-    /// In words, of a store: what it put where, and as what it was meant. Whose it is, is told of `owner`.
+    /// In words, of a store: what it put where, and as what it was meant, if as anything. Whose it is, is told of `owner`.
     #[must_use]
     pub fn stored(&self, roster: &Roster, owner: Option<Principal>) -> String {
         let Self { event, structure, .. } = self;
@@ -56,6 +56,12 @@ impl Trespass {
             None => {
                 format!("{structure}{of} changed to {:#x} by itself: nobody wrote it", event.value)
             }
+            // What a fault puts there of its own means nothing.
+            Some(who) if event.struck && event.structure == Structure::Free => format!(
+                "{} wrote {:#x} to {structure}{of}, by the fault's doing",
+                roster.name(who),
+                event.value,
+            ),
             Some(who) => format!(
                 "{} wrote {:#x} to {structure}{of}, meaning {}",
                 roster.name(who),

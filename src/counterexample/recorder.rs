@@ -195,16 +195,25 @@ pub fn trace_line(world: &World, turn: &Turn) -> String {
         _ if event.context == principal => roster.name(principal).to_owned(),
         _ => format!("{} in {}", roster.name(principal), roster.name(event.context)),
     };
+    // Most events mean no memory, and a fault's own stores mean nothing; nobody means memory that is free.
+    let meant = |after: &str| match event.structure {
+        Structure::Free => String::new(),
+        structure => format!("{structure}{after}"),
+    };
     let what = match event.kind {
         EventKind::Step => place(world, event.actor, event.virt),
         EventKind::Load | EventKind::Store | EventKind::StoreRun | EventKind::LoadRun => format!(
-            "{} at {:#x} (frame address {:#x}): {:#x}, before {:#x}",
-            event.structure, event.virt, event.phys, event.value, event.old
+            "{}at {:#x} (frame address {:#x}): {:#x}, before {:#x}",
+            meant(" "),
+            event.virt,
+            event.phys,
+            event.value,
+            event.old
         ),
         _ => format!(
-            "subject {}, {}, phys {:#x}, virt {:#x}, value {:#x}, old {:#x}",
+            "subject {}, {}phys {:#x}, virt {:#x}, value {:#x}, old {:#x}",
             roster.name(event.subject),
-            event.structure,
+            meant(", "),
             event.phys,
             event.virt,
             event.value,

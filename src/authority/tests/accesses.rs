@@ -82,6 +82,20 @@ fn a_fetched_step_and_a_table_walk_consume_too() {
 }
 
 #[test]
+fn what_a_fault_stores_without_a_meaning_is_told_without_one() {
+    let told = |struck, meant| {
+        let books = after(&[Event { struck, ..store(DRIVER, meant, 0x400, 1) }]);
+        books.trespasses()[0].stored(books.roster(), None)
+    };
+
+    // A fault that pokes means nothing; one that alters a store leaves what the code means.
+    let poked = told(true, Structure::Free);
+    assert!(poked.ends_with("to page table, by the fault's doing"), "{poked}");
+    let altered = told(true, Structure::DriverData);
+    assert!(altered.ends_with("to page table, meaning driver data"), "{altered}");
+}
+
+#[test]
 fn a_struck_store_corrupts_although_it_is_granted() {
     let books = after(&[Event { struck: true, ..store(ALICE, Structure::UserData, PAGE, 1) }]);
 
