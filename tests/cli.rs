@@ -1011,6 +1011,20 @@ fn a_campaign_tells_how_long_damage_sleeps() {
 }
 
 #[test]
+fn a_sweep_says_that_the_machine_stops_without_any_fault() {
+    // I13 is a driver that overruns a pool block by itself (bug check 0x19); I16 runs on.
+    let told = |scenario, also: &[&str]| {
+        let arguments = ["sweep", scenario, "--fault", "lost-store"];
+        stdout(&ringfence(&[&arguments[..], also].concat()))
+    };
+    let said = "\nThe machine stops without any fault: bug check 0x19. So it does below.\n";
+    assert!(told("incidents/I13", &[]).contains(said));
+    assert!(told("incidents/I13", &["--json"]).contains(r#""stops_by_itself":"bug check 0x19""#));
+    assert!(!told("incidents/I16", &[]).contains("without any fault"));
+    assert!(told("incidents/I16", &["--json"]).contains(r#""stops_by_itself":null"#));
+}
+
+#[test]
 fn a_sweep_tells_how_long_damage_sleeps_where_a_horizon_is_given() {
     let arguments = ["sweep", "incidents/I22", "--fault", "torn-store"];
     let told = |more: &[&str]| stdout(&ringfence(&[&arguments[..], more].concat()));

@@ -14,7 +14,7 @@ use super::arguments::SweepArguments;
 use super::campaign::{by_itself, check_kinds, stopped_by_ctrl_c, told_and_kept};
 use super::cases::{self, Found};
 use super::save::Folder;
-use super::table::{nothing_struck, of_all};
+use super::table::{nothing_struck, of_all, stopped};
 use super::{Ended, Failure, asleep, load, progress, run};
 
 /// Tries every fault of a scenario and prints what they come to.
@@ -176,10 +176,19 @@ impl Told<'_> {
         for found in &self.swept.golden {
             writeln!(out, "the golden run itself violates {}: {}", found.invariant, found.detail)?;
         }
+        if let Some(how) = self.stops() {
+            writeln!(out, "\nThe machine stops without any fault: {how}. So it does below.")?;
+            writeln!(out, "Whether it survives faults of user mode is therefore not asked.")?;
+        }
         writeln!(out, "\n{}", self.kinds())?;
         self.cells(out)?;
         self.asleep(out)?;
         self.ends(out)
+    }
+
+    /// How the machine stops, or that it never comes to rest, without any fault.
+    fn stops(&self) -> Option<String> {
+        self.swept.golden_stop.map(stopped)
     }
 
     /// How long the damage of what was run sleeps, where that is asked.
@@ -188,7 +197,12 @@ impl Told<'_> {
             return Ok(());
         }
         let sleeps = &self.swept.total.sleeps;
-        write!(out, "{}", asleep::text(sleeps, self.arguments.horizon, None, None).trim_start())?;
+        write!(
+            out,
+            "{}",
+            asleep::text(sleeps, self.arguments.horizon, None, self.stops().as_deref())
+                .trim_start()
+        )?;
         writeln!(
             out,
             "Of the faults that were run; a flip for which one of them stands sleeps less long.\n"
@@ -349,6 +363,7 @@ impl Told<'_> {
             "violations": swept.total.violations,
             "violations_named": swept.violations.len(),
             "golden_violations": swept.golden.len(),
+            "stops_by_itself": self.stops(),
             "check_one_in": self.sweep.check_one_in,
             "checked": swept.checked,
             "disagreements": swept.disagreements_total,

@@ -47,7 +47,7 @@ pub(super) fn nothing_struck(experiments: u64) -> String {
 }
 
 /// How a machine ended, in words.
-fn stopped(rest: Rest) -> String {
+pub(super) fn stopped(rest: Rest) -> String {
     match rest {
         Rest::BugCheck(code) => format!("bug check {code:#x}"),
         Rest::Reset => "a reset without a dump".to_owned(),

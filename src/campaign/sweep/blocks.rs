@@ -7,6 +7,7 @@ use std::sync::{Mutex, mpsc};
 
 use crate::base::{Digest, PrincipalKind, TraceHash};
 use crate::outcome::{Class, Outcome};
+use crate::world::Rest;
 
 use super::super::experiment::Course;
 use super::super::forks::Forks;
@@ -44,6 +45,11 @@ struct Came {
     class: Class,
 }
 
+/// How a world stops by itself, if it does.
+fn stop_of(trial: &Trial) -> Option<Rest> {
+    Some(trial.golden.rest).filter(|rest| *rest != Rest::Quiescent)
+}
+
 /// Runs all blocks.
 pub(super) fn run(
     sweep: &Sweep,
@@ -56,6 +62,7 @@ pub(super) fn run(
         points: space.points().len() as u64,
         faults: space.total(),
         golden: trial.golden.violations.clone(),
+        golden_stop: stop_of(&trial),
         ..Swept::of_kinds(space)
     };
     let blocks = space.points().len().div_ceil(BLOCK);
@@ -131,7 +138,7 @@ pub(super) fn run_alone(
     space: &Space,
     single: &Single<'_>,
 ) -> Result<Swept, TrialError> {
-    let golden = trial.golden.violations.clone();
+    let (golden, golden_stop) = (trial.golden.violations.clone(), stop_of(&trial));
     let mut forks = Forks::new(trial, Course::UntilJoined);
     let (case, events) = run_one(&mut forks, single, single.point.origin)?;
     let mut of = OfKind { name: single.kind.name, run: 1, ..OfKind::default() };
@@ -147,7 +154,8 @@ pub(super) fn run_alone(
     if !case.outcome.guarantees.is_empty() {
         found.violations.push((single.number, case));
     }
-    let mut swept = Swept { points: 1, faults: 1, reached: 1, golden, ..Swept::of_kinds(space) };
+    let one = Swept { points: 1, faults: 1, reached: 1, ..Swept::of_kinds(space) };
+    let mut swept = Swept { golden, golden_stop, ..one };
     let mut digest = TraceHash::default();
     take(&mut swept, &mut digest, &mut Compared::default(), found);
     swept.digest = digest.digest();

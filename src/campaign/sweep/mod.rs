@@ -16,6 +16,7 @@ use crate::faults::{Family, Kind, PlannedFault};
 use crate::invariants::Violation;
 use crate::outcome::{Class, Outcome};
 use crate::scenario::Scenario;
+use crate::world::Rest;
 
 use super::series::Case;
 use super::tally::{Origin, Tally};
@@ -93,6 +94,8 @@ pub struct Swept {
     pub violations: Vec<(u64, Case)>,
     /// What the world violates by itself.
     pub golden: Vec<Violation>,
+    /// How the world stops, or that it never comes to rest, by itself.
+    pub golden_stop: Option<Rest>,
     /// Faults that were run although another one stood for them.
     pub checked: u64,
     /// How many of them came to something else: not 0 means that the pruning is wrong.
