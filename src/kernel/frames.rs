@@ -52,7 +52,7 @@ bug_checks! {
 
 routine! {
     /// Takes a frame off the free list and zeroes it. Arguments: the structure it will hold (its
-    /// number), the principal it is for, where the one entry will be that maps it or [`NO_ENTRY`].
+    /// number), the principal it is for, where the one entry will be that maps it or `NO_ENTRY`.
     /// Result: its number, 0 when there is none.
     pub static MM_ALLOCATE_FRAME = "MiRemoveAnyPage", frame 3;
     // Locals: 0 structure; 1 principal; 2 what will map it, then the frame.
@@ -115,7 +115,7 @@ routine! {
 
 routine! {
     /// Drops one reference to a frame; the last one puts it on the free list. Arguments: its number;
-    /// where the entry was that named it, compared with the frame database, or [`ANY_ENTRY`]; that entry.
+    /// where the entry was that named it, compared with the frame database, or `ANY_ENTRY`; that entry.
     pub static MM_FREE_FRAME = "MiDecrementShareCount", frame 1;
     start, call KE_BUG_CHECK => |p| {
         let (named, mapped_by, by_entry) = (p.argument(0), p.argument(1), p.argument(2));
