@@ -324,6 +324,30 @@ fn an_application_that_runs_any_step_of_the_kernels_claims_nothing() {
 }
 
 #[test]
+fn a_bad_handle_of_a_critical_application_with_strict_checks_is_such_an_end() {
+    // "Bug Check 0x1ED: HANDLE_ERROR_ON_CRITICAL_THREAD": it ends with the exception that the check raises.
+    const FORGED: &str = "value = '0x28'";
+    let stops = |critical| {
+        let mut world = neighbours();
+        let shell = &mut world.configuration.components[1];
+        shell.critical = critical;
+        let event = |slot| [Action::CreateEvent { slot }, Action::SetEvent { slot }];
+        shell.actions = vec![Action::StrictHandles];
+        shell.actions.extend((0..2).flat_map(event));
+        shell.actions.push(Action::Wait);
+        let mut trial = trial(&world);
+        let strike = |nth| fault("forged-handle", "shell", PointKind::ModeSwitch, nth, FORGED);
+        (1..10).any(|nth| {
+            let outcome = trial.run(&[strike(nth)]).expect("a fault that can be made");
+            assert_eq!(outcome.guarantees, [""; 0], "{outcome:?}");
+            matches!(outcome.availability, Availability::BugCheck { code: 0x1ed, .. })
+        })
+    };
+
+    assert!(stops(true) && !stops(false));
+}
+
+#[test]
 fn a_critical_application_may_stop_the_machine_by_its_end_and_in_no_other_way() {
     let mut world = neighbours();
     world.configuration.weaknesses = vec!["no-probe".to_owned()];

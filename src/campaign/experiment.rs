@@ -17,8 +17,9 @@ use super::judge::Judge;
 use super::sleep::Sleeper;
 use super::watch::Watch;
 
-/// The bug check that ends of a critical process come to ("Bug Check 0xEF: CRITICAL_PROCESS_DIED").
-const CRITICAL_PROCESS_DIED: u64 = 0xef;
+/// The bug checks that ends of a critical process come to ("Bug Check 0xEF: CRITICAL_PROCESS_DIED"), that by a bad
+/// handle under strict checks among them ("Bug Check 0x1ED: HANDLE_ERROR_ON_CRITICAL_THREAD").
+const ENDS_OF_CRITICAL: [u64; 2] = [0xef, 0x1ed];
 
 /// Steps a run may take beyond twice what the golden run took, before it counts as hung.
 pub(crate) const PATIENCE: u64 = 4_000;
@@ -256,10 +257,9 @@ fn describe(
         if !stood.deviated.is_empty() || stood.is_waited || stood.is_durable {
             guarantees.push(CONTAINED.to_owned());
         }
-        // The one documented way for user mode to stop the machine.
-        let by_leave =
-            matches!(crash, Some(Availability::BugCheck { code: CRITICAL_PROCESS_DIED, .. }))
-                && struck.iter().any(|one| judge.authority.critical().contains(one));
+        // The documented ways for user mode to stop the machine: both are the end of a critical process.
+        let by_leave = matches!(crash, Some(Availability::BugCheck { code, .. }) if ENDS_OF_CRITICAL.contains(&code))
+            && struck.iter().any(|one| judge.authority.critical().contains(one));
         if crash.is_some() && golden.rest == Rest::Quiescent && !by_leave {
             guarantees.push(SURVIVES.to_owned());
         }
