@@ -25,7 +25,7 @@ const MAPPER_CASES: u64 = 1500;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 const TRAPPED_CASES: u64 = 100;
 /// Sets of tables of a walker; `RINGFENCE_CASES` overrides it.
-const WALKER_CASES: u64 = 4000;
+const WALKER_CASES: u64 = 6000;
 /// Kinds of findings of one adapter at most.
 const FINDINGS_MAX: usize = 40;
 /// A case that makes no progress for so long is endless.

@@ -1,5 +1,5 @@
-//! Which addresses are asked for: half of them near the places where implementations go wrong, then such at the
-//! borders of some entry of each level, and any at all.
+//! Which addresses are asked for: near the places where implementations go wrong; in tables of any words also such at
+//! the borders of some entry of each level, and any at all.
 
 use crate::base::{Access, Ring, VirtAddr};
 use crate::conformance::draw::Draw;
@@ -7,10 +7,11 @@ use crate::conformance::format::Format;
 use crate::conformance::subject::Attempt;
 
 /// The first byte of a page.
-pub(super) fn page(draw: &mut Draw<'_>, format: &dyn Format) -> VirtAddr {
+pub(super) fn page(draw: &mut Draw<'_>, format: &dyn Format, is_any: bool) -> VirtAddr {
     match draw.below(16) {
-        0..=7 => near_an_edge(draw, format),
-        8..=14 => by_entries(draw, format),
+        _ if !is_any => near_an_edge(draw, format),
+        0..=3 => near_an_edge(draw, format),
+        4..=14 => by_entries(draw, format),
         _ => VirtAddr(draw.below(u64::MAX) & !0xfff),
     }
 }

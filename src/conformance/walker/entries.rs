@@ -1,8 +1,9 @@
-//! Which entries are drawn: half of them as somebody would write them, then such with one bit the other way, those of
-//! another level, and any word at all.
+//! Which entries are drawn: half of them as somebody would write them. The others have one bit the other way; in one
+//! set of tables out of three they are those of another level, and any words at all.
 //!
 //! Code under test meets whatever is in memory. A bit alone shows that one is looked at wrongly; words in which
-//! several are wrong at once show checks that are made in the wrong order, or that count on each other.
+//! several are wrong at once show checks that are made in the wrong order, or that count on each other. Sets of
+//! tables have the one or the other: where any word may stand above, few entries are reached to be asked about.
 
 use core::ops::Range;
 
@@ -21,26 +22,29 @@ pub(super) fn leaf(draw: &mut Draw<'_>, format: &dyn Format, level: u8) -> u64 {
     format.leaf(level, page, rights)
 }
 
-/// Half of the entries stay as they are; code with pointers is not led beyond its reach: that crashes the
-/// process and shows nothing.
+/// Half of the entries stay as they are; of the others `is_any` says that they may be any word. Code with pointers is
+/// not led beyond its reach: that crashes the process and shows nothing.
 pub(super) fn altered(
     draw: &mut Draw<'_>,
     format: &dyn Format,
     level: u8,
     bits: u64,
+    is_any: bool,
     (reach, declared): (&Range<u64>, &Declared),
 ) -> u64 {
     let address_bits = format.address_bits();
     let with_its_address = |word: u64| word & !address_bits | bits & address_bits;
-    let changed = match draw.below(16) {
-        0..=7 => return bits,
-        8..=10 => bits ^ 1 << draw.below(64),
-        11 => bits ^ 1 << draw.below(13),
-        12 => bits | draw.below(u64::MAX) & format.decorations(level),
-        13 => with_its_address(any(draw)) & !telling(format) | bits & telling(format),
-        14 => of_a_kind(draw, format, bits & address_bits),
-        _ if draw.one_in(2) => with_its_address(any(draw)),
-        _ => any(draw),
+    if draw.one_in(2) {
+        return bits;
+    }
+    let changed = match (is_any, draw.below(8)) {
+        (false, 0..=3) | (true, 0 | 1) => bits ^ 1 << draw.below(64),
+        (false, 4 | 5) => bits ^ 1 << draw.below(13),
+        (false, _) => bits | draw.below(u64::MAX) & format.decorations(level),
+        (true, 2 | 3) => with_its_address(any(draw)) & !telling(format) | bits & telling(format),
+        (true, 4 | 5) => of_a_kind(draw, format, bits & address_bits),
+        (true, 6) => with_its_address(any(draw)),
+        (true, _) => any(draw),
     };
     let changed = changed & !declared.own_bits | bits & declared.own_bits;
     if leads_away(format, level, (bits, changed), reach) {

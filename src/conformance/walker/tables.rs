@@ -178,9 +178,10 @@ pub(crate) fn generate(
     declared: &Declared,
 ) -> Tables {
     let mut tables = Tables::default();
+    let is_any = draw.one_in(3);
     let addresses = 1 + draw.below(3);
     for _ in 0..addresses {
-        let virt = addresses::page(draw, format);
+        let virt = addresses::page(draw, format, is_any);
         let lowest = 1 + u8::try_from(draw.below(3)).unwrap_or(0);
         let lowest =
             if size_at(lowest).is_some_and(|size| declared.knows(size)) { lowest } else { 1 };
@@ -189,7 +190,7 @@ pub(crate) fn generate(
             let below = 1 + draw.below(TABLES - 1);
             let bits =
                 if level > lowest { format.table(table(below)) } else { leaf(draw, format, level) };
-            let bits = altered(draw, format, level, bits, (reach, declared));
+            let bits = altered(draw, format, level, bits, is_any, (reach, declared));
             let index = index(format, level, virt);
             tables.words.push(Word { table: number, index, level, bits });
             number = below;
@@ -229,7 +230,7 @@ fn change(
     };
     let bits = match draw.below(3) {
         0 => 0,
-        1 => altered(draw, format, word.level, word.bits, limits),
+        1 => altered(draw, format, word.level, word.bits, false, limits),
         _ if matches!(format.decode(word.level, word.bits), Decoded::Leaf { .. }) => {
             leaf(draw, format, word.level)
         }
