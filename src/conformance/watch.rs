@@ -251,6 +251,8 @@ impl Watch {
 impl Drop for Watch {
     fn drop(&mut self) {
         CURRENT.with(|current| current.0.replace(self.outer.take()));
+        // Not only once the thread has let go of it too: the process may end before that gets a turn.
+        self.progress.is_told();
         self.progress.is_over.store(true, Ordering::Relaxed);
         if let Some(thread) = &self.thread {
             thread.unpark();
