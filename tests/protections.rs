@@ -162,19 +162,22 @@ fn code_integrity_holds_after_the_entry_was_edited_and_for_code_only() {
 
 #[test]
 fn code_integrity_closes_data_to_execution_whatever_its_entry_says() {
-    let run = |configuration: &Configuration| {
+    let run = |configuration: &Configuration, target, clear, last| {
         let mut world = prober::built(configuration);
-        let script =
-            after_editing(&world, POOL_WORD, 0, 1 << 63, Do::Execute(To::Plain(POOL_WORD)));
+        let script = after_editing(&world, target, 2, clear, last);
         prober::script(&mut world, Where::Service, &script);
         prober::run(&mut world).crash
     };
+    let on = with(|c| c.machine.code_integrity = true);
+    let execute = Do::Execute(To::Plain(POOL_WORD));
 
     // What is there is no instruction; that it is fetched at all is the difference.
-    let [code, status, ..] = run(&prober::configuration());
+    let [code, status, ..] = run(&prober::configuration(), POOL_WORD, 1 << 63, execute);
     assert_eq!((code, status), (0x3b, 0xc000_001d));
-    let [code, what, at, ..] = run(&with(|c| c.machine.code_integrity = true));
+    let [code, what, at, ..] = run(&on, POOL_WORD, 1 << 63, execute);
     assert_eq!((code, what, at), (0x18d, 1, POOL_WORD));
+    let [code, what, at, ..] = run(&on, CODE_WORD, 0, Do::Write(To::Plain(CODE_WORD), VALUE));
+    assert_eq!((code, what, at), (0x18d, 4, CODE_WORD));
 }
 
 #[test]
@@ -206,19 +209,19 @@ fn late_checks_find_what_is_watched_later_and_nothing_else() {
     assert_eq!(device_writes(&off, WATCHED_WORD, false), Outcome::Silent);
     assert_eq!(driver_writes(&on, NEIGHBOUR_WORD), Outcome::Silent);
     // Each type of region.
-    for (target, kind) in [
-        (WATCHED_WORD, 0),
-        (address::KERNEL_CODE + 0xff8, 1),
-        (address::INTERRUPT_TABLE + 63 * 16, 2),
-        (address::IO_OBJECTS + 0x80 + 0x18, 0x1c),
+    for (target, expected) in [
+        (WATCHED_WORD, [0x109, 0, 0, address::SERVICE_TABLE, 0]),
+        (address::KERNEL_CODE + 0xff8, [0x109, 0, 0, address::KERNEL_CODE, 1]),
+        (address::INTERRUPT_TABLE + 63 * 16, [0x109, 0, 0, address::INTERRUPT_TABLE, 2]),
+        (address::IO_OBJECTS + 0x80 + 0x18, [0x109, 0, 0, address::IO_OBJECTS + 0x80, 0x1c]),
     ] {
         let mut world = prober::built(&on);
         let script = after_editing(&world, target, 2, 0, Do::Write(To::Plain(target), VALUE));
         prober::script(&mut world, Where::Service, &script);
 
-        let [code, .., found] = prober::run(&mut world).crash;
+        let found = prober::run(&mut world).crash;
 
-        assert_eq!((code, found), (0x109, kind), "{target:#x}");
+        assert_eq!(found, expected, "{target:#x}");
     }
 }
 

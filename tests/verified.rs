@@ -591,9 +591,9 @@ fn a_lock_that_another_processor_s_thread_holds_is_not_given_back() {
     let actions = [vec![Action::Yield; 6], vec![open, give]].concat();
     configuration.components.push(component("other", Home::Application, None, actions));
 
-    let (rest, [_, what, lock, holder, current]) = end(&configuration);
+    let (rest, [code, what, lock, holder, current]) = end(&configuration);
 
-    assert_eq!((rest, what, lock), (Rest::BugCheck(0xc4), 0x1004, A));
+    assert_eq!((rest, [code, what, lock]), (Rest::BugCheck(0xc4), [0xc4, 0x1004, A]));
     assert!(holder != 0 && current != 0 && holder != current, "{holder:x} {current:x}");
 }
 

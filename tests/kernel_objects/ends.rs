@@ -4,7 +4,7 @@ use ringfence::base::{EventKind, PhysAddr, Principal};
 use ringfence::injection::{
     Armed, Fault, Operation, PointKind, Recurrence, Scene, Trigger, Verdict,
 };
-use ringfence::kernel::layout::{address, object_header};
+use ringfence::kernel::layout::{address, crash_block, object_header, process};
 use ringfence::kernel::{bug_check, service, status};
 use ringfence::world::{Action, Configuration, CrashKind, Rest, World};
 
@@ -72,7 +72,15 @@ fn the_end_of_a_critical_process_stops_the_machine() {
     let mut configuration = in_turn(vec![vec![Action::Yield]], 0);
     configuration.components[0].critical = true;
 
-    assert_eq!(run(&configuration).rest, Rest::BugCheck(bug_check::code::CRITICAL_PROCESS_DIED));
+    let run = run(&configuration);
+
+    assert_eq!(run.rest, Rest::BugCheck(bug_check::code::CRITICAL_PROCESS_DIED));
+    let found = [crash_block::CODE, crash_block::PARAMETER_1, crash_block::PARAMETER_2]
+        .map(|field| run.field(address::KERNEL_DATA, field));
+    let process = found[1];
+    // Parameter 2: 0 for a process, 1 for a thread.
+    assert_eq!(found, [0xef, process, 0]);
+    assert_eq!(run.field(process, process::PRINCIPAL), u64::from(A));
 }
 
 /// The root slots of the system half in which a child, when it is made, differs from its parent.

@@ -319,7 +319,6 @@ fn a_handle_that_kernel_mode_closes_must_be_one_and_not_be_protected() {
     };
 
     assert_eq!(closes(false, 8).statuses(A), [OK; 4]);
-    let code = bug_check::code::INVALID_KERNEL_HANDLE;
-    assert_bug_check(&closes(true, 8), code, [8, 0]);
-    assert_bug_check(&closes(false, 40), code, [40, 1]);
+    assert_bug_check(&closes(true, 8), bug_check::code::INVALID_KERNEL_HANDLE, [8, 0]);
+    assert_bug_check(&closes(false, 40), bug_check::code::INVALID_KERNEL_HANDLE, [40, 1]);
 }

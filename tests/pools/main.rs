@@ -274,22 +274,25 @@ fn case(name: &str) -> usize {
     CASES.iter().position(|case| case.name.starts_with(name)).expect("there is such a case")
 }
 
-/// What is done, by its name, and the parameters of Driver Verifier's bug check.
-type Verified = (&'static str, fn(&Numbers) -> [u64; 4]);
+/// What is done, by its name, the code that it comes to under Driver Verifier, and its parameters.
+type Verified = (&'static str, u64, fn(&Numbers) -> [u64; 4]);
 
 #[test]
 fn driver_verifier_says_what_was_wrong_with_a_request_before_the_pool_does() {
     let verified: [Verified; 8] = [
-        ("no bytes", |_| [0, 0, 0, 0]),
-        ("paged pool asked for at dispatch level", |_| [1, 2, 1, 32]),
-        ("nonpaged pool asked for above dispatch level", |_| [2, 3, 0, 100]),
-        ("a user address", |_| [0x10, address::USER_DATA, 0, 0]),
-        ("an address that was never in any pool", |_| [0x10, address::KERNEL_DATA + 16, 0, 0]),
-        ("paged pool given back at dispatch level", |n| [0x11, 2, 1, n[0]]),
-        ("nonpaged pool given back above dispatch level", |n| [0x12, 3, 0, n[0]]),
-        ("the wrong tag", |n| [0xa, n[0], TAG, OTHER_TAG]),
+        ("no bytes", 0xc4, |_| [0, 0, 0, 0]),
+        ("paged pool asked for at dispatch level", 0xc4, |_| [1, 2, 1, 32]),
+        ("nonpaged pool asked for above dispatch level", 0xc4, |_| [2, 3, 0, 100]),
+        ("a user address", 0xc4, |_| [0x10, address::USER_DATA, 0, 0]),
+        ("an address that was never in any pool", 0xc4, |_| {
+            [0x10, address::KERNEL_DATA + 16, 0, 0]
+        }),
+        ("paged pool given back at dispatch level", 0xc4, |n| [0x11, 2, 1, n[0]]),
+        ("nonpaged pool given back above dispatch level", 0xc4, |n| [0x12, 3, 0, n[0]]),
+        // The tag is the pool's business.
+        ("the wrong tag", CALLER, |n| [0xa, n[0], TAG, OTHER_TAG]),
     ];
-    for (name, parameters) in verified {
+    for (name, code, parameters) in verified {
         for pool in [PoolKind::Legacy, PoolKind::Segment] {
             let number = case(name);
 
@@ -297,8 +300,6 @@ fn driver_verifier_says_what_was_wrong_with_a_request_before_the_pool_does() {
             let other = end(world_with(pool, number, &["io"]), number);
 
             let expected = parameters(&numbers);
-            // The tag is the pool's business.
-            let code = if expected[0] == 0xa { CALLER } else { 0xc4 };
             let found = found.map(|(_, code, parameters)| (code, parameters));
             assert_eq!(found, Some((code, expected)), "{name}");
             assert_eq!(other.0.map(|(_, code, _)| code), Some(CALLER), "{name}: without it");

@@ -27,7 +27,7 @@ pub struct BugCheck {
     pub parameters: [&'static str; 4],
     /// The title of the page that documents it.
     pub source: &'static str,
-    /// Whether the page says that it is raised then, or that is inferred.
+    /// Whether the page says that it is raised then, that is inferred, or chosen here.
     pub basis: Basis,
 }
 
@@ -55,13 +55,14 @@ impl BugCheck {
 }
 
 /// Declares the rows of a file: `NAME: CODE[, parameter N = VALUE], when "…", parameters "…", "…",
-/// "…", "…", source "…" documented;` (or `inferred`). Makes a static of each and the list
+/// "…", "…", source "…" documented;` (or `inferred`, or `chosen`). Makes a static of each and the list
 /// `BUG_CHECKS`.
 macro_rules! bug_checks {
     (@subtype) => { None };
     (@subtype $number:literal $value:expr) => { Some(($number, $value)) };
     (@basis documented) => { $crate::base::Basis::Documented };
     (@basis inferred) => { $crate::base::Basis::Inferred };
+    (@basis chosen) => { $crate::base::Basis::Chosen };
     ($(
         $NAME:ident: $CODE:ident $(, parameter $number:literal = $value:expr)?,
         when $when:literal,
@@ -87,6 +88,7 @@ pub(crate) use bug_checks;
 /// Every file's.
 static FILES: &[&[&BugCheck]] = &[
     deadlock::BUG_CHECKS,
+    exception::fast_fail::BUG_CHECKS,
     exception::resolve::BUG_CHECKS,
     frames::BUG_CHECKS,
     handle_close::BUG_CHECKS,

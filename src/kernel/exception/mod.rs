@@ -5,6 +5,7 @@
 //! | [`resolve`](mod@resolve) | what becomes of an exception of kernel-mode code? |
 //! | `dispatch` | what is there to decide it by? |
 //! | `debug` | whose stack and GS are there, when a breakpoint comes? |
+//! | `fast_fail` | for which reason does kernel mode fail fast? |
 //! | `access_fault` | is it a page that was only away? |
 //!
 //! Here is where the gates lead.
@@ -12,6 +13,7 @@
 mod access_fault;
 mod debug;
 mod dispatch;
+pub(super) mod fast_fail;
 pub mod resolve;
 
 use crate::base::{Rule, Structure};

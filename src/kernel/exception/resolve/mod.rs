@@ -5,6 +5,7 @@
 //! code faulted. Whoever did the damage is not asked: the code that is blamed may be a victim ("Bug
 //! Check 0x139", "Bug Check 0x19").
 
+use super::fast_fail;
 use crate::kernel::bug_check::{BugCheck, bug_checks};
 use crate::kernel::layout::address;
 use crate::kernel::pools::special::{self, Place};
@@ -95,18 +96,13 @@ bug_checks! {
     parameters "executed", "entry", "reserved", "reserved",
     source "Bug Check 0xFC: ATTEMPTED_EXECUTE_OF_NOEXECUTE_MEMORY (doesn't name SMEP)" inferred;
 
-    FAST_FAIL: KERNEL_SECURITY_CHECK_FAILURE,
-    when "kernel mode asks to be stopped (int 29h); parameter 1 says for what",
-    parameters "what", "trap frame", "record", "",
-    source "Bug Check 0x139: KERNEL_SECURITY_CHECK_FAILURE" documented;
-
     SECOND_LEVEL_EXECUTE: SECURE_FAULT_UNHANDLED, parameter 1 = 1,
     when "a frame is executed that the second level of permissions closes to execution",
     parameters "what", "referenced", "record", "context",
     source "Bug Check 0x18D: SECURE_FAULT_UNHANDLED" inferred;
 
     SECOND_LEVEL_READ: SECURE_FAULT_UNHANDLED, parameter 1 = 2,
-    when "a frame is read that the second level of permissions closes to reads",
+    when "a frame is read that the second level of permissions closes to reads (no switch does)",
     parameters "what", "referenced", "record", "context",
     source "Bug Check 0x18D: SECURE_FAULT_UNHANDLED" inferred;
 
@@ -298,7 +294,7 @@ impl KernelException {
 pub fn resolve(raised: &KernelException) -> Resolution {
     let error = match raised.cause {
         Cause::FastFail(reason) => {
-            return stop(&FAST_FAIL, [reason, raised.context, raised.record, 0]);
+            return stop(fast_fail::row(reason), [reason, raised.context, raised.record, 0]);
         }
         Cause::DoubleFault => return stop(&DOUBLE_FAULT, [8, 0, 0, 0]),
         Cause::Other(status) => return exception(raised, status),
