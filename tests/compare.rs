@@ -473,3 +473,32 @@ fn what_is_wrong_is_told_with_what_was_meant_and_ends_with_2() {
         assert!(told.contains(wanted), "{arguments:?}: {told}");
     }
 }
+
+#[test]
+fn a_comparison_says_under_which_configurations_the_machine_stops_without_any_fault() {
+    // I13's driver overruns a pool block by itself: bug check 0x19; in a host of its own it harms that.
+    let told = |configurations: &[&str]| {
+        let load = ["--experiments", "2", "--component", "scanner", "--compare"];
+        let output =
+            ringfence(&[&["campaign", "incidents/I13"], &load[..], configurations].concat());
+        String::from_utf8(output.stdout).expect("text")
+    };
+    let stops = "the machine stops without any fault: bug check 0x19. So it does below.\n";
+    let homes = ["home=kernel", "home=own-host"];
+
+    let text = told(&homes);
+    assert!(text.contains(&format!("\nUnder A {stops}")), "{text}");
+    let text = told(&["smep=off", "smep=on"]);
+    assert!(text.contains(&format!("\nUnder each {stops}")), "{text}");
+    let text = told(&["home=own-host"; 2]);
+    assert!(!text.contains("without any fault"), "{text}");
+
+    let lines = told(&[&homes[..], &["--json"]].concat());
+    let of = |home: &str| {
+        let name = format!(r#""name":"{home}""#);
+        lines.lines().find(|line| line.contains(&name)).expect("its object").to_owned()
+    };
+    let stop = r#""stop_by_themselves":[{"how":"bug check 0x19","seed":0}]"#;
+    assert!(of("home=kernel").contains(stop), "{lines}");
+    assert!(of("home=own-host").contains(r#""stop_by_themselves":[]"#), "{lines}");
+}

@@ -47,6 +47,22 @@ pub struct GoldenStop {
     pub rest: Rest,
 }
 
+impl GoldenStop {
+    /// How a world's golden run stops its machine, or that it never comes to rest; `None` for one that comes
+    /// to rest.
+    pub(super) fn of(seed: u64, scenario: &Scenario, rest: Rest) -> Option<Self> {
+        let stops = rest != Rest::Quiescent;
+        stops.then(|| Self { seed, scenario: scenario.clone(), rest })
+    }
+
+    /// Puts it with the others there is room for: a fixed world, which every seed shares, once.
+    pub(super) fn join(self, known: &mut Vec<Self>) {
+        if known.len() < EXAMPLES_MAX && known.iter().all(|known| known.scenario != self.scenario) {
+            known.push(self);
+        }
+    }
+}
+
 /// A world that an interrupted campaign did not finish.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Cut {

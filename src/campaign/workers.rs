@@ -374,10 +374,8 @@ impl Taken {
 
     /// That a world never comes to rest, or stops, by itself: of a fixed world once, as below.
     fn take_stop(&mut self, seed: u64, scenario: &Scenario, rest: Option<Rest>) {
-        let Some(rest) = rest.filter(|rest| *rest != Rest::Quiescent) else { return };
-        let known = &mut self.report.golden_stops;
-        if known.len() < EXAMPLES_MAX && known.iter().all(|known| known.scenario != *scenario) {
-            known.push(GoldenStop { seed, scenario: scenario.clone(), rest });
+        if let Some(stop) = rest.and_then(|rest| GoldenStop::of(seed, scenario, rest)) {
+            stop.join(&mut self.report.golden_stops);
         }
     }
 

@@ -76,6 +76,7 @@ use crate::faults::{Mix, PlannedFault};
 use crate::outcome::Class;
 use crate::scenario::{Bias, Scenario, Variation, protections};
 
+use super::findings::GoldenStop;
 use super::replay::{EXPERIMENTS, file_word, quoted};
 use super::seeds::Seeds;
 use super::trial::{Registries, TrialError};
@@ -144,6 +145,9 @@ pub struct Column {
     pub points: u64,
     /// Worlds whose golden run violates an invariant by itself.
     pub golden_violations: u64,
+    /// The first worlds whose machine stops without a fault, so that faults have no part in what its
+    /// experiments come to.
+    pub golden_stops: Vec<GoldenStop>,
     /// Faults that violated a guarantee.
     pub violations: u64,
     /// The first fault that violated a guarantee: the seed of its world, and its number.

@@ -8,6 +8,7 @@ use crate::faults::{self, Kind, Parameters, PlannedFault, Reached, at_of, is_wor
 use crate::injection::{PointKind, PointRecord};
 use crate::machine::Program;
 use crate::scenario::Varied;
+use crate::world::Rest;
 use crate::world::configuration::Component;
 use crate::world::directory::{Directory, Target};
 
@@ -34,6 +35,8 @@ pub(super) struct Golden {
     tied: Vec<String>,
     /// How many things it violates by itself.
     pub(super) violations: usize,
+    /// How its run ends.
+    pub(super) rest: Rest,
 }
 
 impl Golden {
@@ -64,6 +67,7 @@ impl Golden {
             boots_in,
             tied,
             violations: golden.violations.len(),
+            rest: golden.rest,
             varied,
         })
     }

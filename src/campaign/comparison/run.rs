@@ -9,6 +9,7 @@ use crate::base::{Digest, TraceHash};
 use crate::faults::PlannedFault;
 
 use super::super::experiment::Course;
+use super::super::findings::GoldenStop;
 use super::super::forks::Forks;
 use super::super::trial::{Trial, TrialError};
 use super::counts::{Came, Cannot, Counts};
@@ -52,10 +53,18 @@ type ByNumber = BTreeMap<u32, (PlannedFault, Tried)>;
 #[derive(Default)]
 struct Known(Vec<(Arc<Golden>, ByNumber)>);
 
+/// What of a block was found in one configuration.
+struct FoundIn {
+    counts: Counts,
+    points: u64,
+    /// Whether its golden run violates something.
+    violates: bool,
+    stop: Option<GoldenStop>,
+}
+
 /// A comparison's block.
 struct Found {
-    /// Of each configuration: counts, points, whether its golden run violates something.
-    columns: Vec<(Counts, u64, bool)>,
+    columns: Vec<FoundIn>,
     union: u64,
     tried: Vec<(u32, Vec<Tried>)>,
     /// Faults that were asked for and have no place.
@@ -157,7 +166,12 @@ impl Comparison {
                 counts.add(one.came);
                 tried.entry(number).or_default().push(one);
             }
-            columns.push((counts, points[index], golden.violations > 0));
+            columns.push(FoundIn {
+                counts,
+                points: points[index],
+                violates: golden.violations > 0,
+                stop: GoldenStop::of(block.seed, &golden.varied.scenario, golden.rest),
+            });
         }
         let digests = entries.iter().map(|entry| {
             let mut hash = TraceHash::default();
@@ -271,7 +285,7 @@ pub fn run_all(
                 };
                 let block = first.block(done).expect("it was found");
                 for (taken, found) in taken.iter_mut().zip(found) {
-                    let counts = found.columns.iter().map(|(counts, ..)| counts.tried);
+                    let counts = found.columns.iter().map(|one| one.counts.tried);
                     experiments += counts.sum::<u64>();
                     taken.take_in(&block, found);
                 }
@@ -323,14 +337,17 @@ impl Taken {
             *seeds += 1;
             *points += found.union;
         }
-        for (column, (counts, points, violates)) in columns.iter_mut().zip(&found.columns) {
+        for (column, found) in columns.iter_mut().zip(found.columns) {
             if block.is_first {
                 column.worlds.push(Counts::default());
-                column.points += points;
-                column.golden_violations += u64::from(*violates);
+                column.points += found.points;
+                column.golden_violations += u64::from(found.violates);
+                if let Some(stop) = found.stop {
+                    stop.join(&mut column.golden_stops);
+                }
             }
-            column.total.merge(counts);
-            column.worlds.last_mut().expect("a world is open").merge(counts);
+            column.total.merge(&found.counts);
+            column.worlds.last_mut().expect("a world is open").merge(&found.counts);
         }
         for (number, tried) in &found.tried {
             let here = (block.seed, *number);

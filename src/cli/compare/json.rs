@@ -6,6 +6,7 @@ use crate::campaign::Comparison;
 use crate::campaign::comparison::{Cannot, Compared};
 use crate::counterexample::Story;
 
+use super::super::table::stopped;
 use super::Asked;
 use super::text::{cells, difference, of_cell, told};
 
@@ -27,6 +28,9 @@ fn of_one(title: &str, comparison: &Comparison, compared: &Compared) -> Vec<Valu
             "struck": column.total.struck,
             "points": column.points,
             "golden_violations": column.golden_violations,
+            "stop_by_themselves": column.golden_stops.iter().map(|stop| {
+                json!({ "seed": stop.seed, "how": stopped(stop.rest) })
+            }).collect::<Vec<_>>(),
             "violations": column.violations,
             "violation": column.first_violation.map(replay),
             "pairs_struck_in_both": pairs.both,

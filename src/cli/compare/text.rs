@@ -10,6 +10,7 @@ use crate::report::table::{Column, table};
 
 use super::super::fault_load as load;
 use super::super::numbers::counted;
+use super::super::table::stopped;
 use super::Asked;
 
 /// Configurations beside the first in one table.
@@ -101,6 +102,8 @@ fn write_one(to: &mut String, comparison: &Comparison, compared: &Compared) -> c
         };
         writeln!(to, "  {}  {}{violates}", letter(number), column.name)?;
     }
+    let named = compared.columns.iter().enumerate().map(|(number, of)| (letter(number), of));
+    write_stops(to, comparison, &named.collect::<Vec<_>>())?;
     let others: Vec<usize> = (1..compared.columns.len()).collect();
     for some in others.chunks(BESIDE) {
         writeln!(to)?;
@@ -125,6 +128,51 @@ fn write_one(to: &mut String, comparison: &Comparison, compared: &Compared) -> c
     }
     write_violations(to, comparison, compared)?;
     writeln!(to, "\ndigest  {}{}", compared.digest, partial(compared.is_partial))
+}
+
+/// Which machines stop without any fault, and under which configurations.
+fn write_stops(
+    to: &mut String,
+    comparison: &Comparison,
+    named: &[(String, &Of)],
+) -> core::fmt::Result {
+    let mut stops: Vec<((u64, String), Vec<&str>)> = Vec::new();
+    for (name, column) in named {
+        for stop in &column.golden_stops {
+            let this = (stop.seed, stopped(stop.rest));
+            match stops.iter_mut().find(|(known, _)| *known == this) {
+                Some((_, names)) => names.push(name),
+                None => stops.push((this, vec![name])),
+            }
+        }
+    }
+    if !stops.is_empty() {
+        writeln!(to)?;
+    }
+    for ((seed, how), names) in &stops {
+        let which =
+            if comparison.is_generated() { format!("of seed {seed} ") } else { String::new() };
+        let said = format!("the machine {which}stops without any fault: {how}. So it does below.");
+        let others: Vec<&str> =
+            named.iter().map(|(name, _)| &**name).filter(|name| !names.contains(name)).collect();
+        let (head, told) = match others.len() {
+            0 => ("Under each", &others),
+            few if few < names.len() => ("Under each but", &others),
+            _ => ("Under", names),
+        };
+        let space = if told.is_empty() { "" } else { " " };
+        let line = format!("{head}{space}{} {said}", told.join(", "));
+        if line.len() <= 98 {
+            writeln!(to, "{line}")?;
+        } else {
+            let told: Vec<String> = told.iter().map(|&name| name.to_owned()).collect();
+            writeln!(to, "{}\n{said}", wrapped(head, &told))?;
+        }
+    }
+    if !stops.is_empty() {
+        writeln!(to, "Whether it survives faults of user mode is therefore not asked there.")?;
+    }
+    Ok(())
 }
 
 fn write_table(
@@ -259,6 +307,8 @@ fn write_many(
     if let Some(mix) = first.mix() {
         write!(to, "{}", load::said(&mix))?;
     }
+    let named = compared.iter().flat_map(|one| &one.columns).map(|of| (of.name.clone(), of));
+    write_stops(to, first, &named.collect::<Vec<_>>())?;
     writeln!(to)?;
     let columns = [
         Column::text("from"),
