@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::rights::Rights;
-use super::tables::Leaf;
+use super::tables::{Change, Leaf};
 use crate::base::{Frame, Page};
 
 /// Consecutive pages that lead to consecutive frames with the same rights.
@@ -18,7 +18,7 @@ struct Span {
 pub(crate) type Place = (Frame, Rights);
 
 /// Which page leads where, without tables, levels and sizes.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub(crate) struct Flat(BTreeMap<u64, Span>);
 
 impl Flat {
@@ -28,6 +28,16 @@ impl Flat {
             flat.insert(leaf.first.page(), leaf.size.frames(), leaf.page.frame(), leaf.rights);
         }
         flat
+    }
+
+    /// Takes in that an entry changed: spans are as if all leaves had been read anew.
+    pub(crate) fn take_in(&mut self, change: &Change) {
+        for leaf in &change.before {
+            self.remove(leaf.first.page(), leaf.size.frames());
+        }
+        for leaf in &change.after {
+            self.insert(leaf.first.page(), leaf.size.frames(), leaf.page.frame(), leaf.rights);
+        }
     }
 
     pub(crate) fn get(&self, page: Page) -> Option<Place> {
@@ -71,13 +81,21 @@ impl Flat {
 
     pub(crate) fn insert(&mut self, first: Page, pages: u64, frame: Frame, rights: Rights) {
         self.remove(first, pages);
-        let span = Span { pages, frame: frame.0, rights };
+        let mut span = Span { pages, frame: frame.0, rights };
+        let end = first.0.saturating_add(pages);
+        if let Some(next) = self.0.get(&end).copied()
+            && next.frame == frame.0 + pages
+            && next.rights == rights
+        {
+            self.0.remove(&end);
+            span.pages += next.pages;
+        }
         if let Some((&before, last)) = self.0.range_mut(..first.0).next_back()
             && before + last.pages == first.0
             && last.frame + last.pages == frame.0
             && last.rights == rights
         {
-            last.pages += pages;
+            last.pages += span.pages;
             return;
         }
         self.0.insert(first.0, span);

@@ -10,7 +10,7 @@ use super::format::{Format, index};
 use super::may_hold::{MayHold, Stamp, overwritten};
 use super::memory::{DATA_FRAMES, Event, Memory, POOL_FRAMES, StoreKind};
 use super::operation::{Call, Region};
-use super::tables::{Leaf, Listing, TableWords};
+use super::tables::{Change, Leaf, Listing, TableWords};
 use crate::base::{FRAME_BYTES, Frame, PhysAddr, VirtAddr};
 
 /// What of the surroundings relaxes which check.
@@ -281,30 +281,44 @@ impl Scene {
                 overwritten(format, way, at, [old, new])
             });
             self.set(at, new);
-            if let Some(table) = self.listing.use_of(at.frame()) {
-                let level = table.level;
-                changes_tables |= self.format.decode(level, old) != self.format.decode(level, new);
-            }
+            changes_tables |= self.listing.ways_to(at.frame()).any(|way| {
+                self.format.decode(way.level, old) != self.format.decode(way.level, new)
+            });
+        }
+        let change = self.change(events);
+        if let Some(change) = &change {
+            self.listing.take_in(change);
         }
         if !changes_tables {
             self.order(events);
             self.entries(events, breaches);
             return;
         }
-        let now = self.list();
+        let (before, now) = match change {
+            Some(change) => {
+                self.flat.take_in(&change);
+                let of = |leaves| Listing { leaves, ..Listing::default() };
+                (of(change.before), Some(of(change.after)))
+            }
+            None => {
+                let before = core::mem::take(&mut self.listing);
+                self.relist();
+                (before, None)
+            }
+        };
+        // Of a table in which one entry changed, that entry.
+        let now = now.as_ref().unwrap_or(&self.listing);
         let is_judged = !self.relaxed.altered && !self.relaxed.dropping;
         if is_judged {
             if !self.relaxed.uninvalidated {
-                breaches.extend(entries::made(self, &self.listing, &now));
+                breaches.extend(entries::made(self, &before, now));
             }
             let is_release = matches!(events, [Event::Store { kind: StoreKind::Release, .. }]);
             if self.may_hold.waits && !is_release {
-                breaches.extend(entries::linked(self, &self.listing, &now));
+                breaches.extend(entries::linked(self, &before, now));
             }
         }
-        let before = core::mem::replace(&mut self.listing, now);
-        self.flat = Flat::of(&self.listing.leaves);
-        self.may_hold.change(self.format, &before, &self.listing);
+        self.may_hold.change(self.format, &before, now);
         self.order(events);
         if !is_judged {
             return;
@@ -313,6 +327,16 @@ impl Scene {
         let wrong = isolation::meanwhile(self, &self.flat);
         let is_order_known = !matches!(events, [Event::Store { kind: StoreKind::Found, .. }, ..]);
         breaches.extend(wrong.filter(|_| is_order_known));
+    }
+
+    /// What one store changes where it is the only one, and everything needn't be read anew for it.
+    fn change(&self, events: &[Event]) -> Option<Change> {
+        match *events {
+            [Event::Store { at, old, new, .. }] if !self.is_reserved(at) => {
+                self.listing.change(self.format, at, [old, new])
+            }
+            _ => None,
+        }
     }
 
     /// Notes which frames were stored to since the last barrier.
@@ -346,6 +370,13 @@ impl Scene {
     /// Where pages would lead if the word at `at` were `value`.
     pub(crate) fn flat_with(&mut self, at: PhysAddr, value: u64) -> Flat {
         let old = self.word(at);
+        if !self.is_reserved(at)
+            && let Some(change) = self.listing.change(self.format, at, [old, value])
+        {
+            let mut flat = self.flat.clone();
+            flat.take_in(&change);
+            return flat;
+        }
         self.set(at, value);
         let flat = Flat::of(&self.list().leaves);
         self.set(at, old);

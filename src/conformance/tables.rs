@@ -106,8 +106,61 @@ impl Listing {
 
     /// How a frame is used as a table, the first way.
     pub(crate) fn use_of(&self, frame: Frame) -> Option<&TableUse> {
-        self.tables.iter().find(|table| table.frame == frame)
+        self.ways_to(frame).next()
     }
+
+    /// Every way to a table.
+    pub(crate) fn ways_to(&self, frame: Frame) -> impl Iterator<Item = &TableUse> {
+        self.tables.iter().filter(move |table| table.frame == frame)
+    }
+
+    /// What a store over one entry changes of this, where no table is linked or unlinked by it: hundreds of stores
+    /// fill one table, and each would read all others. `None` when everything has to be read anew.
+    pub(crate) fn change(
+        &self,
+        format: &dyn Format,
+        at: PhysAddr,
+        [old, new]: [u64; 2],
+    ) -> Option<Change> {
+        let index = at.offset() / 8;
+        let is_table = |level, bits| matches!(format.decode(level, bits), Decoded::Table { .. });
+        let mut change = Change::default();
+        for way in self.ways_to(at.frame()) {
+            let level = way.level;
+            if is_table(level, old) || is_table(level, new) || index >= format.entries(level) {
+                return None;
+            }
+            let first = format.first_of(level, way.first, index);
+            let was = self.leaves.binary_search_by_key(&first, |leaf| leaf.first);
+            change.before.extend(was.ok().and_then(|place| self.leaves.get(place)));
+            change.after.extend(leaf_in(format, way, index, new));
+        }
+        change.before.sort_by_key(|leaf| leaf.first);
+        change.after.sort_by_key(|leaf| leaf.first);
+        Some(change)
+    }
+
+    /// Takes in such a change.
+    pub(crate) fn take_in(&mut self, change: &Change) {
+        let place = |leaves: &[Leaf], first| leaves.binary_search_by_key(&first, |leaf| leaf.first);
+        for leaf in &change.before {
+            if let Ok(place) = place(&self.leaves, leaf.first) {
+                self.leaves.remove(place);
+            }
+        }
+        for leaf in &change.after {
+            if let Err(place) = place(&self.leaves, leaf.first) {
+                self.leaves.insert(place, *leaf);
+            }
+        }
+    }
+}
+
+/// The leaves that an entry was and is, on every way to it, in the order of addresses.
+#[derive(Default)]
+pub(crate) struct Change {
+    pub(crate) before: Vec<Leaf>,
+    pub(crate) after: Vec<Leaf>,
 }
 
 /// The leaf that an entry of a table is on one way to it.
