@@ -14,7 +14,7 @@
 use crate::base::{Page, PhysAddr, VirtAddr};
 use crate::conformance::breach::{AN_INSTANT, Breach, Check, SEEN_IN_HALVES, TO_THE_END};
 use crate::conformance::flat::{Flat, Place};
-use crate::conformance::format::{Rule, covers};
+use crate::conformance::format::{Format, Rule, covers};
 use crate::conformance::memory::{Event, StoreKind};
 use crate::conformance::scene::Scene;
 
@@ -25,12 +25,12 @@ pub(crate) fn told(place: Option<Place>) -> String {
     }
 }
 
-fn kind_of(before: Option<Place>, now: Option<Place>) -> &'static str {
+fn kind_of(format: &dyn Format, before: Option<Place>, now: Option<Place>) -> &'static str {
     match (before, now) {
         (_, None) => "is lost",
         (None, Some(_)) => "appears",
         (Some((was, _)), Some((is, _))) if was != is => "leads elsewhere",
-        (Some((_, had)), Some((_, has))) if had.has(has) => "loses rights",
+        (Some((_, had)), Some((_, has))) if covers(format, had, has) => "loses rights",
         (Some(_), Some(_)) => "gains rights",
     }
 }
@@ -59,7 +59,7 @@ pub(crate) fn meanwhile(scene: &Scene, now: &Flat) -> Option<Breach> {
         told(before),
         told(scene.requested.get(wrong)),
     );
-    let kind = format!("{AN_INSTANT} a page {}", kind_of(before, place));
+    let kind = format!("{AN_INSTANT} a page {}", kind_of(scene.format, before, place));
     let rule = scene.format.rule(Rule::Order);
     Some(Breach { virt: Some(wrong.start()), ..scene.breach(Check::Isolation, kind, what, rule) })
 }
@@ -121,7 +121,7 @@ pub(crate) fn returned(scene: &Scene) -> Option<Breach> {
         told(before),
         told(now)
     );
-    let kind = format!("a page outside {}", kind_of(before, now));
+    let kind = format!("a page outside {}", kind_of(scene.format, before, now));
     let rule = scene.format.rule(Rule::Translation);
     Some(Breach { virt: Some(wrong.start()), ..scene.breach(Check::Isolation, kind, what, rule) })
 }

@@ -1,25 +1,48 @@
 //! Whether a machine is in breach of the books, and whether a single fault would bring it there.
 
-use crate::base::{Frame, Page};
+use crate::base::{Access, Frame, Page, Ring};
 use crate::conformance::breach::{Breach, Check};
 use crate::conformance::checks::{frames, invalidation, isolation};
 use crate::conformance::flat::{Flat, Place};
+use crate::conformance::format::{Format, covers};
 use crate::conformance::memory::Event;
-use crate::conformance::rights::Rights;
 use crate::conformance::scene::Scene;
 
 /// Where the books let pages lead: what any of these does.
 pub(super) type Books<'a> = [&'a Flat];
 
-/// Whether the books let a page lead there.
-pub(super) fn grant(books: &Books<'_>, page: Page, (frame, rights): Place) -> bool {
+/// Whether the books let a page lead there. Rights are compared by the accesses that they permit.
+pub(super) fn grant(
+    format: &dyn Format,
+    books: &Books<'_>,
+    page: Page,
+    (frame, rights): Place,
+) -> bool {
     books.iter().any(|flat| {
-        flat.get(page).is_some_and(|(granted, most)| granted == frame && most.has(rights))
+        flat.get(page)
+            .is_some_and(|(granted, most)| granted == frame && covers(format, most, rights))
     })
 }
 
-pub(super) const fn verb(rights: Rights) -> &'static str {
-    if rights.has(Rights::WRITE) { "write" } else { "read" }
+/// What can be done there that the books don't permit: the gravest of it.
+pub(super) fn verb(
+    format: &dyn Format,
+    books: &Books<'_>,
+    page: Page,
+    (frame, rights): Place,
+) -> &'static str {
+    let verbs =
+        [(Access::Write, "write"), (Access::Execute, "execute from"), (Access::Read, "read")];
+    let is_new = |access| {
+        [Ring::User, Ring::Kernel].into_iter().any(|ring| {
+            let is_permitted = |rights| format.permits(rights, access, ring);
+            let is_in = |flat: &&Flat| {
+                flat.get(page).is_some_and(|(granted, most)| granted == frame && is_permitted(most))
+            };
+            is_permitted(rights) && !books.iter().any(is_in)
+        })
+    };
+    verbs.into_iter().find(|(access, _)| is_new(*access)).map_or("use", |(_, verb)| verb)
 }
 
 /// Whose a frame is now, to be told.
@@ -41,7 +64,7 @@ pub(super) fn breach(scene: &Scene, books: &Books<'_>) -> Option<String> {
     borders.sort_unstable();
     for page in borders {
         if let Some(place) = scene.flat.get(page)
-            && !grant(books, page, place)
+            && !grant(scene.format, books, page, place)
         {
             let owner = owner(scene, books, place.0);
             let told = isolation::told(Some(place));
@@ -67,7 +90,8 @@ pub(super) fn breach(scene: &Scene, books: &Books<'_>) -> Option<String> {
         behind.map(|(_, leaf, page)| (leaf, page))
     })?;
     let frame = Frame(leaf.page.frame().0 + (page.0 - leaf.first.page().0));
-    let (verb, at, owner) = (verb(leaf.rights), frame.start().raw(), owner(scene, books, frame));
+    let verb = verb(format, books, page, (frame, leaf.rights));
+    let (at, owner) = (frame.start().raw(), owner(scene, books, frame));
     Some(format!("processor 1 may still {verb} {at:#x} through {}{owner}", page.start()))
 }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use super::faults::{Books, grant, verb};
 use crate::base::{Frame, Page};
-use crate::conformance::format::Decoded;
+use crate::conformance::format::{Decoded, Format};
 use crate::conformance::rights::Rights;
 use crate::conformance::scene::Scene;
 use crate::conformance::tables::TableUse;
@@ -76,7 +76,7 @@ fn through(
         Decoded::Invalid | Decoded::Malformed | Decoded::Inaccessible => None,
         Decoded::Leaf { page, size, permissions, .. } => {
             let rights = format.rights(permissions.within(way.limit));
-            ungranted(books, (first.page(), size.frames()), page.frame(), rights)
+            ungranted(format, books, (first.page(), size.frames()), page.frame(), rights)
         }
         Decoded::Table { at, .. } if scene.listing.use_of(at.frame()).is_none() => {
             Some(format!("{:#x}, no table in use, is walked for {first}", at.raw()))
@@ -95,6 +95,7 @@ fn through(
 
 /// The first of these pages that the books don't let lead there.
 fn ungranted(
+    format: &dyn Format,
     books: &Books<'_>,
     (first, pages): (Page, u64),
     frame: Frame,
@@ -103,10 +104,8 @@ fn ungranted(
     let is_inside = |page: &Page| page.0.wrapping_sub(first.0) < pages;
     let borders = books.iter().filter(|_| pages > 1).flat_map(|flat| flat.borders());
     let mut pages = core::iter::once(first).chain(borders.filter(is_inside));
-    let page = pages.find(|page| {
-        let frame = Frame(frame.0 + (page.0 - first.0));
-        !grant(books, *page, (frame, rights))
-    })?;
-    let at = frame.start().raw() + 4096 * (page.0 - first.0);
-    Some(format!("{} could {} {at:#x}", page.start(), verb(rights)))
+    let place = |page: Page| (Frame(frame.0 + (page.0 - first.0)), rights);
+    let page = pages.find(|page| !grant(format, books, *page, place(*page)))?;
+    let (at, verb) = (place(page).0.start().raw(), verb(format, books, page, place(page)));
+    Some(format!("{} could {verb} {at:#x}", page.start()))
 }

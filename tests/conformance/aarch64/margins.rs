@@ -37,17 +37,26 @@ const UNMAP: Call = Call::Unmap { page: PAGE, size: PageSize::Kib4 };
 struct Tiny {
     memory: Memory,
     frames: [PhysAddr; 3],
+    flaw: Flaw,
+}
+
+/// What is wrong with it.
+#[derive(Clone, Copy, PartialEq)]
+enum Flaw {
+    Nothing,
     /// It does not wait for its invalidations.
-    forgets_to_wait: bool,
+    ForgetsToWait,
+    /// `protect` makes a page of the user one of the kernel, which the kernel may execute.
+    TakesForTheKernel,
 }
 
 impl Tiny {
-    fn new(memory: Memory, forgets_to_wait: bool) -> Self {
+    fn new(memory: Memory, flaw: Flaw) -> Self {
         let frames = [(); 3].map(|()| memory.allocate_zeroed().expect("a frame"));
         for pair in frames.windows(2) {
             memory.store(pair[0], pair[1].raw() | 3);
         }
-        Self { memory, frames, forgets_to_wait }
+        Self { memory, frames, flaw }
     }
 
     fn set(&self, page: VirtAddr, entry: u64) {
@@ -57,16 +66,17 @@ impl Tiny {
     fn forget(&self, virt: VirtAddr) {
         self.memory.barrier(Barrier::Stores);
         self.memory.invalidate_page(virt);
-        if !self.forgets_to_wait {
+        if self.flaw != Flaw::ForgetsToWait {
             self.memory.barrier(Barrier::All);
         }
     }
 }
 
-/// A page of the user that nobody executes: not global, inner shareable, Access flag set.
+/// A page of the user that the kernel doesn't execute: not global, inner shareable, Access flag set.
 fn bits(rights: Rights) -> u64 {
     let read_only = if rights.has(Rights::WRITE) { 0 } else { 1 << 7 };
-    3 << 53 | 1 << 11 | 1 << 10 | 3 << 8 | 1 << 6 | 3 | read_only
+    let never = if rights.has(Rights::EXECUTE) { 1 << 53 } else { 3 << 53 };
+    never | 1 << 11 | 1 << 10 | 3 << 8 | 1 << 6 | 3 | read_only
 }
 
 impl Mapper for Tiny {
@@ -99,7 +109,11 @@ impl Mapper for Tiny {
     }
 
     fn protect(&mut self, page: VirtAddr, _: PageSize, rights: Rights) -> Result<(), Refusal> {
-        self.set(page, TO.raw() | bits(rights));
+        let bits = match self.flaw {
+            Flaw::TakesForTheKernel => bits(rights) & !(1 << 53 | 1 << 6) | 1 << 54,
+            _ => bits(rights),
+        };
+        self.set(page, TO.raw() | bits);
         self.forget(page);
         Ok(())
     }
@@ -112,15 +126,15 @@ impl Mapper for Tiny {
     }
 }
 
-fn margins(forgets_to_wait: bool, calls: &[Call]) -> Margins {
+fn margins(flaw: Flaw, calls: &[Call]) -> Margins {
     let case = Case { calls: calls.to_vec(), fault: None };
-    let suite = conformance::mapper(move |memory| Tiny::new(memory, forgets_to_wait));
+    let suite = conformance::mapper(move |memory| Tiny::new(memory, flaw));
     suite.format(AArch64::THREE_LEVELS).margins_of(&case)
 }
 
 #[test]
 fn margins_are_those_worked_out_by_hand() {
-    let told = margins(false, &[MAP, PROTECT, UNMAP, Call::CleanUp]);
+    let told = margins(Flaw::Nothing, &[MAP, PROTECT, UNMAP, Call::CleanUp]);
 
     let expected = [
         // instant, margin, lost invalidations, abandoned stores, concurrent walks, flipped bits
@@ -142,9 +156,36 @@ fn margins_are_those_worked_out_by_hand() {
 
 #[test]
 fn a_table_freed_before_its_invalidation_is_waited_for_leaves_no_margin() {
-    let told = margins(true, &[Call::CleanUp]);
+    let told = margins(Flaw::ForgetsToWait, &[Call::CleanUp]);
 
     assert_eq!(told.least(), 0, "{told}");
     let line = "processor 1 may still walk 0x100002000, no table any more, for 0x0";
+    assert!(told.to_string().contains(line), "{told}");
+}
+
+const EXECUTE: Rights = Rights::EXECUTE.and(Rights::USER);
+
+/// Of a page that the user reads and executes, 36 address bits breach, bit 7 (writable) and bit 53 (the kernel
+/// executes it). Bit 6 makes it a page of the kernel, which the user still executes and no longer reads: nobody
+/// may do what he could not. So 70 + 38.
+#[test]
+fn a_page_that_only_changes_whose_it_is_grants_no_more_when_nobody_may_do_more() {
+    let map = Call::Map { page: PAGE, to: TO, size: PageSize::Kib4, rights: EXECUTE };
+
+    let told = margins(Flaw::Nothing, &[map]);
+
+    assert_eq!(counted(&told), ["0 1 0 0 0 70", "1 1 0 0 0 108", "return 1 0 0 0 108"], "{told}");
+}
+
+/// The user executed it and the kernel does now: one bit of rights either way, and not the same access.
+#[test]
+fn code_of_the_user_that_the_kernel_may_execute_is_a_breach() {
+    let map = Call::Map { page: PAGE, to: TO, size: PageSize::Kib4, rights: EXECUTE };
+    let protect = Call::Protect { page: PAGE, size: PageSize::Kib4, rights: EXECUTE };
+
+    let told = margins(Flaw::TakesForTheKernel, &[map, protect]);
+
+    assert_eq!(told.least(), 0, "{told}");
+    let line = "  breach: the tables lead 0x4000 to 0x100060000, r-x kernel";
     assert!(told.to_string().contains(line), "{told}");
 }
