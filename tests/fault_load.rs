@@ -58,7 +58,7 @@ fn a_kind_of_its_own_is_what_it_is_as_a_mix() {
 
 #[test]
 fn a_scenario_has_its_fault_load_and_the_command_line_another() {
-    let path = standard_with("mixed.toml", "[mix]\ncrash = 1\nhang = 0\nedfi = 2\n");
+    let path = standard_with("mixed.toml", "[mix]\ndouble-free = 1\nhang = 0\nedfi = 2\n");
     let file = path.display().to_string();
     let small = ["--seeds", "0..1", "--experiments", "30"];
     let head = |arguments: &[&str]| {
@@ -70,9 +70,10 @@ fn a_scenario_has_its_fault_load_and_the_command_line_another() {
     let other = head(&["--mix", "leak"]);
     let kinds = head(&["--fault", "leak"]);
 
-    assert!(own.contains("Fault load: crash=1,edfi=2,hang=0"), "{own}");
+    assert!(own.contains("Fault load: double-free=1,edfi=2,hang=0"), "{own}");
     assert!(
-        own.lines().any(|line| line.trim_start().starts_with("crash") && line.contains("33.3%"))
+        own.lines()
+            .any(|line| line.trim_start().starts_with("double-free") && line.contains("33.3%"))
     );
     assert!(other.contains("Fault load: leak=1") && other.contains("--mix leak=1"), "{other}");
     assert!(!kinds.contains("Fault load"), "{kinds}");

@@ -180,7 +180,7 @@ fn draw(
         let mut stream = options.seed.stream("plan", u64::from(number));
         let planned = if let Some(mix) = mix {
             let kind = mix.draw(&mut stream, &registries.faults);
-            kind.and_then(|kind| {
+            kind.as_ref().and_then(|kind| {
                 let directory = &trial.directory;
                 faults::plan_of(&mut stream, kind, directory, reached, &routine, &ORIGINS)
             })

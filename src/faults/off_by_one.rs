@@ -5,7 +5,7 @@
 //!
 //! Source: Swift, Bershad and Levy, "Improving the Reliability of Commodity Operating Systems",
 //! SOSP 2003 (off-by-one and loop faults); Giuffrida, Kuijsten and Tanenbaum, "EDFI: A Dependable
-//! Fault Injection Tool for Dependability Benchmarking Experiments", PRDC 2013 (index faults).
+//! Fault Injection Tool for Dependability Benchmarking Experiments", PRDC 2013 (indices and integers).
 //!
 //! Injection point: `load`.
 
@@ -27,7 +27,7 @@ pub(super) const KIND: Kind = Kind {
     recurrence: Recurrence::Once,
     parameters: &["offset"],
     about: "a bound, count or index is one too large or too small",
-    source: "Swift, Bershad and Levy, \"Improving the Reliability of Commodity Operating Systems\", SOSP 2003 (off-by-one and loop faults); Giuffrida, Kuijsten and Tanenbaum, \"EDFI: A Dependable Fault Injection Tool for Dependability Benchmarking Experiments\", PRDC 2013 (index faults)",
+    source: "Swift, Bershad and Levy, \"Improving the Reliability of Commodity Operating Systems\", SOSP 2003 (off-by-one and loop faults); Giuffrida, Kuijsten and Tanenbaum, \"EDFI: A Dependable Fault Injection Tool for Dependability Benchmarking Experiments\", PRDC 2013 (indices and integers)",
     build: |parameters, _| {
         let by = parameters.offset.unwrap_or(1);
         if by == 0 {

@@ -1,10 +1,11 @@
 //! A load yields another value than memory holds.
 //!
 //! Zero, one, all ones or a pattern in place of what lies there: a pointer that is null, a count or
-//! a flag that is wrong. The address is right, and memory is not read.
+//! a flag that is wrong. The address is right, and memory is not read. EDFI's loads yield 0, or 32 bits each as
+//! likely: its fault load (`--mix edfi`) fixes that.
 //!
 //! Source: Giuffrida, Kuijsten and Tanenbaum, "EDFI: A Dependable Fault Injection Tool for
-//! Dependability Benchmarking Experiments", PRDC 2013 (corrupted loads, pointers and integers).
+//! Dependability Benchmarking Experiments", PRDC 2013 (loads that yield zero or anything).
 //!
 //! Injection point: `load`.
 
@@ -27,7 +28,7 @@ pub(super) const KIND: Kind = Kind {
     recurrence: Recurrence::Once,
     parameters: &["value"],
     about: "a load yields another value than memory holds",
-    source: "Giuffrida, Kuijsten and Tanenbaum, \"EDFI: A Dependable Fault Injection Tool for Dependability Benchmarking Experiments\", PRDC 2013 (corrupted loads, pointers and integers)",
+    source: "Giuffrida, Kuijsten and Tanenbaum, \"EDFI: A Dependable Fault Injection Tool for Dependability Benchmarking Experiments\", PRDC 2013 (loads that yield zero or anything)",
     build: |parameters, _| {
         let value = parameters.value.unwrap_or(0);
         fault(&KIND, move |operation, scene| {

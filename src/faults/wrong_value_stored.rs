@@ -3,7 +3,7 @@
 //! A wrong assignment: the right place takes zero, one, all ones or a pattern, whole and in time.
 //!
 //! Source: Giuffrida, Kuijsten and Tanenbaum, "EDFI: A Dependable Fault Injection Tool for
-//! Dependability Benchmarking Experiments", PRDC 2013 (corrupted integers and operators); Durães
+//! Dependability Benchmarking Experiments", PRDC 2013 (operands that change places, other operators); Durães
 //! and Madeira, "Emulation of Software Faults: A Field Data Study and a Practical Approach", IEEE
 //! TSE 2006 (wrong value assigned).
 //!
@@ -27,7 +27,7 @@ pub(super) const KIND: Kind = Kind {
     recurrence: Recurrence::Once,
     parameters: &["value"],
     about: "a store writes another value than it should",
-    source: "Giuffrida, Kuijsten and Tanenbaum, \"EDFI: A Dependable Fault Injection Tool for Dependability Benchmarking Experiments\", PRDC 2013 (corrupted integers and operators); Durães and Madeira, \"Emulation of Software Faults: A Field Data Study and a Practical Approach\", IEEE TSE 2006 (wrong value assigned)",
+    source: "Giuffrida, Kuijsten and Tanenbaum, \"EDFI: A Dependable Fault Injection Tool for Dependability Benchmarking Experiments\", PRDC 2013 (operands that change places, other operators); Durães and Madeira, \"Emulation of Software Faults: A Field Data Study and a Practical Approach\", IEEE TSE 2006 (wrong value assigned)",
     build: |parameters, _| {
         let value = parameters.value.unwrap_or(0);
         fault(&KIND, move |operation, _| {

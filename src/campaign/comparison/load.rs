@@ -78,8 +78,8 @@ impl<'a> Load<'a> {
         let mut stream = seed.stream("plan", u64::from(number));
         if let Some(mix) = mix {
             let kind = mix.draw(&mut stream, kinds)?;
-            let role = self.role_for(&mut stream, kind, component)?;
-            return self.drawn(&mut stream, role, kind);
+            let role = self.role_for(&mut stream, &kind, component)?;
+            return self.drawn(&mut stream, role, &kind);
         }
         let drawn = ORIGINS[stream.index(ORIGINS.len())];
         let origin: Option<PrincipalKind> = (!component).then_some(drawn);

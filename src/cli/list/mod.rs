@@ -7,6 +7,7 @@ use std::io::Write;
 use clap::ValueEnum as _;
 use serde_json::{Value, json};
 
+use crate::faults::mix::{Fixed, Row};
 use crate::faults::{Registry, mix};
 use crate::invariants::Scope;
 use crate::outcome::Class;
@@ -206,11 +207,21 @@ fn faults() -> Rows {
 /// Fault models and published loads.
 fn fault_loads() -> Rows {
     let rows = mix::shareable(&Registry::default()).into_iter().map(|one| {
-        let types = one.rows.iter().map(|(name, weight, kind)| match kind {
-            Some(kind) if kind == name => json!({ "kind": kind, "weight": weight }),
-            kind => json!({ "type": name, "kind": kind, "weight": weight }),
+        let types = one.rows.iter().map(|row| {
+            let Row { name, weight, kind, fixed, why } = *row;
+            if kind == Some(name) {
+                return json!({ "kind": kind, "weight": weight });
+            }
+            let mut told = json!({ "type": name, "kind": kind, "weight": weight });
+            let also = [("fixed", fixed.map(Fixed::name)), ("why", why)];
+            for (key, value) in also {
+                if let Some(value) = value {
+                    told[key] = json!(value);
+                }
+            }
+            told
         });
-        let kinds = one.rows.iter().filter(|(.., kind)| kind.is_some()).count();
+        let kinds = one.rows.iter().filter(|row| row.kind.is_some()).count();
         vec![
             json!(one.name),
             json!(one.also),

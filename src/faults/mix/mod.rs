@@ -8,6 +8,7 @@
 //!
 //! Source: the works that models and published loads name.
 
+mod fixed;
 mod published;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use std::collections::BTreeMap;
 use super::{Family, Kind, Model, Registry};
 use crate::base::{Stream, nearest};
 
+pub use fixed::Fixed;
 pub use published::{PUBLISHED, Published, Row};
 
 /// The highest weight.
@@ -33,6 +35,8 @@ pub struct Mix {
     shares: Vec<(String, u32)>,
     /// Kinds by name, with what they weigh together, in the registry's order.
     kinds: Vec<(u64, &'static str)>,
+    /// The same, apart by what is fixed of a kind.
+    types: Vec<(u64, Type)>,
     /// Types of published loads that no kind is modelled for: their names and hundredths of the load.
     missing: Vec<(String, u32)>,
 }
@@ -60,9 +64,12 @@ fn mistake(share: Option<&str>, what: String, remedy: impl Into<String>) -> MixM
     MixMistake { share: share.map(str::to_owned), what, remedy: remedy.into() }
 }
 
+/// A kind by name, and what is fixed of it.
+type Type = (&'static str, Option<Fixed>);
+
 /// Kinds of one share with their weights in it.
 struct Members {
-    kinds: Vec<(u32, &'static str)>,
+    kinds: Vec<(u32, Type)>,
     missing: Option<(String, u32)>,
 }
 
@@ -87,11 +94,12 @@ fn models() -> impl Iterator<Item = Model> {
 
 fn members(name: &str, registry: &Registry) -> Result<Members, MixMistake> {
     if let Some(kind) = registry.get(name) {
-        return Ok(Members { kinds: vec![(1, kind.name)], missing: None });
+        return Ok(Members { kinds: vec![(1, (kind.name, None))], missing: None });
     }
     if let Some(load) = PUBLISHED.iter().find(|load| load.name == name) {
         let kind_of = |row: &Row| registry.get(row.kind?).map(|kind| kind.name);
-        let here = load.rows.iter().filter_map(|row| Some((row.weight, kind_of(row)?)));
+        let here =
+            load.rows.iter().filter_map(|row| Some((row.weight, (kind_of(row)?, row.fixed))));
         let missing = load.rows.iter().filter(|row| kind_of(row).is_none());
         let (names, weight) = missing.fold((Vec::new(), 0), |(mut names, weight), row| {
             names.push(row.name);
@@ -103,7 +111,7 @@ fn members(name: &str, registry: &Registry) -> Result<Members, MixMistake> {
     }
     if let Some(model) = model_named(name) {
         let of_model = registry.kinds().iter().filter(|kind| kind.model == model);
-        let kinds: Vec<_> = of_model.map(|kind| (1, kind.name)).collect();
+        let kinds: Vec<_> = of_model.map(|kind| (1, (kind.name, None))).collect();
         return Ok(Members { kinds, missing: None });
     }
     let known = names().into_iter().chain(registry.kinds().iter().map(|kind| kind.name));
@@ -174,7 +182,7 @@ impl Mix {
             }
             let Members { kinds, missing: here } = members(name, registry)?;
             match *weight {
-                0 => excluded.extend(kinds.into_iter().map(|(_, kind)| kind)),
+                0 => excluded.extend(kinds.into_iter().map(|(_, (kind, _))| kind)),
                 weight => {
                     missing.extend(here);
                     all.push((weight, kinds));
@@ -182,7 +190,7 @@ impl Mix {
             }
         }
         for (_, kinds) in &mut all {
-            kinds.retain(|(_, kind)| !excluded.contains(kind));
+            kinds.retain(|(_, (kind, _))| !excluded.contains(kind));
         }
         all.retain(|(_, kinds)| !kinds.is_empty());
         if all.is_empty() {
@@ -192,25 +200,36 @@ impl Mix {
         let too_fine =
             || mistake(None, "these weights can't be mixed".to_owned(), "use smaller ones");
         let whole =
-            |kinds: &[(u32, &str)]| kinds.iter().map(|(weight, _)| u64::from(*weight)).sum();
+            |kinds: &[(u32, Type)]| kinds.iter().map(|(weight, _)| u64::from(*weight)).sum();
         let mut unit = 1;
         for (_, kinds) in &all {
             unit = common(unit, whole(kinds)).ok_or_else(too_fine)?;
         }
-        let mut sums = BTreeMap::<&'static str, u64>::new();
+        let mut sums = BTreeMap::<Type, u64>::new();
         let mut total = 0_u64;
         for (weight, kinds) in &all {
             let each =
                 (unit / whole(kinds)).checked_mul(u64::from(*weight)).ok_or_else(too_fine)?;
-            for (of, kind) in kinds {
-                let more = each.checked_mul(u64::from(*of)).ok_or_else(too_fine)?;
+            for &(of, kind) in kinds {
+                let more = each.checked_mul(u64::from(of)).ok_or_else(too_fine)?;
                 *sums.entry(kind).or_default() += more;
                 total = total.checked_add(more).ok_or_else(too_fine)?;
             }
         }
-        let in_order = registry.kinds().iter();
-        let kinds = in_order.filter_map(|kind| Some((*sums.get(kind.name)?, kind.name))).collect();
-        Ok(Self { shares, kinds, missing })
+        let types_of = |kind: &'static str| {
+            let of_kind = sums.iter().filter(move |((name, _), _)| *name == kind);
+            of_kind.map(|(&one, &weight)| (weight, one))
+        };
+        let types: Vec<(u64, Type)> =
+            registry.kinds().iter().flat_map(|kind| types_of(kind.name)).collect();
+        let mut kinds: Vec<(u64, &'static str)> = Vec::new();
+        for &(weight, (kind, _)) in &types {
+            match kinds.last_mut() {
+                Some((sum, last)) if *last == kind => *sum += weight,
+                _ => kinds.push((weight, kind)),
+            }
+        }
+        Ok(Self { shares, kinds, types, missing })
     }
 
     /// The shares as they were said.
@@ -237,17 +256,19 @@ impl Mix {
         &self.missing
     }
 
-    /// Draws a kind by weight; `None` when the registry no longer has it.
-    pub fn draw<'a>(&self, stream: &mut Stream, registry: &'a Registry) -> Option<&'a Kind> {
+    /// Draws a kind by weight, with what is fixed of it; `None` when the registry no longer has it.
+    pub fn draw(&self, stream: &mut Stream, registry: &Registry) -> Option<Kind> {
         let mut left = stream.below(self.total().max(1));
-        let found = self.kinds.iter().find(|(weight, _)| match left.checked_sub(*weight) {
+        let found = self.types.iter().find(|(weight, _)| match left.checked_sub(*weight) {
             None => true,
             Some(rest) => {
                 left = rest;
                 false
             }
         });
-        registry.get(found?.1)
+        let &(_, (name, fixed)) = found?;
+        let kind = registry.get(name)?;
+        Some(fixed.map_or(*kind, |fixed| fixed.of(kind)))
     }
 }
 
@@ -268,8 +289,8 @@ pub struct Shareable {
     pub also: Vec<&'static str>,
     /// What it is.
     pub about: &'static str,
-    /// Its types as they are called there, with the weight of each and the kind that it is here.
-    pub rows: Vec<(&'static str, u32, Option<&'static str>)>,
+    /// Its types, those of a kind that is not registered without one.
+    pub rows: Vec<Row>,
     /// Where it is from.
     pub source: &'static str,
 }
@@ -285,13 +306,13 @@ pub fn shareable(registry: &Registry) -> Vec<Shareable> {
             name: model.name(),
             also: also.map(|(alias, _)| *alias).collect(),
             about: if is_stress { "legal disorder" } else { "a fault model, its kinds as likely" },
-            rows: kinds.map(|kind| (kind.name, 1, Some(kind.name))).collect(),
+            rows: kinds.map(|kind| Row::of(kind.name, 1, kind.name)).collect(),
             source: "each kind's own",
         }
     };
     let of_load = |load: &Published| {
         let kind = |row: &Row| row.kind.filter(|kind| registry.get(kind).is_some());
-        let rows = load.rows.iter().map(|row| (row.name, row.weight, kind(row)));
+        let rows = load.rows.iter().map(|row| Row { kind: kind(row), ..*row });
         Shareable {
             name: load.name,
             also: Vec::new(),
@@ -336,7 +357,7 @@ mod tests {
 
         let members = members("swifi", &Registry::default()).expect("a model").kinds;
         assert!((share(&both, "leak") - 0.75).abs() < 1e-12);
-        for (_, kind) in &members {
+        for (_, (kind, _)) in &members {
             let each = 0.25 / members.len() as f64;
             assert!((share(&both, kind) - each).abs() < 1e-12, "{kind}");
         }

@@ -10,6 +10,8 @@
 //! Source: the injectors' own code or the papers, named with each load; which kind a type comes to is this
 //! crate's word.
 
+use super::Fixed;
+
 /// A type of fault of a published load.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Row {
@@ -19,6 +21,22 @@ pub struct Row {
     pub weight: u32,
     /// The kind of fault that it is here.
     pub kind: Option<&'static str>,
+    /// What of the kind is fixed, where it is one of what that can be.
+    pub fixed: Option<Fixed>,
+    /// Why there is no kind, where there is none.
+    pub why: Option<&'static str>,
+}
+
+impl Row {
+    /// A kind as it is.
+    #[must_use]
+    pub const fn of(name: &'static str, weight: u32, kind: &'static str) -> Self {
+        Self { name, weight, kind: Some(kind), fixed: None, why: None }
+    }
+
+    const fn fixed(self, fixed: Fixed) -> Self {
+        Self { fixed: Some(fixed), ..self }
+    }
 }
 
 /// A published fault load.
@@ -35,12 +53,16 @@ pub struct Published {
 }
 
 const fn row(name: &'static str, weight: u32, kind: &'static str) -> Row {
-    Row { name, weight, kind: Some(kind) }
+    Row::of(name, weight, kind)
 }
 
-const fn none(name: &'static str, weight: u32) -> Row {
-    Row { name, weight, kind: None }
+const fn none(name: &'static str, weight: u32, why: &'static str) -> Row {
+    Row { name, weight, kind: None, fixed: None, why: Some(why) }
 }
+
+/// Why an allocation that may sleep is no kind.
+const NO_BLOCKING: &str =
+    "no code here allocates where it may not wait: no call could be given that flag";
 
 const RIO: &[Row] = &[
     row("kernel text", 2, "corrupted-code-byte"),
@@ -107,17 +129,19 @@ const MINIX: &[Row] = &[
 const EDFI: &[Row] = &[
     // Operands that change places, and another operator, give another value.
     row("operand swap", 1, "wrong-value-stored"),
-    row("load yields 0", 1, "wrong-value-loaded"),
-    row("load yields random", 1, "wrong-value-loaded"),
+    row("load yields 0", 1, "wrong-value-loaded").fixed(Fixed::Zero),
+    row("load yields random", 1, "wrong-value-loaded").fixed(Fixed::Random),
     row("store removed", 1, "lost-store"),
     row("branch flipped", 1, "replaced-step"),
     row("branch stuck", 1, "repeated-step"),
     row("loop stuck", 1, "hang"),
     row("boolean flipped", 1, "wrong-result"),
     row("pointer corrupted", 1, "wild-write"),
-    row("pointer NULL", 1, "wrong-value-loaded"),
+    // It plants a store through a null pointer in front of a block of code.
+    row("pointer NULL", 1, "crash").fixed(Fixed::NullStore),
     row("index ±1", 1, "off-by-one"),
-    row("integer corrupted", 1, "wrong-value-stored"),
+    // It adds or subtracts 1, as it does to an index.
+    row("integer corrupted", 1, "off-by-one"),
     row("operator changed", 1, "wrong-value-stored"),
     row("buffer overflow", 1, "overrun"),
     row("leak", 1, "leak"),
@@ -145,7 +169,7 @@ const HEVD: &[Row] = &[
     row("UninitializedMemoryStack", 1, "uninitialised-memory"),
     row("UninitializedMemoryPagedPool", 1, "uninitialised-memory"),
     // The pointer to the object is null where it is loaded.
-    row("NullPointerDereference", 1, "wrong-value-loaded"),
+    row("NullPointerDereference", 1, "wrong-value-loaded").fixed(Fixed::Zero),
     row("DoubleFetch", 1, "double-fetch"),
     // More is handed to the caller than the block holds.
     row("MemoryDisclosureNonPagedPool", 1, "wrong-completion-length"),
@@ -190,7 +214,7 @@ pub const PUBLISHED: &[Published] = &[
     Published {
         name: "edfi",
         about: "the mistakes that EDFI plants at compile time, each as likely",
-        source: "EDFI, its pass's fault types (llvm/passes/edfi); Giuffrida et al., PRDC 2013",
+        source: "EDFI, its pass's fault types (llvm/passes/edfi/Fault.cpp); Giuffrida et al., PRDC 2013",
         rows: EDFI,
     },
     Published {
@@ -206,10 +230,11 @@ pub const PUBLISHED: &[Published] = &[
         rows: &[
             row("UNLOCK", 15, "unreleased-lock"),
             row("IRQ", 10, "unrestored-level"),
-            none("FLOAT", 10),
+            none("FLOAT", 10, "there are no floating-point registers"),
             row("ALLOC_SZ", 10, "under-allocation"),
-            none("BLOCKING", 25),
-            none("VAR", 5),
+            none("BLOCKING", 25, NO_BLOCKING),
+            // It makes a frame too large for its stack.
+            row("VAR", 5, "crash").fixed(Fixed::StackOverflow),
             row("BCOPY", 5, "overrun"),
             row("INTRPT", 5, "unrestored-level"),
             row("FREE", 10, "premature-free"),
@@ -222,7 +247,7 @@ pub const PUBLISHED: &[Published] = &[
         source: "The injector of the sego project, fault-model.c: table FS",
         rows: &[
             row("ATOMIC", 35, "missing-lock"),
-            none("BLOCKING", 15),
+            none("BLOCKING", 15, NO_BLOCKING),
             row("UNLOCK", 5, "unreleased-lock"),
             row("LEAK", 25, "leak"),
             row("FREE", 5, "premature-free"),
