@@ -13,4 +13,4 @@ mod trigger;
 
 pub use fault::{Fault, Operation, Scene, Verdict};
 pub use point::{PointKind, PointKinds, PointRecord};
-pub use trigger::{Armed, Points, Recurrence, Trigger};
+pub use trigger::{Armed, Hung, Points, Recurrence, Trigger};

@@ -96,6 +96,22 @@ impl Fault for TakenOut {
     }
 }
 
+/// Where a processor hangs.
+///
+/// What runs there is asked for again at each turn until it is interrupted. Who called it stays what it was when it
+/// began to hang: nothing has run that could tell otherwise, and the frame chain takes longest to follow.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Hung {
+    /// The processor.
+    pub processor: usize,
+    /// Its instruction pointer.
+    pub instruction: u64,
+    /// Its frame pointer (RBP).
+    pub frame: u64,
+    /// The routine that called the running one, by its number.
+    pub caller: u16,
+}
+
 /// All armed faults of one run, and the count of points reached.
 #[derive(Default)]
 pub struct Points {
@@ -104,6 +120,7 @@ pub struct Points {
     armed: Vec<Armed>,
     kinds: u32,
     is_striking: bool,
+    hung: Option<Hung>,
     record: Option<Vec<PointRecord>>,
 }
 
@@ -127,7 +144,21 @@ impl Points {
         let armed = core::mem::take(&mut self.armed);
         self.kinds = self.kinds_awaited();
         self.is_striking = false;
+        self.hung = None;
         armed
+    }
+
+    /// The caller at this place, where this processor hung last.
+    #[must_use]
+    pub fn caller_where_hung(&self, processor: usize, at: u64, frame: u64) -> Option<u16> {
+        let same =
+            |hung: &Hung| (hung.processor, hung.instruction, hung.frame) == (processor, at, frame);
+        self.hung.filter(same).map(|hung| hung.caller)
+    }
+
+    /// A processor hangs here.
+    pub fn hangs(&mut self, hung: Hung) {
+        self.hung = Some(hung);
     }
 
     /// Whether one of the armed faults has struck, or has its chance now.

@@ -1,7 +1,7 @@
 //! Letting a due fault strike: the machine as its scene.
 
 use crate::base::{Event, EventKind, PhysAddr, Principal, Ring, Structure, VirtAddr};
-use crate::injection::{Operation, PointKind, PointRecord, Scene, Verdict};
+use crate::injection::{Hung, Operation, PointKind, PointRecord, Scene, Verdict};
 
 use super::Machine;
 use super::code::NO_ROUTINE;
@@ -158,7 +158,14 @@ impl Machine {
         if !all && !self.points.awaits_in(kind, principal, routine) {
             return Verdict::Proceed;
         }
-        let caller = processor.map_or(NO_ROUTINE, |number| self.caller_of(number));
+        let at = processor.map(|number| {
+            let registers = &self.processors[number].registers;
+            (number, registers.rip, registers.get(Reg::Rbp))
+        });
+        let caller = at.map_or(NO_ROUTINE, |(number, instruction, frame)| {
+            let known = self.points.caller_where_hung(number, instruction, frame);
+            known.unwrap_or_else(|| self.caller_of(number))
+        });
         let reached = PointRecord {
             kind: operation.kind,
             principal: operation.principal,
@@ -179,6 +186,9 @@ impl Machine {
         let changed = stage.changed || *operation != before;
         self.points.put_back(index, fault, verdict.is_some());
         let Some(verdict) = verdict else { return Verdict::Proceed };
+        if let (Verdict::Hang, Some((processor, instruction, frame))) = (verdict, at) {
+            self.points.hangs(Hung { processor, instruction, frame, caller });
+        }
         // Legal disorder changes nothing of what is done; then the step's stores are its own.
         // What is done once more by later steps is done rightly each time.
         let is_later = matches!(operation.kind, PointKind::Dereference | PointKind::Complete);
