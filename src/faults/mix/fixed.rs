@@ -2,6 +2,8 @@
 //!
 //! A kind's parameters are drawn from all that it can be told. A published type may be one of these only: a load
 //! that yields 0 is a load with a wrong value, and no other value will do.
+//!
+//! Source: the injectors' own code, named with each load.
 
 use crate::faults::{Crash, Kind, Parameters};
 use crate::injection::{PointKind, PointKinds};
