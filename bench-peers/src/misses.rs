@@ -67,10 +67,7 @@ impl<const ENTRIES: usize> Translate for FromTheRoot<ENTRIES> {
     fn translate(&mut self, virt: u64) -> u64 {
         let Cache { walker, granted, tlb } = &mut self.cache;
         let virt = VirtAddr(virt);
-        raw(match tlb.hit(virt, *granted) {
-            Some(found) => Some(found),
-            None => tlb.fetch(walker, &self.memory, virt),
-        })
+        raw(tlb.hit_or_fetch(virt, *granted, walker, &self.memory))
     }
 }
 
@@ -90,11 +87,8 @@ impl<const ENTRIES: usize, const REGIONS: usize> Below<ENTRIES, REGIONS> {
 impl<const ENTRIES: usize, const REGIONS: usize> Translate for Below<ENTRIES, REGIONS> {
     #[inline(always)]
     fn translate(&mut self, virt: u64) -> u64 {
-        let Cache { walker, granted, tlb } = &mut self.cache;
+        let Self { memory, cache: Cache { walker, granted, tlb }, upper_levels } = self;
         let virt = VirtAddr(virt);
-        raw(match tlb.hit(virt, *granted) {
-            Some(found) => Some(found),
-            None => tlb.fetch_below(&mut self.upper_levels, walker, &self.memory, virt),
-        })
+        raw(tlb.hit_or_fetch_below(virt, *granted, upper_levels, walker, memory))
     }
 }

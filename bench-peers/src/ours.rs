@@ -149,10 +149,7 @@ impl<const ENTRIES: usize, const SHIFT: u32> Cached<ENTRIES, SHIFT> {
 
     #[inline(always)]
     pub(crate) fn translate(&mut self, memory: &Words<'_>, virt: VirtAddr) -> u64 {
-        match self.tlb.hit(virt, self.granted) {
-            Some(found) => found.raw(),
-            None => raw(self.tlb.fetch(&self.walker, memory, virt)),
-        }
+        raw(self.tlb.hit_or_fetch(virt, self.granted, &self.walker, memory))
     }
 }
 
@@ -221,10 +218,8 @@ impl CachedBelow {
 
     #[inline(always)]
     pub(crate) fn translate(&mut self, memory: &Words<'_>, virt: VirtAddr) -> u64 {
-        match self.tlb.hit(virt, self.granted) {
-            Some(found) => found.raw(),
-            None => raw(self.tlb.fetch_below(&mut self.upper_levels, &self.walker, memory, virt)),
-        }
+        let Self { walker, granted, tlb, upper_levels } = self;
+        raw(tlb.hit_or_fetch_below(virt, *granted, upper_levels, walker, memory))
     }
 }
 

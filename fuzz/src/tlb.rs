@@ -15,7 +15,7 @@ use ringfence::machine::paging::x86_64::{
     ControlFlags, Controls, Exception, Request, Rights, Walker, refusal, walk,
 };
 use ringfence::machine::tlb::{
-    Case, Grants, Invalidation, MayHold, PagingStructureCache, RootLoad, Tlb, WithdrawnKind,
+    Case, Granted, Grants, Invalidation, MayHold, PagingStructureCache, RootLoad, Tlb, WithdrawnKind,
 };
 use ringfence::oracles::by_the_book::{self, Answer};
 use ringfence::scenario::fuzz_input::tlb::{TABLES, TlbStep, addresses, tlb_sequence};
@@ -398,6 +398,7 @@ impl Processor {
         let granted = grants.of(request.access, request.ring, request.ac);
         let hit = self.tlb.hit(request.virt, granted);
         assert_eq!(hit, cached.filter(|_| is_decided), "{request:x?}");
+        self.what_is_no_hit_is_fetched(request, granted, hit);
         let [mut all, mut one] = [self.tlb; 2];
         all.decide(&grants);
         one.decide_at(request.virt, &grants);
@@ -412,6 +413,16 @@ impl Processor {
                 assert_eq!(all.hit_decided(virt, case), found, "{request:x?}");
             }
         }
+    }
+
+    fn what_is_no_hit_is_fetched(&self, request: &Request, granted: Granted, hit: Option<PhysAddr>) {
+        let (walker, virt) = (Walker::new(&self.controls, request), request.virt);
+        let [mut expected, mut found, mut below] = [self.tlb; 3];
+        let address = hit.or_else(|| expected.fetch(&walker, &self.memory, virt));
+        assert_eq!(found.hit_or_fetch(virt, granted, &walker, &self.memory), address);
+        let levels = &mut self.upper_levels.clone();
+        let address_below = below.hit_or_fetch_below(virt, granted, levels, &walker, &self.memory);
+        assert_eq!((address_below, &found, &below), (address, &expected, &expected));
     }
 
     /// What the cache answers to the kernel, which may read everything, under the identifier with

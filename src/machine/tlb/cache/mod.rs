@@ -7,23 +7,21 @@
 
 use super::invalidation::Invalidation;
 use super::may_hold::{Withdrawn, WithdrawnKind};
-use super::paging_structure::PagingStructureCache;
 use crate::base::{Access, Frame, Page, PhysAddr, TraceHash, VirtAddr};
-use crate::machine::paging::x86_64::walker::Permitted;
-use crate::machine::paging::x86_64::{
-    Controls, Entry, Reach, Request, Rights, Walk, Walker, refusal,
-};
-use crate::machine::paging::{PageSize, TableMemory};
+use crate::machine::paging::PageSize;
+use crate::machine::paging::x86_64::{Controls, Entry, Reach, Request, Rights, Walk, refusal};
 
 mod code;
 mod grants;
+mod miss;
 mod value;
 
 pub use grants::{Case, Granted, Grants};
 use value::{Leaf, Value};
 
-/// The PCID in an entry's tag; the page number is above it.
-const PCID: u64 = 0xfff;
+/// Where the PCID stands in a tag; below it is the number of the translation, as the slot is cut from it.
+const PCID_SHIFT: u32 = 52;
+const PCID: u64 = 0xfff << PCID_SHIFT;
 
 /// The cache of a processor of a world: 1 KiB, so that a copy is a cheap checkpoint.
 pub type Tlb = DirectMapped<64>;
@@ -50,21 +48,32 @@ impl<const ENTRIES: usize, const SHIFT: u32> Default for DirectMapped<ENTRIES, S
     }
 }
 
-#[allow(clippy::cast_possible_truncation, reason = "as many bits as there are entries")]
-#[inline(always)]
-const fn slot<const ENTRIES: usize, const SHIFT: u32>(virt: VirtAddr) -> usize {
-    // Images, data and stacks lie at round distances: without mixing they would share few slots.
-    let mixed =
-        (virt.0 >> SHIFT).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(ENTRIES.trailing_zeros());
-    mixed as usize % ENTRIES
-}
-
 impl<const ENTRIES: usize, const SHIFT: u32> DirectMapped<ENTRIES, SHIFT> {
     /// The bits of an address within one translation.
     const OFFSET: u64 = (1 << SHIFT) - 1;
 
     /// What one translation covers.
     const PIECE: PageSize = if SHIFT == 12 { PageSize::Kib4 } else { PageSize::Mib2 };
+
+    #[allow(clippy::cast_possible_truncation, reason = "as many bits as there are entries")]
+    #[inline(always)]
+    const fn slot(virt: VirtAddr) -> usize {
+        // Images, data and stacks lie at round distances: without mixing they would share few slots.
+        let mixed = Self::number(virt)
+            .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+            .rotate_left(ENTRIES.trailing_zeros());
+        mixed as usize % ENTRIES
+    }
+
+    #[inline(always)]
+    const fn number(virt: VirtAddr) -> u64 {
+        virt.0 >> SHIFT
+    }
+
+    #[inline(always)]
+    const fn tag(virt: VirtAddr, pcid: u64) -> u64 {
+        Self::number(virt) | pcid << PCID_SHIFT
+    }
 
     /// The physical address that is remembered for the request, if what is remembered permits it.
     ///
@@ -75,10 +84,10 @@ impl<const ENTRIES: usize, const SHIFT: u32> DirectMapped<ENTRIES, SHIFT> {
     #[inline(always)]
     pub fn lookup(&self, controls: &Controls, request: &Request) -> Option<PhysAddr> {
         let virt = request.virt;
-        let [tag, value] = self.entries[slot::<ENTRIES, SHIFT>(virt)];
+        let [tag, value] = self.entries[Self::slot(virt)];
         let value = Value(value);
         // Bits of the tag that differ. A global translation serves every PCID.
-        let difference = tag ^ (virt.0 & !Self::OFFSET | controls.pcid());
+        let difference = tag ^ Self::tag(virt, controls.pcid());
         let counts = if value.is_global() { !PCID } else { u64::MAX };
         if !value.is_valid() || difference & counts != 0 {
             return None;
@@ -97,9 +106,14 @@ impl<const ENTRIES: usize, const SHIFT: u32> DirectMapped<ENTRIES, SHIFT> {
     #[must_use]
     #[inline(always)]
     pub fn hit(&self, virt: VirtAddr, granted: Granted) -> Option<PhysAddr> {
-        let [tag, value] = self.entries[slot::<ENTRIES, SHIFT>(virt)];
-        let is_hit = tag == virt.0 & !Self::OFFSET && granted.permits(value);
-        is_hit.then(|| Value(value).address(virt, Self::OFFSET))
+        let held = Self::held(&self.entries[Self::slot(virt)], virt, granted);
+        held.map(|value| value.address(virt, Self::OFFSET))
+    }
+
+    #[inline(always)]
+    fn held(place: &[u64; 2], virt: VirtAddr, granted: Granted) -> Option<Value> {
+        let [tag, value] = *place;
+        if tag == Self::number(virt) && granted.permits(value) { Some(Value(value)) } else { None }
     }
 
     /// As [`hit`](Self::hit), for an access of this kind under the controls that the entries were
@@ -108,8 +122,8 @@ impl<const ENTRIES: usize, const SHIFT: u32> DirectMapped<ENTRIES, SHIFT> {
     #[must_use]
     #[inline(always)]
     pub fn hit_decided(&self, virt: VirtAddr, case: Case) -> Option<PhysAddr> {
-        let [tag, value] = self.entries[slot::<ENTRIES, SHIFT>(virt)];
-        let is_hit = tag == virt.0 & !Self::OFFSET && case.is_among(value);
+        let [tag, value] = self.entries[Self::slot(virt)];
+        let is_hit = tag == Self::number(virt) && case.is_among(value);
         is_hit.then(|| Value(value).address(virt, Self::OFFSET))
     }
 
@@ -124,7 +138,7 @@ impl<const ENTRIES: usize, const SHIFT: u32> DirectMapped<ENTRIES, SHIFT> {
     /// The same for the entry of one page, when it was filled.
     #[inline]
     pub fn decide_at(&mut self, virt: VirtAddr, grants: &Grants) {
-        let [_, value] = &mut self.entries[slot::<ENTRIES, SHIFT>(virt)];
+        let [_, value] = &mut self.entries[Self::slot(virt)];
         *value = decided(*value, grants);
     }
 
@@ -162,58 +176,6 @@ impl<const ENTRIES: usize, const SHIFT: u32> DirectMapped<ENTRIES, SHIFT> {
         self.put(virt, controls.pcid(), leaf.size, leaf.value(Self::OFFSET));
     }
 
-    /// Where `walker` leads `virt`, remembered from then on: what to do after a miss.
-    /// [`Walker::reach`] and [`keep`](Self::keep) say and do the same in more instructions.
-    #[must_use]
-    #[inline(always)]
-    pub fn fetch(
-        &mut self,
-        walker: &Walker,
-        memory: &impl TableMemory,
-        virt: VirtAddr,
-    ) -> Option<PhysAddr> {
-        let place = &mut self.entries[slot::<ENTRIES, SHIFT>(virt)];
-        let pieces = &mut self.has_pieces;
-        walker.reach_as(memory, virt, |permitted| {
-            Self::remember(place, pieces, walker, virt, &permitted)
-        })
-    }
-
-    /// As [`fetch`](Self::fetch), from where `upper_levels` says that the walk starts: a miss costs
-    /// little more than reading the leaf. Such a walk is as good as one from the root, whatever was
-    /// invalidated, as long as `upper_levels` is told of stores.
-    #[must_use]
-    #[inline(always)]
-    pub fn fetch_below<const REGIONS: usize>(
-        &mut self,
-        upper_levels: &mut PagingStructureCache<REGIONS>,
-        walker: &Walker,
-        memory: &impl TableMemory,
-        virt: VirtAddr,
-    ) -> Option<PhysAddr> {
-        let place = &mut self.entries[slot::<ENTRIES, SHIFT>(virt)];
-        let pieces = &mut self.has_pieces;
-        upper_levels.reach_as(walker, memory, virt, |permitted| {
-            Self::remember(place, pieces, walker, virt, &permitted)
-        })
-    }
-
-    #[inline(always)]
-    fn remember(
-        place: &mut [u64; 2],
-        has_pieces: &mut bool,
-        walker: &Walker,
-        virt: VirtAddr,
-        permitted: &Permitted,
-    ) -> PhysAddr {
-        if permitted.size >= Self::PIECE {
-            let Value(value) = Value::of(permitted, walker.kept(), virt, Self::OFFSET);
-            *place = [virt.0 & !Self::OFFSET | walker.pcid(), value];
-            *has_pieces |= permitted.size != Self::PIECE;
-        }
-        permitted.address(virt)
-    }
-
     /// Remembers `page` of a withdrawn translation again, as a processor may until it is told to forget
     /// it. As [dirty](Entry::D) when it is writable: software may have cleared the bit since.
     ///
@@ -242,14 +204,13 @@ impl<const ENTRIES: usize, const SHIFT: u32> DirectMapped<ENTRIES, SHIFT> {
     #[inline(always)]
     fn put(&mut self, virt: VirtAddr, pcid: u64, size: PageSize, value: Value) {
         self.has_pieces |= size != Self::PIECE;
-        let tag = virt.0 & !Self::OFFSET | pcid;
-        self.entries[slot::<ENTRIES, SHIFT>(virt)] = [tag, value.0];
+        self.entries[Self::slot(virt)] = [Self::tag(virt, pcid), value.0];
     }
 
     /// Forgets what must be forgotten.
     pub fn invalidate(&mut self, invalidation: Invalidation) {
         let one = match invalidation.virt() {
-            Some(virt) if !self.has_pieces => Some(slot::<ENTRIES, SHIFT>(virt)),
+            Some(virt) if !self.has_pieces => Some(Self::slot(virt)),
             _ => None,
         };
         let concerned = match one {
@@ -259,9 +220,9 @@ impl<const ENTRIES: usize, const SHIFT: u32> DirectMapped<ENTRIES, SHIFT> {
         for [tag, value] in concerned {
             let remembered = Value(*value);
             let pages = remembered.size().frames();
-            let first = Page((*tag >> 12) & !(pages - 1));
-            let global = remembered.is_global();
-            if remembered.is_valid() && invalidation.covers(first, pages, *tag & PCID, global) {
+            let first = Page((*tag & !PCID) << (SHIFT - 12) & !(pages - 1));
+            let (pcid, global) = (*tag >> PCID_SHIFT, remembered.is_global());
+            if remembered.is_valid() && invalidation.covers(first, pages, pcid, global) {
                 [*tag, *value] = [0, 0];
             }
         }
@@ -275,7 +236,8 @@ impl<const ENTRIES: usize, const SHIFT: u32> DirectMapped<ENTRIES, SHIFT> {
     /// Folds what is remembered into a hash.
     pub fn absorb(&self, hash: &mut TraceHash) {
         for [tag, value] in self.entries.iter().filter(|[_, value]| *value != 0) {
-            hash.absorb(*tag, Value(*value).said());
+            let said = *tag << SHIFT | *tag >> PCID_SHIFT;
+            hash.absorb(said, Value(*value).said());
         }
     }
 }

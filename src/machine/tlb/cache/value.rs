@@ -19,15 +19,34 @@ const DENIED: u64 = Entry::RW | Entry::US | Entry::XD;
 /// stack when it can't be written.
 const ABOVE_SHIFT: u32 = 2;
 const DENIED_ABOVE: u64 = Entry::RW << ABOVE_SHIFT;
-const SIZE_SHIFT: u32 = 4;
+/// Set of a page larger than 4 KiB …
+const LARGE: u64 = Entry::PS;
+/// … and also if it is larger than 2 MiB.
+const GIB1: u64 = 1 << 11;
 const KEY_SHIFT: u32 = 59;
 const FRAME: u64 = Entry::ADDRESS;
+
+/// Of a large leaf, in the field that has its address.
+const PAT_OF_LARGE: u64 = 1 << 12;
 
 /// Where it stands that reads and writes of three kinds are permitted, and fetches of two.
 pub(super) const READS: u32 = 52;
 pub(super) const WRITES: u32 = 55;
 pub(super) const FETCHES: u32 = 9;
 const PERMITTED: u64 = 0x3f << READS | 3 << FETCHES;
+
+/// Of `virt` what lies between the offset in its page and the `offset` in what is remembered.
+#[inline(always)]
+const fn piece(permitted: &Permitted, virt: VirtAddr, offset: u64) -> u64 {
+    virt.0 & (permitted.size.bytes() - 1) & !offset
+}
+
+/// The frame that [`Value::of`] keeps, among other bits of the leaf: known before the value is.
+#[inline(always)]
+pub(super) const fn frame_of(permitted: &Permitted, virt: VirtAddr, offset: u64) -> u64 {
+    let pat = if let PageSize::Kib4 = permitted.size { 0 } else { PAT_OF_LARGE };
+    permitted.leaf & !pat | piece(permitted, virt, offset)
+}
 
 /// What is remembered of a page; 0 where nothing is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -37,18 +56,11 @@ impl Value {
     /// Of a permitted access at `virt`: `kept` of its leaf, and the frame but for the `offset` bits.
     #[inline(always)]
     pub(super) const fn of(permitted: &Permitted, kept: u64, virt: VirtAddr, offset: u64) -> Self {
-        let denied = permitted.denied & DENIED;
-        let leaf = match permitted.size {
-            PageSize::Kib4 => permitted.leaf & kept,
-            // Beside its address a large leaf has its PAT bit there.
-            _ => permitted.leaf & kept & !FRAME | permitted.address(virt).raw() & FRAME & !offset,
-        };
-        Self(
-            (leaf ^ (Entry::RW | Entry::US))
-                | denied
-                | (denied & Entry::RW) << ABOVE_SHIFT
-                | (permitted.size as u64) << SIZE_SHIFT,
-        )
+        let gib1 = if let PageSize::Gib1 = permitted.size { GIB1 } else { 0 };
+        // U/S goes with R/W to a place that nobody reads, and XD is lost. Nothing is where there is
+        // something of the others: a sum takes one instruction fewer.
+        let above = permitted.above << ABOVE_SHIFT;
+        Self((permitted.denied() & kept) + above + piece(permitted, virt, offset) + gib1)
     }
 
     #[inline(always)]
@@ -73,10 +85,12 @@ impl Value {
 
     #[inline(always)]
     pub(super) const fn size(self) -> PageSize {
-        match self.0 >> SIZE_SHIFT & 3 {
-            0 => PageSize::Kib4,
-            1 => PageSize::Mib2,
-            _ => PageSize::Gib1,
+        if self.0 & LARGE == 0 {
+            PageSize::Kib4
+        } else if self.0 & GIB1 == 0 {
+            PageSize::Mib2
+        } else {
+            PageSize::Gib1
         }
     }
 
@@ -145,7 +159,8 @@ impl Leaf {
                 | of(self.is_dirty, DIRTY)
                 | of(self.is_global, GLOBAL)
                 | u64::from(self.key) << KEY_SHIFT
-                | (self.size as u64) << SIZE_SHIFT
+                | of(self.size != PageSize::Kib4, LARGE)
+                | of(self.size == PageSize::Gib1, GIB1)
                 | self.address.raw() & FRAME & !offset,
         )
     }
@@ -154,8 +169,14 @@ impl Leaf {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::{Access, Ring};
+    use crate::machine::paging::x86_64::{ControlFlags, Controls, Request, Walker};
 
-    const TAKEN: u64 = Entry::P | DENIED | DIRTY | FRAME | 0xf << KEY_SHIFT;
+    fn kept(size: PageSize, flags: ControlFlags) -> u64 {
+        let controls = Controls { flags, ..Controls::default() };
+        let request = Request::new(VirtAddr(0), Access::Read, Ring::Kernel);
+        Walker::new(&controls, &request).kept(size)
+    }
 
     fn set(bits: [u64; 4], number: u64) -> u64 {
         (0..4).filter(|bit| number >> bit & 1 == 1).fold(0, |all, bit| all | bits[bit])
@@ -172,10 +193,9 @@ mod tests {
             let rights = Rights::ROOT.through_table(Entry(table)).through_leaf(Entry(leaf));
             let is_dirty = leaf & Entry::D != 0;
 
-            // Beside what is denied there is a table's address.
-            let denied = denied | 0x1234_5000;
-            let permitted = Permitted { denied, leaf, size: PageSize::Kib4 };
-            let value = Value::of(&permitted, TAKEN, VirtAddr(0), 0xfff);
+            let permitted = Permitted { above: denied, leaf, size: PageSize::Kib4 };
+            let kept = kept(PageSize::Kib4, ControlFlags::NONE);
+            let value = Value::of(&permitted, kept, VirtAddr(0), 0xfff);
 
             assert_eq!(value.rights(), rights, "{denied:#x} {leaf:#x}");
             assert_eq!(value.is_dirty(), is_dirty, "{denied:#x} {leaf:#x}");
@@ -201,9 +221,11 @@ mod tests {
             let pat = if size == PageSize::Kib4 { 1 << 7 } else { 1 << 7 | 1 << 12 };
             let software = 0x7f << 52 | 7 << 9 | 3 << 3;
             let leaf = 0x63 | frame | 11 << 59 | Entry::G | pat | software;
-            let permitted = Permitted { denied: 0, leaf, size };
-            for (kept, is_global) in [(TAKEN, false), (TAKEN | Entry::G, true)] {
-                let value = Value::of(&permitted, kept, virt, offset);
+            let permitted = Permitted { above: 0, leaf, size };
+            for (flags, is_global) in [(ControlFlags::NONE, false), (ControlFlags::PGE, true)] {
+                let value = Value::of(&permitted, kept(size, flags), virt, offset);
+                let frame_of = Value(frame_of(&permitted, virt, offset));
+                assert_eq!(frame_of.address(virt, offset), value.address(virt, offset));
 
                 let address = PhysAddr::truncated(frame | virt.0 & (size.bytes() - 1));
                 assert_eq!(value.permitted(), 0);

@@ -130,16 +130,16 @@ impl<const REGIONS: usize> PagingStructureCache<REGIONS> {
         if tag == self.tag(virt, PageSize::Mib2) {
             if value & LARGE == 0 {
                 let entry = memory.entry(entry_at(value, virt, PT));
-                return walker.finish(value, entry, PageSize::Kib4).map(answer);
+                return walker.finish(value, entry, PageSize::Kib4, answer);
             }
             let entry = memory.entry(PhysAddr::truncated(value & LEAF));
             // The leaf is not watched: it may have become something else.
             if entry & Entry::PS != 0 {
                 let above = value & DENIED;
                 return if value & GIB1 == 0 {
-                    walker.finish(above, entry, PageSize::Mib2).map(answer)
+                    walker.finish(above, entry, PageSize::Mib2, answer)
                 } else {
-                    walker.finish_gib(above, entry).map(answer)
+                    walker.finish_gib(above, entry, answer)
                 };
             }
         }
@@ -206,13 +206,13 @@ impl<const REGIONS: usize> PagingStructureCache<REGIONS> {
     ) -> Option<T> {
         let [known, value] = self.directories[place::<DIRECTORIES>(virt, PageSize::Gib1)];
         let directory = if known == self.tag(virt, PageSize::Gib1) {
-            Above { table: value, denied: value }
+            Above::of(value)
         } else {
             match self.find_directory(walker, memory, virt) {
                 (Descent::Table(directory), ..) => directory,
                 (Descent::Large, above, at) => {
                     self.keep_region(virt, at.raw() | above.denied & DENIED | LARGE | GIB1);
-                    return walker.finish_gib(above.denied, memory.entry(at)).map(answer);
+                    return walker.finish_gib(above.denied, memory.entry(at), answer);
                 }
                 (Descent::Ends, ..) => return None,
             }
@@ -225,11 +225,11 @@ impl<const REGIONS: usize> PagingStructureCache<REGIONS> {
                     self.keep_table(virt, at, below);
                 }
                 let entry = memory.entry(entry_at(below.table, virt, PT));
-                walker.finish(below.denied, entry, PageSize::Kib4).map(answer)
+                walker.finish(below.denied, entry, PageSize::Kib4, answer)
             }
             Descent::Large => {
                 self.keep_region(virt, at.raw() | directory.denied & DENIED | LARGE);
-                walker.finish(directory.denied, entry, PageSize::Mib2).map(answer)
+                walker.finish(directory.denied, entry, PageSize::Mib2, answer)
             }
             Descent::Ends => None,
         }
@@ -263,7 +263,7 @@ impl<const REGIONS: usize> PagingStructureCache<REGIONS> {
         let found = walker.above_directory(memory, virt, |at| watched.insert(at, epoch));
         if let (Descent::Table(directory), ..) = &found {
             let tag = self.tag(virt, PageSize::Gib1);
-            let value = directory.table & Entry::ADDRESS | directory.denied & DENIED;
+            let value = directory.word();
             self.directories[place::<DIRECTORIES>(virt, PageSize::Gib1)] = [tag, value];
         }
         found
@@ -274,7 +274,7 @@ impl<const REGIONS: usize> PagingStructureCache<REGIONS> {
     fn keep_table(&mut self, virt: VirtAddr, at: PhysAddr, below: Above) {
         if self.watched.has_room() {
             self.watched.insert(at, self.epoch);
-            self.keep_region(virt, below.table & Entry::ADDRESS | below.denied & DENIED);
+            self.keep_region(virt, below.word());
         } else {
             // With everything else the directory's way is watched no more.
             self.forget();

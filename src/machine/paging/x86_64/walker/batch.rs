@@ -104,18 +104,13 @@ impl Walker {
         going.count = 0;
         for (place, (&virt, found)) in virts.iter().zip(found).enumerate() {
             *found = None;
-            let Some(mut above) = self.root(virt) else { continue };
-            if self.regime.has_five_levels() {
-                let Some(below) = self.below_fifth(memory, above, virt) else { continue };
-                above = below;
-            }
+            let Some(above) = self.fourth(memory, virt) else { continue };
             let Some(above) = self.below_upper(memory, above, virt, PML4) else { continue };
             let entry = memory.entry(entry_at(above.table, virt, PDPT));
             match self.descend(above, entry) {
                 Descent::Table(above) => going.put(Underway { virt, above, place }),
                 Descent::Large => {
-                    let permitted = self.finish_gib(above.denied, entry);
-                    *found = permitted.map(|permitted| permitted.address(virt));
+                    *found = self.finish_gib(above.denied, entry, |page| page.address(virt));
                 }
                 Descent::Ends => {}
             }
@@ -144,10 +139,8 @@ impl Walker {
 
     #[inline(always)]
     fn arrive(&self, walk: &Underway, leaf: u64, size: PageSize, found: &mut [Option<PhysAddr>]) {
-        if let (Some(found), Some(permitted)) =
-            (found.get_mut(walk.place), self.finish(walk.above.denied, leaf, size))
-        {
-            *found = Some(permitted.address(walk.virt));
+        if let Some(found) = found.get_mut(walk.place) {
+            *found = self.finish(walk.above.denied, leaf, size, |page| page.address(walk.virt));
         }
     }
 }

@@ -33,6 +33,9 @@ const fn turned(entry: u64) -> u64 {
 const KEPT: u64 =
     Entry::P | Entry::RW | Entry::US | Entry::D | Entry::ADDRESS | 0xf << 59 | Entry::XD;
 
+/// Of a large leaf also that it is one, where a small one has its PAT bit; and not its own, which is 12.
+const KEPT_OF_LARGE: u64 = KEPT & !(1 << 12) | Entry::PS;
+
 /// How much of a linear address is above an entry's offset in its table, at each level.
 const PML5: u32 = 45;
 const PML4: u32 = 36;
@@ -54,10 +57,12 @@ pub struct Walker {
     controls: Controls,
     /// Its address is of no meaning.
     request: Request,
-    /// What a cache tags what it keeps with.
-    pcid: u64,
-    /// What a cache keeps of a leaf.
+    /// The identifier that a cache tags what it keeps with, in bits 63:52.
+    pcid_above: u64,
+    /// What a cache keeps of a leaf of 4 KiB …
     kept: u64,
+    /// … and of a larger one.
+    kept_of_large: u64,
 }
 
 /// The tables down to a page directory.
@@ -65,8 +70,23 @@ pub struct Walker {
 pub(in crate::machine) struct Above {
     /// The table below, in the address field.
     pub(in crate::machine) table: u64,
-    /// The turned entries so far, taken together: what they deny, in the places of R/W, U/S and XD.
+    /// The turned entries so far, taken together: what they deny, in the places of R/W, U/S and XD. What
+    /// would have ended the walk is not set, so of this and the next entry together it can be asked.
     pub(in crate::machine) denied: u64,
+}
+
+impl Above {
+    /// Both in one word.
+    #[inline(always)]
+    pub(in crate::machine) const fn word(&self) -> u64 {
+        self.table & Entry::ADDRESS | self.denied & (Entry::RW | Entry::US | Entry::XD)
+    }
+
+    /// The same back: neither minds the other's bits.
+    #[inline(always)]
+    pub(in crate::machine) const fn of(word: u64) -> Self {
+        Self { table: word, denied: word }
+    }
 }
 
 /// What an entry above the page table is to a walk.
@@ -85,27 +105,32 @@ impl Walker {
     /// controls.
     #[must_use]
     pub const fn new(controls: &Controls, request: &Request) -> Self {
+        let global = if controls.flags.has(ControlFlags::PGE) { Entry::G } else { 0 };
         Self {
             regime: Regime::new(controls),
             terms: Terms::new(controls, request),
             controls: *controls,
             request: *request,
-            pcid: controls.pcid(),
-            kept: KEPT | if controls.flags.has(ControlFlags::PGE) { Entry::G } else { 0 },
+            pcid_above: controls.pcid() << 52,
+            kept: KEPT | global,
+            kept_of_large: KEPT_OF_LARGE | global,
         }
     }
 
-    /// The identifier that translations are remembered under.
+    /// The identifier that translations are remembered under, in bits 63:52.
     #[inline(always)]
-    pub(in crate::machine) const fn pcid(&self) -> u64 {
-        self.pcid
+    pub(in crate::machine) const fn pcid_above(&self) -> u64 {
+        self.pcid_above
     }
 
     /// The bits of a leaf that a cache has a use for. G is one of them only where CR4.PGE is on: it lets
     /// a translation outlive a load of CR3.
     #[inline(always)]
-    pub(in crate::machine) const fn kept(&self) -> u64 {
-        self.kept
+    pub(in crate::machine) const fn kept(&self, size: PageSize) -> u64 {
+        match size {
+            PageSize::Kib4 => self.kept,
+            PageSize::Mib2 | PageSize::Gib1 => self.kept_of_large,
+        }
     }
 
     /// The controls it walks under.
@@ -153,47 +178,50 @@ impl Walker {
         virt: VirtAddr,
         answer: impl FnOnce(Permitted) -> T,
     ) -> Option<T> {
-        let mut above = self.root(virt)?;
-        if self.regime.has_five_levels() {
-            above = self.below_fifth(memory, above, virt)?;
-        }
+        let above = self.fourth(memory, virt)?;
         let above = self.below_upper(memory, above, virt, PML4)?;
         let entry = memory.entry(entry_at(above.table, virt, PDPT));
         let above = match self.descend(above, entry) {
             Descent::Table(below) => below,
-            Descent::Large => return self.finish_gib(above.denied, entry).map(answer),
+            Descent::Large => return self.finish_gib(above.denied, entry, answer),
             Descent::Ends => return None,
         };
         let entry = memory.entry(entry_at(above.table, virt, PD));
         let above = match self.descend(above, entry) {
             Descent::Table(below) => below,
-            Descent::Large => return self.finish(above.denied, entry, PageSize::Mib2).map(answer),
+            Descent::Large => return self.finish(above.denied, entry, PageSize::Mib2, answer),
             Descent::Ends => return None,
         };
         let entry = memory.entry(entry_at(above.table, virt, PT));
-        self.finish(above.denied, entry, PageSize::Kib4).map(answer)
+        self.finish(above.denied, entry, PageSize::Kib4, answer)
     }
 
     /// Where the walk starts; `None` for an address that is not canonical.
     #[inline(always)]
     const fn root(&self, virt: VirtAddr) -> Option<Above> {
-        if self.regime.is_canonical(virt) {
-            Some(Above { table: self.regime.root(), denied: 0 })
+        if self.regime.is_canonical(virt) { Some(Above::of(self.regime.root())) } else { None }
+    }
+
+    /// The PML4 table for `virt`.
+    #[inline(always)]
+    fn fourth(&self, memory: &impl TableMemory, virt: VirtAddr) -> Option<Above> {
+        let word = if self.regime.is_canonical_of_four_levels(virt) {
+            self.regime.root()
         } else {
-            None
+            self.below_fifth(memory, virt)?
+        };
+        Some(Above::of(word))
+    }
+
+    /// A call of its own, so that the common walk of four levels keeps its registers; a word is as much
+    /// as one can return in them.
+    #[cold]
+    #[inline(never)]
+    fn below_fifth(&self, memory: &impl TableMemory, virt: VirtAddr) -> Option<u64> {
+        if !self.regime.has_five_levels() {
+            return None;
         }
-    }
-
-    /// A call of its own, so that the common walk of four levels keeps its registers.
-    #[inline(never)]
-    fn below_fifth(&self, memory: &impl TableMemory, root: Above, virt: VirtAddr) -> Option<Above> {
-        self.below_upper(memory, root, virt, PML5)
-    }
-
-    /// So is this, for the rarest page size.
-    #[inline(never)]
-    pub(in crate::machine) const fn finish_gib(&self, denied: u64, leaf: u64) -> Option<Permitted> {
-        self.finish(denied, leaf, PageSize::Gib1)
+        Some(self.below_upper(memory, self.root(virt)?, virt, PML5)?.word())
     }
 
     /// The table that the PML5 or PML4 entry for `virt` names.
@@ -211,46 +239,52 @@ impl Walker {
     /// The table that this PML5 or PML4 entry names.
     #[inline(always)]
     const fn through_upper(&self, above: Above, entry: u64) -> Option<Above> {
-        let entry = turned(entry);
-        if entry & self.regime.upper == 0 {
-            Some(Above { table: entry, denied: above.denied | entry })
-        } else {
-            None
-        }
+        let denied = above.denied | turned(entry);
+        if denied & self.regime.upper == 0 { Some(Above { table: entry, denied }) } else { None }
     }
 
     /// What this entry of a page-directory-pointer table or page directory leads to.
     #[inline(always)]
     pub(in crate::machine) const fn descend(&self, above: Above, entry: u64) -> Descent {
-        let entry = turned(entry);
-        if entry & self.regime.table == 0 {
-            Descent::Table(Above { table: entry, denied: above.denied | entry })
-        } else if entry & Entry::PS != 0 {
+        let denied = above.denied | turned(entry);
+        if denied & self.regime.table == 0 {
+            Descent::Table(Above { table: entry, denied })
+        } else if denied & Entry::PS != 0 {
             Descent::Large
         } else {
             Descent::Ends
         }
     }
 
-    /// Checks a leaf, and with what was denied above it the access.
-    /// Of what is above, only denials may be set beside a table's address: no reserved bit, no P, no A.
+    /// Checks a leaf, and with what was denied above it the access. Of what is above, only denials count.
     #[inline(always)]
-    pub(in crate::machine) const fn finish(
+    pub(in crate::machine) fn finish<T>(
         &self,
-        denied: u64,
+        above: u64,
         leaf: u64,
         size: PageSize,
-    ) -> Option<Permitted> {
-        // Below bit 12 of a large page's address field lies its PAT bit, 12, which is free.
-        let own = match size {
-            PageSize::Kib4 => 0,
-            PageSize::Mib2 | PageSize::Gib1 => (size.bytes() - 1) & !0x1fff,
-        };
-        if leaf & own == 0 && self.terms.permit(denied, leaf) {
-            Some(Permitted { denied, leaf, size })
-        } else {
-            None
-        }
+        answer: impl FnOnce(Permitted) -> T,
+    ) -> Option<T> {
+        let page = self.terms.page(above, leaf, size);
+        self.terms.permit(&page).then(|| answer(page))
+    }
+
+    /// The same of the rarest page size, as far as it can be out of the way.
+    #[inline(always)]
+    pub(in crate::machine) fn finish_gib<T>(
+        &self,
+        above: u64,
+        leaf: u64,
+        answer: impl FnOnce(Permitted) -> T,
+    ) -> Option<T> {
+        let page = self.terms.page(above, leaf, PageSize::Gib1);
+        self.permits_gib(above, leaf).then(|| answer(page))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn permits_gib(&self, above: u64, leaf: u64) -> bool {
+        self.terms.permit(&self.terms.page(above, leaf, PageSize::Gib1))
     }
 
     /// Which tables it walks, and how it reads them: walkers of which this is equal differ in the

@@ -6,15 +6,14 @@
 use super::super::entry::Entry;
 use super::super::rights::Rights;
 use super::super::walk::Reach;
-use super::turned;
 use crate::base::{PhysAddr, VirtAddr};
 use crate::machine::paging::PageSize;
 
 /// A leaf that was checked, below entries that were.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(in crate::machine) struct Permitted {
-    /// What the entries above deny, in the places of R/W, U/S and XD. Other bits don't count.
-    pub(in crate::machine) denied: u64,
+    /// What the entries above deny, in the places of R/W, U/S and XD.
+    pub(in crate::machine) above: u64,
     /// The leaf.
     pub(in crate::machine) leaf: u64,
     /// What it maps.
@@ -39,10 +38,10 @@ impl Permitted {
         }
     }
 
-    /// What all entries together deny, in the places of R/W, U/S and XD. Other bits don't count.
+    /// The leaf, in which R/W and U/S deny like XD, and what is denied by any entry on the way.
     #[inline(always)]
-    pub(in crate::machine) const fn denied_by_all(&self) -> u64 {
-        self.denied | turned(self.leaf)
+    pub(in crate::machine) const fn denied(&self) -> u64 {
+        self.above | self.leaf ^ (Entry::RW | Entry::US)
     }
 
     #[inline(always)]
@@ -54,12 +53,12 @@ impl Permitted {
     /// after the other.
     #[inline(always)]
     const fn rights(&self) -> Rights {
-        let (denied, leaf) = (self.denied, self.leaf);
-        let granted = !self.denied_by_all();
+        let denied = self.denied();
+        let granted = !denied;
         let user = (granted & Entry::US) >> 2;
         let executable = (granted & Entry::XD) >> 61;
         // Writable above, not writable itself, and dirty: a page of a shadow stack.
-        let shadow_stack = (!denied & !leaf & Entry::RW) & (leaf & Entry::D) >> 5;
+        let shadow_stack = (denied & !self.above & Entry::RW) & (denied & Entry::D) >> 5;
         #[allow(clippy::cast_possible_truncation, reason = "four bits")]
         Rights::from_bits((user | granted & Entry::RW | executable | shadow_stack << 2) as u8)
     }

@@ -2,7 +2,9 @@
 
 use super::super::controls::{ControlFlags, Controls, Request};
 use super::super::entry::{Entry, Level, Reserved};
+use super::permitted::Permitted;
 use crate::base::{Access, VirtAddr};
+use crate::machine::paging::PageSize;
 
 /// How tables are read, whatever the access is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -13,8 +15,8 @@ pub(super) struct Regime {
     pub(super) upper: u64,
     /// In a turned PDPTE or PDE: the same.
     pub(super) table: u64,
-    /// Half the linear address space.
-    half: u64,
+    /// Half the linear address space of four levels; with five, nothing.
+    half_of_four_levels: u64,
 }
 
 /// Bits of [`Regime::space`] below the root.
@@ -38,7 +40,7 @@ impl Regime {
             space,
             upper: Entry::P | Entry::A | every | upper,
             table: Entry::P | Entry::A | every | Entry::PS,
-            half: 1 << if five_levels { 56 } else { 47 },
+            half_of_four_levels: if five_levels { 0 } else { 1 << 47 },
         }
     }
 
@@ -52,11 +54,22 @@ impl Regime {
         self.space & Entry::ADDRESS
     }
 
-    /// Both halves of the address space are one range, once half of it is added.
     #[inline(always)]
     pub(super) const fn is_canonical(&self, virt: VirtAddr) -> bool {
-        virt.0.wrapping_add(self.half) < 2 * self.half
+        is_within(virt, 1 << if self.has_five_levels() { 56 } else { 47 })
     }
+
+    /// Whether there are four levels and the address is canonical, in one comparison.
+    #[inline(always)]
+    pub(super) const fn is_canonical_of_four_levels(&self, virt: VirtAddr) -> bool {
+        is_within(virt, self.half_of_four_levels)
+    }
+}
+
+/// Both halves of the address space are one range, once half of it is added.
+#[inline(always)]
+const fn is_within(virt: VirtAddr, half: u64) -> bool {
+    virt.0.wrapping_add(half) < 2 * half
 }
 
 /// What an access asks of the entries.
@@ -66,20 +79,19 @@ impl Regime {
 /// count are there.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Terms {
-    /// Bits to invert in a leaf, so that 0 is what the access wants of it.
-    leaf: u64,
-    /// The bits that count in a leaf inverted so, or in what is above …
+    /// What entries above a leaf can deny.
+    denials: u64,
+    /// The bits that count in [`Permitted::denied`] …
     counted: u64,
-    /// … and which of these must be 1.
+    /// … and which of these must be 1; with [`Terms::UNDECIDED`], if more has a say.
     expected: u64,
-    /// What is left of them then: nothing, or [`Terms::UNDECIDED`] if keys have a say.
-    difference: u64,
     /// The keys that forbid the access: bits 15:0 on a user-mode address, 31:16 on another.
     keys: u32,
+    is_shadow_stack: bool,
 }
 
 impl Terms {
-    /// A bit that never counts, because it is software's: no difference is this.
+    /// A bit that never counts, because it is software's: where it is expected, nothing is as expected.
     const UNDECIDED: u64 = 1 << 9;
 
     /// Intel SDM volume 3A, "Determination of Access Rights"; the same as
@@ -87,19 +99,23 @@ impl Terms {
     pub(super) const fn new(controls: &Controls, request: &Request) -> Self {
         let flags = controls.flags;
         let user_mode = request.is_user_mode();
-        let every = Reserved::new(controls).at(Level::Pt, Entry(0));
-        let leaf = Entry::P | Entry::RW | Entry::US | Entry::A | Entry::D;
-        let present = Entry::P | Entry::A | every;
-        let mut terms = Self { leaf, counted: present, expected: 0, difference: 0, keys: 0 };
+        let is_shadow_stack = request.is_shadow_stack(controls);
+        let marked = Entry::P | Entry::A;
+        let mut terms = Self {
+            denials: Entry::RW | Entry::US | Entry::XD,
+            counted: marked | Reserved::new(controls).at(Level::Pt, Entry(0)),
+            expected: marked,
+            keys: 0,
+            is_shadow_stack,
+        };
         if user_mode {
             terms.counted |= Entry::US;
         }
-        if request.is_shadow_stack(controls) {
+        if is_shadow_stack {
             // R/W is 0 and D is 1 in the leaf, R/W is 1 above; user mode on user pages and
             // supervisor mode on others.
-            terms.leaf = leaf & !Entry::RW;
-            terms.counted = present | Entry::D | Entry::RW | Entry::US;
-            terms.expected = if user_mode { 0 } else { Entry::US };
+            terms.counted |= Entry::D | Entry::RW | Entry::US;
+            terms.expected |= Entry::D | Entry::RW | if user_mode { 0 } else { Entry::US };
         } else {
             let prevented = match request.access {
                 Access::Execute => flags.has(ControlFlags::SMEP),
@@ -113,6 +129,7 @@ impl Terms {
                 Access::Read => {}
                 Access::Write => {
                     terms.counted |= Entry::D;
+                    terms.expected |= Entry::D;
                     if user_mode || flags.has(ControlFlags::WP) {
                         terms.counted |= Entry::RW;
                     }
@@ -125,31 +142,49 @@ impl Terms {
         let user = forbidden(pke, controls.pkru, request.access, write_protect || user_mode);
         let supervisor = forbidden(pks, controls.pkrs, request.access, write_protect);
         terms.keys = user | supervisor << 16;
-        if terms.keys != 0 {
-            terms.difference = Self::UNDECIDED;
+        if terms.keys != 0 || is_shadow_stack {
+            terms.expected |= Self::UNDECIDED;
         }
         terms
     }
 
-    /// Whether the access may go through this leaf, below entries that deny what `above` says.
+    /// This leaf of a page of this size, below entries that deny what `above` says.
     #[inline(always)]
-    pub(super) const fn permit(&self, above: u64, leaf: u64) -> bool {
-        // Bit 6 of an entry that names a table is ignored; in a leaf it is D.
-        let denied = above & !Entry::D | leaf ^ self.leaf;
-        (denied ^ self.expected) & self.counted == self.difference
-            || self.permit_by_key(denied, leaf)
+    pub(super) const fn page(&self, above: u64, leaf: u64, size: PageSize) -> Permitted {
+        Permitted { above: above & self.denials, leaf, size }
     }
 
+    /// Whether the access may go there.
+    #[inline(always)]
+    pub(super) const fn permit(&self, page: &Permitted) -> bool {
+        let (denied, counted) = (page.denied(), self.counted_at(page.size));
+        denied & counted == self.expected || self.permit_after_all(page.above, denied, counted)
+    }
+
+    /// What one comparison can't say: of keys that forbid, and of shadow stacks.
     #[cold]
     #[inline(never)]
-    const fn permit_by_key(&self, denied: u64, leaf: u64) -> bool {
-        // Without keys that forbid, what was not permitted is not permitted.
-        if self.keys == 0 || (denied ^ self.expected) & self.counted != 0 {
+    const fn permit_after_all(&self, above: u64, denied: u64, counted: u64) -> bool {
+        // Where nothing more has a say, what was not as expected is not now.
+        if (denied ^ self.expected) & counted != 0 {
+            return false;
+        }
+        if self.is_shadow_stack && above & Entry::RW != 0 {
             return false;
         }
         let supervisor = (denied & Entry::US) >> 2;
-        let number = Entry(leaf).key() as u64 | supervisor << 4;
+        let number = Entry(denied).key() as u64 | supervisor << 4;
         self.keys >> number & 1 == 0
+    }
+
+    #[inline(always)]
+    const fn counted_at(&self, size: PageSize) -> u64 {
+        // Below bit 12 of a large page's address field lies its PAT bit, 12, which is free.
+        let own = match size {
+            PageSize::Kib4 => 0,
+            PageSize::Mib2 | PageSize::Gib1 => (size.bytes() - 1) & !0x1fff,
+        };
+        self.counted | own
     }
 }
 

@@ -3,7 +3,7 @@ mod fetched;
 use super::*;
 use crate::base::{Ring, VirtAddr};
 use crate::machine::paging::TableMemory;
-use crate::machine::paging::x86_64::{ControlFlags, Entry, lookup, walk};
+use crate::machine::paging::x86_64::{ControlFlags, Entry, Walker, lookup, walk};
 use crate::machine::tlb::{Invalidation, PagingStructureCache, RootLoad};
 
 /// Every level has one table, and every entry of it these bits.
