@@ -135,7 +135,8 @@ impl Kind {
         let who = roster.kind(principal);
         let points = self.points.iter().flat_map(|point| all.of(principal, point));
         let mut candidates: Vec<_> = points.filter(|record| self.is_for(record, who)).collect();
-        candidates.sort_unstable_by_key(|record| record.number);
+        // Of each kind of point they are in order already, which a stable sort finds out first.
+        candidates.sort_by_key(|record| record.number);
         candidates
     }
 }

@@ -281,7 +281,7 @@ impl Points {
         if armed.is_spent() {
             self.kinds = self.kinds_awaited();
         }
-        self.is_striking = self.strikes() > 0;
+        self.is_striking = struck || self.strikes() > 0;
     }
 
     /// How often faults struck, all together.

@@ -212,7 +212,11 @@ impl Machine {
             old: operation.kind as u64,
         };
         // The strike is told before the stores it made itself.
-        self.events.insert(first, event);
+        if first == self.events.len() {
+            self.events.push(event);
+        } else {
+            self.events.insert(first, event);
+        }
         verdict
     }
 
