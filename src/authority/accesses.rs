@@ -35,7 +35,7 @@ impl Authority {
     #[inline(always)]
     pub fn load_passes(&mut self, event: &Event) -> bool {
         let Some((word, rights)) = self.rights_at(event) else { return false };
-        let passes = rights.readers.contains(event.actor) && self.is_sound(word);
+        let passes = rights.plain_readers.contains(event.actor) && self.is_sound(word);
         if passes {
             self.state.ordinal += 1;
             self.state.last_load.takes(word, event);
@@ -94,8 +94,12 @@ impl Authority {
         let Some(word) = self.word_of(event.phys) else { return };
         let rights = &self.regions.rights[usize::from(self.words[word])];
         self.state.last_load.takes(word, event);
-        if !rights.readers.contains(event.actor) {
-            self.read_trespass(event, word, 1);
+        if !rights.plain_readers.contains(event.actor) {
+            if rights.readers.contains(event.actor) {
+                self.learn(event, word);
+            } else {
+                self.read_trespass(event, word, 1);
+            }
         }
         if self.state.corrupt_words != 0 && self.corrupt[word] & event.mask != 0 {
             self.consume(event, word);

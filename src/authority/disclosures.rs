@@ -1,13 +1,14 @@
 //! Which bytes reached somebody who may not read them?
 //!
 //! Kernel mode may read everything, so what it loads reaches nobody yet: what it then stores where a process
-//! reads does. User mode has what it loads. What a device reads leaves memory: it is on the disk, or sent, or
+//! reads does. User mode has what it loads, of its own memory too where another's content was left in it. What a
+//! device reads leaves memory: it is on the disk, or sent, or
 //! given out at the next request. Zeros, what nobody left, and what one wrote there oneself tell nothing.
 //!
 //! Nobody follows bytes any further. Who may learn what a device has read follows from the influence
 //! relation: whoever uses its drivers.
 
-use crate::base::{Event, Principal, PrincipalKind, PrincipalSet, Structure, bits_of};
+use crate::base::{Event, Principal, PrincipalKind, PrincipalSet, Ring, Structure, bits_of};
 
 use super::accesses::bytes_of;
 use super::record::Disclosure;
@@ -53,6 +54,7 @@ impl Authority {
                 receiver,
                 owner: from.owner,
                 structure: from.structure,
+                is_left: false,
                 source: u64::from(source) * 8,
                 target: word as u64 * 8,
                 ordinal: self.state.ordinal,
@@ -73,6 +75,28 @@ impl Authority {
             receiver: event.actor,
             owner: from.owner,
             structure: from.structure,
+            is_left: false,
+            source: word as u64 * 8,
+            target: 0,
+            ordinal: self.state.ordinal,
+        };
+        keep(&mut self.disclosures, disclosure);
+    }
+
+    /// A process's user mode reads memory that it may read, and that was handed to it as another left it.
+    #[cold]
+    pub(super) fn learn(&mut self, event: &Event, word: usize) {
+        let from = *self.regions.get(self.words[word]);
+        let is_user_mode = self.state.ring(event.processor) == Some(Ring::User);
+        if !is_user_mode || event.value & bits_of(event.mask) == 0 {
+            return;
+        }
+        let disclosure = Disclosure {
+            actor: event.actor,
+            receiver: event.actor,
+            owner: from.residue,
+            structure: from.structure,
+            is_left: true,
             source: word as u64 * 8,
             target: 0,
             ordinal: self.state.ordinal,

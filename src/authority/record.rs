@@ -239,8 +239,10 @@ pub struct Disclosure {
     pub receiver: Principal,
     /// Whose it was.
     pub owner: Option<Principal>,
-    /// As what.
+    /// As what; of what was left in memory, what that is now.
     pub structure: Structure,
+    /// Whether its owner left it in memory that is who read it's own now.
+    pub is_left: bool,
     /// Where it came from.
     pub source: u64,
     /// Where it went, if it was copied.

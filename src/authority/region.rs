@@ -158,6 +158,8 @@ fn those(roster: &Roster, wanted: impl Fn(PrincipalKind) -> bool) -> PrincipalSe
 pub(super) struct Rights {
     pub(super) writers: PrincipalSet,
     pub(super) readers: PrincipalSet,
+    /// Those of the readers who learn nothing by it that was another's.
+    pub(super) plain_readers: PrincipalSet,
     /// The structure, by its number, that a granted store without consequences means; [`WATCHED`]
     /// where every store has some.
     pub(super) plainly: u8,
@@ -248,9 +250,19 @@ impl Regions {
         let is_watched = region.structure == Structure::PageTable
             || region.residue.is_some()
             || region.structure.is_user() && !region.lent.is_empty();
+        let readers = region.readers(roster);
+        // What another left is news to every process but that one.
+        let learns = |one: Principal| roster.kind(one).is_process() && region.residue != Some(one);
+        let plain_readers = match region.residue {
+            None => readers,
+            Some(_) => {
+                readers.iter().filter(|one| learns(*one)).fold(readers, PrincipalSet::without)
+            }
+        };
         self.rights.push(Rights {
             writers: region.writers(roster),
-            readers: region.readers(roster),
+            readers,
+            plain_readers,
             plainly: if is_watched { WATCHED } else { region.structure as u8 },
         });
         let mut print = TraceHash::default();

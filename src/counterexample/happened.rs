@@ -348,7 +348,8 @@ pub(super) fn what_was_found(trial: &Trial, found: &Found, turns: &[Turn]) -> Ve
     for (number, one) in found.disclosures.iter().enumerate() {
         // Of many words that were read, one by one, the first.
         let is_same = |other: &Disclosure| {
-            let key = |one: &Disclosure| (one.actor, one.receiver, one.owner, one.structure);
+            let key =
+                |one: &Disclosure| (one.actor, one.receiver, one.owner, one.structure, one.is_left);
             key(other) == key(one)
         };
         if one.is_read() && found.disclosures[..number].iter().any(is_same) {
@@ -358,6 +359,14 @@ pub(super) fn what_was_found(trial: &Trial, found: &Found, turns: &[Turn]) -> Ve
         let what = match roster.kind(one.actor) {
             _ if !one.is_read() => {
                 format!("{who} copied {what} to where {} reads it", roster.name(one.receiver))
+            }
+            _ if one.is_left => {
+                let from = one.owner.map_or("nobody", |owner| roster.name(owner));
+                format!(
+                    "{who} has what {from} left in its {}, {}",
+                    one.structure,
+                    place_of(one.source)
+                )
             }
             PrincipalKind::Device => format!("{who} has {what}{}", may_learn(trial, one.actor)),
             _ => format!("{who} has {what}"),

@@ -107,7 +107,10 @@ pub(super) fn mode_line(
     let given_out = first.map(|one| {
         let whose = one.owner.map_or(String::new(), |owner| format!(" of {}", roster.name(owner)));
         let to = roster.name(one.receiver);
-        let what = format!("content of {}{whose}", one.structure);
+        let what = match one.is_left {
+            true => format!("content{whose}, left in its {}", one.structure),
+            false => format!("content of {}{whose}", one.structure),
+        };
         match one.is_read() {
             true => format!("{to} has {what}"),
             false => format!("{what} was copied to where {to} reads it"),

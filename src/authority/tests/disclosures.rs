@@ -46,6 +46,30 @@ fn what_user_mode_reads_without_leave_is_disclosed_to_it() {
 }
 
 #[test]
+fn what_another_left_in_a_process_s_memory_is_disclosed_to_it_when_it_reads_it() {
+    let user_mode = Event { value: 3, ..blank(EventKind::ModeSwitch, KERNEL) };
+    let released = claim(EventKind::Release, KERNEL, Structure::Free, OTHER, 512);
+    let handed = grant(ALICE, Structure::UserData, OTHER, 512);
+    let uncleared = [released, handed, user_mode];
+    let of = |more: &[Event]| receivers(&after(&[&uncleared[..], more].concat()));
+
+    let left = (ALICE, Some(BOB), Structure::UserData);
+    assert_eq!(of(&[load(ALICE, OTHER, 7)]), [left]);
+    assert_eq!(of(&[]), [], "it was not read");
+    assert_eq!(of(&[load(ALICE, OTHER, 0)]), [], "zeros tell nothing");
+    let write = store(ALICE, Structure::UserData, OTHER, 7);
+    assert_eq!(of(&[write, load(ALICE, OTHER, 7)]), [], "it knows what it wrote there");
+    assert_eq!(of(&[write, load(ALICE, OTHER + 8, 7)]), [left], "the next word is as it was left");
+    let cleared = claim(EventKind::StoreRun, KERNEL, Structure::Free, OTHER, 512);
+    let cleared = [released, cleared, handed, user_mode, load(ALICE, OTHER, 7)];
+    assert_eq!(receivers(&after(&cleared)), [], "it was overwritten before");
+    // Back with whom it was.
+    let back = [released, grant(BOB, Structure::UserData, OTHER, 512), user_mode];
+    assert_eq!(receivers(&after(&[&back[..], &[load(BOB, OTHER, 7)]].concat())), []);
+    assert!(after(&uncleared).trespasses().is_empty());
+}
+
+#[test]
 fn who_uses_the_drivers_of_a_device_may_learn_what_it_has() {
     let asks = |who| Event {
         context: who,
