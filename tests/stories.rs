@@ -11,7 +11,7 @@ use ringfence::campaign::{Campaign, Registries};
 use ringfence::counterexample::{Story, minimised};
 use ringfence::faults::PlannedFault;
 use ringfence::injection::{PointKind, Recurrence};
-use ringfence::outcome::Availability;
+use ringfence::outcome::{Availability, Integrity};
 use ringfence::scenario::{Guarantees, Scenario, library};
 use ringfence::world::Action;
 use ringfence::world::action::CrashKind;
@@ -335,4 +335,81 @@ fn a_story_that_is_cut_says_so() {
     assert!(strikes > 4096, "{strikes}");
     let told = "turning points came after the first 4096: not told";
     assert!(cut(&long) && words.contains(told), "{long}");
+}
+
+/// The standard world with one fault: its story in one line.
+fn struck(kind: &str, who: &str, at: (PointKind, &str, u64), parameters: &str) -> (Story, String) {
+    let (point, routine, nth) = at;
+    let mut planned = worlds::fault(kind, who, point, nth, parameters);
+    planned.at.routine = Some(routine.to_owned());
+    of_standard(vec![planned])
+}
+
+#[test]
+fn what_a_strike_altered_is_told_before_and_after() {
+    let told = |kind, who, at, parameters| struck(kind, who, at, parameters).1;
+
+    // A result, an argument, what is read and what is stored; each with what it was.
+    let result =
+        told("wrong-result", "files", (PointKind::Return, "FsWriteBack", 2), "value = '0x103'");
+    assert!(result.contains("; result 0x0 became 0x103 "), "{result}");
+    let argument = told("dropped-argument", "service", (PointKind::Call, "main", 18), "index = 5");
+    assert!(argument.contains("; argument 6 (r9) 0x20 became 0x0 "), "{argument}");
+    let read =
+        told("wrong-value-loaded", "files", (PointKind::Load, "FsMapData", 60), "value = '0x1'");
+    assert!(read.contains("; 0x1 was read for 0x"), "{read}");
+    let stored = told(
+        "wrong-value-stored",
+        "sensor",
+        (PointKind::Store, "SensorProcess", 5),
+        "value = '0x9'",
+    );
+    assert!(stored.contains("; value to store 0x1 became 0x9 "), "{stored}");
+}
+
+#[test]
+fn how_others_results_differ_is_told() {
+    let (story, words) =
+        struck("wrong-result", "files", (PointKind::Return, "FsWriteBack", 2), "value = '0x103'");
+
+    assert_eq!(story.outcome.deviated, ["service"], "{story}");
+    // STATUS_PENDING for STATUS_SUCCESS, of the operation that flushes.
+    let differs = ", flush: status 0x103, without the fault status 0x0 ";
+    assert!(words.contains("differs service: operation 4") && words.contains(differs), "{words}");
+}
+
+#[test]
+fn which_sector_differs_is_told() {
+    // What is read at one place of the cache is written to the disk from another.
+    let (story, words) =
+        struck("off-by-one", "files", (PointKind::Load, "FsMapData", 60), "offset = '-0x1'");
+
+    assert_eq!(story.outcome.integrity, Integrity::Durable, "{story}");
+    let differs = "of the disk, word 25: 0xffffffffffffffff, without the fault 0x0";
+    assert!(words.contains("differs sector ") && words.contains(differs), "{words}");
+}
+
+#[test]
+fn what_was_left_in_a_frame_that_is_handed_out_is_disclosed() {
+    let of = |weakness: Option<&str>| {
+        let mut scenario =
+            worlds::with_editor(vec![Action::Store { word: 0, value: 1 }, Action::Wait]);
+        scenario.configuration.weaknesses = weakness.map(str::to_owned).into_iter().collect();
+        scenario.configuration.machine.processors = 1;
+        let shell = &mut scenario.configuration.components[1];
+        shell.actions = vec![Action::Yield; 20];
+        for slot in 1..8 {
+            shell.actions.push(Action::Allocate { slot });
+            shell.actions.push(Action::LoadThrough { slot, word: 0 });
+        }
+        scenario.plan = vec![worlds::fault("crash", "editor", PointKind::Step, 6, "")];
+        Story::of(&scenario, &Registries::default()).expect("it runs")
+    };
+
+    let (weak, sound) = (of(Some("no-zeroing")), of(None));
+
+    assert!(weak.outcome.disclosed > 0, "{weak}");
+    let words = weak.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words.contains("shell has what editor left in its private data"), "{words}");
+    assert_eq!(sound.outcome.disclosed, 0, "{sound}");
 }

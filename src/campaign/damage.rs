@@ -40,7 +40,8 @@ impl OwnDoing {
     }
 
     pub(crate) fn has_disclosure(&self, one: &Disclosure) -> bool {
-        let key = |one: &Disclosure| (one.actor, one.receiver, one.owner, one.structure);
+        let key =
+            |one: &Disclosure| (one.actor, one.receiver, one.owner, one.structure, one.is_left);
         self.disclosures.iter().any(|known| key(known) == key(one))
     }
 }

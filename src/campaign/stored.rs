@@ -80,6 +80,29 @@ impl Stored {
     }
 }
 
+impl Stored {
+    /// The first word of a sector in which a run left something else than the golden run left at last: its
+    /// number there, what it is and what that left.
+    #[must_use]
+    pub fn first_difference(&self, disk: &Disk, sector: u32) -> Option<(usize, u64, u64)> {
+        let found = disk.sectors().get(sector as usize)?;
+        let golden = match self.versions.get(&sector).and_then(|versions| versions.last()) {
+            Some(version) => version.words,
+            None => {
+                let mut words = *found;
+                for ((at, word), before) in disk.changed_since(self.start) {
+                    if at == sector {
+                        words[usize::from(word)] = before;
+                    }
+                }
+                words
+            }
+        };
+        let word = found.iter().zip(&golden).position(|(found, golden)| found != golden)?;
+        Some((word, found[word], golden[word]))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -105,10 +128,12 @@ mod tests {
         assert!(left(&disk).is_empty(), "the golden run's own disk");
         disk.restore(start);
         assert_eq!(left(&disk), [3], "nothing was written");
+        assert_eq!(stored.first_difference(&disk, 3), Some((0, 7, 2)));
         disk.write(3, 0, 2);
         assert!(left(&disk).is_empty(), "the same by another way");
         disk.write(5, 63, 1);
         assert_eq!(left(&disk), [5], "where the golden run wrote nothing");
+        assert_eq!(stored.first_difference(&disk, 5), Some((63, 1, 0)));
         disk.write(5, 63, 0);
         assert!(left(&disk).is_empty(), "changed back");
     }

@@ -3,12 +3,14 @@
 use crate::authority::{Authority, Consumption, Corruption, Disclosure, Trespass};
 use crate::base::{Event, EventKind, Principal, PrincipalKind, PrincipalSet, Structure};
 use crate::campaign::Trial;
+use crate::campaign::damage::OwnDoing;
 use crate::campaign::experiment::vector_name;
 use crate::faults::PlannedFault;
 use crate::injection::PointKind;
 use crate::kernel::event_log;
 use crate::machine::Trap;
 
+use super::altered::Alteration;
 use super::bug_check;
 use super::mode_line::{named, names_of};
 use super::recorder::{Turn, place};
@@ -31,13 +33,15 @@ pub(super) struct Found {
 }
 
 impl Found {
-    /// What these books found.
-    pub(super) fn by(books: &Authority) -> Self {
+    /// What these books found, without what is known to be disclosed in any case.
+    pub(super) fn by(books: &Authority, known: Option<&OwnDoing>) -> Self {
+        let is_known = |one: &Disclosure| known.is_some_and(|known| known.has_disclosure(one));
+        let disclosures = books.disclosures().iter().filter(|one| !is_known(one));
         Self {
             trespasses: books.trespasses().to_vec(),
             corruptions: books.corruptions().to_vec(),
             consumptions: books.consumptions().to_vec(),
-            disclosures: books.disclosures().to_vec(),
+            disclosures: disclosures.copied().collect(),
         }
     }
 }
@@ -56,7 +60,9 @@ pub(super) fn what_turned(
     plan: &[PlannedFault],
     found: &Found,
     turns: &[Turn],
+    alterations: &[Alteration],
 ) -> Vec<Happened> {
+    let mut alterations = alterations.iter();
     let poked = found.poked();
     let roster = trial.roster();
     let world = &trial.world;
@@ -77,6 +83,10 @@ pub(super) fn what_turned(
     let mut happened = Vec::new();
     for turn in turns.iter().filter(|turn| turn.ordinal >= since) {
         let event = &turn.event;
+        let altered = match event.kind {
+            EventKind::Strike => alterations.next().map_or_else(String::new, Alteration::told),
+            _ => String::new(),
+        };
         // What a struck step loads and stores without the fault as well is nothing done instead.
         if event.struck && turn.ordinal < second && trial.judge.is_made_anyway(since, event) {
             continue;
@@ -96,7 +106,9 @@ pub(super) fn what_turned(
                 };
                 let device = roster.kind(event.actor) == PrincipalKind::Device;
                 let place = if device { String::new() } else { place(turn) };
-                ("struck", format!("{} was about to {point}{before}{place}", name(event.actor)))
+                let what =
+                    format!("{} was about to {point}{before}{place}{altered}", name(event.actor));
+                ("struck", what)
             }
             EventKind::Store | EventKind::DmaWrite if event.struck => {
                 let (new, old) = (event.value, event.old);

@@ -3,6 +3,8 @@
 //! | module | answers |
 //! |---|---|
 //! | [`story`] | what happened, in which order, to whose bytes? |
+//! | `traced`, `altered` | the same run once more: what did each strike alter? |
+//! | `differs` | how does what was seen and stored differ from the golden run? |
 //! | [`recorder`] | which events of a run are its turning points? |
 //! | [`incident`] | how is an incident told to a room? |
 //! | [`bug_check`] | what do a bug check's code and parameters say? |
@@ -11,9 +13,11 @@
 //! | `simpler`, `simpler_action` | which parameters can be simpler? |
 //! | [`test_text`] | how is it kept: as TOML, as a test, as a command? |
 
+mod altered;
 pub mod bug_check;
 pub mod case;
 mod decisive;
+mod differs;
 mod ending;
 mod happened;
 pub mod incident;
@@ -25,6 +29,7 @@ mod simpler_action;
 mod smaller;
 pub mod story;
 pub mod test_text;
+mod traced;
 
 pub use case::{Counterexample, Shown, minimised, shown};
 pub use incident::IncidentStory;

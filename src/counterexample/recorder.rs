@@ -81,6 +81,12 @@ impl<'a, W> Recorder<'a, W> {
         (self.turns, self.steps, self.objects)
     }
 
+    /// Who is told beside it.
+    #[must_use]
+    pub fn inner(&self) -> &W {
+        self.inner
+    }
+
     /// Turning points that were not written down, because there were too many before.
     #[must_use]
     pub fn left_out(&self) -> u64 {

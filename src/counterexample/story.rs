@@ -4,23 +4,24 @@
 //! A story is told from the books and from a second run that writes down the turning points. It is a
 //! pure function of the scenario: the same case is told in the same words on every machine.
 
-use crate::base::{EventKind, Principal, Roster};
-use crate::campaign::experiment::{CONTAINED, PATIENCE, SURVIVES, TURNS, is_contained};
-use crate::campaign::interrupt::GLANCE;
+use crate::base::{EventKind, Roster};
+use crate::campaign::experiment::{CONTAINED, SURVIVES, is_contained};
 use crate::campaign::{Judged, Origin, Registries, Trial, TrialError};
 use crate::faults::PlannedFault;
 use crate::invariants::Violation;
-use crate::kernel::video::TDR_RECOVER;
-use crate::outcome::{Availability, Class, Outcome};
+use crate::outcome::{Availability, Class, Integrity, Outcome};
 use crate::scenario::{Scenario, shown};
-use crate::world::{Rest, World};
+use crate::world::Rest;
 
 use super::decisive::{Decisive, decisive};
 use super::ending::{availability, kebab};
 use super::happened::{Found, Happened, keep_what_stops, what_turned, what_was_found};
 use super::mode_line::mode_line;
 use super::picture::{drawn, last_exception};
-use super::recorder::{KEPT, Recorder, Turn};
+use super::recorder::{KEPT, Turn};
+use super::traced::traced;
+
+pub use super::traced::{Traced, trace};
 
 /// Columns a line of a story may take.
 const WIDTH_MAX: usize = 100;
@@ -55,11 +56,13 @@ impl Story {
     pub fn of(scenario: &Scenario, registries: &Registries) -> Result<Self, TrialError> {
         let mut trial = Trial::new(scenario, registries)?;
         let Judged { outcome, class, missed } = Judged::of(scenario, &mut trial)?;
-        let found = Found::by(&trial.judge.authority);
+        let known = (!scenario.plan.is_empty()).then_some(&trial.golden.own_doing);
+        let found = Found::by(&trial.judge.authority, known);
         let violations = trial.watch.violations().to_vec();
         let unasked = unasked(&trial, &outcome);
         let told = trial.judge.trace();
-        let Traced { turns, steps, objects, left_out, .. } = traced(&mut trial, &scenario.plan)?;
+        let Traced { turns, steps, objects, left_out, alterations, left, .. } =
+            traced(&mut trial, &scenario.plan)?;
         debug_assert_eq!(trial.judge.trace().digest(), told.digest(), "the same run again");
         let turns = if scenario.plan.is_empty() { turns } else { of_the_fault(&trial, turns) };
         let mut decided = decisive(trial.roster(), &turns, &objects, &[]);
@@ -79,7 +82,7 @@ impl Story {
         let noticed = last_exception(&turns).or(who);
         let sides = mode_line(&trial, &outcome, noticed);
         let picture = drawn(&trial, &outcome, noticed, sides.as_deref());
-        let mut happened = what_turned(&trial, &scenario.plan, &found, &turns);
+        let mut happened = what_turned(&trial, &scenario.plan, &found, &turns, &alterations);
         happened.extend(operations);
         happened.extend(what_was_found(&trial, &found, &turns));
         happened.sort_by_key(|one| one.ordinal);
@@ -103,6 +106,14 @@ impl Story {
         if left_out > 0 {
             let what = format!("{left_out} turning points came after the first {KEPT}: not told");
             push(&mut lines, "cut", &what);
+        }
+        for what in left.seen_by(&outcome.deviated, trial.roster(), &trial.golden.observations) {
+            push(&mut lines, "differs", &what);
+        }
+        if outcome.integrity == Integrity::Durable {
+            for what in left.stored() {
+                push(&mut lines, "differs", &what);
+            }
         }
         let own = violations.iter().filter(|one| !by_itself.iter().any(|known| known.is_like(one)));
         tell_violations(&mut lines, own, &outcome);
@@ -168,21 +179,6 @@ fn is_named(names: &mut Vec<String>, found: &Violation) -> bool {
     is_known
 }
 
-/// A run written down.
-#[derive(Clone, Debug)]
-pub struct Traced {
-    /// Its turning points, or all of its events.
-    pub turns: Vec<Turn>,
-    /// The number of the event of each step.
-    pub steps: Vec<u64>,
-    /// The processes' objects, by address, the latest last.
-    pub objects: Vec<(u64, Principal)>,
-    /// Turning points beyond those that are kept.
-    pub left_out: u64,
-    /// Whether it came to its end; not when it was interrupted.
-    pub is_whole: bool,
-}
-
 impl core::fmt::Display for Story {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         for (head, what) in &self.parts {
@@ -192,57 +188,6 @@ impl core::fmt::Display for Story {
         }
         Ok(())
     }
-}
-
-/// The whole run of a plan, from the beginning and over all boots, with its turning points or with
-/// every event; or the first part of it, when it was interrupted.
-///
-/// # Errors
-///
-/// When a fault can't be made.
-pub fn trace(trial: &mut Trial, plan: &[PlannedFault], every: bool) -> Result<Traced, TrialError> {
-    trial.rewind();
-    let interrupt = trial.interrupt().clone();
-    for (number, planned) in plan.iter().enumerate() {
-        let armed = trial.arm(number, planned)?;
-        trial.world.machine.points.arm(armed);
-    }
-    let world = &mut trial.world;
-    // As long as a run of the plan may take: see `campaign::experiment`.
-    let interval = u64::from(world.configuration().machine.clock_interval);
-    let patience = 2 * trial.golden.clock + PATIENCE + TURNS * interval;
-    world.set_steps_max(patience);
-    let books = &trial.judge.authority;
-    let objects = (0..64).map(Principal).filter_map(|one| Some((books.object_of(one)?, one)));
-    let (watched, objects) = (watched(world), objects.collect());
-    let mut recorder = Recorder::new(&mut trial.judge, every).knowing(watched, objects);
-    let mut stops = 0;
-    loop {
-        let rest = world.run(&mut recorder, world.machine.clock + GLANCE);
-        if rest == Rest::Paused && !interrupt.is_raised() {
-            continue;
-        }
-        stops += u8::from(matches!(rest, Rest::BugCheck(_) | Rest::Reset));
-        let is_over = !world.machine.stopped || stops >= world.configuration().boots_max;
-        if is_over {
-            let left_out = recorder.left_out();
-            let (turns, steps, objects) = recorder.into_parts();
-            return Ok(Traced { turns, steps, objects, left_out, is_whole: rest != Rest::Paused });
-        }
-        world.reboot();
-        world.set_steps_max(world.machine.clock + patience);
-    }
-}
-
-/// The same with turning points; interrupted, it is none.
-fn traced(trial: &mut Trial, plan: &[PlannedFault]) -> Result<Traced, TrialError> {
-    let traced = trace(trial, plan, false)?;
-    if traced.is_whole { Ok(traced) } else { Err(TrialError::Interrupted) }
-}
-
-/// Where it begins that an adapter that hangs is recovered from: see [`super::decisive`].
-fn watched(world: &World) -> Vec<u64> {
-    world.machine.program.entry(&TDR_RECOVER).map(|entry| entry.0).into_iter().collect()
 }
 
 /// A planned fault in a sentence.

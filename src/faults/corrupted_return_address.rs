@@ -11,7 +11,6 @@
 use super::elements::{any_bit, change, every_bit, fault};
 use super::{Family, Kind, Model, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
-use crate::machine::code::NO_ROUTINE;
 
 /// What an overrun with one letter leaves.
 const FILLER: u64 = 0x4141_4141_4141_4141;
@@ -22,8 +21,8 @@ pub(super) const KIND: Kind = Kind {
     family: Family::Defect,
     model: Model::Vulnerability,
     points: PointKinds::of(&[PointKind::Step]),
-    // At the base of a stack nobody is returned to.
-    fits: |record, _| record.caller != NO_ROUTINE,
+    // At the base of a stack nobody is returned to, nor where a gate leads.
+    fits: |record, _| record.has_return_address,
     recurrence: Recurrence::Once,
     parameters: &["value", "bit"],
     about: "the return address of the running routine is overwritten",

@@ -186,6 +186,7 @@ pub fn blind(
         principal,
         routine: 0,
         caller: 0,
+        has_return_address: false,
         step: 0,
         number: 0,
         clock: 0,

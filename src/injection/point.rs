@@ -141,6 +141,9 @@ pub struct PointRecord {
     pub routine: u16,
     /// Called by which routine (0xffff when by none that the frame chain names).
     pub caller: u16,
+    /// Of a step, whether a call left a return address that its routine will return through; where a gate leads
+    /// and at the base of a stack none did, whoever the frame chain names.
+    pub has_return_address: bool,
     /// In which step of the routine, by its place there, from 0; 0xff for a device.
     pub step: u8,
     /// The running number of the point in its run, from 0.

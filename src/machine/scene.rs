@@ -166,11 +166,16 @@ impl Machine {
             let known = self.points.caller_where_hung(number, instruction, frame);
             known.unwrap_or_else(|| self.caller_of(number))
         });
+        // Nobody asks it of another point, nor who doesn't record.
+        let has_return_address = all
+            && kind == PointKind::Step
+            && processor.is_some_and(|number| self.return_address_at(number).is_some());
         let reached = PointRecord {
             kind: operation.kind,
             principal: operation.principal,
             routine,
             caller,
+            has_return_address,
             step,
             number: self.points.reached - 1,
             clock: self.clock,

@@ -236,6 +236,7 @@ fn a_fault_planned_at_a_recorded_point_counts_the_points_before_it() {
         principal: nic,
         routine,
         caller: 9,
+        has_return_address: false,
         step: 0,
         number,
         clock: number,

@@ -92,6 +92,7 @@ mod tests {
                 principal: Principal::KERNEL,
                 routine: 0,
                 caller: 0,
+                has_return_address: false,
                 step: 0,
                 number: 0,
                 clock: 0,

@@ -1,0 +1,253 @@
+//! What a fault alters as it strikes: the operation and the registers, before and after.
+//!
+//! Memory that it changes is told by the stores; what becomes of an argument, an address, a value, a length or
+//! a result is in no event, and is written down here beside the machine.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::base::{VirtAddr, bits_of};
+use crate::campaign::experiment::vector_name;
+use crate::injection::{Armed, Fault, Operation, PointKind, Scene, Verdict};
+use crate::machine::registers::ARGUMENTS;
+
+use super::recorder::KEPT;
+
+/// The general registers, by number (Intel SDM volume 2A, "REX Prefixes").
+const REGISTERS: [&str; 16] = [
+    "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13",
+    "r14", "r15",
+];
+
+/// One strike.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Alteration {
+    before: Operation,
+    after: Operation,
+    verdict: Verdict,
+    /// What memory holds where a load reads.
+    held: Option<u64>,
+    registers: [(u64, u64); 16],
+}
+
+/// Strikes in order, the first [`KEPT`].
+#[derive(Clone, Debug, Default)]
+pub(super) struct Alterations(Arc<Mutex<Vec<Alteration>>>);
+
+impl Alterations {
+    /// Has this fault's strikes written down too.
+    pub(super) fn of(&self, armed: Armed) -> Armed {
+        let fault = Box::new(Observed { fault: armed.fault, strikes: self.clone() });
+        Armed { fault, ..armed }
+    }
+
+    /// All of them.
+    pub(super) fn all(&self) -> Vec<Alteration> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// A fault that is watched.
+struct Observed {
+    fault: Box<dyn Fault>,
+    strikes: Alterations,
+}
+
+impl Fault for Observed {
+    fn name(&self) -> &'static str {
+        self.fault.name()
+    }
+
+    fn strike(&mut self, operation: &mut Operation, scene: &mut dyn Scene) -> Option<Verdict> {
+        let before = *operation;
+        let registers: [u64; 16] = core::array::from_fn(|number| scene.register(number));
+        let held = (before.kind == PointKind::Load)
+            .then(|| scene.translate(VirtAddr(before.virt)).map(|phys| scene.peek(phys & !7)))
+            .flatten();
+        let verdict = self.fault.strike(operation, scene)?;
+        let alteration = Alteration {
+            before,
+            after: *operation,
+            verdict,
+            held: held.map(|word| word & bits_of(before.mask)),
+            registers: core::array::from_fn(|number| (registers[number], scene.register(number))),
+        };
+        let mut strikes = self.strikes.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if strikes.len() < KEPT {
+            strikes.push(alteration);
+        }
+        Some(verdict)
+    }
+}
+
+/// What address and value of an operation are, where they may be altered: see [`Operation`].
+const fn names(kind: PointKind) -> (&'static str, &'static str) {
+    match kind {
+        PointKind::Load | PointKind::Invalidate => ("address", "value"),
+        PointKind::Store | PointKind::TableStore => ("address", "value to store"),
+        PointKind::ModeSwitch => ("stack pointer", "service"),
+        PointKind::Allocate => ("tag", "size"),
+        PointKind::Free => ("address", "tag"),
+        PointKind::HandleLookup => ("handle", "rights asked for"),
+        PointKind::Probe | PointKind::Copy => ("address", "length"),
+        PointKind::Handover => ("packet", "device"),
+        PointKind::Dma => ("bus address", "words"),
+        PointKind::Call => ("target", "return address"),
+        PointKind::Return => ("return address", "result"),
+        PointKind::Level => ("level before", "level"),
+        PointKind::Reference | PointKind::Dereference => ("object", "count"),
+        PointKind::Complete => ("packet", "bytes told"),
+        PointKind::Step | PointKind::Interrupt | PointKind::Lock | PointKind::Unlock => {
+            ("address", "value")
+        }
+    }
+}
+
+/// A register as it is told where a call or a service takes its arguments from it.
+fn register(kind: PointKind, number: usize) -> String {
+    let name = REGISTERS[number];
+    let place = ARGUMENTS.iter().position(|argument| *argument as usize == number);
+    match (kind, place) {
+        (PointKind::Call | PointKind::ModeSwitch, Some(place)) => {
+            format!("argument {} ({name})", place + 1)
+        }
+        (PointKind::ModeSwitch, None) if number == 0 => format!("service ({name})"),
+        _ => name.to_owned(),
+    }
+}
+
+impl Alteration {
+    /// In words; nothing where only memory changed, or nothing that is told.
+    pub(super) fn told(&self) -> String {
+        let Self { before, after, verdict, .. } = *self;
+        let kind = before.kind;
+        let (virt, value) = names(kind);
+        let became = |name: &str, before: u64, after: u64| {
+            (before != after).then(|| format!("{name} {before:#x} became {after:#x}"))
+        };
+        let mut told: Vec<String> = Vec::new();
+        told.extend(became(virt, before.virt, after.virt));
+        // A load has no value before it is made.
+        if kind != PointKind::Load {
+            told.extend(became(value, before.value, after.value));
+        }
+        if kind != PointKind::Dma {
+            let all = self.registers.iter().enumerate();
+            told.extend(all.filter_map(|(number, &(before, after))| {
+                became(&register(kind, number), before, after)
+            }));
+        }
+        told.extend(match verdict {
+            Verdict::Proceed => None,
+            Verdict::Skip if kind == PointKind::Load => {
+                let held = self.held.map_or_else(String::new, |held| format!(" for {held:#x}"));
+                Some(format!("{:#x} was read{held}", after.value))
+            }
+            Verdict::Skip if matches!(kind, PointKind::Store | PointKind::TableStore) => {
+                Some(format!("{:#x} was not stored", after.value))
+            }
+            Verdict::Skip if kind == PointKind::Allocate => Some("it failed".to_owned()),
+            Verdict::Skip => Some("it was left out".to_owned()),
+            Verdict::Repeat => Some("it was done twice".to_owned()),
+            Verdict::Raise(vector) => Some(format!("{} instead", vector_name(u64::from(vector)))),
+            // What it was about to run is another thing now.
+            Verdict::Jump(at) if kind == PointKind::Step && at == before.virt => {
+                Some("it was fetched once more".to_owned())
+            }
+            Verdict::Jump(at) => Some(format!("it went on at {at:#x} instead")),
+            Verdict::Hang => Some("it stayed there".to_owned()),
+        });
+        match told.as_slice() {
+            [] => String::new(),
+            told => format!("; {}", told.join(", ")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::injection::fake::{FakeScene, operation};
+    use crate::injection::{Recurrence, Trigger};
+
+    struct Alters(fn(&mut Operation, &mut dyn Scene) -> Option<Verdict>);
+
+    impl Fault for Alters {
+        fn name(&self) -> &'static str {
+            "alters"
+        }
+
+        fn strike(&mut self, operation: &mut Operation, scene: &mut dyn Scene) -> Option<Verdict> {
+            (self.0)(operation, scene)
+        }
+    }
+
+    fn told(
+        mut operation: Operation,
+        alters: fn(&mut Operation, &mut dyn Scene) -> Option<Verdict>,
+    ) -> Vec<String> {
+        let strikes = Alterations::default();
+        let trigger = Trigger {
+            kind: operation.kind,
+            principal: operation.principal,
+            routine: None,
+            caller: None,
+            nth: 1,
+        };
+        let mut armed = strikes.of(Armed::new(Box::new(Alters(alters)), trigger, Recurrence::Once));
+        let mut scene = FakeScene::new();
+        scene.map(0x1000, 1).put(0x1000, 7);
+        scene.registers[6] = 9;
+        armed.fault.strike(&mut operation, &mut scene);
+        strikes.all().iter().map(Alteration::told).collect()
+    }
+
+    #[test]
+    fn arguments_values_and_results_are_told_before_and_after() {
+        assert_eq!(
+            told(operation(PointKind::Call, 0x4000, 0), |_, scene| {
+                scene.set_register(6, 0x77);
+                Some(Verdict::Proceed)
+            }),
+            ["; argument 2 (rsi) 0x9 became 0x77"]
+        );
+        assert_eq!(
+            told(operation(PointKind::Return, 0x4000, 0), |operation, _| {
+                operation.value = 0xc000_000d;
+                Some(Verdict::Proceed)
+            }),
+            ["; result 0x0 became 0xc000000d"]
+        );
+        assert_eq!(
+            told(operation(PointKind::Store, 0x1000, 5), |operation, _| {
+                (operation.virt, operation.value) = (0x1008, 6);
+                Some(Verdict::Proceed)
+            }),
+            ["; address 0x1000 became 0x1008, value to store 0x5 became 0x6"]
+        );
+    }
+
+    #[test]
+    fn what_is_left_out_or_read_for_what_memory_holds_is_told() {
+        assert_eq!(
+            told(operation(PointKind::Load, 0x1000, 0), |operation, _| {
+                operation.value = 3;
+                Some(Verdict::Skip)
+            }),
+            ["; 0x3 was read for 0x7"]
+        );
+        assert_eq!(
+            told(operation(PointKind::Store, 0x1000, 5), |_, _| Some(Verdict::Skip)),
+            ["; 0x5 was not stored"]
+        );
+        assert_eq!(
+            told(operation(PointKind::Step, 0x4000, 0), |_, _| Some(Verdict::Raise(0))),
+            ["; divide error instead"]
+        );
+    }
+
+    #[test]
+    fn what_does_not_strike_is_not_told() {
+        assert!(told(operation(PointKind::Load, 0x1000, 0), |_, _| None).is_empty());
+        assert_eq!(told(operation(PointKind::Step, 0, 0), |_, _| Some(Verdict::Proceed)), [""]);
+    }
+}
