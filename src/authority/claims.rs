@@ -9,7 +9,7 @@ use crate::base::{Event, EventKind, Principal, PrincipalKind, PrincipalSet, Stru
 use super::asked::{rights_asked, target_of};
 use super::record::{FalseClaim, Falsehood, Residue, Withdrawal};
 use super::region::Region;
-use super::state::Asking;
+use super::state::{Asking, given_up_place};
 use super::{Authority, keep};
 
 impl Authority {
@@ -30,8 +30,10 @@ impl Authority {
             EventKind::HostRecorded => self.host_recorded(event),
             EventKind::DeviceDisabled => {
                 self.state.disabled |= 1 << (event.value & 63);
-                self.state.given_up = self.state.given_up.with(event.subject);
+                let hosts = &mut self.state.given_up[given_up_place(event)];
+                *hosts = hosts.with(event.subject);
             }
+            EventKind::DeviceRefused => self.device_refused(event),
             _ => self.claim_of_memory(event),
         }
     }
@@ -44,6 +46,14 @@ impl Authority {
             return self.false_claim(event, Falsehood::NoSuchChange, None);
         }
         state.recorded = state.recorded.with(host);
+    }
+
+    /// A process is told that a device was given up, which it was: so it learns of the host of that device.
+    fn device_refused(&mut self, event: &Event) {
+        if self.state.disabled >> (event.value & 63) & 1 == 0 {
+            return self.false_claim(event, Falsehood::NoSuchChange, None);
+        }
+        self.told_of_removal(event.context, self.state.given_up[given_up_place(event)]);
     }
 
     fn claim_of_memory(&mut self, event: &Event) {

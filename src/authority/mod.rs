@@ -254,6 +254,7 @@ impl Authority {
             | EventKind::ProcessSought
             | EventKind::HostRestarted
             | EventKind::DeviceDisabled
+            | EventKind::DeviceRefused
             | EventKind::HostRecorded => self.claim(event),
             EventKind::Step
             | EventKind::Load

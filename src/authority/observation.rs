@@ -12,9 +12,6 @@ use super::books::Undo;
 /// Observations of one principal that are kept as they are, to name the first difference.
 const KEPT: usize = 64;
 
-/// What says that a device is gone ("NTSTATUS Values", `STATUS_DEVICE_REMOVED`).
-const DEVICE_REMOVED: u64 = 0xc000_02b6;
-
 /// What a principal could see of one finished operation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Observation {
@@ -154,9 +151,6 @@ impl Authority {
     }
 
     pub(super) fn observe(&mut self, event: &Event) {
-        if event.old == DEVICE_REMOVED {
-            self.told_of_removal(event.actor);
-        }
         let Some(seen) = self.observations.0.get_mut(usize::from(event.actor.0)) else { return };
         self.undo.push(Undo::Observed { principal: event.actor, hash: seen.hash });
         seen.hash.absorb(event.value, event.old);

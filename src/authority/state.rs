@@ -5,6 +5,15 @@ use crate::base::{Event, Principal, PrincipalSet, Ring, Roster, TraceHash};
 /// Processors whose mode is followed.
 const PROCESSORS: usize = 8;
 
+/// Devices that are told apart: numbers beyond share their places.
+const DEVICES: usize = 16;
+
+/// The place of the hosts of the device that an event names.
+#[allow(clippy::cast_possible_truncation, reason = "few devices")]
+pub(super) const fn given_up_place(event: &Event) -> usize {
+    event.value as usize % DEVICES
+}
+
 /// What a process asks for at the moment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(super) struct Asking {
@@ -46,8 +55,8 @@ pub(super) struct State {
     pub(super) critical: PrincipalSet,
     pub(super) restarted: PrincipalSet,
     pub(super) disabled: u64,
-    /// Hosts of which a device was given up.
-    pub(super) given_up: PrincipalSet,
+    /// The hosts of each device, by its number, that was given up.
+    pub(super) given_up: [PrincipalSet; DEVICES],
     /// From whose memory the disk was written.
     pub(super) disk_sources: PrincipalSet,
     /// Hosts of which it is kept on the disk that they failed.
@@ -99,7 +108,7 @@ impl State {
             critical,
             restarted: PrincipalSet::NOBODY,
             disabled: 0,
-            given_up: PrincipalSet::NOBODY,
+            given_up: [PrincipalSet::NOBODY; DEVICES],
             disk_sources: PrincipalSet::NOBODY,
             recorded: PrincipalSet::NOBODY,
             requests_from: 0,
@@ -138,7 +147,9 @@ impl State {
         hash.absorb(self.alive.0, self.ended.0);
         hash.absorb(self.critical.0, self.restarted.0);
         hash.absorb(self.disabled, self.requests_from as u64);
-        hash.absorb(self.given_up.0, 0);
+        for hosts in self.given_up {
+            hash.absorb(hosts.0, 0);
+        }
     }
 
     /// A processor begins to deliver: until it has, it reads the kernel's tables and pushes on the

@@ -108,6 +108,9 @@ pub enum EventKind {
     /// walk of the tables; or the IOMMU did, for a device's transfer to or from `virt`. Told only of entries
     /// that were changed since a fault struck.
     TableLoad,
+    /// Claim by the kernel: who asks, the process in context, is told that device `value`, whose object is at
+    /// `virt`, was given up.
+    DeviceRefused,
 }
 
 impl EventKind {
@@ -148,6 +151,7 @@ impl EventKind {
             Self::ProcessEnded => "process-ended",
             Self::HostRestarted => "host-restarted",
             Self::DeviceDisabled => "device-disabled",
+            Self::DeviceRefused => "device-refused",
             Self::DmaGrant => "dma-grant",
             Self::DmaRevoke => "dma-revoke",
             Self::RequestHandover => "request-handover",

@@ -1,8 +1,8 @@
 //! Opening a device, or a file on it: an object that remembers which, and a handle with the rights
 //! that were asked for ("File Objects", "NtCreateFile").
 
-use crate::base::Rule;
-use crate::machine::{Flow, Routine, routine};
+use crate::base::{EventKind, Principal, Rule, Structure};
+use crate::machine::{Flow, Processor, Routine, Trap, routine};
 
 use super::handle::{OB_CREATE_HANDLE, access};
 use super::layout::{
@@ -34,6 +34,14 @@ pub const ROUTINES: &[&Routine] = &[&NT_OPEN_FILE];
 /// Devices the device table has room for.
 const DEVICES_MAX: u64 = 16;
 
+/// Announces that who asks is told that a device was given up.
+pub(super) fn announce_refusal(p: &mut Processor<'_>, device: u64) -> Result<(), Trap> {
+    let number = p.load(device, device_object::NUMBER)?;
+    let fields = [0, device, number, 0];
+    p.announce(EventKind::DeviceRefused, Principal::KERNEL, Structure::DeviceObject, fields);
+    Ok(())
+}
+
 routine! {
     /// Service: opens a device or a file on it. Arguments: device number, file number, wanted rights
     /// (1 read, 2 write; bit 31: children inherit the handle). The handle comes back in rdx.
@@ -57,6 +65,7 @@ routine! {
             return Ok(answer(p, status::ACCESS_DENIED, 0));
         }
         if p.load(device, device_object::DISABLED)? != 0 {
+            announce_refusal(p, device)?;
             return Ok(answer(p, status::DEVICE_REMOVED, 0));
         }
         p.set_local(0, device)?;

@@ -17,6 +17,7 @@ use crate::machine::{Flow, Processor, Routine, Trap, routine};
 
 use super::bug_check::{KE_BUG_CHECK, bug_checks};
 use super::exception::resolve::DISPATCH_LEVEL;
+use super::io_open::announce_refusal;
 use super::keys;
 use super::layout::{
     REQUEST_BYTES, address, device_object, driver_object, kernel_data, process, processor_block,
@@ -285,6 +286,7 @@ routine! {
             }
         }
         if p.load(device, device_object::DISABLED)? != 0 {
+            announce_refusal(p, device)?;
             p.set_local(2, status::DEVICE_REMOVED)?;
             return Ok(Flow::To(At::refuse as u8));
         }

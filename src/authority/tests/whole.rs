@@ -30,11 +30,25 @@ fn influence_follows_requests_to_hosts_and_shared_files() {
 #[test]
 fn who_is_told_that_a_device_was_removed_is_told_of_a_lost_host() {
     let gone = Event { subject: HOST, value: 3, ..blank(EventKind::DeviceDisabled, KERNEL) };
-    let told = |status| Event { value: 1, old: status, ..blank(EventKind::Observe, ALICE) };
+    let told = |device| Event { value: device, ..blank(EventKind::DeviceRefused, KERNEL) };
+    let seen = Event { value: 1, old: 0xc000_02b6, ..blank(EventKind::Observe, ALICE) };
 
-    assert!(after(&[gone, told(0xc000_02b6)]).influences(HOST).contains(ALICE));
-    assert!(!after(&[gone, told(0)]).influences(HOST).contains(ALICE), "told nothing");
-    assert!(!after(&[told(0xc000_02b6)]).influences(HOST).contains(ALICE), "none was given up");
+    assert!(after(&[gone, told(3), seen]).influences(HOST).contains(ALICE));
+    assert!(!after(&[gone, told(3), seen]).influences(HOST).contains(BOB), "told nothing");
+    assert!(
+        !after(&[gone, seen]).influences(HOST).contains(ALICE),
+        "the status alone says of no device"
+    );
+    // Another device was given up by another host.
+    let other = Event { value: 4, subject: CAROL, ..gone };
+    let told_of_another = after(&[gone, other, told(4), seen]);
+    assert!(!told_of_another.influences(HOST).contains(ALICE));
+    assert!(told_of_another.influences(CAROL).contains(ALICE));
+    assert_eq!(
+        falsehoods(&after(&[gone, told(5)])),
+        [Falsehood::NoSuchChange],
+        "it was not given up"
+    );
 }
 
 #[test]
