@@ -11,6 +11,8 @@
 //!
 //! Not checked here: whether the request was done (`request`).
 
+use std::collections::BTreeMap;
+
 use crate::base::{Page, PhysAddr, VirtAddr};
 use crate::conformance::breach::{AN_INSTANT, Breach, Check, SEEN_IN_HALVES, TO_THE_END};
 use crate::conformance::flat::{Flat, Place};
@@ -129,12 +131,17 @@ pub(crate) fn returned(scene: &Scene) -> Option<Breach> {
 /// A leaf outside the request whose entry was rewritten with other bits: memory type, global, what
 /// belongs to software. Accessed and dirty flags don't count.
 pub(crate) fn rewritten(scene: &Scene, events: &[Event]) -> Option<Breach> {
+    // A call may store thousands of entries, with as many leaves.
+    let mut leaves = BTreeMap::new();
+    for leaf in &scene.listing.leaves {
+        leaves.entry(leaf.at).or_insert(leaf);
+    }
     events.iter().find_map(|event| {
         let Event::Store { at, old, kind, .. } = *event else { return None };
         if kind == StoreKind::Hardware {
             return None;
         }
-        let leaf = scene.listing.leaves.iter().find(|leaf| leaf.at == at)?;
+        let leaf = leaves.get(&at)?;
         if scene.region.holds(leaf.first.page())
             || scene.region.holds(Page(leaf.first.page().0 + leaf.size.frames() - 1))
         {
