@@ -117,7 +117,7 @@ impl fmt::Display for Finding {
         };
         let counted = self.counted.clone().unwrap_or_else(|| counted(&self.case));
         if self.trials == 0 {
-            writeln!(f, "case       {counted}; not minimised: each try would end a process")?;
+            writeln!(f, "case       {counted}; not minimised: alone it ends no process")?;
         } else {
             writeln!(f, "case       {counted}; {extent} ({} runs)", self.trials)?;
         }

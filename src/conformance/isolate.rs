@@ -2,8 +2,9 @@
 //! touching memory.
 //!
 //! The child is this test binary with this test alone. It writes the seed of each case to a file before
-//! it begins, and again with each instance that is made; a child that is ended by a signal, by a call of `exit`, or makes no progress for too long, died in that case. What
-//! this crate said of it on standard error is told too; what others say there is not the same in each run.
+//! it begins, and again with each instance that is made; a child that is ended by a signal, by a call of `exit`, or
+//! makes no progress for too long, died in that case. What this crate said of it on standard error is told too; what
+//! others say there is not the same in each run.
 
 use core::cell::{Cell, RefCell};
 use std::ffi::OsStr;
@@ -16,12 +17,16 @@ use std::thread::{self, JoinHandle, sleep};
 use std::time::Duration;
 use std::{env, process};
 
+use super::deaths::Script;
 use super::guard::Place;
 use super::options::test_name;
 use super::watch::told_call;
 
 /// Set in a child: the file it writes its progress to.
 const PROGRESS: &str = "RINGFENCE_CONFORMANCE_PROGRESS";
+
+/// Set in a child that makes one try: which one.
+const SCRIPT: &str = "RINGFENCE_CONFORMANCE_SCRIPT";
 
 /// What is in that file before the first case, in one that has no seed, and when a run is over.
 const BEGUN: &str = "begun";
@@ -44,14 +49,40 @@ const WORDS_BYTES: usize = 4096;
 /// How a line begins in which this crate says why a process ends.
 const OURS: &str = "ringfence: ";
 
+/// What a child died of.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) enum Manner {
+    /// It ended, with this status.
+    Ends(String),
+    /// It took too much memory.
+    Grows,
+    /// It made no progress.
+    Hangs,
+}
+
+impl Manner {
+    /// Whether such a death takes seconds.
+    pub(super) const fn is_slow(&self) -> bool {
+        matches!(self, Self::Grows | Self::Hangs)
+    }
+}
+
 /// How a child died.
 pub(super) struct Death {
+    pub(super) manner: Manner,
+    /// The name of the function under way.
+    during: String,
     pub(super) place: Place,
     /// Which allocation was to fail, if that was known.
     pub(super) nth: Option<u32>,
     /// Which call of the case was under way, counted from 1; 0 if none, or if it was another case by then.
     pub(super) call: usize,
     pub(super) how: String,
+}
+
+/// Which try this process is to make.
+pub(super) fn script() -> Option<String> {
+    env::var(SCRIPT).ok().filter(|_| is_child())
 }
 
 /// Whether this process is such a child.
@@ -171,12 +202,12 @@ fn write_to(path: &OsStr, text: &str) {
     let _ = fs::write(path, text);
 }
 
-/// Runs this test in a child; `None` when the child ended by itself, whatever it found.
+/// Runs this test in a child, or one try of it; `None` when the child ended by itself, whatever it found.
 ///
 /// # Panics
 ///
 /// When no child can be started.
-pub(super) fn trial(patience: Duration) -> Option<Death> {
+pub(super) fn trial(patience: Duration, script: Option<&Script>) -> Option<Death> {
     let name = test_name();
     let label = name.as_deref().unwrap_or("main").replace("::", "-");
     let path = env::temp_dir().join(format!("ringfence-{}-{label}", process::id()));
@@ -185,6 +216,9 @@ pub(super) fn trial(patience: Duration) -> Option<Death> {
         Some(name) => command.args([name.as_str(), "--exact"]),
         None => command.args(env::args_os().skip(1)),
     };
+    if let Some(script) = script {
+        command.env(SCRIPT, script.to_string());
+    }
     command.env(PROGRESS, &path).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("a child process for an isolated run");
     let words = LastWords::of(child.stderr.take());
@@ -264,11 +298,22 @@ fn place_in(progress: &str) -> Place {
 
 impl Death {
     /// One in which the child had come so far.
-    fn at(progress: &str, how: String) -> Self {
+    fn at(progress: &str, manner: Manner, how: String) -> Self {
         let field = |number| progress.split_whitespace().nth(number).and_then(|it| it.parse().ok());
         let nth = field(2).filter(|nth| *nth > 0);
         let call = field(3).and_then(|call| usize::try_from(call).ok()).unwrap_or(0);
-        Self { place: place_in(progress), nth, call, how }
+        let (case, within) = progress.split_once('\n').unwrap_or((progress, ""));
+        let under_way =
+            if within.is_empty() { case.split(' ').nth(4) } else { within.split(' ').next() };
+        // What the allocator calls is the next call of the case.
+        let call = call + usize::from(call > 0 && !within.is_empty());
+        let during = under_way.unwrap_or_default().to_owned();
+        Self { manner, during, place: place_in(progress), nth, call, how }
+    }
+
+    /// Whether it is one of the same kind: of the same signal, in the same function.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        self.manner == other.manner && self.during == other.during
     }
 }
 
@@ -298,7 +343,7 @@ fn watch(mut child: Child, patience: Duration, path: &Path) -> Option<Death> {
                     return None;
                 }
                 let how = format!("ends the process: {status}{}", told_of(&last));
-                return Some(Death::at(&last, how));
+                return Some(Death::at(&last, Manner::Ends(status.to_string()), how));
             }
             Ok(None) => {}
             Err(error) => panic!("the child process can't be watched: {error}"),
@@ -310,17 +355,18 @@ fn watch(mut child: Child, patience: Duration, path: &Path) -> Option<Death> {
             waited = Duration::ZERO;
         }
         let how = if resident_kib(&child).is_some_and(|taken| taken > MEMORY_KIB_MAX) {
-            Some("takes more than 2 GiB of memory".to_owned())
+            Some((Manner::Grows, "takes more than 2 GiB of memory".to_owned()))
         } else if waited >= patience {
-            Some(format!("makes no progress for {} s{}", patience.as_secs(), told_of(&last)))
+            let how = format!("makes no progress for {} s{}", patience.as_secs(), told_of(&last));
+            Some((Manner::Hangs, how))
         } else {
             None
         };
-        if let Some(how) = how {
+        if let Some((manner, how)) = how {
             // It may have ended meanwhile; either way it is gone then.
             let _ = child.kill();
             let _ = child.wait();
-            return Some(Death::at(&last, how));
+            return Some(Death::at(&last, manner, how));
         }
         sleep(LOOK);
         waited += LOOK;

@@ -83,6 +83,7 @@
 mod breach;
 mod case;
 mod checks;
+mod deaths;
 mod declared;
 mod disturb;
 mod draw;

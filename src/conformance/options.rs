@@ -132,7 +132,8 @@ macro_rules! builder {
         /// Runs everything in a child process first, and tells of a case in which that is ended by a
         /// signal, takes more than 2 GiB of memory (looked at where there is a `/proc`) or makes no
         /// progress for so long: for code that may crash, or loop without touching memory. The child is
-        /// this test alone, in its test binary.
+        /// this test alone, in its test binary. The case is minimised, each try in a child of its own: 200 at most,
+        /// and 20 at most of those that make no progress for 2 s or take all that memory.
         pub fn isolated(mut self, patience: Duration) -> Self {
             self.options.patience = Some(patience);
             self

@@ -1,10 +1,12 @@
 //! Cases one after the other until there are enough findings: what both suites do.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use super::breach::{Breach, Check, INTERFACE, Key};
 use super::case::Case;
 use super::checks::totality;
+use super::deaths;
 use super::draw::Draw;
 use super::finding::{Finding, Reproduction};
 use super::guard::{self, Guard, Place};
@@ -14,7 +16,7 @@ use super::report::Report;
 use super::run::Tally;
 use super::stop::Ended;
 use crate::base::{Digest, Seed, TraceHash};
-use crate::minimise::Extent;
+use crate::minimise::{Budget, Extent, Minimal};
 
 /// Runs that minimising one finding may take.
 pub(super) const TRIALS_MAX: u32 = 600;
@@ -30,7 +32,7 @@ pub(super) struct Ran {
 
 /// One of the suites, as far as they differ.
 pub(super) trait Search {
-    type Case;
+    type Case: Clone;
 
     /// Which stream cases are drawn from.
     const STREAM: &'static str;
@@ -55,6 +57,19 @@ pub(super) trait Search {
         known: &BTreeSet<Key>,
         report: &Report,
     ) -> Finding;
+
+    /// The least of a case for which `fails` gives evidence; `None` when it gives none of all of it. What comes after
+    /// so many of its steps, unless that is 0, is likely to be of no matter.
+    fn least<E>(
+        &self,
+        case: (Self::Case, usize),
+        budget: Budget,
+        report: &Report,
+        fails: impl FnMut(&Self::Case) -> Option<E>,
+    ) -> Option<Minimal<Self::Case, E>>;
+
+    /// Runs a case to see whether that ends the process: whatever it breaches is nobody's question.
+    fn exercise(&self, case: &Self::Case, report: &Report);
 
     /// The first so many steps of a case.
     fn until(&self, case: &mut Self::Case, steps: usize);
@@ -127,24 +142,28 @@ pub(super) fn isolated<S: Search>(
     first: u64,
     given: impl FnOnce(&Report, Option<u32>) -> S::Case,
 ) -> Option<Report> {
-    let patience = options.patience.filter(|_| !isolate::is_child())?;
-    let death = isolate::trial(patience)?;
-    Some(dead(search, options, first, &death, given))
+    let patience = options.patience?;
+    let given = deaths::attempt(search, options, given);
+    if isolate::is_child() {
+        return None;
+    }
+    let death = isolate::trial(patience, None)?;
+    Some(dead(search, options, (first, patience), death, given))
 }
 
-/// The child process died: its case is told, and not run here.
+/// The child process died: its case is minimised in other children and told, and not run here.
 fn dead<S: Search>(
     search: &S,
     options: &Options,
-    first: u64,
-    death: &Death,
+    (first, patience): (u64, Duration),
+    mut death: Death,
     given: impl FnOnce(&Report, Option<u32>) -> S::Case,
 ) -> Report {
     let mut report = Report::empty(first);
     let breach = Breach {
         check: Check::Totality,
         kind: "the process dies".to_owned(),
-        what: death.how.clone(),
+        what: String::new(),
         virt: None,
         rule: INTERFACE,
     };
@@ -159,20 +178,25 @@ fn dead<S: Search>(
     // Making an instance was survived if there was a case.
     if death.place != Place::Start && search.begin(&mut report).is_ok() {
         report.is_asked = true;
-        let mut case = match death.place.seed() {
-            Some(seed) => search.planned(&mut stream::<S>(seed), death.nth, &report),
-            None => given(&report, death.nth),
-        };
+        let case = deaths::case(search, (death.place, death.nth), &report, given);
+        let mut until = case.clone();
         if death.call > 0 {
-            search.until(&mut case, death.call);
+            search.until(&mut until, death.call);
         }
-        let (story, calls, counted) = search.told(&case);
+        let least = deaths::least(search, case, &death, patience, &report);
+        let is_cut = least.is_none() && death.call > 0;
+        if let Some(least) = least {
+            (finding.extent, finding.trials) = (least.extent, least.children);
+            (until, death) = (least.case, least.death);
+        } else {
+            (finding.extent, finding.trials) = (Extent::BudgetHit, 0);
+        }
+        let (story, calls, counted) = search.told(&until);
         (finding.story, finding.case) = (story, calls);
-        let last = if death.call > 0 { ", the last one under way" } else { "" };
+        let last = if is_cut { ", the last one under way" } else { "" };
         finding.counted = Some(format!("{counted}{last}"));
-        finding.extent = Extent::BudgetHit;
-        finding.trials = 0;
     }
+    finding.breach.what = death.how;
     report.findings.push(finding);
     report
 }

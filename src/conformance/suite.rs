@@ -22,7 +22,7 @@ use super::standalone::{Plot, Spelled, Step};
 use super::stop::Ended;
 use super::subject::{Capabilities, Mapper};
 use crate::base::VirtAddr;
-use crate::minimise::{Budget, Cut, Extent, Minimiser};
+use crate::minimise::{Budget, Cut, Extent, Minimal, Minimiser};
 
 /// Entries of a table.
 const ENTRIES: u64 = 512;
@@ -259,6 +259,26 @@ impl<M: Mapper, F: Fn(Memory) -> M> Search for Suite<F> {
             story,
             test: test_name(),
         }
+    }
+
+    fn least<E>(
+        &self,
+        (case, calls): (Case, usize),
+        budget: Budget,
+        report: &Report,
+        mut fails: impl FnMut(&Case) -> Option<E>,
+    ) -> Option<Minimal<Case, E>> {
+        let capabilities = report.declared.capabilities;
+        let cut = Cut { sequence: 0, kept: if calls > 0 { calls } else { case.calls.len() } };
+        Minimiser::within(budget)
+            .cut(cut)
+            .minimise(case, |case| if case.is_of_pages(capabilities) { fails(case) } else { None })
+    }
+
+    fn exercise(&self, case: &Case, report: &Report) {
+        let known = BTreeSet::new();
+        let setting = Setting { knows_all: true, ..self.setting(&known, false) };
+        setting.run(case, report.declared.capabilities);
     }
 
     fn until(&self, case: &mut Case, calls: usize) {

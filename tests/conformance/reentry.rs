@@ -201,6 +201,7 @@ fn a_lock_that_is_held_while_a_frame_is_asked_for_is_told_with_the_call_that_wai
     let report = suite.isolated(Duration::from_secs(3)).cases(40).run();
 
     assert!(report.has(Check::Totality), "{report}");
+    assert_eq!(report.findings()[0].case().calls.len(), 2, "{report}");
     let told = report.to_string();
     for part in [
         "makes no progress for 3 s, in a call that the allocator made: ",

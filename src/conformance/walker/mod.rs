@@ -30,7 +30,7 @@ use super::search::{self, Ran, Search, TRIALS_MAX, vanished};
 use super::stop::{Ended, Stop};
 use super::subject::{Attempt, Mapping, Walker};
 use crate::base::{Access, PhysAddr, Ring, TraceHash, VirtAddr};
-use crate::minimise::{Budget, Extent, minimise};
+use crate::minimise::{Budget, Cut, Extent, Minimal, Minimiser, minimise};
 
 use self::stores::Ledger;
 use self::tables::{Step, Tables, address};
@@ -331,6 +331,30 @@ impl<W: Walker, F: Fn(Memory, PhysAddr) -> W> Search for WalkerSuite<F> {
             story: story::lines(self.options.format, &tables),
             reproduction,
             test: test_name(),
+        }
+    }
+
+    fn least<E>(
+        &self,
+        (tables, steps): (Tables, usize),
+        budget: Budget,
+        _: &Report,
+        mut fails: impl FnMut(&Tables) -> Option<E>,
+    ) -> Option<Minimal<Tables, E>> {
+        let reach = self.reach.borrow().clone();
+        let cut = Cut { sequence: 0, kept: if steps > 0 { steps } else { tables.steps.len() } };
+        Minimiser::within(budget).cut(cut).minimise(tables, |tables| {
+            if tables.is_within(self.options.format, &reach) { fails(tables) } else { None }
+        })
+    }
+
+    fn exercise(&self, tables: &Tables, _: &Report) {
+        // It ends at the first breach that is not known.
+        let mut known = BTreeSet::new();
+        while let Some(breach) = self.judge(tables, &known).breach {
+            if !known.insert(breach.key()) {
+                break;
+            }
         }
     }
 
