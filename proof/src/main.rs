@@ -20,10 +20,13 @@ use ringfence::conformance::format::Format;
 use ringfence::conformance::{self, Mapper, Memory, Report, Suite, Walker};
 
 /// Cases of a mapper; `RINGFENCE_CASES` overrides it.
-const MAPPER_CASES: u64 = 1500;
-/// Cases of a mapper whose stores are trapped; `RINGFENCE_CASES` overrides it.
+pub(crate) const MAPPER_CASES: u64 = 1500;
+/// Cases of a mapper whose stores are trapped, where it finds what it has within so many, and where it does not;
+/// `RINGFENCE_CASES` overrides it.
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 const TRAPPED_CASES: u64 = 100;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+pub(crate) const TRAPPED_CASES_MORE: u64 = 300;
 /// Sets of tables of a walker; `RINGFENCE_CASES` overrides it.
 const WALKER_CASES: u64 = 6000;
 /// Kinds of findings of one adapter at most.
@@ -72,9 +75,10 @@ impl Plan {
     pub(crate) fn trapped<M: Mapper, F: Fn(Memory) -> M>(
         &self,
         format: &'static dyn Format,
+        cases: u64,
         factory: F,
     ) -> Report {
-        self.suite(format, TRAPPED_CASES, factory).trapping(Observed::Stores).run()
+        self.suite(format, cases, factory).trapping(Observed::Stores).run()
     }
 
     /// Runs code of a kernel as it is: each of its stores is observed, its instructions are emulated.
@@ -98,15 +102,16 @@ impl Plan {
         self.suite(format, TRAPPED_CASES, factory).recursive(entry).privileged().run()
     }
 
-    /// Runs code that takes a physical address for a pointer and keeps these entries of the root.
+    /// Runs code that takes a physical address for a pointer and keeps these entries of the root; with each of its
+    /// stores observed, in so many cases.
     #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
     pub(crate) fn identity<M: Mapper, F: Fn(Memory) -> M>(
         &self,
         format: &'static dyn Format,
-        own: &[u64],
+        (own, cases): (&[u64], u64),
         factory: F,
     ) -> Report {
-        self.suite(format, TRAPPED_CASES, factory).identity_mapped().reserving(own).run()
+        self.suite(format, cases, factory).identity_mapped().reserving(own).run()
     }
 
     /// Runs code that only translates.

@@ -17,6 +17,8 @@ use ringfence::conformance::{
 use ringfence::machine::paging::PageSize;
 
 use crate::Plan;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+use crate::TRAPPED_CASES_MORE;
 
 const PRESENT: u64 = 1;
 const WRITE: u64 = 1 << 1;
@@ -138,7 +140,7 @@ pub(crate) fn run(plan: &Plan) -> Report {
 /// `PageTable`, store by store.
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub(crate) fn trapped(plan: &Plan) -> Report {
-    plan.trapped(X86_64::FOUR_LEVELS, |_: Memory| {
+    plan.trapped(X86_64::FOUR_LEVELS, TRAPPED_CASES_MORE, |_: Memory| {
         Adapter(PageTable::new(Frames).expect("a frame for the root"))
     })
 }

@@ -22,7 +22,7 @@ use ringfence::conformance::{
 };
 use ringfence::machine::paging::PageSize;
 
-use crate::Plan;
+use crate::{MAPPER_CASES, Plan, TRAPPED_CASES_MORE};
 
 /// The entries of the root that are its own.
 const OWN: [u64; 2] = [510, 511];
@@ -109,21 +109,22 @@ fn made<T>(
 
 /// `X64PageTable` with 4 levels.
 pub(crate) fn four_levels(plan: &Plan) -> Report {
-    plan.identity(X86_64::FOUR_LEVELS, &OWN, |memory| {
+    plan.identity(X86_64::FOUR_LEVELS, (&OWN, TRAPPED_CASES_MORE), |memory| {
         made(&memory, PagingType::Paging4Level, X64PageTable::new)
     })
 }
 
 /// `X64PageTable` with 5 levels.
 pub(crate) fn five_levels(plan: &Plan) -> Report {
-    plan.identity(X86_64::FIVE_LEVELS, &OWN, |memory| {
+    plan.identity(X86_64::FIVE_LEVELS, (&OWN, TRAPPED_CASES_MORE), |memory| {
         made(&memory, PagingType::Paging5Level, X64PageTable::new)
     })
 }
 
 /// `AArch64PageTable`: what it takes for the exception level of a host is EL2.
 pub(crate) fn aarch64(plan: &Plan) -> Report {
-    plan.identity(AArch64::EL2, &OWN, |memory| {
+    // It declines pages of the user, half of what is drawn.
+    plan.identity(AArch64::EL2, (&OWN, MAPPER_CASES), |memory| {
         made(&memory, PagingType::Paging4Level, AArch64PageTable::new)
     })
 }
