@@ -413,3 +413,22 @@ fn what_was_left_in_a_frame_that_is_handed_out_is_disclosed() {
     assert!(words.contains("shell has what editor left in its private data"), "{words}");
     assert_eq!(sound.outcome.disclosed, 0, "{sound}");
 }
+
+#[test]
+fn a_frame_on_a_kernel_stack_has_one_name_in_a_story() {
+    let value = "value = '0x4141414141414141'";
+    let (_, words) = struck(
+        "corrupted-return-address",
+        "files",
+        (PointKind::Step, "FsCompleteRequest", 2),
+        value,
+    );
+
+    assert!(
+        words.contains("corrupt step") && words.contains(": stack frame of files in "),
+        "{words}"
+    );
+    assert!(words.contains("reads it: stack frame "), "{words}");
+    assert!(words.contains("files wrote 0x4141414141414141 to stack frame, "), "{words}");
+    assert!(!words.contains("kernel stack"), "{words}");
+}

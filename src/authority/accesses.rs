@@ -145,6 +145,7 @@ impl Authority {
             ring: self.state.ring(event.processor),
             owner: region.owner,
             structure: region.structure,
+            is_in_frame: event.subject != Principal::KERNEL && self.is_framed(event, &region),
             domain,
             ordinal: self.state.ordinal,
             words,
@@ -176,13 +177,16 @@ impl Authority {
         keep(&mut self.consumptions, consumption);
     }
 
+    /// Whether an altered store hit the frame of the code that it names.
+    fn is_framed(&self, event: &Event, region: &Region) -> bool {
+        self.roster.kind(event.subject).is_kernel_mode() && may_be_in_a_frame(event, region)
+    }
+
     /// Writes a corruption down and returns its number; beyond the bound, that of the last.
     fn corruption(&mut self, event: &Event, region: &Region, phys: u64, words: u64) -> u16 {
         // Any code runs on any thread's stack; what it keeps there while it runs is its own.
         let framed = Region { owner: Some(event.subject), ..*region };
-        let is_code_of_kernel_mode = self.roster.kind(event.subject).is_kernel_mode();
-        let is_framed = is_code_of_kernel_mode && may_be_in_a_frame(event, region);
-        let region = if is_framed { &framed } else { region };
+        let region = if self.is_framed(event, region) { &framed } else { region };
         let from = (!event.is_by_memory()).then_some(event.actor);
         let corruption = Corruption {
             culprit: event.actor,

@@ -32,6 +32,8 @@ pub struct Trespass {
     pub owner: Option<Principal>,
     /// As what.
     pub structure: Structure,
+    /// Whether it is an altered store to a kernel stack where code other than the kernel's has its frame.
+    pub is_in_frame: bool,
     /// The same, seen from the actor.
     pub domain: Domain,
     /// Number of the event in the run.
@@ -50,7 +52,8 @@ impl Trespass {
     /// In words, of a store: what it put where, and as what it was meant, if as anything. Whose it is, is told of `owner`.
     #[must_use]
     pub fn stored(&self, roster: &Roster, owner: Option<Principal>) -> String {
-        let Self { event, structure, .. } = self;
+        let event = &self.event;
+        let structure = if self.is_in_frame { "stack frame" } else { self.structure.name() };
         let of = owner.map_or(String::new(), |owner| format!(" of {}", roster.name(owner)));
         match self.offender() {
             None => {

@@ -12,7 +12,7 @@ use crate::machine::Trap;
 
 use super::altered::Alteration;
 use super::bug_check;
-use super::mode_line::{named, names_of};
+use super::mode_line::{called, named, names_of};
 use super::recorder::{Turn, place};
 
 /// What happened once, at the event of this number.
@@ -346,15 +346,15 @@ pub(super) fn what_was_found(trial: &Trial, found: &Found, turns: &[Turn]) -> Ve
                 }
             }
         };
+        // By the name that it has where it was damaged.
+        let damaged = found.corruptions.get(one.corruption);
+        let what =
+            damaged.map_or(one.structure.name(), |damaged| called(damaged.owners, one.structure));
         happened.push(Happened {
             ordinal: one.ordinal,
             always: false,
             head: "read",
-            what: format!(
-                "{}{for_whom} reads {from_whom}: {}",
-                roster.name(one.reader),
-                one.structure
-            ),
+            what: format!("{}{for_whom} reads {from_whom}: {what}", roster.name(one.reader)),
         });
     }
     for (number, one) in found.disclosures.iter().enumerate() {

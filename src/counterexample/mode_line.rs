@@ -158,11 +158,15 @@ fn went_wrong(
 
 /// Somebody's memory in a sentence.
 pub(super) fn named(roster: &Roster, owners: PrincipalSet, structure: Structure) -> String {
-    let what = match structure {
+    format!("{} of {}", called(owners, structure), names_of(roster, owners))
+}
+
+/// What memory of these owners is called: on a kernel stack, of whose code has a frame there, the frame.
+pub(super) fn called(owners: PrincipalSet, structure: Structure) -> &'static str {
+    match structure {
         Structure::KernelStack if !owners.contains(Principal::KERNEL) => "stack frame",
         structure => structure.name(),
-    };
-    format!("{what} of {}", names_of(roster, owners))
+    }
 }
 
 /// Names in a sentence: each of few, the first of many.
