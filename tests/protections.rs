@@ -6,113 +6,15 @@
 
 mod prober;
 
-use prober::{Do, Ended, NEIGHBOUR, To, Where};
+use prober::writers::{
+    CODE_WORD, KERNEL_WORD, NEIGHBOUR_WORD, Outcome, POOL_WORD, TABLE_WORD, VALUE, WATCHED_WORD,
+    after_editing, application_writes, device_writes, driver_edits_and_writes, driver_writes, with,
+};
+use prober::{Do, To, Where};
 use ringfence::base::Access;
 use ringfence::kernel::layout::address;
-use ringfence::kernel::service;
 use ringfence::scenario::{Scenario, Variation, library};
 use ringfence::world::{Action, Configuration, Rest, World};
-
-/// What became of a wild access.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Outcome {
-    /// It did what it wanted, and nobody took note.
-    Silent,
-    /// The machine stopped with this code at the access, before anything was changed.
-    Stopped(u64),
-    /// It did what it wanted, and the machine stopped with this code later.
-    Late(u64),
-    /// The device was refused.
-    Refused,
-    /// The process that did it ended.
-    ProcessEnded,
-}
-
-/// The word that is aimed at, and what it becomes.
-const VALUE: u64 = 0x5eed_0000_0000_0077;
-
-fn outcome(world: &World, ended: &Ended, target: u64, before: u64) -> Outcome {
-    let is_changed = prober::word(world, target) != before;
-    match (ended.rest, is_changed) {
-        (Rest::BugCheck(code), false) => Outcome::Stopped(code),
-        (Rest::BugCheck(code), true) => Outcome::Late(code),
-        (_, true) => Outcome::Silent,
-        (_, false) if ended.seen.refused > 0 => Outcome::Refused,
-        (_, false) => Outcome::ProcessEnded,
-    }
-}
-
-/// The world of the tests with some switches.
-fn with(change: impl FnOnce(&mut Configuration)) -> Configuration {
-    let mut configuration = prober::configuration();
-    change(&mut configuration);
-    configuration
-}
-
-/// A driver does this in a service; `target` is what it aims at.
-fn by_driver(
-    configuration: &Configuration,
-    target: u64,
-    script: impl FnOnce(&World) -> Vec<Do>,
-) -> Outcome {
-    let mut world = prober::built(configuration);
-    // What the transfer device has to give.
-    world.machine.devices[0].held[0] = VALUE;
-    let before = prober::word(&world, target);
-    let script = script(&world);
-    prober::script(&mut world, Where::Service, &script);
-    let ended = prober::run(&mut world);
-    outcome(&world, &ended, target, before)
-}
-
-/// A driver writes to the target.
-fn driver_writes(configuration: &Configuration, target: u64) -> Outcome {
-    by_driver(configuration, target, |_| vec![Do::Write(To::Plain(target), VALUE)])
-}
-
-/// The script of a driver that first makes the entry of a page allow what it wants.
-fn after_editing(world: &World, target: u64, set: u64, clear: u64, last: Do) -> Vec<Do> {
-    let at = prober::entry_of(world.configuration(), target);
-    let entry = prober::word(world, at);
-    vec![Do::Write(To::Plain(at), entry & !clear | set), Do::Invalidate(To::Plain(target)), last]
-}
-
-/// A driver makes a read-only page writable and writes to it.
-fn driver_edits_and_writes(configuration: &Configuration, target: u64) -> Outcome {
-    by_driver(configuration, target, |world| {
-        after_editing(world, target, 2, 0, Do::Write(To::Plain(target), VALUE))
-    })
-}
-
-/// The transfer device writes to the target's frame, whose leave the driver gets by the tables of the
-/// IOMMU when `is_mapped`.
-fn device_writes(configuration: &Configuration, target: u64, is_mapped: bool) -> Outcome {
-    by_driver(configuration, target, |world| {
-        let bus = prober::physical(world, target);
-        let entry = address::IOMMU_TABLES + 4096 + (bus >> 12) * 8;
-        let leave = Do::Write(To::Plain(entry), bus & !0xfff | 3);
-        let start = Do::Transfer(To::Plain(bus));
-        if is_mapped { vec![leave, start] } else { vec![start] }
-    })
-}
-
-/// The application writes to the target.
-fn application_writes(configuration: &Configuration, target: u64) -> Outcome {
-    let mut configuration = configuration.clone();
-    let access = Action::Access { address: target, access: Access::Write };
-    configuration.components[0].actions.insert(1, access);
-    by_driver(&configuration, target, |_| Vec::new())
-}
-
-/// A word of a neighbour's data page that nobody uses, one of kernel data, one behind the code of the
-/// prober, one of the service table behind the services, one of a service that nobody asks for.
-const NEIGHBOUR_WORD: u64 = NEIGHBOUR + 0xf00;
-const KERNEL_WORD: u64 = address::FILE_CACHE + 0x1f00;
-const CODE_WORD: u64 = address::DRIVER_CODE + 0xff8;
-const TABLE_WORD: u64 = address::SERVICE_TABLE + 0xf00;
-const WATCHED_WORD: u64 = address::SERVICE_TABLE + service::WAIT * 8;
-/// A page of the pool that nobody uses.
-const POOL_WORD: u64 = address::POOL + (address::POOL_PAGES - 1) * 4096 + 0x100;
 
 #[test]
 fn by_default_nothing_stops_a_driver_s_write_to_writable_data_of_others() {

@@ -4,6 +4,8 @@
 
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+pub(crate) mod writers;
+
 use ringfence::base::{Event, EventKind, PhysAddr, PrincipalKind, Structure, VirtAddr, Witness};
 use ringfence::kernel::frames::{ANY_ENTRY, MM_FREE_FRAME};
 use ringfence::kernel::hal::{FROM_MEMORY, HAL_START_TRANSFER, TO_MEMORY};
