@@ -19,7 +19,7 @@ fn component(name: &str, home: Home, driver: Option<&str>, above: Option<&str>) 
 fn client_of(printer: &str, crashes: usize) -> Component {
     let open = Action::Open { device: printer.into(), file: 0, access: 3, slot: 0 };
     let job = Action::Control { slot: 0, code: 0x22_0000, length: 64, value: 0x8 };
-    let actions = [vec![open], vec![job; crashes]].concat();
+    let actions = vec![[open, job, Action::Close { slot: 0 }]; crashes].concat();
     Component {
         actions,
         ..component(&format!("client-of-{printer}"), Home::Application, None, None)

@@ -24,19 +24,14 @@ const CRASHES: u64 = 0x8;
 const IS_FINE: u64 = 0x40;
 
 fn jobs(of: &[(&str, u64)]) -> Vec<Action> {
-    let printers = ["printer-1", "printer-2"];
-    let opened = (0..).zip(printers).map(|(slot, device)| Action::Open {
-        device: device.into(),
-        file: 0,
-        access: 3,
-        slot,
+    let each = of.iter().map(|&(printer, value)| {
+        [
+            Action::Open { device: printer.into(), file: 0, access: 3, slot: 0 },
+            Action::Control { slot: 0, code: 0x22_0000, length: 64, value },
+            Action::Close { slot: 0 },
+        ]
     });
-    let sent = of.iter().map(|(printer, value)| {
-        let slot = printers.iter().position(|known| known == printer).expect("there are two");
-        let slot = slot.try_into().expect("few");
-        Action::Control { slot, code: 0x22_0000, length: 64, value: *value }
-    });
-    opened.chain(sent).collect()
+    each.flatten().collect()
 }
 
 // Principals by place.

@@ -35,9 +35,14 @@ struct Notes(Vec<Note>);
 impl Witness for Notes {
     fn event(&mut self, event: &Event) {
         self.0.push(match event.kind {
-            EventKind::Observe if event.value >> 8 == service::DEVICE_CONTROL => {
+            // Of a job whose open fails, that is the status.
+            EventKind::Observe if event.value >> 8 == service::OPEN_FILE && event.old != 0 => {
                 Note::Status(event.context.0, event.old)
             }
+            EventKind::Observe if event.value >> 8 == service::DEVICE_CONTROL => match event.old {
+                status::INVALID_HANDLE => return,
+                status => Note::Status(event.context.0, status),
+            },
             EventKind::ProcessEnded => Note::Ended(event.subject.0, event.value),
             EventKind::HostRestarted => Note::Restarted(event.subject.0),
             EventKind::DeviceDisabled => Note::Disabled(event.value),
@@ -131,6 +136,24 @@ fn open(device: &str) -> Action {
     Action::Open { device: device.into(), file: 0, access: 3, slot: 0 }
 }
 
+/// Each job with a handle of its own: one to a device whose host is lost is of no use any more.
+fn each(device: &str, jobs: Vec<Action>) -> Vec<Action> {
+    let each = jobs.into_iter().map(|job| match job {
+        Action::Control { .. } => vec![open(device), job, Action::Close { slot: 0 }],
+        _ => vec![job],
+    });
+    each.flatten().collect()
+}
+
+/// Has the patient ask another device.
+fn ask_other(configuration: &mut Configuration, other: &str) {
+    for action in &mut configuration.components[1].actions {
+        if let Action::Open { device, .. } = action {
+            *device = other.into();
+        }
+    }
+}
+
 fn pause(number: usize) -> Vec<Action> {
     vec![Action::Yield; number]
 }
@@ -157,7 +180,7 @@ fn world(of_parent: Vec<Action>, of_patient: Vec<Action>, time_out: u32) -> Conf
         components: vec![
             Component { actions: of_parent, ..component("parent", Home::Application, None, None) },
             Component {
-                actions: [vec![open("device")], of_patient].concat(),
+                actions: each("device", of_patient),
                 ..component("patient", Home::Application, None, None)
             },
             Component { spawned: true, ..component("victim", Home::Application, None, None) },
@@ -388,7 +411,7 @@ const OWN: u8 = 8;
 fn shared_world(of_parent: Vec<Action>, of_patient: Vec<Action>, time_out: u32) -> Configuration {
     let mut configuration = world(of_parent, of_patient, time_out);
     configuration.components.truncate(4);
-    configuration.components[1].actions[0] = open("other");
+    ask_other(&mut configuration, "other");
     configuration.components.extend([
         component("other", Home::KernelDriver, Some("reflector"), None),
         component("shared", Home::SharedHost, Some("sleeper"), None),
@@ -439,7 +462,7 @@ fn a_host_that_hangs_at_boot_is_ended_and_in_the_end_given_up() {
 fn late_manager() -> Configuration {
     let mut configuration = shared_world(vec![], vec![ask(CRASH), ask(8)], 1_100);
     configuration.machine.processors = 1;
-    configuration.components[1].actions[0] = open("device");
+    ask_other(&mut configuration, "device");
     configuration.components.extend((0..6).map(|number| Component {
         actions: vec![Action::Spin],
         ..component(&format!("busy-{number}"), Home::Application, None, None)
@@ -476,7 +499,7 @@ fn the_manager_forgets_failures_in_a_host_of_its_own_too() {
     let after = |steps: u64| {
         let many = [vec![ask(CRASH); 7], vec![ask(steps)], vec![ask(CRASH); 6]].concat();
         let mut configuration = shared_world(vec![], many, MINUTE);
-        configuration.components[1].actions[0] = open("device");
+        ask_other(&mut configuration, "device");
         let (rest, notes, _) = run(&configuration);
         assert_eq!(rest, Rest::Quiescent);
         assert_eq!(ends(&notes, SHARED).len(), 2, "the second gives it a host of its own");

@@ -124,7 +124,8 @@ impl Witness for Starts {
 fn crashing(shared: bool, others: usize) -> Configuration {
     let ask = Action::Control { slot: 0, code: 0x22_0000, length: 8, value: 2 };
     let open = Action::Open { device: "reflector".into(), file: 0, access: 3, slot: 0 };
-    let client = application("client", [vec![open], vec![ask; 3], vec![Action::Wait]].concat());
+    let each = vec![[open, ask, Action::Close { slot: 0 }]; 3].concat();
+    let client = application("client", [each, vec![Action::Wait]].concat());
     let parser = |name: &str, home, above| Component {
         content: Some(20),
         ..driver(name, home, "parser", above)

@@ -5,7 +5,9 @@
 
 mod worlds;
 
-use ringfence::base::{Event, EventKind, Seed, Witness};
+use std::collections::BTreeSet;
+
+use ringfence::base::{Event, EventKind, Seed, Structure, Witness};
 use ringfence::campaign::trial::Registries;
 use ringfence::campaign::{Series, SeriesOptions, Trial};
 use ringfence::injection::PointKind;
@@ -20,31 +22,59 @@ use ringfence::world::{Action, Component, Configuration, CrashKind, Home, Rest, 
 enum Note {
     /// A process saw the status of its request to a device.
     Status(u8, u64),
+    /// A request was completed because its host was lost.
+    Completed,
     /// A process ended.
     Ended(u8),
     /// A host was made again.
     Restarted(u8),
     /// A device was given up.
     Disabled(u64),
+    /// A process looked whether an event came, and whether one had.
+    Event(u8, bool),
+    /// Applications were told of a device.
+    Told(u64),
+    /// The stack of a device was torn down and restarted.
+    Anew(u64),
 }
 
 #[derive(Default)]
-struct Notes(Vec<Note>);
+struct Notes {
+    all: Vec<Note>,
+    /// Whether completions are noted too.
+    with_completions: bool,
+}
 
 impl Witness for Notes {
     fn event(&mut self, event: &Event) {
         let note = match event.kind {
-            EventKind::Observe if event.value >> 8 == service::DEVICE_CONTROL => {
+            // Of a job whose open fails, that is the status.
+            EventKind::Observe if event.value >> 8 == service::OPEN_FILE && event.old != 0 => {
                 Note::Status(event.context.0, event.old)
             }
+            EventKind::Observe if event.value >> 8 == service::DEVICE_CONTROL => match event.old {
+                status::INVALID_HANDLE => return,
+                status => Note::Status(event.context.0, status),
+            },
+            EventKind::Observe if event.value >> 8 == service::DEVICE_EVENT => {
+                Note::Event(event.context.0, event.old == status::SUCCESS)
+            }
+            EventKind::HostProblemTold => Note::Told(event.value),
+            EventKind::StackRestarted => Note::Anew(event.value),
             EventKind::ProcessEnded => Note::Ended(event.subject.0),
             EventKind::HostRestarted => Note::Restarted(event.subject.0),
             EventKind::DeviceDisabled => Note::Disabled(event.value),
             EventKind::BugCheck => panic!("a user-mode driver never stops the machine"),
+            EventKind::Store if self.with_completions && is_loss(event) => Note::Completed,
             _ => return,
         };
-        self.0.push(note);
+        self.all.push(note);
     }
+}
+
+/// Whether a store is of the status that says that a host was lost, in a request packet.
+fn is_loss(event: &Event) -> bool {
+    event.structure == Structure::RequestPacket && event.value == LOST
 }
 
 fn component(name: &str, home: Home, driver: Option<&str>, above: Option<&str>) -> Component {
@@ -52,9 +82,21 @@ fn component(name: &str, home: Home, driver: Option<&str>, above: Option<&str>) 
     Component { driver, above, ..Component::new(name, home) }
 }
 
+fn open(device: &str) -> Action {
+    Action::Open { device: device.into(), file: 0, access: 3, slot: 0 }
+}
+
+/// A process that opens the device for each job.
 fn client(name: &str, device: &str, jobs: Vec<Action>) -> Component {
-    let open = Action::Open { device: device.into(), file: 0, access: 3, slot: 0 };
-    let actions = core::iter::once(open).chain(jobs).collect();
+    let each = jobs.into_iter().map(|job| match job {
+        Action::Control { .. } => vec![open(device), job, Action::Close { slot: 0 }],
+        _ => vec![job],
+    });
+    keeping(name, each.flatten().collect())
+}
+
+/// A process that does what is said, with the handles it has.
+fn keeping(name: &str, actions: Vec<Action>) -> Component {
     Component { actions, ..component(name, Home::Application, None, None) }
 }
 
@@ -98,10 +140,13 @@ fn run(configuration: &Configuration) -> (Rest, Vec<Note>) {
     };
     Scenario::from_toml("user-drivers", &scenario.to_toml(), &Vocabulary::default())
         .unwrap_or_else(|problems| panic!("{problems}"));
+    run_with(configuration, Notes::default())
+}
+
+fn run_with(configuration: &Configuration, mut notes: Notes) -> (Rest, Vec<Note>) {
     let mut world = World::build(configuration).expect("a sound configuration");
-    let mut notes = Notes::default();
     let rest = world.run(&mut notes, u64::MAX);
-    (rest, notes.0)
+    (rest, notes.all)
 }
 
 fn statuses(notes: &[Note], of: u8) -> Vec<u64> {
@@ -307,7 +352,10 @@ fn a_printer_driver_takes_along_what_lives_with_it() {
     assert_eq!((first.last(), third.last()), (Some(&GONE), Some(&GONE)), "all printing is lost");
     assert_eq!(second, [LOST, GONE]);
     let [first, second, third] = of("in a shared host");
-    assert_eq!((first, third), (vec![0, 0], vec![0, 0]), "the host that is lost is started again");
+    assert_eq!(first, [0, 0], "its host is another");
+    // It had opened the device when the host that it shares was lost.
+    let removed = status::DELETE_PENDING;
+    assert_eq!(third, [removed, 0], "the host that is lost is started again");
     assert_eq!(second, [LOST, 0]);
     let [first, second, third] = of("each in a host of its own");
     assert_eq!((first, third), (vec![0, 0], vec![0, 0]), "nobody else is lost");
@@ -318,7 +366,11 @@ fn a_printer_driver_takes_along_what_lives_with_it() {
 fn in_whatever_order_things_happen_a_device_that_is_given_up_answers() {
     let mut between = 0;
     for schedule in 0..64 {
-        let world = Configuration { schedule, ..world(sound(1), malformed(10), true) };
+        let mut world = Configuration { schedule, ..world(sound(1), malformed(10), true) };
+        // Who asks for the device anew has others before the manager.
+        let busy = |number| keeping(&format!("busy-{number}"), vec![Action::Yield; 60]);
+        world.machine.processors = 1;
+        world.components.extend((0..schedule % 4).map(busy));
 
         let (rest, notes) = run(&world);
 
@@ -370,4 +422,101 @@ fn no_answer_of_a_host_stops_a_machine_that_verifies_completions() {
 
     assert!(ran.is_ok() && struck > 100, "{struck} struck");
     assert!(stopped.is_empty(), "{stopped:?}");
+}
+
+/// A world of one client and one device in a host of its own.
+fn alone(schedule: u64, actions: Vec<Action>) -> Configuration {
+    let components = vec![
+        keeping("client", actions),
+        component("printer-1", Home::KernelDriver, Some("reflector"), None),
+        component("own", Home::DriverHost, Some("scanner"), Some("printer-1")),
+    ];
+    Configuration { components, schedule, ..Configuration::default() }
+}
+
+#[test]
+fn an_old_handle_reaches_no_new_host_and_holds_up_the_restart_of_the_stack() {
+    let again = [open("printer-1"), sound(1).remove(0)];
+    let close = Action::Close { slot: 1 };
+    // Two handles; the second is opened in slot 1.
+    let Action::Open { device, file, access, .. } = open("printer-1") else { unreachable!() };
+    let second = Action::Open { device, file, access, slot: 1 };
+    let old = [vec![open("printer-1"), second], malformed(1), sound(2)].concat();
+    let one_left = [vec![Action::Close { slot: 0 }], again.to_vec()].concat();
+    let actions = [old, one_left, vec![close], again.to_vec()].concat();
+
+    let (rest, notes) = run(&alone(0, actions));
+
+    assert_eq!(rest, Rest::Quiescent);
+    let removed = status::DELETE_PENDING;
+    // Lost; twice through the old handle; an open while the other old one is there; then anew.
+    assert_eq!(statuses(&notes, FIRST), [LOST, removed, removed, removed, 0]);
+    let anew = notes.iter().position(|note| *note == Note::Anew(0));
+    let works = notes.iter().position(|note| *note == Note::Status(FIRST, 0));
+    assert!(anew.is_some() && anew < works, "{notes:x?}");
+    assert_eq!(count(&notes, |note| matches!(note, Note::Anew(_))), 1);
+    assert_eq!(count(&notes, |note| *note == Note::Restarted(4)), 1);
+}
+
+#[test]
+fn the_end_of_who_has_old_handles_closes_them() {
+    let patient = [vec![Action::Yield; 50], vec![open("printer-1")], sound(1)].concat();
+    let careless = [vec![open("printer-1")], malformed(1), sound(1)].concat();
+    let mut configuration = alone(0, careless);
+    configuration.components.insert(1, keeping("patient", patient));
+
+    let (rest, notes) = run(&configuration);
+
+    assert_eq!(rest, Rest::Quiescent);
+    assert_eq!(statuses(&notes, FIRST), [LOST, status::DELETE_PENDING]);
+    assert_eq!(statuses(&notes, SECOND), [0]);
+}
+
+#[test]
+fn what_follows_a_loss_comes_in_each_order_with_hosts_of_any_kind() {
+    let (mut alone_in, mut among) = (BTreeSet::new(), BTreeSet::new());
+    for schedule in 0..48 {
+        let own = alone(schedule, [vec![open("printer-1")], malformed(1)].concat());
+        let mut shared = world(vec![], malformed(1), true);
+        shared.schedule = schedule;
+        for (configuration, device, orders) in [(&own, 0, &mut alone_in), (&shared, 1, &mut among)]
+        {
+            let (rest, notes) =
+                run_with(configuration, Notes { with_completions: true, ..Notes::default() });
+            assert_eq!(rest, Rest::Quiescent);
+            let first =
+                |what: &dyn Fn(&Note) -> bool| notes.iter().position(what).expect("it came");
+            let mut came = [
+                (first(&|note| *note == Note::Completed), "completed"),
+                (first(&|note| *note == Note::Told(device)), "told"),
+                (first(&|note| matches!(note, Note::Restarted(_))), "restarted"),
+            ];
+            came.sort_unstable();
+            orders.insert(came.map(|(_, what)| what));
+        }
+    }
+
+    // Three things in any order.
+    assert_eq!((alone_in.len(), among.len()), (6, 6));
+}
+
+#[test]
+fn an_application_that_asked_is_told_once_of_each_loss() {
+    let look = Action::DeviceEvent { slot: 0 };
+    let anew = [Action::Close { slot: 0 }, open("printer-1"), look.clone()];
+    let once = [vec![open("printer-1"), look.clone(), look.clone()], malformed(1)].concat();
+    let actions = [once, vec![look.clone(), look.clone()], anew.to_vec(), vec![look]].concat();
+    for schedule in 0..8 {
+        let (rest, notes) = run(&alone(schedule, actions.clone()));
+
+        assert_eq!(rest, Rest::Quiescent);
+        let events = notes.iter().filter_map(|note| match note {
+            Note::Event(_, came) => Some(*came),
+            _ => None,
+        });
+        // Asks, none yet; the loss, and no other; a new handle asks anew.
+        let events: Vec<bool> = events.collect();
+        assert_eq!(events, [false, false, true, false, false, false], "{schedule}");
+        assert_eq!(count(&notes, |note| *note == Note::Told(0)), 1, "{schedule}");
+    }
 }

@@ -155,7 +155,7 @@ routine! {
     pass_on, call IO_CALL_DRIVER => |p| {
         level(p)?;
         let (device, packet) = (p.local(0)?, p.local(1)?);
-        p.store(device, device_object::DISABLED, 1)?;
+        p.store(device, device_object::STATE, 1)?;
         p.pass([device, packet]);
         Ok(Flow::Call)
     },

@@ -9,7 +9,7 @@ use crate::base::{Event, EventKind, Principal, PrincipalKind, PrincipalSet, Stru
 use super::asked::{rights_asked, target_of};
 use super::record::{FalseClaim, Falsehood, Residue, Withdrawal};
 use super::region::Region;
-use super::state::{Asking, given_up_place};
+use super::state::{Asking, device_place};
 use super::{Authority, keep};
 
 impl Authority {
@@ -30,10 +30,12 @@ impl Authority {
             EventKind::HostRecorded => self.host_recorded(event),
             EventKind::DeviceDisabled => {
                 self.state.disabled |= 1 << (event.value & 63);
-                let hosts = &mut self.state.given_up[given_up_place(event)];
+                let hosts = &mut self.state.given_up[device_place(event)];
                 *hosts = hosts.with(event.subject);
             }
             EventKind::DeviceRefused => self.device_refused(event),
+            EventKind::StackRemoved => self.stack_removed(event),
+            EventKind::LossTold => self.loss_told(event),
             _ => self.claim_of_memory(event),
         }
     }
@@ -53,7 +55,27 @@ impl Authority {
         if self.state.disabled >> (event.value & 63) & 1 == 0 {
             return self.false_claim(event, Falsehood::NoSuchChange, None);
         }
-        self.told_of_removal(event.context, self.state.given_up[given_up_place(event)]);
+        self.told_of_removal(event.context, self.state.given_up[device_place(event)]);
+    }
+
+    /// A device has lost its host, which has ended.
+    fn stack_removed(&mut self, event: &Event) {
+        let (host, state) = (event.subject, &mut self.state);
+        let is_host = self.roster.kind(host) == PrincipalKind::DriverHost;
+        if !is_host || state.alive.contains(host) || !state.ended.contains(host) {
+            return self.false_claim(event, Falsehood::NoSuchChange, None);
+        }
+        let hosts = &mut state.lost[device_place(event)];
+        *hosts = hosts.with(host);
+    }
+
+    /// A process is told that a device has lost a host, which it has: so it learns of that host.
+    fn loss_told(&mut self, event: &Event) {
+        let hosts = self.state.lost[device_place(event)];
+        if hosts.is_empty() {
+            return self.false_claim(event, Falsehood::NoSuchChange, None);
+        }
+        self.told_of_removal(event.context, hosts);
     }
 
     fn claim_of_memory(&mut self, event: &Event) {

@@ -12,7 +12,7 @@
 //! | a process looks another up by its number | the other, by being there or not → who looks |
 //! | a request is handed to a driver host | requestor and host, each the other |
 //! | two processes make requests of one driver about one file | each the other |
-//! | a process is told that a device was removed | the hosts of that device → the process |
+//! | a process is told that a device was removed, or lost its host | the hosts of that device → the process |
 //! | kernel mode, or a device | → everybody |
 //!
 //! A critical process changes nobody's results: it may stop the system, and what everybody saw until
@@ -178,7 +178,7 @@ impl Authority {
         self.may_influence(sought, seeker);
     }
 
-    /// A process was told that a device was removed: it is given up when one of its hosts was lost too often.
+    /// A process was told that a device was removed, of which these are hosts that were lost.
     pub(super) fn told_of_removal(&mut self, process: Principal, hosts: PrincipalSet) {
         for host in hosts.iter() {
             self.may_influence(host, process);

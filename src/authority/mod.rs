@@ -255,6 +255,8 @@ impl Authority {
             | EventKind::HostRestarted
             | EventKind::DeviceDisabled
             | EventKind::DeviceRefused
+            | EventKind::StackRemoved
+            | EventKind::LossTold
             | EventKind::HostRecorded => self.claim(event),
             EventKind::Step
             | EventKind::Load
@@ -266,6 +268,8 @@ impl Authority {
             | EventKind::RootSwitch
             | EventKind::BugCheck
             | EventKind::EventLogged
+            | EventKind::HostProblemTold
+            | EventKind::StackRestarted
             | EventKind::Reset => {}
         }
     }

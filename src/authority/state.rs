@@ -8,9 +8,9 @@ const PROCESSORS: usize = 8;
 /// Devices that are told apart: numbers beyond share their places.
 const DEVICES: usize = 16;
 
-/// The place of the hosts of the device that an event names.
+/// The place of what is known of the device that an event names.
 #[allow(clippy::cast_possible_truncation, reason = "few devices")]
-pub(super) const fn given_up_place(event: &Event) -> usize {
+pub(super) const fn device_place(event: &Event) -> usize {
     event.value as usize % DEVICES
 }
 
@@ -57,6 +57,8 @@ pub(super) struct State {
     pub(super) disabled: u64,
     /// The hosts of each device, by its number, that was given up.
     pub(super) given_up: [PrincipalSet; DEVICES],
+    /// The hosts that each device, by its number, has lost.
+    pub(super) lost: [PrincipalSet; DEVICES],
     /// From whose memory the disk was written.
     pub(super) disk_sources: PrincipalSet,
     /// Hosts of which it is kept on the disk that they failed.
@@ -109,6 +111,7 @@ impl State {
             restarted: PrincipalSet::NOBODY,
             disabled: 0,
             given_up: [PrincipalSet::NOBODY; DEVICES],
+            lost: [PrincipalSet::NOBODY; DEVICES],
             disk_sources: PrincipalSet::NOBODY,
             recorded: PrincipalSet::NOBODY,
             requests_from: 0,
@@ -147,7 +150,7 @@ impl State {
         hash.absorb(self.alive.0, self.ended.0);
         hash.absorb(self.critical.0, self.restarted.0);
         hash.absorb(self.disabled, self.requests_from as u64);
-        for hosts in self.given_up {
+        for hosts in self.given_up.into_iter().chain(self.lost) {
             hash.absorb(hosts.0, 0);
         }
     }

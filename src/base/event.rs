@@ -111,6 +111,15 @@ pub enum EventKind {
     /// Claim by the kernel: who asks, the process in context, is told that device `value`, whose object is at
     /// `virt`, was given up.
     DeviceRefused,
+    /// Claim by the kernel: the host `subject` of device `value` was lost, and with it its stack.
+    StackRemoved,
+    /// Claim by the kernel: the process in context is told that a host of device `value`, whose object is at
+    /// `virt`, was lost.
+    LossTold,
+    /// The kernel sent the event that says of the host `subject` of device `value` that it was lost.
+    HostProblemTold,
+    /// The stack of device `value` above the host `subject` is torn down and restarted: the last old handle is closed.
+    StackRestarted,
 }
 
 impl EventKind {
@@ -160,6 +169,10 @@ impl EventKind {
             Self::EventLogged => "event-logged",
             Self::HostRecorded => "host-recorded",
             Self::TableLoad => "table-load",
+            Self::StackRemoved => "stack-removed",
+            Self::LossTold => "loss-told",
+            Self::HostProblemTold => "host-problem-told",
+            Self::StackRestarted => "stack-restarted",
         }
     }
 }

@@ -195,6 +195,17 @@ pub(super) fn what_turned(
             EventKind::DeviceDisabled => {
                 ("given up", format!("device {} after {} failures", event.value, event.old))
             }
+            EventKind::HostProblemTold => (
+                "told",
+                format!(
+                    "applications that asked: the host of device {} has a problem",
+                    event.value
+                ),
+            ),
+            EventKind::StackRestarted => (
+                "restarted",
+                format!("device {}: the last handle to its old stack is closed", event.value),
+            ),
             EventKind::HostRecorded => {
                 ("kept", format!("on the disk: device {} failed in a host of its own", event.value))
             }

@@ -142,6 +142,8 @@ impl<W: Witness> Witness for Recorder<'_, W> {
                     | EventKind::HostRestarted
                     | EventKind::DeviceDisabled
                     | EventKind::EventLogged
+                    | EventKind::HostProblemTold
+                    | EventKind::StackRestarted
                     | EventKind::HostRecorded
                     | EventKind::DmaRefused
             );

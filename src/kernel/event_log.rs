@@ -20,6 +20,7 @@ use crate::machine::{Flow, Processor, Reg, Routine, Substitute, Trap, routine};
 use super::host::{IO_PROCESS_ENDED, NT_HOST_COMPLETE, extension};
 use super::host_pool::{DEVICES_MAX, IO_SHARED_HOST_ENDED, extension_of, shared};
 use super::host_service::NT_SHARED_HOST_COMPLETE;
+use super::host_stack::is_given_up;
 use super::host_time_out::reflector_from;
 use super::layout::{address, device_object, element, event_log, kernel_data, process};
 
@@ -199,7 +200,7 @@ routine! {
             return Ok(Flow::Stay);
         }
         let host = p.load(its, extension::HOST)?;
-        let is_given_up = p.load(device, device_object::DISABLED)? != 0;
+        let is_given_up = is_given_up(p, device)?;
         let made = p.load(element(address::KERNEL_DATA, host & 63), kernel_data::PROCESSES)?;
         if !is_given_up && made == 0 {
             return Ok(Flow::Stay);

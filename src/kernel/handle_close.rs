@@ -13,7 +13,8 @@ use crate::machine::{Flow, routine};
 
 use super::bug_check::{KE_BUG_CHECK, bug_checks};
 use super::handle::{access, entry_in, raise_if_strict, table_owner};
-use super::layout::{HANDLES_MAX, handle_entry, object_header, process, switches};
+use super::host_stack;
+use super::layout::{HANDLES_MAX, handle_entry, object_header, object_type, process, switches};
 use super::object::{OB_DEREFERENCE, current_process, principal_of};
 use super::previous_mode::{self, previous_mode};
 use super::service::answer;
@@ -103,6 +104,9 @@ routine! {
             return Ok(Flow::Call);
         }
         p.store(object, object_header::HANDLE_COUNT, count.wrapping_sub(1))?;
+        if count == 1 && p.load(object, object_header::TYPE)? == object_type::FILE {
+            host_stack::closed(p, object)?;
+        }
         Ok(Flow::To(At::release as u8))
     },
     stopped => |_| Ok(Flow::Stay),

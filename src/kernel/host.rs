@@ -7,15 +7,17 @@
 //!
 //! When a host ends, every request it had or that waits for it is completed with
 //! `STATUS_DRIVER_PROCESS_TERMINATED`, and the device gets a new host, five times at most; then it is
-//! disabled ("How UMDF Handles Driver Failures", "Using Device Pooling in UMDF Drivers"). The documents
-//! leave open whether requests are completed before or after the restart; the model completes
-//! them first. There is no pooling: a host has one device (before version 1.11 of the framework); what
-//! later versions do is in [`super::host_pool`].
+//! disabled ("How UMDF Handles Driver Failures", "Using Device Pooling in UMDF Drivers"). Whether requests are
+//! completed before or after the restart, and when applications are told, is left open there and drawn from the
+//! seed; what becomes of handles to the device is in [`super::host_stack`]. There is no pooling: a host has one
+//! device (before version 1.11 of the framework); what later versions do is in [`super::host_pool`].
 
 use crate::base::{EventKind, Principal, Rule, Structure};
 use crate::machine::{Flow, Processor, Routine, Trap, routine};
 
 use super::host_create::PS_CREATE_HOST;
+use super::host_pool::shared;
+use super::host_stack::{self, order};
 use super::layout::{device_object, process, processor_block, request_packet};
 use super::object::current_process;
 use super::schedule::KI_WAIT;
@@ -39,11 +41,6 @@ pub(crate) const RULES: &[Rule] = &[
         "host-restarts-bounded",
         "A lost host is started again five times at most, then the device is disabled.",
         "Using Device Pooling in UMDF Drivers",
-    ),
-    Rule::chosen(
-        "completed-before-restart",
-        "Requests are completed before the host is started again.",
-        "How UMDF Handles Driver Failures (leaves the order open)",
     ),
 ];
 
@@ -106,6 +103,13 @@ pub mod header {
     /// Bytes of the header.
     pub const BYTES: u64 = 0x20;
 }
+
+/// Of a recovery: the requests are completed.
+const COMPLETED: u64 = 1 << 8;
+/// A restart was tried.
+const TRIED: u64 = 1 << 9;
+/// The host is made again.
+const RESTARTED: u64 = 1 << 10;
 
 /// What [`KI_WAIT`] calls a word of a driver's data.
 pub(super) const WAIT_DRIVER_DATA: u64 = 3;
@@ -283,8 +287,9 @@ routine! {
 routine! {
     /// A process has ended: if it was a driver host, its requests are completed and it is started
     /// again, or its device given up. Argument: the process object.
-    pub static IO_PROCESS_ENDED = "IopDriverHostEnded", frame 4;
-    // Locals: 0 the process; 1 device; 2 extension; 3 how often it has ended.
+    pub static IO_PROCESS_ENDED = "IopDriverHostEnded", frame 5;
+    // Locals: 0 the process; 1 device; 2 extension; 3 how often it has ended; 4 the order, and what of it is
+    // done.
     start => |p| {
         let host = p.argument(0);
         let device = p.load(host, process::HOSTED_DEVICE)?;
@@ -295,7 +300,23 @@ routine! {
         p.set_local(0, host)?;
         p.set_local(1, device)?;
         p.set_local(2, extension)?;
+        host_stack::remove(p, device)?;
         Ok(Flow::Next)
+    },
+    order => |p| {
+        let (device, extension) = (p.local(1)?, p.local(2)?);
+        let order = p.load(extension, shared::ORDER)?;
+        p.store(extension, shared::ORDER, order.rotate_right(order::BITS))?;
+        let order = order & ((1 << order::BITS) - 1);
+        p.set_local(4, order)?;
+        let failures = p.load(extension, extension::RESTARTS)?.wrapping_add(1);
+        p.set_local(3, failures)?;
+        if order::before_event(order) == 0 {
+            host_stack::tell(p, device)?;
+        }
+        let may_restart = failures <= p.load(extension, extension::RESTARTS_MAX)?;
+        let is_late = order::is_late(order) && may_restart;
+        Ok(if is_late { Flow::To(At::restart as u8) } else { Flow::Next })
     },
     lost => |p| {
         let (device, extension) = (p.local(1)?, p.local(2)?);
@@ -303,32 +324,55 @@ routine! {
         p.pass([device]);
         Ok(Flow::CallAt(target))
     },
-    decide, call PS_CREATE_HOST => |p| {
-        let failures = p.result();
+    completed => |p| {
+        let (failures, done) = (p.result(), p.local(4)?);
         p.set_local(3, failures)?;
-        let extension = p.local(2)?;
-        if failures > p.load(extension, extension::RESTARTS_MAX)? {
-            return Ok(Flow::To(At::disable as u8));
+        p.set_local(4, done | COMPLETED)?;
+        if done & TRIED != 0 {
+            return Ok(Flow::To(At::rest as u8));
         }
-        let (host, device) = (p.local(0)?, p.local(1)?);
+        let (device, extension) = (p.local(1)?, p.local(2)?);
+        if order::before_event(done) == 1 {
+            host_stack::tell(p, device)?;
+        }
+        let may_restart = failures <= p.load(extension, extension::RESTARTS_MAX)?;
+        Ok(if may_restart { Flow::Next } else { Flow::To(At::rest as u8) })
+    },
+    restart, call PS_CREATE_HOST => |p| {
+        let (host, device, extension) = (p.local(0)?, p.local(1)?, p.local(2)?);
         let principal = p.load(host, process::PRINCIPAL)?;
         let pattern = p.load(extension, extension::PATTERN)?;
         p.pass([principal, device, pattern]);
         Ok(Flow::Call)
     },
     restarted => |p| {
-        if p.result() == 0 {
-            return Ok(Flow::To(At::disable as u8));
+        let (made, done) = (p.result() != 0, p.local(4)?);
+        p.set_local(4, done | TRIED | if made { RESTARTED } else { 0 })?;
+        if made {
+            let host = p.local(0)?;
+            let subject = Principal((p.load(host, process::PRINCIPAL)? & 63) as u8);
+            let failures = p.local(3)?;
+            p.announce(EventKind::HostRestarted, subject, Structure::Process, [0, 0, failures, 0]);
         }
-        let host = p.local(0)?;
-        let subject = Principal((p.load(host, process::PRINCIPAL)? & 63) as u8);
-        let failures = p.local(3)?;
-        p.announce(EventKind::HostRestarted, subject, Structure::Process, [0, 0, failures, 0]);
-        Ok(Flow::Return)
+        if done & COMPLETED != 0 {
+            return Ok(Flow::Next);
+        }
+        if order::before_event(done) == 1 {
+            let device = p.local(1)?;
+            host_stack::tell(p, device)?;
+        }
+        Ok(Flow::To(At::lost as u8))
+    },
+    rest => |p| {
+        let (device, done) = (p.local(1)?, p.local(4)?);
+        if order::before_event(done) == 2 {
+            host_stack::tell(p, device)?;
+        }
+        Ok(if done & RESTARTED == 0 { Flow::Next } else { Flow::Return })
     },
     disable => |p| {
         let (device, failures) = (p.local(1)?, p.local(3)?);
-        p.store(device, device_object::DISABLED, 1)?;
+        host_stack::give_up(p, device)?;
         let number = p.load(device, device_object::NUMBER)?;
         let host = p.local(0)?;
         let subject = Principal((p.load(host, process::PRINCIPAL)? & 63) as u8);

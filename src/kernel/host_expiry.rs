@@ -10,6 +10,7 @@ use crate::machine::{Flow, Processor, Trap, routine};
 use super::hal::HAL_SET_TIMER;
 use super::host::extension;
 use super::host_pool::shared;
+use super::host_stack::is_given_up;
 use super::host_time_out::{
     PS_END_THREAD, arm, critical, interrupt_others, is_weak, reflector_from,
 };
@@ -31,7 +32,7 @@ fn overdue(p: &mut Processor<'_>, device: u64, extension: u64) -> Result<Option<
     }
     let host = p.load(extension, extension::HOST)? & 63;
     let object = p.load(element(address::KERNEL_DATA, host), kernel_data::PROCESSES)?;
-    if object == 0 || p.load(device, device_object::DISABLED)? != 0 {
+    if object == 0 || is_given_up(p, device)? {
         return Ok(None);
     }
     let first = p.load(extension, shared::FIRST)?;

@@ -23,6 +23,7 @@ use crate::machine::{Flow, Processor, Routine, Substitute, Trap, routine};
 
 use super::host::{IO_PROCESS_ENDED, NT_HOST_COMPLETE, NT_HOST_WAIT, extension};
 use super::host_service::{NT_SHARED_HOST_COMPLETE, NT_SHARED_HOST_WAIT};
+use super::host_stack::{self, order};
 use super::keys;
 use super::layout::{address, device_object, element, kernel_data, process};
 use super::object::current_process;
@@ -86,7 +87,7 @@ pub mod shared {
     pub const NEXT_OF_ALL: Field = word(0x90, "next device of the framework");
     /// What the manager is to decide: [`FAILED_SHARED`], [`FAILED_ALONE`] or [`APART`], plus [`TOLD`].
     pub const NOTICE: Field = word(0x98, "driver manager's notice");
-    /// A bit for each failure to come: 1, requests are completed after the restart.
+    /// What a recovery does in which order, for each failure to come: see [`order`].
     pub const ORDER: Field = word(0xa0, "order of recovery");
     /// The principal number of the host that the device may have for itself.
     pub const OWN_HOST: Field = word(0xa8, "own host");
@@ -94,8 +95,15 @@ pub mod shared {
     pub const OWN_PATTERN: Field = word(0xb0, "own host's pattern");
     /// 1 while the device shares a host.
     pub const IS_SHARED: Field = word(0xb8, "host is shared");
-    /// 1 while requests are to be completed after the restart.
+    /// What is to be done after the restart: [`COMPLETE_LATE`], [`TELL_FIRST`], [`TELL_LAST`].
     pub const IS_LATE: Field = word(0xc0, "completion is late");
+
+    /// Requests are to be completed.
+    pub const COMPLETE_LATE: u64 = 1;
+    /// Applications are to be told, before that.
+    pub const TELL_FIRST: u64 = 2;
+    /// Applications are to be told, after that.
+    pub const TELL_LAST: u64 = 4;
 
     /// The device failed in a host that it shares.
     pub const FAILED_SHARED: u64 = 1;
@@ -191,8 +199,9 @@ pub(super) fn is_told(p: &mut Processor<'_>, first: u64, wanted: u64) -> Result<
 /// Gives a device up. What was asked since its host ended waits for nobody and is completed late.
 fn disable(p: &mut Processor<'_>, device: u64) -> Result<(), Trap> {
     let extension = extension_of(p, device)?;
-    p.store(device, device_object::DISABLED, 1)?;
-    p.store(extension, shared::IS_LATE, 1)?;
+    host_stack::give_up(p, device)?;
+    let late = p.load(extension, shared::IS_LATE)?;
+    p.store(extension, shared::IS_LATE, late | shared::COMPLETE_LATE)?;
     let number = p.load(device, device_object::NUMBER)?;
     let host = p.load(extension, extension::HOST)?;
     let failures = p.load(extension, extension::RESTARTS)?;
@@ -203,6 +212,38 @@ fn disable(p: &mut Processor<'_>, device: u64) -> Result<(), Trap> {
         Structure::DeviceObject,
         [0, device, number, failures],
     );
+    Ok(())
+}
+
+/// Does the next of what is to be done after a restart; `None` when all is.
+pub(super) fn late(p: &mut Processor<'_>, all: u64) -> Result<Option<Flow>, Trap> {
+    let Some(device) = find(p, all, shared::NEXT_OF_ALL, shared::IS_LATE, |late| late != 0)? else {
+        return Ok(None);
+    };
+    let extension = extension_of(p, device)?;
+    let late = p.load(extension, shared::IS_LATE)?;
+    if late & shared::TELL_FIRST != 0 || late & shared::COMPLETE_LATE == 0 {
+        p.store(extension, shared::IS_LATE, late & shared::COMPLETE_LATE)?;
+        host_stack::tell(p, device)?;
+        return Ok(Some(Flow::Stay));
+    }
+    p.store(extension, shared::IS_LATE, late & !shared::COMPLETE_LATE)?;
+    let target = p.load(extension, extension::LOST)?;
+    p.pass([device]);
+    Ok(Some(Flow::CallAt(target)))
+}
+
+/// Tells applications of every device of a host, from its first on.
+fn tell_all(p: &mut Processor<'_>, first: u64) -> Result<(), Trap> {
+    let mut device = first;
+    for _ in 0..DEVICES_MAX {
+        if device == 0 {
+            break;
+        }
+        host_stack::tell(p, device)?;
+        let extension = extension_of(p, device)?;
+        device = p.load(extension, shared::NEXT)?;
+    }
     Ok(())
 }
 
@@ -223,9 +264,9 @@ pub(super) fn disable_all(p: &mut Processor<'_>, first: u64) -> Result<(), Trap>
 routine! {
     /// A process has ended: if it was a driver host, the requests of its devices are completed, now or
     /// after the restart, and the manager is told. Argument: the process object.
-    pub static IO_SHARED_HOST_ENDED = "IopFrameworkHostEnded", frame 4;
+    pub static IO_SHARED_HOST_ENDED = "IopFrameworkHostEnded", frame 5;
     // Locals: 0 the first device; 1 the device in hand; 2 the device that failed; 3 whether there is
-    // somebody to decide.
+    // somebody to decide; 4 whether applications are told once requests are completed.
     start => |p| {
         let host = p.argument(0);
         let first = p.load(host, process::HOSTED_DEVICE)?;
@@ -250,20 +291,33 @@ routine! {
         let (first, decides) = (p.local(0)?, p.local(3)?);
         let extension = extension_of(p, first)?;
         let order = p.load(extension, shared::ORDER)?;
-        p.store(extension, shared::ORDER, order.rotate_right(1))?;
-        if order & 1 == 0 || decides == 0 {
-            return Ok(Flow::Next);
-        }
+        p.store(extension, shared::ORDER, order.rotate_right(order::BITS))?;
+        // Who would do what comes after the restart, where nobody decides of one?
+        let is_late = order::is_late(order) && decides != 0;
+        let late = if is_late { shared::COMPLETE_LATE } else { 0 }
+            | match order::before_event(order) {
+                1 if is_late => shared::TELL_FIRST,
+                2 if decides != 0 => shared::TELL_LAST,
+                _ => 0,
+            };
         let mut device = first;
         for _ in 0..DEVICES_MAX {
             if device == 0 {
                 break;
             }
             let extension = extension_of(p, device)?;
-            p.store(extension, shared::IS_LATE, 1)?;
+            host_stack::remove(p, device)?;
+            if late != 0 {
+                p.store(extension, shared::IS_LATE, late)?;
+            }
+            if order::before_event(order) == 0 {
+                host_stack::tell(p, device)?;
+            }
             device = p.load(extension, shared::NEXT)?;
         }
-        Ok(Flow::To(At::tell as u8))
+        let tells_now = late & (shared::TELL_FIRST | shared::TELL_LAST) == 0;
+        p.set_local(4, u64::from(tells_now && order::before_event(order) != 0))?;
+        Ok(Flow::To(if is_late { At::tell as u8 } else { At::lost as u8 }))
     },
     lost => |p| {
         let device = p.local(1)?;
@@ -280,6 +334,9 @@ routine! {
     lost_next => |_| Ok(Flow::To(At::lost as u8)),
     tell, call KI_WAKE => |p| {
         let (first, failed, decides) = (p.local(0)?, p.local(2)?, p.local(3)?);
+        if p.local(4)? != 0 {
+            tell_all(p, first)?;
+        }
         if decides == 0 {
             disable_all(p, first)?;
             return Ok(Flow::Return);
@@ -312,15 +369,7 @@ routine! {
     },
     late => |p| {
         let all = p.local(0)?;
-        let is_late = |late| late != 0;
-        let Some(device) = find(p, all, shared::NEXT_OF_ALL, shared::IS_LATE, is_late)? else {
-            return Ok(Flow::Return);
-        };
-        let extension = extension_of(p, device)?;
-        p.store(extension, shared::IS_LATE, 0)?;
-        let target = p.load(extension, extension::LOST)?;
-        p.pass([device]);
-        Ok(Flow::CallAt(target))
+        Ok(late(p, all)?.unwrap_or(Flow::Return))
     },
     late_next => |_| Ok(Flow::To(At::late as u8)),
 }

@@ -6,7 +6,7 @@ use crate::machine::{Flow, routine};
 use super::host::{WAIT_DRIVER_DATA, extension, header, pass_data, pass_head, passed};
 use super::host_create::{PS_CREATE_HOST, load_system_root};
 use super::host_pool::{
-    DEVICES_MAX, disable_all, extension_of, find, is_manager, is_told, shared, verdict,
+    DEVICES_MAX, disable_all, extension_of, find, is_manager, is_told, late, shared, verdict,
 };
 use super::layout::{
     address, device_object, element, kernel_data, process, processor_block, request_packet,
@@ -278,15 +278,10 @@ routine! {
     // Requests that were to be completed after the restart are completed now.
     late => |p| {
         let all = p.local(3)?;
-        let Some(device) = find(p, all, shared::NEXT_OF_ALL, shared::IS_LATE, |late| late != 0)?
-        else {
-            return Ok(answer(p, status::SUCCESS, 0));
-        };
-        let extension = extension_of(p, device)?;
-        p.store(extension, shared::IS_LATE, 0)?;
-        let target = p.load(extension, extension::LOST)?;
-        p.pass([device]);
-        Ok(Flow::CallAt(target))
+        match late(p, all)? {
+            Some(flow) => Ok(flow),
+            None => Ok(answer(p, status::SUCCESS, 0)),
+        }
     },
     again => |_| Ok(Flow::To(At::late as u8)),
 }

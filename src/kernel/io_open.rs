@@ -1,10 +1,11 @@
 //! Opening a device, or a file on it: an object that remembers which, and a handle with the rights
 //! that were asked for ("File Objects", "NtCreateFile").
 
-use crate::base::{EventKind, Principal, Rule, Structure};
-use crate::machine::{Flow, Processor, Routine, Trap, routine};
+use crate::base::Rule;
+use crate::machine::{Flow, Routine, routine};
 
 use super::handle::{OB_CREATE_HANDLE, access};
+use super::host_stack;
 use super::layout::{
     SMALL_OBJECT_BYTES, address, device_object, element, kernel_data, object_body, object_type,
     process,
@@ -34,14 +35,6 @@ pub const ROUTINES: &[&Routine] = &[&NT_OPEN_FILE];
 /// Devices the device table has room for.
 const DEVICES_MAX: u64 = 16;
 
-/// Announces that who asks is told that a device was given up.
-pub(super) fn announce_refusal(p: &mut Processor<'_>, device: u64) -> Result<(), Trap> {
-    let number = p.load(device, device_object::NUMBER)?;
-    let fields = [0, device, number, 0];
-    p.announce(EventKind::DeviceRefused, Principal::KERNEL, Structure::DeviceObject, fields);
-    Ok(())
-}
-
 routine! {
     /// Service: opens a device or a file on it. Arguments: device number, file number, wanted rights
     /// (1 read, 2 write; bit 31: children inherit the handle). The handle comes back in rdx.
@@ -64,9 +57,8 @@ routine! {
         if !is_for_all && previous_mode(p)? != previous_mode::KERNEL {
             return Ok(answer(p, status::ACCESS_DENIED, 0));
         }
-        if p.load(device, device_object::DISABLED)? != 0 {
-            announce_refusal(p, device)?;
-            return Ok(answer(p, status::DEVICE_REMOVED, 0));
+        if let Some(refusal) = host_stack::refusal(p, device)? {
+            return Ok(answer(p, refusal, 0));
         }
         p.set_local(0, device)?;
         p.set_local(1, file)?;
@@ -89,6 +81,7 @@ routine! {
         p.store(object, object_body::FIRST, device)?;
         p.store(object, object_body::SECOND, file)?;
         p.store(object, object_body::THIRD, 0)?;
+        p.store(object, object_body::FOURTH, 0)?;
         let opener = current_process(p)?;
         p.pass([opener, object, wanted]);
         Ok(Flow::Call)
@@ -97,6 +90,10 @@ routine! {
     drop_own, call OB_DEREFERENCE => |p| {
         let handle = p.result();
         p.set_local(4, handle)?;
+        if handle != 0 {
+            let device = p.local(0)?;
+            host_stack::opened(p, device)?;
+        }
         let object = p.local(3)?;
         p.pass([object]);
         Ok(Flow::Call)

@@ -21,7 +21,7 @@
 //! | [`process_create`], [`process_open`], [`process_end`] | how do processes begin and end? |
 //! | [`address_space`], [`address_space_end`] | and their address spaces? |
 //! | [`shadow`], [`transition`] | and what is left of them while user mode runs? |
-//! | [`request`], [`io_open`], [`io_transfer`], [`io_disk`], [`host`], [`host_pool`], [`host_service`], [`host_time_out`], [`host_expiry`], [`host_record`], [`event_log`] | how does a request reach a driver? |
+//! | [`request`], [`io_open`], [`io_transfer`], [`io_disk`], [`host`], [`host_pool`], [`host_service`], [`host_stack`], [`host_time_out`], [`host_expiry`], [`host_record`], [`event_log`] | how does a request reach a driver? |
 //! | [`verifier`], [`verified`], `deadlock` | what does Driver Verifier look at? |
 //! | [`video`] | what when the display adapter hangs? |
 //! | [`hal`] | who touches the hardware? |
@@ -49,6 +49,7 @@ pub mod host_expiry;
 pub mod host_pool;
 pub mod host_record;
 pub mod host_service;
+pub mod host_stack;
 pub mod host_time_out;
 pub mod image;
 pub mod integrity;

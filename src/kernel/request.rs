@@ -17,7 +17,7 @@ use crate::machine::{Flow, Processor, Routine, Trap, routine};
 
 use super::bug_check::{KE_BUG_CHECK, bug_checks};
 use super::exception::resolve::DISPATCH_LEVEL;
-use super::io_open::announce_refusal;
+use super::host_stack;
 use super::keys;
 use super::layout::{
     REQUEST_BYTES, address, device_object, driver_object, kernel_data, process, processor_block,
@@ -285,9 +285,8 @@ routine! {
                 return Ok(Flow::Call);
             }
         }
-        if p.load(device, device_object::DISABLED)? != 0 {
-            announce_refusal(p, device)?;
-            p.set_local(2, status::DEVICE_REMOVED)?;
+        if let Some(refusal) = host_stack::refusal(p, device)? {
+            p.set_local(2, refusal)?;
             return Ok(Flow::To(At::refuse as u8));
         }
         if p.load(device, device_object::DRIVER)? == 0 {

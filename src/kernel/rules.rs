@@ -5,8 +5,8 @@ use crate::base::Rule;
 use super::{
     address_space, address_space_end, bug_check, deadlock, event, event_log, exception, frames,
     hal, handle, handle_close, handle_duplicate, handle_information, host, host_create, host_pool,
-    host_record, host_time_out, integrity, interrupt, io_disk, io_open, io_transfer, irql, keys,
-    lock, mdl, object, paging, pool, pools, previous_mode, process_create, process_end,
+    host_record, host_stack, host_time_out, integrity, interrupt, io_disk, io_open, io_transfer,
+    irql, keys, lock, mdl, object, paging, pool, pools, previous_mode, process_create, process_end,
     process_open, request, residency, schedule, section, service, shadow, system_call,
     system_thread, transition, user_buffer, user_context, verified, verifier, video,
     virtual_memory, watchdog,
@@ -31,6 +31,7 @@ pub const RULES: &[(&str, &[Rule])] = &[
     ("host-create", host_create::RULES),
     ("host-pool", host_pool::RULES),
     ("host-record", host_record::RULES),
+    ("host-stack", host_stack::RULES),
     ("host-time-out", host_time_out::RULES),
     ("integrity", integrity::RULES),
     ("interrupt", interrupt::RULES),

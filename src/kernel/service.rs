@@ -83,6 +83,8 @@ services! {
     SET_POLICY = 23 => super::handle_information::NT_SET_INFORMATION_PROCESS,
     /// Goes on elsewhere: address, stack pointer.
     CONTINUE = 24 => super::user_context::NT_CONTINUE,
+    /// Looks whether an event came about the host of a device; the first time, asks for them: handle.
+    DEVICE_EVENT = 25 => super::host_stack::NT_GET_DEVICE_EVENT,
 }
 
 /// Ends a service: its status in rax, what else it gives (a handle, an address, or 0) in rdx.

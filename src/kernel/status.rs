@@ -46,6 +46,8 @@ pub const PROCESS_IS_TERMINATING: u64 = 0xc000_010a;
 pub const CANCELLED: u64 = 0xc000_0120;
 /// Fast fail.
 pub const STACK_BUFFER_OVERRUN: u64 = 0xc000_0409;
+/// The device is being removed: it goes with the last handle to it.
+pub const DELETE_PENDING: u64 = 0xc000_0056;
 /// The device is no longer there.
 pub const DEVICE_REMOVED: u64 = 0xc000_02b6;
 /// A data structure is not as it should be.

@@ -260,6 +260,7 @@ pub(super) const ACTIONS: &[(&str, &[Field])] = &[
     ("write", &[SLOT, OFFSET, LENGTH, VALUE]),
     ("control", &[SLOT, must("code", Hex), LENGTH, VALUE]),
     ("flush", &[SLOT]),
+    ("device-event", &[SLOT]),
     ("port-in", &[PORT]),
     ("port-out", &[PORT, VALUE]),
     ("create-event", &[SLOT]),

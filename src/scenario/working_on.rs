@@ -67,6 +67,7 @@ const fn can_only_use(action: &Action) -> bool {
             | Action::Write { .. }
             | Action::Control { .. }
             | Action::Flush { .. }
+            | Action::DeviceEvent { .. }
             | Action::SetEvent { .. }
             | Action::QueryEvent { .. }
     )

@@ -237,10 +237,15 @@ pub(super) fn connect(loader: &mut Loader<'_>, framework: &Framework<'_>) {
     if has_record(framework.configuration) {
         loader.make_host_record();
     }
+    let (members, all) = (framework.members(), framework.reflectors());
+    let mut orders = Seed(framework.configuration.schedule).stream("recovery-order", 0);
+    for &number in &all {
+        let data = components::reflector_data(number as u64);
+        loader.put(data, shared::ORDER, orders.word());
+    }
     if !is_used(framework.configuration) {
         return;
     }
-    let (members, all) = (framework.members(), framework.reflectors());
     let components = &framework.configuration.components;
     let manager = components
         .iter()
@@ -249,7 +254,6 @@ pub(super) fn connect(loader: &mut Loader<'_>, framework: &Framework<'_>) {
     let object = |numbers: &[usize], place: usize| {
         numbers.get(place).map_or(0, |&number| framework.objects[number])
     };
-    let mut orders = Seed(framework.configuration.schedule).stream("recovery-order", 0);
     for (place, &number) in all.iter().enumerate() {
         let data = components::reflector_data(number as u64);
         let shares = members.iter().position(|&member| member == number);
@@ -263,7 +267,6 @@ pub(super) fn connect(loader: &mut Loader<'_>, framework: &Framework<'_>) {
             (shared::MANAGER, manager),
             (shared::HOME, object(&all, 0)),
             (shared::NEXT_OF_ALL, object(&all, place + 1)),
-            (shared::ORDER, orders.word()),
             (shared::IS_SHARED, u64::from(shares.is_some())),
         ] {
             loader.put(data, field, value);

@@ -28,6 +28,25 @@ fn influence_follows_requests_to_hosts_and_shared_files() {
 }
 
 #[test]
+fn who_is_told_that_a_device_lost_its_host_learns_of_that_host() {
+    let made = Event {
+        context: KERNEL,
+        ..claim(EventKind::ProcessCreated, HOST, Structure::Process, 0, 0)
+    };
+    let ended = Event { subject: HOST, ..blank(EventKind::ProcessEnded, KERNEL) };
+    let lost = Event { subject: HOST, value: 3, ..blank(EventKind::StackRemoved, KERNEL) };
+    let told =
+        |device| Event { context: ALICE, value: device, ..blank(EventKind::LossTold, KERNEL) };
+
+    let books = after(&[made, ended, lost, told(3)]);
+    assert!(books.influences(HOST).contains(ALICE));
+    assert!(!books.influences(HOST).contains(BOB), "told nothing");
+    assert!(!after(&[made, ended, lost]).influences(HOST).contains(ALICE), "told nothing");
+    assert_eq!(falsehoods(&after(&[made, ended, lost, told(4)])), [Falsehood::NoSuchChange]);
+    assert_eq!(falsehoods(&after(&[made, lost])), [Falsehood::NoSuchChange], "it lives");
+}
+
+#[test]
 fn who_is_told_that_a_device_was_removed_is_told_of_a_lost_host() {
     let gone = Event { subject: HOST, value: 3, ..blank(EventKind::DeviceDisabled, KERNEL) };
     let told = |device| Event { value: device, ..blank(EventKind::DeviceRefused, KERNEL) };

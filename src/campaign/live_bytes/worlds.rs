@@ -113,8 +113,10 @@ fn long_and_direct_requests(standard: Scenario) -> Scenario {
 fn failing_alone() -> Scenario {
     let open = Action::Open { device: "printer".into(), file: 0, access: 3, slot: 0 };
     let job = Action::Control { slot: 0, code: 0x22_0000, length: 64, value: 0x8 };
+    let look = Action::DeviceEvent { slot: 0 };
+    let each = [open, look.clone(), job, look, Action::Close { slot: 0 }];
     let components = vec![
-        application("client", [vec![open], vec![job; 4]].concat()),
+        application("client", vec![each; 4].concat()),
         component("printer", Home::KernelDriver, "reflector", None),
         component("shared", Home::SharedHost, "scanner", None),
         component("own", Home::SharedDriver, "scanner", Some("printer")),

@@ -157,11 +157,13 @@ fields! {
         SECOND = 0x28 "second word",
         /// File: bytes transferred. Event: times set.
         THIRD = 0x30 "third word",
+        /// File: events of the device's host that its opener has seen, and one more; 0: it asked for none.
+        FOURTH = 0x38 "fourth word",
     }
 }
 
 /// Bytes of such an object with its header.
-pub const SMALL_OBJECT_BYTES: u64 = 0x38;
+pub const SMALL_OBJECT_BYTES: u64 = 0x40;
 
 fields! {
     /// The header in front of a pool block (16 bytes).
@@ -225,14 +227,16 @@ fields! {
         LOWER = 0x08 "lower device",
         /// Its number in the device table.
         NUMBER = 0x10 "device number",
-        /// 1 when given up.
-        DISABLED = 0x18 "device disabled",
+        /// Whether it is offline, and how many events were sent ([`host_stack`](super::host_stack)).
+        STATE = 0x18 "device state",
         /// Driver's use: its extension.
         EXTENSION = 0x20 "device extension",
         /// Requests started on it and not completed.
         OUTSTANDING = 0x28 "outstanding requests",
         /// Who may open it: 0 everybody, anything else ([`KERNEL_ONLY`](super::KERNEL_ONLY)) kernel mode.
         SECURITY = 0x30 "device security",
+        /// File objects with handles that were opened on it.
+        OPEN_FILES = 0x38 "open files",
     }
 }
 

@@ -108,6 +108,9 @@ impl Action {
             Self::Flush { slot: at } => {
                 call(service::FLUSH, first, n, [slot(at), 0, 0, 0, 0, 0], 0)
             }
+            Self::DeviceEvent { slot: at } => {
+                call(service::DEVICE_EVENT, first, n, [slot(at), 0, 0, 0, 0, 0], 0)
+            }
             Self::CreateEvent { slot: at } => call(service::CREATE_EVENT, 0, slot(at), [0; 6], 0),
             Self::SetEvent { slot: at } => {
                 call(service::SET_EVENT, first, n, [slot(at), 0, 0, 0, 0, 0], 0)

@@ -171,6 +171,12 @@ pub enum Action {
         /// The handle's slot.
         slot: u8,
     },
+    /// Looks whether an event came that says of the host of a device that it was lost; the first time with a
+    /// handle, asks for such events.
+    DeviceEvent {
+        /// The slot of the handle to the device.
+        slot: u8,
+    },
     /// Reads a device's register with an instruction of its own (`in`).
     PortIn {
         /// The port.

@@ -17,6 +17,7 @@ impl Action {
             | Self::Write { slot, .. }
             | Self::Control { slot, .. }
             | Self::Flush { slot }
+            | Self::DeviceEvent { slot }
             | Self::CreateEvent { slot }
             | Self::SetEvent { slot }
             | Self::SetHandle { slot, .. }

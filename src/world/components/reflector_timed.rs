@@ -11,6 +11,7 @@
 use crate::kernel::host::extension;
 use crate::kernel::host_pool::IO_SIGNAL_SHARED_HOST;
 use crate::kernel::host_time_out::{IO_BEGIN_CRITICAL, IO_END_CRITICAL, critical, is_cancelled};
+use crate::kernel::layout::{address, element, kernel_data};
 use crate::kernel::loader::Dispatch;
 use crate::kernel::request::{IO_COMPLETE_REQUEST, is_buffered};
 use crate::kernel::schedule::KI_WAKE;
@@ -176,6 +177,11 @@ routine! {
         p.store(data, critical::LAST_FAILURE, now)?;
         p.store(data, extension::RESTARTS, failures)?;
         p.set_local(1, failures)?;
+        // Of a host that is made again already the start is outstanding.
+        let host = p.load(data, extension::HOST)? & 63;
+        if p.load(element(address::KERNEL_DATA, host), kernel_data::PROCESSES)? != 0 {
+            return Ok(Flow::Next);
+        }
         p.pass([device]);
         Ok(Flow::Call)
     },
