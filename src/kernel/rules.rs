@@ -75,9 +75,12 @@ mod tests {
     use super::*;
     use crate::base::Basis;
     use crate::machine;
+    use crate::world::{components, preset};
 
     fn all() -> impl Iterator<Item = &'static Rule> {
-        RULES.iter().chain(machine::rules::RULES).flat_map(|(_, rules)| *rules)
+        let presets = ("presets", preset::RULES);
+        let parts = RULES.iter().chain(machine::rules::RULES).chain(components::rules::RULES);
+        parts.copied().chain([presets]).flat_map(|(_, rules)| rules)
     }
 
     #[test]

@@ -4,10 +4,10 @@ use crate::base::Rule;
 use std::collections::BTreeMap;
 
 /// What is modelled here, by whose word.
-pub(crate) const RULES: &[Rule] = &[Rule::documented(
+pub(crate) const RULES: &[Rule] = &[Rule::inferred(
     "disk-survives-reboot",
     "What is on the disk survives a reboot.",
-    "Varieties of Kernel-Mode Dump Files",
+    "Varieties of Kernel-Mode Dump Files (a dump is written before the reboot, and read after it)",
 )];
 
 /// Words of 8 bytes in a sector of 512 bytes.

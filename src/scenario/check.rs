@@ -281,8 +281,9 @@ impl Scenario {
                     Some(format!("`driver`, one of {}", known.join(", ")));
             }
         }
-        if component.content.is_some() && component.driver.as_deref() != Some("parser") {
-            problems.add(at("content"), "only the driver `parser` has content");
+        let parses = matches!(component.driver.as_deref(), Some("parser" | "parser-bounded"));
+        if component.content.is_some() && !parses {
+            problems.add(at("content"), "only parsers have content");
         }
         if let Some(content) = component.content {
             problems.range(at("content"), content, 0, CONTENT_MAX);

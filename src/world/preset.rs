@@ -62,6 +62,11 @@ pub const RULES: &[Rule] = &[
         "Nonpaged pool is closed to execution since Windows 8, for drivers that ask for it.",
         "No-Execute (NX) Nonpaged Pool",
     ),
+    Rule::chosen(
+        "all-ask-for-no-execute-pool",
+        "With `windows-11` every driver asks for such pool: all pool memory is closed to execution.",
+        "No-Execute (NX) Nonpaged Pool (recommends it; drivers built for 7 go on with the other)",
+    ),
     Rule::inferred(
         "smep-in-use",
         "Windows has SMEP on since 8.",

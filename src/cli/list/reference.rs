@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::base::{Basis, Rule};
 use crate::kernel::bug_check::{self, BugCheck, Unreached};
 use crate::report::entries::{Entry, entries};
-use crate::world::preset;
+use crate::world::{components, preset};
 use crate::{kernel, machine};
 
 use super::super::{Ended, Failure};
@@ -73,10 +73,11 @@ fn sourced(source: &str, basis: Basis) -> String {
     format!("{source} ({})", basis.name())
 }
 
-/// Lists every modelled rule of kernel and machine.
+/// Lists every modelled rule of kernel, machine and components.
 pub(super) fn rules(json: bool, out: &mut impl Write) -> Result<Ended, Failure> {
     let parts = kernel::rules::RULES.iter().map(|part| ("kernel", part));
     let parts = parts.chain(machine::rules::RULES.iter().map(|part| ("machine", part)));
+    let parts = parts.chain(components::rules::RULES.iter().map(|part| ("components", part)));
     let presets = ("presets", preset::RULES);
     let parts = parts.chain([("world", &presets)]);
     let mut told = Vec::new();

@@ -3,7 +3,7 @@
 //! Whatever it asks of the system goes through the Windows API's entry. What it can see of each
 //! action, its status and the bytes it got, is shown as an observation.
 
-use crate::base::Structure;
+use crate::base::{Rule, Structure};
 use crate::kernel::layout::{ACTION_BYTES, address, control_block};
 use crate::kernel::{service, status};
 use crate::machine::registers::ARGUMENTS;
@@ -11,6 +11,13 @@ use crate::machine::{Flow, Processor, Reg, Routine, Trap, routine};
 
 use super::windows_api::API_CALL;
 use crate::world::action::{CrashKind, kind, place};
+
+/// What is modelled here, by whose word.
+pub(super) const RULES: &[Rule] = &[Rule::chosen(
+    "default-action-ends",
+    "An application handles no exception of its own: it ends with the exception's code.",
+    "Exception Dispatching (the default action of most is ExitProcess)",
+)];
 
 /// The routines of the image.
 pub const ROUTINES: &[&Routine] = &[&MAIN, &RECURSE];

@@ -21,7 +21,7 @@
 //!
 //! The data page: [`LIST`], [`SUM`], both 0 at boot.
 
-use crate::base::{Field, Structure};
+use crate::base::{Field, Rule, Structure};
 use crate::kernel::layout::{device_object, driver_object, request_packet};
 use crate::kernel::loader::Dispatch;
 use crate::kernel::mdl::{
@@ -38,6 +38,20 @@ use crate::kernel::status;
 use crate::kernel::user_buffer::{PROBE_FOR_READ_ALIGNED, PROBE_FOR_WRITE_ALIGNED, user_structure};
 use crate::machine::{Flow, Processor, Routine, Trap, routine};
 use crate::world::driver::Placement;
+
+/// What is modelled here, by whose word.
+pub(super) const RULES: &[Rule] = &[
+    Rule::documented(
+        "neither-is-the-drivers",
+        "With METHOD_NEITHER a driver validates and accesses the caller's addresses by itself.",
+        "Using Neither Buffered Nor Direct I/O",
+    ),
+    Rule::documented(
+        "double-fetch",
+        "A value fetched twice from user memory may have changed between check and use.",
+        "User-Mode Accessors",
+    ),
+];
 
 /// The driver's code.
 pub const ROUTINES: &[&Routine] =

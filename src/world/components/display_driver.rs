@@ -6,7 +6,7 @@
 //! an error when the adapter had to be reset ("Windows Display Driver Model (WDDM) Architecture", "Timeout
 //! Detection and Recovery (TDR)").
 
-use crate::base::{Field, Structure};
+use crate::base::{Field, Rule, Structure};
 use crate::kernel::hal::{FROM_MEMORY, HAL_START_TRANSFER, TRANSFER_DEVICE};
 use crate::kernel::layout::{device_object, driver_object};
 use crate::kernel::loader::Dispatch;
@@ -16,6 +16,20 @@ use crate::kernel::video::{DELAY, KE_DELAY_EXECUTION, TDR_RECOVER};
 use crate::machine::device::RESET;
 use crate::machine::{Flow, Processor, Routine, Trap, routine};
 use crate::world::driver::Placement;
+
+/// What is modelled here, by whose word.
+pub(super) const RULES: &[Rule] = &[
+    Rule::documented(
+        "display-two-parts",
+        "A display driver has a user-mode and a kernel-mode part; the kernel's is modelled.",
+        "Windows Display Driver Model (WDDM) Architecture",
+    ),
+    Rule::chosen(
+        "adapter-is-transfer",
+        "A task of the adapter is an empty transfer of the transfer device.",
+        "this model: no graphics adapter is modelled",
+    ),
+];
 
 /// The driver's code.
 pub const ROUTINES: &[&Routine] = &[&DISPLAY_CONTROL, &DISPLAY_DEFERRED];

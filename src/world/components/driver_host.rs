@@ -26,7 +26,7 @@
 //! | [`USES`] | uses of the record driver's records |
 //! | [`parser::WORDS_OFFSET`] to its end | the parser's part |
 
-use crate::base::Structure;
+use crate::base::{Rule, Structure};
 use crate::kernel::host::header;
 use crate::kernel::layout::{address, element};
 use crate::kernel::request::function;
@@ -47,6 +47,25 @@ use super::vulnerable::pool::{COPY_TO_BLOCK, USE_OBJECT};
 use super::vulnerable::resource::HOSTED_END_PROCESS;
 use super::vulnerable::{self, packed};
 use super::windows_api::API_CALL;
+
+/// What is modelled here, by whose word.
+pub(super) const RULES: &[Rule] = &[
+    Rule::documented(
+        "host-is-a-process",
+        "A user-mode driver runs in a host process and reaches what every process reaches.",
+        "UMDF Driver Host Process",
+    ),
+    Rule::chosen(
+        "host-one-request",
+        "A host takes a request, works on it and answers before it takes the next.",
+        "this model: UMDF drivers may have several requests at once",
+    ),
+    Rule::chosen(
+        "host-drivers-are-twins",
+        "A hosted driver runs the routines of its kernel-mode twin on memory of its host.",
+        "this model: so that only the home differs",
+    ),
+];
 
 /// The code of a host with the sensor.
 pub const SENSOR_ROUTINES: &[&Routine] = &[&SENSOR_HOST_MAIN, &SENSOR];

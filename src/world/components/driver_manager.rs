@@ -19,7 +19,7 @@
 //! | [`LAST_FAILURES`] | 16 time stamps, by device: the last failure |
 //! | [`FORGOTTEN_AFTER`] | steps after which failures are forgotten |
 
-use crate::base::Structure;
+use crate::base::{Rule, Structure};
 use crate::kernel::host_pool::{shared, verdict};
 use crate::kernel::layout::{address, element};
 use crate::kernel::{service, status};
@@ -27,6 +27,25 @@ use crate::machine::{Flow, Processor, Reg, Routine, Trap, routine};
 
 use super::reflector::RESTARTS_MAX;
 use super::windows_api::API_CALL;
+
+/// What is modelled here, by whose word.
+pub(super) const RULES: &[Rule] = &[
+    Rule::documented(
+        "manager-is-a-service",
+        "One driver manager, in a process of its own, decides of every lost host.",
+        "Detailed View of the UMDF Architecture; UMDF Driver Host Process",
+    ),
+    Rule::documented(
+        "failures-part-devices",
+        "The second failure in a shared host gives the device one of its own.",
+        "Using Device Pooling in UMDF Drivers",
+    ),
+    Rule::inferred(
+        "manager-counts",
+        "The counts of failures are in the manager's memory, and go with it.",
+        "Using Device Pooling in UMDF Drivers (doesn't say where they are)",
+    ),
+];
 
 /// The code of the manager.
 pub const ROUTINES: &[&Routine] = &[&DRIVER_MANAGER];

@@ -22,7 +22,7 @@
 //!
 //! The driver owns the cache and the disk's DMA page.
 
-use crate::base::{Field, Structure};
+use crate::base::{Field, Rule, Structure};
 use crate::kernel::hal::{DISK_BUFFER, FROM_MEMORY, SECTOR_WORDS, TO_MEMORY};
 use crate::kernel::io_disk::IO_DISK_TRANSFER;
 use crate::kernel::layout::{address, device_object, driver_object, request_packet};
@@ -31,6 +31,25 @@ use crate::kernel::request::IO_COMPLETE_REQUEST;
 use crate::kernel::status;
 use crate::machine::{Flow, Processor, Reg, Routine, Trap, routine};
 use crate::world::driver::Placement;
+
+/// What is modelled here, by whose word.
+pub(super) const RULES: &[Rule] = &[
+    Rule::documented(
+        "cache-writes-later",
+        "Cached file data reaches the disk later than it was written, or with a flush.",
+        "File Systems and the Cache Manager",
+    ),
+    Rule::documented(
+        "file-systems-by-support",
+        "A file system reaches the disk through exported support routines, not the HAL.",
+        "User mode and kernel mode (the picture has no such link)",
+    ),
+    Rule::chosen(
+        "one-sector-files",
+        "A file is one sector, and a write-back cache has a few of them.",
+        "this model: no file system on disk is modelled",
+    ),
+];
 
 /// The driver's code.
 pub const ROUTINES: &[&Routine] =

@@ -11,13 +11,20 @@
 //! | [`PASSED`], [`SUMS`] | 0 |
 //! | [`SALT`] | any value |
 
-use crate::base::{Field, Structure};
+use crate::base::{Field, Rule, Structure};
 use crate::kernel::layout::{device_object, driver_object, element, request_packet};
 use crate::kernel::loader::Dispatch;
 use crate::kernel::request::{IO_CALL_DRIVER, IO_COMPLETE_REQUEST, function, is_buffered};
 use crate::kernel::status;
 use crate::machine::{Flow, Processor, Routine, Trap, routine};
 use crate::world::driver::Placement;
+
+/// What is modelled here, by whose word.
+pub(super) const RULES: &[Rule] = &[Rule::documented(
+    "filters-see-requests",
+    "A filter driver sees each request before the driver below it, and passes it down.",
+    "Device nodes and device stacks; Passing IRPs down the Driver Stack",
+)];
 
 /// The driver's code.
 pub const ROUTINES: &[&Routine] = &[&FILTER_CONTROL, &FILTER_WRITE, &FILTER_PASS];

@@ -12,7 +12,7 @@
 //! In its page, the driver's data page or the host's buffer page, are 64 running sums from [`SUMS`] on, by
 //! requestor; 0 at boot.
 
-use crate::base::Structure;
+use crate::base::{Rule, Structure};
 use crate::kernel::layout::{device_object, driver_object, element, request_packet};
 use crate::kernel::loader::Dispatch;
 use crate::kernel::request::{IO_COMPLETE_REQUEST, is_buffered};
@@ -22,6 +22,13 @@ use crate::world::driver::Placement;
 
 use super::driver_host::SUMS;
 use super::vulnerable::{packed, page, request};
+
+/// What is modelled here, by whose word.
+pub(super) const RULES: &[Rule] = &[Rule::chosen(
+    "meter-in-two-homes",
+    "The meter does the same work on its page in kernel mode and in a host.",
+    "this model: so that what one fault comes to can be compared by home",
+)];
 
 /// The driver's code in kernel mode.
 pub const ROUTINES: &[&Routine] = &[&METER_DISPATCH, &METER];

@@ -22,6 +22,7 @@ pub mod parser;
 pub mod record_driver;
 pub mod reflector;
 pub mod reflector_timed;
+pub mod rules;
 pub mod scanner;
 pub mod stack_segment;
 pub mod transfer_driver;
@@ -75,6 +76,15 @@ pub fn drivers() -> Drivers {
                 pageable: &[],
                 dispatch: parser::DISPATCH,
                 prepare: parser::prepare,
+                owns: &[],
+            },
+            DriverDefinition {
+                name: "parser-bounded",
+                kind,
+                routines: parser::ROUTINES,
+                pageable: &[],
+                dispatch: parser::DISPATCH,
+                prepare: parser::prepare_bounded,
                 owns: &[],
             },
             DriverDefinition {
@@ -196,6 +206,11 @@ pub fn drivers() -> Drivers {
                 name: "parser",
                 routines: driver_host::PARSER_ROUTINES,
                 prepare: driver_host::prepare_parser,
+            },
+            HostDefinition {
+                name: "parser-bounded",
+                routines: driver_host::PARSER_ROUTINES,
+                prepare: parser::prepare_bounded,
             },
             HostDefinition {
                 name: "meter",

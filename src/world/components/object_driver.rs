@@ -20,7 +20,7 @@
 //!
 //! The data page, all 0 at boot: [`OWN`].
 
-use crate::base::{Field, Structure};
+use crate::base::{Field, Rule, Structure};
 use crate::kernel::event::{KE_SET_EVENT, QUERY_BYTES};
 use crate::kernel::handle::{OB_REFERENCE_BY_HANDLE, access};
 use crate::kernel::layout::{
@@ -35,6 +35,20 @@ use crate::kernel::request::{IO_COMPLETE_REQUEST, METHOD, function};
 use crate::kernel::status;
 use crate::machine::{Flow, Processor, Reg, Routine, Trap, routine};
 use crate::world::driver::Placement;
+
+/// What is modelled here, by whose word.
+pub(super) const RULES: &[Rule] = &[
+    Rule::documented(
+        "handles-believed",
+        "A driver that names kernel mode or no type for a caller's handle gets any object.",
+        "Failure to Validate Object Handles",
+    ),
+    Rule::documented(
+        "kernel-handles-for-drivers",
+        "A handle that a driver keeps belongs in the kernel's table, not its caller's.",
+        "Object Handles",
+    ),
+];
 
 /// The driver's code.
 pub const ROUTINES: &[&Routine] = &[&OBJECT_CONTROL];

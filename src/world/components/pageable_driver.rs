@@ -16,7 +16,7 @@
 //!
 //! Every request is answered with 8 bytes, the sum. The data page is all 0 at boot.
 
-use crate::base::{Field, Structure};
+use crate::base::{Field, Rule, Structure};
 use crate::kernel::hal::{FROM_MEMORY, HAL_START_TRANSFER, TRANSFER_DEVICE};
 use crate::kernel::irql::{KE_ACQUIRE_SPIN_LOCK, KE_RELEASE_SPIN_LOCK};
 use crate::kernel::layout::{device_object, driver_object, element, request_packet};
@@ -27,6 +27,13 @@ use crate::kernel::request::{IO_COMPLETE_REQUEST, METHOD_BUFFERED, function, met
 use crate::kernel::status;
 use crate::machine::{Flow, Processor, Routine, Trap, routine};
 use crate::world::driver::Placement;
+
+/// What is modelled here, by whose word.
+pub(super) const RULES: &[Rule] = &[Rule::documented(
+    "pageable-not-when-raised",
+    "Pageable code and data are not to be touched at DISPATCH_LEVEL or above.",
+    "Making Drivers Pageable; When Should Code and Data Be Pageable?",
+)];
 
 /// The driver's code that is always there.
 pub const ROUTINES: &[&Routine] =

@@ -20,10 +20,11 @@
 //! | [`INPUTS`] | address of the inputs: data page + [`INPUTS_OFFSET`] |
 //! | [`RESULT`] | 0 |
 //! | [`SECTOR`] | sector of the content, kernel mode only: 4 |
+//! | [`LIMIT`] | inputs there are, for the parser that checks: 20; 0 for the one that doesn't |
 //! | content | its first word is the index; in kernel mode read from the disk |
 //! | inputs | 20 words, input i is [`input`]`(i)` |
 
-use crate::base::{Field, Structure};
+use crate::base::{Field, Rule, Structure};
 use crate::kernel::hal::{DISK_BUFFER, HAL_DISK_TRANSFER, TO_MEMORY};
 use crate::kernel::layout::{device_object, driver_object, request_packet};
 use crate::kernel::loader::Dispatch;
@@ -31,6 +32,30 @@ use crate::kernel::request::{IO_COMPLETE_REQUEST, is_buffered};
 use crate::kernel::status;
 use crate::machine::{Flow, Processor, Routine, Trap, routine};
 use crate::world::driver::Placement;
+
+/// What is modelled here, by whose word.
+pub(super) const RULES: &[Rule] = &[
+    Rule::documented(
+        "parser-unbounded",
+        "The parser reads the input that its content names, of twenty, and checks no bound.",
+        "External Technical Root Cause Analysis - Channel File 291",
+    ),
+    Rule::documented(
+        "parser-bounded",
+        "The parser that was mended compares the index with the number of inputs, and reads nothing.",
+        "External Technical Root Cause Analysis - Channel File 291 (bounds check of 25 July 2024)",
+    ),
+    Rule::inferred(
+        "inputs-end-a-page",
+        "Behind the twenty inputs nothing is mapped.",
+        "Windows Security best practices for integrating and managing security tools (0x50 at the read)",
+    ),
+    Rule::chosen(
+        "content-on-disk",
+        "In kernel mode the content is a sector of the disk, read when the driver is loaded.",
+        "this model: the content file is read at each boot",
+    ),
+];
 
 /// The driver's code in kernel mode.
 pub const ROUTINES: &[&Routine] = &[&PARSER_ENTRY, &PARSER_DISPATCH, &PARSE];
@@ -69,6 +94,9 @@ pub const RESULT: Field = word(0x10, "parser's result");
 /// The disk's sector that holds the content.
 pub const SECTOR: Field = word(0x18, "parser's content sector");
 
+/// How many inputs there are, by which an index is checked; 0: none is.
+pub const LIMIT: Field = word(0x20, "parser's limit");
+
 /// The value of an input.
 #[must_use]
 pub const fn input(number: u64) -> u64 {
@@ -85,6 +113,14 @@ pub fn prepare(placement: &Placement) -> Vec<(u64, u64)> {
         (CONTENT_OFFSET, placement.content),
     ];
     words.extend((0..INPUT_COUNT).map(|number| (INPUTS_OFFSET + number * 8, input(number))));
+    words
+}
+
+/// As [`prepare`], for a parser that checks the index before it uses it.
+#[must_use]
+pub fn prepare_bounded(placement: &Placement) -> Vec<(u64, u64)> {
+    let mut words = prepare(placement);
+    words.push((LIMIT.offset, INPUT_COUNT));
     words
 }
 
@@ -107,11 +143,15 @@ routine! {
         p.set_local(2, index)?;
         Ok(Flow::Next)
     },
-    // No bound is checked, which is the point.
+    // Without a limit no bound is checked, which is the point.
     fetch => |p| {
         let page = p.local(0)?;
         let structure = kind(p.local(1)?);
         let index = p.local(2)?;
+        let limit = p.load_at(page.wrapping_add(LIMIT.offset), structure)?;
+        if limit != 0 && index >= limit {
+            return Ok(p.give_back(0));
+        }
         let inputs = p.load_at(page.wrapping_add(INPUTS.offset), structure)?;
         let value = p.load_at(inputs.wrapping_add(index.wrapping_mul(8)), structure)?;
         let result = value ^ index << 48;

@@ -16,7 +16,7 @@
 //! The data page needs no preparation: word [`RECORDS`] and on, a pointer for each requestor, 0 where
 //! there is no record; word [`USES`], what records made here count.
 
-use crate::base::{Field, Structure};
+use crate::base::{Field, Rule, Structure};
 use crate::kernel::layout::{device_object, driver_object, element, request_packet};
 use crate::kernel::loader::Dispatch;
 use crate::kernel::pool::EX_ALLOCATE_POOL;
@@ -26,6 +26,13 @@ use crate::machine::{Flow, Processor, Routine, Trap, routine};
 use crate::world::driver::Placement;
 
 use super::parser::kind;
+
+/// What is modelled here, by whose word.
+pub(super) const RULES: &[Rule] = &[Rule::documented(
+    "null-followed",
+    "A driver follows a pointer that is null until the record is made.",
+    "CVE-2011-1229; MS11-034",
+)];
 
 /// The driver's code.
 pub const ROUTINES: &[&Routine] = &[&RECORD_CONTROL, &FOLLOW_RECORD];

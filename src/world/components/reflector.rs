@@ -3,11 +3,13 @@
 //! It queues every request for the host and wakes it; what the host does with them goes through the
 //! kernel's host services, which reach this queue by the routines in the extension ("Detailed View of
 //! the UMDF Architecture"). Requests with `METHOD_NEITHER` are refused: user-mode drivers do not get
-//! them ("Managing Buffer Access Methods in UMDF Drivers").
+//! them ("Managing Buffer Access Methods in UMDF Drivers"). Those with a direct method are refused too, which
+//! is this model's choice.
 //!
 //! Its data page begins with the [`extension`], where the boot image's words are listed. A reflector
 //! has one device, and its own copy of this code.
 
+use crate::base::Rule;
 use crate::injection::{PointKind, Verdict};
 use crate::kernel::configured::configured;
 use crate::kernel::host::extension;
@@ -19,6 +21,25 @@ use crate::kernel::schedule::KI_WAKE;
 use crate::kernel::status;
 use crate::machine::{Flow, Processor, Routine, Trap, routine};
 use crate::world::driver::Placement;
+
+/// What is modelled here, by whose word.
+pub(super) const RULES: &[Rule] = &[
+    Rule::documented(
+        "reflector-on-top",
+        "A kernel-mode reflector passes requests to the host and their ends back.",
+        "Detailed View of the UMDF Architecture",
+    ),
+    Rule::documented(
+        "neither-not-for-hosts",
+        "A user-mode driver gets no request with METHOD_NEITHER: the reflector fails it.",
+        "Managing Buffer Access Methods in UMDF Drivers",
+    ),
+    Rule::chosen(
+        "direct-not-for-hosts",
+        "The reflector fails direct methods; converting them to buffered is not modelled.",
+        "Managing Buffer Access Methods in UMDF Drivers (has direct I/O for hosts, and converts)",
+    ),
+];
 
 /// The driver's code.
 pub const ROUTINES: &[&Routine] = &[&REFLECT, &REFLECT_TAKE, &REFLECT_FINISH, &REFLECT_LOST];

@@ -12,7 +12,7 @@
 //! The first word sent is the header: its low 12 bits are the size of the section in bytes; what is
 //! sent, header and all, is the section. The data page needs no preparation but the [`SCANNED`] count.
 
-use crate::base::{Field, Structure};
+use crate::base::{Field, Rule, Structure};
 use crate::kernel::layout::{device_object, driver_object, request_packet};
 use crate::kernel::loader::Dispatch;
 use crate::kernel::pool::{EX_ALLOCATE_POOL, EX_FREE_POOL};
@@ -22,6 +22,13 @@ use crate::machine::{Flow, Processor, Routine, Trap, routine};
 use crate::world::driver::Placement;
 
 use super::parser::kind;
+
+/// What is modelled here, by whose word.
+pub(super) const RULES: &[Rule] = &[Rule::documented(
+    "section-size-believed",
+    "What a header says decides the allocation, what is there decides the copy.",
+    "CVE-2016-2208",
+)];
 
 /// The driver's code in kernel mode.
 pub const ROUTINES: &[&Routine] = &[&SCANNER_DISPATCH, &UNPACK_SECTION];

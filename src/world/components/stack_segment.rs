@@ -1,11 +1,19 @@
 //! User-mode code that loads its stack segment: a few instructions that compilers never make, linked into
 //! a world only where an application's action asks for them.
 
+use crate::base::Rule;
 use crate::kernel::layout::address;
 use crate::kernel::service;
 use crate::machine::code::STEP_BYTES;
 use crate::machine::{Flow, Reg, Routine, routine};
 use crate::world::action::place;
+
+/// What is modelled here, by whose word.
+pub(super) const RULES: &[Rule] = &[Rule::documented(
+    "mov-ss-defers",
+    "A debug exception of a stack-segment load waits for the next instruction's end.",
+    "Intel SDM volume 3, Masking Exceptions and Interrupts When Switching Stacks; CVE-2018-8897",
+)];
 
 /// The routines of the image.
 pub const ROUTINES: &[&Routine] = &[&LOAD_AND_ASK, &LOAD_AND_GO_ON];

@@ -23,7 +23,7 @@
 //! | [`DMA_ADDRESS`] | the first DMA page, [`address::DMA_BUFFERS`] |
 //! | [`HARDWARE`] | hardware device number, 0 |
 
-use crate::base::{Field, Structure};
+use crate::base::{Field, Rule, Structure};
 use crate::kernel::configured::configured;
 use crate::kernel::hal::{
     FROM_MEMORY, HAL_MAP_TRANSFER, HAL_START_TRANSFER, HAL_TRANSFER_STATUS, HAL_UNMAP_TRANSFER,
@@ -38,6 +38,20 @@ use crate::kernel::status;
 use crate::machine::device::HOLD_WORDS;
 use crate::machine::{Flow, Processor, Routine, Trap, routine};
 use crate::world::driver::Placement;
+
+/// What is modelled here, by whose word.
+pub(super) const RULES: &[Rule] = &[
+    Rule::documented(
+        "deferred-completes",
+        "An interrupt's deferred routine completes the request of the device.",
+        "Introduction to DPC Objects; Writing DpcForIsr and CustomDpc Routines",
+    ),
+    Rule::chosen(
+        "one-at-the-device",
+        "One request is at the device at a time; the driver queues the others.",
+        "this model: a driver with StartIo does so",
+    ),
+];
 
 /// The driver's code.
 pub const ROUTINES: &[&Routine] = &[

@@ -3,7 +3,22 @@
 //! In the picture of "User mode and kernel mode" applications and user-mode drivers reach the system
 //! only through it. It is mapped read-only into every process.
 
+use crate::base::Rule;
 use crate::machine::{Flow, Routine, routine};
+
+/// What is modelled here, by whose word.
+pub(super) const RULES: &[Rule] = &[
+    Rule::documented(
+        "api-is-the-way",
+        "Applications and user-mode drivers reach the system through the Windows API only.",
+        "User mode and kernel mode",
+    ),
+    Rule::chosen(
+        "api-read-only",
+        "The API's code is one page for all processes, which none of them may write.",
+        "this model: Windows maps its libraries copy-on-write",
+    ),
+];
 
 /// The routines of the image.
 pub const ROUTINES: &[&Routine] = &[&API_CALL];

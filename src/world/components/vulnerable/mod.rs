@@ -41,7 +41,7 @@ pub mod hosted;
 pub mod pool;
 pub mod resource;
 
-use crate::base::{Field, Ring, Structure};
+use crate::base::{Field, Ring, Rule, Structure};
 use crate::kernel::layout::{KERNEL_ONLY, device_object, driver_object, request_packet};
 use crate::kernel::loader::Dispatch;
 use crate::kernel::request::{IO_COMPLETE_REQUEST, function, is_neither};
@@ -58,6 +58,20 @@ use pool::{
     READ_PAST_BLOCK, REFILL_BLOCK, USE_OBJECT,
 };
 use resource::END_PROCESS;
+
+/// What is modelled here, by whose word.
+pub(super) const RULES: &[Rule] = &[
+    Rule::inferred(
+        "mistakes-by-class",
+        "Each function makes the mistake of one class of an exercise driver, or is it mended.",
+        "HackSys Extreme Vulnerable Driver (its list of classes; no code is taken)",
+    ),
+    Rule::documented(
+        "stack-cookie",
+        "A cookie mixed with the stack pointer is compared before the return; else fast fail 2.",
+        "/GS (Buffer Security Check); Bug Check 0x139: KERNEL_SECURITY_CHECK_FAILURE",
+    ),
+];
 
 /// The driver's code in kernel mode.
 pub const ROUTINES: &[&Routine] = &[
