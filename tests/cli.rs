@@ -1050,6 +1050,24 @@ fn a_sweep_tells_how_long_damage_sleeps_where_a_horizon_is_given() {
 }
 
 #[test]
+fn a_sweep_too_runs_longer_where_its_horizon_is_beyond_the_end_of_every_run() {
+    let arguments = ["sweep", "incidents/I22", "--fault", "premature-free", "--json", "--horizon"];
+    let longer = |horizon: &str| {
+        let told = stdout(&ringfence(&[&arguments[..], &[horizon]].concat()));
+        let lines = told.lines().map(|line| serde_json::from_str(line).expect("an object"));
+        let mut sleeps = lines.map(|line: serde_json::Value| line["sleep"].clone());
+        let all = sleeps.find(|one| one["count"].is_u64() && one["origin"].is_null());
+        let all = all.expect("all together");
+        (all["count"].as_u64(), all["longer"]["count"].as_u64())
+    };
+
+    let (count, beyond) = longer("1000000");
+
+    assert!(beyond > count, "a longer list has more places to strike: {count:?} {beyond:?}");
+    assert_eq!(longer("1"), (count, None));
+}
+
+#[test]
 fn a_horizon_beyond_the_end_of_every_run_is_reached_by_running_longer() {
     // Enough of them that one strikes early in a longer run: how long damage sleeps depends on it.
     let arguments = ["campaign", "standard", "--seeds", "0..2", "--experiments", "60", "--horizon"];

@@ -157,7 +157,8 @@ pub(crate) struct SweepArguments {
     /// Only the fault with this number, told as a story.
     #[arg(long, value_name = "N", value_parser = whole(0, u64::MAX))]
     pub(crate) only: Option<u64>,
-    /// Also tells how long damage sleeps, and what of it still slept so many steps after the strike.
+    /// Also tells how long damage sleeps, and what of it still slept so many steps after the strike. Beyond
+    /// the end of every run, all faults are run again in longer ones.
     #[arg(
         long, value_name = "STEPS", value_parser = whole(0, u64::MAX), conflicts_with = "only"
     )]

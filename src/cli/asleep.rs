@@ -13,6 +13,15 @@ use crate::report::survival::{Ended, Horizon, at_horizon, curve};
 /// Columns of a bar that stands for all damage.
 const BAR: f64 = 30.0;
 
+/// What longer runs said.
+#[derive(Clone, Copy)]
+pub(super) struct Longer<'a> {
+    /// How long damage slept.
+    pub(super) sleeps: &'a BTreeMap<Origin, Sleeps>,
+    /// Which faults those were.
+    pub(super) faults: &'static str,
+}
+
 fn together(sleeps: &BTreeMap<Origin, Sleeps>) -> Sleeps {
     let mut all = Sleeps::default();
     for one in sleeps.values() {
@@ -26,7 +35,7 @@ fn together(sleeps: &BTreeMap<Origin, Sleeps>) -> Sleeps {
 pub(super) fn text(
     sleeps: &BTreeMap<Origin, Sleeps>,
     horizon: Option<u64>,
-    longer: Option<&BTreeMap<Origin, Sleeps>>,
+    longer: Option<Longer<'_>>,
     stops: Option<&str>,
 ) -> String {
     let all = together(sleeps);
@@ -34,9 +43,9 @@ pub(super) fn text(
     if all.count() > 0 {
         write(&mut text, &all, horizon).expect("a string takes everything");
     }
-    if let (Some(steps), Some(longer)) = (horizon, longer) {
-        let longer = together(longer);
-        write_longer(&mut text, &all, &longer, steps).expect("a string takes everything");
+    if let (Some(steps), Some(Longer { sleeps, faults })) = (horizon, longer) {
+        let longer = together(sleeps);
+        write_longer(&mut text, &all, &longer, steps, faults).expect("a string takes everything");
         // A list of actions is full at some length: more steps than it takes say nothing more.
         if steps > longer.longest() {
             write_reached(&mut text, longer.longest(), steps, stops).expect("as above");
@@ -57,7 +66,13 @@ fn still_asleep(all: &Sleeps) -> f64 {
 }
 
 /// What longer runs say.
-fn write_longer(to: &mut String, all: &Sleeps, longer: &Sleeps, steps: u64) -> core::fmt::Result {
+fn write_longer(
+    to: &mut String,
+    all: &Sleeps,
+    longer: &Sleeps,
+    steps: u64,
+    faults: &str,
+) -> core::fmt::Result {
     let Horizon { before, after, .. } = at_horizon(longer, steps);
     let (count, asleep) = (longer.count(), after.iter().sum::<u64>());
     writeln!(
@@ -67,7 +82,7 @@ fn write_longer(to: &mut String, all: &Sleeps, longer: &Sleeps, steps: u64) -> c
     )?;
     writeln!(
         to,
-        "lists are full, and faults are drawn anew. Of {count} then {} read by the horizon, {} not read",
+        "lists are full, and {faults}. Of {count} then {} read by the horizon, {} not read",
         before[0], before[3]
     )?;
     writeln!(
@@ -160,9 +175,9 @@ fn named(ended: Ended) -> Value {
 pub(super) fn json(
     sleeps: &BTreeMap<Origin, Sleeps>,
     horizon: Option<u64>,
-    longer: Option<&BTreeMap<Origin, Sleeps>>,
+    longer: Option<Longer<'_>>,
 ) -> Vec<Value> {
-    let longer = longer.map(together);
+    let longer = longer.map(|longer| together(longer.sleeps));
     let all = together(sleeps);
     let of_each = sleeps.iter().map(|(origin, sleeps)| (Some(origin.name()), sleeps));
     let told = of_each.chain(core::iter::once((None, &all)));

@@ -157,6 +157,11 @@ fn text(
         bytes.total,
         percent(bytes)
     )?;
+    writeln!(
+        out,
+        "That nine in ten bytes of the kernel's structures are live is said of these. The table above is\n\
+         of all memory in use at its moments: pages of data, stacks and what is written before it is read."
+    )?;
     if bytes.live == bytes.total {
         return Ok(());
     }

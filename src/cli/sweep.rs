@@ -2,15 +2,18 @@
 
 use std::io::Write;
 
+use indicatif::ProgressBar;
 use serde_json::{Value, json};
 
 use crate::campaign::replay::file_word;
+use crate::campaign::sweep::SweepProgress;
 use crate::campaign::{Origin, Registries, Sweep, Swept, Tally, TrialError};
 use crate::outcome::Class;
 use crate::report::table::{Column, table};
 use crate::scenario::{Scenario, shown_in_line};
 
 use super::arguments::SweepArguments;
+use super::asleep::Longer;
 use super::campaign::{by_itself, check_kinds, stopped_by_ctrl_c, told_and_kept};
 use super::cases::{self, Found};
 use super::save::Folder;
@@ -35,19 +38,28 @@ pub(super) fn sweep(arguments: &SweepArguments, out: &mut impl Write) -> Result<
         return one(&sweep, number, arguments, folder.as_ref(), out);
     }
     let bar = progress::bar();
-    let swept = sweep.run(|progress| {
-        bar.set_length(progress.faults_total);
-        bar.set_message(format!("{} run, {} violations", progress.run, progress.violations));
-        bar.set_position(progress.faults);
-    });
-    bar.finish_and_clear();
-    let swept = match swept {
+    let swept = match sweep.run(told_by(&bar)) {
         Err(TrialError::Interrupted) => {
+            bar.finish_and_clear();
             return run::interrupted(&sweep.scenario.name, arguments.json, out);
         }
         swept => swept.map_err(|error| run::unresolved(&sweep.scenario, &error))?,
     };
-    let told = Told { arguments, sweep: &sweep, swept: &swept };
+    let stop = &sweep.registries.interrupt;
+    let is_whole = !swept.is_partial && !stop.is_raised();
+    let is_beyond = |steps| asleep::is_beyond(&swept.total.sleeps, steps);
+    let longer = if is_whole && arguments.horizon.is_some_and(is_beyond) {
+        let longer = Sweep { scenario: sweep.scenario.working_on(), ..sweep.clone() };
+        match longer.run(told_by(&bar)) {
+            Err(TrialError::Interrupted) => None,
+            longer => Some(longer.map_err(|error| run::unresolved(&sweep.scenario, &error))?)
+                .filter(|longer| !longer.is_partial),
+        }
+    } else {
+        None
+    };
+    bar.finish_and_clear();
+    let told = Told { arguments, sweep: &sweep, swept: &swept, longer: longer.as_ref() };
     if arguments.json {
         for line in told.json() {
             writeln!(out, "{line}")?;
@@ -70,6 +82,15 @@ pub(super) fn sweep(arguments: &SweepArguments, out: &mut impl Write) -> Result<
     } else {
         Ended::Held
     })
+}
+
+/// What a bar tells of a sweep under way.
+fn told_by(bar: &ProgressBar) -> impl Fn(SweepProgress) + Sync + '_ {
+    |progress| {
+        bar.set_length(progress.faults_total);
+        bar.set_message(format!("{} run, {} violations", progress.run, progress.violations));
+        bar.set_position(progress.faults);
+    }
 }
 
 /// One fault of a sweep, told as a story; what it violates is kept where there is a folder.
@@ -106,7 +127,7 @@ fn one(
         Err(TrialError::Interrupted) => return Ok(Ended::Interrupted),
         swept => {
             if let Some(swept) = &swept.map_err(wrong)? {
-                writeln!(out, "{}", Told { arguments, sweep, swept }.summary())?;
+                writeln!(out, "{}", Told { arguments, sweep, swept, longer: None }.summary())?;
             }
         }
     }
@@ -144,6 +165,8 @@ struct Told<'a> {
     arguments: &'a SweepArguments,
     sweep: &'a Sweep,
     swept: &'a Swept,
+    /// The sweep of the same world working on, where the horizon is beyond the end of every run.
+    longer: Option<&'a Swept>,
 }
 
 impl Told<'_> {
@@ -191,6 +214,11 @@ impl Told<'_> {
         self.swept.golden_stop.map(stopped)
     }
 
+    fn longer(&self) -> Option<Longer<'_>> {
+        let sleeps = &self.longer?.total.sleeps;
+        Some(Longer { sleeps, faults: "all faults are run anew" })
+    }
+
     /// How long the damage of what was run sleeps, where that is asked.
     fn asleep(&self, out: &mut impl Write) -> Result<(), Failure> {
         if self.arguments.horizon.is_none() {
@@ -200,7 +228,7 @@ impl Told<'_> {
         write!(
             out,
             "{}",
-            asleep::text(sleeps, self.arguments.horizon, None, self.stops().as_deref())
+            asleep::text(sleeps, self.arguments.horizon, self.longer(), self.stops().as_deref())
                 .trim_start()
         )?;
         writeln!(
@@ -343,7 +371,7 @@ impl Told<'_> {
             }));
         }
         if self.arguments.horizon.is_some() {
-            lines.extend(asleep::json(&swept.total.sleeps, self.arguments.horizon, None));
+            lines.extend(asleep::json(&swept.total.sleeps, self.arguments.horizon, self.longer()));
         }
         lines.push(self.summary());
         lines

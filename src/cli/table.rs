@@ -11,6 +11,7 @@ use crate::report::interval::{CAPTION, Estimate, Sample, WorldCount};
 use crate::report::table::wrap;
 use crate::world::Rest;
 
+use super::asleep::Longer;
 use super::numbers::counted;
 use super::{asleep, fault_load, wild_writes};
 
@@ -182,7 +183,7 @@ impl Told<'_> {
         to.push_str(&asleep::text(
             &total.sleeps,
             self.horizon,
-            self.longer.map(|one| &one.total.sleeps),
+            self.longer(),
             stops.map(|stop| stopped(stop.rest)).as_deref(),
         ));
         self.write_replays(to)?;
@@ -307,13 +308,14 @@ impl Told<'_> {
             }));
         }
         lines.extend(wild_writes::json(total, self.worlds()));
-        lines.extend(asleep::json(
-            &total.sleeps,
-            self.horizon,
-            self.longer.map(|one| &one.total.sleeps),
-        ));
+        lines.extend(asleep::json(&total.sleeps, self.horizon, self.longer()));
         lines.push(self.summary());
         lines
+    }
+
+    fn longer(&self) -> Option<Longer<'_>> {
+        let sleeps = &self.longer?.total.sleeps;
+        Some(Longer { sleeps, faults: "faults are drawn anew" })
     }
 
     /// The last object.

@@ -59,7 +59,10 @@ pub const UNMODELLED_OPTIONS: &[(&str, &str)] = &[
         "drivers here have no completion routines that could mistake pending for done",
     ),
     ("irp-logging", "detects nothing: a story tells each request"),
-    ("invariant-mdl-checking", "no buffer is compared with what it was when it was handed over"),
+    (
+        "invariant-mdl-checking",
+        "it watches buffers of reads and writes, which go through a copy here: no list describes one",
+    ),
     ("power-delay-fuzzing", "there is no power management"),
     (
         "kernel-synchronization-delay-fuzzing",
