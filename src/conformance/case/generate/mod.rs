@@ -238,32 +238,20 @@ impl Generator<'_, '_> {
             Kind::Mark => self.disturb(Disturbance::Mark),
             Kind::Hide => self.disturb(Disturbance::Hide),
             Kind::Decorate => {
-                let (many, one) = (self.draw.below(u64::MAX), self.draw.below(64));
-                let bits = if one % 2 == 0 { many | 1 << one } else { self.decoration(many) };
+                let bits = self.draw.below(u64::MAX) | 1 << self.draw.below(64);
                 self.disturb(Disturbance::Decorate(bits))
             }
             Kind::Flip => {
-                // The bit that makes an entry translate, those that say what kind of entry it is, and those that are no
-                // address in a large page.
+                // The bit that makes an entry translate, and those that say what kind of entry it is.
                 let bits = match self.draw.below(8) {
                     0 => self.format.valid_bit(),
                     1..=3 => 1 << self.draw.below(13),
                     4..=5 => 1 << (52 + self.draw.below(12)),
-                    6 => 1 << (13 + self.draw.below(17)),
                     _ => 1 << self.draw.below(64),
                 };
                 self.disturb(Disturbance::Flip(bits))
             }
         }
-    }
-
-    /// One of the bits that a leaf may have, by this number. Of many at once, one hides what another does: a page
-    /// that can't be written any more is not told from one that can't be executed either.
-    fn decoration(&self, number: u64) -> u64 {
-        let all = (1..=3).fold(0, |all, level| all | self.format.decorations(level));
-        let bits: Vec<u64> = (0..64).map(|bit| 1 << bit).filter(|bit| all & bit != 0).collect();
-        let index = number.checked_rem(bits.len() as u64).and_then(|it| usize::try_from(it).ok());
-        index.and_then(|index| bits.get(index)).copied().unwrap_or(0)
     }
 
     fn disturb(&mut self, how: Disturbance) -> Call {
