@@ -87,7 +87,7 @@ pub mod shared {
     pub const NEXT_OF_ALL: Field = word(0x90, "next device of the framework");
     /// What the manager is to decide: [`FAILED_SHARED`], [`FAILED_ALONE`] or [`APART`], plus [`TOLD`].
     pub const NOTICE: Field = word(0x98, "driver manager's notice");
-    /// What a recovery does in which order, for each failure to come: see [`order`].
+    /// What a recovery does in which order, for each failure to come: see [`order`](super::order).
     pub const ORDER: Field = word(0xa0, "order of recovery");
     /// The principal number of the host that the device may have for itself.
     pub const OWN_HOST: Field = word(0xa8, "own host");

@@ -227,7 +227,7 @@ fields! {
         LOWER = 0x08 "lower device",
         /// Its number in the device table.
         NUMBER = 0x10 "device number",
-        /// Whether it is offline, and how many events were sent ([`host_stack`](super::host_stack)).
+        /// Whether it is offline, and how many events were sent ([`host_stack`](crate::kernel::host_stack)).
         STATE = 0x18 "device state",
         /// Driver's use: its extension.
         EXTENSION = 0x20 "device extension",
