@@ -67,7 +67,10 @@ impl<const ENTRIES: usize> Translate for FromTheRoot<ENTRIES> {
     fn translate(&mut self, virt: u64) -> u64 {
         let Cache { walker, granted, tlb } = &mut self.cache;
         let virt = VirtAddr(virt);
-        raw(tlb.hit_or_fetch(virt, *granted, walker, &self.memory))
+        raw(match tlb.hit(virt, *granted) {
+            Some(found) => Some(found),
+            None => tlb.fetch(walker, &self.memory, virt),
+        })
     }
 }
 
@@ -87,8 +90,11 @@ impl<const ENTRIES: usize, const REGIONS: usize> Below<ENTRIES, REGIONS> {
 impl<const ENTRIES: usize, const REGIONS: usize> Translate for Below<ENTRIES, REGIONS> {
     #[inline(always)]
     fn translate(&mut self, virt: u64) -> u64 {
-        let Self { memory, cache: Cache { walker, granted, tlb }, upper_levels } = self;
+        let Cache { walker, granted, tlb } = &mut self.cache;
         let virt = VirtAddr(virt);
-        raw(tlb.hit_or_fetch_below(virt, *granted, upper_levels, walker, memory))
+        raw(match tlb.hit(virt, *granted) {
+            Some(found) => Some(found),
+            None => tlb.fetch_below(&mut self.upper_levels, walker, &self.memory, virt),
+        })
     }
 }

@@ -149,7 +149,10 @@ impl<const ENTRIES: usize, const SHIFT: u32> Cached<ENTRIES, SHIFT> {
 
     #[inline(always)]
     pub(crate) fn translate(&mut self, memory: &Words<'_>, virt: VirtAddr) -> u64 {
-        raw(self.tlb.hit_or_fetch(virt, self.granted, &self.walker, memory))
+        match self.tlb.hit(virt, self.granted) {
+            Some(found) => found.raw(),
+            None => raw(self.tlb.fetch(&self.walker, memory, virt)),
+        }
     }
 }
 
@@ -218,8 +221,10 @@ impl CachedBelow {
 
     #[inline(always)]
     pub(crate) fn translate(&mut self, memory: &Words<'_>, virt: VirtAddr) -> u64 {
-        let Self { walker, granted, tlb, upper_levels } = self;
-        raw(tlb.hit_or_fetch_below(virt, *granted, upper_levels, walker, memory))
+        match self.tlb.hit(virt, self.granted) {
+            Some(found) => found.raw(),
+            None => raw(self.tlb.fetch_below(&mut self.upper_levels, &self.walker, memory, virt)),
+        }
     }
 }
 

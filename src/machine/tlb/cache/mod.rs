@@ -106,14 +106,9 @@ impl<const ENTRIES: usize, const SHIFT: u32> DirectMapped<ENTRIES, SHIFT> {
     #[must_use]
     #[inline(always)]
     pub fn hit(&self, virt: VirtAddr, granted: Granted) -> Option<PhysAddr> {
-        let held = Self::held(&self.entries[Self::slot(virt)], virt, granted);
-        held.map(|value| value.address(virt, Self::OFFSET))
-    }
-
-    #[inline(always)]
-    fn held(place: &[u64; 2], virt: VirtAddr, granted: Granted) -> Option<Value> {
-        let [tag, value] = *place;
-        if tag == Self::number(virt) && granted.permits(value) { Some(Value(value)) } else { None }
+        let [tag, value] = self.entries[Self::slot(virt)];
+        let is_hit = tag == Self::number(virt) && granted.permits(value);
+        is_hit.then(|| Value(value).address(virt, Self::OFFSET))
     }
 
     /// As [`hit`](Self::hit), for an access of this kind under the controls that the entries were

@@ -37,15 +37,6 @@ fn what_is_fetched_is_found_and_remembered_as_what_is_kept() {
 
         assert_eq!(address, walker.address(memory, PAGE));
         assert_eq!(fetched, kept);
-        // Nothing is a hit under these controls, and all that is mapped is one where all is permitted.
-        let [mut missed, mut again] = [DirectMapped::<16, SHIFT>::default(); 2];
-        for granted in [Grants::new(controls).of(Access::Read, Ring::User, false), Granted::ALWAYS]
-        {
-            assert_eq!(missed.hit_or_fetch(PAGE, granted, &walker, memory), address);
-            let levels = &mut upper_levels;
-            let found = again.hit_or_fetch_below(PAGE, granted, levels, &walker, memory);
-            assert_eq!((found, missed, again), (address, kept, kept));
-        }
         // From the root, and from what is remembered of the upper levels.
         for _ in 0..2 {
             let mut below = DirectMapped::default();

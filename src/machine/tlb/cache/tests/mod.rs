@@ -265,6 +265,26 @@ fn a_page_of_1_gib_is_dropped_by_every_address_on_it() {
 }
 
 #[test]
+fn what_is_hashed_of_a_page_is_its_address_with_the_identifier() {
+    fn hashed<const SHIFT: u32>(address: u64) {
+        let controls = Controls { cr3: 0x1007, ..controls(ControlFlags::PCIDE) };
+        let large = Uniform { pde: 0x20_0000 | TABLE | Entry::PS, pte: 0 };
+        let read = user(Access::Read);
+        let mut cache = DirectMapped::<16, SHIFT>::default();
+        cache.fill(&controls, &read, &walk(&large, &controls, &read).expect("mapped"));
+        let (mut hash, mut expected) = (TraceHash::default(), TraceHash::default());
+        let [_, value] = cache.entries.into_iter().find(|entry| *entry != [0; 2]).expect("filled");
+
+        cache.absorb(&mut hash);
+
+        expected.absorb(address | 7, Value(value).said());
+        assert_eq!(hash.digest(), expected.digest());
+    }
+    hashed::<12>(PAGE.0 & !0xfff);
+    hashed::<21>(PAGE.0 & !0x1f_ffff);
+}
+
+#[test]
 fn two_caches_that_remember_otherwise_have_other_hashes() {
     let digest = |pte: u64| {
         let controls = controls(ControlFlags::NONE);
