@@ -154,7 +154,7 @@ impl<const ENTRIES: usize, const SHIFT: u32> DirectMapped<ENTRIES, SHIFT> {
         self.put(request.virt, controls.pcid(), leaf.size, leaf.value(Self::OFFSET));
     }
 
-    /// Remembers what a [`Walker`] found for `virt`.
+    /// Remembers what a [`Walker`](crate::machine::paging::x86_64::Walker) found for `virt`.
     #[inline(always)]
     pub fn keep(&mut self, controls: &Controls, virt: VirtAddr, reach: &Reach) {
         if reach.size < Self::PIECE {
