@@ -357,6 +357,26 @@ fn a_host_that_does_not_start_in_time_is_ended_and_in_the_end_given_up() {
 }
 
 #[test]
+fn a_start_has_its_time_in_whatever_order_a_host_is_made_again_and_requests_completed() {
+    for schedule in 0..12 {
+        // Hosts that are made once the first has crashed hang before they ask for anything.
+        let world = || Configuration { schedule, ..world(vec![], vec![ask(CRASH)], 500) };
+        let mut first = World::build_with(&world(), &drivers()).expect("a sound configuration");
+        let mut notes = Notes::default();
+        while ends(&notes.0, HOST).is_empty() {
+            assert_eq!(first.step(&mut notes), None, "it never crashed");
+        }
+        let mut configuration = world();
+        configuration.components[4].content = Some(first.machine.clock - 10);
+
+        let (rest, notes, _) = run(&configuration);
+
+        assert_eq!(rest, Rest::Quiescent, "{schedule}: nobody times the start");
+        assert_eq!((restarts(&notes), disabled(&notes)), (5, 1), "{schedule}");
+    }
+}
+
+#[test]
 fn failures_are_counted_up_to_five_restarts() {
     let (rest, notes, _) = run(&world(vec![], vec![ask(CRASH); 7], MINUTE));
 
