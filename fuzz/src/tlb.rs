@@ -15,7 +15,8 @@ use ringfence::machine::paging::x86_64::{
     ControlFlags, Controls, Exception, Request, Rights, Walker, refusal, walk,
 };
 use ringfence::machine::tlb::{
-    Case, Granted, Grants, Invalidation, MayHold, PagingStructureCache, RootLoad, Tlb, WithdrawnKind,
+    Case, Grants, Invalidation, MayHold, PagingStructureCache, RootLoad, Tlb, Withdrawn,
+    WithdrawnKind,
 };
 use ringfence::oracles::by_the_book::{self, Answer};
 use ringfence::scenario::fuzz_input::tlb::{TABLES, TlbStep, addresses, tlb_sequence};
@@ -33,6 +34,19 @@ fn word(at: PhysAddr) -> usize {
 impl TableMemory for Memory {
     fn entry(&self, at: PhysAddr) -> u64 {
         self.0.get(word(at)).copied().unwrap_or(0)
+    }
+
+    fn table(&self, at: PhysAddr) -> Option<&[u64; 512]> {
+        self.0.get(word(at)..).and_then(|words| words.first_chunk())
+    }
+}
+
+/// The same without a table at hand.
+struct ByEntry<'a>(&'a Memory);
+
+impl TableMemory for ByEntry<'_> {
+    fn entry(&self, at: PhysAddr) -> u64 {
+        self.0.entry(at)
     }
 
     fn are_eight_absent(&self, at: PhysAddr) -> bool {
@@ -190,8 +204,10 @@ fn mapped_now(memory: &Memory, controls: &Controls) -> (BTreeSet<Seen>, BTreeSet
 fn members(may_hold: &MayHold) -> (BTreeSet<Seen>, BTreeSet<Way>) {
     let (mut pages, mut ways) = (BTreeSet::new(), BTreeSet::new());
     for member in may_hold.members() {
+        assert!(member.pages > 0, "{member:x?}");
         for virt in addresses() {
             let offset = virt.page().0.wrapping_sub(member.first.0);
+            assert_eq!(member.translates(virt.page()), offset < member.pages);
             if offset >= member.pages {
                 continue;
             }
@@ -309,8 +325,20 @@ impl Processor {
     }
 
     fn store(&mut self, at: PhysAddr, entry: u64) {
-        let old = std::mem::replace(&mut self.memory.0[word(at)], entry);
+        // It makes no difference whether memory has it already, nor how memory is read.
+        let (mut told_before, old) = (self.may_hold.clone(), self.memory.entry(at));
+        let by_entry = ByEntry(&self.memory);
+        told_before.table_store(&by_entry, &self.controls, at, old, entry);
+        let mut told_before_at_hand = self.may_hold.clone();
+        told_before_at_hand.table_store(&self.memory, &self.controls, at, old, entry);
+        self.memory.0[word(at)] = entry;
         self.may_hold.table_store(&self.memory, &self.controls, at, old, entry);
+        for told in [told_before, told_before_at_hand] {
+            assert_eq!(told.members(), self.may_hold.members());
+            for frame in (0..16).map(Frame) {
+                assert_eq!(told.is_table(frame), self.may_hold.is_table(frame), "{frame:?}");
+            }
+        }
         self.upper_levels.table_store(at);
     }
 
@@ -398,13 +426,17 @@ impl Processor {
         let granted = grants.of(request.access, request.ring, request.ac);
         let hit = self.tlb.hit(request.virt, granted);
         assert_eq!(hit, cached.filter(|_| is_decided), "{request:x?}");
-        self.what_is_no_hit_is_fetched(request, granted, hit);
         let [mut all, mut one] = [self.tlb; 2];
+        // What was decided under other controls counts no more.
+        let refuse = ControlFlags::WP | ControlFlags::SMEP | ControlFlags::SMAP;
+        let other = self.controls.flags.without(refuse);
+        all.decide(&Grants::new(&Controls { flags: other, ..self.controls }));
         all.decide(&grants);
         one.decide_at(request.virt, &grants);
         let case = Case::of(request.access, request.ring, request.ac);
         let decided = [&all, &one].map(|tlb| tlb.hit_decided(request.virt, case));
         assert_eq!(decided, [hit; 2], "{request:x?}");
+        assert!(hit.is_none() || all != self.tlb, "one of them answers `hit_decided`");
         assert_eq!(digest(|hash| all.absorb(hash)), digest(|hash| self.tlb.absorb(hash)));
         for virt in addresses() {
             for request in decided_requests(virt) {
@@ -413,16 +445,6 @@ impl Processor {
                 assert_eq!(all.hit_decided(virt, case), found, "{request:x?}");
             }
         }
-    }
-
-    fn what_is_no_hit_is_fetched(&self, request: &Request, granted: Granted, hit: Option<PhysAddr>) {
-        let (walker, virt) = (Walker::new(&self.controls, request), request.virt);
-        let [mut expected, mut found, mut below] = [self.tlb; 3];
-        let address = hit.or_else(|| expected.fetch(&walker, &self.memory, virt));
-        assert_eq!(found.hit_or_fetch(virt, granted, &walker, &self.memory), address);
-        let levels = &mut self.upper_levels.clone();
-        let address_below = below.hit_or_fetch_below(virt, granted, levels, &walker, &self.memory);
-        assert_eq!((address_below, &found, &below), (address, &expected, &expected));
     }
 
     /// What the cache answers to the kernel, which may read everything, under the identifier with
@@ -512,6 +534,58 @@ impl Processor {
         }
     }
 
+    /// What a step takes in is granted no longer, and in as few pieces as it was mapped in.
+    fn no_more_is_held_than_must_be(&self, step: &TlbStep, before: &[Withdrawn]) {
+        let after = self.may_hold.members();
+        let new: Vec<&Withdrawn> = after.iter().filter(|one| !before.contains(one)).collect();
+        let is_leaf = |member: &Withdrawn| matches!(member.kind, WithdrawnKind::Leaf(_));
+        for (one, next) in new.iter().flat_map(|one| new.iter().map(move |next| (one, next))) {
+            let first = Page(one.first.0.wrapping_add(one.pages));
+            let frame = Frame(one.frame.0.wrapping_add(one.pages));
+            let goes_on = Withdrawn { first, frame, pages: next.pages, ..**one };
+            let is_store = matches!(step, TlbStep::Store { .. } | TlbStep::LoadRoot { .. });
+            assert!(
+                !is_store || !is_leaf(one) || goes_on != **next,
+                "{one:x?} goes on as {next:x?}"
+            );
+        }
+        let (controls, pcid) = (&self.controls, self.controls.pcid());
+        let concerned = |member: &Withdrawn| match step {
+            TlbStep::Store { .. } => !before.contains(member),
+            // Of the identifier that is loaded only what its tables do not grant is left.
+            TlbStep::LoadRoot { .. } => controls.flags.has(ControlFlags::PCIDE),
+            _ => false,
+        };
+        let mut ways = None;
+        for member in after.iter().filter(|member| member.pcid == pcid && concerned(member)) {
+            let size = match member.kind {
+                WithdrawnKind::Leaf(size) => size,
+                // A store takes in the tables below it too, some of which are there in another way.
+                WithdrawnKind::Table(_) if matches!(step, TlbStep::Store { .. }) => continue,
+                WithdrawnKind::Table(level) => {
+                    let ways = ways.get_or_insert_with(|| mapped_now(&self.memory, controls).1);
+                    let (level, first, frame) = (level as u32, member.first.0, member.frame.0);
+                    let lost = Way { pcid, level, first, frame, rights: member.rights.bits() };
+                    assert!(!ways.iter().any(|way| way.serves(&lost)), "{member:x?} is there");
+                    continue;
+                }
+            };
+            let is_granted = |number: u64| {
+                let skipped = number * size.frames();
+                let virt = Page(member.first.0.wrapping_add(skipped)).start();
+                let (now, _) = translated(&self.memory, controls, virt);
+                now.is_some_and(|now| {
+                    now.frame == member.frame.0 + skipped
+                        && now.page_bytes == size.bytes()
+                        && includes(now.rights, member.rights.bits())
+                        && (now.key, now.global) == (member.key, member.global)
+                })
+            };
+            let pieces = member.pages / size.frames();
+            assert!(!(0..pieces).all(is_granted), "{member:x?} is granted as ever");
+        }
+    }
+
     fn frames_are_told_apart(&self, step: usize) {
         let tables = tables(&self.memory, &self.controls);
         for number in 0..16 {
@@ -560,6 +634,7 @@ pub fn outcome(data: &[u8]) -> (usize, u32) {
         held_most: 0,
     };
     processor.check(0);
+    let mut told = BTreeMap::new();
     for (number, step) in sequence.steps.into_iter().enumerate() {
         let (tlb, members) = (processor.tlb, processor.may_hold.members().to_vec());
         let digests = processor.digests();
@@ -575,11 +650,14 @@ pub fn outcome(data: &[u8]) -> (usize, u32) {
             TlbStep::Reset => processor.reset(),
         }
         processor.check(number + 1);
+        processor.no_more_is_held_than_must_be(&step, &members);
         let [of_tlb, of_members] = processor.digests();
         // A reset also forgets that there were pieces of large pages, of which no answer depends.
         let is_same = processor.tlb == tlb || step == TlbStep::Reset && of_tlb == digests[0];
         assert_eq!(of_tlb == digests[0], is_same, "step {number}");
         assert_eq!(of_members == digests[1], processor.may_hold.members() == members);
+        let same = told.entry(of_members).or_insert_with(|| processor.may_hold.members().to_vec());
+        assert_eq!(processor.may_hold.members(), same, "step {number}: one hash of two sets");
     }
     (processor.held_most, processor.hits)
 }

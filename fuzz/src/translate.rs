@@ -19,6 +19,9 @@ use ringfence::oracles::by_the_book::{self, Answer, Translated};
 use ringfence::oracles::compare;
 use ringfence::scenario::fuzz_input::translation::{Translation, translation};
 
+mod listing;
+mod walkers;
+
 const ACCESSES: [Access; 3] = [Access::Read, Access::Write, Access::Execute];
 
 /// One case.
@@ -37,10 +40,18 @@ pub fn run(data: &[u8]) {
 
     walkers_say_the_same(&words, &answer);
     walkers_permit_what_the_book_permits(&words);
+    walkers::the_edges_are_where_the_book_has_them(&words);
+    walkers::what_is_known_costs_one_read(&words, &Walker::new(&controls, &request));
+    walkers::control_bits_are_single(words.controls.pkru as u16);
     the_path_is_what_the_book_reads(&words);
     let mapped = mapped(&words, &controls, request.virt);
     let reach = lookup(&&words, &controls, request.virt);
     assert_eq!(reach.map(|reach| of(&reach, &controls)), mapped);
+    if let Some(reach) = reach {
+        walkers::rights_are_those_of_the_walk(&words);
+        walkers::what_is_remembered_is_hashed(&controls, request.virt, &reach);
+        listing::it_is_the_same_of_tables_at_hand(&words);
+    }
     the_list_holds_what_is_mapped(&words, mapped);
     match walk(&words, &controls, &request) {
         Ok(walk) => {
@@ -48,6 +59,7 @@ pub fn run(data: &[u8]) {
             the_cache_answers_by_the_book(&words, &walk);
         }
         Err(Exception::PageFault { code, .. }) => {
+            walkers::codes_are_told_apart(code);
             let is_mapped = code.has(PageFaultCode::P) && !code.has(PageFaultCode::RSVD);
             assert_eq!(is_mapped, mapped.is_some());
         }
@@ -76,6 +88,9 @@ fn walkers_say_the_same(words: &Translation, answer: &Answer) {
         kept.keep(&controls, request.virt, &found);
         filled.fill(&controls, &request, &walk(words, &controls, &request).expect("permitted"));
         assert_eq!(kept, filled);
+        let mut fetched = Tlb::default();
+        assert_eq!(fetched.fetch(&walker, words, request.virt), alone);
+        assert_eq!(fetched, kept);
     }
 }
 
