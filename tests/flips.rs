@@ -6,7 +6,7 @@ mod worlds;
 use ringfence::campaign::{Registries, Trial};
 use ringfence::counterexample::Story;
 use ringfence::injection::PointKind;
-use ringfence::outcome::{Integrity, Outcome};
+use ringfence::outcome::{Availability, Integrity, Outcome};
 use ringfence::scenario::Scenario;
 
 use worlds::{built_in, fault, struck, trial};
@@ -85,4 +85,41 @@ fn who_was_about_to_act_did_not_strike() {
     let story = Story::of(&told, &Registries::default()).expect("it ran before");
     let picture = story.picture().join("\n");
     assert!(picture.contains("[ shell !") && !picture.contains('⚡'), "{picture}");
+}
+
+/// Intel SDM volume 2B, "MOV—Move to/from Control Registers": a load of CR3 with a bit set from MAXPHYADDR up
+/// (40 here) is a general protection, but for bit 63 while CR4.PCIDE is set. Without that the low bits are
+/// caching hints or ignored.
+#[test]
+fn a_root_with_a_reserved_bit_is_not_loaded_and_no_memory_is_written_under_it() {
+    for (pcid, ignored) in [(false, vec![0, 3, 5, 11]), (true, vec![63])] {
+        let mut scenario = built_in("standard");
+        scenario.configuration.machine.pcid = pcid;
+        let mut trial = trial(&scenario);
+        // Below MAXPHYADDR and beyond memory: nothing is mapped there, not even a stack.
+        let beyond = [30, 39];
+        for bit in ignored.iter().copied().chain(beyond).chain(40..63 + u32::from(!pcid)) {
+            let which = format!("target = 'process:shell/root'\nbit = {bit}");
+            let flip = fault("bit-flip", "editor", PointKind::Step, 6, &which);
+
+            let outcome = struck(&mut trial, flip);
+
+            let told = format!("bit {bit}, identifiers {pcid}: {outcome:?}");
+            assert!(outcome.exposures.is_empty() && outcome.guarantees.is_empty(), "{told}");
+            assert_eq!(outcome.deviated, [""; 0], "{told}");
+            let by = outcome.detection.as_ref().map(|detection| &*detection.by);
+            let is_right = if ignored.contains(&bit) {
+                outcome.availability == Availability::Unaffected && by.is_none()
+            } else if beyond.contains(&bit) {
+                outcome.availability == Availability::Reset && by == Some("page fault")
+            } else {
+                // An access violation that nobody handles, outside a system service.
+                let code = 0xffff_ffff_c000_0005;
+                by == Some("general protection")
+                    && matches!(outcome.availability, Availability::BugCheck { code: 0x1e, parameters }
+                        if parameters[0] == code)
+            };
+            assert!(is_right, "{told}");
+        }
+    }
 }

@@ -3,7 +3,8 @@
 
 use crate::base::{Rule, Structure};
 use crate::kernel::configured::configured;
-use crate::machine::{Flow, Processor, Trap, routine};
+use crate::machine::paging::x86_64::ControlFlags;
+use crate::machine::{Flow, KEEP_TRANSLATIONS, Processor, Trap, routine};
 
 use super::layout::{address, kernel_data, switches};
 
@@ -73,6 +74,18 @@ pub(super) fn window(p: &Processor<'_>) -> u64 {
 pub(super) fn context_number(p: &mut Processor<'_>, number: u64) -> Result<u64, Trap> {
     let switches = configured(p)?;
     Ok(if switches & switches::CONTEXTS != 0 { number & PCID } else { 0 })
+}
+
+/// Loads a root; where translations are tagged, those under its identifier stay. The system's are few and
+/// not tagged. What the root says alone does not decide: without CR4.PCIDE its low bits are no identifier,
+/// and bit 63 is reserved.
+///
+/// # Errors
+///
+/// General protection where the root has a reserved bit.
+pub(super) fn load_tagged_root(p: &mut Processor<'_>, root: u64) -> Result<(), Trap> {
+    let is_tagged = root & PCID != 0 && p.control_flags()?.has(ControlFlags::PCIDE);
+    p.load_root(if is_tagged { root | KEEP_TRANSLATIONS } else { root })
 }
 
 /// Lets the running processor's window show what `entry` maps. It is looked through in every address

@@ -4,12 +4,12 @@ use crate::base::{Rule, Structure};
 use crate::kernel::configured::configured;
 use crate::machine::interrupt::TSS_RSP0;
 use crate::machine::registers::{FLAGS_FIXED, INTERRUPT_FLAG, IO_PRIVILEGE};
-use crate::machine::{Flow, KEEP_TRANSLATIONS, Processor, Reg, Trap, routine};
+use crate::machine::{Flow, Processor, Reg, Trap, routine};
 
 use super::layout::{
     address, kernel_data, process, processor_block, ready_queue, switches, thread, thread_state,
 };
-use super::paging::PCID;
+use super::paging::load_tagged_root;
 use super::shadow;
 use super::transition::KI_SERVICE_EXIT;
 
@@ -69,9 +69,7 @@ fn load_space(p: &mut Processor<'_>) -> Result<u64, Trap> {
     let owner = p.load(next, thread::PROCESS)?;
     let root = p.load(owner, process::ROOT)?;
     if p.root()? != root {
-        // The system's translations are few and not tagged.
-        let keep = if root & PCID == 0 { 0 } else { KEEP_TRANSLATIONS };
-        p.load_root(root | keep)?;
+        load_tagged_root(p, root)?;
         // A breakpoint is its process's; another must not meet it. It is not set again for who set it.
         p.set_breakpoint(0)?;
     }

@@ -14,11 +14,11 @@
 use crate::base::{Rule, Structure};
 use crate::kernel::configured::configured;
 use crate::machine::registers::USER_CODE;
-use crate::machine::{Flow, KEEP_TRANSLATIONS, Processor, Reg, Routine, Trap, routine};
+use crate::machine::{Flow, Processor, Reg, Routine, Trap, routine};
 
 use super::exception::{self, KI_DEBUG_TRAP_CHECKED, KI_DOUBLE_FAULT, frame};
 use super::layout::{address, processor_block, switches, transition_block};
-use super::paging::PCID;
+use super::paging::load_tagged_root;
 use super::system_call::KI_SYSTEM_SERVICE_USER;
 use super::watchdog::KI_WATCHDOG_TICK_SHADOWED;
 use super::{host_time_out, interrupt};
@@ -57,12 +57,6 @@ pub(super) fn block_of(p: &Processor<'_>) -> u64 {
     p.gs().wrapping_add(BLOCK_OFFSET)
 }
 
-/// Loads a root; where translations are tagged, those under its identifier stay.
-fn load(p: &mut Processor<'_>, root: u64) -> Result<(), Trap> {
-    let keep = if root & PCID == 0 { 0 } else { KEEP_TRANSLATIONS };
-    p.load_root(root | keep)
-}
-
 /// Whether the frame that a gate pushed is of user mode.
 fn is_from_user(p: &mut Processor<'_>) -> Result<bool, Trap> {
     let stack = p.get(Reg::Rsp);
@@ -87,7 +81,7 @@ fn enter(p: &mut Processor<'_>) -> Result<Flow, Trap> {
     }
     p.swap_gs()?;
     let root = p.load(block_of(p), transition_block::KERNEL_ROOT)?;
-    load(p, root)?;
+    load_tagged_root(p, root)?;
     Ok(Flow::Next)
 }
 
@@ -166,7 +160,7 @@ routine! {
     pub static KI_DOUBLE_FAULT_SHADOW = "KiDoubleFaultAbortShadow", frame 0;
     enter, call KI_DOUBLE_FAULT => |p| {
         let root = system_root(p)?;
-        load(p, root)?;
+        load_tagged_root(p, root)?;
         Ok(Flow::Jump)
     },
 }
@@ -179,7 +173,7 @@ routine! {
         let root = system_root(p)?;
         let before = p.root()?;
         p.push(before)?;
-        load(p, root)?;
+        load_tagged_root(p, root)?;
         Ok(Flow::Jump)
     },
 }
@@ -189,7 +183,7 @@ routine! {
     pub static KI_WATCHDOG_EXIT = "KiWatchdogExit", frame 0;
     load => |p| {
         let root = p.pop()?;
-        load(p, root)?;
+        load_tagged_root(p, root)?;
         Ok(Flow::Next)
     },
     leave => |_| Ok(Flow::InterruptReturn),
@@ -205,7 +199,7 @@ routine! {
         }
         p.swap_gs()?;
         let root = p.load(block_of(p), transition_block::KERNEL_ROOT)?;
-        load(p, root)?;
+        load_tagged_root(p, root)?;
         p.swap_gs()?;
         Ok(Flow::Jump)
     },
@@ -217,7 +211,7 @@ routine! {
     enter => |p| {
         p.swap_gs()?;
         let root = p.load(block_of(p), transition_block::KERNEL_ROOT)?;
-        load(p, root)?;
+        load_tagged_root(p, root)?;
         Ok(Flow::Next)
     },
     go_on, call KI_SYSTEM_SERVICE_USER => |_| Ok(Flow::Jump),
@@ -236,7 +230,7 @@ routine! {
     },
     load => |p| {
         let root = p.load(block_of(p), transition_block::USER_ROOT)?;
-        load(p, root)?;
+        load_tagged_root(p, root)?;
         Ok(Flow::Next)
     },
     leave => |p| {
@@ -256,7 +250,7 @@ routine! {
     },
     load => |p| {
         let root = p.load(block_of(p), transition_block::USER_ROOT)?;
-        load(p, root)?;
+        load_tagged_root(p, root)?;
         Ok(Flow::Next)
     },
     leave => |p| {

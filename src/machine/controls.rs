@@ -1,16 +1,16 @@
-//! MOV to CR0 and CR4: the control bits of translation that software changes while it runs.
+//! MOV to CR0, CR3 and CR4: the root and the control bits of translation that software changes while it runs.
 //!
 //! What a load makes the processor forget is said by [`Invalidation::control_load`]. CR0.PG, CR4.PAE and
 //! CR4.LA57 do not change in 64-bit mode; whether a world has protection keys and shadow stacks is settled
 //! when it is built, and loads of CR4 can't change those bits (Intel SDM volume 3A, "Control Registers").
 
-use crate::base::Rule;
+use crate::base::{Event, EventKind, Rule};
 
-use super::Machine;
-use super::paging::x86_64::ControlFlags;
+use super::paging::x86_64::{ControlFlags, Controls};
 use super::processor::Processor;
 use super::tlb::Invalidation;
 use super::trap::Trap;
+use super::{KEEP_TRANSLATIONS, Machine};
 
 /// The bits of CR4 that software may change here.
 const CR4: ControlFlags =
@@ -32,6 +32,11 @@ pub(crate) const RULES: &[Rule] = &[
         "CR4.LA57 does not change in 64-bit mode, and CR4.PCIDE is set only with bits 11:0 of CR3 clear.",
         "Intel SDM volume 2B, MOV—Move to/from Control Registers",
     ),
+    Rule::documented(
+        "cr3-loads-are-checked",
+        "No load of CR3 sets a bit from MAXPHYADDR up, but for bit 63 while CR4.PCIDE is set.",
+        "Intel SDM volume 2B, MOV—Move to/from Control Registers",
+    ),
     Rule::chosen(
         "keys-and-shadow-stacks-are-settled",
         "Loads of CR4 change neither protection keys nor shadow stacks: a world has them or not.",
@@ -42,7 +47,46 @@ pub(crate) const RULES: &[Rule] = &[
 /// Bits of CR3 that become an identifier.
 const PCID: u64 = 0xfff;
 
+/// The bits that a load of CR3 must not set: from MAXPHYADDR up, but for bit 63 while CR4.PCIDE is set.
+/// Bits 61 and 62 belong to linear-address masking, which no processor here has.
+const fn reserved_in_root(controls: &Controls) -> u64 {
+    let allowed = (1 << controls.physical_bits()) - 1;
+    let keep = if controls.flags.has(ControlFlags::PCIDE) { KEEP_TRANSLATIONS } else { 0 };
+    !(allowed | keep)
+}
+
 impl Processor<'_> {
+    /// Loads another page-map root (`mov cr3`); with
+    /// [`KEEP_TRANSLATIONS`] what is remembered under its number stays.
+    ///
+    /// # Errors
+    ///
+    /// General protection at ring 3, and where a reserved bit is set: one from MAXPHYADDR up, but for
+    /// bit 63 while CR4.PCIDE is set (Intel SDM volume 2B, "MOV—Move to/from Control Registers").
+    pub fn load_root(&mut self, root: u64) -> Result<(), Trap> {
+        self.require_ring_0()?;
+        if root & reserved_in_root(&self.machine.processors[self.number].controls) != 0 {
+            return Err(Trap::general_protection());
+        }
+        let context = self.machine.context_of_root(root & !KEEP_TRANSLATIONS);
+        let old = self.machine.switch_root(self.number, root);
+        self.registers_mut().context = context;
+        let value = root & !KEEP_TRANSLATIONS;
+        let event = Event { value, old, ..self.blank(EventKind::RootSwitch) };
+        self.say(event);
+        Ok(())
+    }
+
+    /// The loaded page-map root (`mov reg, cr3`).
+    ///
+    /// # Errors
+    ///
+    /// General protection at ring 3.
+    pub fn root(&self) -> Result<u64, Trap> {
+        self.require_ring_0()?;
+        Ok(self.machine.processors[self.number].controls.cr3)
+    }
+
     /// The control bits of CR0, CR4 and `IA32_EFER` that matter to translation (`mov reg, cr4` and the
     /// like).
     ///
@@ -112,7 +156,7 @@ impl Machine {
 mod tests {
     use super::super::held::testing::{PAGE, machine, pte};
     use super::*;
-    use crate::base::{Access, Frame, Ring};
+    use crate::base::{Access, Frame, Principal, Ring};
     use crate::machine::paging::x86_64::Entry;
 
     const GLOBAL: ControlFlags = ControlFlags::PGE;
@@ -192,6 +236,36 @@ mod tests {
         assert!(processor.set_write_protection(true).is_err());
         assert!(processor.control_flags().is_err());
         assert!(!processor.machine.processors[0].controls.flags.has(wp));
+    }
+
+    #[test]
+    fn a_load_of_the_root_with_a_reserved_bit_is_refused_and_nothing_is_changed() {
+        for (flags, pcide) in [(ControlFlags::NONE, false), (ControlFlags::PCIDE, true)] {
+            for (maxphyaddr, first) in [(36, 36), (40, 40), (52, 52)] {
+                for bit in 0..64 {
+                    let mut machine = machine(flags);
+                    machine.name_root(0x1000, Principal(3));
+                    let state = &mut machine.processors[0];
+                    state.controls.maxphyaddr = maxphyaddr;
+                    let (before, context) = (state.controls, state.registers.context);
+                    let root = 0x1000 ^ 1 << bit;
+
+                    let loaded = Processor { machine: &mut machine, number: 0 }.load_root(root);
+
+                    let state = &machine.processors[0];
+                    let controls = state.controls;
+                    if bit < first || bit == 63 && pcide {
+                        assert_eq!(loaded, Ok(()), "bit {bit}");
+                        assert_eq!(controls.cr3, root & !(1 << 63), "bit {bit}");
+                        let is_it = !(12..63).contains(&bit);
+                        assert_eq!(state.registers.context == Principal(3), is_it, "bit {bit}");
+                    } else {
+                        assert_eq!(loaded, Err(Trap::general_protection()), "bit {bit}");
+                        assert_eq!((controls, state.registers.context), (before, context));
+                    }
+                }
+            }
+        }
     }
 
     #[test]

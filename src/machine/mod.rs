@@ -63,7 +63,7 @@ use table_frames::TableFrames;
 use tlb::{Case, Grants, Invalidation, MayHold, RootLoad, Tlb};
 
 /// The bit of CR3's operand that keeps what is remembered under the number it loads. Without
-/// CR4.PCIDE it means nothing here; hardware refuses it (Intel SDM volume 3A, "MOV to CR3").
+/// CR4.PCIDE it is reserved (Intel SDM volume 2B, "MOV—Move to/from Control Registers").
 pub const KEEP_TRANSLATIONS: u64 = 1 << 63;
 
 /// One processor's state: registers, paging controls, cached translations.

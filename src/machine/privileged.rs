@@ -3,7 +3,6 @@
 use crate::base::{Event, EventKind, Ring, Rule, VirtAddr};
 use crate::injection::{Operation, PointKind, Verdict};
 
-use super::KEEP_TRANSLATIONS;
 use super::device::{self, Command};
 use super::processor::Processor;
 use super::registers::{ALIGNMENT_CHECK, INTERRUPT_FLAG, IO_PRIVILEGE, Reg};
@@ -44,33 +43,6 @@ impl Processor<'_> {
             IO_PRIVILEGE => Ok(()),
             _ => self.require_ring_0(),
         }
-    }
-
-    /// Loads another page-map root (`mov cr3`); with
-    /// [`KEEP_TRANSLATIONS`] what is remembered under its number stays.
-    ///
-    /// # Errors
-    ///
-    /// General protection at ring 3.
-    pub fn load_root(&mut self, root: u64) -> Result<(), Trap> {
-        self.require_ring_0()?;
-        let context = self.machine.context_of_root(root & !KEEP_TRANSLATIONS);
-        let old = self.machine.switch_root(self.number, root);
-        self.registers_mut().context = context;
-        let value = root & !KEEP_TRANSLATIONS;
-        let event = Event { value, old, ..self.blank(EventKind::RootSwitch) };
-        self.say(event);
-        Ok(())
-    }
-
-    /// The loaded page-map root (`mov reg, cr3`).
-    ///
-    /// # Errors
-    ///
-    /// General protection at ring 3.
-    pub fn root(&self) -> Result<u64, Trap> {
-        self.require_ring_0()?;
-        Ok(self.machine.processors[self.number].controls.cr3)
     }
 
     /// Drops what this processor remembers of a page (`invlpg`).
