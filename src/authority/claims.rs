@@ -286,8 +286,10 @@ impl Authority {
                 region.shared_write = region.shared_write.with(event.subject);
             }
             self.put(first, len, number, region);
-            if region.structure == Structure::SharedSection {
-                self.shared(&region, event.subject);
+            match region.structure {
+                Structure::SharedSection => self.shared(&region, event.subject),
+                Structure::Code => self.damage_is_shared(first, len, event.subject),
+                _ => {}
             }
         }
     }

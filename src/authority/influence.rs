@@ -6,6 +6,7 @@
 //! | what happened | who may influence whom directly |
 //! |---|---|
 //! | a section is mapped | whoever may write it → whoever may read it |
+//! | a process gets code of an image that is damaged | who damaged it, by its own fault → the process |
 //! | two processes have handles to one object | each the other |
 //! | a process has a handle to a process | the holder → the process |
 //! | a process is created by another | creator → created |
@@ -149,6 +150,24 @@ impl Authority {
         if region.shared_write.contains(newcomer) {
             for reader in region.shared_read.union(region.shared_write).iter() {
                 self.may_influence(newcomer, reader);
+            }
+        }
+    }
+
+    /// Code is now mapped by `newcomer` too. An image is in memory once: what a defect in the code of one process
+    /// changed there while nobody else had it, is the code of whoever runs the image next. Where others had it
+    /// already, it was memory itself that changed.
+    pub(super) fn damage_is_shared(&mut self, first: usize, len: usize, newcomer: Principal) {
+        if self.state.corrupt_words == 0 {
+            return;
+        }
+        for word in first..first + len {
+            if self.corrupt[word] == 0 {
+                continue;
+            }
+            let by = self.corruptions.get(usize::from(self.origins[word]));
+            if let Some(culprit) = by.map(|one| one.culprit) {
+                self.may_influence(culprit, newcomer);
             }
         }
     }

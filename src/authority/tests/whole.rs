@@ -28,6 +28,25 @@ fn influence_follows_requests_to_hosts_and_shared_files() {
 }
 
 #[test]
+fn who_gets_the_code_of_an_image_gets_what_a_defect_of_another_changed_there() {
+    let image = [
+        claim(EventKind::Release, KERNEL, Structure::Free, PAGE, 512),
+        grant(KERNEL, Structure::Code, PAGE, 512),
+        claim(EventKind::Share, ALICE, Structure::Code, PAGE, 512),
+    ];
+    let damaged = Event { struck: true, ..store(ALICE, Structure::Code, PAGE + 0x40, 1) };
+    let left = claim(EventKind::Unshare, ALICE, Structure::Code, PAGE, 512);
+    let taken = claim(EventKind::Share, BOB, Structure::Code, PAGE, 512);
+    let of = |more: &[Event]| after(&[&image[..], more].concat());
+
+    let books = of(&[damaged, left, taken]);
+    assert_eq!(books.influences(ALICE), PrincipalSet::of(ALICE).with(BOB));
+    assert_eq!(books.influences(BOB), PrincipalSet::of(BOB), "not the other way");
+    assert!(!of(&[left, taken]).influences(ALICE).contains(BOB), "it is as it was loaded");
+    assert!(!of(&[damaged, left]).influences(ALICE).contains(BOB), "it has it not");
+}
+
+#[test]
 fn who_is_told_that_a_device_lost_its_host_learns_of_that_host() {
     let made = Event {
         context: KERNEL,
