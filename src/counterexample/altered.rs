@@ -5,7 +5,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::base::{VirtAddr, bits_of};
+use crate::base::{FRAME_BYTES, VirtAddr, bits_of};
 use crate::campaign::experiment::vector_name;
 use crate::injection::{Armed, Fault, Operation, PointKind, Scene, Verdict};
 use crate::machine::registers::ARGUMENTS;
@@ -80,12 +80,16 @@ impl Fault for Observed {
 }
 
 /// What address and value of an operation are, where they may be altered: see [`Operation`].
-const fn names(kind: PointKind) -> (&'static str, &'static str) {
-    match kind {
+const fn names(operation: &Operation) -> (&'static str, &'static str) {
+    match operation.kind {
         PointKind::Load | PointKind::Invalidate => ("address", "value"),
         PointKind::Store | PointKind::TableStore => ("address", "value to store"),
-        PointKind::ModeSwitch => ("stack pointer", "service"),
+        PointKind::ModeSwitch if operation.virt >> 63 == 1 => ("target", "service"),
+        PointKind::ModeSwitch => ("target", "rax"),
+        // A pool's tags are four characters, and no length.
+        PointKind::Allocate if operation.virt < 0x100 => ("structure", "size"),
         PointKind::Allocate => ("tag", "size"),
+        PointKind::Free if operation.value == FRAME_BYTES => ("frame", "size"),
         PointKind::Free => ("address", "tag"),
         PointKind::HandleLookup => ("handle", "rights asked for"),
         PointKind::Probe | PointKind::Copy => ("address", "length"),
@@ -120,7 +124,7 @@ impl Alteration {
     pub(super) fn told(&self) -> String {
         let Self { before, after, verdict, .. } = *self;
         let kind = before.kind;
-        let (virt, value) = names(kind);
+        let (virt, value) = names(&before);
         let became = |name: &str, before: u64, after: u64| {
             (before != after).then(|| format!("{name} {before:#x} became {after:#x}"))
         };
@@ -147,7 +151,11 @@ impl Alteration {
             }
             Verdict::Skip if kind == PointKind::Allocate => Some("it failed".to_owned()),
             Verdict::Skip => Some("it was left out".to_owned()),
-            Verdict::Repeat => Some("it was done twice".to_owned()),
+            // Whether it comes to that is seen later, if ever.
+            Verdict::Repeat if kind == PointKind::Interrupt => {
+                Some("it was made pending once more".to_owned())
+            }
+            Verdict::Repeat => Some("it was to be done twice".to_owned()),
             Verdict::Raise(vector) => Some(format!("{} instead", vector_name(u64::from(vector)))),
             // What it was about to run is another thing now.
             Verdict::Jump(at) if kind == PointKind::Step && at == before.virt => {
@@ -243,6 +251,39 @@ mod tests {
             told(operation(PointKind::Step, 0x4000, 0), |_, _| Some(Verdict::Raise(0))),
             ["; divide error instead"]
         );
+    }
+
+    #[test]
+    fn what_is_altered_is_called_what_it_is_there() {
+        let alters: fn(&mut Operation, &mut dyn Scene) -> Option<Verdict> = |operation, _| {
+            (operation.virt, operation.value) = (operation.virt + 1, operation.value + 1);
+            Some(Verdict::Proceed)
+        };
+        let pool = 0xffff_fa80_0000_0370;
+        let tag = u64::from(u32::from_le_bytes(*b"ObjT"));
+
+        // As the allocators of the kernel and the processor pass their points.
+        for (kind, virt, value, names) in [
+            (PointKind::Free, 0x49, 4096, ["frame 0x49", "size 0x1000"]),
+            (PointKind::Free, pool, tag, ["address 0xfffffa8000000370", "tag 0x546a624f"]),
+            (PointKind::Allocate, 5, 4096, ["structure 0x5", "size 0x1000"]),
+            (PointKind::Allocate, tag, 4096, ["tag 0x546a624f", "size 0x1000"]),
+            (PointKind::ModeSwitch, 0x40_0010, 2, ["target 0x400010", "rax 0x2"]),
+            (PointKind::ModeSwitch, pool, 2, ["target 0xfffffa8000000370", "service 0x2"]),
+        ] {
+            let told = told(operation(kind, virt, value), alters).remove(0);
+            for name in names {
+                assert!(told.contains(&format!(" {name} became ")), "{kind:?}: {told}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_shall_come_twice_is_not_told_as_done() {
+        let twice = |kind| told(operation(kind, 0x4000, 0), |_, _| Some(Verdict::Repeat));
+
+        assert_eq!(twice(PointKind::Step), ["; it was to be done twice"]);
+        assert_eq!(twice(PointKind::Interrupt), ["; it was made pending once more"]);
     }
 
     #[test]

@@ -5,12 +5,13 @@ use crate::base::{Principal, VirtAddr};
 
 /// What is about to happen, open to alteration.
 ///
-/// Which fields mean something depends on the kind: `virt` is the address of an access, the stack
-/// pointer of a mode switch, the handle of a look-up, the physical address of a transfer, the target of a
-/// call or return, the packet that is completed, the object that is referred to, the old request level;
-/// `value` is what will be stored, the length of a probe or copy, the size of an allocation, the tag that
-/// is freed with, the rights a look-up compares, the bytes that a completion tells, the result of a
-/// routine, the new request level.
+/// Which fields mean something depends on the kind: `virt` is the address of an access, the handle of a
+/// look-up, the physical address of a transfer, the target of a mode switch, call or return, the tag of a
+/// pool allocation and the address that is freed, the structure that an allocated frame will hold and the
+/// number of one that is freed, the packet that is completed, the object that is referred to, the old
+/// request level; `value` is what will be stored, `rax` at a mode switch, the length of a probe or copy, the
+/// size of an allocation or of a frame, the tag that a pool block is freed with, the rights a look-up
+/// compares, the bytes that a completion tells, the result of a routine, the new request level.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Operation {
     /// What is about to happen.
