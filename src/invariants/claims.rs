@@ -53,9 +53,10 @@ impl Invariant for Claims {
             let event = &claim.event;
             findings.add(Some(event.subject), claim.holder, event.phys, event.virt, || {
                 format!(
-                    "{} of {} words at {:#x} for {} as {}: {}",
+                    "{} of {} word{} at {:#x} for {} as {}: {}",
                     event.kind,
                     event.value,
+                    if event.value == 1 { "" } else { "s" },
                     event.phys,
                     roster.name(event.subject),
                     event.structure,

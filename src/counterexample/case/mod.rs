@@ -183,7 +183,12 @@ pub fn minimised(
     let mut lost = runner.violated;
     lost.retain(|guarantee| !evidence.guarantees.contains(guarantee));
     if !lost.is_empty() {
-        let gap = if scenario.about.is_empty() { "" } else { " " };
+        let gap = match scenario.about.trim_end().chars().last() {
+            None => "",
+            Some('.' | '!' | '?' | ':') => " ",
+            Some(_) => ". ",
+        };
+        scenario.about.truncate(scenario.about.trim_end().len());
         let told = format!("{gap}Also violated in the unminimised run: {}.", lost.join(", "));
         scenario.about.push_str(&told);
     }

@@ -105,6 +105,7 @@ fn of_several_violations_the_gravest_is_kept_and_those_that_are_lost_are_named()
         .map(|seed| {
             let mut start = weakened(seed, "handles-leak");
             start.configuration.weaknesses.push("wrong-table".to_owned());
+            start.about = "probe".to_owned();
             start
         })
         .find(|start| seen_first(start) == Some(leak) && violated(start)[0].guarantee != leak)
@@ -119,7 +120,7 @@ fn of_several_violations_the_gravest_is_kept_and_those_that_are_lost_are_named()
     let story = crate::counterexample::Story::of(&least.scenario, &Registries::default());
     let story = story.expect("it ran before").to_string();
     let told = story.split_whitespace().collect::<Vec<_>>().join(" ");
-    let said = format!("Also violated in the unminimised run: {}.", least.lost.join(", "));
+    let said = format!("probe. Also violated in the unminimised run: {}.", least.lost.join(", "));
     assert!(told.contains(&said), "{story}");
     assert!(least.scenario.to_toml().contains(&said), "{}", least.scenario.to_toml());
 }
