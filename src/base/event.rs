@@ -118,7 +118,8 @@ pub enum EventKind {
     LossTold,
     /// The kernel sent the event that says of the host `subject` of device `value` that it was lost.
     HostProblemTold,
-    /// The stack of device `value` above the host `subject` is torn down and restarted: the last old handle is closed.
+    /// The stack of device `value` above the host `subject` is torn down and restarted: by the kernel's count no
+    /// old handle is open.
     StackRestarted,
 }
 

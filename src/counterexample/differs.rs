@@ -1,7 +1,7 @@
 //! How what somebody saw, and what is on the disk, differ from the golden run.
 
-use crate::authority::{Observation, Observations, Seen};
-use crate::base::Roster;
+use crate::authority::{Ending, Observation, Observations, Seen};
+use crate::base::{Principal, Roster};
 use crate::campaign::{Golden, Judge};
 use crate::kernel::service;
 use crate::world::action::kind;
@@ -52,6 +52,35 @@ impl Left {
         };
         let told = names.iter().filter_map(one).collect();
         first_few(told)
+    }
+
+    /// Whether a process ended so in the golden run too: as often, with this status, after as many operations.
+    pub(super) fn ended_so(&self, process: Principal, status: u64, golden: &Observations) -> bool {
+        let (Some(seen), Some(before)) = (self.observations.of(process), golden.of(process)) else {
+            return false;
+        };
+        before.ending() == (seen.ending().0, status) && seen.count() == before.count()
+    }
+
+    /// After how many operations a process ended that did as many others in the golden run before its end, with
+    /// the same status; nothing where that is not the same end.
+    pub(super) fn ended_after(
+        &self,
+        process: Principal,
+        status: u64,
+        golden: &Observations,
+    ) -> String {
+        let (Some(seen), Some(before)) = (self.observations.of(process), golden.of(process)) else {
+            return String::new();
+        };
+        let is_same_end = seen.ending() == (1, status) && before.ending() == (1, status);
+        match (seen.count(), before.count()) {
+            (now, before) if is_same_end && now != before => {
+                let s = if now == 1 { "" } else { "s" };
+                format!(" after {now} operation{s}, without the fault after {before}")
+            }
+            _ => String::new(),
+        }
     }
 
     /// What is on the disk, beside what the golden run left there.
@@ -105,8 +134,7 @@ fn came_to(one: Observation) -> String {
 fn difference(seen: &Seen, golden: &Seen) -> String {
     let Some(place) = seen.first_difference(golden) else {
         if seen.ending() != golden.ending() {
-            let (now, before) = (ended(seen.ending()), ended(golden.ending()));
-            return format!("{now}, without the fault {before}");
+            return endings(seen.ending(), golden.ending());
         }
         let (now, before) = (seen.count(), golden.count());
         return match now == before {
@@ -131,10 +159,65 @@ fn difference(seen: &Seen, golden: &Seen) -> String {
     }
 }
 
-/// How a process ended.
-fn ended((times, status): (u8, u64)) -> String {
-    match times {
+/// How a process ended otherwise than without the fault.
+fn endings(now: Ending, before: Ending) -> String {
+    let is_often = now.0 > 1 || before.0 > 1;
+    let ended = |(times, status): Ending| match times {
         0 => "it did not end".to_owned(),
-        _ => format!("it ended with status {status:#x}"),
+        _ if !is_often => format!("it ended with status {status:#x}"),
+        1 => format!("it ended once, with status {status:#x}"),
+        _ => format!("it ended {times} times, at last with status {status:#x}"),
+    };
+    format!("{}, without the fault {}", ended(now), ended(before))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::endings;
+    use crate::campaign::Registries;
+    use crate::counterexample::Story;
+    use crate::scenario::Scenario;
+
+    #[test]
+    fn endings_that_differ_in_number_only_are_told_apart() {
+        let violation = 0xc000_0005;
+        assert_eq!(
+            endings((2, violation), (1, violation)),
+            "it ended 2 times, at last with status 0xc0000005, \
+             without the fault it ended once, with status 0xc0000005"
+        );
+        assert_eq!(
+            endings((1, violation), (1, 0)),
+            "it ended with status 0xc0000005, without the fault it ended with status 0x0"
+        );
+        assert_eq!(
+            endings((0, 0), (1, 0)),
+            "it did not end, without the fault it ended with status 0x0"
+        );
+    }
+
+    #[test]
+    fn a_process_that_ends_before_its_time_is_told_though_its_status_is_the_same() {
+        let ended = |nth: u64| {
+            let text = format!(
+                "format = 1\nname = \"crashes-anyway\"\n[[component]]\nname = \"editor\"\n\
+                 home = \"application\"\nactions = [{{ do = \"store\", word = 0, value = \"0x1\" }}, \
+                 {{ do = \"load\", word = 0 }}, \
+                 {{ do = \"access\", address = \"0x10\", access = \"write\" }}]\n\
+                 [[fault]]\nkind = \"crash\"\nwho = \"editor\"\n\
+                 at = {{ point = \"step\", nth = {nth} }}\n"
+            );
+            let scenario = Scenario::from_bytes(text.as_bytes()).expect("a sound scenario");
+            let story = Story::of(&scenario, &Registries::default()).expect("it runs");
+            let ended = story.parts().iter().filter(|(head, _)| *head == "ended");
+            ended.map(|(_, what)| what.clone()).collect::<Vec<_>>()
+        };
+
+        let early = ended(2);
+
+        let end = "editor with status 0xc0000005 after 0 operations, without the fault after 2";
+        assert!(early.len() == 1 && early[0].ends_with(end), "{early:?}");
+        let late: Vec<String> = (3..12).flat_map(ended).collect();
+        assert!(late.len() < 9, "at its last operation nothing is lost: {late:?}");
     }
 }

@@ -1,19 +1,20 @@
 //! The turning points of a run and what the books found in it, in words.
 
-use crate::authority::{Authority, Consumption, Corruption, Disclosure, Trespass};
+use crate::authority::{Authority, Consumption, Corruption, Disclosure, Observations, Trespass};
 use crate::base::{Event, EventKind, Principal, PrincipalKind, PrincipalSet, Structure};
 use crate::campaign::Trial;
 use crate::campaign::damage::OwnDoing;
 use crate::campaign::experiment::vector_name;
 use crate::faults::PlannedFault;
 use crate::injection::PointKind;
-use crate::kernel::event_log;
 use crate::machine::Trap;
 
 use super::altered::Alteration;
 use super::bug_check;
+use super::differs::Left;
 use super::mode_line::{called, named, names_of};
 use super::recorder::{Turn, place};
+use super::recovery::Recovery;
 
 /// What happened once, at the event of this number.
 pub(super) struct Happened {
@@ -61,6 +62,7 @@ pub(super) fn what_turned(
     found: &Found,
     turns: &[Turn],
     alterations: &[Alteration],
+    left: &Left,
 ) -> Vec<Happened> {
     let mut alterations = alterations.iter();
     let poked = found.poked();
@@ -80,6 +82,9 @@ pub(super) fn what_turned(
     };
     let strikes = turns.iter().filter(|turn| turn.event.kind == EventKind::Strike);
     let second = strikes.map(|turn| turn.ordinal).nth(1).unwrap_or(u64::MAX);
+    let before = &trial.golden.observations;
+    let mut is_first_boot = true;
+    let mut recovery = Recovery::default();
     let mut happened = Vec::new();
     for turn in turns.iter().filter(|turn| turn.ordinal >= since) {
         let event = &turn.event;
@@ -174,43 +179,37 @@ pub(super) fn what_turned(
                 format!("bug check {:#x} {}", event.value, bug_check::name(event.value)),
             ),
             EventKind::Reset => ("stopped", "reset without a dump".to_owned()),
-            EventKind::Boot if event.value > 1 => (
-                "boots",
-                format!(
+            EventKind::Boot if event.value > 1 => {
+                is_first_boot = false;
+                let what = format!(
                     "boot {}: memory is as the loader leaves it, the disk as it was left",
                     event.value
-                ),
-            ),
-            EventKind::ProcessEnded
-                if !plan.is_empty() && ended_so(trial, event.subject, event.value) =>
-            {
-                continue;
+                );
+                ("boots", what)
+            }
+            EventKind::ProcessEnded if !plan.is_empty() => {
+                let (process, status) = (event.subject, event.value);
+                // What is left is known of the first boot.
+                let is_known = match is_first_boot {
+                    true => left.ended_so(process, status, before),
+                    false => ended_with(before, process, status),
+                };
+                if is_known {
+                    continue;
+                }
+                let after = match is_first_boot {
+                    true => left.ended_after(process, status, before),
+                    false => String::new(),
+                };
+                ("ended", format!("{} with status {status:#x}{after}", name(process)))
             }
             EventKind::ProcessEnded => {
                 ("ended", format!("{} with status {:#x}", name(event.subject), event.value))
             }
-            EventKind::HostRestarted => {
-                ("again", format!("{} is started again", name(event.subject)))
-            }
-            EventKind::DeviceDisabled => {
-                ("given up", format!("device {} after {} failures", event.value, event.old))
-            }
-            EventKind::HostProblemTold => (
-                "told",
-                format!(
-                    "applications that asked: the host of device {} has a problem",
-                    event.value
-                ),
-            ),
-            EventKind::StackRestarted => (
-                "restarted",
-                format!("device {}: the last handle to its old stack is closed", event.value),
-            ),
-            EventKind::HostRecorded => {
-                ("kept", format!("on the disk: device {} failed in a host of its own", event.value))
-            }
-            EventKind::EventLogged => ("logged", logged(event, name(event.subject))),
-            _ => continue,
+            _ => match recovery.told(event, roster) {
+                Some(told) => told,
+                None => continue,
+            },
         };
         happened.push(Happened { ordinal: turn.ordinal, head, what, always: false });
     }
@@ -235,24 +234,6 @@ pub(super) fn keep_what_stops(happened: &mut [Happened]) {
     }
 }
 
-/// What the event log says.
-fn logged(event: &Event, host: &str) -> String {
-    let what = match event.value {
-        event_log::HOST_FAILED => format!("the host {host} was at fault"),
-        event_log::RESTARTED => format!("device {} went offline and was restarted", event.old),
-        event_log::NOT_RESTARTED => {
-            format!("device {} went offline and was not restarted", event.old)
-        }
-        _ => "is unknown".to_owned(),
-    };
-    let left = match event.virt {
-        event_log::UNTOLD => String::new(),
-        1 => "; 1 restart is left".to_owned(),
-        left => format!("; {left} restarts are left"),
-    };
-    format!("event {}: {what}{left}", event.value)
-}
-
 /// An exception, where it was raised, and its error code if it has one: only of a page fault and of what
 /// the second level refuses is the address known that could not be accessed (Intel SDM volume 3A,
 /// "Exception and Interrupt Reference").
@@ -274,8 +255,8 @@ fn exception(event: &Event) -> String {
 }
 
 /// Whether a process ended in the golden run too, and with this status.
-fn ended_so(trial: &Trial, process: Principal, status: u64) -> bool {
-    let (ended, before) = trial.golden.observations.ending(process);
+fn ended_with(golden: &Observations, process: Principal, status: u64) -> bool {
+    let (ended, before) = golden.ending(process);
     ended > 0 && before == status
 }
 

@@ -6,6 +6,7 @@
 //! | `traced`, `altered` | the same run once more: what did each strike alter? |
 //! | `differs` | how does what was seen and stored differ from the golden run? |
 //! | [`recorder`] | which events of a run are its turning points? |
+//! | `recovery` | what is done about a lost host, and who is told? |
 //! | [`incident`] | how is an incident told to a room? |
 //! | [`bug_check`] | what do a bug check's code and parameters say? |
 //! | [`case`](mod@case) | what is the least that still shows it? |
@@ -24,6 +25,7 @@ pub mod incident;
 mod mode_line;
 mod picture;
 pub mod recorder;
+mod recovery;
 mod simpler;
 mod simpler_action;
 mod smaller;

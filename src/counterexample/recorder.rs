@@ -143,6 +143,9 @@ impl<W: Witness> Witness for Recorder<'_, W> {
                     | EventKind::DeviceDisabled
                     | EventKind::EventLogged
                     | EventKind::HostProblemTold
+                    | EventKind::LossTold
+                    | EventKind::DeviceRefused
+                    | EventKind::StackRemoved
                     | EventKind::StackRestarted
                     | EventKind::HostRecorded
                     | EventKind::DmaRefused

@@ -82,7 +82,7 @@ impl Story {
         let noticed = last_exception(&turns).or(who);
         let sides = mode_line(&trial, &outcome, noticed);
         let picture = drawn(&trial, &outcome, noticed, sides.as_deref());
-        let mut happened = what_turned(&trial, &scenario.plan, &found, &turns, &alterations);
+        let mut happened = what_turned(&trial, &scenario.plan, &found, &turns, &alterations, &left);
         happened.extend(operations);
         happened.extend(what_was_found(&trial, &found, &turns));
         happened.sort_by_key(|one| one.ordinal);
