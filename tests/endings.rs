@@ -10,7 +10,7 @@ use ringfence::counterexample::Story;
 use ringfence::injection::PointKind;
 use ringfence::outcome::{Availability, Class, Integrity};
 use ringfence::scenario::Scenario;
-use ringfence::world::Action;
+use ringfence::world::{Action, CrashKind};
 
 use worlds::{ending, fault, named, neighbours, reached, trial, with_editor};
 
@@ -115,4 +115,23 @@ fn who_waits_for_good_after_its_work_and_now_within_it_never_finished() {
     let outcome = outcome.expect("the editor waits for what was lost");
     assert_eq!((outcome.class(), outcome.availability), (Class::Hang, Availability::Hang));
     assert_eq!(outcome.deviated, ["editor"]);
+}
+
+#[test]
+fn who_crashes_before_the_crash_of_the_golden_run_is_lost_before_its_work_was_done() {
+    // By itself it reads through a null pointer once it has done its work, and ends with the same status.
+    let mut actions = worlds::work(0x1000);
+    actions.push(Action::Crash { how: CrashKind::NullDereference });
+    let mut trial = trial(&with_editor(actions));
+    assert_eq!(ending(&trial, "editor"), (1, ACCESS_VIOLATION));
+    let steps = reached(&trial, "editor", PointKind::Step);
+    let crash = |nth| fault("crash", "editor", PointKind::Step, nth, "how = \"null-dereference\"");
+
+    let before = trial.run(&[crash(steps / 2)]).expect("it can be made");
+    assert_eq!(ending(&trial, "editor"), (1, ACCESS_VIOLATION));
+    assert_eq!(before.class(), Class::ProcessLost);
+
+    let last = trial.run(&[crash(steps)]).expect("it can be made");
+    assert_ne!(last.class(), Class::ProcessLost, "it had done all that it does");
+    assert!(saw_the_same(&trial, "editor"));
 }

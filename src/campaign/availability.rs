@@ -86,7 +86,9 @@ pub(super) fn availability(
     for (principal, entry) in roster.iter().filter(|(_, entry)| entry.kind.is_process()) {
         let (ended, status) = judge.authority.observations().ending(principal);
         let before = golden.observations.ending(principal);
-        if (ended, status) == before {
+        let is_sooner =
+            entry.kind != PrincipalKind::DriverHost && ends_sooner(judge, golden, principal);
+        if (ended, status) == before && !is_sooner {
             continue;
         }
         let lost = match entry.kind {
@@ -118,6 +120,18 @@ pub(super) fn availability(
         }
     }
     worst
+}
+
+/// Whether a process ends by a mistake before it has done all that it does in the golden run, which ends it by one too:
+/// what it did is what it does there, and less.
+fn ends_sooner(judge: &Judge, golden: &Golden, process: Principal) -> bool {
+    let seen = judge.authority.observations().of(process);
+    let (Some(seen), Some(before)) = (seen, golden.observations.of(process)) else { return false };
+    let (ended, status) = seen.ending();
+    ended > 0
+        && is_error(status)
+        && seen.count() < before.count()
+        && seen.first_difference(before).is_none()
 }
 
 /// The first status that says of a failure what the golden run does not say. A request that succeeds
