@@ -210,3 +210,22 @@ fn what_changes_how_tables_are_read_makes_another_space_and_nothing_else_does() 
         assert_eq!(same, spaces[0]);
     }
 }
+
+#[test]
+fn what_a_key_forbids_no_ignored_bit_of_a_leaf_permits() {
+    // Bit 9, which processors ignore, is where terms say that a key has a say; and the page's frame is the first,
+    // so that nothing else of the leaf is set that is not asked for (nor XD, with EFER.NXE).
+    let mut memory = Sparse::default();
+    for frame in 1..=3 {
+        memory.put(frame << 12, (frame + 1) << 12 | USUAL);
+    }
+    memory.put(4 << 12, USUAL | 1 << 9);
+    let flags = ControlFlags::default().with(ControlFlags::PKE).with(ControlFlags::NXE);
+    let with = |pkru| Controls { cr3: 1 << 12, flags, maxphyaddr: 52, pkru, ..Sparse::controls() };
+    let write = Request::new(VirtAddr(0x7f), Access::Write, Ring::Kernel);
+    let address = |pkru| Walker::new(&with(pkru), &write).address(&memory, write.virt);
+
+    assert_eq!(address(0), Some(PhysAddr::truncated(0x7f)));
+    // AD of key 0 (Intel SDM volume 3A, "Protection Keys").
+    assert_eq!(address(1), None);
+}
