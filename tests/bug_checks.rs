@@ -321,6 +321,13 @@ fn cases(configuration: &Configuration) -> Vec<Case> {
             0x1e,
             [is(0xffff_ffff_c000_0094), ANY, is(0), is(0)],
         ),
+        // As debuggers print a general protection of kernel mode: a read of ffffffffffffffff.
+        deferred(
+            "a deferred call runs into a general protection",
+            &[Do::Raise(Trap::GENERAL_PROTECTION, 0)],
+            0x1e,
+            [is(0xffff_ffff_c000_0005), ANY, is(0), is(0xffff_ffff_ffff_ffff)],
+        ),
         Case {
             place: Where::Guarded,
             ..case(

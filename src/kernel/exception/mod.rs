@@ -56,6 +56,11 @@ pub(crate) const RULES: &[Rule] = &[
         "0x1E and 0x7E tell an exception's code sign-extended to 64 bits, 0x3B with zeros.",
         "Bug Check 0x3B: SYSTEM_SERVICE_EXCEPTION (its example); debuggers' output for 0x1E and 0x7E on x64",
     ),
+    Rule::inferred(
+        "general-protection-told",
+        "A general protection in kernel mode is an access violation: a read of 0xffffffffffffffff.",
+        "debuggers' output for 0x1E on x64, below KiGeneralProtectionFault (no page of Microsoft says it)",
+    ),
     Rule::documented(
         "trimmed-page-comes-back",
         "Below dispatch level a trimmed page of the system is brought in and the access made again.",

@@ -378,12 +378,16 @@ fn user_address(raised: &KernelException, error: u64) -> Resolution {
     exception(raised, status::ACCESS_VIOLATION)
 }
 
-/// The first parameter of an exception: of an access violation 0 read, 1 write, 8 execute ("EXCEPTION_RECORD
-/// structure"), of others here none.
-const fn first_parameter(raised: &KernelException) -> u64 {
+/// The two words of information of an exception. Of an access violation: 0 read, 1 write, 8 execute, and the
+/// address ("EXCEPTION_RECORD structure"). A general protection says of neither, and is told as a read of the
+/// last address. Of others here none.
+const fn information(raised: &KernelException) -> [u64; 2] {
     match raised.cause {
-        Cause::PageFault(error) => access(error) >> 1,
-        _ => 0,
+        Cause::PageFault(error) => [access(error) >> 1, raised.virt],
+        Cause::NonCanonical(_) | Cause::Other(status::ACCESS_VIOLATION) => [0, u64::MAX],
+        Cause::FastFail(reason) => [reason, 0],
+        Cause::SecondLevel(_) => [0, raised.virt],
+        Cause::Other(_) | Cause::DoubleFault => [0, 0],
     }
 }
 
@@ -397,12 +401,13 @@ const fn sign_extended(status: u64) -> u64 {
 /// The exception record of what was raised: code, where, the two words of information.
 #[must_use]
 pub const fn record_of(raised: &KernelException) -> [u64; 4] {
-    let (code, information) = match raised.cause {
-        Cause::Other(status) => (status, [0, 0]),
-        Cause::FastFail(reason) => (status::STACK_BUFFER_OVERRUN, [reason, 0]),
-        _ => (status::ACCESS_VIOLATION, [first_parameter(raised), raised.virt]),
+    let code = match raised.cause {
+        Cause::Other(status) => status,
+        Cause::FastFail(_) => status::STACK_BUFFER_OVERRUN,
+        _ => status::ACCESS_VIOLATION,
     };
-    [code, raised.rip, information[0], information[1]]
+    let [first, second] = information(raised);
+    [code, raised.rip, first, second]
 }
 
 /// An exception that a handler may catch.
@@ -410,12 +415,13 @@ fn exception(raised: &KernelException, status: u64) -> Resolution {
     if raised.has_handler {
         return Resolution::Handler;
     }
-    let KernelException { rip, virt, record, context, .. } = *raised;
+    let KernelException { rip, record, context, .. } = *raised;
     let extended = sign_extended(status);
+    let [first, second] = information(raised);
     match raised.path {
         Path::SystemService => stop(&IN_SYSTEM_SERVICE, [status, rip, context, 0]),
         Path::SystemThread => stop(&IN_SYSTEM_THREAD, [extended, rip, record, context]),
-        Path::Other => stop(&UNHANDLED, [extended, rip, first_parameter(raised), virt]),
+        Path::Other => stop(&UNHANDLED, [extended, rip, first, second]),
     }
 }
 

@@ -239,6 +239,19 @@ fn an_unhandled_access_violation_says_what_the_access_was() {
 }
 
 #[test]
+fn a_general_protection_is_told_as_a_read_of_the_last_address() {
+    // As debuggers print it: "KMODE_EXCEPTION_NOT_HANDLED (1e)" with ffffffffc0000005, where, 0 and
+    // ffffffffffffffff, raised by nt!KiGeneralProtectionFault.
+    let raised =
+        KernelException { cause: Cause::Other(0xc000_0005), virt: 0, path: Path::Other, ..read() };
+
+    let expected = [0x1e, 0xffff_ffff_c000_0005, RIP, 0, 0xffff_ffff_ffff_ffff];
+    assert_eq!(resolve(&raised), Resolution::BugCheck(expected));
+    // 0x7E has the same two words in its exception record.
+    assert_eq!(record_of(&raised), [0xc000_0005, RIP, 0, 0xffff_ffff_ffff_ffff]);
+}
+
+#[test]
 fn traps_are_exceptions_at_any_level_but_accesses_are_not() {
     let raised = KernelException { irql: 2, path: Path::Other, ..read() };
     let divide = KernelException { cause: Cause::Other(0xc000_0094), virt: 0, ..raised };
