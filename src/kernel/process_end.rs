@@ -36,6 +36,11 @@ pub(crate) const RULES: &[Rule] = &[
         "Bug Check 0xEF: CRITICAL_PROCESS_DIED",
     ),
     Rule::inferred(
+        "system-process-is-critical",
+        "The system process is one that the system cannot do without.",
+        "Bug Check 0xEF: CRITICAL_PROCESS_DIED (names processes of user mode; says what makes one critical)",
+    ),
+    Rule::inferred(
         "critical-handle-error",
         "A handle that is none on a critical thread with strict handle checks is 0x1ED.",
         "Bug Check 0x1ED: HANDLE_ERROR_ON_CRITICAL_THREAD (doesn't say which checks find it)",

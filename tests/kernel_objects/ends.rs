@@ -4,7 +4,7 @@ use ringfence::base::{EventKind, PhysAddr, Principal};
 use ringfence::injection::{
     Armed, Fault, Operation, PointKind, Recurrence, Scene, Trigger, Verdict,
 };
-use ringfence::kernel::layout::{address, crash_block, object_header, process};
+use ringfence::kernel::layout::{address, crash_block, kernel_data, object_header, process};
 use ringfence::kernel::{bug_check, service, status};
 use ringfence::world::{Action, Configuration, CrashKind, Rest, World};
 
@@ -81,6 +81,46 @@ fn the_end_of_a_critical_process_stops_the_machine() {
     // Parameter 2: 0 for a process, 1 for a thread.
     assert_eq!(found, [0xef, process, 0]);
     assert_eq!(run.field(process, process::PRINCIPAL), u64::from(A));
+}
+
+/// Has the step that is about to run replaced by one at this address.
+struct Astray(u64);
+
+impl Fault for Astray {
+    fn name(&self) -> &'static str {
+        "astray"
+    }
+
+    fn strike(&mut self, _: &mut Operation, _: &mut dyn Scene) -> Option<Verdict> {
+        Some(Verdict::Jump(self.0))
+    }
+}
+
+#[test]
+fn the_end_of_the_system_process_stops_the_machine() {
+    let configuration = in_turn(vec![vec![Action::Yield]], 0);
+    let world = World::build(&configuration).expect("it can be built");
+    let routines = world.machine.program.routines();
+    // Into user mode, where the system has no code: a page fault that nobody handles ends who raised it.
+    let leaves = routines.iter().find(|one| one.routine.name == "KiStartUserThread");
+    let astray = Astray(leaves.expect("threads start").entry.0);
+    let trigger = Trigger {
+        kind: PointKind::Step,
+        principal: Principal::KERNEL,
+        routine: None,
+        caller: None,
+        nth: 1,
+    };
+
+    let armed = Armed::new(Box::new(astray), trigger, Recurrence::Once);
+    let run = run_with(&configuration, Some(armed));
+
+    assert_eq!(run.rest, Rest::BugCheck(bug_check::code::CRITICAL_PROCESS_DIED));
+    let system = run.field(address::KERNEL_DATA, kernel_data::SYSTEM_PROCESS);
+    let found = [crash_block::PARAMETER_1, crash_block::PARAMETER_2]
+        .map(|field| run.field(address::KERNEL_DATA, field));
+    assert_eq!(found, [system, 0]);
+    assert!(run.claims(EventKind::ProcessEnded).is_empty(), "nobody else ended");
 }
 
 /// The root slots of the system half in which a child, when it is made, differs from its parent.

@@ -54,6 +54,7 @@ impl Loader<'_> {
     pub(super) fn make_system_process(&mut self) -> u64 {
         let object = self.object(object_type::PROCESS, PROCESS_BYTES, Structure::Process);
         self.put(object, process::ROOT, self.root);
+        self.put(object, process::CRITICAL, 1);
         self.put(object, process::ALIVE, 1);
         self.put(address::KERNEL_DATA, kernel_data::SYSTEM_PROCESS, object);
         self.put(address::KERNEL_DATA, kernel_data::PROCESSES, object);
@@ -65,7 +66,7 @@ impl Loader<'_> {
             EventKind::ProcessCreated,
             Principal::KERNEL,
             Structure::Process,
-            [self.root, object, 0, worker],
+            [self.root, object, 1, worker],
         );
         for number in 0..self.machine.processors.len() {
             self.make_processor(number, object);
