@@ -68,7 +68,8 @@ impl Invariant for FreedObjects {
                     let holder = evidence.authority.roster().name(Principal(handle.process));
                     let kind = kind.unwrap_or(0);
                     format!(
-                        "handle {:#x} of {holder} leads to {:#x}, whose type is {kind:#x}",
+                        "handle {:#x} of {holder} leads to {:#x}, which is no object: its header says \
+                         type {kind:#x}",
                         handle.value, handle.object,
                     )
                 });

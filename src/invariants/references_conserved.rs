@@ -55,12 +55,41 @@ impl Invariant for ReferencesConserved {
             let (said, pointers) = (word(map.object_handles), word(map.object_pointers));
             if said != entries || pointers < said {
                 findings.add(Some(Principal::KERNEL), None, 0, object, || {
+                    let lead = if entries == 1 { "handle leads" } else { "handles lead" };
+                    let (said, pointers) = (counted(said, "handle"), counted(pointers, "pointer"));
                     format!(
-                        "{entries} handles lead to object {object:#x}, which counts {said}, and \
-                         {pointers} pointers"
+                        "{entries} {lead} to object {object:#x}, which counts {said} and {pointers}"
                     )
                 });
             }
         }
+    }
+}
+
+/// Counts beyond this are none: the word was overwritten, or counted down below 0.
+const COUNT_MAX: u64 = u32::MAX as u64;
+
+/// What a header counts, in words.
+fn counted(count: u64, what: &str) -> String {
+    match count {
+        1 => format!("1 {what}"),
+        0..=COUNT_MAX => format!("{count} {what}s"),
+        // A word with all of its high half set is a small number below 0.
+        _ if count > !COUNT_MAX => format!("{} {what}s", count.cast_signed()),
+        _ => format!("{count:#x}, no count, for its {what}s"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::counted;
+
+    #[test]
+    fn a_count_is_told_as_a_number_and_what_is_none_as_the_word_it_is() {
+        assert_eq!(counted(0, "pointer"), "0 pointers");
+        assert_eq!(counted(1, "pointer"), "1 pointer");
+        assert_eq!(counted(u64::MAX, "handle"), "-1 handles");
+        let link = 0xffff_fa80_0000_0a90;
+        assert_eq!(counted(link, "pointer"), "0xfffffa8000000a90, no count, for its pointers");
     }
 }

@@ -9,9 +9,9 @@ mod target;
 use crate::base::{Principal, PrincipalKind, Roster, VirtAddr, nearest};
 use crate::injection::Scene;
 use crate::kernel::layout::{
-    HANDLES_MAX, POOL_HEADER_BYTES, SHADOWED, address, device_object, driver_object, frame_entry,
-    handle_entry, kernel_data, object_header, pool_lists, process, ready_queue, request_packet,
-    thread,
+    HANDLES_MAX, OBJECT_BODY, POOL_HEADER_BYTES, SHADOWED, address, device_object, driver_object,
+    frame_entry, handle_entry, kernel_data, object_header, pool_lists, process, ready_queue,
+    request_packet, thread,
 };
 
 use super::action::place;
@@ -276,8 +276,10 @@ fn process_part(owner: Principal, part: Part, number: u64, scene: &dyn Scene) ->
         Part::ObjectHeader => {
             system(scene, block.wrapping_add(object_header::POINTER_COUNT.offset))
         }
-        Part::ProcessBlock => system(scene, block.wrapping_add(number * 8)),
-        Part::ThreadBlock => system(scene, field(process::THREAD.offset)?.wrapping_add(number * 8)),
+        Part::ProcessBlock => system(scene, block.wrapping_add(OBJECT_BODY + number * 8)),
+        Part::ThreadBlock => {
+            system(scene, field(process::THREAD.offset)?.wrapping_add(OBJECT_BODY + number * 8))
+        }
         Part::KernelStack => {
             let top = pointer(
                 scene,

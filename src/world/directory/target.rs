@@ -107,10 +107,10 @@ parts! {
     HandleRights = Process "handle-rights" below 15,
     /// The pointer count of the process object.
     ObjectHeader = Process "object-header",
-    /// A word of the process block.
-    ProcessBlock = Process "process-block" below 14,
-    /// A word of the thread block.
-    ThreadBlock = Process "thread-block" below 12,
+    /// A word of the process block, the object's header left out.
+    ProcessBlock = Process "process-block" below 12,
+    /// A word of the thread block, the object's header left out.
+    ThreadBlock = Process "thread-block" below 10,
     /// A word of the kernel stack, counted from its top down.
     KernelStack = Process "kernel-stack" below 512,
     /// A private word.

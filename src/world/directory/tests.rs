@@ -1,5 +1,6 @@
 use super::*;
 use crate::injection::fake::FakeScene;
+use crate::kernel::layout::{PROCESS_BYTES, THREAD_BYTES};
 use crate::world::configuration::{Component, Home};
 
 fn component(name: &str, home: Home) -> Component {
@@ -53,6 +54,24 @@ fn a_process_is_found_through_the_process_table_and_its_own_page_map() {
         Some(0x7000 + (address::USER_BUFFERS >> 12 & 511) * 8)
     );
     assert_eq!(phys("process:editor/page-map-entry:1"), Some(0x4008));
+}
+
+#[test]
+fn the_words_of_a_block_are_those_behind_its_header() {
+    let mut scene = scene();
+    scene.put(OBJECT + process::THREAD.offset, address::POOL + 256);
+    let phys = |target: &str| {
+        let target: Target = target.parse().expect("a target");
+        directory().locate(&target, &scene).map(|place| place.phys)
+    };
+
+    assert_eq!(phys("process:editor/object-header"), Some(0x3000 + 16));
+    assert_eq!(phys("process:editor/process-block:0"), Some(0x3000 + 16 + process::ROOT.offset));
+    assert_eq!(phys("process:editor/thread-block:0"), Some(0x3000 + 256 + thread::STACK.offset));
+    // The first after the last is another object's.
+    let words = |bytes: u64| (bytes - OBJECT_BODY) / 8;
+    assert_eq!(Part::ProcessBlock.bound(), words(PROCESS_BYTES));
+    assert_eq!(Part::ThreadBlock.bound(), words(THREAD_BYTES));
 }
 
 #[test]
