@@ -365,7 +365,15 @@ fn ranges_and_numbers_in_arguments_are_refused_with_the_right_form() {
         (&["live-bytes", "--moments", "65"], "65"),
         (&["campagn"], "campaign"),
         (&["run"], "<SCENARIO>"),
-        (&["list", "fault"], "faults"),
+        (&["list", "fault"], "a similar value exists: 'faults'"),
+        (&["list", "foo"], "[possible values: scenarios, "),
+        (&["sweep", "--fault", "hnag"], "did you mean `hang`?"),
+        (&["sweep", "--fault", "nope"], "`ringfence list faults` names all of them"),
+        (&["run", "incidents/I99"], "name one of `ringfence list incidents`"),
+        (&["run", "incidents/I99-sysert"], "did you mean `incidents/I18-sysret`?"),
+        (&["run", "incidents/I7"], "did you mean `incidents/I07-rowhammer-entry`?"),
+        (&["run", "i007"], "did you mean `incidents/I07-rowhammer-entry`?"),
+        (&["run", "I99"], "an incident of `ringfence list incidents`"),
         (&["--no-such-option"], "--no-such-option"),
     ] {
         let told = refused(&ringfence(arguments));

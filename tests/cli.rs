@@ -395,7 +395,7 @@ fn one_run_is_of_one_world_that_is_named() {
     for (arguments, wanted) in [
         (&["--only", "3"][..], "no seed is named"),
         (&["--seeds", "0..60", "--only", "3"], "--seeds 0..60 are 60"),
-        (&["campaign", "standard", "--only", "3"], "no seed is named"),
+        (&["--compare", "smep=off", "--only", "3"], "no seed is named"),
         (&["--only", "golden"], "no seed is named"),
         (&["--seeds", "1", "--only", "200"], "no experiment 200 among 200"),
         (&["--seeds", "1", "--only", "last"], "`golden`"),
@@ -405,6 +405,21 @@ fn one_run_is_of_one_world_that_is_named() {
         assert_eq!(code(&output), Some(2), "{arguments:?}");
         assert!(output.stdout.is_empty(), "{arguments:?}");
         assert!(stderr(&output).contains(wanted), "{arguments:?}: {}", stderr(&output));
+    }
+}
+
+#[test]
+fn one_run_of_a_world_that_is_named_has_the_first_seeds_plan_where_none_is() {
+    for compared in [&[][..], &["--compare", "smep=off"]] {
+        let told = |seeds: &[&str]| {
+            let world = ["campaign", "standard"];
+            ringfence(&[&world[..], compared, seeds, &["--only", "3"]].concat())
+        };
+
+        let (none, first) = (told(&[]), told(&["--seeds", "0"]));
+
+        assert_eq!(code(&none), Some(0), "{}", stderr(&none));
+        assert!(!none.stdout.is_empty() && none.stdout == first.stdout, "{}", stdout(&none));
     }
 }
 

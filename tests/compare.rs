@@ -475,6 +475,33 @@ fn what_is_wrong_is_told_with_what_was_meant_and_ends_with_2() {
 }
 
 #[test]
+fn a_fixed_world_that_violates_by_itself_is_one_whatever_the_seeds() {
+    let violating = |seeds: u64| {
+        let fixed = Comparison {
+            scenario: Some(builtin("self-map-user-bit")),
+            seeds: (0..seeds).into(),
+            experiments: 2,
+            ..comparison(["as-is", "smep=off"], None)
+        };
+        run(&fixed).columns.iter().map(|column| column.golden_violations).collect::<Vec<_>>()
+    };
+
+    assert_eq!((violating(1), violating(3)), (vec![1, 1], vec![1, 1]));
+    let text = ringfence(&[
+        "campaign",
+        "self-map-user-bit",
+        "--compare",
+        "smep=off",
+        "--seeds",
+        "0..2",
+        "--experiments",
+        "2",
+    ]);
+    let text = String::from_utf8(text.stdout).expect("text");
+    assert!(text.contains("  A  as-is  (violates an invariant without a fault)\n"), "{text}");
+}
+
+#[test]
 fn a_comparison_says_under_which_configurations_the_machine_stops_without_any_fault() {
     // I13's driver overruns a pool block by itself: bug check 0x19; in a host of its own it harms that.
     let told = |configurations: &[&str]| {

@@ -321,12 +321,33 @@ mod command {
 
     #[test]
     fn a_second_press_ends_it_whatever_it_does() {
-        let file = spins("spins-twice.toml");
-        let mut child = begun(&["run", &file]);
+        let mut child = begun(&["run", "standard", "--trace"]);
+        // It stands still when the pipe is full, and nobody reads.
+        std::thread::sleep(Duration::from_secs(3));
 
         press(&child);
+        std::thread::sleep(Duration::from_millis(600));
+        assert!(child.try_wait().is_ok_and(|end| end.is_none()), "it waits for whoever reads");
         press(&child);
 
         assert_eq!(child.wait().expect("it ends").code(), Some(130));
+    }
+
+    #[test]
+    fn a_signal_that_comes_twice_at_once_is_one_press() {
+        let file = spins("spins-once.toml");
+        let arguments =
+            ["campaign", &file, "--json", "--seeds", "0", "--fault", "wild-write", "--jobs", "2"];
+        for _ in 0..5 {
+            let child = begun(&arguments);
+            // As `timeout` does it: to the child, and to the group that the child is in.
+            let twice = format!("kill -INT {0}; kill -INT {0}", child.id());
+            let sent = Command::new("sh").args(["-c", &twice]).status();
+            assert!(sent.is_ok_and(|status| status.success()));
+            let output = child.wait_with_output().expect("it ends");
+
+            assert_eq!(output.status.code(), Some(130));
+            assert_eq!(last(&output)["summary"]["partial"], true);
+        }
     }
 }

@@ -2,9 +2,11 @@
 
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
+use crate::base::nearest;
 use crate::campaign::Seeds;
 use crate::campaign::replay::EXPERIMENTS;
 use crate::campaign::sweep::CHECK_ONE_IN;
+use crate::faults::Registry;
 
 use super::audit::AuditArguments;
 use super::check::arguments::CheckArguments;
@@ -107,7 +109,7 @@ pub(crate) struct CampaignArguments {
     #[arg(long, value_name = "N", value_parser = whole(1_u16, 256))]
     pub(crate) jobs: Option<u16>,
     /// Only these kinds of fault (repeat, or separate with commas).
-    #[arg(long, value_name = "KIND", value_delimiter = ',')]
+    #[arg(long, value_name = "KIND", value_delimiter = ',', value_parser = kind)]
     pub(crate) fault: Vec<String>,
     /// A fault load by weight, such as swifi=3,edfi=1: kinds, fault models and published loads
     /// (`ringfence list fault-loads`); a weight of 0 excludes. It takes the place of the scenario's own.
@@ -149,7 +151,7 @@ pub(crate) struct SweepArguments {
     /// A built-in scenario's name or a TOML file; its own faults are left out.
     pub(crate) scenario: String,
     /// Only these kinds of fault (repeat, or separate with commas); all defects when left out.
-    #[arg(long, value_name = "KIND", value_delimiter = ',')]
+    #[arg(long, value_name = "KIND", value_delimiter = ',', value_parser = kind)]
     pub(crate) fault: Vec<String>,
     /// One in so many of the flips for which another one stands is run after all; 0: none of them.
     #[arg(long, value_name = "N", default_value_t = CHECK_ONE_IN, value_parser = whole(0, u64::MAX))]
@@ -341,6 +343,19 @@ fn only(text: &str) -> Result<Only, String> {
             format!("{text:?} is no experiment; expected a number such as 7, or `golden`")
         }),
     }
+}
+
+/// Reads the name of a kind of fault.
+fn kind(text: &str) -> Result<String, String> {
+    let registry = Registry::default();
+    if registry.get(text).is_some() {
+        return Ok(text.to_owned());
+    }
+    let remedy = match nearest(text, registry.kinds().iter().map(|kind| kind.name)) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => "`ringfence list faults` names all of them".to_owned(),
+    };
+    Err(format!("there is no kind of fault `{text}`; {remedy}"))
 }
 
 /// Reads `FIRST..END` or one number, decimal or `0x…`.

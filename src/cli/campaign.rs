@@ -2,10 +2,10 @@
 
 use core::ops::Range;
 use std::io::Write;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::base::nearest;
 use crate::campaign::{
     Campaign, Interrupt, Progress, Registries, Report, Series, SeriesOptions, Trial, TrialError,
 };
@@ -130,10 +130,10 @@ fn summary_of_one(campaign: Campaign, only: Only) -> Result<Value, Failure> {
 /// What the arguments ask for.
 fn planned(arguments: &CampaignArguments) -> Result<Campaign, Failure> {
     let registries = Registries { mix: mix(arguments)?, ..Registries::default() };
-    check_kinds(&arguments.fault, &registries)?;
     let scenario = arguments.scenario.as_deref().map(load::scenario).transpose()?;
     if let Some(only) = arguments.only {
-        check_only(arguments, only)?;
+        let worlds = if scenario.is_some() { Worlds::Named } else { Worlds::Generated };
+        check_only(arguments, only, worlds)?;
     }
     let seeds = arguments.seeds.unwrap_or_else(|| SEEDS.into());
     let workers = load::workers(arguments.jobs);
@@ -156,23 +156,22 @@ pub(super) fn mix(arguments: &CampaignArguments) -> Result<Option<Mix>, Failure>
     mix.map_err(|wrong| Failure::mistake(wrong.what, wrong.remedy))
 }
 
-/// Whether all of these are kinds of fault.
-pub(super) fn check_kinds(kinds: &[String], registries: &Registries) -> Result<(), Failure> {
-    for kind in kinds {
-        if registries.faults.get(kind).is_none() {
-            let known = registries.faults.kinds().iter().map(|kind| kind.name);
-            let remedy = nearest(kind, known)
-                .map_or("`ringfence list faults` names all of them".to_owned(), |near| {
-                    format!("did you mean `{near}`?")
-                });
-            return Err(Failure::mistake(format!("there is no kind of fault `{kind}`"), remedy));
-        }
-    }
-    Ok(())
+/// Where the worlds come from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Worlds {
+    /// A scenario that is named is the same world with every seed: those of its plans.
+    Named,
+    /// Each is its seed's.
+    Generated,
 }
 
-/// `--only` is of one world: with more of them, or with none named, what is meant is not clear.
-pub(super) fn check_only(arguments: &CampaignArguments, only: Only) -> Result<(), Failure> {
+/// `--only` is of one world: with more of them, or with none named, what is meant is not clear. In a world that is
+/// named the plan is the first seed's where none is.
+pub(super) fn check_only(
+    arguments: &CampaignArguments,
+    only: Only,
+    worlds: Worlds,
+) -> Result<(), Failure> {
     if let Only::Experiment(number) = only
         && number >= arguments.experiments
     {
@@ -181,14 +180,12 @@ pub(super) fn check_only(arguments: &CampaignArguments, only: Only) -> Result<()
             format!("give --only a number below {}", arguments.experiments),
         ));
     }
-    // A scenario that is named is the same world with every seed; without a fault the seed is nothing.
-    let is_one_world = only == Only::Golden && arguments.scenario.is_some();
     match arguments.seeds {
         Some(seeds) if seeds.count() > 1 => Err(Failure::mistake(
             format!("--only is one run of one world, and --seeds {seeds} are {}", seeds.count()),
             format!("name the seed that is meant: --seeds {}", seeds.first()),
         )),
-        None if !is_one_world => Err(Failure::mistake(
+        None if worlds == Worlds::Generated => Err(Failure::mistake(
             "--only is one run of one world, and no seed is named",
             "name the seed that is meant, as in --seeds 0",
         )),
@@ -278,12 +275,19 @@ pub(super) fn by_itself(world: &Scenario, name: String) -> Scenario {
     }
 }
 
+/// Signals that come within this time of the first are the same press: `timeout` sends one to its child and
+/// one to the child's group.
+const ONE_PRESS: Duration = Duration::from_millis(300);
+
 /// Raised when Ctrl-C is pressed; pressed again it ends the program at once.
+#[allow(clippy::disallowed_methods, reason = "how long somebody pressed a key is the host's time")]
 pub(super) fn stopped_by_ctrl_c() -> Result<Interrupt, Failure> {
     let stop = Interrupt::default();
     let pressed = stop.clone();
+    let mut first: Option<Instant> = None;
     ctrlc::set_handler(move || {
-        if pressed.raise() {
+        pressed.raise();
+        if first.get_or_insert_with(Instant::now).elapsed() >= ONE_PRESS {
             std::process::exit(130);
         }
     })

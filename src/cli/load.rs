@@ -88,6 +88,9 @@ pub(super) fn bytes(name: &str) -> Result<Vec<u8>, Failure> {
             let known = library::names();
             let remedy = match nearest_name(stem, known).filter(|_| !path.exists()) {
                 Some(near) => format!("name a file that can be read; did you mean `{near}`?"),
+                None if name.starts_with(INCIDENTS_FOLDER) => {
+                    "name one of `ringfence list incidents`".to_owned()
+                }
                 None => "name a file that can be read, or a scenario of `ringfence list scenarios`"
                     .to_owned(),
             };
@@ -120,14 +123,22 @@ fn nearest_name<'a>(
         let near = nearest(wanted.split_once('-').map_or(wanted, |(_, words)| words), all)?;
         known.clone().into_iter().find(|one| words(one).is_some_and(|(_, words)| words == near))
     };
+    // A number that is near is another incident's.
     let by_number = || {
-        let all = known.clone().into_iter().filter_map(words).map(|(number, _)| number);
-        let near = nearest(wanted.split('-').next().unwrap_or_default(), all)?;
-        known.clone().into_iter().find(|one| words(one).is_some_and(|(number, _)| number == near))
+        let meant = number(wanted)?;
+        known.clone().into_iter().find(|one| {
+            one.strip_prefix(INCIDENTS_FOLDER).and_then(number).is_some_and(|one| one == meant)
+        })
     };
     let short = |one: &'a str| one.strip_prefix(INCIDENTS_FOLDER).unwrap_or(one);
     nearest(wanted, known.clone().into_iter().map(short).collect::<Vec<_>>())
         .and_then(|near| known.clone().into_iter().find(|one| short(one) == near))
         .or_else(by_words)
-        .or_else(|| if name.starts_with(INCIDENTS_FOLDER) { by_number() } else { None })
+        .or_else(by_number)
+}
+
+/// The number of an incident, however it is written: `I07`, `i7`.
+fn number(name: &str) -> Option<u32> {
+    let digits = name.strip_prefix(['I', 'i'])?;
+    digits.split('-').next()?.parse().ok()
 }

@@ -14,7 +14,7 @@ use crate::scenario::{Scenario, shown_in_line};
 
 use super::arguments::SweepArguments;
 use super::asleep::Longer;
-use super::campaign::{by_itself, check_kinds, stopped_by_ctrl_c, told_and_kept};
+use super::campaign::{by_itself, stopped_by_ctrl_c, told_and_kept};
 use super::cases::{self, Found};
 use super::save::Folder;
 use super::table::{nothing_struck, of_all, stopped};
@@ -23,7 +23,6 @@ use super::{Ended, Failure, asleep, load, progress, run};
 /// Tries every fault of a scenario and prints what they come to.
 pub(super) fn sweep(arguments: &SweepArguments, out: &mut impl Write) -> Result<Ended, Failure> {
     let registries = Registries { interrupt: stopped_by_ctrl_c()?, ..Registries::default() };
-    check_kinds(&arguments.fault, &registries)?;
     let scenario = load::scenario(&arguments.scenario)?;
     let prepare = |path| Folder::prepare(path, Some(&arguments.scenario));
     let folder = arguments.save.as_deref().map(prepare).transpose()?;

@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use crate::base::nearest;
-use crate::campaign::Registries;
 use crate::campaign::comparison::{Comparison, Configuration, GENERATED_COMPONENT};
 use crate::scenario::home::at_home;
 use crate::scenario::library::Named;
@@ -12,7 +11,7 @@ use crate::world::components::drivers;
 use crate::world::configuration::Home;
 
 use super::super::arguments::CampaignArguments;
-use super::super::campaign::{SEEDS, check_kinds, check_only, mix};
+use super::super::campaign::{SEEDS, mix};
 use super::super::{Failure, load};
 use super::Asked;
 
@@ -21,10 +20,6 @@ pub(super) fn asked(
     arguments: &CampaignArguments,
     names: &[String],
 ) -> Result<Vec<Asked>, Failure> {
-    check_kinds(&arguments.fault, &Registries::default())?;
-    if let Some(only) = arguments.only {
-        check_only(arguments, only)?;
-    }
     let scenario = arguments.scenario.as_deref().map(load::scenario).transpose()?;
     let mix = mix(arguments)?;
     let filled = |comparison: Comparison| {

@@ -15,7 +15,7 @@ use crate::counterexample::{Story, test_text};
 use crate::scenario::{shown, shown_in_line};
 
 use super::arguments::{CampaignArguments, Only};
-use super::campaign::stopped_by_ctrl_c;
+use super::campaign::{Worlds, check_only, stopped_by_ctrl_c};
 use super::save::Folder;
 use super::table::nothing_struck;
 use super::{Ended, Failure, progress, run};
@@ -35,6 +35,12 @@ pub(super) fn compare(
     out: &mut impl Write,
 ) -> Result<Ended, Failure> {
     let mut all = asked::asked(arguments, names)?;
+    if let Some(only) = arguments.only {
+        let is_generated =
+            all.iter().flat_map(|asked| &asked.comparisons).any(Comparison::is_generated);
+        let worlds = if is_generated { Worlds::Generated } else { Worlds::Named };
+        check_only(arguments, only, worlds)?;
+    }
     if arguments.save.is_some() && arguments.only.is_none() {
         return Err(Failure::mistake(
             "--save keeps one fault in each configuration, and none is named",

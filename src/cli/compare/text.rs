@@ -98,6 +98,10 @@ fn write_one(to: &mut String, comparison: &Comparison, compared: &Compared) -> c
     for (number, column) in compared.columns.iter().enumerate() {
         let violates = match column.golden_violations {
             0 => String::new(),
+            _ if !comparison.is_generated() => {
+                "  (violates an invariant without a fault)".to_owned()
+            }
+            1 => "  (1 world violates an invariant without a fault)".to_owned(),
             worlds => format!("  ({worlds} worlds violate an invariant without a fault)"),
         };
         writeln!(to, "  {}  {}{violates}", letter(number), column.name)?;
