@@ -110,7 +110,8 @@ fn each_loss_of_a_host_is_logged_with_what_became_of_its_device() {
 fn a_host_that_devices_share_takes_all_of_them_offline() {
     let (told, ..) = run(&shared_host(1, true));
 
-    let expected = [(HOST_FAILED, 0, UNTOLD), (RESTARTED, 0, UNTOLD), (RESTARTED, 1, UNTOLD)];
+    // Nobody has the other device open, so that it is restarted with the host.
+    let expected = [(HOST_FAILED, 0, UNTOLD), (RESTARTED, 1, UNTOLD), (RESTARTED, 0, UNTOLD)];
     assert_eq!(told, expected);
 
     let (told, ..) = run(&shared_host(1, false));
@@ -121,11 +122,54 @@ fn a_host_that_devices_share_takes_all_of_them_offline() {
 }
 
 #[test]
+fn a_device_is_logged_as_restarted_when_no_handle_to_its_old_stack_is_open() {
+    for mut configuration in [own_host(1), shared_host(1, true)] {
+        // Opens the device before its host is lost, and closes it long after.
+        let open = Action::Open { device: "printer-1".into(), file: 0, access: 3, slot: 0 };
+        let waits = vec![Action::Yield; 56];
+        let actions = [vec![open], waits, vec![Action::Close { slot: 0 }]].concat();
+        let watcher = component("watcher", Home::Application, None, None);
+        configuration.components.insert(0, Component { actions, ..watcher });
+        configuration.machine.processors = 1;
+
+        let mut world = World::build(&configuration).expect("a sound configuration");
+        let mut came = Came::default();
+        assert_eq!(world.run(&mut came, u64::MAX), Rest::Quiescent);
+
+        let first =
+            |wanted: u64| came.0.iter().position(|&(what, device)| (what, device) == (wanted, 0));
+        let [failed, made, anew, logged] = [HOST_FAILED, MADE, ANEW, RESTARTED].map(first);
+        assert!(failed.is_some() && failed < made, "{:?}", came.0);
+        assert!(made < anew && anew < logged, "{:?}", came.0);
+        assert_eq!(came.0.iter().filter(|&&it| it == (RESTARTED, 0)).count(), 1);
+    }
+}
+
+/// A host was made again; the stack of a device was restarted.
+const MADE: u64 = 1;
+const ANEW: u64 = 2;
+
+/// What came, in order: an event of the log, [`MADE`] or [`ANEW`], and of which device.
+#[derive(Default)]
+struct Came(Vec<(u64, u64)>);
+
+impl Witness for Came {
+    fn event(&mut self, event: &Event) {
+        match event.kind {
+            EventKind::EventLogged => self.0.push((event.value, event.old)),
+            EventKind::HostRestarted => self.0.push((MADE, 0)),
+            EventKind::StackRestarted => self.0.push((ANEW, event.value)),
+            _ => {}
+        }
+    }
+}
+
+#[test]
 fn a_host_of_its_own_takes_its_device_alone() {
     let (told, count, entries) = run(&shared_host(12, true));
 
     // Twice in the shared host, each time with three entries; then six times by itself.
-    assert_eq!(told[..2], [(HOST_FAILED, 0, UNTOLD), (RESTARTED, 0, UNTOLD)]);
+    assert_eq!(told[..2], [(HOST_FAILED, 0, UNTOLD), (RESTARTED, 1, UNTOLD)]);
     let last = &told[6..];
     assert!(last.iter().all(|(_, device, _)| *device == 0), "{told:?}");
     assert_eq!(last.len(), 12);

@@ -3,12 +3,13 @@
 //! | event | what it says | when it is written |
 //! |---|---|---|
 //! | [`HOST_FAILED`] | the host process was at fault | a host has ended |
-//! | [`RESTARTED`] | the device went offline and was restarted | it has a host again |
+//! | [`RESTARTED`] | the device went offline and was restarted | it has a host again and its stack is restarted |
 //! | [`NOT_RESTARTED`] | the device went offline and was not restarted | it is given up |
 //!
 //! The numbers and what they stand for are of "How UMDF Handles Driver Failures", which also has the log say
 //! how many more times the driver will be restarted: with a driver manager it is the manager that counts, and
-//! nothing is said. An entry is two words of a ring among the kernel's variables, the number, the device and the
+//! nothing is said. A device is not restarted while a handle to its old stack is open (the same document), so that
+//! whoever keeps one keeps that entry out of the log. An entry is two words of a ring among the kernel's variables, the number, the device and the
 //! restarts left in the first, the time stamp in the second; whoever overwrites them changes what is found there.
 //!
 //! Not modelled: the service that writes the log to a file, so that it is gone with a reboot, and the other fields
@@ -20,7 +21,7 @@ use crate::machine::{Flow, Processor, Reg, Routine, Substitute, Trap, routine};
 use super::host::{IO_PROCESS_ENDED, NT_HOST_COMPLETE, extension};
 use super::host_pool::{DEVICES_MAX, IO_SHARED_HOST_ENDED, extension_of, shared};
 use super::host_service::NT_SHARED_HOST_COMPLETE;
-use super::host_stack::is_given_up;
+use super::host_stack::{is_given_up, is_removed};
 use super::host_time_out::reflector_from;
 use super::layout::{address, device_object, element, event_log, kernel_data, process};
 
@@ -129,6 +130,22 @@ fn note_failure(p: &mut Processor<'_>) -> Result<Flow, Trap> {
     Ok(Flow::Next)
 }
 
+/// Says of a device that it was restarted, if the log has it offline, it has a host and its stack waits for nothing.
+pub(super) fn note_restart(p: &mut Processor<'_>, device: u64) -> Result<(), Trap> {
+    let number = p.load(device, device_object::NUMBER)? & 63;
+    let offline = p.load(address::KERNEL_DATA, event_log::OFFLINE)?;
+    if offline >> number & 1 == 0 || is_removed(p, device)? {
+        return Ok(());
+    }
+    let its = extension_of(p, device)?;
+    let host = p.load(its, extension::HOST)?;
+    if p.load(element(address::KERNEL_DATA, host & 63), kernel_data::PROCESSES)? == 0 {
+        return Ok(());
+    }
+    p.store(address::KERNEL_DATA, event_log::OFFLINE, offline & !(1 << number))?;
+    append(p, RESTARTED, number, host, UNTOLD)
+}
+
 /// Passes the process that ended to what there is to do about it.
 fn go_on(p: &mut Processor<'_>) -> Result<Flow, Trap> {
     let ended = p.local(0)?;
@@ -200,14 +217,12 @@ routine! {
             return Ok(Flow::Stay);
         }
         let host = p.load(its, extension::HOST)?;
-        let is_given_up = is_given_up(p, device)?;
-        let made = p.load(element(address::KERNEL_DATA, host & 63), kernel_data::PROCESSES)?;
-        if !is_given_up && made == 0 {
+        if is_given_up(p, device)? {
+            p.store(address::KERNEL_DATA, event_log::OFFLINE, offline & !(1 << number))?;
+            append(p, NOT_RESTARTED, number, host, UNTOLD)?;
             return Ok(Flow::Stay);
         }
-        p.store(address::KERNEL_DATA, event_log::OFFLINE, offline & !(1 << number))?;
-        let event = if is_given_up { NOT_RESTARTED } else { RESTARTED };
-        append(p, event, number, host, UNTOLD)?;
+        note_restart(p, device)?;
         Ok(Flow::Stay)
     },
 }

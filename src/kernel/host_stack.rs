@@ -6,9 +6,11 @@
 //! `IRP_MN_SURPRISE_REMOVAL` Request"), and nobody opens it. So every handle to such a device is an old one, and
 //! no handle need be told from another.
 //!
-//! The host itself is the driver manager's, which makes it again whether the stack waits for handles or not: the
-//! devices that share it need it at once. What is asked through a handle that is opened when the stack is
-//! restarted reaches it.
+//! The host itself is the driver manager's, which makes it again whether the stack waits for handles or not. That is
+//! inferred: a device is not restarted while a handle to its old stack is open, and yet an application may be told of
+//! a lost request after the restart, when the handle that it asked through is open (the same document). Devices that
+//! share a host need it at once in any case. What is asked through a handle that is opened when the stack is restarted
+//! reaches it.
 //!
 //! The reflector also sends an event to applications that have asked for it. Before, between or after the other
 //! two, as the seed says: see [`order`]. An application asks by a handle to the device, as with
@@ -23,6 +25,7 @@
 use crate::base::{EventKind, Principal, Rule, Structure};
 use crate::machine::{Flow, Processor, Reg, Trap, routine};
 
+use super::event_log;
 use super::handle::OB_REFERENCE_BY_HANDLE;
 use super::host::extension;
 use super::layout::{device_object, object_body, object_type};
@@ -48,10 +51,10 @@ pub(crate) const RULES: &[Rule] = &[
         "They fail with STATUS_DELETE_PENDING, as a parallel device's do when removed by surprise.",
         "IRP_MJ_CREATE (Parallel Device) (says it of one driver)",
     ),
-    Rule::chosen(
+    Rule::inferred(
         "host-before-stack",
-        "A host is made again when the driver manager says so; its device's stack waits for handles.",
-        "How UMDF Handles Driver Failures (a host that devices share can't wait for one of them)",
+        "A host is made again while old handles are open; its device's stack waits for them.",
+        "How UMDF Handles Driver Failures (a request, whose handle is open, may end after the restart)",
     ),
     Rule::documented(
         "applications-are-told",
@@ -116,6 +119,11 @@ pub(super) fn is_given_up(p: &mut Processor<'_>, device: u64) -> Result<bool, Tr
     Ok(p.load(device, device_object::STATE)? & GIVEN_UP != 0)
 }
 
+/// Whether the stack of a device waits for old handles.
+pub(super) fn is_removed(p: &mut Processor<'_>, device: u64) -> Result<bool, Trap> {
+    Ok(p.load(device, device_object::STATE)? & REMOVED != 0)
+}
+
 /// Gives a device up.
 pub(super) fn give_up(p: &mut Processor<'_>, device: u64) -> Result<(), Trap> {
     let state = p.load(device, device_object::STATE)?;
@@ -163,7 +171,8 @@ pub(super) fn closed(p: &mut Processor<'_>, file: u64) -> Result<(), Trap> {
         return Ok(());
     }
     p.store(device, device_object::STATE, state & !REMOVED)?;
-    announce(p, EventKind::StackRestarted, device)
+    announce(p, EventKind::StackRestarted, device)?;
+    event_log::note_restart(p, device)
 }
 
 routine! {
