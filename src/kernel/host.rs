@@ -5,6 +5,11 @@
 //! ("Detailed View of the UMDF Architecture", "UMDF Driver Host Process"); the kernel reaches it only
 //! through the routines that the reflector has put into its [`extension`].
 //!
+//! With a direct method the second buffer is the caller's locked memory. A host gets a copy of it, and what it
+//! answers is copied there: the framework hands memory itself to a host only by whole pages ("Managing Buffer
+//! Access Methods in UMDF Drivers"). Between the two the copy is in [`extension::CAPTURED`]; the reflector
+//! alone touches the caller's memory.
+//!
 //! When a host ends, every request it had or that waits for it is completed with
 //! `STATUS_DRIVER_PROCESS_TERMINATED`, and the device gets a new host, five times at most; then it is
 //! disabled ("How UMDF Handles Driver Failures", "Using Device Pooling in UMDF Drivers"). Whether requests are
@@ -20,6 +25,7 @@ use super::host_pool::shared;
 use super::host_stack::{self, order};
 use super::layout::{device_object, process, processor_block, request_packet};
 use super::object::current_process;
+use super::request::{LENGTH_MAX, METHOD_IN_DIRECT, METHOD_OUT_DIRECT, method};
 use super::schedule::KI_WAIT;
 use super::service::answer;
 use super::status;
@@ -55,6 +61,7 @@ pub const ROUTINES: &[&Routine] = &[&NT_HOST_WAIT, &NT_HOST_COMPLETE, &IO_PROCES
 /// | `HEAD`, `TAIL`, `TAKEN`, `SIGNAL`, `HOST_THREAD`, `RESTARTS` | 0 |
 /// | `HOST` | principal number of the host |
 /// | `TAKE`, `FINISH`, `LOST` | addresses of the reflector's routines of these names |
+/// | `CAPTURED` | 0 |
 /// | `PATTERN` | page-map root of the host's pattern, 0: no restart |
 /// | `RESTARTS_MAX` | 5 |
 pub mod extension {
@@ -88,9 +95,12 @@ pub mod extension {
     pub const PATTERN: Field = word(0x50, "host pattern");
     /// Restarts until the device is given up.
     pub const RESTARTS_MAX: Field = word(0x58, "restart limit");
+    /// First of the words that the second buffer of a direct request goes through.
+    pub const CAPTURED: Field = word(0x200, "captured buffer");
 }
 
-/// What a host finds at the start of its buffer; the data follows.
+/// What a host finds at the start of its buffer; the data follows. With `METHOD_IN_DIRECT` the second buffer
+/// comes behind it, at the next multiple of 8 bytes.
 pub mod header {
     /// Control code or offset.
     pub const CODE: u64 = 0x00;
@@ -161,20 +171,57 @@ pub(super) fn pass_head(p: &mut Processor<'_>) -> Result<Flow, Trap> {
     Ok(Flow::Call)
 }
 
-/// Copies its data behind the head.
-pub(super) fn pass_data(p: &mut Processor<'_>) -> Result<Flow, Trap> {
+/// Copies its data behind the head; goes on to `second` where there is none.
+pub(super) fn pass_data(p: &mut Processor<'_>, second: u8) -> Result<Flow, Trap> {
     let outcome = p.result();
     if outcome != status::SUCCESS {
         return Ok(answer(p, outcome, 0));
     }
     let (packet, bytes) = (p.local(4)?, p.local(5)?);
     if bytes == 0 {
+        if method(p, packet)? == METHOD_IN_DIRECT {
+            return Ok(Flow::To(second));
+        }
         return Ok(answer(p, status::SUCCESS, 0));
     }
     let target = p.local(2)?.wrapping_add(header::BYTES);
     let from = p.load(packet, request_packet::BUFFER)?;
     p.pass([target, from, bytes, Structure::SystemBuffer as u64]);
     Ok(Flow::Call)
+}
+
+/// Copies the second buffer behind the data, where it is the host's to read; else the host has its request.
+pub(super) fn pass_second(p: &mut Processor<'_>) -> Result<Flow, Trap> {
+    let (outcome, packet) = (p.result(), p.local(4)?);
+    if outcome != status::SUCCESS || method(p, packet)? != METHOD_IN_DIRECT {
+        return passed(p);
+    }
+    let (buffer, length) = (p.local(2)?, p.local(3)?);
+    let behind = header::BYTES + p.local(5)?.next_multiple_of(8);
+    let bytes = p.load(packet, request_packet::LENGTH_OUT)?.min(LENGTH_MAX);
+    let bytes = bytes.min(length.saturating_sub(behind));
+    if bytes == 0 {
+        return passed(p);
+    }
+    let captured = p.local(1)?.wrapping_add(extension::CAPTURED.offset);
+    p.pass([buffer.wrapping_add(behind), captured, bytes, Structure::DriverData as u64]);
+    Ok(Flow::Call)
+}
+
+/// Where what a host answers goes: to the system buffer, with `METHOD_OUT_DIRECT` to what the reflector copies
+/// from; nowhere with `METHOD_IN_DIRECT`.
+pub(super) fn answer_target(
+    p: &mut Processor<'_>,
+    extension: u64,
+) -> Result<Option<(u64, Structure)>, Trap> {
+    let packet = p.load(extension, extension::TAKEN)?;
+    Ok(match method(p, packet)? {
+        METHOD_IN_DIRECT => None,
+        METHOD_OUT_DIRECT => {
+            Some((extension.wrapping_add(extension::CAPTURED.offset), Structure::DriverData))
+        }
+        _ => Some((p.load(packet, request_packet::BUFFER)?, Structure::SystemBuffer)),
+    })
 }
 
 /// The host has its request: how many bytes of data came with it.
@@ -229,7 +276,8 @@ routine! {
     },
     again => |_| Ok(Flow::To(At::take as u8)),
     head, call COPY_TO_USER => pass_head,
-    data, call COPY_TO_USER => pass_data,
+    data, call COPY_TO_USER => |p| pass_data(p, At::second as u8),
+    second, call COPY_TO_USER => pass_second,
     done => passed,
 }
 
@@ -262,9 +310,10 @@ routine! {
         if length == 0 {
             return Ok(Flow::To(At::finish as u8));
         }
-        let packet = p.load(extension, extension::TAKEN)?;
-        let buffer = p.load(packet, request_packet::BUFFER)?;
-        p.pass([data, buffer, length, Structure::SystemBuffer as u64]);
+        let Some((target, structure)) = answer_target(p, extension)? else {
+            return Ok(Flow::To(At::finish as u8));
+        };
+        p.pass([data, target, length, structure as u64]);
         Ok(Flow::Call)
     },
     copied => |p| {

@@ -3,7 +3,9 @@
 use crate::base::{EventKind, Principal, Structure};
 use crate::machine::{Flow, routine};
 
-use super::host::{WAIT_DRIVER_DATA, extension, header, pass_data, pass_head, passed};
+use super::host::{
+    WAIT_DRIVER_DATA, answer_target, extension, header, pass_data, pass_head, pass_second, passed,
+};
 use super::host_create::{PS_CREATE_HOST, load_system_root};
 use super::host_pool::{
     DEVICES_MAX, disable_all, extension_of, find, is_manager, is_told, late, shared, verdict,
@@ -87,7 +89,8 @@ routine! {
     },
     again => |_| Ok(Flow::To(At::take as u8)),
     head, call COPY_TO_USER => pass_head,
-    data, call COPY_TO_USER => pass_data,
+    data, call COPY_TO_USER => |p| pass_data(p, At::second as u8),
+    second, call COPY_TO_USER => pass_second,
     done => passed,
 
     manager, call KI_WAIT => |p| {
@@ -154,9 +157,10 @@ routine! {
         if length == 0 {
             return Ok(Flow::To(At::finish as u8));
         }
-        let packet = p.load(extension, extension::TAKEN)?;
-        let buffer = p.load(packet, request_packet::BUFFER)?;
-        p.pass([data, buffer, length, Structure::SystemBuffer as u64]);
+        let Some((target, structure)) = answer_target(p, extension)? else {
+            return Ok(Flow::To(At::finish as u8));
+        };
+        p.pass([data, target, length, structure as u64]);
         Ok(Flow::Call)
     },
     copied => |p| {

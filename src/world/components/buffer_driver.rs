@@ -9,12 +9,16 @@
 //! | [`COPY_TWICE`] | neither | the same | the count is fetched for the check and again for the copy |
 //! | [`FILL`] | out direct | writes a pattern to the caller's locked memory | |
 //! | [`CHECK`] | in direct | adds the words of the caller's locked memory up | |
+//! | [`TELL`] | buffered | answers what [`CHECK`] came to | |
 //! | [`LOCK`] | neither | locks the caller's memory and keeps the list | |
 //! | [`UNLOCK`] | buffered | unlocks what was kept | |
 //! | [`UNLOCK_TWICE`] | buffered | the same | twice |
 //!
 //! Nothing unlocks what [`LOCK`] locked but one of the last two: a caller that forgets them, or ends
 //! before, finds out what becomes of a process with locked pages.
+//!
+//! In a host it has [`FILL`], [`CHECK`] and [`TELL`], with the same routine on the host's copies; a user-mode
+//! driver gets nothing else of the user's ("Managing Buffer Access Methods in UMDF Drivers").
 //!
 //! "Using Neither Buffered Nor Direct I/O", "Failure to Validate Addresses in METHOD_NEITHER IOCTLs",
 //! "User-Mode Accessors" (for the count fetched twice), "Using Direct I/O", "MmProbeAndLockPages".
@@ -25,8 +29,7 @@ use crate::base::{Field, Rule, Structure};
 use crate::kernel::layout::{device_object, driver_object, request_packet};
 use crate::kernel::loader::Dispatch;
 use crate::kernel::mdl::{
-    IO_ALLOCATE_MDL, IO_FREE_MDL, MM_MAP_LOCKED_PAGES, MM_PROBE_AND_LOCK_PAGES, MM_UNLOCK_PAGES,
-    WRITE_ACCESS,
+    IO_ALLOCATE_MDL, IO_FREE_MDL, MM_PROBE_AND_LOCK_PAGES, MM_UNLOCK_PAGES, WRITE_ACCESS,
 };
 use crate::kernel::pool::{EX_ALLOCATE_POOL, EX_FREE_POOL};
 use crate::kernel::previous_mode::USER;
@@ -38,6 +41,8 @@ use crate::kernel::status;
 use crate::kernel::user_buffer::{PROBE_FOR_READ_ALIGNED, PROBE_FOR_WRITE_ALIGNED, user_structure};
 use crate::machine::{Flow, Processor, Routine, Trap, routine};
 use crate::world::driver::Placement;
+
+use super::direct_buffer::{BUFFER_DIRECT, BUFFER_WORDS};
 
 /// What is modelled here, by whose word.
 pub(super) const RULES: &[Rule] = &[
@@ -54,8 +59,15 @@ pub(super) const RULES: &[Rule] = &[
 ];
 
 /// The driver's code.
-pub const ROUTINES: &[&Routine] =
-    &[&BUFFER_CONTROL, &BUFFER_REPORT, &BUFFER_COPY, &BUFFER_DIRECT, &BUFFER_LOCK, &BUFFER_UNLOCK];
+pub const ROUTINES: &[&Routine] = &[
+    &BUFFER_CONTROL,
+    &BUFFER_REPORT,
+    &BUFFER_COPY,
+    &BUFFER_DIRECT,
+    &BUFFER_WORDS,
+    &BUFFER_LOCK,
+    &BUFFER_UNLOCK,
+];
 
 /// The driver's entry points.
 pub const DISPATCH: Dispatch = Dispatch {
@@ -85,6 +97,9 @@ pub const LOCK: u64 = 6;
 pub const UNLOCK: u64 = 7;
 /// Unlocks it twice.
 pub const UNLOCK_TWICE: u64 = 8;
+
+/// Answers what the words that were added up came to.
+pub const TELL: u64 = 9;
 
 /// Bytes of the block that a string is copied into.
 pub const CAPACITY: u64 = 48;
@@ -117,14 +132,15 @@ fn data_of(p: &mut Processor<'_>, device: u64) -> Result<u64, Trap> {
 
 routine! {
     /// Device control. Arguments: device object, packet. Result: the status.
-    pub static BUFFER_CONTROL = "BufferDeviceControl", frame 3;
-    // Locals: 0 driver data; 1 packet; 2 status.
+    pub static BUFFER_CONTROL = "BufferDeviceControl", frame 4;
+    // Locals: 0 driver data; 1 packet; 2 status; 3 bytes produced.
     sort => |p| {
         let (device, packet) = (p.argument(0), p.argument(1));
         let data = data_of(p, device)?;
         p.set_local(0, data)?;
         p.set_local(1, packet)?;
         p.set_local(2, status::INVALID_DEVICE_REQUEST)?;
+        p.set_local(3, 0)?;
         let code = p.load(packet, request_packet::CODE)?;
         Ok(Flow::To(match (function(code), method(p, packet)?) {
             (REPORT | REPORT_UNPROBED, METHOD_NEITHER) => At::report as u8,
@@ -132,6 +148,7 @@ routine! {
             (FILL, METHOD_OUT_DIRECT) | (CHECK, METHOD_IN_DIRECT) => At::direct as u8,
             (LOCK, METHOD_NEITHER) => At::lock as u8,
             (UNLOCK | UNLOCK_TWICE, METHOD_BUFFERED) => At::unlock as u8,
+            (TELL, METHOD_BUFFERED) => At::tell as u8,
             _ => At::complete as u8,
         }))
     },
@@ -152,7 +169,14 @@ routine! {
         p.pass([data, packet]);
         Ok(Flow::Call)
     },
-    done_direct => |_| Ok(Flow::To(At::keep as u8)),
+    done_direct => |p| {
+        let packet = p.local(1)?;
+        if p.result() == status::SUCCESS && method(p, packet)? == METHOD_OUT_DIRECT {
+            let bytes = p.load(packet, request_packet::LENGTH_OUT)? & !7;
+            p.set_local(3, bytes)?;
+        }
+        Ok(Flow::To(At::keep as u8))
+    },
     lock, call BUFFER_LOCK => |p| {
         let (data, packet) = (p.local(0)?, p.local(1)?);
         p.pass([data, packet]);
@@ -167,11 +191,24 @@ routine! {
     keep => |p| {
         let outcome = p.result();
         p.set_local(2, outcome)?;
+        Ok(Flow::To(At::complete as u8))
+    },
+    tell => |p| {
+        let (data, packet) = (p.local(0)?, p.local(1)?);
+        let buffer = p.load(packet, request_packet::BUFFER)?;
+        if p.load(packet, request_packet::LENGTH_OUT)? < 8 {
+            p.set_local(2, status::INVALID_PARAMETER)?;
+            return Ok(Flow::Next);
+        }
+        let sum = p.load(data, SUM)?;
+        p.store_at(buffer, Structure::SystemBuffer, sum)?;
+        p.set_local(2, status::SUCCESS)?;
+        p.set_local(3, 8)?;
         Ok(Flow::Next)
     },
     complete, call IO_COMPLETE_REQUEST => |p| {
-        let (packet, outcome) = (p.local(1)?, p.local(2)?);
-        p.pass([packet, outcome, 0]);
+        let (packet, outcome, bytes) = (p.local(1)?, p.local(2)?, p.local(3)?);
+        p.pass([packet, outcome, bytes]);
         Ok(Flow::Call)
     },
     done => |p| {
@@ -308,51 +345,6 @@ routine! {
     failed => |p| {
         p.allow_user_access(false)?;
         Ok(p.give_back(status::ACCESS_VIOLATION))
-    },
-}
-
-routine! {
-    /// Uses the caller's locked memory through the system's mapping. Arguments: driver data, packet.
-    /// Result: the status.
-    pub static BUFFER_DIRECT = "BufferDirect", frame 4;
-    // Locals: 0 driver data; 1 packet; 2 where it is mapped; 3 bytes done.
-    map, call MM_MAP_LOCKED_PAGES => |p| {
-        let (data, packet) = (p.argument(0), p.argument(1));
-        for (number, value) in [data, packet, 0, 0].into_iter().enumerate() {
-            p.set_local(number as u64, value)?;
-        }
-        let list = p.load(packet, request_packet::USER_BUFFER)?;
-        if list == 0 {
-            return Ok(p.give_back(status::INVALID_PARAMETER));
-        }
-        p.pass([list]);
-        Ok(Flow::Call)
-    },
-    mapped => |p| {
-        let mapped = p.result();
-        if mapped == 0 {
-            return Ok(p.give_back(status::INSUFFICIENT_RESOURCES));
-        }
-        p.set_local(2, mapped)?;
-        let data = p.local(0)?;
-        p.store(data, SUM, 0)?;
-        Ok(Flow::Next)
-    },
-    word => |p| {
-        let (data, packet, done) = (p.local(0)?, p.local(1)?, p.local(3)?);
-        if done.wrapping_add(8) > p.load(packet, request_packet::LENGTH_OUT)? {
-            return Ok(p.give_back(status::SUCCESS));
-        }
-        let at = p.local(2)?.wrapping_add(done);
-        p.set_local(3, done.wrapping_add(8))?;
-        if function(p.load(packet, request_packet::CODE)?) == FILL {
-            p.store_at(at, Structure::UserData, REPORTED[0].wrapping_add(done))?;
-        } else {
-            let value = p.load_at(at, Structure::UserData)?;
-            let sum = p.load(data, SUM)?;
-            p.store(data, SUM, sum.wrapping_add(value))?;
-        }
-        Ok(Flow::Stay)
     },
 }
 

@@ -11,6 +11,8 @@
 //! * the *meter* answers as the kernel-mode [`meter`](super::meter) does, with the same routine;
 //! * the *record* driver follows the pointers of its kernel-mode twin, [`record_driver`], with records in
 //!   its own page;
+//! * the *buffers* driver uses what its kernel-mode twin, [`buffer_driver`], has mapped, with the same routine on
+//!   the host's copy;
 //! * the *scanner* answers as the kernel-mode [`scanner`] does; the memory it unpacks into is the end of
 //!   its page.
 //!
@@ -19,7 +21,7 @@
 //!
 //! | bytes | what |
 //! |---|---|
-//! | [`REQUEST`] | the request's [`header`] and up to 256 bytes of data |
+//! | [`REQUEST`] | the request's [`header`] and up to 256 bytes of data, twice |
 //! | [`REPLY`] | 256 bytes of answer |
 //! | [`SUMS`] | 64 running sums, by requestor |
 //! | [`SERVED`] | requests answered |
@@ -29,11 +31,15 @@
 use crate::base::{Rule, Structure};
 use crate::kernel::host::header;
 use crate::kernel::layout::{address, element};
-use crate::kernel::request::function;
+use crate::kernel::request::{
+    METHOD, METHOD_BUFFERED, METHOD_IN_DIRECT, METHOD_OUT_DIRECT, function,
+};
 use crate::kernel::{service, status};
 use crate::machine::{Flow, Processor, Reg, Routine, Trap, routine};
 use crate::world::driver::Placement;
 
+use super::buffer_driver;
+use super::direct_buffer::BUFFER_WORDS;
 use super::meter::METER;
 use super::parser::{self, PARSE};
 use super::record_driver::{self, FOLLOW_RECORD};
@@ -80,6 +86,9 @@ pub const RECORD_ROUTINES: &[&Routine] = &[&RECORD_HOST_MAIN, &HOSTED_RECORD, &F
 /// The code of a host with the meter.
 pub const METER_ROUTINES: &[&Routine] = &[&METER_HOST_MAIN, &HOSTED_METER, &METER];
 
+/// The code of a host with the driver for its callers' memory.
+pub const BUFFER_ROUTINES: &[&Routine] = &[&BUFFER_HOST_MAIN, &HOSTED_BUFFER, &BUFFER_WORDS];
+
 /// The code of a host with the vulnerable driver.
 pub const VULNERABLE_ROUTINES: &[&Routine] = &[
     &VULNERABLE_HOST_MAIN,
@@ -105,7 +114,7 @@ const DATA: Structure = Structure::UserData;
 /// Where requests arrive.
 pub const REQUEST: u64 = 0x000;
 /// Where answers are put together.
-pub const REPLY: u64 = 0x200;
+pub const REPLY: u64 = 0x220;
 /// First of the running sums.
 pub const SUMS: u64 = 0x400;
 /// Requests answered.
@@ -115,7 +124,7 @@ pub const USES: u64 = 0x708;
 /// First of the record driver's 64 records; the pointers to them are in the place of the sums.
 const RECORDS: u64 = 0x800;
 /// Bytes of a request with its header.
-const REQUEST_BYTES: u64 = header::BYTES + 256;
+const REQUEST_BYTES: u64 = header::BYTES + 2 * 256;
 
 const PAGE: u64 = address::USER_BUFFERS;
 const REQUEST_DATA: u64 = PAGE + REQUEST + header::BYTES;
@@ -216,6 +225,11 @@ host_main!(
 );
 
 host_main!(
+    /// The loop of a host with the driver for its callers' memory. Never returns.
+    BUFFER_HOST_MAIN = "buffers-host", HOSTED_BUFFER
+);
+
+host_main!(
     /// The loop of a host with the record driver. Never returns.
     RECORD_HOST_MAIN = "record-host", HOSTED_RECORD
 );
@@ -313,6 +327,38 @@ routine! {
     put => |p| {
         let bytes = p.result().min(256);
         p.copy(PAGE + REPLY, DATA, REQUEST_DATA, DATA, bytes)?;
+        Ok(p.give_back(bytes))
+    },
+}
+
+routine! {
+    /// The driver for its callers' memory in a host: works on the present request. Result: bytes of answer.
+    pub static HOSTED_BUFFER = "HostedBufferProcess", frame 1;
+    // Local: bytes of answer.
+    sort, call BUFFER_WORDS => |p| {
+        let code = p.load_at(PAGE + REQUEST + header::CODE, DATA)?;
+        let bytes_in = p.load_at(PAGE + REQUEST + header::LENGTH_IN, DATA)?.min(256);
+        let bytes = p.load_at(PAGE + REQUEST + header::LENGTH_OUT, DATA)?.min(256);
+        let (at, answered) = match (function(code), code & METHOD) {
+            (buffer_driver::FILL, METHOD_OUT_DIRECT) => (PAGE + REPLY, bytes & !7),
+            (buffer_driver::CHECK, METHOD_IN_DIRECT) => {
+                (REQUEST_DATA + bytes_in.next_multiple_of(8), 0)
+            }
+            (buffer_driver::TELL, METHOD_BUFFERED) => return Ok(Flow::To(At::tell as u8)),
+            _ => return Ok(p.give_back(0)),
+        };
+        p.set_local(0, answered)?;
+        p.pass([at, packed(DATA, DATA, 0), bytes, PAGE + SUMS, function(code)]);
+        Ok(Flow::Call)
+    },
+    worked => |p| {
+        let bytes = p.local(0)?;
+        Ok(p.give_back(bytes))
+    },
+    tell => |p| {
+        let sum = p.load_at(PAGE + SUMS, DATA)?;
+        p.store_at(PAGE + REPLY, DATA, sum)?;
+        let bytes = wanted(p, 8)?;
         Ok(p.give_back(bytes))
     },
 }

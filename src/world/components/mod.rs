@@ -5,11 +5,12 @@
 //! | [`application`], [`stack_segment`] | applications |
 //! | [`windows_api`] | Windows API |
 //! | [`driver_host`], [`driver_manager`] | user-mode drivers |
-//! | [`transfer_driver`], [`filter_driver`], [`reflector`], [`parser`], [`meter`], [`record_driver`], [`scanner`], [`vulnerable`], [`object_driver`], [`buffer_driver`], [`pageable_driver`], [`display_driver`] | other kernel-mode drivers |
+//! | [`transfer_driver`], [`filter_driver`], [`reflector`], [`parser`], [`meter`], [`record_driver`], [`scanner`], [`vulnerable`], [`object_driver`], [`buffer_driver`], [`direct_buffer`], [`pageable_driver`], [`display_driver`] | other kernel-mode drivers |
 //! | [`file_system`] | file-system drivers |
 
 pub mod application;
 pub mod buffer_driver;
+pub mod direct_buffer;
 pub mod display_driver;
 pub mod driver_host;
 pub mod driver_manager;
@@ -216,6 +217,11 @@ pub fn drivers() -> Drivers {
                 name: "meter",
                 routines: driver_host::METER_ROUTINES,
                 prepare: meter::prepare,
+            },
+            HostDefinition {
+                name: "buffers",
+                routines: driver_host::BUFFER_ROUTINES,
+                prepare: driver_host::prepare_sensor,
             },
             HostDefinition {
                 name: "vulnerable",

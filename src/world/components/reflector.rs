@@ -3,22 +3,26 @@
 //! It queues every request for the host and wakes it; what the host does with them goes through the
 //! kernel's host services, which reach this queue by the routines in the extension ("Detailed View of
 //! the UMDF Architecture"). Requests with `METHOD_NEITHER` are refused: user-mode drivers do not get
-//! them ("Managing Buffer Access Methods in UMDF Drivers"). Those with a direct method are refused too, which
-//! is this model's choice.
+//! them ("Managing Buffer Access Methods in UMDF Drivers"). Of those with a direct method the host gets a copy of
+//! the caller's locked memory, and what it answers is copied there; the host itself never reaches it.
 //!
 //! Its data page begins with the [`extension`], where the boot image's words are listed. A reflector
 //! has one device, and its own copy of this code.
 
-use crate::base::Rule;
+use crate::base::{Rule, Structure};
 use crate::injection::{PointKind, Verdict};
 use crate::kernel::configured::configured;
 use crate::kernel::host::extension;
 use crate::kernel::host_pool::IO_SIGNAL_SHARED_HOST;
-use crate::kernel::layout::{device_object, request_packet, switches};
+use crate::kernel::layout::{device_object, mdl, request_packet, switches};
 use crate::kernel::loader::Dispatch;
-use crate::kernel::request::{IO_COMPLETE_REQUEST, is_buffered};
+use crate::kernel::mdl::MM_MAP_LOCKED_PAGES;
+use crate::kernel::request::{
+    IO_COMPLETE_REQUEST, LENGTH_MAX, METHOD_IN_DIRECT, METHOD_OUT_DIRECT, is_neither, method,
+};
 use crate::kernel::schedule::KI_WAKE;
 use crate::kernel::status;
+use crate::kernel::user_buffer::user_structure;
 use crate::machine::{Flow, Processor, Routine, Trap, routine};
 use crate::world::driver::Placement;
 
@@ -34,10 +38,15 @@ pub(super) const RULES: &[Rule] = &[
         "A user-mode driver gets no request with METHOD_NEITHER: the reflector fails it.",
         "Managing Buffer Access Methods in UMDF Drivers",
     ),
+    Rule::documented(
+        "direct-is-copied-for-hosts",
+        "A host gets a direct method's buffer as a copy: directly it gets whole pages, and none is here.",
+        "Managing Buffer Access Methods in UMDF Drivers (a part that fills no page is buffered)",
+    ),
     Rule::chosen(
-        "direct-not-for-hosts",
-        "The reflector fails direct methods; converting them to buffered is not modelled.",
-        "Managing Buffer Access Methods in UMDF Drivers (has direct I/O for hosts, and converts)",
+        "direct-copied-when-taken",
+        "That copy is made when the host takes the request, and written back when it answers.",
+        "Managing Buffer Access Methods in UMDF Drivers (doesn't say when)",
     ),
 ];
 
@@ -120,7 +129,7 @@ routine! {
         let (device, packet) = (p.argument(0), p.argument(1));
         p.set_local(0, device)?;
         p.set_local(1, packet)?;
-        if is_buffered(p, packet)? {
+        if !is_neither(p, packet)? {
             return Ok(Flow::To(At::queue as u8));
         }
         p.pass([packet, status::INVALID_DEVICE_REQUEST, 0]);
@@ -141,7 +150,7 @@ routine! {
         let (device, packet) = (p.argument(0), p.argument(1));
         p.set_local(0, device)?;
         p.set_local(1, packet)?;
-        if is_buffered(p, packet)? {
+        if !is_neither(p, packet)? {
             return Ok(Flow::To(At::queue as u8));
         }
         p.pass([packet, status::INVALID_DEVICE_REQUEST, 0]);
@@ -158,8 +167,18 @@ routine! {
     queued => |p| Ok(p.give_back(status::PENDING)),
 }
 
-/// Gives back a device's next packet, 0 when there is none.
-pub(super) fn take(p: &mut Processor<'_>, device: u64, host: u64) -> Result<Flow, Trap> {
+/// The list of the memory that a packet's second buffer is; 0 with a method that is not direct, and where that
+/// buffer is empty.
+fn list_of(p: &mut Processor<'_>, packet: u64) -> Result<u64, Trap> {
+    match method(p, packet)? {
+        METHOD_IN_DIRECT | METHOD_OUT_DIRECT => p.load(packet, request_packet::USER_BUFFER),
+        _ => Ok(0),
+    }
+}
+
+/// Gives back a device's next packet, 0 when there is none; goes on to `map` where there is locked memory to
+/// copy. Locals: 0 device; 1 the host's thread; 2 packet.
+pub(super) fn take(p: &mut Processor<'_>, device: u64, host: u64, map: u8) -> Result<Flow, Trap> {
     let data = extension_of(p, device)?;
     p.store(data, extension::HOST_THREAD, host)?;
     let held = p.load(data, extension::TAKEN)?;
@@ -176,7 +195,57 @@ pub(super) fn take(p: &mut Processor<'_>, device: u64, host: u64) -> Result<Flow
         return Ok(Flow::Stay);
     }
     p.store(data, extension::TAKEN, operation.virt)?;
-    Ok(p.give_back(operation.virt))
+    if list_of(p, operation.virt)? == 0 {
+        return Ok(p.give_back(operation.virt));
+    }
+    p.set_local(0, device)?;
+    p.set_local(1, host)?;
+    p.set_local(2, operation.virt)?;
+    Ok(Flow::To(map))
+}
+
+/// Passes the list of the packet that was taken, whose memory is to be mapped. Locals as of [`take`].
+pub(super) fn map(p: &mut Processor<'_>) -> Result<Flow, Trap> {
+    let packet = p.local(2)?;
+    let list = list_of(p, packet)?;
+    p.pass([list]);
+    Ok(Flow::Call)
+}
+
+/// Copies what the host is to read out of the mapped memory and gives the packet back. Where there is no room to
+/// map it, passes the packet to be failed. Locals as of [`take`].
+pub(super) fn capture(p: &mut Processor<'_>) -> Result<Flow, Trap> {
+    let (mapped, device, packet) = (p.result(), p.local(0)?, p.local(2)?);
+    let data = extension_of(p, device)?;
+    if mapped == 0 {
+        p.store(data, extension::TAKEN, 0)?;
+        p.pass([packet, status::INSUFFICIENT_RESOURCES, 0]);
+        return Ok(Flow::Call);
+    }
+    if method(p, packet)? == METHOD_IN_DIRECT {
+        let bytes = p.load(packet, request_packet::LENGTH_OUT)?.min(LENGTH_MAX);
+        let list = list_of(p, packet)?;
+        let theirs = user_structure(p.load(list, mdl::START)?);
+        let captured = data.wrapping_add(extension::CAPTURED.offset);
+        p.copy(captured, Structure::DriverData, mapped, theirs, bytes)?;
+    }
+    Ok(p.give_back(packet))
+}
+
+/// Copies what the host answered into the caller's locked memory, which was mapped when the request was taken.
+fn copy_back(p: &mut Processor<'_>, data: u64, packet: u64, bytes: u64) -> Result<(), Trap> {
+    if bytes == 0 || method(p, packet)? != METHOD_OUT_DIRECT {
+        return Ok(());
+    }
+    let list = list_of(p, packet)?;
+    if list == 0 {
+        return Ok(());
+    }
+    let mapped = p.load(list, mdl::SYSTEM)?;
+    let theirs = user_structure(p.load(list, mdl::START)?);
+    let captured = data.wrapping_add(extension::CAPTURED.offset);
+    p.copy(mapped, theirs, captured, Structure::DriverData, bytes.min(LENGTH_MAX))?;
+    Ok(())
 }
 
 /// Takes the request that the host has off it, and passes it with what became of it.
@@ -187,6 +256,7 @@ pub(super) fn finish(p: &mut Processor<'_>, words: [u64; 3]) -> Result<Flow, Tra
     if packet == 0 {
         return Ok(Flow::Return);
     }
+    copy_back(p, data, packet, bytes)?;
     p.store(data, extension::TAKEN, 0)?;
     // A host answers what it likes. With what is no end of a request none is completed.
     let outcome = if status::is_final(outcome) { outcome } else { status::INVALID_PARAMETER };
@@ -213,10 +283,16 @@ pub(super) fn drain(p: &mut Processor<'_>, done: u8) -> Result<Flow, Trap> {
 routine! {
     /// The host asks for its next request. Arguments: device object, the host's thread. Result: the
     /// packet, the same as before when the host has not answered it, 0 when it must wait.
-    pub static REFLECT_TAKE = "ReflectorTake", frame 0;
+    pub static REFLECT_TAKE = "ReflectorTake", frame 3;
     take => |p| {
         let (device, host) = (p.argument(0), p.argument(1));
-        take(p, device, host)
+        take(p, device, host, At::map as u8)
+    },
+    map, call MM_MAP_LOCKED_PAGES => map,
+    capture, call IO_COMPLETE_REQUEST => capture,
+    again => |p| {
+        let (device, host) = (p.local(0)?, p.local(1)?);
+        take(p, device, host, At::map as u8)
     },
 }
 

@@ -13,14 +13,15 @@ use crate::kernel::host_pool::IO_SIGNAL_SHARED_HOST;
 use crate::kernel::host_time_out::{IO_BEGIN_CRITICAL, IO_END_CRITICAL, critical, is_cancelled};
 use crate::kernel::layout::{address, element, kernel_data};
 use crate::kernel::loader::Dispatch;
-use crate::kernel::request::{IO_COMPLETE_REQUEST, is_buffered};
+use crate::kernel::mdl::MM_MAP_LOCKED_PAGES;
+use crate::kernel::request::{IO_COMPLETE_REQUEST, is_neither};
 use crate::kernel::schedule::KI_WAKE;
 use crate::kernel::status;
 use crate::machine::{Flow, Processor, Routine, Substitute, Trap, routine};
 
 use super::reflector::{
-    self, REFLECT, REFLECT_FINISH, REFLECT_LOST, REFLECT_TAKE, append, drain, extension_of, finish,
-    signal, take,
+    self, REFLECT, REFLECT_FINISH, REFLECT_LOST, REFLECT_TAKE, append, capture, drain,
+    extension_of, finish, map, signal, take,
 };
 
 /// The routines of this file.
@@ -46,13 +47,13 @@ pub const SUBSTITUTES: &[Substitute] = &[
     (&REFLECT_LOST, &REFLECT_LOST_TIMED),
 ];
 
-/// Completes what no host gets: requests of another method than buffered, and those of a thread that is to
+/// Completes what no host gets: requests with `METHOD_NEITHER`, and those of a thread that is to
 /// end. Goes on to `queue` with others. Locals: 0 device; 1 packet; 2 the status.
 fn sort(p: &mut Processor<'_>, queue: u8) -> Result<Flow, Trap> {
     let (device, packet) = (p.argument(0), p.argument(1));
     p.set_local(0, device)?;
     p.set_local(1, packet)?;
-    let refusal = if !is_buffered(p, packet)? {
+    let refusal = if is_neither(p, packet)? {
         status::INVALID_DEVICE_REQUEST
     } else if is_cancelled(p, packet)? {
         status::CANCELLED
@@ -116,8 +117,8 @@ routine! {
 
 routine! {
     /// As [`REFLECT_TAKE`]: a host that asks for the first time has started.
-    pub static REFLECT_TAKE_TIMED = "ReflectorTakeTimed", frame 2;
-    // Locals: 0 device; 1 the host's thread.
+    pub static REFLECT_TAKE_TIMED = "ReflectorTakeTimed", frame 3;
+    // Locals: 0 device; 1 the host's thread; 2 packet.
     started, call IO_END_CRITICAL => |p| {
         let (device, host) = (p.argument(0), p.argument(1));
         p.set_local(0, device)?;
@@ -131,8 +132,11 @@ routine! {
     },
     take => |p| {
         let (device, host) = (p.local(0)?, p.local(1)?);
-        take(p, device, host)
+        take(p, device, host, At::map as u8)
     },
+    map, call MM_MAP_LOCKED_PAGES => map,
+    capture, call IO_COMPLETE_REQUEST => capture,
+    again => |_| Ok(Flow::To(At::take as u8)),
 }
 
 routine! {
