@@ -4,16 +4,16 @@
 //! which of the tries before ended a child and which did not, makes the same search with these answers, and runs
 //! the first candidate that has none.
 //!
-//! The budget is 200 children. One that makes no progress costs what is waited for it, so a try is waited for
-//! at most 2 s, and of those that come to that, or that take all memory they may, there are 20 at most; what
-//! is left makes no progress for as long as was asked for, or nothing is told to be less.
+//! The budget is 200 children. One that makes no progress costs what is waited for it, so a try may run or sleep
+//! for half a second, and take 512 MiB, and of those that come to that there are 20 at most; what is left makes no
+//! progress for as long as was asked for, or takes all of what it may, or nothing is told to be less.
 
 use core::fmt::{self, Write as _};
 use core::time::Duration;
 use std::process::exit;
 
 use super::guard::{self, Guard, Place};
-use super::isolate::{self, Death, Manner};
+use super::isolate::{self, Death, Limits};
 use super::options::Options;
 use super::report::Report;
 use super::search::{Search, stream};
@@ -22,9 +22,12 @@ use crate::minimise::{Budget, Extent};
 /// Children that one death may take.
 const BUDGET: Budget = Budget { trials_max: 200 };
 
-/// Those among them that may die of what takes its time, and how long a try may make no progress.
+/// Those among them that may die of what takes its time.
 const SLOW_MAX: u32 = 20;
-const PATIENCE_MAX: Duration = Duration::from_secs(2);
+
+/// What ends a try that gets nowhere: between two steps of the suite there are some milliseconds.
+const STOOD_MAX: Duration = Duration::from_millis(500);
+const MEMORY_MIB_MAX: u64 = 512;
 
 /// What a child is told: the case of the death, and how the tries before came out.
 pub(super) struct Script {
@@ -97,13 +100,13 @@ pub(super) fn least<S: Search>(
 ) -> Option<Least<S::Case>> {
     let mut script = Script::of(death);
     let (mut slow, mut is_cut) = (0, false);
-    let patience_of_a_try = patience.min(PATIENCE_MAX);
+    let limits = Limits { patience, stood: STOOD_MAX.min(patience), memory_mib: MEMORY_MIB_MAX };
     let minimal = search.least((case, death.call), BUDGET, report, |_| {
         is_cut |= slow >= SLOW_MAX;
         if is_cut {
             return None;
         }
-        let died = isolate::trial(patience_of_a_try, Some(&script));
+        let died = isolate::trial(limits, Some(&script));
         slow += u32::from(died.as_ref().is_some_and(|died| died.manner.is_slow()));
         let died = died.filter(|died| died.is_like(death));
         script.died.push(died.is_some());
@@ -115,10 +118,11 @@ pub(super) fn least<S: Search>(
         children: u32::try_from(script.died.len()).unwrap_or(u32::MAX),
         death: minimal.evidence,
     };
-    if least.death.manner == Manner::Hangs && patience > patience_of_a_try {
+    if least.death.manner.is_slow() {
         let last = script.died.iter().rposition(|died| *died)?;
         script.died.truncate(last);
-        least.death = isolate::trial(patience, Some(&script)).filter(|died| died.is_like(death))?;
+        let died = isolate::trial(Limits::told(patience), Some(&script));
+        least.death = died.filter(|died| died.is_like(death))?;
         least.children += 1;
     }
     Some(least)

@@ -7,19 +7,20 @@
 //! others say there is not the same in each run.
 
 use core::cell::{Cell, RefCell};
-use std::ffi::OsStr;
 use std::fs;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, JoinHandle, sleep};
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 use std::{env, process};
 
+use super::child::{self, Looks, Still};
 use super::deaths::Script;
 use super::guard::Place;
 use super::options::test_name;
+use super::progress;
 use super::watch::told_call;
 
 /// Set in a child: the file it writes its progress to.
@@ -33,15 +34,8 @@ const BEGUN: &str = "begun";
 const GIVEN: &str = "given";
 const OVER: &str = "over";
 
-/// Memory that a child may take, in KiB: 2 GiB, many times what the suite itself needs.
-const MEMORY_KIB_MAX: u64 = 2 * 1024 * 1024;
-
-/// How often a parent looks at its child.
-const LOOK: Duration = Duration::from_millis(20);
-
-/// How often a parent looks whether all that a dead child said has been read: for a second. Whoever it
-/// started may hold its standard error for longer.
-const LOOKS_AT_WORDS: u32 = 50;
+/// How long it is read at most what a dead child said: whoever it started may hold its standard error for longer.
+const WORDS_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Bytes of what a child said that are kept: the last.
 const WORDS_BYTES: usize = 4096;
@@ -87,7 +81,7 @@ pub(super) fn script() -> Option<String> {
 
 /// Whether this process is such a child.
 pub(super) fn is_child() -> bool {
-    env::var_os(PROGRESS).is_some()
+    progress::of_this_child(PROGRESS).is_some()
 }
 
 thread_local! {
@@ -176,30 +170,46 @@ pub(super) fn within(call: Option<&str>) {
 }
 
 fn tell() {
-    let Some(path) = env::var_os(PROGRESS) else { return };
+    let Some(progress) = progress::of_this_child(PROGRESS) else { return };
     let (place, instances) = UNDER_WAY.get();
-    let case = match place {
-        Place::Start if IS_UNDER_WAY.get() => BEGUN.to_owned(),
-        Place::Start => return,
-        Place::Seed(seed) => seed.to_string(),
-        Place::Given => GIVEN.to_owned(),
-    };
     let nth = NTH.get();
-    let (number, call) = CALL.with_borrow(Clone::clone);
-    let within = WITHIN.with_borrow(Clone::clone);
-    let text = format!("{case} {instances} {nth} {number} {call}\n{within}");
-    write_to(&path, &text);
+    CALL.with_borrow(|(number, call)| {
+        WITHIN.with_borrow(|within| {
+            let rest = format_args!("{instances} {nth} {number} {call}\n{within}");
+            match place {
+                Place::Start if IS_UNDER_WAY.get() => {
+                    progress.write(&format_args!("{BEGUN} {rest}"))
+                }
+                Place::Start => {}
+                Place::Seed(seed) => progress.write(&format_args!("{seed} {rest}")),
+                Place::Given => progress.write(&format_args!("{GIVEN} {rest}")),
+            }
+        });
+    });
 }
 
 fn write(text: &str) {
-    if let Some(path) = env::var_os(PROGRESS) {
-        write_to(&path, text);
+    if let Some(progress) = progress::of_this_child(PROGRESS) {
+        progress.write(&text);
     }
 }
 
-fn write_to(path: &OsStr, text: &str) {
-    // A parent that misses it tells of an earlier case: no reason to end here.
-    let _ = fs::write(path, text);
+/// What ends a child.
+#[derive(Clone, Copy)]
+pub(super) struct Limits {
+    /// For so long it may make no progress.
+    pub(super) patience: Duration,
+    /// For so long it may run or sleep without progress: what it waits for a processor is not counted.
+    pub(super) stood: Duration,
+    /// Memory it may take, in MiB.
+    pub(super) memory_mib: u64,
+}
+
+impl Limits {
+    /// Of what is told; 2 GiB are many times what the suite itself needs.
+    pub(super) const fn told(patience: Duration) -> Self {
+        Self { patience, stood: Duration::MAX, memory_mib: 2048 }
+    }
 }
 
 /// Runs this test in a child, or one try of it; `None` when the child ended by itself, whatever it found.
@@ -207,7 +217,7 @@ fn write_to(path: &OsStr, text: &str) {
 /// # Panics
 ///
 /// When no child can be started.
-pub(super) fn trial(patience: Duration, script: Option<&Script>) -> Option<Death> {
+pub(super) fn trial(limits: Limits, script: Option<&Script>) -> Option<Death> {
     let name = test_name();
     let label = name.as_deref().unwrap_or("main").replace("::", "-");
     let path = env::temp_dir().join(format!("ringfence-{}-{label}", process::id()));
@@ -222,7 +232,7 @@ pub(super) fn trial(patience: Duration, script: Option<&Script>) -> Option<Death
     command.env(PROGRESS, &path).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("a child process for an isolated run");
     let words = LastWords::of(child.stderr.take());
-    let mut death = watch(child, patience, &path);
+    let mut death = watch(child, limits, &path);
     if let Some(death) = &mut death {
         words.add_to(&mut death.how);
     }
@@ -249,11 +259,9 @@ impl LastWords {
 
     /// Adds what this crate said, if it said something.
     fn add_to(&self, how: &mut String) {
-        for _ in 0..LOOKS_AT_WORDS {
-            if self.reader.as_ref().is_none_or(JoinHandle::is_finished) {
-                break;
-            }
-            sleep(LOOK);
+        let (mut looks, mut waited) = (Looks::default(), Duration::ZERO);
+        while waited < WORDS_PATIENCE && !self.reader.as_ref().is_none_or(JoinHandle::is_finished) {
+            waited += looks.pause();
         }
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         for line in String::from_utf8_lossy(&kept).lines() {
@@ -279,13 +287,6 @@ fn keep_last(mut stderr: ChildStderr, kept: &Mutex<Vec<u8>>) {
         let surplus = kept.len().saturating_sub(WORDS_BYTES);
         kept.drain(..surplus);
     }
-}
-
-/// Memory of the child's that is in use, in KiB; `None` where the host does not say.
-fn resident_kib(child: &Child) -> Option<u64> {
-    let status = fs::read_to_string(format!("/proc/{}/status", child.id())).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    line.split_whitespace().next()?.parse().ok()
 }
 
 fn place_in(progress: &str) -> Place {
@@ -325,17 +326,15 @@ fn told_of(progress: &str) -> String {
     told_call(number, fields.next().unwrap_or_default(), within)
 }
 
-fn progress_in(path: &Path) -> String {
-    fs::read_to_string(path).unwrap_or_default()
-}
-
-fn watch(mut child: Child, patience: Duration, path: &Path) -> Option<Death> {
-    let mut waited = Duration::ZERO;
+fn watch(mut child: Child, limits: Limits, path: &Path) -> Option<Death> {
+    let (mut looks, mut waited) = (Looks::default(), Duration::ZERO);
+    let pid = child.id();
+    let mut still = Still::default();
     let mut last = String::new();
     loop {
         match child.try_wait() {
             Ok(Some(status)) => {
-                let progress = Some(progress_in(path)).filter(|text| !text.is_empty());
+                let progress = Some(progress::read(path)).filter(|text| !text.is_empty());
                 let last = progress.unwrap_or(last);
                 // No run was begun, or each was ended by itself.
                 let is_usual = last.is_empty() || last == OVER;
@@ -348,16 +347,19 @@ fn watch(mut child: Child, patience: Duration, path: &Path) -> Option<Death> {
             Ok(None) => {}
             Err(error) => panic!("the child process can't be watched: {error}"),
         }
-        let progress = progress_in(path);
-        // Between two writes it is empty for an instant.
+        let progress = progress::read(path);
+        // Before the first word it is empty.
         if !progress.is_empty() && progress != last {
             last = progress;
             waited = Duration::ZERO;
+            still = Still::default();
         }
-        let how = if resident_kib(&child).is_some_and(|taken| taken > MEMORY_KIB_MAX) {
+        let taken = child::resident_mib(pid);
+        let how = if taken.is_some_and(|taken| taken > limits.memory_mib) {
             Some((Manner::Grows, "takes more than 2 GiB of memory".to_owned()))
-        } else if waited >= patience {
-            let how = format!("makes no progress for {} s{}", patience.as_secs(), told_of(&last));
+        } else if waited >= limits.patience || still.stood >= limits.stood {
+            let how =
+                format!("makes no progress for {} s{}", limits.patience.as_secs(), told_of(&last));
             Some((Manner::Hangs, how))
         } else {
             None
@@ -368,7 +370,10 @@ fn watch(mut child: Child, patience: Duration, path: &Path) -> Option<Death> {
             let _ = child.wait();
             return Some(Death::at(&last, manner, how));
         }
-        sleep(LOOK);
-        waited += LOOK;
+        let pause = looks.pause();
+        waited += pause;
+        if limits.stood < Duration::MAX {
+            still.look(pid, pause);
+        }
     }
 }

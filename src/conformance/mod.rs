@@ -83,6 +83,7 @@
 mod breach;
 mod case;
 mod checks;
+mod child;
 mod deaths;
 mod declared;
 mod disturb;
@@ -99,6 +100,7 @@ mod memory;
 mod operation;
 mod options;
 mod permissions;
+mod progress;
 mod raw;
 mod report;
 mod rights;

@@ -10,7 +10,7 @@ use super::deaths;
 use super::draw::Draw;
 use super::finding::{Finding, Reproduction};
 use super::guard::{self, Guard, Place};
-use super::isolate::{self, Death};
+use super::isolate::{self, Death, Limits};
 use super::options::{Options, test_name};
 use super::report::Report;
 use super::run::Tally;
@@ -147,7 +147,7 @@ pub(super) fn isolated<S: Search>(
     if isolate::is_child() {
         return None;
     }
-    let death = isolate::trial(patience, None)?;
+    let death = isolate::trial(Limits::told(patience), None)?;
     Some(dead(search, options, (first, patience), death, given))
 }
 

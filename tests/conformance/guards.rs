@@ -70,6 +70,22 @@ fn child(way: &str) -> (Output, String) {
     (output, told)
 }
 
+/// Each of the ways in, side by side: all they do is wait.
+fn children() -> Vec<(&'static str, Output, String)> {
+    let name = std::thread::current().name().map(str::to_owned).expect("the harness names it");
+    let start = |way| {
+        let thread = std::thread::Builder::new().name(name.clone());
+        (way, thread.spawn(move || child(way)).expect("a thread for it"))
+    };
+    let started = WAYS.map(start);
+    started
+        .map(|(way, thread)| {
+            let (output, told) = thread.join().expect("it waits");
+            (way, output, told)
+        })
+        .into()
+}
+
 fn way() -> Option<String> {
     std::env::var(CHILD).ok()
 }
@@ -80,9 +96,7 @@ fn code_that_spins_ends_each_way_in_with_the_reason() {
     if let Some(way) = way() {
         return go(&way, spins);
     }
-    for way in WAYS {
-        let (output, told) = child(way);
-
+    for (way, output, told) in children() {
         assert_eq!(output.status.code(), Some(101), "{way}\n{told}");
         assert!(told.contains("has not returned for 1 s, in the case "), "{way}\n{told}");
         assert!(told.contains("does not use up its accesses"), "{way}\n{told}");
