@@ -245,25 +245,47 @@ fn a_critical_process_that_stops_the_machine_answers_for_what_others_saw_before(
 
 #[test]
 fn a_store_of_what_was_there_anyway_corrupts_nothing() {
-    // The editor stores the same value twice; the second store is altered in nothing that shows.
-    let store = || Action::Store { word: 0, value: 0x77 };
-    let mut trial = trial(&with_editor(vec![store(), store(), Action::Load { word: 0 }]));
-    let word = address::USER_BUFFERS + place::PRIVATE;
-    let editor = named(&trial, "editor");
-    let points = trial.golden.points.iter();
-    let stores = points.filter(|one| one.principal == editor && one.kind == PointKind::Store);
-    let places: Vec<u64> =
-        (1..).zip(stores).filter(|(_, one)| one.argument == word).map(|(n, _)| n).collect();
+    // What the editor stores second, or third, becomes what it stored first.
+    let store = |value: u64| Action::Store { word: 0, value };
+    let actions = vec![store(0x77), store(0x78), store(0x79)];
+    let mut trial = trial(&with_editor(actions));
+    let places = stores_to(&trial, address::USER_BUFFERS + place::PRIVATE);
+    let mut wrong = |nth: u64| {
+        let plan = fault("wrong-value-stored", "editor", PointKind::Store, nth, "value = '0x77'");
+        let outcome = struck(&mut trial, plan);
+        (outcome.integrity, outcome.class())
+    };
 
-    let torn = places.iter().map(|&nth| {
-        struck(&mut trial, fault("torn-store", "editor", PointKind::Store, nth, "bytes = 4"))
-    });
-    let found: Vec<(Integrity, Class)> =
-        torn.map(|outcome| (outcome.integrity, outcome.class())).collect();
+    assert_eq!(wrong(places[1]), (Integrity::Untouched, Class::NoEffect), "0x77 is there");
+    assert_eq!(wrong(places[2]), (Integrity::Overwritten, Class::Overwritten), "0x78 is there");
+}
+
+#[test]
+fn a_store_whose_missing_bytes_are_there_is_not_torn() {
+    // Of the first store the upper half is there already; of the second it is not; of the third nothing is new.
+    let store = |value: u64| Action::Store { word: 0, value };
+    let actions = vec![store(0x77), store(0x5_0000_0078), store(0x5_0000_0078), store(1)];
+    let mut trial = trial(&with_editor(actions));
+    let places = stores_to(&trial, address::USER_BUFFERS + place::PRIVATE);
+
+    let mut torn = |nth: u64| {
+        let plan = fault("torn-store", "editor", PointKind::Store, nth, "bytes = 4");
+        let outcome = trial.run(&[plan]).expect("a fault that can be made");
+        (outcome.activation.strikes, outcome.integrity)
+    };
+    let found: Vec<(u64, Integrity)> = places[..3].iter().map(|&nth| torn(nth)).collect();
 
     let expected =
-        [(Integrity::Overwritten, Class::Overwritten), (Integrity::Untouched, Class::NoEffect)];
-    assert_eq!(found, expected, "the first changes the word, the second leaves it as it is");
+        [(0, Integrity::Untouched), (1, Integrity::Overwritten), (0, Integrity::Untouched)];
+    assert_eq!(found, expected);
+}
+
+/// Which stores of the editor go to this address.
+fn stores_to(trial: &Trial, word: u64) -> Vec<u64> {
+    let editor = named(trial, "editor");
+    let points = trial.golden.points.iter();
+    let stores = points.filter(|one| one.principal == editor && one.kind == PointKind::Store);
+    (1..).zip(stores).filter(|(_, one)| one.argument == word).map(|(nth, _)| nth).collect()
 }
 
 #[test]

@@ -5,7 +5,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::base::{FRAME_BYTES, VirtAddr, bits_of};
+use crate::base::{FRAME_BYTES, bits_of};
 use crate::campaign::experiment::vector_name;
 use crate::injection::{Armed, Fault, Operation, PointKind, Scene, Verdict};
 use crate::machine::registers::ARGUMENTS;
@@ -24,7 +24,7 @@ pub(super) struct Alteration {
     before: Operation,
     after: Operation,
     verdict: Verdict,
-    /// What memory holds where a load reads.
+    /// What memory holds where it is read or written.
     held: Option<u64>,
     registers: [(u64, u64); 16],
 }
@@ -60,15 +60,15 @@ impl Fault for Observed {
     fn strike(&mut self, operation: &mut Operation, scene: &mut dyn Scene) -> Option<Verdict> {
         let before = *operation;
         let registers: [u64; 16] = core::array::from_fn(|number| scene.register(number));
-        let held = (before.kind == PointKind::Load)
-            .then(|| scene.translate(VirtAddr(before.virt)).map(|phys| scene.peek(phys & !7)))
-            .flatten();
+        let is_access =
+            matches!(before.kind, PointKind::Load | PointKind::Store | PointKind::TableStore);
+        let held = is_access.then(|| scene.held(before.virt, before.mask)).flatten();
         let verdict = self.fault.strike(operation, scene)?;
         let alteration = Alteration {
             before,
             after: *operation,
             verdict,
-            held: held.map(|word| word & bits_of(before.mask)),
+            held,
             registers: core::array::from_fn(|number| (registers[number], scene.register(number))),
         };
         let mut strikes = self.strikes.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -133,6 +133,19 @@ impl Alteration {
         // A load has no value before it is made.
         if kind != PointKind::Load {
             told.extend(became(value, before.value, after.value));
+        }
+        if before.mask != after.mask
+            && let Some(held) = self.held
+        {
+            let (meant, kept) = (before.value & bits_of(before.mask), bits_of(after.mask));
+            let part = match after.mask.count_ones() {
+                1 => "byte was".to_owned(),
+                bytes => format!("{bytes} bytes were"),
+            };
+            let stored = held & !kept | meant & kept;
+            told.push(format!(
+                "of {meant:#x} over {held:#x} only the first {part} stored: {stored:#x} is there"
+            ));
         }
         if kind != PointKind::Dma {
             let all = self.registers.iter().enumerate();
@@ -246,6 +259,13 @@ mod tests {
         assert_eq!(
             told(operation(PointKind::Store, 0x1000, 5), |_, _| Some(Verdict::Skip)),
             ["; 0x5 was not stored"]
+        );
+        assert_eq!(
+            told(operation(PointKind::Store, 0x1000, 0x9_0000_0009), |operation, _| {
+                operation.mask = 0x0f;
+                Some(Verdict::Proceed)
+            }),
+            ["; of 0x900000009 over 0x7 only the first 4 bytes were stored: 0x9 is there"]
         );
         assert_eq!(
             told(operation(PointKind::Step, 0x4000, 0), |_, _| Some(Verdict::Raise(0))),

@@ -34,7 +34,7 @@ pub(super) const KIND: Kind = Kind {
                 Some(target) => directory.locate(target, scene)?.phys,
                 None => operation.virt.wrapping_add_signed(offset) % scene.memory_bytes().max(1),
             };
-            if to == operation.virt {
+            if to & !7 == operation.virt {
                 return None;
             }
             operation.virt = to & !7;

@@ -3,7 +3,7 @@
 use core::ops::RangeInclusive;
 
 use super::{Kind, Parameters};
-use crate::base::{PrincipalKind, Stream, VirtAddr};
+use crate::base::{PrincipalKind, Stream, VirtAddr, bits_of};
 use crate::injection::{Fault, Operation, PointKind, PointRecord, Scene, Verdict};
 use crate::world::directory::{Directory, Place, Target};
 
@@ -45,6 +45,11 @@ pub(super) fn anywhere(_: &PointRecord, _: PrincipalKind) -> bool {
 /// return of an interrupt may lead into kernel mode too, and carries no arguments.
 pub(super) fn is_system_call(operation: &Operation, scene: &dyn Scene) -> bool {
     operation.virt >> 63 == 1 && scene.instruction_pointer() >> 63 == 0
+}
+
+/// Whether memory holds already what a store will write there, as far as `mask` covers it.
+pub(super) fn holds_already(operation: &Operation, mask: u8, scene: &dyn Scene) -> bool {
+    scene.held(operation.virt, mask) == Some(operation.value & bits_of(mask))
 }
 
 /// Nothing to draw.

@@ -28,10 +28,16 @@ pub(super) const KIND: Kind = Kind {
         let value = parameters.value.unwrap_or(u64::MAX);
         fault(&KIND, move |operation, scene| {
             if operation.kind == PointKind::HandleLookup {
+                // The low two bits of a handle say nothing, but for those that stand for oneself.
+                let (asked, made_up) = (operation.virt, value);
+                if asked == made_up || asked >> 2 == made_up >> 2 && asked >> 63 == 0 {
+                    return None;
+                }
                 operation.virt = value;
                 return Some(Verdict::Proceed);
             }
-            if !is_system_call(operation, scene) {
+            let handle = scene.register(ARGUMENTS[0] as usize);
+            if !is_system_call(operation, scene) || handle == value {
                 return None;
             }
             scene.set_register(ARGUMENTS[0] as usize, value);
@@ -68,6 +74,23 @@ mod tests {
         strike("forged-handle", "value = '0xdeadbeef'", &mut look_up, &mut FakeScene::new());
 
         assert_eq!(look_up.virt, 0xdead_beef);
+    }
+
+    #[test]
+    fn the_handle_that_was_asked_for_is_not_made_up() {
+        let strikes = |asked, value: &str| {
+            let mut look_up = operation(PointKind::HandleLookup, asked, 1);
+            strike("forged-handle", value, &mut look_up, &mut FakeScene::new()).is_some()
+        };
+
+        assert!(!strikes(8, "value = '0x8'"));
+        assert!(!strikes(8, "value = '0xa'"), "entry 2 again");
+        assert!(strikes(8, "value = '0xc'"));
+        assert!(strikes(u64::MAX, "value = '0xfffffffffffffffe'"), "process and thread");
+        let mut scene = FakeScene::new();
+        scene.registers[7] = 8;
+        let mut switch = operation(PointKind::ModeSwitch, address::KERNEL_CODE, 15);
+        assert_eq!(strike("forged-handle", "value = '0x8'", &mut switch, &mut scene), None);
     }
 
     #[test]

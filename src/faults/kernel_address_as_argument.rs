@@ -47,6 +47,9 @@ pub(super) const KIND: Kind = Kind {
                 // The output buffer rather than the input buffer rather than anything else.
                 None => *[Reg::R8, Reg::Rdx, Reg::Rdi, Reg::Rsi].iter().find(is_user)?,
             };
+            if scene.register(argument as usize) == place {
+                return None;
+            }
             scene.set_register(argument as usize, place);
             Some(Verdict::Proceed)
         })

@@ -7,8 +7,9 @@
 //!
 //! Injection points: `store`, `table-store`.
 
-use super::elements::{anywhere, fault, nothing, once};
+use super::elements::{anywhere, fault, holds_already, nothing, once};
 use super::{Family, Kind, Model};
+use crate::base::VirtAddr;
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
 /// A store is lost.
@@ -22,7 +23,14 @@ pub(super) const KIND: Kind = Kind {
     parameters: &[],
     about: "a store is lost",
     source: "Durães and Madeira, \"Emulation of Software Faults: A Field Data Study and a Practical Approach\", IEEE TSE 2006",
-    build: |_, _| fault(&KIND, |_, _| Some(Verdict::Skip)),
+    build: |_, _| {
+        fault(&KIND, |operation, scene| {
+            // What is there anyway can't be lost; where it is refused, the refusal is.
+            let is_needless = scene.may_store(VirtAddr(operation.virt))
+                && holds_already(operation, operation.mask, scene);
+            (!is_needless).then_some(Verdict::Skip)
+        })
+    },
     draw: nothing,
     every: once,
     flips_target: false,
@@ -37,6 +45,23 @@ mod tests {
         let mut operation = operation(PointKind::Store, 0x1000, 8);
         let verdict = strike("lost-store", "", &mut operation, &mut FakeScene::new());
         assert_eq!(verdict, Some(Verdict::Skip));
+    }
+
+    #[test]
+    fn what_memory_holds_anyway_is_not_lost() {
+        let mut scene = FakeScene::new();
+        scene.map(0x1000, 1).put(0x1010, 0x1_0000_0008);
+        let lost = |mask, value, scene: &mut FakeScene| {
+            let store = operation(PointKind::Store, 0x1010, value);
+            strike("lost-store", "", &mut Operation { mask, ..store }, scene)
+        };
+
+        assert_eq!(lost(0xff, 0x1_0000_0008, &mut scene), None);
+        assert_eq!(lost(0x0f, 8, &mut scene), None, "the low half is there");
+        assert_eq!(lost(0xff, 8, &mut scene), Some(Verdict::Skip));
+        scene.read_only.push(1);
+        let refused = lost(0xff, 0x1_0000_0008, &mut scene);
+        assert_eq!(refused, Some(Verdict::Skip), "the page fault is lost");
     }
 
     #[test]

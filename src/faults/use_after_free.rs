@@ -30,7 +30,11 @@ pub(super) const KIND: Kind = Kind {
         fault(&KIND, move |operation, scene| {
             let blocks = free_pool_blocks(scene);
             let block = blocks.get(class % blocks.len().max(1))?;
-            operation.virt = block.wrapping_add_signed(offset);
+            let to = block.wrapping_add_signed(offset);
+            if operation.virt == to {
+                return None;
+            }
+            operation.virt = to;
             Some(Verdict::Proceed)
         })
     },

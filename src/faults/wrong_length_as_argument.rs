@@ -40,6 +40,9 @@ pub(super) const KIND: Kind = Kind {
             let length = [(Reg::R8, Reg::R9), (Reg::Rdx, Reg::R10)]
                 .into_iter()
                 .find_map(|(buffer, length)| is_buffer(buffer).then_some(length))?;
+            if scene.register(length as usize) == value {
+                return None;
+            }
             scene.set_register(length as usize, value);
             Some(Verdict::Proceed)
         })

@@ -11,7 +11,6 @@
 
 use super::elements::{anywhere, each_value, fault, one_value};
 use super::{Family, Kind, Model};
-use crate::base::VirtAddr;
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
 /// Nothing, one, what a sign or a length may not be, and a pattern that leads nowhere.
@@ -33,8 +32,7 @@ pub(super) const KIND: Kind = Kind {
         let value = parameters.value.unwrap_or(0);
         fault(&KIND, move |operation, scene| {
             // Where nothing is mapped the load yields nothing, and what is there anyway is not wrong.
-            let at = scene.translate(VirtAddr(operation.virt))?;
-            if at.is_multiple_of(8) && scene.peek(at) == value {
+            if scene.held(operation.virt, operation.mask)? == value {
                 return None;
             }
             operation.value = value;
@@ -68,6 +66,11 @@ mod tests {
         let mut load = operation(PointKind::Load, 0x1010, 0);
 
         assert_eq!(strike("wrong-value-loaded", "value = '0x7'", &mut load, &mut scene), None);
+        // Across two words.
+        scene.put(0x1018, 0x5);
+        let mut load = operation(PointKind::Load, 0x1014, 0);
+        let there = "value = '0x500000000'";
+        assert_eq!(strike("wrong-value-loaded", there, &mut load, &mut scene), None);
     }
 
     #[test]

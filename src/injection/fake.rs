@@ -9,6 +9,8 @@ use crate::base::{Principal, VirtAddr};
 pub(crate) struct FakeScene {
     pub(crate) memory: Vec<u64>,
     pub(crate) pages: BTreeMap<u64, u64>,
+    /// Those of the mapped pages to which nothing may be stored.
+    pub(crate) read_only: Vec<u64>,
     pub(crate) registers: [u64; 16],
     pub(crate) rip: u64,
     /// Where the return address of the running routine is.
@@ -35,6 +37,7 @@ impl FakeScene {
         Self {
             memory: vec![0; 32 * 512],
             pages: BTreeMap::new(),
+            read_only: Vec::new(),
             registers: [0; 16],
             rip: 0,
             return_address_at: None,
@@ -99,6 +102,10 @@ impl Scene for FakeScene {
 
     fn translate(&self, virt: VirtAddr) -> Option<u64> {
         self.pages.get(&(virt.0 >> 12)).map(|frame| (frame << 12) | (virt.0 % 4096))
+    }
+
+    fn may_store(&self, virt: VirtAddr) -> bool {
+        self.translate(virt).is_some() && !self.read_only.contains(&(virt.0 >> 12))
     }
 
     fn register(&self, number: usize) -> u64 {

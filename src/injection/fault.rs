@@ -1,7 +1,7 @@
 //! What a fault is to the machine.
 
 use super::PointKind;
-use crate::base::{Principal, VirtAddr};
+use crate::base::{Principal, VirtAddr, bits_of};
 
 /// What is about to happen, open to alteration.
 ///
@@ -60,6 +60,18 @@ pub trait Scene {
     fn store_behind(&mut self, virt: VirtAddr, value: u64) -> bool;
     /// Where the current address space maps this address, rights aside.
     fn translate(&self, virt: VirtAddr) -> Option<u64>;
+    /// Whether the tables let the code that runs store to this address.
+    fn may_store(&self, virt: VirtAddr) -> bool;
+    /// What memory holds of the 8 bytes at a linear address, as far as `mask` covers them (bit 0 the first) and
+    /// rights aside; `None` where one of those is mapped nowhere.
+    fn held(&self, virt: u64, mask: u8) -> Option<u64> {
+        let word = |virt: u64| self.translate(VirtAddr(virt)).map(|phys| self.peek(phys & !7));
+        let (first, shift) = (virt & !7, virt % 8);
+        let low = word(first)?;
+        let spills = u16::from(mask) << shift >> 8 != 0;
+        let high = if spills { word(first.wrapping_add(8))? << (64 - 8 * shift) } else { 0 };
+        Some((low >> (8 * shift) | high) & bits_of(mask))
+    }
     /// General register `number` (rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi, r8 … r15).
     fn register(&self, number: usize) -> u64;
     /// Changes general register `number`.

@@ -77,6 +77,10 @@ impl Scene for Stage<'_> {
         self.machine.locate(self.processor, virt)
     }
 
+    fn may_store(&self, virt: VirtAddr) -> bool {
+        !self.is_device && self.machine.may_store(self.processor, virt)
+    }
+
     fn register(&self, number: usize) -> u64 {
         self.machine.processors[self.processor].registers.general.get(number).copied().unwrap_or(0)
     }

@@ -4,6 +4,7 @@ use crate::base::{Access, Event, EventKind, PhysAddr, Ring, Structure, VirtAddr}
 
 use super::Machine;
 use super::paging::x86_64::{self, Controls, Exception, Request, Walker};
+use super::registers::ALIGNMENT_CHECK;
 use super::tlb::Invalidation;
 use super::trap::Trap;
 
@@ -139,6 +140,16 @@ impl Machine {
             value,
             old: 0,
         }
+    }
+
+    /// Whether the loaded tables of a processor let what runs on it store there now, without effect.
+    pub(super) fn may_store(&self, number: usize, virt: VirtAddr) -> bool {
+        let state = &self.processors[number];
+        let request = Request {
+            ac: state.registers.flags & ALIGNMENT_CHECK != 0,
+            ..Request::new(virt, Access::Write, state.registers.ring)
+        };
+        x86_64::walk(&self.memory, &state.controls, &request).is_ok()
     }
 
     /// Where the loaded tables of a processor lead, rights aside and without effect. On a shadow root:
