@@ -7,6 +7,7 @@
 mod review;
 mod worlds;
 
+use ringfence::authority::Observations;
 use ringfence::campaign::{Campaign, Registries};
 use ringfence::counterexample::{Story, minimised};
 use ringfence::faults::PlannedFault;
@@ -153,14 +154,15 @@ fn an_exception_that_comes_without_the_fault_has_noticed_nothing() {
 #[test]
 fn a_device_is_in_no_mode_and_a_process_not_in_kernel_mode() {
     let lost = |who, point| worlds::fault("lost-transfer", who, point, 1, "");
-    let torn = worlds::fault("torn-store", "editor", PointKind::Store, 1, "bytes = 1");
+    let wrong = "value = '0x4141414141414141'";
+    let wrong = worlds::fault("wrong-value-stored", "editor", PointKind::Store, 1, wrong);
     let nic = worlds::fault("lost-store", "nic", PointKind::Store, 1, "");
     let device = lost("disk-controller", PointKind::Dma);
     let cases = [
         (vec![device.clone()], "a device (disk-controller), which no mode binds"),
         (vec![nic.clone()], "kernel mode (nic), which promises little"),
         (
-            vec![nic.clone(), torn],
+            vec![nic.clone(), wrong],
             "kernel mode (nic) and user mode (editor), which promises little",
         ),
         (
@@ -376,6 +378,30 @@ fn how_others_results_differ_is_told() {
     // STATUS_PENDING for STATUS_SUCCESS, of the operation that flushes.
     let differs = ", flush: status 0x103, without the fault status 0x0 ";
     assert!(words.contains("differs service: operation 4") && words.contains(differs), "{words}");
+}
+
+#[test]
+fn who_never_finished_is_told() {
+    let scenario = worlds::neighbours();
+    let mut trial = worlds::trial(&scenario);
+    let lost = |nth| worlds::fault("unreleased-lock", "kernel", PointKind::Unlock, nth, "");
+    let hangs = |nth: &u64| {
+        let outcome = trial.run(&[lost(*nth)]).expect("a fault that can be made");
+        outcome.availability == Availability::Hang
+    };
+    let nth = (40..200).find(hangs).expect("a lock that somebody needs");
+    let ended = |all: &Observations, name| all.ending(worlds::named(&trial, name)).0;
+    let now = trial.judge.authority.observations();
+    let (waiting, done): (Vec<&str>, Vec<&str>) =
+        ["editor", "shell"].into_iter().partition(|name| ended(now, name) == 0);
+    assert!(!waiting.is_empty() && ended(&trial.golden.observations, waiting[0]) == 1);
+
+    let scenario = Scenario { plan: vec![lost(nth)], ..scenario };
+    let story = Story::of(&scenario, &Registries::default()).expect("it runs");
+
+    let told = story.parts().iter().filter(|(head, _)| *head == "unfinished");
+    let told: Vec<&str> = told.filter_map(|(_, what)| what.split(',').next()).collect();
+    assert_eq!(told, waiting, "{done:?} ended: {story}");
 }
 
 #[test]

@@ -33,7 +33,7 @@ pub(super) fn crash_of(world: &World, rest: Rest) -> Option<Availability> {
 /// Processes that are still there although the golden run saw their end, and those who wait in it for good
 /// and had seen more by then. A host of drivers is there to wait for work: one that took the place of another
 /// has nothing to finish.
-pub(super) fn unfinished(world: &World, judge: &Judge, golden: &Golden) -> PrincipalSet {
+pub(crate) fn unfinished(world: &World, judge: &Judge, golden: &Golden) -> PrincipalSet {
     let is_host = |one| world.roster().kind(one) == PrincipalKind::DriverHost;
     let alive = judge.authority.alive();
     alive

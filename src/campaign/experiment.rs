@@ -157,12 +157,16 @@ fn wants_boot(golden: &Golden, stood: &Standing, after_stop: AfterStop) -> bool 
 /// What had become of everybody when the run first came to rest: what boots after that show is
 /// another run's.
 struct Standing {
-    /// Whose are not, beyond the influence relation.
+    /// Whose results are not those of the golden run, beyond the influence relation.
     deviated: PrincipalSet,
+    /// Whose are not, as it allows.
+    by_leave: PrincipalSet,
     /// Whether somebody beyond the influence relation never finished.
     is_waited: bool,
     /// Whether the disk holds what it does not hold in the golden run, beyond the influence relation.
     is_durable: bool,
+    /// Whether it does, as that allows.
+    stored_by_leave: bool,
     victims: Victims,
     integrity: Integrity,
     availability: Availability,
@@ -187,11 +191,17 @@ impl Standing {
         } else {
             struck
         };
-        let deviated = differing.iter().filter(|&one| !allowed.contains(one));
-        let deviated = deviated.fold(PrincipalSet::NOBODY, PrincipalSet::with);
+        let by_leave = differing.iter().filter(|&one| allowed.contains(one));
+        let by_leave = by_leave.fold(PrincipalSet::NOBODY, PrincipalSet::with);
+        let deviated = by_leave.iter().fold(differing, PrincipalSet::without);
         let crash = crash_of(world, rest);
         let waits = unfinished(world, judge, golden).iter().any(|one| !allowed.contains(one));
-        let is_durable = is_durable(world, judge, golden, is_cut, allowed);
+        let is_stored = is_stored_otherwise(world, judge, golden, is_cut);
+        // What kernel mode and devices do, nobody has leave for.
+        let stored_by_leave = is_stored
+            && is_contained
+            && judge.authority.may_change_disk(allowed, Some(&golden.influence));
+        let is_durable = is_stored && !stored_by_leave;
         let damage = damage(judge, golden, is_planned);
         let victims = damage.victims(world.roster(), judge);
         let availability = availability(world, judge, golden, rest, crash, differing);
@@ -205,8 +215,10 @@ impl Standing {
                 || deviated.iter().any(got_other_bytes));
         Self {
             deviated,
+            by_leave,
             is_waited: waits && crash.is_none(),
             is_durable,
+            stored_by_leave,
             integrity: integrity(damage, is_other, is_durable),
             victims,
             availability,
@@ -215,21 +227,11 @@ impl Standing {
     }
 }
 
-/// Whether the disk holds what it does not hold in the golden run, although none of `allowed` has
-/// anything written there. What kernel mode and devices do, nobody has leave for.
-fn is_durable(
-    world: &World,
-    judge: &Judge,
-    golden: &Golden,
-    is_cut: bool,
-    allowed: PrincipalSet,
-) -> bool {
+/// Whether the disk holds what it does not hold in the golden run.
+fn is_stored_otherwise(world: &World, judge: &Judge, golden: &Golden, is_cut: bool) -> bool {
     let Some(strike) = judge.strike() else { return false };
     let is_cut = is_cut || golden.rest != Rest::Quiescent;
-    let differing = golden.stored.differing(&world.machine.disk, is_cut.then_some(strike.ordinal));
-    let is_by_leave = is_contained(world, judge)
-        && judge.authority.may_change_disk(allowed, Some(&golden.influence));
-    !differing.is_empty() && !is_by_leave
+    !golden.stored.differing(&world.machine.disk, is_cut.then_some(strike.ordinal)).is_empty()
 }
 
 #[allow(clippy::too_many_arguments, reason = "the facts of one run, used once")]
@@ -279,6 +281,8 @@ fn describe(
         read: stood.victims.read,
         unread: stood.victims.unread,
         deviated: stood.deviated.iter().map(name).collect(),
+        by_leave: stood.by_leave.iter().map(name).collect(),
+        stored_by_leave: stood.stored_by_leave,
         availability,
         sleep: stood.sleep,
         disclosed: damage(judge, golden, is_planned).disclosed(),
@@ -307,6 +311,8 @@ fn describe_joined(
         read: victims.read,
         unread: victims.unread,
         deviated: Vec::new(),
+        by_leave: Vec::new(),
+        stored_by_leave: false,
         availability: Availability::Unaffected,
         sleep: None,
         disclosed: damage.disclosed(),

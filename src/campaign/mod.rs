@@ -32,7 +32,7 @@
 //! | [`workers`] | how is that spread over threads without changing it? |
 
 pub mod alarm;
-mod availability;
+pub(crate) mod availability;
 pub mod comparison;
 pub mod damage;
 pub mod difference;

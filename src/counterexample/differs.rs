@@ -1,9 +1,11 @@
 //! How what somebody saw, and what is on the disk, differ from the golden run.
 
 use crate::authority::{Ending, Observation, Observations, Seen};
-use crate::base::{Principal, Roster};
+use crate::base::{Principal, PrincipalSet, Roster};
+use crate::campaign::availability::unfinished;
 use crate::campaign::{Golden, Judge};
 use crate::kernel::service;
+use crate::outcome::{Class, Outcome};
 use crate::world::action::kind;
 use crate::world::{Rest, World};
 
@@ -16,6 +18,8 @@ pub(super) struct Left {
     observations: Observations,
     /// Sectors that differ: the first word that does, as it is and as the golden run left it.
     sectors: Vec<(u32, usize, u64, u64)>,
+    /// Who never finished.
+    unfinished: PrincipalSet,
 }
 
 impl Left {
@@ -35,6 +39,7 @@ impl Left {
         Self {
             observations: judge.authority.observations().clone(),
             sectors: sectors.into_iter().filter_map(told).collect(),
+            unfinished: unfinished(world, judge, golden),
         }
     }
 
@@ -52,6 +57,27 @@ impl Left {
         };
         let told = names.iter().filter_map(one).collect();
         first_few(told)
+    }
+
+    /// What those saw whose results differ as they may, beside what they saw in the golden run. Of who was
+    /// merely cut short it is told how that came.
+    pub(super) fn told_by_leave(
+        &self,
+        outcome: &Outcome,
+        roster: &Roster,
+        golden: &Observations,
+    ) -> Vec<String> {
+        let is_all_there_is = outcome.class() == Class::OwnDamage;
+        let is_told = |name: &&String| {
+            let principal = roster.named(name);
+            let seen = principal.and_then(|one| self.observations.of(one).zip(golden.of(one)));
+            seen.is_some_and(|(seen, before)| {
+                let is_told_by_its_end = ends_after_others(seen, before, before.ending().1);
+                seen.first_difference(before).is_some() || is_all_there_is && !is_told_by_its_end
+            })
+        };
+        let names: Vec<String> = outcome.by_leave.iter().filter(is_told).cloned().collect();
+        self.seen_by(&names, roster, golden)
     }
 
     /// Whether a process ended so in the golden run too: as often, with this status, after as many operations.
@@ -73,14 +99,23 @@ impl Left {
         let (Some(seen), Some(before)) = (self.observations.of(process), golden.of(process)) else {
             return String::new();
         };
-        let is_same_end = seen.ending() == (1, status) && before.ending() == (1, status);
-        match (seen.count(), before.count()) {
-            (now, before) if is_same_end && now != before => {
-                let s = if now == 1 { "" } else { "s" };
-                format!(" after {now} operation{s}, without the fault after {before}")
-            }
-            _ => String::new(),
+        if !ends_after_others(seen, before, status) {
+            return String::new();
         }
+        format!(" after {}, without the fault after {}", operations(seen.count()), before.count())
+    }
+
+    /// Those that never finished, each with how far it came; nothing of who runs to its end.
+    pub(super) fn never_finished(&self, roster: &Roster, golden: &Observations) -> Vec<String> {
+        let one = |principal: Principal| {
+            let (seen, before) = (self.observations.of(principal)?, golden.of(principal)?);
+            let (name, done) = (roster.name(principal), operations(seen.count()));
+            Some(match seen.count() == before.count() {
+                true => format!("{name}, after {done}, as many as without the fault"),
+                false => format!("{name}, after {done}, without the fault {}", before.count()),
+            })
+        };
+        first_few(self.unfinished.iter().filter_map(one).collect())
     }
 
     /// What is on the disk, beside what the golden run left there.
@@ -101,6 +136,17 @@ fn first_few(mut told: Vec<String>) -> Vec<String> {
         told.push(format!("and {more} more of these"));
     }
     told
+}
+
+/// Whether a process ended once and with this status in both, after other numbers of operations.
+fn ends_after_others(seen: &Seen, before: &Seen, status: u64) -> bool {
+    let is_same_end = seen.ending() == (1, status) && before.ending() == (1, status);
+    is_same_end && seen.count() != before.count()
+}
+
+/// So many of them.
+fn operations(count: u64) -> String {
+    format!("{count} operation{}", if count == 1 { "" } else { "s" })
 }
 
 /// An operation by its number, as processes tell it.
@@ -139,7 +185,7 @@ fn difference(seen: &Seen, golden: &Seen) -> String {
         let (now, before) = (seen.count(), golden.count());
         return match now == before {
             true => format!("one of the {now} operations after the first {}", seen.first().len()),
-            false => format!("{now} operations, without the fault {before}"),
+            false => format!("{}, without the fault {before}", operations(now)),
         };
     };
     let (now, before) = (seen.first()[place], golden.first()[place]);

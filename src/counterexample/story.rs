@@ -107,10 +107,24 @@ impl Story {
             let what = format!("{left_out} turning points came after the first {KEPT}: not told");
             push(&mut lines, "cut", &what);
         }
+        if matches!(outcome.availability, Availability::Hang | Availability::ProcessHung) {
+            let mut waiting = left.never_finished(trial.roster(), &trial.golden.observations);
+            if waiting.is_empty() && outcome.availability == Availability::Hang {
+                waiting.push("no process: the machine never came to rest".to_owned());
+            }
+            for what in waiting {
+                push(&mut lines, "unfinished", &what);
+            }
+        }
         for what in left.seen_by(&outcome.deviated, trial.roster(), &trial.golden.observations) {
             push(&mut lines, "differs", &what);
         }
-        if outcome.integrity == Integrity::Durable {
+        let own = left.told_by_leave(&outcome, trial.roster(), &trial.golden.observations);
+        for what in own {
+            push(&mut lines, "differs", &what);
+        }
+        let is_own = class == Class::OwnDamage && outcome.stored_by_leave;
+        if outcome.integrity == Integrity::Durable || is_own {
             for what in left.stored() {
                 push(&mut lines, "differs", &what);
             }

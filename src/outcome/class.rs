@@ -68,7 +68,7 @@ classes! {
     ProcessHung = "process-hung",
     /// A request ended with another status.
     RequestFailed = "request-failed",
-    /// Only the one in whom the fault struck has corrupt bytes or other results.
+    /// Only the one in whom the fault struck, or somebody whom it may influence, has corrupt bytes or other results.
     OwnDamage = "own-damage",
     /// What was corrupted was overwritten, or its memory given back, before anybody read it.
     Overwritten = "overwritten",
@@ -127,6 +127,7 @@ impl Class {
             Availability::ProcessLost { .. } => Self::ProcessLost,
             Availability::ProcessHung => Self::ProcessHung,
             Availability::RequestFailed { .. } => Self::RequestFailed,
+            _ if !outcome.by_leave.is_empty() || outcome.stored_by_leave => Self::OwnDamage,
             _ => match outcome.integrity {
                 Integrity::Untouched => Self::NoEffect,
                 Integrity::Overwritten => Self::Overwritten,

@@ -279,6 +279,11 @@ pub struct Outcome {
     pub unread: Vec<Victim>,
     /// Whose observations differ, or who ended otherwise, beyond the influence relation.
     pub deviated: Vec<String>,
+    /// Whose observations differ, or who ended otherwise, as the influence relation allows: those in whom faults
+    /// struck, and whom they may influence.
+    pub by_leave: Vec<String>,
+    /// Whether the disk was left other than in the golden run, as the influence relation allows.
+    pub stored_by_leave: bool,
     /// What became of service.
     pub availability: Availability,
     /// Words that reached a principal that may not read them.

@@ -26,9 +26,29 @@ fn each_class_is_reached_by_an_outcome_and_by_no_weaker_one() {
             Class::OwnDamage,
             Outcome { integrity: Integrity::Dormant, victims: own.clone(), ..struck() },
         ),
+        // Bytes are as they were, or are again; results are not.
+        (Class::OwnDamage, Outcome { by_leave: vec!["a".into()], ..struck() }),
+        (Class::OwnDamage, Outcome { stored_by_leave: true, ..struck() }),
+        (
+            Class::OwnDamage,
+            Outcome {
+                integrity: Integrity::Overwritten,
+                victims: own.clone(),
+                by_leave: vec!["a".into()],
+                ..struck()
+            },
+        ),
         (
             Class::RequestFailed,
-            Outcome { availability: Availability::RequestFailed { status: 5 }, ..struck() },
+            Outcome {
+                availability: Availability::RequestFailed { status: 5 },
+                by_leave: vec!["a".into()],
+                ..struck()
+            },
+        ),
+        (
+            Class::Deviated,
+            Outcome { deviated: vec!["b".into()], by_leave: vec!["a".into()], ..struck() },
         ),
         (Class::ProcessHung, Outcome { availability: Availability::ProcessHung, ..struck() }),
         (
