@@ -124,7 +124,7 @@ fn each_strike_is_told_with_what_it_struck() {
     let struck: Vec<&str> = struck.collect();
     assert_eq!(struck.len(), 2, "{story}");
     for (line, place) in struck.iter().zip(places) {
-        assert!(line.contains(&format!("store with {place:#x}")), "{place:#x}:\n{story}");
+        assert!(line.contains(&format!("store to {place:#x}")), "{place:#x}:\n{story}");
     }
 }
 

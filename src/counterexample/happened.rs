@@ -9,9 +9,11 @@ use crate::faults::PlannedFault;
 use crate::injection::PointKind;
 use crate::machine::Trap;
 
+use super::adjacent::{Word, folded};
 use super::altered::Alteration;
 use super::bug_check;
 use super::differs::Left;
+use super::doing::about_to;
 use super::mode_line::{called, named, names_of};
 use super::recorder::{Turn, place};
 use super::recovery::Recovery;
@@ -64,7 +66,6 @@ pub(super) fn what_turned(
     alterations: &[Alteration],
     left: &Left,
 ) -> Vec<Happened> {
-    let mut alterations = alterations.iter();
     let poked = found.poked();
     let roster = trial.roster();
     let world = &trial.world;
@@ -74,6 +75,11 @@ pub(super) fn what_turned(
     let in_code = |actor: Principal, rip: u64| match place(world, actor, rip) {
         code if code.is_empty() => String::new(),
         code => format!(" in {code}"),
+    };
+    // In its own address space the kernel has no code of user mode.
+    let raised_in = |event: &Event| match event.context {
+        Principal::KERNEL if event.old >> 63 == 0 => String::new(),
+        _ => in_code(event.actor, event.old),
     };
     let at = |turn: &Turn| in_code(turn.event.actor, turn.rip);
     let led_by = |turn: &Turn| match place(world, turn.asker, turn.rip) {
@@ -89,7 +95,9 @@ pub(super) fn what_turned(
     for turn in turns.iter().filter(|turn| turn.ordinal >= since) {
         let event = &turn.event;
         let altered = match event.kind {
-            EventKind::Strike => alterations.next().map_or_else(String::new, Alteration::told),
+            EventKind::Strike => {
+                alterations.get(turn.strikes_before).map_or_else(String::new, Alteration::told)
+            }
             _ => String::new(),
         };
         // What a struck step loads and stores without the fault as well is nothing done instead.
@@ -99,20 +107,21 @@ pub(super) fn what_turned(
         let (head, what) = match event.kind {
             EventKind::Strike => {
                 let point = usize::try_from(event.old).ok().and_then(|n| PointKind::ALL.get(n));
-                let point = point.map_or("a point", |point| point.name());
-                let before = match event.virt {
-                    0 => String::new(),
-                    argument => format!(" with {argument:#x}"),
-                };
+                let point = point.map_or("go on".to_owned(), |point| about_to(*point, event.virt));
                 // A step that is about to run is where it strikes; anything else happens in one.
                 let place = |turn: &Turn| match event.old == PointKind::Step as u64 {
                     true => format!(" {}", place(world, event.actor, event.virt)),
                     false => at(turn),
                 };
+                let again = match turn.again {
+                    0 => String::new(),
+                    1 => format!(", and once more at step {}", turn.until),
+                    times => format!(", and {times} times more until step {}", turn.until),
+                };
                 let device = roster.kind(event.actor) == PrincipalKind::Device;
                 let place = if device { String::new() } else { place(turn) };
                 let what =
-                    format!("{} was about to {point}{before}{place}{altered}", name(event.actor));
+                    format!("{} was about to {point}{place}{altered}{again}", name(event.actor));
                 ("struck", what)
             }
             EventKind::Store | EventKind::DmaWrite if event.struck => {
@@ -164,7 +173,7 @@ pub(super) fn what_turned(
                     "{}: {}{}",
                     exception(event),
                     name(event.actor),
-                    match in_code(event.actor, event.old) {
+                    match raised_in(event) {
                         // Nothing could be fetched: what led there is all there is to tell.
                         code if code.is_empty() && event.old == event.virt => led_by(turn),
                         code => code,
@@ -211,9 +220,17 @@ pub(super) fn what_turned(
                 None => continue,
             },
         };
-        happened.push(Happened { ordinal: turn.ordinal, head, what, always: false });
+        // A device knows no linear address.
+        let is_of_a_device = match event.kind {
+            EventKind::DmaRefused => true,
+            EventKind::DmaRead | EventKind::DmaWrite => event.struck,
+            _ => false,
+        };
+        let told = || format!("{:?}", (event.actor, event.structure, event.virt));
+        let word = is_of_a_device.then(|| Word { phys: event.phys, told: told() });
+        happened.push((Happened { ordinal: turn.ordinal, head, what, always: false }, word));
     }
-    happened
+    folded(happened)
 }
 
 /// The last exception before each stop is told, however many were handled before: mostly it is what stops
@@ -271,14 +288,18 @@ pub(super) fn what_was_found(trial: &Trial, found: &Found, turns: &[Turn]) -> Ve
         PrincipalSet::NOBODY => structure.to_string(),
         owners => named(roster, owners, structure),
     };
-    let mut happened = Vec::new();
+    let mut lines = Vec::new();
     for one in &found.trespasses {
         let verb = match one.event.kind {
             EventKind::Store | EventKind::StoreRun | EventKind::DmaWrite => continue,
             EventKind::Step => "ran",
             _ => "read",
         };
-        happened.push(Happened {
+        let word = matches!(one.event.kind, EventKind::DmaRead).then(|| Word {
+            phys: one.event.phys,
+            told: format!("{:?}", (one.event.actor, one.owner, one.structure)),
+        });
+        let line = Happened {
             ordinal: one.ordinal,
             always: false,
             head: "trespass",
@@ -292,8 +313,10 @@ pub(super) fn what_was_found(trial: &Trial, found: &Found, turns: &[Turn]) -> Ve
                     _ => format!("at {:#x}", one.event.virt),
                 }
             ),
-        });
+        };
+        lines.push((line, word));
     }
+    let mut happened = folded(core::mem::take(&mut lines));
     let poked = found.poked();
     for one in &found.corruptions {
         let by = match (one.struck, roster.name(one.culprit)) {
@@ -303,7 +326,11 @@ pub(super) fn what_was_found(trial: &Trial, found: &Found, turns: &[Turn]) -> Ve
             (true, who) => format!("written by {who} by the fault's doing"),
             (false, who) => format!("written by {who} without leave"),
         };
-        happened.push(Happened {
+        let word = (one.words == 1).then(|| Word {
+            phys: one.phys,
+            told: format!("{:?}", (one.culprit, one.owners, one.structure, one.struck)),
+        });
+        let line = Happened {
             ordinal: one.ordinal,
             always: false,
             head: "corrupt",
@@ -315,8 +342,10 @@ pub(super) fn what_was_found(trial: &Trial, found: &Found, turns: &[Turn]) -> Ve
                 if one.words == 1 { "" } else { "s" },
                 before_and_after(found, turns, one.ordinal),
             ),
-        });
+        };
+        lines.push((line, word));
     }
+    happened.extend(folded(lines));
     let mut told: Vec<(Principal, usize)> = Vec::new();
     for one in &found.consumptions {
         if told.contains(&(one.reader, one.corruption)) {

@@ -4,8 +4,10 @@
 //! |---|---|
 //! | [`story`] | what happened, in which order, to whose bytes? |
 //! | `traced`, `altered` | the same run once more: what did each strike alter? |
+//! | `doing`, `adjacent` | how is what was about to happen, and what happened to many words, told? |
 //! | `differs` | how does what was seen and stored differ from the golden run? |
 //! | [`recorder`] | which events of a run are its turning points? |
+//! | `standing` | where do processors stand when a run is cut off? |
 //! | `recovery` | what is done about a lost host, and who is told? |
 //! | [`incident`] | how is an incident told to a room? |
 //! | [`bug_check`] | what do a bug check's code and parameters say? |
@@ -14,11 +16,13 @@
 //! | `simpler`, `simpler_action` | which parameters can be simpler? |
 //! | [`test_text`] | how is it kept: as TOML, as a test, as a command? |
 
+mod adjacent;
 mod altered;
 pub mod bug_check;
 pub mod case;
 mod decisive;
 mod differs;
+mod doing;
 mod ending;
 mod happened;
 pub mod incident;
@@ -29,6 +33,7 @@ mod recovery;
 mod simpler;
 mod simpler_action;
 mod smaller;
+mod standing;
 pub mod story;
 pub mod test_text;
 mod traced;

@@ -3,10 +3,13 @@
 use crate::base::{
     Event, EventKind, Principal, PrincipalKind, Structure, TERMINATE_RIGHT, Witness,
 };
+use crate::injection::PointKind;
 use crate::kernel::layout::process;
 use crate::machine::code::{LinkedRoutine, STEP_BYTES};
 use crate::world::components::driver_manager;
 use crate::world::{Home, World};
+
+use super::standing::Standing;
 
 /// Turning points that are kept; a story needs few. First strikes, stops and boots are kept beyond.
 pub const KEPT: usize = 4096;
@@ -26,6 +29,12 @@ pub struct Turn {
     pub is_of_locks: bool,
     /// What happened.
     pub event: Event,
+    /// Of a strike, how many came before it.
+    pub strikes_before: usize,
+    /// Of a strike at a step, how often that step was struck again before anything else was.
+    pub again: u64,
+    /// When that was last: steps run before it.
+    pub until: u64,
 }
 
 /// Writes down the turning points, and hands every event on.
@@ -43,8 +52,11 @@ pub struct Recorder<'a, W> {
     /// The processes' objects, by address, the latest last.
     objects: Vec<(u64, Principal)>,
     turns: Vec<Turn>,
-    has_struck: bool,
+    strikes: usize,
+    /// Where among the turning points the last strike is, if it was written down.
+    last_strike: Option<usize>,
     left_out: u64,
+    standing: Standing,
 }
 
 impl<'a, W> Recorder<'a, W> {
@@ -62,8 +74,10 @@ impl<'a, W> Recorder<'a, W> {
             watched: Vec::new(),
             objects: Vec::new(),
             turns: Vec::new(),
-            has_struck: false,
+            strikes: 0,
+            last_strike: None,
             left_out: 0,
+            standing: Standing::default(),
         }
     }
 
@@ -91,6 +105,27 @@ impl<'a, W> Recorder<'a, W> {
     #[must_use]
     pub fn left_out(&self) -> u64 {
         self.left_out
+    }
+
+    /// Where its processors stand.
+    pub(super) fn standing(&self) -> &Standing {
+        &self.standing
+    }
+
+    /// Whether a strike is at the step that was struck last; then that is all that is written of it.
+    fn is_once_more(&mut self, event: &Event) -> bool {
+        if self.every || event.kind != EventKind::Strike || event.old != PointKind::Step as u64 {
+            return false;
+        }
+        let last = self.last_strike.and_then(|place| self.turns.get_mut(place));
+        let same = |turn: &&mut Turn| {
+            let key = |event: &Event| (event.actor, event.value, event.old, event.virt);
+            key(&turn.event) == key(event)
+        };
+        let Some(turn) = last.filter(same) else { return false };
+        turn.again += 1;
+        turn.until = self.step;
+        true
     }
 
     /// Whether a store counts pages of a process as locked, or no longer.
@@ -127,6 +162,12 @@ impl<W: Witness> Witness for Recorder<'_, W> {
         if event.kind == EventKind::ProcessCreated {
             self.objects.push((event.virt, event.subject));
         }
+        self.standing.event(event);
+        let strikes_before = self.strikes;
+        self.strikes += usize::from(event.kind == EventKind::Strike);
+        if self.is_once_more(event) {
+            return self.inner.event(event);
+        }
         let is_of_locks = self.is_of_locks(event);
         let is_turn = event.struck
             || is_of_locks
@@ -150,8 +191,7 @@ impl<W: Witness> Witness for Recorder<'_, W> {
                     | EventKind::HostRecorded
                     | EventKind::DmaRefused
             );
-        let is_first = event.kind == EventKind::Strike && !self.has_struck;
-        self.has_struck |= is_first;
+        let is_first = event.kind == EventKind::Strike && strikes_before == 0;
         let is_kept = is_first
             || self.turns.len() < KEPT
             || matches!(event.kind, EventKind::BugCheck | EventKind::Reset | EventKind::Boot);
@@ -163,7 +203,22 @@ impl<W: Witness> Witness for Recorder<'_, W> {
                 (self.rip[processor], self.asker[processor])
             };
             let (ordinal, step) = (self.ordinal, self.step);
-            self.turns.push(Turn { ordinal, step, rip, asker, is_of_locks, event: *event });
+            let (again, until) = (0, step);
+            self.turns.push(Turn {
+                ordinal,
+                step,
+                rip,
+                asker,
+                is_of_locks,
+                event: *event,
+                strikes_before,
+                again,
+                until,
+            });
+        }
+        if event.kind == EventKind::Strike {
+            let is_kept = self.turns.last().is_some_and(|turn| turn.ordinal == self.ordinal);
+            self.last_strike = is_kept.then(|| self.turns.len() - 1);
         }
         self.inner.event(event);
     }

@@ -4,6 +4,8 @@
 //! A story is told from the books and from a second run that writes down the turning points. It is a
 //! pure function of the scenario: the same case is told in the same words on every machine.
 
+use std::collections::BTreeMap;
+
 use crate::base::{EventKind, Roster};
 use crate::campaign::experiment::{CONTAINED, SURVIVES, is_contained};
 use crate::campaign::{Judged, Origin, Registries, Trial, TrialError};
@@ -61,7 +63,7 @@ impl Story {
         let violations = trial.watch.violations().to_vec();
         let unasked = unasked(&trial, &outcome);
         let told = trial.judge.trace();
-        let Traced { turns, steps, objects, left_out, alterations, left, .. } =
+        let Traced { turns, steps, objects, left_out, alterations, left, standing, .. } =
             traced(&mut trial, &scenario.plan)?;
         debug_assert_eq!(trial.judge.trace().digest(), told.digest(), "the same run again");
         let turns = if scenario.plan.is_empty() { turns } else { of_the_fault(&trial, turns) };
@@ -103,6 +105,11 @@ impl Story {
             push(&mut lines, "golden run", &what);
         }
         tell(&mut lines, happened, &steps);
+        if trial.golden.rest == Rest::Quiescent {
+            for what in &standing {
+                push(&mut lines, "cut off", what);
+            }
+        }
         if left_out > 0 {
             let what = format!("{left_out} turning points came after the first {KEPT}: not told");
             push(&mut lines, "cut", &what);
@@ -274,14 +281,27 @@ fn tell_violations<'a>(
 ) {
     let mut named: Vec<String> = Vec::new();
     let (mut first, mut further) = (Vec::new(), Vec::new());
+    // What is said in the same words is said once.
+    let mut times: BTreeMap<String, usize> = BTreeMap::new();
     for one in found {
-        let list = if is_named(&mut named, one) { &mut further } else { &mut first };
-        list.push(format!("{}: {}", one.invariant, one.detail));
+        let what = format!("{}: {}", one.invariant, one.detail);
+        let times = times.entry(what.clone()).or_default();
+        *times += 1;
+        if *times == 1 {
+            let list = if is_named(&mut named, one) { &mut further } else { &mut first };
+            list.push(what);
+        }
     }
     let room = SORT_MAX.saturating_sub(first.len());
     let left_out = further.len().saturating_sub(room);
     for what in first.iter().chain(further.iter().take(room)) {
-        push(lines, "invariant", what);
+        match times.get(what) {
+            Some(2) => push(lines, "invariant", &format!("{what} (twice)")),
+            Some(&times) if times > 2 => {
+                push(lines, "invariant", &format!("{what} ({times} times)"));
+            }
+            _ => push(lines, "invariant", what),
+        }
     }
     if left_out > 0 {
         push(lines, "…", &format!("and {left_out} more of these"));
@@ -347,12 +367,13 @@ fn conclude(lines: &mut Parts, outcome: &Outcome, class: Class, meaning: &str) {
         push(
             lines,
             "detected",
-            &format!("{} after {} events, {blame}", detection.by, detection.events),
+            &format!("{} after {}, {blame}", detection.by, counted(detection.events, "event")),
         );
     }
     if outcome.disclosed > 0 {
-        let (words, them) = if outcome.disclosed == 1 { ("word", "it") } else { ("words", "them") };
-        let told = format!("{} {words} reached who may not read {them}", outcome.disclosed);
+        let them = if outcome.disclosed == 1 { "it" } else { "them" };
+        let words = counted(outcome.disclosed, "word");
+        let told = format!("{words} reached who may not read {them}");
         push(lines, "disclosed", &told);
     }
     if outcome.guarantees.is_empty() {
@@ -363,6 +384,11 @@ fn conclude(lines: &mut Parts, outcome: &Outcome, class: Class, meaning: &str) {
     if !outcome.exposures.is_empty() {
         push(lines, "exposures", &outcome.exposures.join(", "));
     }
+}
+
+/// So many of them.
+fn counted(count: u64, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
 /// What a story is told in: words to begin with, and what there is to say.

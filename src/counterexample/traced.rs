@@ -27,6 +27,8 @@ pub struct Traced {
     pub(super) alterations: Vec<Alteration>,
     /// What it had left when it first came to rest.
     pub(super) left: Left,
+    /// Where the processors stood when it was cut off, in words; nothing where it was not.
+    pub(super) standing: Vec<String>,
     /// Whether it came to its end; not when it was interrupted.
     pub is_whole: bool,
 }
@@ -56,12 +58,16 @@ pub fn trace(trial: &mut Trial, plan: &[PlannedFault], every: bool) -> Result<Tr
     let mut recorder = Recorder::new(&mut trial.judge, every).knowing(watched, objects);
     let mut stops = 0;
     let mut left = None;
+    let mut standing = Vec::new();
     loop {
         let rest = world.run(&mut recorder, world.machine.clock + GLANCE);
         if rest == Rest::Paused && !interrupt.is_raised() {
             continue;
         }
         left.get_or_insert_with(|| Left::by(world, recorder.inner(), &trial.golden, rest));
+        if rest == Rest::OutOfSteps {
+            standing = recorder.standing().told(world);
+        }
         stops += u8::from(matches!(rest, Rest::BugCheck(_) | Rest::Reset));
         let is_over = !world.machine.stopped || stops >= world.configuration().boots_max;
         if is_over {
@@ -74,6 +80,7 @@ pub fn trace(trial: &mut Trial, plan: &[PlannedFault], every: bool) -> Result<Tr
                 left_out,
                 alterations: alterations.all(),
                 left: left.unwrap_or_default(),
+                standing,
                 is_whole: rest != Rest::Paused,
             });
         }

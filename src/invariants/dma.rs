@@ -69,13 +69,12 @@ impl Invariant for Dma {
             let event = &trespass.event;
             if matches!(event.kind, EventKind::DmaRead | EventKind::DmaWrite) {
                 findings.add(Some(event.actor), trespass.owner, event.phys, 0, || {
-                    format!(
-                        "{}: {} of {} of {}",
-                        roster.name(event.actor),
-                        event.kind,
-                        trespass.structure,
-                        trespass.owner.map_or("nobody", |owner| roster.name(owner)),
-                    )
+                    let did = if event.kind == EventKind::DmaRead { "read" } else { "wrote" };
+                    let (who, what) = (roster.name(event.actor), trespass.structure);
+                    match trespass.owner {
+                        Some(owner) => format!("{who} {did} {what} of {}", roster.name(owner)),
+                        None => format!("{who} {did} {what}"),
+                    }
                 });
             }
         }
