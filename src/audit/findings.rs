@@ -1,18 +1,17 @@
 //! What the person responsible for a machine wants to know of its page tables.
 //!
-//! What user mode reaches is told whatever PKRU denies: a process changes that register itself (Intel
-//! SDM volume 2, "WRPKRU": it faults where CR4.PKE is 0, and not for want of privilege), so it protects
-//! nothing from the process. `IA32_PKRS` is the kernel's own and is honoured. *Rights* are what the
-//! entries say with R/W, U/S and XD; a protection key is none of them.
+//! What is reached is told whatever PKRU denies, which protects nothing from the process
+//! ([`at_will`](super::permits::Permits::at_will)). `IA32_PKRS` is the kernel's own and is honoured. *Rights* are what the entries
+//! say with R/W, U/S and XD; a protection key is none of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::{Frame, PhysAddr, VirtAddr};
 use crate::machine::paging::PageSize;
-use crate::machine::paging::x86_64::{ControlFlags, Controls, Entry, EntryKind, Reserved, Rights};
+use crate::machine::paging::x86_64::{Entry, EntryKind, Reserved, Rights};
 
 use super::frames::FrameUse;
-use super::permits::{Accesses, Permits};
+use super::permits::Accesses;
 use super::protections::level_name;
 use super::space::Space;
 use super::ways::{Mapping, frames_of};
@@ -163,8 +162,6 @@ pub fn find(space: &Space) -> Findings {
     let mut mappings: Vec<Mapping> = space.ways.mappings(&space.image, &space.controls).collect();
     mappings.sort_unstable_by_key(|mapping| (mapping.first, mapping.at));
     let has_user = mappings.iter().any(|mapping| mapping.reach.rights.has(Rights::USER));
-    let flags = space.controls.flags.without(ControlFlags::PKE);
-    let without_pkru = Permits::new(&Controls { flags, ..space.controls });
     let both = Rights::from_bits(Rights::WRITABLE.bits() | Rights::EXECUTABLE.bits());
     let findings = Kind::ALL.map(|kind| match kind {
         Kind::UserInSystemHalf => of_mappings(kind, &mappings, |mapping| {
@@ -176,13 +173,9 @@ pub fn find(space: &Space) -> Findings {
         Kind::KernelUnderUserRoot => of_mappings(kind, &mappings, |mapping| {
             has_user && !mapping.reach.rights.has(Rights::USER)
         }),
-        Kind::TablesReadByUser => of_tables(kind, space, &without_pkru, &mappings, Accesses::USER),
-        Kind::TablesWrittenByUser => {
-            of_tables(kind, space, &without_pkru, &mappings, Accesses::USER_WRITE)
-        }
-        Kind::TablesWrittenByKernel => {
-            of_tables(kind, space, &space.permits, &mappings, Accesses::KERNEL_WRITE)
-        }
+        Kind::TablesReadByUser => of_tables(kind, space, &mappings, Accesses::USER),
+        Kind::TablesWrittenByUser => of_tables(kind, space, &mappings, Accesses::USER_WRITE),
+        Kind::TablesWrittenByKernel => of_tables(kind, space, &mappings, Accesses::KERNEL_WRITE),
         Kind::DifferentRights => different_rights(&mappings),
         Kind::ReservedBits => reserved_bits(space),
         Kind::MissingTables => missing_tables(space),
@@ -230,17 +223,11 @@ fn of_mappings(kind: Kind, mappings: &[Mapping], is_one: impl Fn(&Mapping) -> bo
 }
 
 /// Page tables that some page lets one access so; each once, by its first address.
-fn of_tables(
-    kind: Kind,
-    space: &Space,
-    permits: &Permits,
-    mappings: &[Mapping],
-    wanted: Accesses,
-) -> Finding {
+fn of_tables(kind: Kind, space: &Space, mappings: &[Mapping], wanted: Accesses) -> Finding {
     let mut found: BTreeMap<u64, Example> = BTreeMap::new();
     for mapping in mappings {
         let reach = &mapping.reach;
-        if !permits.of(reach.rights, reach.leaf.key()).any(wanted) {
+        if !space.at_will.of(reach.rights, reach.leaf.key()).any(wanted) {
             continue;
         }
         let (first, count) = frames_of(reach);

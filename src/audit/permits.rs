@@ -4,7 +4,7 @@
 //! are kept in a table, because a sweep asks millions of times.
 
 use crate::base::{Access, Ring, VirtAddr};
-use crate::machine::paging::x86_64::{Controls, Request, Rights, refusal};
+use crate::machine::paging::x86_64::{ControlFlags, Controls, Request, Rights, refusal};
 
 /// Accesses that are permitted.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
@@ -91,6 +91,16 @@ impl Permits {
             *permitted = asked(controls, Rights::from_bits(index >> 4), index & 15);
         }
         Self(table)
+    }
+
+    /// What these controls permit whatever PKRU denies.
+    ///
+    /// A process changes that register itself (Intel SDM volume 2, "WRPKRU": it faults where CR4.PKE is
+    /// 0, and not for want of privilege), and kernel mode that runs for it accesses user pages with what
+    /// it left there: what PKRU denies stands against neither. `IA32_PKRS` is the kernel's own.
+    #[must_use]
+    pub fn at_will(controls: &Controls) -> Self {
+        Self::new(&Controls { flags: controls.flags.without(ControlFlags::PKE), ..*controls })
     }
 
     /// What is permitted on a page with these rights and this key.

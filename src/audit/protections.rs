@@ -217,7 +217,7 @@ pub struct Open {
 pub fn open(space: &Space) -> Open {
     let mut open = Open::default();
     for mapping in space.ways.mappings(&space.image, &space.controls) {
-        let accesses = space.permits.of(mapping.reach.rights, mapping.reach.leaf.key());
+        let accesses = space.at_will.of(mapping.reach.rights, mapping.reach.leaf.key());
         let (first, count) = frames_of(&mapping.reach);
         for (range, told) in space.frames.over(first..first + count) {
             let pages = (range.end - range.start).saturating_mul(mapping.count);

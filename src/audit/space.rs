@@ -18,8 +18,10 @@ pub struct Space {
     pub image: Image,
     /// The controls, with the root and levels of the image.
     pub controls: Controls,
-    /// What they permit.
+    /// What they permit with all registers as they are.
     pub permits: Permits,
+    /// What they permit whatever PKRU denies, which a process changes as it likes.
+    pub at_will: Permits,
     /// Every way to every table.
     pub ways: Ways,
     /// What is known of each frame.
@@ -84,15 +86,15 @@ impl Space {
         if image.index_of(root.frame()).is_none() {
             return Err(Incomplete::Root { root });
         }
-        let permits = Permits::new(&controls);
+        let (permits, at_will) = (Permits::new(&controls), Permits::at_will(&controls));
         let ways = Ways::new(&image, &controls, None);
         let reached = ways.reached(&image);
         if reached.contains(&false) {
             // What is no page table is not read, wherever a flipped entry leads.
             return Self::incomplete(image.keeping(&reached), controls);
         }
-        let frames = FrameMap::new(&image, &controls, &permits, &ways);
-        Ok(Self { image, controls, permits, ways, frames })
+        let frames = FrameMap::new(&image, &controls, &at_will, &ways);
+        Ok(Self { image, controls, permits, at_will, ways, frames })
     }
 
     /// The ways to each table of the image.

@@ -27,8 +27,11 @@ const KERNEL: u8 = 56;
 
 /// Everything an address space is.
 pub(crate) struct Listed {
-    /// Page → frame and the six accesses, user rwx then kernel rwx, from the lowest bit.
+    /// Page → frame and the six accesses, user rwx then kernel rwx, from the lowest bit: those that a
+    /// process has once it wrote 0 to PKRU.
     pages: BTreeMap<u64, (u64, u8)>,
+    /// Page → the accesses with PKRU as it is.
+    now: BTreeMap<u64, u8>,
     /// First addresses below tables that are not held, where user mode may walk, and the table.
     unknown: BTreeSet<(u64, u64)>,
     /// Frames that are read as tables.
@@ -49,8 +52,8 @@ fn is_reserved(entry: u64, level: u32, controls: &Controls) -> bool {
 
 pub(crate) fn list(memory: &Memory, controls: &Controls) -> Listed {
     let top = if controls.flags.has(ControlFlags::LA57) { 5 } else { 4 };
-    let (pages, unknown, tables) = Default::default();
-    let mut listed = Listed { pages, unknown, tables };
+    let (pages, now, unknown, tables) = Default::default();
+    let mut listed = Listed { pages, now, unknown, tables };
     below(memory, controls, controls.cr3 & !0xfff, top, (0, true), &mut listed);
     listed
 }
@@ -93,13 +96,18 @@ fn below(
 
 fn ask(memory: &Memory, controls: &Controls, first: u64, span: u64, listed: &mut Listed) {
     let mut found: Option<u64> = None;
-    let mut accesses = 0;
+    let (mut accesses, mut now) = (0, 0);
+    let allowing = Controls { pkru: 0, ..*controls };
     let asks = [Ring::User, Ring::Kernel].into_iter().flat_map(|ring| {
         [Access::Read, Access::Write, Access::Execute].map(|access| (ring, access))
     });
     for (bit, (ring, access)) in asks.enumerate() {
         let request = Request::new(VirtAddr(first), access, ring);
-        if let Answer::Translated(to) = translate(&|at| memory.at(at), controls, &request) {
+        let of = |controls| translate(&|at| memory.at(at), controls, &request);
+        if let Answer::Translated(_) = of(controls) {
+            now |= 1 << bit;
+        }
+        if let Answer::Translated(to) = of(&allowing) {
             assert_eq!(to.page_bytes, span);
             accesses |= 1 << bit;
             found = Some(to.address.raw() >> 12);
@@ -108,6 +116,7 @@ fn ask(memory: &Memory, controls: &Controls, first: u64, span: u64, listed: &mut
     if let Some(frame) = found {
         for page in 0..span >> 12 {
             listed.pages.insert(first.wrapping_add(page << 12), (frame + page, accesses));
+            listed.now.insert(first.wrapping_add(page << 12), now);
         }
     }
 }
@@ -171,8 +180,8 @@ pub(crate) fn judge(before: &Listed, after: &Listed) -> Judged {
     gains
         .extend(after.unknown.difference(&before.unknown).map(|&(virt, _)| (Class::Outside, virt)));
     let lost = |bits: u8| {
-        before.pages.iter().any(|(virt, (_, could))| {
-            let can = after.pages.get(virt).map_or(0, |(_, can)| *can);
+        before.now.iter().any(|(virt, could)| {
+            let can = after.now.get(virt).copied().unwrap_or(0);
             could & !can & bits != 0
         })
     };

@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicBool;
 
 use ringfence::audit::flip::{Class, Flip, Swept, TableIs, judge, sweep};
-use ringfence::audit::image::Image;
+use ringfence::audit::image::{Image, Levels};
+use ringfence::audit::protections::{Machine, Protection};
 use ringfence::audit::space::Space;
 use ringfence::base::PhysAddr;
 use ringfence::machine::paging::x86_64::{ControlFlags, Controls};
 
 use crate::brute::{self, Judged, Memory};
-use crate::images;
+use crate::images::{self, P, U, W, XD};
 
 fn memory_of(image: &Image) -> Memory {
     let mut entries = BTreeMap::new();
@@ -142,6 +143,50 @@ fn any_tables_are_judged_as_their_lists_say() {
         println!("seed {seed}");
         compared(images::random(seed), Controls { flags, pkru, pkrs, ..all_on() }, &SLOTS);
     }
+}
+
+/// A process's own page; a flip of R/W of its last table's other entry, whose key PKRU denies, gives it
+/// its page table.
+#[test]
+fn what_pkru_denies_is_gained_all_the_same() {
+    let tables: [(u64, &[(usize, u64)]); 4] = [
+        (1, &[(0, 0x2067)]),
+        (2, &[(0, 0x3067)]),
+        (3, &[(0, 0x4067)]),
+        (4, &[(1, 0x1_0067), (3, 0x4063 | 2 << 59 | 1 << 63)]),
+    ];
+    let image = images::image(Levels::Four, 1, &tables);
+    let flags = all_on().flags | ControlFlags::PKE;
+    let denying = Controls { flags, pkru: 0x5555_5554, ..all_on() };
+    let judged = |controls, at, bit| {
+        let space = Space::new(image.clone(), controls).expect("whole");
+        judge(&space, Flip { at: PhysAddr::truncated(at), bit }).expect("it is there")
+    };
+
+    // U/S of the entry with the key: the page table itself.
+    let with_keys = judged(denying, 0x4018, 2);
+    assert_eq!(with_keys.class, Class::TableWrite);
+    assert_eq!(with_keys, judged(all_on(), 0x4018, 2));
+    // The key of its own page, from 0 to 1: nothing is gained, and it faults until it writes PKRU.
+    assert_eq!(judged(denying, 0x4008, 59).class, Class::Fault);
+    assert_eq!(judged(all_on(), 0x4008, 59).class, Class::Nothing);
+
+    let mut ordinary = images::ordinary();
+    ordinary.set(PhysAddr::truncated(0x13010), 0x10000 | P | W | U | XD | 1 << 59);
+    compared(ordinary.clone(), denying, &SLOTS);
+    let machine = Machine {
+        image: ordinary,
+        controls: denying,
+        read_only_tables: false,
+        may_be_incomplete: false,
+    };
+    let margin = |is_on| {
+        let space = machine.with(Protection::Pke, is_on).space().expect("whole");
+        let swept = sweep(&space, 2, &AtomicBool::new(false), |_| (), |_| true);
+        let Swept::Whole(counts) = swept else { panic!("nobody stopped it") };
+        (Class::ALL.map(|class| class.is_gain().then(|| counts.of(class))), counts.kernel)
+    };
+    assert_eq!(margin(true), margin(false), "keys of user pages protect nothing from a process");
 }
 
 #[test]

@@ -227,12 +227,13 @@ impl<'a> Comparer<'a> {
     /// Neither is a table.
     fn pages(&self, before: View, after: View, level: Level) -> Change {
         let page = |view| match view {
-            View::Page { frame, accesses } => (Some(frame), accesses),
-            _ => (None, Accesses::NONE),
+            View::Page { frame, accesses, now } => (Some(frame), accesses, now),
+            _ => (None, Accesses::NONE, Accesses::NONE),
         };
-        let ((frame_before, could), (frame_after, can)) = (page(before), page(after));
+        let (frame_before, could, could_now) = page(before);
+        let (frame_after, can, can_now) = page(after);
         let mut change = Change::default();
-        let lost = could.without(can);
+        let lost = could_now.without(can_now);
         change.user_faults = lost.any(Accesses::USER);
         change.kernel_faults = lost.any(Accesses::KERNEL);
         let is_same = frame_before == frame_after;
@@ -300,7 +301,7 @@ pub(super) fn first_write(
 ) -> Option<(u64, Frame, Accesses)> {
     match view {
         View::Nothing | View::Unknown { .. } => None,
-        View::Page { frame, accesses } => {
+        View::Page { frame, accesses, .. } => {
             if !accesses.any(Accesses::USER_WRITE) {
                 return None;
             }

@@ -40,7 +40,7 @@ pub(super) struct Judge<'a> {
 impl<'a> Judge<'a> {
     pub(super) fn new(court: &'a Court<'a>) -> Self {
         let space = court.space;
-        let decoder = Decoder::new(&space.image, &space.controls, &space.permits);
+        let decoder = Decoder::new(space);
         let comparer = Comparer::new(decoder, &space.frames);
         Self { court, comparer, around: BTreeMap::new() }
     }
@@ -211,7 +211,7 @@ impl<'a> Judge<'a> {
             let within = virt.0 & (reach.size.bytes() - 1);
             reach.page.plus(within).frame() == frame
         });
-        led.map_or(Accesses::NONE, |reach| space.permits.of(reach.rights, reach.leaf.key()))
+        led.map_or(Accesses::NONE, |reach| space.at_will.of(reach.rights, reach.leaf.key()))
     }
 }
 

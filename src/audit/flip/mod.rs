@@ -1,8 +1,11 @@
 //! How many faults away from a breach is this machine? Every single-bit flip of every entry.
 //!
 //! A flip is judged by all translations before and after it, for a processor that remembers none
-//! and whose registers stay as they are. An address *gains* an access when it is permitted after
-//! the flip and, before it, was not permitted there or led to another frame. What a gain is worth
+//! and whose registers stay as they are. But for PKRU: a process that is out for a gain changes it
+//! itself ([`at_will`](crate::audit::permits::Permits::at_will)), so what it denies is no protection, and
+//! only whether something faults is asked with the register as it is. An address *gains* an access when
+//! it is permitted after the flip and, before it, was not permitted there or led to another frame. What
+//! a gain is worth
 //! depends on the frame it leads to; the worst gain of user mode is the flip's class:
 //!
 //! 1. **table-write**: a write gained to a *page-table frame*, which is one that some walk from the

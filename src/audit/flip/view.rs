@@ -1,10 +1,11 @@
 //! One slot of address space, as an entry makes it.
 
 use crate::base::PhysAddr;
-use crate::machine::paging::x86_64::{Controls, Entry, EntryKind, Level, Reserved, Rights};
+use crate::machine::paging::x86_64::{Entry, EntryKind, Level, Reserved, Rights};
 
 use crate::audit::image::Image;
 use crate::audit::permits::{Accesses, Permits};
+use crate::audit::space::Space;
 
 /// What is in the slot of an entry. Two views that are equal permit the same, unless a table that
 /// both name holds a flipped entry.
@@ -16,8 +17,10 @@ pub(super) enum View {
     Page {
         /// The first frame.
         frame: u64,
-        /// What is permitted.
+        /// What is permitted whatever PKRU denies.
         accesses: Accesses,
+        /// What of it is permitted with that register as it is.
+        now: Accesses,
     },
     /// A table of the image.
     Table {
@@ -47,13 +50,15 @@ pub(super) struct Patch {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Decoder<'a> {
     pub(super) image: &'a Image,
-    pub(super) permits: &'a Permits,
+    at_will: &'a Permits,
+    now: &'a Permits,
     reserved: Reserved,
 }
 
 impl<'a> Decoder<'a> {
-    pub(super) fn new(image: &'a Image, controls: &Controls, permits: &'a Permits) -> Self {
-        Self { image, permits, reserved: Reserved::new(controls) }
+    pub(super) fn new(space: &'a Space) -> Self {
+        let Space { image, controls, permits, at_will, .. } = space;
+        Self { image, at_will, now: permits, reserved: Reserved::new(controls) }
     }
 
     /// The kind of an entry.
@@ -68,8 +73,13 @@ impl<'a> Decoder<'a> {
         match entry.kind(level, self.reserved) {
             EntryKind::NotPresent | EntryKind::Reserved => View::Nothing,
             EntryKind::Leaf(page, _) => {
-                let accesses = self.permits.of(rights.through_leaf(entry), entry.key());
-                page_of(page.frame().0, accesses)
+                let (rights, key) = (rights.through_leaf(entry), entry.key());
+                let accesses = self.at_will.of(rights, key);
+                if accesses.is_empty() {
+                    return View::Nothing;
+                }
+                let now = self.now.of(rights, key).among(accesses);
+                View::Page { frame: page.frame().0, accesses, now }
             }
             EntryKind::Table(at) => {
                 let rights = rights.through_table(entry);
@@ -96,9 +106,9 @@ impl<'a> Decoder<'a> {
     ) -> View {
         match view {
             View::Nothing | View::Unknown { .. } => view,
-            View::Page { frame, accesses } => {
+            View::Page { frame, accesses, now } => {
                 let frames = level.span() >> 12;
-                View::Page { frame: frame + frames * slot as u64, accesses }
+                View::Page { frame: frame + frames * slot as u64, accesses, now }
             }
             View::Table { table, rights } => {
                 let patched = patch.filter(|patch| patch.table == table && patch.slot == slot);
@@ -110,8 +120,4 @@ impl<'a> Decoder<'a> {
             }
         }
     }
-}
-
-fn page_of(frame: u64, accesses: Accesses) -> View {
-    if accesses.is_empty() { View::Nothing } else { View::Page { frame, accesses } }
 }

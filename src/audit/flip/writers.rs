@@ -56,7 +56,7 @@ impl<'a> Writers<'a> {
                         }
                     }
                     Some(Found::Leaf { first, reach })
-                        if writes(&space.permits, reach.rights, reach.leaf.key()) =>
+                        if writes(&space.at_will, reach.rights, reach.leaf.key()) =>
                     {
                         let (frame, frames) = frames_of(&reach);
                         all.push(Writer { frame, frames, first, through: passed });
@@ -95,7 +95,7 @@ impl<'a> Writers<'a> {
         let around = around.filter_map(|Mapping { first, reach, .. }| {
             let (start, count) = frames_of(&reach);
             let frame = first_within(made, start, count)?;
-            let is_writer = writes(&space.permits, reach.rights, reach.leaf.key());
+            let is_writer = writes(&space.at_will, reach.rights, reach.leaf.key());
             is_writer.then(|| (first.plus((frame - start) << 12), frame))
         });
         around.chain(found).min()

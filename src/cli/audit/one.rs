@@ -163,7 +163,7 @@ fn write_walk(
     }
     match lookup(&space.image, &space.controls, virt) {
         Some(reach) => {
-            let accesses = space.permits.of(reach.rights, reach.leaf.key());
+            let accesses = space.at_will.of(reach.rights, reach.leaf.key());
             writeln!(
                 out,
                 "    → {:#x}, {}; user mode {}, kernel mode {}",
