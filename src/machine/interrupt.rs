@@ -11,8 +11,8 @@ use super::Machine;
 use super::debug::DEBUG_PENDING;
 use super::processor::Processor;
 use super::registers::{
-    FLAGS_FIXED, INTERRUPT_FLAG, KERNEL_CODE, KERNEL_STACK, NON_MASKABLE_PENDING, Reg, USER_CODE,
-    USER_STACK,
+    ALIGNMENT_CHECK, FLAGS_FIXED, INTERRUPT_FLAG, KERNEL_CODE, KERNEL_STACK, NON_MASKABLE_PENDING,
+    Reg, USER_CODE, USER_STACK,
 };
 use super::trap::Trap;
 
@@ -130,11 +130,15 @@ impl Processor<'_> {
         Ok(())
     }
 
-    /// Reads a table that the processor itself uses: an implicit supervisor access.
+    /// Reads a table that the processor itself uses: an implicit supervisor access, to which EFLAGS.AC
+    /// opens no user page (Intel SDM volume 3A, "Determination of Access Rights").
     fn read_system(&mut self, virt: u64, structure: Structure) -> Result<u64, Trap> {
-        let ring = core::mem::replace(&mut self.registers_mut().ring, Ring::Kernel);
+        let (ring, flags) = (self.registers().ring, self.registers().flags);
+        self.registers_mut().ring = Ring::Kernel;
+        self.registers_mut().flags = flags & !ALIGNMENT_CHECK;
         let result = self.translate(virt, Access::Read);
         self.registers_mut().ring = ring;
+        self.registers_mut().flags = flags;
         let phys = result?;
         let value = self.machine.memory.read(phys);
         let event = Event {
@@ -365,6 +369,68 @@ impl Machine {
     pub fn raise_interrupt(&mut self, processor: usize, vector: u8) {
         if let Some(state) = self.processors.get_mut(processor) {
             state.registers.pending |= 1 << (vector.wrapping_sub(0x20) & 31);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::held::testing::{PAGE, machine, pte};
+    use super::*;
+    use crate::base::{PhysAddr, VirtAddr};
+    use crate::machine::paging::x86_64::{ControlFlags, Entry};
+
+    const VECTOR: u8 = 3;
+
+    /// What a breakpoint is delivered with whose gate and whose task-state segment, apart, lie on a page
+    /// that is user mode's or not; and the flags afterwards.
+    fn delivered(controls: ControlFlags, ring: Ring, flags: u64, is_user: [bool; 2]) -> Delivered {
+        let mut machine = machine(controls);
+        let pages = [0, 1, 2].map(|page| VirtAddr(PAGE.0 + 0x1000 * page));
+        let is_user = [is_user[0], is_user[1], false];
+        for ((page, is_user), frame) in pages.into_iter().zip(is_user).zip(8..) {
+            let user = if is_user { Entry::US } else { 0 };
+            let entry = frame << 12 | Entry::P | Entry::RW | Entry::A | Entry::D | user;
+            machine.write_physical(pte(page), entry);
+        }
+        let [low, high] = gate(0xffff_8000_0000_1000, 0, true);
+        for (word, value) in (0..).zip([low, high]) {
+            let at = PhysAddr::truncated(0x8000 + u64::from(VECTOR) * GATE_BYTES + 8 * word);
+            machine.write_physical(at, value);
+        }
+        let stack = pages[2].0 + 0x800;
+        machine.write_physical(PhysAddr::truncated(0x9000), stack << 32);
+        machine.write_physical(PhysAddr::truncated(0x9008), stack >> 32);
+        let registers = &mut machine.processors[0].registers;
+        (registers.ring, registers.flags) = (ring, flags);
+        (registers.idt_base, registers.tss_base) = (pages[0].0, pages[1].0);
+        registers.put(Reg::Rsp, stack);
+
+        let delivered = Processor { machine: &mut machine, number: 0 }.deliver(Trap::plain(VECTOR));
+
+        assert_eq!(machine.processors[0].registers.flags, flags);
+        delivered.map_err(|trap| (trap.vector, trap.code, trap.virt & !0xfff))
+    }
+
+    type Delivered = Result<(), (u8, u32, u64)>;
+
+    #[test]
+    fn smap_stands_before_the_processors_own_tables_whatever_ac_is() {
+        let smap = ControlFlags::WP | ControlFlags::SMAP;
+        let refused = |page: u64| Err((Trap::PAGE_FAULT, 1, PAGE.0 + 0x1000 * page));
+        for ac in [0, ALIGNMENT_CHECK] {
+            let flags = FLAGS_FIXED | ac;
+            for ring in [Ring::Kernel, Ring::User] {
+                let given = |controls, is_user| delivered(controls, ring, flags, is_user);
+                // The task-state segment is read where the stack is changed.
+                let changes = ring == Ring::User;
+
+                assert_eq!(given(smap, [false, false]), Ok(()));
+                assert_eq!(given(smap, [true, false]), refused(0), "the gate, AC {ac:x}");
+                let wanted = if changes { refused(1) } else { Ok(()) };
+                assert_eq!(given(smap, [false, true]), wanted, "the stack pointer, AC {ac:x}");
+                assert_eq!(given(ControlFlags::WP, [true, true]), Ok(()));
+            }
         }
     }
 }
