@@ -253,6 +253,9 @@ fn judge(
 /// "Protection Keys". For a user-mode address PKRU: AD*i* disables any data access; WD*i* disables
 /// user-mode writes, and supervisor-mode writes if CR0.WP = 1. For a supervisor-mode address
 /// `IA32_PKRS`: AD*i* disables any data access; WD*i* disables writes if CR0.WP = 1.
+///
+/// The words don't say whether `IA32_PKRS` is consulted about a user-mode access, which is refused
+/// anyway, so whether its error code has PK. Read here as in QEMU and Bochs: it is not.
 fn key_permits(
     controls: &Controls,
     request: &Request,
@@ -267,7 +270,7 @@ fn key_permits(
         }
         (controls.pkru, write_protect || is_user_mode_access(request))
     } else {
-        if !is_on(controls, Switch::SupervisorKeys) {
+        if !is_on(controls, Switch::SupervisorKeys) || is_user_mode_access(request) {
             return true;
         }
         (controls.pkrs, write_protect)

@@ -237,13 +237,13 @@ fn rights(controls: &Controls, request: &Request, steps: &[ReadEntry]) -> Vec<Re
     if !is_fetch && crosses && flags.has(ControlFlags::SMAP) && !request.ac {
         add(Check::Smap, None);
     }
-    let (keys, register) = if user_address {
-        (ControlFlags::PKE, controls.pkru)
+    let (are_asked, register) = if user_address {
+        (flags.has(ControlFlags::PKE), controls.pkru)
     } else {
-        (ControlFlags::PKS, controls.pkrs)
+        (flags.has(ControlFlags::PKS) && !user_mode, controls.pkrs)
     };
     if let Some(leaf) = steps.last()
-        && flags.has(keys)
+        && are_asked
         && !is_fetch
     {
         let pair = register >> (2 * leaf.entry.key());

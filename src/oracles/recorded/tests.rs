@@ -1,3 +1,4 @@
+use super::explanation::{Check, explain};
 use super::{
     AccessedOnFault, CaseAccess, CaseOutcome, LevelMask, Mode, RecordedMachine, TranslationCase,
     Walker,
@@ -155,6 +156,38 @@ fn supervisor_keys_need_their_mode_bit() {
     case.mode = Mode::new(NXE | 1 << 9).expect("a mode");
     assert_eq!(answered(&machine, &case).0, fault(0x21));
     assert_eq!(Mode::new(1 << 10), None);
+}
+
+/// As in QEMU (`target/i386/tcg/sysemu/excp_helper.c`, `mmu_translate`: a user's access to a supervisor
+/// page goes to `do_fault_protect` before keys are looked at) and Bochs (`cpu/paging.cc`: keys of
+/// supervisor pages where `CR4.PKS && !user`).
+#[test]
+fn supervisor_keys_are_not_asked_about_user_mode() {
+    let machine = RecordedMachine::default();
+    let answered = |ring, access, leaf: u64, pkrs| {
+        let case = TranslationCase {
+            mode: Mode::new(NXE | 1 << 9 | 1).expect("a mode"),
+            ring,
+            pkrs,
+            ..case(access, [3 << 59 | 0x112_3000 | leaf, 0x60_4007, 0x60_3007, 0x60_2007, 0])
+        };
+        let answer = answered(&machine, &case);
+        let explanation = explain(&machine, &case, &machine.answer(&case));
+        let told = explanation.reasons.iter().any(|reason| reason.check == Check::KeyAccess);
+        assert_eq!(told, matches!(answer.0, CaseOutcome::PageFault { code, .. } if code & 32 != 0));
+        answer.0
+    };
+    let denied = 1 << 6;
+
+    for pkrs in [denied, denied << 1, 0] {
+        assert_eq!(answered(Ring::User, CaseAccess::Read, 3, pkrs), fault(5));
+        assert_eq!(answered(Ring::User, CaseAccess::Write, 3, pkrs), fault(7));
+        assert_eq!(answered(Ring::User, CaseAccess::Write, 1, pkrs), fault(7));
+        assert_eq!(answered(Ring::User, CaseAccess::Fetch, 3, pkrs), fault(0x15));
+    }
+    assert_eq!(answered(Ring::Kernel, CaseAccess::Read, 3, denied), fault(0x21));
+    assert_eq!(answered(Ring::Kernel, CaseAccess::Write, 1, denied), fault(0x23));
+    assert_eq!(answered(Ring::Kernel, CaseAccess::Write, 1, 0), fault(3));
 }
 
 #[test]

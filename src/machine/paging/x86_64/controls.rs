@@ -34,7 +34,7 @@ impl ControlFlags {
     pub const NXE: Self = Self(1 << 3);
     /// CR4.PKE: PKRU applies to user-mode addresses.
     pub const PKE: Self = Self(1 << 4);
-    /// CR4.PKS: `IA32_PKRS` applies to supervisor-mode addresses.
+    /// CR4.PKS: `IA32_PKRS` applies to supervisor-mode accesses to supervisor-mode addresses.
     pub const PKS: Self = Self(1 << 5);
     /// CR4.PGE: the global bit of a leaf counts.
     pub const PGE: Self = Self(1 << 6);

@@ -20,7 +20,8 @@ impl PageFaultCode {
     pub const RSVD: u32 = 1 << 3;
     /// It was a fetch, and something distinguishes fetches: `IA32_EFER.NXE` or CR4.SMEP.
     pub const ID: u32 = 1 << 4;
-    /// A protection key forbids it, whatever else does.
+    /// A protection key forbids it, whatever else does; never for a user-mode access to a
+    /// supervisor-mode address, of which `IA32_PKRS` is not asked (see the module `rights`).
     pub const PK: u32 = 1 << 5;
     /// It was a shadow-stack access.
     pub const SS: u32 = 1 << 6;

@@ -117,6 +117,12 @@ const fn is_granted(controls: &Controls, request: &Request, rights: Rights) -> b
 /// Whether PKRU (user-mode addresses) or `IA32_PKRS` (supervisor-mode addresses) forbids the access.
 /// WD binds supervisor-mode writes only with CR0.WP; `IA32_PKRS` is about supervisor-mode addresses,
 /// for which WD always needs CR0.WP.
+///
+/// `IA32_PKRS` is asked about supervisor-mode accesses only, so that what user mode is refused on a
+/// supervisor-mode address is never told with PK. The manual words each flag of the error code by
+/// itself and leaves that case open ("Page-Fault Exceptions"), and no observation of a processor is
+/// published; QEMU's `mmu_translate` refuses the access before it looks at keys, and Bochs's
+/// `cpu/paging.cc` looks at them where `CR4.PKS && !user`.
 #[inline(always)]
 const fn key_forbids(controls: &Controls, request: &Request, rights: Rights, key: u8) -> bool {
     let flags = controls.flags;
@@ -124,7 +130,7 @@ const fn key_forbids(controls: &Controls, request: &Request, rights: Rights, key
     let (enabled, register) = if user_address {
         (flags.has(ControlFlags::PKE), controls.pkru)
     } else {
-        (flags.has(ControlFlags::PKS), controls.pkrs)
+        (flags.has(ControlFlags::PKS) && !request.is_user_mode(), controls.pkrs)
     };
     if !enabled {
         return false;

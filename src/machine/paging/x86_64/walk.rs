@@ -346,8 +346,15 @@ mod tests {
         let key = 5 << 59;
 
         assert_eq!(code(&small(0x9000 | TABLE | key), &controls), 0x25);
-        assert_eq!(code(&small(0x9000 | Entry::P | key), &controls), 0x25);
         assert_eq!(code(&small(0x9000 | Entry::P), &controls), 5);
+        // Supervisor mode writes a read-only page; of its keys user mode is not told.
+        let request = Request::new(virt(), Access::Write, Ring::Kernel);
+        let flags = flags | ControlFlags::WP;
+        let code_of = |leaf| walk(&small(leaf), &Controls { flags, ..controls }, &request);
+        let fault = |code| Err(Exception::PageFault { virt: virt(), code: PageFaultCode(code) });
+        assert_eq!(code_of(0x9000 | Entry::P | key), fault(0x23));
+        assert_eq!(code_of(0x9000 | Entry::P), fault(3));
+        assert_eq!(code(&small(0x9000 | Entry::P | key), &controls), 5);
     }
 
     #[test]

@@ -85,7 +85,8 @@ pub(super) struct Terms {
     counted: u64,
     /// … and which of these must be 1; with [`Terms::UNDECIDED`], if more has a say.
     expected: u64,
-    /// The keys that forbid the access: bits 15:0 on a user-mode address, 31:16 on another.
+    /// The keys that forbid the access: bits 15:0 on a user-mode address, 31:16 on another, where user
+    /// mode is refused without asking for them.
     keys: u32,
     is_shadow_stack: bool,
 }
@@ -140,7 +141,8 @@ impl Terms {
         let (pke, pks) = (flags.has(ControlFlags::PKE), flags.has(ControlFlags::PKS));
         let write_protect = flags.has(ControlFlags::WP);
         let user = forbidden(pke, controls.pkru, request.access, write_protect || user_mode);
-        let supervisor = forbidden(pks, controls.pkrs, request.access, write_protect);
+        let asks_pkrs = pks && !user_mode;
+        let supervisor = forbidden(asks_pkrs, controls.pkrs, request.access, write_protect);
         terms.keys = user | supervisor << 16;
         if terms.keys != 0 || is_shadow_stack {
             terms.expected |= Self::UNDECIDED;
