@@ -33,6 +33,11 @@ pub(crate) const RULES: &[Rule] = &[
         "Intel SDM volume 2B, MOV—Move to/from Control Registers",
     ),
     Rule::documented(
+        "cr0-loads-are-checked",
+        "CR0.WP is not cleared while CR4.CET is set: shadow stacks need pages that stay read-only.",
+        "Intel SDM volume 2B, MOV—Move to/from Control Registers",
+    ),
+    Rule::documented(
         "cr3-loads-are-checked",
         "No load of CR3 sets a bit from MAXPHYADDR up, but for bit 63 while CR4.PCIDE is set.",
         "Intel SDM volume 2B, MOV—Move to/from Control Registers",
@@ -129,11 +134,15 @@ impl Processor<'_> {
     ///
     /// # Errors
     ///
-    /// General protection at ring 3.
+    /// General protection at ring 3, and where it would be cleared while CR4.CET is set (Intel SDM volume
+    /// 2B, "MOV—Move to/from Control Registers").
     pub fn set_write_protection(&mut self, is_on: bool) -> Result<(), Trap> {
         self.require_ring_0()?;
         let flags = self.machine.processors[self.number].controls.flags;
         let wp = ControlFlags::WP;
+        if !is_on && flags.has(ControlFlags::CET) {
+            return Err(Trap::general_protection());
+        }
         let flags = if is_on { flags.with(wp) } else { flags.without(wp) };
         self.machine.switch_controls(self.number, flags);
         Ok(())
@@ -265,6 +274,27 @@ mod tests {
                     }
                 }
             }
+        }
+    }
+
+    #[test]
+    fn write_protection_stays_on_while_there_are_shadow_stacks() {
+        let with = ControlFlags::WP | ControlFlags::CET;
+        for (before, is_on, wanted) in [
+            (with, false, Err(Trap::general_protection())),
+            (with, true, Ok(())),
+            (ControlFlags::CET, false, Err(Trap::general_protection())),
+            (ControlFlags::CET, true, Ok(())),
+            (ControlFlags::WP, false, Ok(())),
+        ] {
+            let mut machine = machine(before);
+
+            let set = Processor { machine: &mut machine, number: 0 }.set_write_protection(is_on);
+
+            assert_eq!(set, wanted, "{before:?} {is_on}");
+            let after = machine.processors[0].controls.flags;
+            let unchanged = wanted.is_err();
+            assert_eq!(after.has(ControlFlags::WP), if unchanged { before == with } else { is_on });
         }
     }
 
