@@ -16,6 +16,7 @@ pub mod flaws;
 mod frame_owner;
 mod held;
 pub mod interrupt;
+mod invalidate;
 pub mod iommu;
 mod located;
 pub mod memory;
@@ -102,28 +103,6 @@ impl ProcessorState {
             self.grants = Grants::new(&self.controls);
             self.tlb.decide(&self.grants);
         }
-    }
-
-    /// Drops what is remembered of a page, as `invlpg` does.
-    fn forget_page(&mut self, virt: VirtAddr, flaws: Flaws) {
-        let invalidation = Invalidation::page(&self.controls, virt);
-        if !flaws.keeps_invalidated {
-            self.tlb.invalidate(invalidation);
-        }
-        self.may_hold.invalidate(invalidation);
-    }
-
-    /// Drops what is remembered of a page under an identifier: all that an interprocessor request
-    /// asks for, whatever runs here.
-    fn forget_page_of(&mut self, virt: VirtAddr, pcid: u64, flaws: Flaws) {
-        if self.controls.pcid() == pcid {
-            return self.forget_page(virt, flaws);
-        }
-        let invalidation = Invalidation::PageOfPcid { virt, pcid };
-        if !flaws.keeps_invalidated {
-            self.tlb.invalidate(invalidation);
-        }
-        self.may_hold.invalidate(invalidation);
     }
 }
 

@@ -1,12 +1,11 @@
 //! Privileged instructions: what only ring 0 may ask of a processor.
 
-use crate::base::{Event, EventKind, Ring, Rule, VirtAddr};
+use crate::base::{Event, EventKind, Ring, Rule};
 use crate::injection::{Operation, PointKind, Verdict};
 
 use super::device::{self, Command};
 use super::processor::Processor;
 use super::registers::{ALIGNMENT_CHECK, INTERRUPT_FLAG, IO_PRIVILEGE, Reg};
-use super::tlb::Invalidation;
 use super::trap::Trap;
 
 /// What is modelled here, by whose word.
@@ -43,114 +42,6 @@ impl Processor<'_> {
             IO_PRIVILEGE => Ok(()),
             _ => self.require_ring_0(),
         }
-    }
-
-    /// Drops what this processor remembers of a page (`invlpg`).
-    ///
-    /// # Errors
-    ///
-    /// General protection at ring 3.
-    pub fn invalidate(&mut self, virt: u64) -> Result<(), Trap> {
-        self.require_ring_0()?;
-        let (operation, verdict) = self.pass_point(PointKind::Invalidate, virt, 0)?;
-        if verdict == Verdict::Skip {
-            return Ok(());
-        }
-        let flaws = self.machine.flaws;
-        self.machine.processors[self.number].forget_page(VirtAddr(operation.virt), flaws);
-        let event = Event { virt: operation.virt, ..self.blank(EventKind::Invalidate) };
-        self.say(event);
-        Ok(())
-    }
-
-    /// Makes another processor drop a page of the address space that is loaded here: the sender's
-    /// part of a shootdown, folded with the receiver's into one event, as if the interprocessor
-    /// interrupt were answered at once. Where translations are tagged, the receiver drops those of
-    /// this space, whichever it has loaded (INVPCID).
-    ///
-    /// # Errors
-    ///
-    /// General protection at ring 3.
-    pub fn invalidate_on(&mut self, processor: usize, virt: u64) -> Result<(), Trap> {
-        self.require_ring_0()?;
-        let (operation, verdict) =
-            self.pass_point(PointKind::Invalidate, virt, processor as u64)?;
-        if verdict == Verdict::Skip {
-            return Ok(());
-        }
-        let flaws = self.machine.flaws;
-        let pcid = self.machine.processors[self.number].controls.pcid();
-        let Some(state) = self.machine.processors.get_mut(processor) else { return Ok(()) };
-        state.forget_page_of(VirtAddr(operation.virt), pcid, flaws);
-        #[allow(clippy::cast_possible_truncation, reason = "few processors")]
-        let event = Event {
-            virt: operation.virt,
-            processor: processor as u8,
-            ..self.blank(EventKind::Invalidate)
-        };
-        self.say(event);
-        Ok(())
-    }
-
-    /// Makes a processor, this one or another, drop all that it remembers under an identifier
-    /// (INVPCID, single context).
-    ///
-    /// # Errors
-    ///
-    /// General protection at ring 3.
-    pub fn invalidate_context_on(&mut self, processor: usize, pcid: u64) -> Result<(), Trap> {
-        self.invalidate_by_descriptor(processor, 0, Invalidation::Pcid { pcid })
-    }
-
-    /// Makes a processor, this one or another, drop what it remembers of a page under an identifier
-    /// (INVPCID, individual address).
-    ///
-    /// # Errors
-    ///
-    /// General protection at ring 3.
-    pub fn invalidate_of_context_on(
-        &mut self,
-        processor: usize,
-        virt: u64,
-        pcid: u64,
-    ) -> Result<(), Trap> {
-        let invalidation = Invalidation::PageOfPcid { virt: VirtAddr(virt), pcid };
-        self.invalidate_by_descriptor(processor, virt, invalidation)
-    }
-
-    /// Makes a processor, this one or another, drop all that it remembers but global translations, under
-    /// whatever identifier (INVPCID, all contexts).
-    ///
-    /// # Errors
-    ///
-    /// General protection at ring 3.
-    pub fn invalidate_contexts_on(&mut self, processor: usize) -> Result<(), Trap> {
-        self.invalidate_by_descriptor(processor, 0, Invalidation::AllExceptGlobal)
-    }
-
-    fn invalidate_by_descriptor(
-        &mut self,
-        processor: usize,
-        virt: u64,
-        invalidation: Invalidation,
-    ) -> Result<(), Trap> {
-        self.require_ring_0()?;
-        let (_, verdict) = self.pass_point(PointKind::Invalidate, virt, processor as u64)?;
-        if verdict == Verdict::Skip {
-            return Ok(());
-        }
-        let is_kept = self.machine.flaws.keeps_invalidated && virt != 0;
-        let Some(state) = self.machine.processors.get_mut(processor) else { return Ok(()) };
-        if !is_kept {
-            state.tlb.invalidate(invalidation);
-        }
-        state.may_hold.invalidate(invalidation);
-        #[allow(clippy::cast_possible_truncation, reason = "few processors")]
-        let processor = processor as u8;
-        let value = u64::from(virt == 0);
-        let event = Event { virt, value, processor, ..self.blank(EventKind::Invalidate) };
-        self.say(event);
-        Ok(())
     }
 
     /// Number of processors.

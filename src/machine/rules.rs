@@ -3,8 +3,8 @@
 use crate::base::Rule;
 
 use super::{
-    controls, debug, device, disk, interrupt, iommu, paging, privileged, registers, second_level,
-    shadow_stack, stall, tlb, transfer,
+    controls, debug, device, disk, interrupt, invalidate, iommu, paging, privileged, registers,
+    second_level, shadow_stack, stall, tlb, transfer,
 };
 
 /// The rules of each part, under the part's name.
@@ -14,6 +14,7 @@ pub const RULES: &[(&str, &[Rule])] = &[
     ("device", device::RULES),
     ("disk", disk::RULES),
     ("interrupt", interrupt::RULES),
+    ("invalidate", invalidate::RULES),
     ("iommu", iommu::RULES),
     ("paging", paging::x86_64::RULES),
     ("privileged", privileged::RULES),
