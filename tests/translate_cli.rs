@@ -2,7 +2,7 @@
 
 #![cfg(feature = "cli")]
 
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::process::{Child, Command, Output, Stdio};
 
 const FIXTURE: &str = include_str!("fixtures/translation-recorded.csv");
@@ -190,6 +190,14 @@ fn a_row_may_have_a_width_and_supervisor_keys_of_its_own() {
     ] {
         assert_answer(&[], &format!("{header}\n{cells},{row}\n"), answer);
     }
+    // As QEMU and Bochs have it: of a supervisor page user mode is refused before keys are looked at.
+    let row = "1,210,8080604008,0,3,0,0,602007,603007,604007,1800000001123003,40";
+    let header = format!("{HEADER},pkrs");
+    assert_answer(&[], &format!("{header}\n{row}\n"), "1,pf,5,8080604008,0,0");
+    let write = row.replace(",0,3,0,", ",1,3,0,");
+    assert_answer(&[], &format!("{header}\n{write}\n"), "1,pf,7,8080604008,0,0");
+    let supervisor = row.replace(",0,3,0,", ",0,0,0,");
+    assert_answer(&[], &format!("{header}\n{supervisor}\n"), "1,pf,21,8080604008,0,0");
 }
 
 #[test]
@@ -204,7 +212,7 @@ fn columns_come_in_any_order_with_others_beside_them() {
 #[test]
 fn a_mark_in_front_other_line_ends_blank_lines_and_quotes_change_nothing() {
     for text in [
-        format!("\u{feff}{HEADER}\n{ROW}"),
+        format!("\u{feff}{HEADER}\n{ROW}\n"),
         format!("{HEADER}\r\n{ROW}\r\n"),
         format!("\n\r\n{HEADER}\n\n\n{ROW}\n\n"),
         format!("\"{}\"\n\"{}\"\r\n", HEADER.replace(',', "\",\""), ROW.replace(',', "\",\"")),
@@ -213,6 +221,62 @@ fn a_mark_in_front_other_line_ends_blank_lines_and_quotes_change_nothing() {
     }
     let output = translate(&[], HEADER.as_bytes());
     assert_eq!((output.status.code(), stdout(&output).lines().count()), (Some(0), 1));
+}
+
+#[test]
+fn a_file_that_may_be_cut_in_its_last_cell_is_warned_of() {
+    let expected = format!("{HEADER},out,err,addr,aset,dset\n{ROW},ok,,1123008,f,0");
+    let (case, compared) = (format!("{HEADER}\n{ROW}"), &expected);
+    let warning = "warning: standard input:2: the last line has no line end: is the file whole?\n";
+    for (arguments, text) in [
+        (&[][..], &case),
+        (&["--json"], &case),
+        (&["--expect"], compared),
+        (&["--expect", "--json"], compared),
+    ] {
+        let open = translate(arguments, text.as_bytes());
+        let closed = translate(arguments, format!("{text}\n").as_bytes());
+
+        assert_eq!(stderr(&open), warning, "{arguments:?}");
+        assert_eq!(stderr(&closed), "", "{arguments:?}");
+        assert_eq!((open.status.code(), closed.status.code()), (Some(0), Some(0)));
+        assert_eq!(stdout(&open), stdout(&closed));
+    }
+}
+
+/// How it ends when its reader takes so many bytes and leaves; and what it says then.
+fn left_after(bytes: usize, arguments: &[&str], input: &str) -> (Option<i32>, String) {
+    let mut child = start(arguments);
+    let mut stdin = child.stdin.take().expect("it was piped");
+    let mut answers = child.stdout.take().expect("it was piped");
+    let input = input.to_owned();
+    let writer = std::thread::spawn(move || drop(stdin.write_all(input.as_bytes())));
+    let mut read = vec![0; bytes];
+    answers.read_exact(&mut read).expect("it answers");
+    drop(answers);
+    let output = child.wait_with_output().expect("it ends");
+    writer.join().expect("it ends too");
+    (output.status.code(), stderr(&output))
+}
+
+#[test]
+fn a_disagreement_is_one_whoever_reads_it() {
+    let header = format!("{HEADER},out,err,addr,aset,dset\n");
+    let agrees = format!("{ROW},ok,,1123008,f,0\n");
+    let disagrees = format!("{ROW},pf,4,8080604008,0,0\n");
+    let many = 20_000;
+
+    for json in [&["--expect"][..], &["--expect", "--json"]] {
+        let all = format!("{header}{}", disagrees.repeat(many));
+        assert_eq!(left_after(1, json, &all), (Some(1), String::new()));
+        // All of it fits in what is written at the end.
+        let few = format!("{header}{agrees}{disagrees}");
+        assert_eq!(left_after(0, json, &few), (Some(1), String::new()));
+        let none = format!("{header}{agrees}");
+        assert_eq!(left_after(0, json, &none), (Some(0), String::new()));
+    }
+    let cases = format!("{HEADER}\n{}", format!("{ROW}\n").repeat(many));
+    assert_eq!(left_after(1, &[], &cases), (Some(0), String::new()));
 }
 
 #[test]

@@ -27,6 +27,7 @@ mod save;
 mod sweep;
 mod table;
 mod translate;
+mod unheard;
 mod wild_writes;
 
 use std::io::{self, BufWriter, Write};
@@ -40,6 +41,7 @@ use crate::campaign::replay::quoted;
 use crate::scenario::shown;
 
 use arguments::{Arguments, Command};
+use unheard::Unheard;
 
 /// How a command ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -96,8 +98,11 @@ pub fn main() -> ExitCode {
     };
     let mut out = BufWriter::new(io::stdout().lock());
     let ended = carry_out(arguments, &mut out).and_then(|ended| {
-        out.flush()?;
-        Ok(ended)
+        match out.flush().map_err(Failure::from) {
+            // How it ended doesn't depend on who still reads it.
+            Ok(()) | Err(Failure::ClosedPipe) => Ok(ended),
+            Err(failure) => Err(failure),
+        }
     });
     match ended {
         Ok(Ended::Held) | Err(Failure::ClosedPipe) => ExitCode::SUCCESS,
@@ -114,19 +119,24 @@ pub fn main() -> ExitCode {
 }
 
 fn carry_out(arguments: Arguments, out: &mut impl Write) -> Result<Ended, Failure> {
-    match arguments.command {
-        None => campaign::campaign(&arguments.campaign, out),
-        Some(Command::Campaign(arguments)) => campaign::campaign(&arguments, out),
-        Some(Command::Run(arguments)) => run::run(&arguments, out),
-        Some(Command::Sweep(arguments)) => sweep::sweep(&arguments, out),
-        Some(Command::Replay(arguments)) => replay::replay(&arguments, out),
-        Some(Command::Explain(arguments)) => explain::explain(&arguments, out),
-        Some(Command::List(arguments)) => list::list(&arguments, out),
-        Some(Command::LiveBytes(arguments)) => live_bytes::told(&arguments, out),
-        Some(Command::Translate(arguments)) => translate::translate(&arguments, out),
-        Some(Command::Audit(arguments)) => audit::audit(&arguments, out),
-        Some(Command::Check(arguments)) => check::check(&arguments, out),
-        Some(Command::Margin(arguments)) => margin::margin(&arguments, out),
+    let command = match arguments.command {
+        // These print as they go and end where nobody reads any more.
+        Some(Command::Translate(arguments)) => return translate::translate(&arguments, out),
+        Some(Command::Audit(arguments)) => return audit::audit(&arguments, out),
+        Some(Command::Check(arguments)) => return check::check(&arguments, out),
+        command => command.unwrap_or(Command::Campaign(arguments.campaign)),
+    };
+    let out = &mut Unheard::new(out);
+    match command {
+        Command::Campaign(arguments) => campaign::campaign(&arguments, out),
+        Command::Run(arguments) => run::run(&arguments, out),
+        Command::Sweep(arguments) => sweep::sweep(&arguments, out),
+        Command::Replay(arguments) => replay::replay(&arguments, out),
+        Command::Explain(arguments) => explain::explain(&arguments, out),
+        Command::List(arguments) => list::list(&arguments, out),
+        Command::LiveBytes(arguments) => live_bytes::told(&arguments, out),
+        Command::Margin(arguments) => margin::margin(&arguments, out),
+        Command::Translate(_) | Command::Audit(_) | Command::Check(_) => Ok(Ended::Held),
     }
 }
 

@@ -49,6 +49,28 @@ fn what_holds_is_summed_up_and_what_does_not_is_told_with_its_event() {
 }
 
 #[test]
+fn a_finding_that_nobody_reads_is_one() {
+    for (trace, wanted) in [([GOOD, BAD].concat(), 1), (GOOD.to_owned(), 0)] {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_ringfence"))
+            .args(["check", "-"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program");
+        drop(child.stdout.take());
+        let mut stdin = child.stdin.take().expect("its input");
+        let _ = stdin.write_all(trace.as_bytes());
+        drop(stdin);
+
+        let output = child.wait_with_output().expect("its end");
+
+        assert_eq!(output.status.code(), Some(wanted), "{}", told(&output.stderr));
+        assert_eq!(told(&output.stderr), "");
+    }
+}
+
+#[test]
 fn each_finding_and_each_trace_is_an_object() {
     let output = check(&["--json", "-"], &[GOOD, BAD].concat());
 

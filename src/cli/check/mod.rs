@@ -41,6 +41,19 @@ impl Outcome {
 
 /// Judges each trace.
 pub(super) fn check(arguments: &CheckArguments, out: &mut impl Write) -> Result<Ended, Failure> {
+    let mut found = 0;
+    match all(arguments, &mut found, out) {
+        // A finding that nobody reads any more is one.
+        Err(Failure::ClosedPipe) if found > 0 => Ok(Ended::Violated),
+        ended => ended,
+    }
+}
+
+fn all(
+    arguments: &CheckArguments,
+    found: &mut u64,
+    out: &mut impl Write,
+) -> Result<Ended, Failure> {
     let is_one = arguments.traces.len() == 1;
     let stop = stopped_by_ctrl_c()?;
     let mut outcomes = Vec::new();
@@ -48,7 +61,7 @@ pub(super) fn check(arguments: &CheckArguments, out: &mut impl Write) -> Result<
         if stop.is_raised() {
             break;
         }
-        let outcome = one(name, arguments, is_one, &stop, out)?;
+        let outcome = one(name, arguments, is_one, &stop, found, out)?;
         if arguments.json {
             writeln!(out, "{}", told::summary(&outcome))?;
         } else if is_one && outcome.mistake.is_none() {
@@ -94,6 +107,7 @@ fn one(
     arguments: &CheckArguments,
     is_told: bool,
     stop: &Interrupt,
+    found: &mut u64,
     out: &mut impl Write,
 ) -> Result<Outcome, Failure> {
     let language = match arguments.format {
@@ -101,7 +115,7 @@ fn one(
         LanguageName::Casemate => Language::Casemate,
     };
     let mut checker = Checker::new(language);
-    let told = judged(name, &mut checker, arguments, is_told, stop, out);
+    let told = judged(name, &mut checker, arguments, is_told, stop, found, out);
     let (name, mistake) = match told {
         Ok(name) => (name, None),
         Err(Failure::Mistake(mistake)) => (name.to_owned(), Some(mistake)),
@@ -118,6 +132,7 @@ fn judged(
     arguments: &CheckArguments,
     is_told: bool,
     stop: &Interrupt,
+    found: &mut u64,
     out: &mut impl Write,
 ) -> Result<String, Failure> {
     let mut lines = Lines::open(name, stop.clone())?;
@@ -126,6 +141,7 @@ fn judged(
         let findings = checker.line(line).map_err(|mistake| lines.told(&mistake))?;
         let is_quiet = findings.is_empty();
         for finding in findings {
+            *found += 1;
             if left == 0 {
                 break;
             }

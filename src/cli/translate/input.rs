@@ -1,7 +1,7 @@
 //! A file of any length, record by record, in constant memory.
 
 use std::fs::File;
-use std::io::{self, IsTerminal as _, Read};
+use std::io::{self, IsTerminal as _, Read, Write as _};
 use std::ops::Range;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -12,6 +12,7 @@ use crate::cli::awaited::Awaited;
 use crate::cli::progress::with_time_left;
 use crate::oracles::recorded::csv::BYTE_ORDER_MARK;
 use crate::oracles::recorded::{Fields, Malformed, Mistake, Scanned};
+use crate::scenario::shown;
 
 /// Bytes read ahead.
 const BUFFER_BYTES: usize = 1 << 20;
@@ -35,6 +36,8 @@ pub(super) struct Input {
     /// The line of the record read last, and the one after it.
     line: u64,
     line_next: u64,
+    /// The last record ends where the file does.
+    is_open_ended: bool,
 }
 
 impl Input {
@@ -64,6 +67,7 @@ impl Input {
             fields: Fields::default(),
             line: 1,
             line_next: 1,
+            is_open_ended: false,
         };
         input.fill()?;
         input.refuse_what_is_no_text()?;
@@ -112,6 +116,7 @@ impl Input {
                     self.unread.start += bytes;
                     self.line = self.line_next;
                     self.line_next += lines;
+                    self.is_open_ended = self.at_end && !self.bytes().ends_with(b"\n");
                     return Ok(true);
                 }
                 Scanned::Blank { bytes } => {
@@ -236,6 +241,17 @@ impl Input {
     /// A mistake in the record read last, with file, line, column and the place itself.
     pub(super) fn told(&self, mistake: &Mistake) -> Failure {
         super::mistake::told(&self.name, self.line, self.bytes(), mistake)
+    }
+
+    /// A number that was cut is a number too: says where the file may have been cut.
+    pub(super) fn warn_of_an_open_end(&self) {
+        if self.is_open_ended {
+            let (name, line) = (shown(&self.name), self.line_next - 1);
+            let _ = writeln!(
+                io::stderr(),
+                "warning: {name}:{line}: the last line has no line end: is the file whole?"
+            );
+        }
     }
 
     /// The bar is gone.

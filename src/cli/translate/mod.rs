@@ -10,7 +10,7 @@ pub(super) mod mistake;
 use std::io::Write;
 
 use crate::campaign::Interrupt;
-use crate::oracles::recorded::{Columns, RecordedMachine, Wanted};
+use crate::oracles::recorded::{Columns, Wanted};
 
 use self::answers::Answers;
 use self::arguments::TranslateArguments;
@@ -33,7 +33,12 @@ pub(super) fn translate(
         columns => columns?,
     };
     if arguments.expect {
-        return compared(&machine, &columns, &mut input, &stop, arguments.json, out);
+        let mut comparison = Comparison::new(&machine, arguments.json);
+        return match compared(&mut comparison, &columns, &mut input, &stop, out) {
+            // A disagreement that nobody reads any more is one.
+            Err(Failure::ClosedPipe) if comparison.total().disagree() > 0 => Ok(Ended::Violated),
+            ended => ended,
+        };
     }
     let mut answers = Answers::new(arguments.json);
     let end = loop {
@@ -71,20 +76,21 @@ pub(super) fn translate(
             );
             Ok(Ended::Interrupted)
         }
-        Ok(()) => Ok(Ended::Held),
+        Ok(()) => {
+            input.warn_of_an_open_end();
+            Ok(Ended::Held)
+        }
         Err(failure) => Err(incomplete(failure, "answered", answers.count)),
     }
 }
 
 fn compared(
-    machine: &RecordedMachine,
+    comparison: &mut Comparison<'_>,
     columns: &Columns,
     input: &mut Input,
     stop: &Interrupt,
-    json: bool,
     out: &mut impl Write,
 ) -> Result<Ended, Failure> {
-    let mut comparison = Comparison::new(machine, json);
     let end = loop {
         match input.advance() {
             Ok(true) => {}
@@ -109,6 +115,7 @@ fn compared(
         )),
         Ok(()) => {
             comparison.sum_up(input.name(), false, out)?;
+            input.warn_of_an_open_end();
             Ok(if total.disagree() == 0 { Ended::Held } else { Ended::Violated })
         }
         Err(failure) => {
