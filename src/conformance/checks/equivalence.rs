@@ -13,14 +13,14 @@
 
 use std::collections::BTreeMap;
 
-use crate::base::{FRAME_BYTES, PhysAddr};
+use crate::base::{FRAME_BYTES, PhysAddr, VirtAddr};
 use crate::conformance::breach::{Breach, Check, INTERFACE};
 use crate::conformance::case::Case;
 use crate::conformance::flat::Flat;
 use crate::conformance::format::{Decoded, Format, shift};
 use crate::conformance::operation::{Call, Region};
 use crate::conformance::scene::Scene;
-use crate::conformance::tables::{TableUse, TableWords};
+use crate::conformance::tables::{Leaf, TableUse, TableWords, level_of};
 use crate::machine::paging::PageSize;
 
 /// Pages of a range at most that are tried one by one.
@@ -79,22 +79,21 @@ pub(crate) fn differs(ranges: &Flat, singles: &Flat) -> Option<Breach> {
     Some(Breach { check: Check::Equivalence, kind, what, virt, rule: INTERFACE })
 }
 
-/// The entries of all leaves, without what hardware sets.
-pub(crate) fn entries(scene: &Scene) -> BTreeMap<PhysAddr, u64> {
+/// The entries of all leaves, without what hardware sets, each with the page that it is for.
+fn entries(scene: &Scene) -> BTreeMap<PhysAddr, (VirtAddr, u64)> {
     let leaves = scene.listing.leaves.iter();
-    leaves
-        .map(|leaf| {
-            let level = crate::conformance::tables::level_of(leaf.size);
-            (leaf.at, scene.format.marked(level, scene.word(leaf.at), true))
-        })
-        .collect()
+    leaves.map(|leaf| (leaf.at, (leaf.first, unmarked(scene, leaf)))).collect()
+}
+
+fn unmarked(scene: &Scene, leaf: &Leaf) -> u64 {
+    scene.format.marked(level_of(leaf.size), scene.word(leaf.at), true)
 }
 
 /// What was mapped last, to be compared when it is unmapped next.
 pub(crate) struct RoundTrip {
     pub(crate) region: Region,
     pub(crate) flat: Flat,
-    pub(crate) entries: BTreeMap<PhysAddr, u64>,
+    entries: BTreeMap<PhysAddr, (VirtAddr, u64)>,
     tables: Vec<(TableUse, TableWords)>,
 }
 
@@ -136,12 +135,20 @@ pub(crate) fn restored(scene: &Scene, trip: &RoundTrip) -> Option<Breach> {
         ));
     }
     let now = entries(scene);
-    let changed = trip.entries.iter().find(|(at, was)| now.get(at) != Some(was));
-    let Some((at, was)) = changed else { return beside(scene, trip) };
+    let is_there = |at, was| now.get(at).is_some_and(|(_, word)| word == was);
+    // Code may copy the tables on the way and link the copies: then the entry lies elsewhere.
+    let is_elsewhere = |page, was| {
+        let leaf = scene.listing.leaves.iter().find(|leaf| leaf.first == page);
+        leaf.is_some_and(|leaf| unmarked(scene, leaf) == was)
+    };
+    let mut entries = trip.entries.iter();
+    let changed =
+        entries.find(|(at, (page, was))| !is_there(at, was) && !is_elsewhere(*page, *was));
+    let Some((at, (_, was))) = changed else { return beside(scene, trip) };
     let what = format!(
         "changes the entry at {:#x}, which was {was:#x} before something else was mapped and unmapped, and is {}",
         at.raw(),
-        now.get(at).map_or("no leaf any more".to_owned(), |now| format!("{now:#x}"))
+        now.get(at).map_or("no leaf any more".to_owned(), |(_, now)| format!("{now:#x}"))
     );
     let kind = "map then unmap changes an entry";
     Some(scene.breach(Check::Equivalence, kind, what, INTERFACE))
