@@ -116,7 +116,6 @@ impl Processor<'_> {
         if matches!(trap.vector, Trap::PAGE_FAULT | Trap::GENERAL_PROTECTION | Trap::VIRTUALIZATION)
         {
             registers.cr2 = trap.virt;
-            registers.fault_access = trap.access;
         }
         if from_user {
             let event = Event {

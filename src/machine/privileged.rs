@@ -60,17 +60,6 @@ impl Processor<'_> {
         Ok(self.registers().cr2)
     }
 
-    /// What the last general protection that an address raised was to do there, in the bits of a page
-    /// fault's error code: what a kernel finds by decoding the instruction.
-    ///
-    /// # Errors
-    ///
-    /// General protection at ring 3.
-    pub fn fault_access(&self) -> Result<u64, Trap> {
-        self.require_ring_0()?;
-        Ok(self.registers().fault_access.into())
-    }
-
     /// The interrupt request level (`mov reg, cr8`).
     ///
     /// # Errors

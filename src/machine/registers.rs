@@ -68,9 +68,6 @@ pub struct Registers {
     pub ring: Ring,
     /// The linear address of the last page fault.
     pub cr2: u64,
-    /// What the last general protection that an address raised was to do there, as
-    /// [`Trap::access`](super::Trap::access) tells it: what a kernel finds by decoding the instruction.
-    pub fault_access: u8,
     /// The task priority: the interrupt request level.
     pub cr8: u64,
     /// The base of GS.
@@ -106,7 +103,6 @@ impl Default for Registers {
             flags: FLAGS_FIXED,
             ring: Ring::Kernel,
             cr2: 0,
-            fault_access: 0,
             cr8: 0,
             gs_base: 0,
             kernel_gs_base: 0,
@@ -157,7 +153,6 @@ impl Registers {
         ];
         // Where there is none it is no word of the state.
         let breakpoint = (self.breakpoint != 0).then_some(self.breakpoint);
-        let access = (self.fault_access != 0).then_some(self.fault_access.into());
-        self.general.into_iter().chain(rest).chain(breakpoint).chain(access)
+        self.general.into_iter().chain(rest).chain(breakpoint)
     }
 }

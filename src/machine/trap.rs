@@ -1,7 +1,5 @@
 //! Exceptions as the processor raises them.
 
-use crate::base::Access;
-
 /// A byte that is never 0: what tells a word that was read from an exception then needs no word of its
 /// own, and either comes back in two registers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -33,9 +31,6 @@ pub struct Trap {
     pub code: u32,
     /// The linear address of a page fault (CR2), 0 otherwise.
     pub virt: u64,
-    /// Of a general protection that an address raised, what was to be done there, in the bits of a page
-    /// fault's error code: 0 read, 2 write, 16 execute.
-    pub access: u8,
     mark: Mark,
 }
 
@@ -81,7 +76,7 @@ impl Trap {
     /// An exception without an error code.
     #[must_use]
     pub const fn plain(vector: u8) -> Self {
-        Self { vector, code: 0, virt: 0, access: 0, mark: Mark::Trap }
+        Self { vector, code: 0, virt: 0, mark: Mark::Trap }
     }
 
     /// A page fault with this error code, raised by an access to `virt`.
@@ -97,16 +92,11 @@ impl Trap {
     }
 
     /// A general protection raised by an access to an address that is not canonical. Hardware does not
-    /// tell the address nor what was to be done there; a kernel decodes the instruction, which steps have
-    /// none of, so the address is found where a page fault's is and the access beside it.
+    /// tell the address; a kernel that wants it decodes the instruction, which steps have none of, so it is
+    /// found where a page fault's is.
     #[must_use]
-    pub const fn non_canonical(virt: u64, access: Access) -> Self {
-        let access = match access {
-            Access::Read => 0,
-            Access::Write => 2,
-            Access::Execute => 16,
-        };
-        Self { virt, access, ..Self::general_protection() }
+    pub const fn non_canonical(virt: u64) -> Self {
+        Self { virt, ..Self::general_protection() }
     }
 
     /// A refusal of the second level: the bits of [`second_level`] that were refused, and the address.

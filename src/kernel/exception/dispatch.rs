@@ -31,8 +31,6 @@ const RECORD: u64 = 14;
 pub(super) mod cause {
     /// A page fault; the error code is in the trap frame.
     pub(in super::super) const PAGE_FAULT: u64 = 0;
-    /// An address in the hole.
-    pub(in super::super) const NON_CANONICAL: u64 = 1;
     /// A refusal of the second level; the error code is in the trap frame.
     pub(in super::super) const SECOND_LEVEL: u64 = 2;
     /// Another exception; the third argument is its status.
@@ -202,15 +200,12 @@ routine! {
         let status = p.local(2)?;
         let cause = match p.local(0)? {
             cause::PAGE_FAULT => Cause::PageFault(error),
-            cause::NON_CANONICAL => Cause::NonCanonical(p.fault_access()?),
             cause::SECOND_LEVEL => Cause::SecondLevel(error),
             cause::FAST_FAIL => Cause::FastFail(status),
             _ => Cause::Other(status),
         };
         let virt = match cause {
-            Cause::PageFault(_) | Cause::NonCanonical(_) | Cause::SecondLevel(_) => {
-                p.fault_address()?
-            }
+            Cause::PageFault(_) | Cause::SecondLevel(_) => p.fault_address()?,
             _ => 0,
         };
         let pool_code = p.load(address::KERNEL_DATA, kernel_data::POOL_CODE)?

@@ -59,7 +59,7 @@ pub(crate) const RULES: &[Rule] = &[
     Rule::inferred(
         "general-protection-told",
         "A general protection in kernel mode is an access violation: a read of 0xffffffffffffffff.",
-        "debuggers' output for 0x1E on x64, below KiGeneralProtectionFault (no page of Microsoft says it)",
+        "debuggers' output for 0x1E on x64, as in dokany issue 85 and WinDivert issue 129 (no page says it)",
     ),
     Rule::documented(
         "trimmed-page-comes-back",
@@ -108,8 +108,8 @@ pub(crate) const RULES: &[Rule] = &[
     ),
     Rule::inferred(
         "non-canonical-in-kernel-mode",
-        "An address in the hole is 0x50 with 4 below dispatch level, and as any other from there on.",
-        "Bug Check 0x50: PAGE_FAULT_IN_NONPAGED_AREA (doesn't say how it is routed)",
+        "An address in the hole is a general protection, so that at any level a handler may catch it.",
+        "the same output, at dispatch level (Bug Check 0x50 documents 4 for such an address, which it tells)",
     ),
     Rule::inferred(
         "non-canonical-in-user-mode",
@@ -213,7 +213,8 @@ fn land(p: &mut Processor<'_>) -> Flow {
     Flow::InterruptReturn
 }
 
-/// Whether the last general protection was raised by an address in the hole.
+/// Whether the last general protection was raised by an address in the hole: of user mode the kernel decodes the
+/// instruction to know.
 fn is_non_canonical(p: &Processor<'_>) -> Result<bool, Trap> {
     Ok(class_of(p.fault_address()?) == AddressClass::NonCanonical)
 }
@@ -277,9 +278,9 @@ exception_entry!(
 );
 exception_entry!(
     /// Where the gates of vectors 11 and 13 lead. At ring 3 it is a privileged instruction or an
-    /// address that is not canonical; both end the process.
+    /// address that is not canonical; both end the process. At ring 0 it is an exception, whatever raised it.
     KI_GENERAL_PROTECTION = "KiGeneralProtectionFault",
-    |p| Ok(if is_non_canonical(p)? { (cause::NON_CANONICAL, 0) } else { (cause::OTHER, status::ACCESS_VIOLATION) }),
+    |_| Ok((cause::OTHER, status::ACCESS_VIOLATION)),
     |p| Ok(if is_non_canonical(p)? { status::ACCESS_VIOLATION } else { status::PRIVILEGED_INSTRUCTION })
 );
 exception_entry!(

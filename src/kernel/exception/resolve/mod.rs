@@ -51,11 +51,6 @@ bug_checks! {
     parameters "referenced", "access", "by the code at", "why",
     source "Bug Check 0x50: PAGE_FAULT_IN_NONPAGED_AREA" documented;
 
-    NON_CANONICAL: PAGE_FAULT_IN_NONPAGED_AREA, parameter 4 = 4,
-    when "an address in the hole between the halves is referenced",
-    parameters "referenced", "access", "by the code at", "why",
-    source "Bug Check 0x50: PAGE_FAULT_IN_NONPAGED_AREA" inferred;
-
     USER_NOT_ALLOWED: PAGE_FAULT_IN_NONPAGED_AREA, parameter 4 = 0xf,
     when "kernel mode touches a user page while SMAP forbids it",
     parameters "referenced", "access", "by the code at", "why",
@@ -117,9 +112,6 @@ bug_checks! {
 pub enum Cause {
     /// A page fault with this error code.
     PageFault(u64),
-    /// A general protection that an address in the hole raised, with the access in the bits of a page fault's
-    /// error code.
-    NonCanonical(u64),
     /// The second level of permissions refused what the tables allow: the bits of
     /// [`second_level`](crate::machine::trap::second_level).
     SecondLevel(u64),
@@ -285,11 +277,11 @@ impl KernelException {
 /// 3. At dispatch level or above an access that goes wrong stops it, for any reason: 0xC5 in the
 ///    pool's code, 0xD1 in a driver's, 0x0A in Windows's own.
 /// 4. Below, a system page that was trimmed is brought in, whatever the access.
-/// 5. Any other system address, an address in the hole and an execution that is forbidden stop it too; no
-///    handler is asked.
+/// 5. Any other system address and an execution that is forbidden stop it too; no handler is asked.
 /// 6. A user address that is there but closed by SMAP stops it (0x50, 0xF).
 /// 7. What remains is an exception: a handler continues, else 0x3B in a system service, 0x7E in a
-///    system thread, 0x1E otherwise.
+///    system thread, 0x1E otherwise. So is any other trap, at any level; among them a general protection,
+///    which is what an address in the hole raises.
 #[must_use]
 pub fn resolve(raised: &KernelException) -> Resolution {
     let error = match raised.cause {
@@ -298,7 +290,7 @@ pub fn resolve(raised: &KernelException) -> Resolution {
         }
         Cause::DoubleFault => return stop(&DOUBLE_FAULT, [8, 0, 0, 0]),
         Cause::Other(status) => return exception(raised, status),
-        Cause::PageFault(error) | Cause::NonCanonical(error) => error,
+        Cause::PageFault(error) => error,
         Cause::SecondLevel(refused) => return second_level(raised, page_fault_bits(refused)),
     };
     if raised.irql >= DISPATCH_LEVEL {
@@ -309,19 +301,14 @@ pub fn resolve(raised: &KernelException) -> Resolution {
         };
         return stop(row, [raised.virt, raised.irql, access, raised.rip]);
     }
-    match raised.cause {
-        Cause::NonCanonical(_) => {
-            stop(&NON_CANONICAL, [raised.virt, raised.access(error), raised.rip, 4])
-        }
-        _ if error & FETCH != 0 && error & PRESENT != 0 => {
-            let is_user = matches!(raised.page, PageState::Mapped { user: true, .. });
-            let row = if is_user { &EXECUTED_USER } else { &EXECUTED };
-            stop(row, [raised.virt, raised.entry, 0, 0])
-        }
-        _ => match class_of(raised.virt) {
-            AddressClass::System | AddressClass::NonCanonical => system_address(raised, error),
-            AddressClass::NullPage | AddressClass::User => user_address(raised, error),
-        },
+    if error & FETCH != 0 && error & PRESENT != 0 {
+        let is_user = matches!(raised.page, PageState::Mapped { user: true, .. });
+        let row = if is_user { &EXECUTED_USER } else { &EXECUTED };
+        return stop(row, [raised.virt, raised.entry, 0, 0]);
+    }
+    match class_of(raised.virt) {
+        AddressClass::System | AddressClass::NonCanonical => system_address(raised, error),
+        AddressClass::NullPage | AddressClass::User => user_address(raised, error),
     }
 }
 
@@ -384,7 +371,7 @@ fn user_address(raised: &KernelException, error: u64) -> Resolution {
 const fn information(raised: &KernelException) -> [u64; 2] {
     match raised.cause {
         Cause::PageFault(error) => [access(error) >> 1, raised.virt],
-        Cause::NonCanonical(_) | Cause::Other(status::ACCESS_VIOLATION) => [0, u64::MAX],
+        Cause::Other(status::ACCESS_VIOLATION) => [0, u64::MAX],
         Cause::FastFail(reason) => [reason, 0],
         Cause::SecondLevel(_) => [0, raised.virt],
         Cause::Other(_) | Cause::DoubleFault => [0, 0],
