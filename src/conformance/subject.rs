@@ -171,7 +171,7 @@ pub trait Mapper {
         Capabilities::PLAIN
     }
 
-    /// Where its root table starts.
+    /// Where its root table starts. Asked once of each instance: the root stays where it is.
     fn root(&self) -> PhysAddr;
 
     /// Maps one page of `size`; as a region of that size unless said otherwise.

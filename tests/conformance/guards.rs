@@ -342,6 +342,22 @@ impl Drop for Panics {
 }
 
 #[test]
+fn a_root_where_no_frame_of_memory_begins_is_told_as_that_with_its_address() {
+    let told = |distance: u64| {
+        let own = move |memory: Memory| Panics("nowhere", memory.base().plus(distance));
+        conformance::mapper(own).cases(1).run().to_string()
+    };
+
+    let (within, outside) = (told(8), told(1 << 40));
+
+    let kind = "stores: its root is no frame\nbecause    it says that its root is at 0x100000008;";
+    assert!(within.contains(kind), "{within}");
+    let kind =
+        "its root is outside of memory\nbecause    it says that its root is at 0x10100000000;";
+    assert!(outside.contains(kind), "{outside}");
+}
+
+#[test]
 fn a_function_that_says_what_an_instance_is_or_ends_it_is_told_by_its_name() {
     for (function, told, kind) in [
         ("capabilities", "in capabilities", "capabilities panics: "),

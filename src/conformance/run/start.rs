@@ -47,12 +47,14 @@ pub(crate) fn root_outside(memory: &Memory, root: PhysAddr) -> Option<Breach> {
     if root.raw().is_multiple_of(FRAME_BYTES) && Memory::number(root.frame()).is_some() {
         return None;
     }
+    let is_within = Memory::number(root.frame()).is_some();
+    let kind = if is_within { "its root is no frame" } else { "its root is outside of memory" };
     Some(Breach {
         check: Check::Stores,
-        kind: "its root is outside of memory".to_owned(),
+        kind: kind.to_owned(),
         what: format!(
-            "says that its root is at {:#x}; tables are frames that `allocate` handed out, between {:#x} \
-             and {:#x}",
+            "says that its root is at {:#x}; tables are whole frames that `allocate` handed out, between \
+             {:#x} and {:#x}",
             root.raw(),
             memory.base().raw(),
             memory.base().plus(memory.bytes()).raw()
