@@ -6,6 +6,7 @@
 
 mod access;
 mod address;
+mod counted;
 mod digest;
 mod domain;
 mod event;
@@ -22,6 +23,7 @@ mod witness;
 
 pub use access::{Access, Ring};
 pub use address::{FRAME_BYTES, Frame, Page, PhysAddr, VirtAddr};
+pub(crate) use counted::counted;
 pub use digest::{Digest, TraceHash};
 pub use domain::Domain;
 pub(crate) use event::bits_of;

@@ -4,6 +4,8 @@ use core::fmt::Display;
 use core::num::IntErrorKind;
 use core::str::FromStr;
 
+pub(super) use crate::base::counted;
+
 /// A reader of whole numbers from `least` to `most`. What it says of anything else names both.
 pub(super) fn whole<T>(
     least: T,
@@ -43,11 +45,6 @@ fn too_large(text: &str) -> String {
     format!("{} is too large for a seed; seeds go from 0 to {}", text.trim(), u64::MAX)
 }
 
-/// A count with what is counted, in the plural but for one.
-pub(super) fn counted(count: u64, one: &str) -> String {
-    if count == 1 { format!("1 {one}") } else { format!("{count} {one}s") }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -60,11 +57,5 @@ mod tests {
         for wrong in ["0", "257", "-1", "abc", "1.5", "99999999999999999999999"] {
             assert_eq!(read(wrong), Err("expected a whole number, 1 to 256".to_owned()), "{wrong}");
         }
-    }
-
-    #[test]
-    fn one_is_told_in_the_singular() {
-        assert_eq!(counted(1, "world"), "1 world");
-        assert_eq!(counted(0, "violation"), "0 violations");
     }
 }

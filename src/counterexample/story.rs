@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::base::{EventKind, Roster};
+use crate::base::{EventKind, Roster, counted};
 use crate::campaign::experiment::{CONTAINED, SURVIVES, is_contained};
 use crate::campaign::{Judged, Origin, Registries, Trial, TrialError};
 use crate::faults::PlannedFault;
@@ -384,11 +384,6 @@ fn conclude(lines: &mut Parts, outcome: &Outcome, class: Class, meaning: &str) {
     if !outcome.exposures.is_empty() {
         push(lines, "exposures", &outcome.exposures.join(", "));
     }
-}
-
-/// So many of them.
-fn counted(count: u64, what: &str) -> String {
-    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
 /// What a story is told in: words to begin with, and what there is to say.

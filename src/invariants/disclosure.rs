@@ -11,7 +11,7 @@
 //! Source: Microsoft Learn, "Virtual address spaces"; for stale content, "Failure to Initialize
 //! Output Buffers".
 
-use crate::base::{EventKind, PhysAddr, PrincipalKind, Ring};
+use crate::base::{EventKind, PhysAddr, PrincipalKind, Ring, counted};
 
 use super::{Evidence, Findings, Invariant, Kinds};
 
@@ -78,8 +78,9 @@ impl Invariant for Disclosures {
             if left > 0 {
                 findings.add(None, Some(residue.from), residue.phys, 0, || {
                     format!(
-                        "{} was given {left} words with the content of {}",
+                        "{} was given {} with the content of {}",
                         roster.name(residue.to),
+                        counted(left as u64, "word"),
                         roster.name(residue.from),
                     )
                 });

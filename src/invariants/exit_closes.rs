@@ -7,7 +7,7 @@
 //!
 //! Source: Microsoft Learn, "Terminating a Process".
 
-use crate::base::{EventKind, Principal};
+use crate::base::{EventKind, Principal, counted};
 
 use super::decode::handles_of;
 use super::{Evidence, Findings, Invariant, Kinds};
@@ -41,10 +41,8 @@ impl Invariant for ExitCloses {
             let left = handles_of(memory, map, event.virt, process.0).len();
             if left > 0 {
                 findings.add(Some(Principal::KERNEL), Some(process), 0, event.virt, || {
-                    format!(
-                        "{} has ended and {left} handles are in its table",
-                        roster.name(process)
-                    )
+                    let left = counted(left as u64, "handle");
+                    format!("{} has ended and its table has {left}", roster.name(process))
                 });
             }
         }
@@ -58,7 +56,8 @@ impl Invariant for ExitCloses {
             if left > 0 {
                 findings.add(Some(Principal::KERNEL), Some(process), 0, 0, || {
                     let name = authority.roster().name(process);
-                    format!("{name} has ended and the books have {left} handles of it")
+                    let left = counted(left as u64, "handle");
+                    format!("{name} has ended and the books have {left} of it")
                 });
             }
         }

@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 
 use crate::base::{Frame, Principal};
 
+use super::decode::count::{counted, number};
 use super::decode::{KernelWords, frame_count, free_frames, kernel_word};
 use super::{End, Evidence, Findings, Invariant, Kinds, RestKind};
 
@@ -51,7 +52,8 @@ impl Invariant for FramesConserved {
         let said = kernel_word(memory, map, map.free_frame_count).unwrap_or(0);
         if !is_list || said != free.len() as u64 {
             findings.add(kernel, None, 0, map.free_frames, || {
-                format!("the free list has {} frames and the kernel says {said}", free.len())
+                let there = counted(free.len() as u64, "frame");
+                format!("the free list has {there} and the kernel says {}", number(said))
             });
         }
         let mut is_free = vec![false; usize::try_from(memory.frame_count()).unwrap_or(0)];
@@ -63,7 +65,10 @@ impl Invariant for FramesConserved {
             let count = frame_count(&words, frame).unwrap_or(0);
             if count != 0 || !authority.region_at(at).is_free() {
                 findings.add(kernel, authority.owner_of(at), at.raw(), 0, || {
-                    format!("frame {frame:#x} is on the free list with {count} references")
+                    format!(
+                        "frame {frame:#x} is on the free list with {}",
+                        counted(count, "reference")
+                    )
                 });
             }
         }
@@ -84,7 +89,8 @@ impl Invariant for FramesConserved {
         for (frame, times) in mapped {
             if frame_count(&words, frame).is_some_and(|count| count < times) {
                 findings.add(kernel, None, Frame(frame).start().raw(), 0, || {
-                    format!("frame {frame:#x} is mapped {times} times and counted less often")
+                    let times = counted(times, "time");
+                    format!("frame {frame:#x} is mapped {times} and counted less often")
                 });
             }
         }
@@ -92,7 +98,8 @@ impl Invariant for FramesConserved {
             let words = authority.words_owned(process);
             if words > 0 {
                 findings.add(kernel, Some(process), 0, 0, || {
-                    format!("{} has ended and has {words} words", authority.roster().name(process))
+                    let (name, words) = (authority.roster().name(process), counted(words, "word"));
+                    format!("{name} has ended and has {words}")
                 });
             }
         }

@@ -154,6 +154,7 @@ const SUPPORT: &[(&str, &str)] = &[
     ("src/faults/parameters.rs", "what a fault is told"),
     ("src/faults/plan.rs", "which fault strikes whom, where"),
     ("src/faults/wild.rs", "the operators that wild writes and wild reads share"),
+    ("src/invariants/decode/count.rs", "words a count for several invariants"),
 ];
 
 /// Lines of prose that a fault or an invariant begins with, at least.

@@ -292,7 +292,8 @@ fn write_violations(
 ) -> core::fmt::Result {
     let violated = compared.columns.iter().filter(|column| column.violations > 0);
     for column in violated {
-        writeln!(to, "\nGuarantees violated with {}: {} faults", column.name, column.violations)?;
+        let faults = counted(column.violations, "fault");
+        writeln!(to, "\nGuarantees violated with {}: {faults}", column.name)?;
         if let Some((seed, number)) = column.first_violation {
             writeln!(to, "    {}", comparison.replay_line(seed, number))?;
         }

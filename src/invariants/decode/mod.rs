@@ -3,6 +3,8 @@
 //! Only 4-level paging with 4 KiB, 2 MiB and 1 GiB pages (Intel SDM volume 3A, "4-Level Paging"); what
 //! reserved bits forbid is not looked at, so that more is taken for mapped than is.
 
+pub(super) mod count;
+
 use core::cell::Cell;
 
 use crate::base::{FRAME_BYTES, KernelMap, PhysAddr};
