@@ -141,6 +141,28 @@ fn a_buffer_on_no_page_is_refused_before_any_driver_sees_it_and_neither_by_the_r
     }
 }
 
+#[test]
+fn what_the_driver_refuses_it_refuses_at_each_home() {
+    for home in HOMES {
+        let ask = |function, method, bytes| ask(function, method, (0, 0), (BUFFER, bytes));
+        let refused = vec![
+            fill(0),
+            check(0, 0),
+            ask(driver::TELL, METHOD_BUFFERED, 4),
+            ask(driver::UNLOCK, METHOD_BUFFERED, 8),
+            ask(driver::FILL, METHOD_IN_DIRECT, 8),
+            ask(driver::FILL, METHOD_BUFFERED, 8),
+            fill(8),
+        ];
+
+        let statuses: Vec<u64> =
+            seen(&at(home, refused)).iter().map(|(status, _)| *status).collect();
+
+        let (short, unknown) = (status::INVALID_PARAMETER, status::INVALID_DEVICE_REQUEST);
+        assert_eq!(statuses, [short, short, short, unknown, unknown, unknown, OK], "{home:?}");
+    }
+}
+
 /// A world with words behind the buffer that the driver may use, which nobody asked it to touch.
 fn with_words_behind(home: Home) -> Scenario {
     let words = (8..32).map(|word| Action::Store { word, value: u64::from(word) + 1 });

@@ -163,10 +163,28 @@ fn ask(p: &mut Processor<'_>) -> Result<Flow, Trap> {
 /// Answers with what the driver left in rax: bytes of answer.
 fn answer(p: &mut Processor<'_>) -> Result<Flow, Trap> {
     let bytes = p.result();
+    answer_with(p, status::SUCCESS, bytes)
+}
+
+/// What a driver that refuses requests leaves in rax: this, less the place of the status in [`REFUSALS`].
+const REFUSED: u64 = u64::MAX;
+/// The statuses of requests that are refused.
+const REFUSALS: [u64; 2] = [status::INVALID_DEVICE_REQUEST, status::INVALID_PARAMETER];
+
+/// As [`answer`], for a driver that refuses requests.
+fn answer_or_refuse(p: &mut Processor<'_>) -> Result<Flow, Trap> {
+    let bytes = p.result();
+    match usize::try_from(REFUSED - bytes).ok().and_then(|place| REFUSALS.get(place)) {
+        Some(&refusal) => answer_with(p, refusal, 0),
+        None => answer_with(p, status::SUCCESS, bytes),
+    }
+}
+
+fn answer_with(p: &mut Processor<'_>, outcome: u64, bytes: u64) -> Result<Flow, Trap> {
     let served = p.load_at(PAGE + SERVED, DATA)?;
     p.store_at(PAGE + SERVED, DATA, served.wrapping_add(1))?;
     p.put(Reg::Rax, service::HOST_COMPLETE);
-    p.pass([status::SUCCESS, 0, PAGE + REPLY, bytes]);
+    p.pass([outcome, 0, PAGE + REPLY, bytes]);
     Ok(Flow::Call)
 }
 
@@ -183,6 +201,9 @@ fn wanted(p: &mut Processor<'_>, most: u64) -> Result<u64, Trap> {
 
 macro_rules! host_main {
     ($(#[$meta:meta])* $NAME:ident = $text:literal, $driver:path) => {
+        host_main!($(#[$meta])* $NAME = $text, $driver, answer);
+    };
+    ($(#[$meta:meta])* $NAME:ident = $text:literal, $driver:path, $answer:path) => {
         routine! {
             $(#[$meta])*
             pub static $NAME = $text, frame 4;
@@ -194,7 +215,7 @@ macro_rules! host_main {
                 }
                 Ok(Flow::Call)
             },
-            answer, call API_CALL => answer,
+            answer, call API_CALL => $answer,
             again => |_| Ok(Flow::To(At::ask as u8)),
             leave, call API_CALL => leave,
             gone => |_| Ok(Flow::Stay),
@@ -226,7 +247,7 @@ host_main!(
 
 host_main!(
     /// The loop of a host with the driver for its callers' memory. Never returns.
-    BUFFER_HOST_MAIN = "buffers-host", HOSTED_BUFFER
+    BUFFER_HOST_MAIN = "buffers-host", HOSTED_BUFFER, answer_or_refuse
 );
 
 host_main!(
@@ -332,7 +353,8 @@ routine! {
 }
 
 routine! {
-    /// The driver for its callers' memory in a host: works on the present request. Result: bytes of answer.
+    /// The driver for its callers' memory in a host: works on the present request. Result: bytes of answer, or
+    /// that it is [`REFUSED`], as its kernel-mode twin does.
     pub static HOSTED_BUFFER = "HostedBufferProcess", frame 1;
     // Local: bytes of answer.
     sort, call BUFFER_WORDS => |p| {
@@ -340,12 +362,21 @@ routine! {
         let bytes_in = p.load_at(PAGE + REQUEST + header::LENGTH_IN, DATA)?.min(256);
         let bytes = p.load_at(PAGE + REQUEST + header::LENGTH_OUT, DATA)?.min(256);
         let (at, answered) = match (function(code), code & METHOD) {
+            (buffer_driver::FILL, METHOD_OUT_DIRECT)
+            | (buffer_driver::CHECK, METHOD_IN_DIRECT)
+                if bytes == 0 =>
+            {
+                return Ok(p.give_back(REFUSED - 1));
+            }
+            (buffer_driver::TELL, METHOD_BUFFERED) if bytes < 8 => {
+                return Ok(p.give_back(REFUSED - 1));
+            }
             (buffer_driver::FILL, METHOD_OUT_DIRECT) => (PAGE + REPLY, bytes & !7),
             (buffer_driver::CHECK, METHOD_IN_DIRECT) => {
                 (REQUEST_DATA + bytes_in.next_multiple_of(8), 0)
             }
             (buffer_driver::TELL, METHOD_BUFFERED) => return Ok(Flow::To(At::tell as u8)),
-            _ => return Ok(p.give_back(0)),
+            _ => return Ok(p.give_back(REFUSED)),
         };
         p.set_local(0, answered)?;
         p.pass([at, packed(DATA, DATA, 0), bytes, PAGE + SUMS, function(code)]);
