@@ -354,7 +354,7 @@ routine! {
 
 routine! {
     /// The driver for its callers' memory in a host: works on the present request. Result: bytes of answer, or
-    /// that it is [`REFUSED`], as its kernel-mode twin does.
+    /// that it is refused, where its kernel-mode twin refuses it.
     pub static HOSTED_BUFFER = "HostedBufferProcess", frame 1;
     // Local: bytes of answer.
     sort, call BUFFER_WORDS => |p| {
