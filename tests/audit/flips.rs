@@ -193,18 +193,18 @@ fn what_pkru_denies_is_gained_all_the_same() {
 fn any_number_of_workers_gives_the_same() {
     let space = Space::new(images::ordinary(), all_on()).expect("whole");
     let with = |workers| {
-        let mut verdicts = Vec::new();
+        let (mut verdicts, mut places) = (Vec::new(), Vec::new());
         let swept = sweep(
             &space,
             workers,
             &AtomicBool::new(false),
-            |_| (),
+            |progress| places.push((progress.done, progress.total)),
             |verdict| {
                 verdicts.push(verdict.clone());
                 true
             },
         );
-        (swept, verdicts)
+        (swept, verdicts, places)
     };
 
     let one = with(1);
@@ -213,5 +213,7 @@ fn any_number_of_workers_gives_the_same() {
     assert_eq!(one, with(7));
     let flips: Vec<Flip> = one.1.iter().map(|verdict| verdict.flip).collect();
     assert!(flips.is_sorted());
+    assert!(one.2.is_sorted_by(|before, after| before.0 < after.0 && before.1 == after.1));
+    assert!(one.2.last().is_some_and(|(done, total)| done == total));
     assert!(judge(&space, Flip { at: PhysAddr::truncated(0x9000), bit: 0 }).is_none());
 }

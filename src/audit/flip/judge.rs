@@ -19,7 +19,7 @@ use super::writers::Writers;
 #[derive(Clone, Debug)]
 pub(super) struct Court<'a> {
     pub(super) space: &'a Space,
-    ways: Vec<Vec<Way>>,
+    pub(super) ways: Vec<Vec<Way>>,
     writers: Writers<'a>,
 }
 

@@ -41,6 +41,7 @@ mod compare;
 mod judge;
 mod sweep;
 mod view;
+mod work;
 mod writers;
 
 pub(super) use compare::helps;

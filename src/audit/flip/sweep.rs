@@ -13,6 +13,7 @@ use crate::machine::paging::x86_64::Entry;
 
 use super::class::{Class, Flip, KernelGain, TableIs, Verdict};
 use super::judge::{Court, Judge};
+use super::work::Work;
 
 /// Entries that are handed out at once.
 const RUN: usize = 64;
@@ -83,13 +84,13 @@ impl Counts {
     }
 }
 
-/// Where a sweep is.
+/// Where a sweep is, in a unit that takes about as long at the beginning as at the end.
 #[derive(Clone, Copy, Debug)]
 pub struct Progress {
-    /// Entries done.
-    pub entries: u64,
-    /// Entries in all.
-    pub entries_total: u64,
+    /// Work done.
+    pub done: u64,
+    /// Work in all.
+    pub total: u64,
 }
 
 /// How a sweep ended.
@@ -113,7 +114,7 @@ pub fn sweep(
 ) -> Swept {
     let court = Court::new(space);
     let runs = space.image.frames().len() * (512 / RUN);
-    let entries_total = (runs * RUN) as u64;
+    let work = Work::new(space, &court.ways, RUN);
     let next = AtomicUsize::new(0);
     let (sender, receiver) = mpsc::channel();
     std::thread::scope(|scope| {
@@ -148,7 +149,8 @@ pub fn sweep(
                     next.store(runs, Ordering::Relaxed);
                     return Swept::Stopped(counts);
                 }
-                progress(Progress { entries: (expected * RUN) as u64, entries_total });
+                let (done, total) = work.after(expected);
+                progress(Progress { done, total });
             }
         }
         if expected == runs { Swept::Whole(counts) } else { Swept::Stopped(counts) }

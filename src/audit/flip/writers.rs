@@ -25,7 +25,12 @@ struct Writer {
 #[derive(Clone, Debug)]
 pub(super) struct Writers<'a> {
     space: &'a Space,
+    /// By address.
     all: Vec<Writer>,
+    /// Frames of those that are one frame, ascending, with their places in `all` …
+    small: Vec<(u64, usize)>,
+    /// … and the places of the others.
+    large: Vec<usize>,
 }
 
 impl<'a> Writers<'a> {
@@ -66,7 +71,27 @@ impl<'a> Writers<'a> {
             }
         }
         all.sort_by_key(|writer| writer.first);
-        Self { space, all }
+        let (small, large): (Vec<usize>, Vec<usize>) =
+            (0..all.len()).partition(|&place| all[place].frames == 1);
+        let mut small: Vec<_> = small.into_iter().map(|place| (all[place].frame, place)).collect();
+        small.sort_unstable();
+        Self { space, all, small, large }
+    }
+
+    /// Those that may write one of these ascending frames, by address. Mostly a frame or two are asked
+    /// for, and there are many pages.
+    fn of(&self, frames: &[u64]) -> Vec<&Writer> {
+        if frames.len() > self.all.len() / 4 {
+            return self.all.iter().collect();
+        }
+        let mut places = self.large.clone();
+        for &frame in frames {
+            let from = self.small.partition_point(|(own, _)| *own < frame);
+            let own = self.small[from..].iter().take_while(|(own, _)| *own == frame);
+            places.extend(own.map(|(_, place)| place));
+        }
+        places.sort_unstable();
+        places.into_iter().map(|place| &self.all[place]).collect()
     }
 
     /// The first address at which user mode writes one of `made`, ascending frames, and whose walk does
@@ -76,7 +101,7 @@ impl<'a> Writers<'a> {
         let mut detour = false;
         let mut found = None;
         // Pages don't overlap, so the first that fits has the lowest address.
-        for writer in self.all.iter().filter(|writer| !writer.through.contains(&at)) {
+        for writer in self.of(made).into_iter().filter(|writer| !writer.through.contains(&at)) {
             let Some(frame) = first_within(made, writer.frame, writer.frames) else { continue };
             let virt = writer.first.plus((frame - writer.frame) << 12);
             if walk_reads(&space.image, &space.controls, virt, at) {

@@ -7,7 +7,7 @@ use indicatif::ProgressBar;
 use serde_json::{Value, json};
 
 use crate::audit::findings::Findings;
-use crate::audit::flip::{Class, Counts, KernelGain, Swept, Verdict, sweep};
+use crate::audit::flip::{Class, Counts, KernelGain, Progress, Swept, Verdict, sweep};
 use crate::audit::protections::{Margin, Protection, open};
 use crate::audit::space::Space;
 use crate::campaign::Interrupt;
@@ -19,6 +19,9 @@ use super::witnesses::{Kept, WitnessFile, kernel_text, line, opens};
 use crate::cli::campaign::stopped_by_ctrl_c;
 use crate::cli::progress::bar;
 use crate::cli::{Ended, Failure};
+
+/// Steps of the bar for each machine that is tried: they take about as long as each other.
+const STEPS: u64 = 1 << 20;
 
 /// Which protection is switched, and to which state; `None` for the machine as given.
 type Switched = Option<(Protection, bool)>;
@@ -50,17 +53,15 @@ pub(super) fn margin(
     let arguments = audited.arguments;
     let stop = stopped_by_ctrl_c()?;
     let spaces = planned(audited)?;
-    let tables: usize = spaces.iter().map(|(_, space)| space.image.frames().len()).sum();
     let bar = bar();
-    bar.set_length(tables as u64 * 512);
+    bar.set_length(spaces.len() as u64 * STEPS);
     let mut kept = Kept::default();
     let mut margins = Vec::new();
-    let mut done = 0;
     let mut is_partial = false;
-    for (switched, space) in &spaces {
+    for ((switched, space), begun) in spaces.iter().zip(0..) {
         bar.set_message(label(*switched));
         let is_given = switched.is_none();
-        let swept = swept(audited, space, &stop, &bar, done, |verdict| {
+        let swept = swept(audited, space, &stop, (&bar, begun * STEPS), |verdict| {
             if !is_given {
                 return true;
             }
@@ -69,7 +70,6 @@ pub(super) fn margin(
             file.as_mut().is_none_or(|file| file.add(space, verdict, &replay(verdict)))
         });
         let tables = space.image.frames().len() as u64;
-        done += tables * 512;
         let mut add = |counts| {
             margins.push(Margin { switched: *switched, counts, open: open(space), tables });
         };
@@ -112,12 +112,13 @@ fn swept(
     audited: &Audited<'_>,
     space: &Space,
     stop: &Interrupt,
-    bar: &ProgressBar,
-    done: u64,
+    (bar, begun): (&ProgressBar, u64),
     verdicts: impl FnMut(&Verdict) -> bool,
 ) -> Swept {
-    let progress =
-        |progress: crate::audit::flip::Progress| bar.set_position(done + progress.entries);
+    let progress = |Progress { done, total }| {
+        let steps = u128::from(done) * u128::from(STEPS) / u128::from(total.max(1));
+        bar.set_position(begun + u64::try_from(steps).unwrap_or(STEPS));
+    };
     sweep(space, audited.jobs(), stop.flag(), progress, verdicts)
 }
 
