@@ -136,3 +136,62 @@ pub(super) fn first_within(frames: &[u64], first: u64, count: u64) -> Option<u64
 fn writes(permits: &Permits, rights: Rights, key: u8) -> bool {
     permits.of(rights, key).any(Accesses::USER_WRITE)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::image::{Image, Levels};
+    use crate::base::Frame;
+    use crate::machine::paging::x86_64::Controls;
+
+    /// 512 small pages, eight to each of the frames 0x100 to 0x13f, before a large one of frames 0 to
+    /// 0x1ff.
+    fn space() -> Space {
+        let mut tables = [1u64, 2, 3, 4].map(|frame| (Frame(frame), Box::new([0; 512])));
+        for (place, below) in [0x2007, 0x3007, 0x4007].into_iter().enumerate() {
+            tables[place].1[0] = below;
+        }
+        tables[2].1[1] = Entry::PS | 7;
+        for (slot, entry) in (0..).zip(tables[3].1.iter_mut()) {
+            *entry = frame_at(slot) << 12 | 7;
+        }
+        let image = Image::new(0x1000, Levels::Four, BTreeMap::from(tables));
+        Space::new(image, Controls::default()).expect("it is whole")
+    }
+
+    const fn frame_at(slot: u64) -> u64 {
+        0x100 + slot * 7 % 64
+    }
+
+    #[test]
+    fn the_first_page_of_a_frame_is_found_among_many() {
+        let space = space();
+        let writers = Writers::new(&space);
+        let (small, large) = (PhysAddr::truncated(0x4000), PhysAddr::truncated(0x3008));
+        let of_large = |frame| Some((VirtAddr((0x200 + frame) << 12), frame));
+
+        for slot in 0..512 {
+            let at = small.plus(8 * slot);
+            let frame = frame_at(slot);
+            let first = (0..512).find(|&other| other != slot && frame_at(other) == frame);
+            let expected = first.map(|slot| (VirtAddr(slot << 12), frame));
+            assert_eq!(writers.without(&[frame], at), expected, "{slot}");
+            assert_eq!(
+                writers.without(&[0x10, frame], at),
+                expected,
+                "pages of the large one are behind"
+            );
+            assert_eq!(
+                writers.without(&[frame, 0x4000], large),
+                Some((VirtAddr((slot % 64) << 12), frame))
+            );
+        }
+        assert_eq!(writers.without(&[0x10, 0x150], small), of_large(0x10));
+        assert_eq!(writers.without(&[0x150], small), of_large(0x150));
+        assert_eq!(writers.without(&[0x150], large), None);
+        assert_eq!(writers.without(&[0x200], small), None);
+        // So many that all pages are gone through.
+        let many: Vec<u64> = (0..0x139).collect();
+        assert_eq!(writers.without(&many, large), Some((VirtAddr(0), 0x100)));
+    }
+}
