@@ -33,9 +33,14 @@ fn a_neighbour_who_runs_into_damaged_shared_code_on_its_way_out_was_reached() {
     let shell = named(&trial, "shell");
     assert_eq!(ending(&trial, "shell"), (1, 0));
 
+    // Which bit makes a byte of them nothing that runs depends on where they lie.
+    let flip = |nth, bit| {
+        let parameters = format!("bit = {bit}");
+        fault("corrupted-code-byte", "editor", PointKind::Step, nth, &parameters)
+    };
     let mut plans = (1..=reached(&trial, "editor", PointKind::Step))
         .rev()
-        .map(|nth| fault("corrupted-code-byte", "editor", PointKind::Step, nth, "bit = 4"));
+        .flat_map(|nth| (0..8).map(move |bit| flip(nth, bit)));
     let (plan, outcome) = plans
         .find_map(|plan| {
             let outcome = trial.run(std::slice::from_ref(&plan)).expect("it can be made");
