@@ -259,6 +259,21 @@ fn every_command_that_reads_a_scenario_refuses_a_spoilt_one() {
 }
 
 #[test]
+fn a_case_that_is_cut_off_before_what_it_expects_is_no_case() {
+    let file = folder("bad-input-cut").join("cut.toml");
+    let name = file.to_str().expect("a plain path");
+    let (whole, _) = WHOLE.split_once("class = ").expect("it expects a class");
+    std::fs::write(&file, whole).expect("written");
+    for command in ["run", "replay", "explain"] {
+        let told = refused(&ringfence(&[command, name]));
+
+        assert!(told.contains(&format!("{name}:32:1\n")), "{command}: {told}");
+        assert!(told.contains("nothing is expected here"), "{command}: {told}");
+        assert!(told.contains("leave `expect` out"), "{command}: {told}");
+    }
+}
+
+#[test]
 fn all_mistakes_are_told_at_once_and_of_very_many_the_first() {
     let file = folder("bad-input-many").join("many.toml");
     let name = file.to_str().expect("a plain path");

@@ -167,34 +167,6 @@ impl Scenario {
         }
     }
 
-    /// What is expected of it has a name, where the vocabulary knows names of such.
-    fn check_expectation(&self, vocabulary: &Vocabulary, problems: &mut Problems) {
-        fn texts(names: &[String]) -> Vec<&str> {
-            names.iter().map(String::as_str).collect()
-        }
-        let Some(expect) = &self.expect else { return };
-        let (classes, guarantees) = (texts(&vocabulary.classes), texts(&vocabulary.guarantees));
-        if let Some(class) = expect.class.as_deref()
-            && !classes.is_empty()
-        {
-            problems.known(path!["expect", "class"], "class", class, classes);
-        }
-        for (axis, name, known) in [
-            ("integrity", &expect.integrity, &vocabulary.integrities),
-            ("availability", &expect.availability, &vocabulary.availabilities),
-        ] {
-            if let Some(name) = name.as_deref().filter(|_| !known.is_empty()) {
-                problems.known(path!["expect", axis], axis, name, texts(known));
-            }
-        }
-        for (number, violated) in expect.violated.iter().enumerate() {
-            if !guarantees.is_empty() {
-                let here = path!["expect", "violated", number];
-                problems.known(here, "guarantee", violated, guarantees.clone());
-            }
-        }
-    }
-
     fn check_counts(&self, problems: &mut Problems) {
         let components = &self.configuration.components;
         let mut limit = |is: fn(&Component) -> bool, most: u64, sort: &str| {

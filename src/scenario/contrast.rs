@@ -105,7 +105,7 @@ impl Contrast {
     /// What can't be changed so: a component that is not there, a value that is none of the field's.
     pub fn of(&self, scenario: &Scenario) -> Result<Scenario, String> {
         let mut changed = Scenario {
-            expect: Some(self.expect.clone()),
+            expect: Some(self.expect.clone()).filter(|it| *it != Expectation::default()),
             contrasts: Vec::new(),
             ..scenario.clone()
         };

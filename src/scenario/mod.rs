@@ -5,6 +5,7 @@
 //! position for every mistake and written in one canonical way; see [`library`] for those built in.
 
 mod check;
+mod check_expectation;
 mod check_framework;
 mod contrast;
 mod error;

@@ -142,4 +142,5 @@ fn expectations() -> impl Strategy<Value = Expectation> {
             guarantees,
             violated,
         })
+        .prop_filter("something is expected", |expected| *expected != Expectation::default())
 }
