@@ -5,6 +5,7 @@ use core::ops::RangeInclusive;
 use super::{Kind, Parameters};
 use crate::base::{PrincipalKind, Stream, VirtAddr, bits_of};
 use crate::injection::{Fault, Operation, PointKind, PointRecord, Scene, Verdict};
+use crate::kernel::service::takes_handle;
 use crate::world::directory::{Directory, Place, Target};
 
 struct Struck<F> {
@@ -45,6 +46,11 @@ pub(super) fn anywhere(_: &PointRecord, _: PrincipalKind) -> bool {
 /// return of an interrupt may lead into kernel mode too, and carries no arguments.
 pub(super) fn is_system_call(operation: &Operation, scene: &dyn Scene) -> bool {
     operation.virt >> 63 == 1 && scene.instruction_pointer() >> 63 == 0
+}
+
+/// Whether what passes a mode switch is a call of a system service whose first argument is a handle.
+pub(super) fn is_call_with_handle(operation: &Operation, scene: &dyn Scene) -> bool {
+    is_system_call(operation, scene) && takes_handle(operation.value)
 }
 
 /// Whether memory holds already what a store will write there, as far as `mask` covers it.

@@ -8,7 +8,7 @@
 //!
 //! Injection points: `handle-lookup`, `mode-switch`.
 
-use super::elements::{anywhere, fault, is_system_call};
+use super::elements::{anywhere, fault, is_call_with_handle};
 use super::{Family, Kind, Model, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 use crate::machine::registers::ARGUMENTS;
@@ -37,7 +37,7 @@ pub(super) const KIND: Kind = Kind {
                 return Some(Verdict::Proceed);
             }
             let handle = scene.register(ARGUMENTS[0] as usize);
-            if !is_system_call(operation, scene) || handle == value {
+            if !is_call_with_handle(operation, scene) || handle == value {
                 return None;
             }
             scene.set_register(ARGUMENTS[0] as usize, value);
@@ -91,6 +91,23 @@ mod tests {
         scene.registers[7] = 8;
         let mut switch = operation(PointKind::ModeSwitch, address::KERNEL_CODE, 15);
         assert_eq!(strike("forged-handle", "value = '0x8'", &mut switch, &mut scene), None);
+    }
+
+    #[test]
+    fn a_system_call_that_takes_no_handle_is_left_alone() {
+        let strikes = |service| {
+            let mut scene = FakeScene::new();
+            scene.registers[7] = 8;
+            let mut switch = operation(PointKind::ModeSwitch, address::KERNEL_CODE, service);
+            let struck = strike("forged-handle", "value = '0xc'", &mut switch, &mut scene).is_some();
+            assert_eq!(scene.registers[7], if struck { 12 } else { 8 });
+            struck
+        };
+
+        // As the services' table says of each first argument: an exit status, a wanted address, an event's
+        // attributes, a number; the handle of an event, of what is closed, of a file.
+        assert_eq!([0, 2, 7, 14].map(strikes), [false; 4]);
+        assert_eq!([8, 10, 15].map(strikes), [true; 3]);
     }
 
     #[test]

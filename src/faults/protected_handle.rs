@@ -8,7 +8,7 @@
 //!
 //! Injection point: `mode-switch`.
 
-use super::elements::{anywhere, fault, is_system_call, nothing, once};
+use super::elements::{anywhere, fault, is_call_with_handle, nothing, once};
 use super::{Family, Kind, Model};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 use crate::kernel::handle_information::PROTECT_FROM_CLOSE;
@@ -32,7 +32,7 @@ pub(super) const KIND: Kind = Kind {
             let handle = scene.register(ARGUMENTS[0] as usize);
             // Entering the kernel with what can be a handle: handles are small multiples of four.
             let is_handle = handle != 0 && handle % 4 == 0 && handle <= 4 * HANDLES_MAX;
-            let is_call = is_system_call(operation, scene);
+            let is_call = is_call_with_handle(operation, scene);
             if !is_call || !is_handle || matches!(operation.value, CLOSE | SET_HANDLE) {
                 return None;
             }

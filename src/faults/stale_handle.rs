@@ -8,7 +8,7 @@
 //!
 //! Injection points: `handle-lookup`, `mode-switch`.
 
-use super::elements::{anywhere, fault, index, is_system_call};
+use super::elements::{anywhere, fault, index, is_call_with_handle};
 use super::{Family, Kind, Model, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 use crate::kernel::layout::HANDLES_MAX;
@@ -37,7 +37,7 @@ pub(super) const KIND: Kind = Kind {
             }
             let handle = scene.register(ARGUMENTS[0] as usize);
             // Entering the kernel with what can be a handle: handles are small multiples of four.
-            if !is_system_call(operation, scene)
+            if !is_call_with_handle(operation, scene)
                 || handle == 0
                 || handle % 4 != 0
                 || handle > 4 * HANDLES_MAX
@@ -85,5 +85,9 @@ mod tests {
         scene.registers[7] = 8;
         assert_eq!(strike("stale-handle", "", &mut switch, &mut scene), Some(Verdict::Proceed));
         assert_eq!(scene.registers[7], 12);
+
+        // The status of an exit is what could be a handle.
+        let mut exit = operation(PointKind::ModeSwitch, address::KERNEL_CODE, 0);
+        assert_eq!(strike("stale-handle", "", &mut exit, &mut scene), None);
     }
 }

@@ -87,6 +87,25 @@ services! {
     DEVICE_EVENT = 25 => super::host_stack::NT_GET_DEVICE_EVENT,
 }
 
+/// Whether a service's first argument is a handle.
+#[must_use]
+pub const fn takes_handle(number: u64) -> bool {
+    matches!(
+        number,
+        MAP_VIEW
+            | SET_EVENT
+            | QUERY_EVENT
+            | CLOSE
+            | DUPLICATE
+            | READ_FILE
+            | WRITE_FILE
+            | DEVICE_CONTROL
+            | FLUSH
+            | SET_HANDLE
+            | DEVICE_EVENT
+    )
+}
+
 /// Ends a service: its status in rax, what else it gives (a handle, an address, or 0) in rdx.
 pub(super) fn answer(p: &mut Processor<'_>, status: u64, value: u64) -> Flow {
     p.put(Reg::Rdx, value);
