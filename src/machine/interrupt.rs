@@ -1,8 +1,9 @@
-//! Gates: how interrupts and exceptions enter the kernel, and what happens when that fails.
+//! Gates: how interrupts and exceptions enter the kernel.
 //!
 //! Delivery reads the descriptor table and the task-state segment from simulated memory, so that a
 //! wild write there has the consequence it has on hardware (Intel SDM volume 3A, "Interrupt and
-//! Exception Handling": gate format, stack switching, double fault, shutdown).
+//! Exception Handling": gate format, stack switching). What comes of a delivery that fails is in
+//! `double_fault`.
 
 use crate::base::{Access, Event, EventKind, Principal, Ring, Rule, Structure};
 use crate::injection::{Operation, PointKind, Verdict};
@@ -23,20 +24,15 @@ pub(crate) const RULES: &[Rule] = &[
         "Interrupts and exceptions enter through gates read from memory.",
         "Intel SDM volume 3A, Interrupt and Exception Handling",
     ),
-    Rule::documented(
-        "double-and-triple-fault",
-        "What fails while an exception is delivered is a double fault; what fails then is shutdown.",
-        "Intel SDM volume 3A, Interrupt 8—Double Fault Exception",
+    Rule::chosen(
+        "interrupt-waits-for-a-fault",
+        "An interrupt that faults on its way in is accepted again after that fault.",
+        "this model: the SDM has them handled serially; that the interrupt is not lost is chosen",
     ),
     Rule::documented(
         "non-maskable-interrupt",
         "A non-maskable interrupt comes in with interrupts off, and no second one before `iretq`.",
         "Intel SDM volume 3A, Nonmaskable Interrupt",
-    ),
-    Rule::inferred(
-        "shutdown-resets",
-        "Shutdown resets the machine without a bug check or a dump.",
-        "Intel SDM volume 3A, Interrupt 8—Double Fault Exception",
     ),
     Rule::documented(
         "sysret-to-non-canonical",
@@ -71,7 +67,7 @@ pub const fn gate(target: u64, ist: u64, user: bool) -> [u64; 2] {
 
 impl Processor<'_> {
     /// Delivers an interrupt or exception through its gate.
-    fn deliver(&mut self, trap: Trap) -> Result<(), Trap> {
+    pub(super) fn deliver(&mut self, trap: Trap) -> Result<(), Trap> {
         let base = self.registers().idt_base.wrapping_add(u64::from(trap.vector) * GATE_BYTES);
         if u64::from(trap.vector) >= GATE_COUNT {
             return Err(Trap::general_protection());
@@ -113,9 +109,8 @@ impl Processor<'_> {
         let registers = self.registers_mut();
         registers.rip = target;
         registers.flags &= !INTERRUPT_FLAG;
-        if matches!(trap.vector, Trap::PAGE_FAULT | Trap::GENERAL_PROTECTION | Trap::VIRTUALIZATION)
-        {
-            registers.cr2 = trap.virt;
+        if matches!(trap.vector, Trap::GENERAL_PROTECTION | Trap::VIRTUALIZATION) {
+            registers.refused = trap.virt;
         }
         if from_user {
             let event = Event {
@@ -162,38 +157,6 @@ impl Processor<'_> {
         Ok(low >> shift | high << (64 - shift))
     }
 
-    /// Raises an exception: delivery, double fault, and in the end a reset without a dump.
-    pub(super) fn raise(&mut self, trap: Trap) {
-        let event = Event {
-            value: u64::from(trap.vector) << 32 | u64::from(trap.code),
-            virt: trap.virt,
-            old: self.registers().rip,
-            ..self.blank(EventKind::Exception)
-        };
-        self.say(event);
-        let Err(nested) = self.deliver(trap) else { return };
-        // Anything that goes wrong while an exception is delivered is treated as contributory here:
-        // the benign classes cannot be raised by a delivery.
-        if trap.vector != Trap::DOUBLE_FAULT && self.deliver_double_fault(nested).is_ok() {
-            return;
-        }
-        self.machine.stopped = true;
-        let event = self.blank(EventKind::Reset);
-        self.say(event);
-    }
-
-    fn deliver_double_fault(&mut self, nested: Trap) -> Result<(), Trap> {
-        let double = Trap::plain(Trap::DOUBLE_FAULT);
-        let event = Event {
-            value: u64::from(double.vector) << 32,
-            virt: nested.virt,
-            old: self.registers().rip,
-            ..self.blank(EventKind::Exception)
-        };
-        self.say(event);
-        self.deliver(double)
-    }
-
     /// Delivers the lowest pending interrupt above the current level, if interrupts are on.
     pub(super) fn accept_interrupt(&mut self) {
         let registers = self.registers();
@@ -232,7 +195,9 @@ impl Processor<'_> {
         }
         let event = Event { value: u64::from(vector), ..self.blank(EventKind::Interrupt) };
         self.say(event);
-        self.raise_quietly(Trap::plain(vector));
+        if !self.bring_in(Trap::plain(vector)) {
+            self.registers_mut().pending |= 1 << number;
+        }
     }
 
     /// Delivers a non-maskable interrupt, whatever the flags say; until `iretq` no other comes in (Intel
@@ -245,17 +210,8 @@ impl Processor<'_> {
         let value = u64::from(Trap::NON_MASKABLE);
         let event = Event { value, ..self.blank(EventKind::Interrupt) };
         self.say(event);
-        self.raise_quietly(Trap::plain(Trap::NON_MASKABLE));
-    }
-
-    /// As [`raise`](Self::raise), for interrupts: they are not exceptions.
-    fn raise_quietly(&mut self, trap: Trap) {
-        if let Err(nested) = self.deliver(trap)
-            && self.deliver_double_fault(nested).is_err()
-        {
-            self.machine.stopped = true;
-            let event = self.blank(EventKind::Reset);
-            self.say(event);
+        if !self.bring_in(Trap::plain(Trap::NON_MASKABLE)) {
+            self.registers_mut().pending |= NON_MASKABLE_PENDING;
         }
     }
 

@@ -11,6 +11,7 @@ mod controls;
 mod debug;
 pub mod device;
 pub mod disk;
+mod double_fault;
 mod execute;
 pub mod flaws;
 mod frame_owner;

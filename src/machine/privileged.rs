@@ -60,6 +60,18 @@ impl Processor<'_> {
         Ok(self.registers().cr2)
     }
 
+    /// The address that the last general protection or virtualization exception was raised by, 0 where it was none: what
+    /// a kernel decodes from the instruction, or reads in the exception's information page (Intel SDM volume 3C,
+    /// "Virtualization Exceptions"). CR2 is a page fault's alone.
+    ///
+    /// # Errors
+    ///
+    /// General protection at ring 3.
+    pub fn refused_address(&self) -> Result<u64, Trap> {
+        self.require_ring_0()?;
+        Ok(self.registers().refused)
+    }
+
     /// The interrupt request level (`mov reg, cr8`).
     ///
     /// # Errors

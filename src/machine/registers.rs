@@ -68,6 +68,9 @@ pub struct Registers {
     pub ring: Ring,
     /// The linear address of the last page fault.
     pub cr2: u64,
+    /// The address that the last general protection or virtualization exception told. No register of
+    /// hardware: a kernel has it from the instruction, or from the exception's information page.
+    pub refused: u64,
     /// The task priority: the interrupt request level.
     pub cr8: u64,
     /// The base of GS.
@@ -103,6 +106,7 @@ impl Default for Registers {
             flags: FLAGS_FIXED,
             ring: Ring::Kernel,
             cr2: 0,
+            refused: 0,
             cr8: 0,
             gs_base: 0,
             kernel_gs_base: 0,
@@ -141,6 +145,7 @@ impl Registers {
             self.flags,
             ring,
             self.cr2,
+            self.refused,
             self.cr8,
             self.gs_base,
             self.kernel_gs_base,

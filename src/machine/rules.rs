@@ -3,8 +3,8 @@
 use crate::base::Rule;
 
 use super::{
-    controls, debug, device, disk, interrupt, invalidate, iommu, paging, privileged, registers,
-    second_level, shadow_stack, stall, tlb, transfer,
+    controls, debug, device, disk, double_fault, interrupt, invalidate, iommu, paging, privileged,
+    registers, second_level, shadow_stack, stall, tlb, transfer,
 };
 
 /// The rules of each part, under the part's name.
@@ -13,6 +13,7 @@ pub const RULES: &[(&str, &[Rule])] = &[
     ("debug", debug::RULES),
     ("device", device::RULES),
     ("disk", disk::RULES),
+    ("double-fault", double_fault::RULES),
     ("interrupt", interrupt::RULES),
     ("invalidate", invalidate::RULES),
     ("iommu", iommu::RULES),

@@ -92,8 +92,8 @@ impl Trap {
     }
 
     /// A general protection raised by an access to an address that is not canonical. Hardware does not
-    /// tell the address; a kernel that wants it decodes the instruction, which steps have none of, so it is
-    /// found where a page fault's is.
+    /// tell the address; a kernel that wants it decodes the instruction, which steps have none of, so the
+    /// processor keeps it ([`Processor::refused_address`](super::Processor::refused_address)).
     #[must_use]
     pub const fn non_canonical(virt: u64) -> Self {
         Self { virt, ..Self::general_protection() }
@@ -105,10 +105,9 @@ impl Trap {
         Self { code: refused, virt, ..Self::plain(Self::VIRTUALIZATION) }
     }
 
-    /// Whether it is one that turns into a double fault when raised while another is delivered
-    /// (Intel SDM volume 3A, "Interrupt 8—Double Fault Exception": contributory and page faults).
+    /// A double fault; the address of what ended in it is for who reads the events, hardware tells none.
     #[must_use]
-    pub const fn is_contributory(self) -> bool {
-        matches!(self.vector, 0 | 10 | 11 | 12 | 13 | 14 | 20 | 21)
+    pub const fn double_fault(virt: u64) -> Self {
+        Self { virt, ..Self::plain(Self::DOUBLE_FAULT) }
     }
 }

@@ -151,8 +151,7 @@ routine! {
         Ok(Flow::Next)
     },
     tables => |p| {
-        if matches!(p.local(0)?, cause::PAGE_FAULT | cause::SECOND_LEVEL) {
-            let virt = p.fault_address()?;
+        if let Some(virt) = address_told(p)? {
             let (state, at, entry) = look_up(p, virt)?;
             p.set_local(3, encoded(state))?;
             p.set_local(4, at)?;
@@ -204,10 +203,7 @@ routine! {
             cause::FAST_FAIL => Cause::FastFail(status),
             _ => Cause::Other(status),
         };
-        let virt = match cause {
-            Cause::PageFault(_) | Cause::SecondLevel(_) => p.fault_address()?,
-            _ => 0,
-        };
+        let virt = address_told(p)?.unwrap_or(0);
         let pool_code = p.load(address::KERNEL_DATA, kernel_data::POOL_CODE)?
             ..p.load(address::KERNEL_DATA, kernel_data::POOL_CODE_END)?;
         let raised = KernelException {
@@ -251,6 +247,15 @@ routine! {
         p.store_at(trap_frame.wrapping_add(frame::RSP), Structure::KernelStack, rsp)?;
         Ok(p.give_back(rbp))
     },
+}
+
+/// The address that the exception in hand tells, by its cause in the first local: of a page fault in CR2.
+fn address_told(p: &mut Processor<'_>) -> Result<Option<u64>, Trap> {
+    Ok(match p.local(0)? {
+        cause::PAGE_FAULT => Some(p.fault_address()?),
+        cause::SECOND_LEVEL => Some(p.refused_address()?),
+        _ => None,
+    })
 }
 
 /// A page's state as a local of the dispatcher.

@@ -216,7 +216,7 @@ fn land(p: &mut Processor<'_>) -> Flow {
 /// Whether the last general protection was raised by an address in the hole: of user mode the kernel decodes the
 /// instruction to know.
 fn is_non_canonical(p: &Processor<'_>) -> Result<bool, Trap> {
-    Ok(class_of(p.fault_address()?) == AddressClass::NonCanonical)
+    Ok(class_of(p.refused_address()?) == AddressClass::NonCanonical)
 }
 
 macro_rules! exception_entry {
