@@ -7,6 +7,7 @@
 //! | `doing`, `adjacent` | how is what was about to happen, and what happened to many words, told? |
 //! | `differs` | how does what was seen and stored differ from the golden run? |
 //! | [`recorder`] | which events of a run are its turning points? |
+//! | `victims` | whose bytes were corrupted, and what became of them? |
 //! | `standing` | where do processors stand when a run is cut off? |
 //! | `recovery` | what is done about a lost host, and who is told? |
 //! | [`incident`] | how is an incident told to a room? |
@@ -37,6 +38,7 @@ mod standing;
 pub mod story;
 pub mod test_text;
 mod traced;
+mod victims;
 
 pub use case::{Counterexample, Shown, minimised, shown};
 pub use incident::IncidentStory;

@@ -22,6 +22,7 @@ use super::mode_line::mode_line;
 use super::picture::{drawn, last_exception};
 use super::recorder::{KEPT, Turn};
 use super::traced::traced;
+use super::victims::victims;
 
 pub use super::traced::{Traced, trace};
 
@@ -342,9 +343,7 @@ fn unasked(trial: &Trial, outcome: &Outcome) -> Option<&'static str> {
 /// How it ended, on both axes.
 fn conclude(lines: &mut Parts, outcome: &Outcome, class: Class, meaning: &str) {
     push(lines, "outcome", &format!("{class}: {meaning}"));
-    let victims: Vec<String> = outcome.victims.iter().map(kebab).collect();
-    let victims =
-        if victims.is_empty() { String::new() } else { format!(" ({})", victims.join(", ")) };
+    let victims = victims(outcome);
     let deviated = match outcome.deviated.as_slice() {
         [] => String::new(),
         some => format!("; other results than in the golden run: {}", some.join(", ")),

@@ -68,11 +68,11 @@ classes! {
     ProcessHung = "process-hung",
     /// A request ended with another status.
     RequestFailed = "request-failed",
-    /// Only the one in whom the fault struck, or somebody whom it may influence, has corrupt bytes or other results.
+    /// Only the one in whom the fault struck, or somebody whom it may influence, has other results, or bytes that were corrupt when read or are so still.
     OwnDamage = "own-damage",
     /// What was corrupted was overwritten, or its memory given back, before anybody read it.
     Overwritten = "overwritten",
-    /// The fault struck and nothing came of it.
+    /// The fault struck, and no data, results or service are other than without it.
     NoEffect = "no-effect",
     /// The fault never struck.
     NotActivated = "not-activated",
