@@ -231,7 +231,7 @@ impl Authority {
 
     /// Lending a process's memory takes an open request of that process whose buffer covers it; a
     /// process that does not exist yet is being made and needs none. The kernel's own memory is the
-    /// kernel's to lend.
+    /// kernel's to lend, as what it was handed out as: a loan ends where the block does.
     fn lend(&mut self, event: &Event, first: usize, len: usize) {
         let process = event.context;
         let asking = &self.state.asking[usize::from(process.0 & 63)];
@@ -248,23 +248,35 @@ impl Authority {
             None => false,
             Some(_) if is_asked_for && is_read_only(region) => true,
             Some(_) if region.structure.is_user() != event.structure.is_user() => false,
-            Some(_) if !region.structure.is_user() => true,
+            Some(_) if !region.structure.is_user() => region.structure == event.structure,
             Some(owner) => {
                 let is_theirs = owner == process || region.shared_write.contains(process);
                 let is_being_made = self.roster.kind(owner).is_process() && !alive.contains(owner);
                 is_theirs && is_asked_for || is_being_made
             }
         });
-        match wrong {
-            Some(Region { owner: None, .. }) => {
-                self.false_claim(event, Falsehood::NothingToLend, None);
+        if let Some(region) = wrong {
+            let (falsehood, is_refused) = match region.owner {
+                None => (Falsehood::NothingToLend, true),
+                Some(_) if region.structure.is_user() || event.structure.is_user() => {
+                    (Falsehood::NotAskedFor, true)
+                }
+                // The rest of it is lent.
+                Some(_) => (Falsehood::SomethingElse, false),
+            };
+            self.false_claim(event, falsehood, region.owner);
+            if is_refused {
+                return;
             }
-            Some(region) => self.false_claim(event, Falsehood::NotAskedFor, region.owner),
-            None => self.change(first, len, |region| match is_read_only(region) {
-                true => *region,
-                false => Region { lent: region.lent.with(event.subject), ..*region },
-            }),
         }
+        let is_lent = |region: &Region| {
+            !is_read_only(region)
+                && (event.structure.is_user() || region.structure == event.structure)
+        };
+        self.change(first, len, |region| match is_lent(region) {
+            true => Region { lent: region.lent.with(event.subject), ..*region },
+            false => *region,
+        });
     }
 
     fn share(&mut self, event: &Event, first: usize, len: usize) {

@@ -143,6 +143,8 @@ pub enum Falsehood {
     NotAskedFor,
     /// It is nobody's, so it can't be lent.
     NothingToLend,
+    /// Part of what was lent is something else: the loan goes beyond the block that was handed out.
+    SomethingElse,
     /// It is private and was shared, or it is code and was shared to be written.
     NotShareable,
     /// It was not shared.
@@ -176,6 +178,7 @@ impl core::fmt::Display for Falsehood {
             Self::AlreadyFree => "nobody has it",
             Self::NotAskedFor => "nobody asked for that",
             Self::NothingToLend => "it is nobody's",
+            Self::SomethingElse => "part of it is something else",
             Self::NotShareable => "it is nothing to share",
             Self::NotShared => "it was not shared",
             Self::NotADmaBuffer => "it is no DMA buffer",

@@ -1,8 +1,9 @@
 //! Memory is handed out once, and lent only as asked.
 //!
 //! The kernel announces what it gives to whom. Memory that somebody has is not given again, what
-//! nobody has is not taken back, a process's memory is lent only as far as it asked, private memory
-//! is never shared, and devices get DMA buffers only.
+//! nobody has is not taken back, a process's memory is lent only as far as it asked and the kernel's
+//! own only as far as the block that was handed out, private memory is never shared, and devices get
+//! DMA buffers only.
 //!
 //! Not checked here: whether the kernel announces everything it does; what it does without an
 //! announcement is a store or a mapping that the books do not grant.
@@ -43,6 +44,7 @@ impl Invariant for Claims {
                     | Falsehood::AlreadyFree
                     | Falsehood::NotAskedFor
                     | Falsehood::NothingToLend
+                    | Falsehood::SomethingElse
                     | Falsehood::NotShareable
                     | Falsehood::NotShared
                     | Falsehood::NotADmaBuffer

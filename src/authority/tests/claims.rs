@@ -52,6 +52,24 @@ fn a_users_buffer_is_lent_only_as_far_as_it_was_named() {
 }
 
 #[test]
+fn a_block_of_the_kernels_is_lent_no_further_than_it_goes() {
+    let lend = |phys, words| claim(EventKind::Lend, DRIVER, Structure::SystemBuffer, phys, words);
+    let write = |phys| store(DRIVER, Structure::SystemBuffer, phys, 1);
+    let next = grant(KERNEL, Structure::PoolHeader, 0x3880, 2);
+    let whole = after(&[next, lend(0x3800, 16), write(0x3878)]);
+    assert_eq!((falsehoods(&whole), whole.corruptions().len()), (vec![], 0));
+
+    let beyond = after(&[next, lend(0x3800, 17), write(0x3878), write(0x3880)]);
+    assert_eq!(falsehoods(&beyond), [Falsehood::SomethingElse]);
+    let damaged: Vec<_> = beyond.corruptions().iter().map(|one| one.structure).collect();
+    assert_eq!(damaged, [Structure::PoolHeader], "what was handed out is lent all the same");
+
+    assert_eq!(falsehoods(&after(&[lend(0x3800, 17)])), [Falsehood::NothingToLend]);
+    let packet = Event { structure: Structure::RequestPacket, ..lend(0x3800, 16) };
+    assert_eq!(falsehoods(&after(&[packet])), [Falsehood::SomethingElse]);
+}
+
+#[test]
 fn who_asks_whether_a_process_is_there_may_see_it_end() {
     let sought = Event {
         value: u64::from(BOB.0),
