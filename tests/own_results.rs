@@ -136,3 +136,15 @@ fn nothing_came_of_a_fault_only_where_everything_is_as_without_it() {
     assert!(own.contains(&(Origin::Application, false)), "{own:?}");
     assert!(nothing.len() == Origin::ALL.len(), "{nothing:?}");
 }
+
+#[test]
+fn nobody_is_charged_with_what_the_world_did_before_the_strike() {
+    // The attacker writes a page table of its own; whether it goes to the kernel after that is the fault's doing.
+    let scenario = Scenario { expect: None, ..worlds::built_in("self-map-user-bit") };
+    let mut trial = trial(&scenario);
+    for nth in 1..=reached(&trial, "attacker", PointKind::Step) {
+        let plan = [fault("hang", "attacker", PointKind::Step, nth, "")];
+        let outcome = trial.run(&plan).expect("a fault that can be made");
+        assert!(outcome.guarantees.is_empty(), "step {nth}: {:?}", outcome.guarantees);
+    }
+}

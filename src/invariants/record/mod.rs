@@ -5,8 +5,8 @@
 
 mod waits;
 
-use crate::authority::{Authority, Marks};
-use crate::base::{Event, EventKind, Principal, Ring, TraceHash, VirtAddr, Witness};
+use crate::authority::{Authority, Marks, Trespass};
+use crate::base::{Event, EventKind, Principal, Ring, Structure, TraceHash, VirtAddr, Witness};
 use crate::machine::Machine;
 
 use super::decode;
@@ -200,7 +200,7 @@ impl Record {
         if records != self.state.records {
             self.state.records = records;
             self.news = authority.marks();
-            self.books_news(authority);
+            self.books_news(machine, authority);
         }
         for (state, &user_mode) in machine.processors.iter().zip(&self.state.user_mode) {
             if user_mode != (state.registers.ring == Ring::User) {
@@ -217,7 +217,7 @@ impl Record {
     }
 
     #[cold]
-    fn books_news(&mut self, authority: &Authority) {
+    fn books_news(&mut self, machine: &Machine, authority: &Authority) {
         let (old, new) = (self.state.marks, self.news);
         let lists = [
             (old.trespasses != new.trespasses, Kinds::TRESPASS),
@@ -239,20 +239,31 @@ impl Record {
         if is_for_user || old.bound != new.bound {
             self.state.epoch += 1;
         }
+        // User mode that wrote a table has it at once, and may never enter the kernel to return from it.
+        let trespasses = authority.trespasses().get(old.trespasses..).unwrap_or_default();
+        let is_by_user =
+            |one: &&Trespass| one.ring == Some(Ring::User) && one.structure == Structure::PageTable;
+        for one in trespasses.iter().filter(is_by_user) {
+            self.looks_at(machine, usize::from(one.event.processor));
+        }
+    }
+
+    /// The root that a processor has loaded is news to its process, unless it was looked at as it is.
+    fn looks_at(&mut self, machine: &Machine, processor: usize) {
+        let Some(state) = machine.processors.get(processor) else { return };
+        let seen = &mut self.state.seen[usize::from(state.registers.context.0 & 63)];
+        if *seen != self.state.epoch {
+            *seen = self.state.epoch;
+            self.returning.push(processor);
+            self.kinds = self.kinds.with(Kinds::RETURNING);
+        }
     }
 
     fn returns(&mut self, machine: &Machine) {
-        for event in &self.events {
-            if event.kind != EventKind::ModeSwitch || event.value != 3 {
-                continue;
-            }
-            let processor = usize::from(event.processor);
-            let Some(state) = machine.processors.get(processor) else { continue };
-            let seen = &mut self.state.seen[usize::from(state.registers.context.0 & 63)];
-            if *seen != self.state.epoch {
-                *seen = self.state.epoch;
-                self.returning.push(processor);
-                self.kinds = self.kinds.with(Kinds::RETURNING);
+        for place in 0..self.events.len() {
+            let event = self.events[place];
+            if event.kind == EventKind::ModeSwitch && event.value == 3 {
+                self.looks_at(machine, usize::from(event.processor));
             }
         }
     }
