@@ -2,12 +2,13 @@
 
 mod worlds;
 
+use ringfence::base::Seed;
 use ringfence::campaign::{Registries, Sweep, Trial};
 use ringfence::counterexample::Story;
 use ringfence::faults::PlannedFault;
 use ringfence::injection::{PointKind, PointRecord};
 use ringfence::outcome::{Class, Integrity, Outcome, Victim};
-use ringfence::scenario::Scenario;
+use ringfence::scenario::{Bias, Scenario};
 use ringfence::world::{Action, Component, Configuration};
 
 use worlds::{application, built_in, fault, neighbours, reached, struck, trial};
@@ -81,6 +82,15 @@ fn a_step_done_twice_damages_where_twice_is_not_once() {
 
 fn golden(scenario: &Scenario) -> Outcome {
     trial(scenario).run(&[]).expect("nothing is planned")
+}
+
+#[test]
+fn a_generated_world_discloses_nothing_by_itself() {
+    for seed in 0..40 {
+        let world = Scenario::generate(Seed(seed), &Bias::default());
+        let alone = golden(&world);
+        assert_eq!(alone.disclosed, 0, "seed {seed}: {alone:?}");
+    }
 }
 
 #[test]
@@ -301,6 +311,26 @@ fn what_a_device_takes_from_memory_without_leave_is_disclosed() {
 
     let (_, outcome) = stolen_by_dma(true);
     assert_eq!((outcome.disclosed, outcome.exposures), (0, Vec::new()), "it was refused");
+}
+
+#[test]
+fn a_kernel_structure_that_an_answer_takes_in_by_mistake_is_disclosed() {
+    let mut trial = trial(&neighbours());
+    // Where the answer to a request is copied out, this is read in place of the request's buffer.
+    let mut disclosed = |place: &str| {
+        (1..=8).any(|nth| {
+            let target = format!("operator = \"target\"\ntarget = \"{place}\"");
+            let mut read = fault("wild-read", "kernel", PointKind::Load, nth, &target);
+            read.at.routine = Some("RtlCopyToUser".to_owned());
+            read.at.caller = Some("IopSynchronousServiceTail".to_owned());
+            struck(&mut trial, read).disclosed > 0
+        })
+    };
+
+    for place in ["driver:nic/data", "process:shell/kernel-stack", "driver:nic/device-object"] {
+        let found = (0..8).any(|word| disclosed(&format!("{place}:{word}")));
+        assert!(found, "{place}");
+    }
 }
 
 #[test]

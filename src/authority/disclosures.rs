@@ -16,20 +16,13 @@ use super::region::Region;
 use super::state::LastLoad;
 use super::{Authority, keep};
 
-impl Authority {
-    /// A store of kernel mode to a process's memory: if it is the other half of a copy, was the source
-    /// the process's to read?
-    pub(super) fn disclose(&mut self, event: &Event, word: usize, region: &Region) {
-        if !region.structure.is_user() || region.owner == Some(event.actor) {
-            return;
-        }
-        let LastLoad { word: source, mask, value } = self.state.last_load;
-        let is_copy = mask == event.mask && (value ^ event.value) & bits_of(mask) == 0;
-        let from = *self.regions.get(self.words[source as usize]);
-        // What the kernel keeps in order to answer requests may be given out, once it was written
-        // for that; other processes' memory, tables and headers may not.
-        let is_for_answers = matches!(
-            from.structure,
+/// Whether the kernel keeps it in order to answer requests, and it was written for that: it may be given out where
+/// that is what was meant to be read. Other processes' memory, tables and headers may not.
+fn is_for_answers(from: &Region, meant: Structure) -> bool {
+    meant == from.structure
+        && from.residue.is_none()
+        && matches!(
+            meant,
             Structure::SystemBuffer
                 | Structure::RequestPacket
                 | Structure::ObjectBody
@@ -37,8 +30,20 @@ impl Authority {
                 | Structure::DmaBuffer
                 | Structure::DriverData
                 | Structure::KernelStack
-        ) && from.residue.is_none();
-        if !is_copy || is_for_answers || value & bits_of(mask) == 0 || source as usize == word {
+        )
+}
+
+impl Authority {
+    /// A store of kernel mode to a process's memory: if it is the other half of a copy, was the source
+    /// the process's to read?
+    pub(super) fn disclose(&mut self, event: &Event, word: usize, region: &Region) {
+        if !region.structure.is_user() || region.owner == Some(event.actor) {
+            return;
+        }
+        let LastLoad { word: source, mask, structure: meant, value } = self.state.last_load;
+        let is_copy = mask == event.mask && (value ^ event.value) & bits_of(mask) == 0;
+        let from = *self.regions.get(self.words[source as usize]);
+        if !is_copy || value & bits_of(mask) == 0 || source as usize == word {
             return;
         }
         let readers = self.regions.rights[usize::from(self.words[source as usize])].readers;
@@ -48,7 +53,9 @@ impl Authority {
         let unknowing = receivers
             .iter()
             .find(|&receiver| self.state.alive.contains(receiver) && !readers.contains(receiver));
-        if let Some(receiver) = unknowing {
+        if let Some(receiver) = unknowing
+            && !(is_for_answers(&from, meant) && self.may_answer(&from, source as usize, receiver))
+        {
             let disclosure = Disclosure {
                 actor: event.actor,
                 receiver,
@@ -60,6 +67,26 @@ impl Authority {
                 ordinal: self.state.ordinal,
             };
             keep(&mut self.disclosures, disclosure);
+        }
+    }
+
+    /// Whether what the kernel keeps for answers is for this process's: a packet of a request it made or
+    /// took; what a driver has, or has on loan, of a driver its open requests went to. Of what only the kernel has, no
+    /// books say whose answer it is.
+    fn may_answer(&self, from: &Region, source: usize, receiver: Principal) -> bool {
+        match from.structure {
+            Structure::ObjectBody | Structure::KernelStack => true,
+            Structure::RequestPacket => {
+                let number = self.words[source];
+                let before = self.words[..source].iter().rev();
+                let first = source - before.take_while(|&&word| word == number).count();
+                self.is_party(first as u64 * 8, receiver)
+            }
+            _ => {
+                let owner = from.owner.map_or(PrincipalSet::NOBODY, PrincipalSet::of);
+                let holders = owner.union(from.lent).without(Principal::KERNEL);
+                holders.is_empty() || self.went_to(receiver, holders)
+            }
         }
     }
 

@@ -4,7 +4,7 @@
 //! last has it; a driver host that ends has none any more, and neither has anybody who waited for
 //! that host.
 
-use crate::base::{Event, Principal, PrincipalKind, Structure, TraceHash};
+use crate::base::{Event, Principal, PrincipalKind, PrincipalSet, Structure, TraceHash};
 
 use super::{Authority, RECORDS_MAX, keep};
 
@@ -82,6 +82,30 @@ impl Authority {
             passage.fate == Fate::Held
                 && self.roster.kind(passage.holder) == PrincipalKind::DriverHost
         })
+    }
+
+    /// Whether the request with this packet is one that a process made, or took. Not known, and `true`, where there
+    /// were too many requests to follow, or none of this packet.
+    pub(super) fn is_party(&self, packet: u64, process: Principal) -> bool {
+        let passages = self.passages.get(self.state.requests_from..).unwrap_or_default();
+        let last = passages.iter().rev().find(|passage| passage.phys == packet);
+        self.passages.len() == RECORDS_MAX
+            || last.is_none_or(|last| last.requestor == process || last.holder == process)
+    }
+
+    /// Whether a request that a process made, or took, and that is open went to one of these. Not known, and
+    /// `true`, where there were too many to follow.
+    pub(super) fn went_to(&self, process: Principal, drivers: PrincipalSet) -> bool {
+        let passages = self.passages.get(self.state.requests_from..).unwrap_or_default();
+        let mut backwards = passages.iter().enumerate().rev();
+        self.passages.len() == RECORDS_MAX
+            || backwards.any(|(index, passage)| {
+                let later = || passages[index + 1..].iter().filter(|one| one.phys == passage.phys);
+                drivers.contains(passage.holder)
+                    && passage.fate != Fate::Freed
+                    && (passage.requestor == process || later().any(|one| one.holder == process))
+                    && later().all(|one| one.fate != Fate::Freed)
+            })
     }
 
     /// The last that is known of every packet that is not free, in order.

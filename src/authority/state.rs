@@ -1,6 +1,6 @@
 //! The small part of the books: plain data that a checkpoint copies.
 
-use crate::base::{Event, Principal, PrincipalSet, Ring, Roster, TraceHash};
+use crate::base::{Event, Principal, PrincipalSet, Ring, Roster, Structure, TraceHash};
 
 /// Processors whose mode is followed.
 const PROCESSORS: usize = 8;
@@ -72,18 +72,23 @@ pub(super) struct State {
 }
 
 /// The last word that was read: half of a copy.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct LastLoad {
     pub(super) word: u32,
     pub(super) mask: u8,
+    /// As what it was meant.
+    pub(super) structure: Structure,
     pub(super) value: u64,
 }
 
 impl LastLoad {
+    const NONE: Self = Self { word: 0, mask: 0, structure: Structure::Free, value: 0 };
+
     #[inline(always)]
     #[allow(clippy::cast_possible_truncation, reason = "a world has at most 2^29 words")]
     pub(super) const fn takes(&mut self, word: usize, event: &Event) {
-        *self = Self { word: word as u32, mask: event.mask, value: event.value };
+        let Event { mask, structure, value, .. } = *event;
+        *self = Self { word: word as u32, mask, structure, value };
     }
 }
 
@@ -98,7 +103,7 @@ impl State {
             ordinal: 0,
             flags: BOOTING,
             user_mode: [false; PROCESSORS],
-            last_load: LastLoad::default(),
+            last_load: LastLoad::NONE,
             asking: [Asking::default(); Principal::COUNT_MAX],
             returned: [0; Principal::COUNT_MAX],
             direct: [PrincipalSet::NOBODY; Principal::COUNT_MAX],
@@ -142,8 +147,9 @@ impl State {
         let modes =
             (0..).zip(self.user_mode).fold(0, |bits, (n, user)| bits | u64::from(user) << n);
         hash.absorb(u64::from(self.flags), modes);
-        let LastLoad { word, mask, value } = self.last_load;
-        hash.absorb(u64::from(word) << 8 | u64::from(mask), value);
+        let LastLoad { word, mask, structure, value } = self.last_load;
+        let half = u64::from(word) << 16 | (structure as u64) << 8 | u64::from(mask);
+        hash.absorb(half, value);
         for (direct, object) in self.direct.iter().zip(self.objects) {
             hash.absorb(direct.0, object);
         }

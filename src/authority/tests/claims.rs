@@ -144,8 +144,12 @@ fn a_copy_of_anothers_memory_into_a_lent_buffer_is_a_disclosure() {
         (ALICE, Some(BOB))
     );
 
-    let answered = after(&[begin[0], begin[1], load(KERNEL, 0x3800, 7), write]);
+    let buffer = Event { structure: Structure::SystemBuffer, ..load(KERNEL, 0x3800, 7) };
+    let answered = after(&[begin[0], begin[1], buffer, write]);
     assert!(answered.disclosures().is_empty(), "system buffers are there to be given out");
+    // The same buffer where another's private memory was meant is no answer.
+    let stray = after(&[begin[0], begin[1], load(KERNEL, 0x3800, 7), write]);
+    assert_eq!(stray.disclosures()[0].structure, Structure::SystemBuffer);
     let unrelated = after(&[begin[0], begin[1], load(KERNEL, OTHER, 8), write]);
     assert!(unrelated.disclosures().is_empty());
 }

@@ -82,3 +82,75 @@ fn who_uses_the_drivers_of_a_device_may_learn_what_it_has() {
     let both = PrincipalSet::of(ALICE).with(BOB);
     assert_eq!(after(&[asks(ALICE), asks(BOB)]).served_by(DEVICE), both);
 }
+
+/// What the driver keeps, and a packet.
+const KEPT: u64 = 0x3c00;
+const PACKET: u64 = 0x3d00;
+
+/// Whom a word tells something that the kernel copies to Alice, meant as this structure.
+fn copied(
+    before: &[Event],
+    from: u64,
+    meant: Structure,
+) -> Vec<(Principal, Option<Principal>, Structure)> {
+    let begin = [
+        grant(DRIVER, Structure::DriverData, KEPT, 16),
+        grant(KERNEL, Structure::RequestPacket, PACKET, 8),
+        super::claims::asks(0x7000, 16),
+        Event { virt: 0x7000, ..claim(EventKind::Lend, KERNEL, Structure::UserData, PAGE, 2) },
+    ];
+    let copy = [
+        Event { structure: meant, ..load(KERNEL, from, 7) },
+        store(KERNEL, Structure::UserData, PAGE, 7),
+    ];
+    receivers(&after(&[&begin[..], before, &copy].concat()))
+}
+
+fn handed_to_driver(requestor: Principal) -> Event {
+    let event = claim(EventKind::RequestHandover, DRIVER, Structure::RequestPacket, PACKET, 0x77);
+    Event { context: requestor, ..event }
+}
+
+#[test]
+fn what_a_driver_keeps_answers_only_whose_request_went_to_it() {
+    let told = [(ALICE, Some(DRIVER), Structure::DriverData)];
+    let over = claim(EventKind::Release, KERNEL, Structure::PoolFreeList, PACKET, 8);
+    let of_alice = handed_to_driver(ALICE);
+
+    assert_eq!(copied(&[of_alice], KEPT, Structure::DriverData), []);
+    assert_eq!(copied(&[], KEPT, Structure::DriverData), told, "she asked for nothing");
+    assert_eq!(copied(&[handed_to_driver(BOB)], KEPT, Structure::DriverData), told);
+    assert_eq!(copied(&[of_alice, over], KEPT, Structure::DriverData), told, "it is over");
+    assert_eq!(copied(&[of_alice], KEPT, Structure::SystemBuffer), told, "it was not meant");
+}
+
+#[test]
+fn what_is_on_loan_to_a_driver_answers_only_whose_request_went_to_it() {
+    let lent = claim(EventKind::Lend, DRIVER, Structure::SystemBuffer, 0x3800, 16);
+    let back = claim(EventKind::Reclaim, DRIVER, Structure::SystemBuffer, 0x3800, 16);
+    let told = [(ALICE, Some(KERNEL), Structure::SystemBuffer)];
+
+    assert_eq!(copied(&[handed_to_driver(BOB), lent], 0x3800, Structure::SystemBuffer), told);
+    assert_eq!(copied(&[handed_to_driver(ALICE), lent], 0x3800, Structure::SystemBuffer), []);
+    // Nobody has it any more: no books say whose answer it is.
+    assert_eq!(copied(&[handed_to_driver(BOB), lent, back], 0x3800, Structure::SystemBuffer), []);
+}
+
+#[test]
+fn a_packet_answers_only_who_made_the_request_or_took_it() {
+    let told = [(ALICE, Some(KERNEL), Structure::RequestPacket)];
+    let last = PACKET + 56;
+
+    assert_eq!(copied(&[handed_to_driver(ALICE)], last, Structure::RequestPacket), []);
+    assert_eq!(copied(&[handed_to_driver(BOB)], last, Structure::RequestPacket), told);
+    let taken = Event { subject: ALICE, context: ALICE, ..handed_to_driver(BOB) };
+    assert_eq!(copied(&[handed_to_driver(BOB), taken], last, Structure::RequestPacket), []);
+}
+
+#[test]
+fn another_s_kernel_stack_is_no_system_buffer() {
+    let told = [(ALICE, Some(KERNEL), Structure::KernelStack)];
+
+    assert_eq!(copied(&[], 0x800, Structure::SystemBuffer), told);
+    assert_eq!(copied(&[], 0x800, Structure::KernelStack), []);
+}
