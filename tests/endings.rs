@@ -140,3 +140,59 @@ fn who_crashes_before_the_crash_of_the_golden_run_is_lost_before_its_work_was_do
     assert_ne!(last.class(), Class::ProcessLost, "it had done all that it does");
     assert!(saw_the_same(&trial, "editor"));
 }
+
+/// A world whose steps-max comes before it is at rest.
+fn cut_off(steps_max: u64, fault: &str) -> Story {
+    let text = include_str!("../scenarios/standard.toml");
+    assert!(text.contains("steps-max = 60000"));
+    let text = text.replace("steps-max = 60000", &format!("steps-max = {steps_max}"));
+    let scenario = Scenario::from_bytes(format!("{text}\n{fault}").as_bytes()).expect("sound");
+    Story::of(&scenario, &Registries::default()).expect("it runs")
+}
+
+/// What a story tells after a word.
+fn all<'a>(story: &'a Story, head: &str) -> Vec<&'a str> {
+    story.parts().iter().filter(|part| part.0 == head).map(|part| &*part.1).collect()
+}
+
+#[test]
+fn of_a_world_that_is_cut_off_nothing_is_invented_that_comes_later() {
+    // The editor and the shell end by themselves, at steps 6718 and 7621.
+    for steps_max in [1000, 3000, 6000, 7000, 7600] {
+        let story = cut_off(steps_max, "");
+
+        assert_eq!(story.class, Class::NoEffect, "{steps_max}: {story}");
+        assert_eq!(story.outcome.availability, Availability::Unaffected, "{steps_max}: {story}");
+        let [cut] = all(&story, "cut off")[..] else { panic!("{steps_max}: {story}") };
+        assert!(cut.starts_with(&format!("step {steps_max}: steps-max cuts it off")), "{cut}");
+        let unfinished = all(&story, "unfinished");
+        assert!(unfinished.iter().any(|one| one.starts_with("shell, after ")), "{story}");
+    }
+    let whole = cut_off(60_000, "");
+    assert_eq!((all(&whole, "cut off"), all(&whole, "unfinished")), (vec![], vec![]), "{whole}");
+}
+
+#[test]
+fn a_fault_in_a_world_that_is_cut_off_is_followed_to_where_that_is() {
+    let hang = "[[fault]]\nkind = \"hang\"\nwho = \"editor\"\nrecurrence = \"always\"\n\
+                at = { point = \"step\", routine = \"main\", nth = 4 }\n";
+    let crash = "[[fault]]\nkind = \"crash\"\nwho = \"editor\"\n\
+                 at = { point = \"step\", routine = \"main\", nth = 4 }\n";
+
+    let (hung, lost) = (cut_off(3000, hang), cut_off(3000, crash));
+
+    // Nobody has ended by then without it either.
+    assert_eq!(hung.outcome.availability, Availability::Unaffected, "{hung}");
+    for story in [&hung, &lost] {
+        let [cut] = all(story, "cut off")[..] else { panic!("{story}") };
+        assert!(cut.starts_with("step 3000: ") && cut.ends_with(", as without the fault"), "{cut}");
+        assert_eq!(story.outcome.guarantees, [""; 0], "{story}");
+    }
+    // The child that the editor makes has not begun by then; its beginning sooner is no end that is missing.
+    let spins = "[[fault]]\nkind = \"hang\"\nwho = \"service\"\nrecurrence = \"always\"\n\
+                 at = { point = \"step\", routine = \"main\", nth = 19 }\n";
+    let sooner = cut_off(3000, spins);
+    assert!(all(&sooner, "given").len() == 1, "{sooner}");
+    assert_eq!(sooner.outcome.availability, Availability::Unaffected, "{sooner}");
+    assert!(matches!(lost.outcome.availability, Availability::ProcessLost { .. }), "{lost}");
+}

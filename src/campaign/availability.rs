@@ -91,6 +91,8 @@ pub(super) fn availability(
         if (ended, status) == before && !is_sooner {
             continue;
         }
+        // What a run that was cut off had not ended by then may end like this in it too.
+        let may_be_its_own = golden.rest == Rest::OutOfSteps && before.0 == 0;
         let lost = match entry.kind {
             // Who ended by a mistake and ends without one now has lost nothing.
             kind if kind != PrincipalKind::DriverHost
@@ -103,6 +105,7 @@ pub(super) fn availability(
             PrincipalKind::DriverHost => Availability::HostLost {
                 restarted: judge.authority.restarted().contains(principal),
             },
+            _ if may_be_its_own && !is_error(status) => Availability::Unaffected,
             _ if ended > 0 => Availability::ProcessLost { status },
             _ => Availability::Unaffected,
         };

@@ -21,11 +21,6 @@ use super::watch::Watch;
 /// handle under strict checks among them ("Bug Check 0x1ED: HANDLE_ERROR_ON_CRITICAL_THREAD").
 const ENDS_OF_CRITICAL: [u64; 2] = [0xef, 0x1ed];
 
-/// Steps a run may take beyond twice what the golden run took, before it counts as hung.
-pub(crate) const PATIENCE: u64 = 4_000;
-/// Turns of the clock that are granted besides, so that others finish beside a process that spins.
-pub(crate) const TURNS: u64 = 60;
-
 /// How a run is continued after a stop.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum AfterStop {
@@ -68,8 +63,8 @@ pub fn conclude(
     for fault in armed {
         world.machine.points.arm(fault);
     }
-    let patience = PATIENCE + TURNS * u64::from(world.configuration().machine.clock_interval);
-    world.set_steps_max(world.machine.clock.max(golden.clock) + golden.clock + patience);
+    let granted = golden.granted(world);
+    world.set_steps_max(granted);
     let way = run_to_rest(world, judge, watch, &mut sleeper, golden, course, interrupt)?;
     let first = match way {
         Way::Rest(rest) => rest,
@@ -89,7 +84,7 @@ pub fn conclude(
     if crash.is_some() && wants_boot(golden, &stood, after_stop) {
         while crash_of(world, last).is_some() && stops < world.configuration().boots_max {
             world.reboot();
-            world.set_steps_max(world.machine.clock + 2 * golden.clock + patience);
+            world.set_steps_max(world.machine.clock + granted);
             let Way::Rest(rest) =
                 run_to_rest(world, judge, watch, &mut sleeper, golden, Course::Full, interrupt)?
             else {

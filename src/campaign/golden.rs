@@ -14,6 +14,23 @@ use super::judge::Judge;
 use super::milestones::Milestones;
 use super::stored::Stored;
 
+/// Steps a run may take beyond twice what the golden run took, before it counts as hung.
+const PATIENCE: u64 = 4_000;
+/// Turns of the clock that are granted besides, so that others finish beside a process that spins.
+const TURNS: u64 = 60;
+
+/// Steps granted beside twice those of the golden run.
+fn patience(world: &World) -> u64 {
+    PATIENCE + TURNS * u64::from(world.configuration().machine.clock_interval)
+}
+
+/// Those who have not ended, begun or not.
+fn not_ended_by(world: &World, judge: &Judge) -> PrincipalSet {
+    let ended = |one| judge.authority.observations().ending(one).0 > 0;
+    let all = world.roster().iter().map(|(one, _)| one);
+    all.filter(|&one| !ended(one)).fold(PrincipalSet::NOBODY, PrincipalSet::with)
+}
+
 /// What an undisturbed run came to, to compare others with.
 #[derive(Clone, Debug)]
 pub struct Golden {
@@ -33,7 +50,8 @@ pub struct Golden {
     pub observations: Observations,
     /// Who could influence whom.
     pub influence: Influence,
-    /// Processes alive at the end.
+    /// Processes that another run need not end: those alive at the end. Where it was cut off, all that had not ended
+    /// so early that a run that is slower by what is granted ends them too.
     pub alive: PrincipalSet,
     /// What was damaged in it, though no fault struck.
     pub own_doing: OwnDoing,
@@ -67,6 +85,9 @@ impl Golden {
         let mut alarms = Alarms::default();
         let mut stored = Stored::from(&world.machine.disk);
         let mut accesses = GoldenAccesses::default();
+        let limit = world.configuration().steps_max;
+        let late = limit.saturating_sub(patience(world)) / 2;
+        let mut not_ended = None;
         let rest = loop {
             let rest = world.step(&mut (&mut *judge, (&mut alarms, &mut accesses)));
             watch.after_step(world, judge);
@@ -74,6 +95,9 @@ impl Golden {
             stored.look(&world.machine.disk, judge.events());
             turns.resize(world.machine.points.recorded(), turn);
             turn += 1;
+            if world.machine.clock > late && not_ended.is_none() {
+                not_ended = Some(not_ended_by(world, judge));
+            }
             if u64::from(turn) % GLANCE == 0 {
                 interrupt.check()?;
             }
@@ -95,12 +119,25 @@ impl Golden {
             trace: judge.trace(),
             observations: judge.authority.observations().clone(),
             influence: judge.authority.influence(),
-            alive: judge.authority.alive(),
+            alive: match not_ended {
+                Some(not_ended) if rest == Rest::OutOfSteps => not_ended,
+                _ => judge.authority.alive(),
+            },
             own_doing: OwnDoing::found_by(&judge.authority),
             violations: watch.violations().to_vec(),
             devices_disabled: judge.authority.devices_disabled(),
             stored,
             milestones,
         })
+    }
+
+    /// Steps that another run may take from a boot on. Where this one was cut off, another is cut off there too:
+    /// of what comes later nobody knows whether the fault did it.
+    #[must_use]
+    pub(crate) fn granted(&self, world: &World) -> u64 {
+        match self.rest {
+            Rest::OutOfSteps => self.clock,
+            _ => 2 * self.clock + patience(world),
+        }
     }
 }

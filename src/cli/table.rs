@@ -52,7 +52,7 @@ pub(super) fn stopped(rest: Rest) -> String {
     match rest {
         Rest::BugCheck(code) => format!("bug check {code:#x}"),
         Rest::Reset => "a reset without a dump".to_owned(),
-        Rest::OutOfSteps => "it never comes to rest".to_owned(),
+        Rest::OutOfSteps => "steps-max cuts it off".to_owned(),
         Rest::Quiescent | Rest::Paused => "it comes to rest".to_owned(),
     }
 }

@@ -1,7 +1,7 @@
 //! How what somebody saw, and what is on the disk, differ from the golden run.
 
 use crate::authority::{Ending, Observation, Observations, Seen};
-use crate::base::{Principal, PrincipalSet, Roster};
+use crate::base::{Principal, PrincipalKind, PrincipalSet, Roster};
 use crate::campaign::availability::unfinished;
 use crate::campaign::{Golden, Judge};
 use crate::kernel::service;
@@ -20,6 +20,8 @@ pub(super) struct Left {
     sectors: Vec<(u32, usize, u64, u64)>,
     /// Who never finished.
     unfinished: PrincipalSet,
+    /// Of a run that was cut off as the golden run was, after how many steps, and who was not at its end.
+    cut: Option<(u64, PrincipalSet)>,
 }
 
 impl Left {
@@ -40,6 +42,8 @@ impl Left {
             observations: judge.authority.observations().clone(),
             sectors: sectors.into_iter().filter_map(told).collect(),
             unfinished: unfinished(world, judge, golden),
+            cut: (rest == Rest::OutOfSteps && golden.rest == Rest::OutOfSteps)
+                .then(|| (world.machine.clock, judge.authority.alive())),
         }
     }
 
@@ -116,6 +120,29 @@ impl Left {
             })
         };
         first_few(self.unfinished.iter().filter_map(one).collect())
+    }
+
+    /// That it was cut off as the golden run was, and whom that kept from their ends, without those that
+    /// [`never_finished`](Self::never_finished) tells where `is_hung`. Hosts of drivers have no end.
+    pub(super) fn cut_off(
+        &self,
+        roster: &Roster,
+        has_plan: bool,
+        is_hung: bool,
+    ) -> Vec<(&'static str, String)> {
+        let Some((steps, alive)) = self.cut else { return Vec::new() };
+        let without = if has_plan { ", as without the fault" } else { "" };
+        let what = format!("step {steps}: steps-max cuts it off before it comes to rest{without}");
+        let one = |principal: Principal| {
+            let seen = self.observations.of(principal)?;
+            let is_application = roster.kind(principal) == PrincipalKind::Application
+                && !(is_hung && self.unfinished.contains(principal));
+            let told = || format!("{}, after {}", roster.name(principal), operations(seen.count()));
+            is_application.then(told)
+        };
+        let unfinished = first_few(alive.iter().filter_map(one).collect());
+        let unfinished = unfinished.into_iter().map(|what| ("unfinished", what));
+        core::iter::once(("cut off", what)).chain(unfinished).collect()
     }
 
     /// What is on the disk, beside what the golden run left there.

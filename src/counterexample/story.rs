@@ -111,11 +111,16 @@ impl Story {
                 push(&mut lines, "cut off", what);
             }
         }
+        let is_hung =
+            matches!(outcome.availability, Availability::Hang | Availability::ProcessHung);
+        for (head, what) in left.cut_off(trial.roster(), !scenario.plan.is_empty(), is_hung) {
+            push(&mut lines, head, &what);
+        }
         if left_out > 0 {
             let what = format!("{left_out} turning points came after the first {KEPT}: not told");
             push(&mut lines, "cut", &what);
         }
-        if matches!(outcome.availability, Availability::Hang | Availability::ProcessHung) {
+        if is_hung {
             let mut waiting = left.never_finished(trial.roster(), &trial.golden.observations);
             if waiting.is_empty() && outcome.availability == Availability::Hang {
                 waiting.push("no process: the machine never came to rest".to_owned());
@@ -146,7 +151,10 @@ impl Story {
             push(&mut lines, "mode line", &sides);
         }
         let meaning = match class {
-            Class::NoEffect if scenario.plan.is_empty() => "Nothing came of it.",
+            Class::NoEffect if scenario.plan.is_empty() => match trial.golden.rest {
+                Rest::OutOfSteps => "Nothing came of it before it was cut off.",
+                _ => "Nothing came of it.",
+            },
             class => class.meaning(),
         };
         conclude(&mut lines, &outcome, class, meaning);
@@ -334,7 +342,7 @@ fn unasked(trial: &Trial, outcome: &Outcome) -> Option<&'static str> {
         _ if !is_promised || !is_stopped => None,
         Rest::Quiescent => None,
         Rest::OutOfSteps | Rest::Paused => {
-            Some("this world never comes to rest without a fault, and might stop later")
+            Some("this world is cut off without a fault as well, and might stop later")
         }
         Rest::BugCheck(_) | Rest::Reset => Some("this world stops without a fault as well"),
     }

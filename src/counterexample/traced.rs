@@ -1,7 +1,6 @@
 //! A run once more, written down.
 
 use crate::base::Principal;
-use crate::campaign::experiment::{PATIENCE, TURNS};
 use crate::campaign::interrupt::GLANCE;
 use crate::campaign::{Trial, TrialError};
 use crate::faults::PlannedFault;
@@ -48,10 +47,9 @@ pub fn trace(trial: &mut Trial, plan: &[PlannedFault], every: bool) -> Result<Tr
         trial.world.machine.points.arm(alterations.of(armed));
     }
     let world = &mut trial.world;
-    // As long as a run of the plan may take: see `campaign::experiment`.
-    let interval = u64::from(world.configuration().machine.clock_interval);
-    let patience = 2 * trial.golden.clock + PATIENCE + TURNS * interval;
-    world.set_steps_max(patience);
+    // As long as a run of the plan may take.
+    let granted = trial.golden.granted(world);
+    world.set_steps_max(granted);
     let books = &trial.judge.authority;
     let objects = (0..64).map(Principal).filter_map(|one| Some((books.object_of(one)?, one)));
     let (watched, objects) = (watched(world), objects.collect());
@@ -85,7 +83,7 @@ pub fn trace(trial: &mut Trial, plan: &[PlannedFault], every: bool) -> Result<Tr
             });
         }
         world.reboot();
-        world.set_steps_max(world.machine.clock + patience);
+        world.set_steps_max(world.machine.clock + granted);
     }
 }
 
