@@ -2,12 +2,12 @@
 
 mod worlds;
 
-use ringfence::base::{Principal, Structure};
-use ringfence::campaign::{Registries, Trial};
+use ringfence::base::{Principal, PrincipalKind, Seed, Structure};
+use ringfence::campaign::{Registries, Series, SeriesOptions, Trial};
 use ringfence::counterexample::Story;
 use ringfence::injection::PointKind;
 use ringfence::outcome::{Outcome, Victim};
-use ringfence::scenario::Scenario;
+use ringfence::scenario::{Bias, Scenario};
 
 use worlds::{fault, named, neighbours, reached, struck, trial};
 
@@ -77,4 +77,49 @@ fn code_that_one_process_runs_alone_is_its_own() {
         }
     });
     assert!(alone > 0);
+}
+
+#[test]
+fn a_strike_is_in_the_routine_that_the_plan_names_though_images_share_addresses() {
+    // A plan names the routine that the golden run reached its place in, from the code in memory.
+    let (mut in_hosts, mut at_devices) = (0, 0);
+    for seed in [11, 97, 105] {
+        let scenario = Scenario::generate(Seed(seed), &Bias::default());
+        let options =
+            SeriesOptions { experiments: 200, seed: Seed(seed), kinds: Vec::new(), only: None };
+        let series = Series::new(&scenario, &options, &Registries::default()).expect("it is sound");
+        let run = series.run(|trial, case| {
+            let Some(by) = &case.outcome.activation.by else { return };
+            let kind = trial.roster().kind(trial.roster().named(by).expect("somebody"));
+            let named = case.plan.at.routine.as_deref();
+            let named = named.map(|name| name.split_once('!').map_or(name, |(_, name)| name));
+            let expected = named.filter(|_| kind != PrincipalKind::Device);
+            let found = case.outcome.activation.routine.as_deref();
+
+            assert_eq!(found, expected, "seed {seed}, experiment {}: {:?}", case.number, case.plan);
+            in_hosts += u32::from(kind == PrincipalKind::DriverHost);
+            at_devices += u32::from(kind == PrincipalKind::Device);
+        });
+        run.expect("nobody interrupts it");
+    }
+    assert!(in_hosts > 10 && at_devices > 10, "{in_hosts} in hosts, {at_devices} at devices");
+}
+
+#[test]
+fn what_strikes_while_an_interrupt_is_delivered_is_in_no_step_that_is_over() {
+    let mut told = Vec::new();
+    for nth in (1..=reached(&trial(&neighbours()), "kernel", PointKind::Store)).step_by(7) {
+        let plan = fault("lost-store", "kernel", PointKind::Store, nth, "");
+        let scenario = Scenario { plan: vec![plan], ..neighbours() };
+        let story = Story::of(&scenario, &Registries::default()).expect("it runs");
+        let struck = story.parts().iter().find(|part| part.0 == "struck").map(|part| &*part.1);
+        let Some(struck) = struck else { continue };
+        let (_, delivered) = struck.split_once(" while vector 0x").unwrap_or_default();
+        if !delivered.is_empty() {
+            let routine = story.outcome.activation.routine.as_deref().unwrap_or_default();
+            assert!(delivered.contains(&format!(" is delivered in {routine}.")), "{struck}");
+            told.push(struck.to_owned());
+        }
+    }
+    assert!(told.len() > 3, "{told:?}");
 }

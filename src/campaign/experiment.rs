@@ -1,7 +1,7 @@
 //! One experiment: a plan in a world, from a checkpoint before its first strike to the end.
 
-use crate::base::{Principal, PrincipalSet};
-use crate::injection::{Armed, PointKind};
+use crate::base::{Principal, PrincipalKind, PrincipalSet};
+use crate::injection::Armed;
 use crate::invariants::Scope;
 use crate::outcome::{
     Activation, Availability, Detection, Integrity, Missed, Outcome, Sleep, Victim, WhyMissed,
@@ -317,8 +317,8 @@ fn describe_joined(
     }
 }
 
-/// How often faults struck, and those that never did.
-type Strikes = (u64, Vec<Missed>);
+/// How often faults struck, at which step first, and those that never did.
+type Strikes = (u64, Option<u64>, Vec<Missed>);
 
 /// What the armed faults did.
 fn strikes_of(world: &World) -> Strikes {
@@ -333,18 +333,20 @@ fn strikes_of(world: &World) -> Strikes {
         };
         Missed { number, why }
     });
-    (points.strikes(), missed.collect())
+    (points.strikes(), points.first_at(), missed.collect())
 }
 
-fn activation(world: &World, judge: &Judge, (strikes, missed): Strikes) -> Activation {
+fn activation(world: &World, judge: &Judge, (strikes, first_at, missed): Strikes) -> Activation {
     let name = |principal: Principal| world.roster().name(principal).to_owned();
     Activation {
         strikes,
         first: judge.strike().map(|strike| strike.ordinal),
         by: judge.strike().map(|strike| name(strike.by)),
         routine: judge.strike().and_then(|strike| {
-            let (routine, _) = world.machine.program.locate(crate::base::VirtAddr(strike.rip))?;
-            (strike.point != PointKind::Dma).then(|| routine.routine.name.to_owned())
+            // What a device does happens in no routine, whatever its interrupt comes between.
+            let is_device = world.roster().kind(strike.by) == PrincipalKind::Device;
+            let (linked, _) = world.code_at(strike.context, first_at.filter(|_| !is_device)?)?;
+            Some(linked.routine.name.to_owned())
         }),
         missed,
     }

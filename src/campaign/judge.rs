@@ -4,7 +4,6 @@ use crate::authority::{self, Authority};
 use crate::base::{
     Digest, Event, EventKind, Principal, PrincipalKind, PrincipalSet, Roster, TraceHash, Witness,
 };
-use crate::injection::PointKind;
 use crate::invariants::{Record, RecordState};
 
 use super::alarm::{Alarms, Anyway, FirstAlarm, Met, is_alarm};
@@ -18,10 +17,8 @@ pub struct FirstStrike {
     pub ordinal: u64,
     /// At whose injection point.
     pub by: Principal,
-    /// Of which kind.
-    pub point: PointKind,
-    /// The step before which it struck: its address.
-    pub rip: u64,
+    /// In whose address space.
+    pub context: Principal,
 }
 
 /// The plain part of what a judge remembers.
@@ -29,7 +26,6 @@ pub struct FirstStrike {
 struct Notes {
     trace: TraceHash,
     events: u64,
-    last_step: [u64; 8],
     strike: Option<FirstStrike>,
     /// What the golden run accesses in the step of the first strike, from the strike on: first and end in
     /// its list. Nothing once another strike makes of the run one of its own.
@@ -69,7 +65,6 @@ impl Judge {
         let notes = Notes {
             trace: TraceHash::default(),
             events: 0,
-            last_step: [0; 8],
             strike: None,
             undisturbed: (0, 0),
             poked_elsewhere: false,
@@ -194,12 +189,10 @@ impl Judge {
                 if notes.strike.is_none() {
                     let left = self.accesses.left_at(notes.events);
                     notes.undisturbed = (left.start, left.end);
-                    let point = usize::try_from(event.old).ok().and_then(|n| PointKind::ALL.get(n));
                     notes.strike = Some(FirstStrike {
                         ordinal: notes.events,
                         by: event.actor,
-                        point: point.copied().unwrap_or(PointKind::Step),
-                        rip: notes.last_step[usize::from(event.processor & 7)],
+                        context: event.context,
                     });
                     (notes.from, notes.met) = (notes.events, 0);
                 }
@@ -280,10 +273,7 @@ impl Witness for Judge {
             let passes = match event.kind {
                 EventKind::Load => record.is_in_place(event) && authority.load_passes(event),
                 EventKind::Store => record.is_in_place(event) && authority.store_passes(event),
-                EventKind::Step => {
-                    self.notes.last_step[usize::from(event.processor & 7)] = event.virt;
-                    record.step_is_in_place(event) && authority.step_passes(event)
-                }
+                EventKind::Step => record.step_is_in_place(event) && authority.step_passes(event),
                 EventKind::KernelPush => record.push_is_in_place(event) && authority.push_passes(),
                 _ => false,
             };

@@ -24,6 +24,8 @@ pub(super) struct Alteration {
     before: Operation,
     after: Operation,
     verdict: Verdict,
+    /// The step that the processor was in or about to run.
+    pub(super) rip: u64,
     /// What memory holds where it is read or written.
     held: Option<u64>,
     registers: [(u64, u64); 16],
@@ -58,7 +60,7 @@ impl Fault for Observed {
     }
 
     fn strike(&mut self, operation: &mut Operation, scene: &mut dyn Scene) -> Option<Verdict> {
-        let before = *operation;
+        let (before, rip) = (*operation, scene.instruction_pointer());
         let registers: [u64; 16] = core::array::from_fn(|number| scene.register(number));
         let is_access =
             matches!(before.kind, PointKind::Load | PointKind::Store | PointKind::TableStore);
@@ -68,6 +70,7 @@ impl Fault for Observed {
             before,
             after: *operation,
             verdict,
+            rip,
             held,
             registers: core::array::from_fn(|number| (registers[number], scene.register(number))),
         };

@@ -94,12 +94,11 @@ pub(super) fn what_turned(
     let mut happened = Vec::new();
     for turn in turns.iter().filter(|turn| turn.ordinal >= since) {
         let event = &turn.event;
-        let altered = match event.kind {
-            EventKind::Strike => {
-                alterations.get(turn.strikes_before).map_or_else(String::new, Alteration::told)
-            }
-            _ => String::new(),
+        let alteration = match event.kind {
+            EventKind::Strike => alterations.get(turn.strikes_before),
+            _ => None,
         };
+        let altered = alteration.map_or_else(String::new, Alteration::told);
         // What a struck step loads and stores without the fault as well is nothing done instead.
         if event.struck && turn.ordinal < second && trial.judge.is_made_anyway(since, event) {
             continue;
@@ -109,9 +108,20 @@ pub(super) fn what_turned(
                 let point = usize::try_from(event.old).ok().and_then(|n| PointKind::ALL.get(n));
                 let point = point.map_or("go on".to_owned(), |point| about_to(*point, event.virt));
                 // A step that is about to run is where it strikes; anything else happens in one.
-                let place = |turn: &Turn| match event.old == PointKind::Step as u64 {
-                    true => format!(" {}", place(world, event.actor, event.virt)),
-                    false => at(turn),
+                let is_at = |kind: PointKind| event.old == kind as u64;
+                let place = |turn: &Turn| match (turn.delivered, alteration) {
+                    _ if is_at(PointKind::Step) => {
+                        format!(" {}", place(world, event.actor, event.virt))
+                    }
+                    // Before an interrupt, and while something is delivered, the last step is over.
+                    (None, Some(one)) if is_at(PointKind::Interrupt) => {
+                        in_code(event.context, one.rip)
+                    }
+                    (Some(vector), Some(one)) => {
+                        let code = in_code(event.context, one.rip);
+                        format!(" while vector {vector:#x} is delivered{code}")
+                    }
+                    _ => at(turn),
                 };
                 let again = match turn.again {
                     0 => String::new(),

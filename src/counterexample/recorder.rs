@@ -5,9 +5,8 @@ use crate::base::{
 };
 use crate::injection::PointKind;
 use crate::kernel::layout::process;
-use crate::machine::code::{LinkedRoutine, STEP_BYTES};
-use crate::world::components::driver_manager;
-use crate::world::{Home, World};
+use crate::machine::code::{LinkedRoutine, Step};
+use crate::world::World;
 
 use super::standing::Standing;
 
@@ -23,6 +22,8 @@ pub struct Turn {
     pub step: u64,
     /// The step that was running on its processor.
     pub rip: u64,
+    /// The vector of what was delivered on its processor then: that step was over, and no other has begun.
+    pub delivered: Option<u64>,
     /// Whose step it was, or who had called the kernel that it was in.
     pub asker: Principal,
     /// Whether it counted pages of a process as locked, or no longer.
@@ -41,6 +42,7 @@ pub struct Turn {
 pub struct Recorder<'a, W> {
     inner: &'a mut W,
     rip: [u64; 8],
+    delivered: [Option<u64>; 8],
     asker: [Principal; 8],
     step: u64,
     ordinal: u64,
@@ -66,6 +68,7 @@ impl<'a, W> Recorder<'a, W> {
         Self {
             inner,
             rip: [0; 8],
+            delivered: [None; 8],
             asker: [Principal::KERNEL; 8],
             step: 0,
             ordinal: 0,
@@ -155,9 +158,16 @@ impl<W: Witness> Witness for Recorder<'_, W> {
             self.step += 1;
             self.steps.push(self.ordinal);
             self.rip[processor] = event.virt;
+            self.delivered[processor] = None;
             if event.actor != Principal::KERNEL {
                 self.asker[processor] = event.actor;
             }
+        }
+        match event.kind {
+            EventKind::Interrupt => self.delivered[processor] = Some(event.value),
+            EventKind::Exception => self.delivered[processor] = Some(event.value >> 32),
+            EventKind::Boot => self.delivered = [None; 8],
+            _ => {}
         }
         if event.kind == EventKind::ProcessCreated {
             self.objects.push((event.virt, event.subject));
@@ -202,12 +212,14 @@ impl<W: Witness> Witness for Recorder<'_, W> {
             } else {
                 (self.rip[processor], self.asker[processor])
             };
+            let delivered = self.delivered[processor];
             let (ordinal, step) = (self.ordinal, self.step);
             let (again, until) = (0, step);
             self.turns.push(Turn {
                 ordinal,
                 step,
                 rip,
+                delivered,
                 asker,
                 is_of_locks,
                 event: *event,
@@ -228,27 +240,9 @@ impl<W: Witness> Witness for Recorder<'_, W> {
 /// share addresses. Empty where there is no code.
 #[must_use]
 pub fn place(world: &World, actor: Principal, rip: u64) -> String {
-    let routines = world.machine.program.routines();
-    let name = world.roster().name(actor);
-    let component = world.configuration().components.iter().find(|one| one.name == name);
-    let image = match component {
-        Some(one)
-            if matches!(one.home, Home::DriverHost | Home::SharedHost | Home::SharedDriver) =>
-        {
-            format!("{} host", one.driver.as_deref().unwrap_or_default())
-        }
-        Some(one) if one.home == Home::Application => "application".to_owned(),
-        Some(one) if one.home == Home::DriverManager => driver_manager::IMAGE.to_owned(),
-        _ => String::new(),
-    };
-    let step_in = |linked: &LinkedRoutine| {
-        let index = rip.checked_sub(linked.entry.0)? / STEP_BYTES;
-        let step = linked.routine.steps.get(usize::try_from(index).ok()?)?;
-        Some(format!("{}.{}", linked.routine.name, step.name))
-    };
-    let is_own = |linked: &&LinkedRoutine| linked.owner == Some(actor) || linked.image == image;
-    let own = routines.iter().filter(is_own).find_map(step_in);
-    own.or_else(|| routines.iter().find_map(step_in)).unwrap_or_default()
+    let told =
+        |(linked, step): (&LinkedRoutine, &Step)| format!("{}.{}", linked.routine.name, step.name);
+    world.code_at(actor, rip).map(told).unwrap_or_default()
 }
 
 /// One event as a line of a full trace.

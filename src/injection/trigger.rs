@@ -121,6 +121,7 @@ pub struct Points {
     kinds: u32,
     is_striking: bool,
     hung: Option<Hung>,
+    first_at: Option<u64>,
     record: Option<Vec<PointRecord>>,
 }
 
@@ -145,6 +146,7 @@ impl Points {
         self.kinds = self.kinds_awaited();
         self.is_striking = false;
         self.hung = None;
+        self.first_at = None;
         armed
     }
 
@@ -268,12 +270,15 @@ impl Points {
         core::mem::replace(&mut self.armed[index].fault, Box::new(TakenOut))
     }
 
-    /// Puts a fault back in its place, with one strike more when it struck.
+    /// Puts a fault back in its place, with one strike more when it struck, its processor at the step `at`.
     ///
     /// # Panics
     ///
     /// When no fault has this place in the plan.
-    pub fn put_back(&mut self, index: usize, fault: Box<dyn Fault>, struck: bool) {
+    pub fn put_back(&mut self, index: usize, fault: Box<dyn Fault>, struck: bool, at: Option<u64>) {
+        if struck && self.strikes() == 0 {
+            self.first_at = at;
+        }
         let armed = &mut self.armed[index];
         armed.fault = fault;
         armed.strikes += u64::from(struck);
@@ -282,6 +287,13 @@ impl Points {
             self.kinds = self.kinds_awaited();
         }
         self.is_striking = struck || self.strikes() > 0;
+    }
+
+    /// The step that the processor was in or about to run where a fault struck first; `None` before, and where
+    /// that was at a device.
+    #[must_use]
+    pub fn first_at(&self) -> Option<u64> {
+        self.first_at
     }
 
     /// How often faults struck, all together.

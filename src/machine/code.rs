@@ -344,17 +344,6 @@ impl Program {
         &self.routines
     }
 
-    /// The routine and step whose code lies at this address, for names in stories. User-mode images
-    /// that share an address are told apart by nothing here; the first is named.
-    #[must_use]
-    pub fn locate(&self, at: VirtAddr) -> Option<(&LinkedRoutine, &'static Step)> {
-        self.routines.iter().find_map(|linked| {
-            let index = at.0.checked_sub(linked.entry.0)? / STEP_BYTES;
-            let step = linked.routine.steps.get(usize::try_from(index).ok()?)?;
-            Some((linked, step))
-        })
-    }
-
     /// The number of the routine whose code lies at this address.
     #[must_use]
     pub fn routine_at(&self, at: VirtAddr) -> Option<u16> {

@@ -193,7 +193,12 @@ impl Machine {
         let before = *operation;
         let verdict = fault.strike(operation, &mut stage);
         let changed = stage.changed || *operation != before;
-        self.points.put_back(index, fault, verdict.is_some());
+        self.points.put_back(
+            index,
+            fault,
+            verdict.is_some(),
+            at.map(|(_, instruction, _)| instruction),
+        );
         let Some(verdict) = verdict else { return Verdict::Proceed };
         if let (Verdict::Hang, Some((processor, instruction, frame))) = (verdict, at) {
             self.points.hangs(Hung { processor, instruction, frame, caller });

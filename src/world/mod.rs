@@ -11,6 +11,7 @@ pub mod directory;
 pub mod driver;
 mod framework;
 mod link;
+mod located;
 mod map;
 pub mod preset;
 mod protection;
