@@ -402,6 +402,11 @@ impl Scenario {
                 problems.add(point(), what).expected = Some(expected);
             }
             if !problems.known(at("kind"), "fault", &fault.kind, kinds.clone()) {
+                // What it would aim at can be looked up all the same.
+                let target = fault.parameters.target.as_ref();
+                if let Some(Err(what)) = target.map(|target| directory.check(target)) {
+                    problems.add(path!["fault", number, "parameters", "target"], what);
+                }
                 continue;
             }
             if let Some((what, expected)) = fault.is_out_of_place(&vocabulary.faults) {

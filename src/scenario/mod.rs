@@ -4,6 +4,7 @@
 //! and what is expected of it. A seed only generates one. Its text form is TOML, read with a
 //! position for every mistake and written in one canonical way; see [`library`] for those built in.
 
+mod another_format;
 mod check;
 mod check_expectation;
 mod check_framework;

@@ -10,15 +10,12 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use toml::de::{DeTable, DeValue};
 
-use super::check::unknown;
-use super::form::{ACTIONS, TOP};
+use super::another_format::check_format;
 use super::problem::Step;
 use super::shape::misfits;
-use super::{
-    Contrast, Expectation, FORMAT, Incident, Scenario, ScenarioError, ScenarioErrors, Vocabulary,
-};
+use super::{Contrast, Expectation, Incident, Scenario, ScenarioError, ScenarioErrors, Vocabulary};
 use crate::base::nearest;
-use crate::faults::{PlannedFault, is_point};
+use crate::faults::PlannedFault;
 use crate::world::configuration::{Component, Configuration, MachineConfiguration, hex};
 
 /// Bytes of a scenario's text at most.
@@ -267,164 +264,6 @@ fn narrowed(text: &str, bytes: Range<usize>, name: &str) -> Range<usize> {
             !within[..*at].ends_with(is_word) && !within[at + name.len()..].starts_with(is_word)
         })
         .map_or(bytes.clone(), |(at, _)| bytes.start + at..bytes.start + at + name.len())
-}
-
-/// Whether the text says that it is of the format this version reads.
-fn check_format(
-    file: &str,
-    text: &str,
-    document: &DeTable<'_>,
-    vocabulary: &Vocabulary,
-) -> Result<(), Box<ScenarioError>> {
-    let Some(value) = document.get("format") else {
-        let mut error = ScenarioError::new(file, text, 0..0, "the format is missing".to_owned());
-        error.remedy = Some(format!("begin with `format = {FORMAT}`"));
-        return Err(Box::new(error));
-    };
-    let found = value
-        .get_ref()
-        .as_integer()
-        .and_then(|number| i64::from_str_radix(number.as_str(), number.radix()).ok());
-    if found == Some(FORMAT) {
-        return Ok(());
-    }
-    let what = match found {
-        Some(number) => format!("this is format {number}; this version reads format {FORMAT}"),
-        None => "the format is no number".to_owned(),
-    };
-    let mut error = ScenarioError::new(file, text, value.span(), what);
-    error.expected = Some(format!("format = {FORMAT}"));
-    let mut lost = unresolved(document, vocabulary);
-    if found.is_some() {
-        lost.extend(also_unresolved(file, text, value.span(), vocabulary, &lost));
-    }
-    let quoted = value.get_ref().as_str().and_then(|text| text.trim().parse().ok());
-    error.remedy = Some(if quoted == Some(FORMAT) {
-        format!("leave out the quotes: {FORMAT}")
-    } else if lost.is_empty() && found.is_none() {
-        format!("write format = {FORMAT}: every name in it is known here")
-    } else if lost.is_empty() {
-        format!("every name in it is known here: change the number to {FORMAT} to try it")
-    } else {
-        format!("replay it with the version that wrote it. Here {}", lost.join("; "))
-    });
-    Err(Box::new(error))
-}
-
-/// Mistakes told of a text of another format.
-const ALSO_MAX: usize = 8;
-
-/// What else is wrong with a text of another format, read as if it were of this one: actions, targets
-/// and routines that are not known here. Names in `lost` are not told again.
-fn also_unresolved(
-    file: &str,
-    text: &str,
-    format: Range<usize>,
-    vocabulary: &Vocabulary,
-    lost: &[String],
-) -> Vec<String> {
-    let mut as_ours = text.to_owned();
-    as_ours.replace_range(format, &FORMAT.to_string());
-    let Err(errors) = Scenario::from_toml(file, &as_ours, vocabulary) else { return Vec::new() };
-    let is_told = |what: &str| {
-        what.split('`')
-            .nth(1)
-            .is_some_and(|name| lost.iter().any(|known| known.contains(&format!("`{name}`"))))
-    };
-    let rest = errors.0.into_iter().filter(|error| !is_told(&error.what));
-    let told = |error: ScenarioError| {
-        let what = error.what.split(';').next().unwrap_or_default();
-        format!("{what} (line {})", error.line)
-    };
-    rest.take(ALSO_MAX).map(told).collect()
-}
-
-/// What a text of another format names that is not known here.
-fn unresolved(document: &DeTable<'_>, vocabulary: &Vocabulary) -> Vec<String> {
-    let mut lost = Vec::new();
-    for key in document.keys().filter(|key| !TOP.iter().any(|field| field.name == *key.get_ref())) {
-        lost.push(format!("there is no field `{}`", key.get_ref()));
-    }
-    let of_tables = |table: &str, field: &str| -> Vec<String> {
-        let Some(DeValue::Array(tables)) = document.get(table).map(toml::Spanned::get_ref) else {
-            return Vec::new();
-        };
-        let named = tables.iter().filter_map(|table| table.get_ref().as_table()?.get(field));
-        named.filter_map(|value| value.get_ref().as_str().map(str::to_owned)).collect()
-    };
-    let drivers = |name: &str| {
-        vocabulary
-            .kernel_drivers
-            .iter()
-            .chain(&vocabulary.hosted_drivers)
-            .any(|known| known == name)
-    };
-    lost.extend(
-        of_tables("component", "driver")
-            .into_iter()
-            .filter(|name| !drivers(name))
-            .map(|name| format!("there is no driver `{name}`")),
-    );
-    lost.extend(lost_actions(document));
-    lost.extend(
-        of_tables("fault", "kind")
-            .into_iter()
-            .filter(|name| vocabulary.faults.get(name).is_none())
-            .map(|name| format!("there is no fault `{name}`")),
-    );
-    if let Some(DeValue::Array(names)) = document.get("weaknesses").map(toml::Spanned::get_ref) {
-        for name in names.iter().filter_map(|name| name.get_ref().as_str()) {
-            if unknown(name, &vocabulary.weaknesses) {
-                lost.push(format!("there is no weakness `{name}`"));
-            }
-        }
-    }
-    if let Some(DeValue::Array(faults)) = document.get("fault").map(toml::Spanned::get_ref) {
-        let points = faults.iter().filter_map(|fault| {
-            fault
-                .get_ref()
-                .as_table()?
-                .get("at")?
-                .get_ref()
-                .as_table()?
-                .get("point")?
-                .get_ref()
-                .as_str()
-        });
-        for point in points.filter(|point| !is_point(point)) {
-            lost.push(format!("there is no injection point `{point}`"));
-        }
-    }
-    lost
-}
-
-/// The items of an array; of anything else none.
-fn items<'a, 'b>(
-    value: Option<&'a toml::Spanned<DeValue<'b>>>,
-) -> &'a [toml::Spanned<DeValue<'b>>] {
-    match value.map(toml::Spanned::get_ref) {
-        Some(DeValue::Array(items)) => items,
-        _ => &[],
-    }
-}
-
-/// Actions of a text of another format that nobody can do here.
-fn lost_actions(document: &DeTable<'_>) -> Vec<String> {
-    let mut lost = Vec::new();
-    for component in items(document.get("component")) {
-        let Some(component) = component.get_ref().as_table() else { continue };
-        for action in items(component.get("actions")) {
-            let name =
-                action.get_ref().as_table().and_then(|action| action.get("do")?.get_ref().as_str());
-            let Some(name) = name else { continue };
-            let is_unknown = ACTIONS.iter().all(|(known, _)| *known != name);
-            let what = format!("there is no action `{name}`");
-            if is_unknown && !lost.contains(&what) {
-                lost.push(what);
-            }
-        }
-    }
-    lost
 }
 
 /// Where a place in the data is in the text: as near as the text goes.

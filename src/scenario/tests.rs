@@ -131,6 +131,30 @@ fn another_format_says_what_no_longer_resolves() {
 }
 
 #[test]
+fn another_format_says_all_that_no_longer_resolves() {
+    let (operator, target) =
+        ("operator = \"offset\", offset = \"0x8\"", "driver:gone/read-dispatch");
+    let of_old = changed("format = 1", "format = 7").replace("who = \"nic\"", "who = \"ncx\"");
+    let aimed = format!("operator = \"target\", target = \"{target}\"");
+    let of_old = of_old.replace(operator, &aimed);
+    assert!(of_old.contains(target), "{of_old}");
+    let remedy = |text: &str| errors(text)[0].remedy.clone().unwrap_or_default();
+
+    let kind = remedy(&of_old.replace("wild-write", "tame-write"));
+    let point = remedy(&of_old.replace("point = \"store\"", "point = \"stroe\""));
+
+    for (lost, told) in [(&kind, "fault `tame-write`"), (&point, "injection point `stroe`")] {
+        assert!(lost.contains(told) && lost.contains("`ncx`"), "{lost}");
+        assert!(lost.contains("gone"), "{lost}");
+    }
+    assert!(
+        errors(&changed("format = 1", "format = 99999999999999999999"))[0]
+            .what
+            .contains("this is format 99999999999999999999")
+    );
+}
+
+#[test]
 fn a_world_that_cannot_be_is_refused() {
     let none = "format = 1\nname = \"empty\"\n";
     assert!(errors(none)[0].what.contains("at least one component"));
