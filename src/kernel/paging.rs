@@ -76,15 +76,26 @@ pub(super) fn context_number(p: &mut Processor<'_>, number: u64) -> Result<u64, 
     Ok(if switches & switches::CONTEXTS != 0 { number & PCID } else { 0 })
 }
 
+/// The identifier that translations of a root are tagged with, 0 where they are not. What the root says
+/// alone does not decide: without CR4.PCIDE its low bits are no identifier, and INVPCID refuses one.
+///
+/// # Errors
+///
+/// What the read of CR4 raises.
+pub(super) fn context_of(p: &mut Processor<'_>, root: u64) -> Result<u64, Trap> {
+    let context = root & PCID;
+    let is_tagged = context != 0 && p.control_flags()?.has(ControlFlags::PCIDE);
+    Ok(if is_tagged { context } else { 0 })
+}
+
 /// Loads a root; where translations are tagged, those under its identifier stay. The system's are few and
-/// not tagged. What the root says alone does not decide: without CR4.PCIDE its low bits are no identifier,
-/// and bit 63 is reserved.
+/// not tagged. Where they are not, bit 63 is reserved.
 ///
 /// # Errors
 ///
 /// General protection where the root has a reserved bit.
 pub(super) fn load_tagged_root(p: &mut Processor<'_>, root: u64) -> Result<(), Trap> {
-    let is_tagged = root & PCID != 0 && p.control_flags()?.has(ControlFlags::PCIDE);
+    let is_tagged = context_of(p, root)? != 0;
     p.load_root(if is_tagged { root | KEEP_TRANSLATIONS } else { root })
 }
 

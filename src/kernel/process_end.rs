@@ -21,7 +21,7 @@ use super::layout::{
     thread_state, verifier as options,
 };
 use super::object::{OB_DEREFERENCE, current_process, principal_of};
-use super::paging::PCID;
+use super::paging::context_of;
 use super::pool::EX_FREE_POOL;
 use super::previous_mode::previous_mode;
 use super::schedule::{KI_EXIT_THREAD, KI_READY_THREAD, KI_SWAP_CONTEXT};
@@ -149,7 +149,8 @@ routine! {
         let system = p.load(address::KERNEL_DATA, kernel_data::SYSTEM_PROCESS)?;
         let root = p.load(system, process::ROOT)?;
         p.load_root(root)?;
-        let context = p.local(2)? & PCID;
+        let ended = p.local(2)?;
+        let context = context_of(p, ended)?;
         if context != 0 {
             for number in 0..p.processor_count() {
                 p.invalidate_context_on(number, context)?;

@@ -19,8 +19,8 @@ use super::layout::{
     SHADOWED, address, element, frame_entry, kernel_data, process, switches, transition_block,
 };
 use super::paging::{
-    ADDRESS, GLOBAL, MM_REPLACE_ENTRY, NO_EXECUTE, PCID, SYSTEM_RW, each_other, give_back_old,
-    map_window, replace, window,
+    ADDRESS, GLOBAL, MM_REPLACE_ENTRY, NO_EXECUTE, PCID, SYSTEM_RW, context_of, each_other,
+    give_back_old, map_window, replace, window,
 };
 use super::transition::block_of;
 use super::{host_time_out, interrupt, schedule, system_call, watchdog};
@@ -123,7 +123,7 @@ pub(super) fn note_roots(p: &mut Processor<'_>, root: u64) -> Result<(), Trap> {
 ///
 /// What the instructions raise.
 pub(super) fn forget_user_context(p: &mut Processor<'_>, root: u64) -> Result<(), Trap> {
-    let context = root & PCID;
+    let context = context_of(p, root)?;
     if context != 0 {
         for number in 0..p.processor_count() {
             p.invalidate_context_on(number, user_context(context))?;
@@ -199,7 +199,8 @@ fn forget(p: &mut Processor<'_>, number: u64, virt: u64) -> Result<(), Trap> {
     } else {
         p.invalidate_on(other, virt)?;
     }
-    let context = p.root()? & PCID;
+    let loaded = p.root()?;
+    let context = context_of(p, loaded)?;
     if context != 0 && switches & switches::SHADOW_CONTEXT_KEPT == 0 {
         p.invalidate_of_context_on(other, virt, user_context(context))?;
     }
