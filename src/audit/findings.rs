@@ -1,8 +1,8 @@
 //! What the person responsible for a machine wants to know of its page tables.
 //!
 //! What is reached is told whatever PKRU denies, which protects nothing from the process
-//! ([`at_will`](super::permits::Permits::at_will)). `IA32_PKRS` is the kernel's own and is honoured. *Rights* are what the entries
-//! say with R/W, U/S and XD; a protection key is none of them.
+//! ([`at_will`](super::permits::Permits::at_will)). `IA32_PKRS` is the kernel's own and is honoured.
+//! *Rights* are what the entries say with R/W, U/S and XD; a protection key is none of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 

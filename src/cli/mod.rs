@@ -119,14 +119,10 @@ pub fn main() -> ExitCode {
 }
 
 fn carry_out(arguments: Arguments, out: &mut impl Write) -> Result<Ended, Failure> {
-    let command = match arguments.command {
-        // These print as they go and end where nobody reads any more.
-        Some(Command::Translate(arguments)) => return translate::translate(&arguments, out),
-        Some(Command::Audit(arguments)) => return audit::audit(&arguments, out),
-        Some(Command::Check(arguments)) => return check::check(&arguments, out),
-        command => command.unwrap_or(Command::Campaign(arguments.campaign)),
-    };
-    let out = &mut Unheard::new(out);
+    let command = arguments.command.unwrap_or(Command::Campaign(arguments.campaign));
+    let prints_as_it_goes =
+        matches!(command, Command::Translate(_) | Command::Audit(_) | Command::Check(_));
+    let out = &mut Unheard::new(out, !prints_as_it_goes);
     match command {
         Command::Campaign(arguments) => campaign::campaign(&arguments, out),
         Command::Run(arguments) => run::run(&arguments, out),
@@ -136,7 +132,9 @@ fn carry_out(arguments: Arguments, out: &mut impl Write) -> Result<Ended, Failur
         Command::List(arguments) => list::list(&arguments, out),
         Command::LiveBytes(arguments) => live_bytes::told(&arguments, out),
         Command::Margin(arguments) => margin::margin(&arguments, out),
-        Command::Translate(_) | Command::Audit(_) | Command::Check(_) => Ok(Ended::Held),
+        Command::Translate(arguments) => translate::translate(&arguments, out),
+        Command::Audit(arguments) => audit::audit(&arguments, out),
+        Command::Check(arguments) => check::check(&arguments, out),
     }
 }
 

@@ -8,7 +8,7 @@ use super::fault::FaultKind;
 use super::finding::Finding;
 use super::run::Tally;
 use super::subject::{Capabilities, Capability};
-use crate::base::Digest;
+use crate::base::{Digest, counted};
 
 /// What a run of the suite came to: findings, what was skipped, how much was tried.
 #[derive(Clone, Debug)]
@@ -148,8 +148,7 @@ impl fmt::Display for Report {
         } else {
             writeln!(f, "calls      {calls}, refused {refused}, stores {stores}")?;
             for (why, count) in &self.tally.declined {
-                let plural = if *count == 1 { "" } else { "s" };
-                writeln!(f, "declined   {why}: {count} time{plural}")?;
+                writeln!(f, "declined   {why}: {}", counted(*count, "time"))?;
             }
             for kind in FaultKind::ALL {
                 let strikes = self.strikes(kind);

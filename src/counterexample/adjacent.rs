@@ -3,6 +3,7 @@
 //! A device transfers word by word, and each word is an event of its own.
 
 use super::happened::Happened;
+use crate::base::counted;
 
 /// A word of memory, and what is told of it beside its place and what it holds.
 pub(super) struct Word {
@@ -38,9 +39,8 @@ pub(super) fn folded(lines: Vec<(Happened, Option<Word>)>) -> Vec<Happened> {
         }
     }
     for (place, _, _, more) in open {
-        let s = if more == 1 { "" } else { "s" };
         if more > 0 {
-            folded[place].what += &format!("; and {more} more word{s} after it");
+            folded[place].what += &format!("; and {} after it", counted(more, "more word"));
         }
     }
     folded

@@ -4,7 +4,7 @@
 //! Each is the very operation that went wrong, and nothing else of a run shows it: no fault struck there,
 //! nobody's memory was damaged, and the exception or stop it leads to comes later and elsewhere.
 
-use crate::base::{EventKind, Principal, Roster, TERMINATE_RIGHT};
+use crate::base::{EventKind, Principal, Roster, TERMINATE_RIGHT, counted};
 use crate::kernel::layout::process;
 
 use super::happened::Happened;
@@ -69,9 +69,9 @@ pub(super) fn decisive(
         let pages = turn.event.value.saturating_sub(turn.event.old);
         let whose = process(turn.event.virt.wrapping_sub(process::LOCKED_PAGES.offset));
         let what = format!(
-            "{} locked {pages} page{} of {}, and nobody unlocks {}",
+            "{} locked {} of {}, and nobody unlocks {}",
             name(turn.asker),
-            if pages == 1 { "" } else { "s" },
+            counted(pages, "page"),
             whose.map_or("a process", name),
             if pages == 1 { "it" } else { "them" }
         );

@@ -1,7 +1,7 @@
 //! How what somebody saw, and what is on the disk, differ from the golden run.
 
 use crate::authority::{Ending, Observation, Observations, Seen};
-use crate::base::{Principal, PrincipalKind, PrincipalSet, Roster};
+use crate::base::{Principal, PrincipalKind, PrincipalSet, Roster, counted};
 use crate::campaign::availability::unfinished;
 use crate::campaign::{Golden, Judge};
 use crate::kernel::service;
@@ -106,14 +106,18 @@ impl Left {
         if !ends_after_others(seen, before, status) {
             return String::new();
         }
-        format!(" after {}, without the fault after {}", operations(seen.count()), before.count())
+        format!(
+            " after {}, without the fault after {}",
+            counted(seen.count(), "operation"),
+            before.count()
+        )
     }
 
     /// Those that never finished, each with how far it came; nothing of who runs to its end.
     pub(super) fn never_finished(&self, roster: &Roster, golden: &Observations) -> Vec<String> {
         let one = |principal: Principal| {
             let (seen, before) = (self.observations.of(principal)?, golden.of(principal)?);
-            let (name, done) = (roster.name(principal), operations(seen.count()));
+            let (name, done) = (roster.name(principal), counted(seen.count(), "operation"));
             Some(match seen.count() == before.count() {
                 true => format!("{name}, after {done}, as many as without the fault"),
                 false => format!("{name}, after {done}, without the fault {}", before.count()),
@@ -137,7 +141,9 @@ impl Left {
             let seen = self.observations.of(principal)?;
             let is_application = roster.kind(principal) == PrincipalKind::Application
                 && !(is_hung && self.unfinished.contains(principal));
-            let told = || format!("{}, after {}", roster.name(principal), operations(seen.count()));
+            let told = || {
+                format!("{}, after {}", roster.name(principal), counted(seen.count(), "operation"))
+            };
             is_application.then(told)
         };
         let unfinished = first_few(alive.iter().filter_map(one).collect());
@@ -169,11 +175,6 @@ fn first_few(mut told: Vec<String>) -> Vec<String> {
 fn ends_after_others(seen: &Seen, before: &Seen, status: u64) -> bool {
     let is_same_end = seen.ending() == (1, status) && before.ending() == (1, status);
     is_same_end && seen.count() != before.count()
-}
-
-/// So many of them.
-fn operations(count: u64) -> String {
-    format!("{count} operation{}", if count == 1 { "" } else { "s" })
 }
 
 /// An operation by its number, as processes tell it.
@@ -212,7 +213,7 @@ fn difference(seen: &Seen, golden: &Seen) -> String {
         let (now, before) = (seen.count(), golden.count());
         return match now == before {
             true => format!("one of the {now} operations after the first {}", seen.first().len()),
-            false => format!("{}, without the fault {before}", operations(now)),
+            false => format!("{}, without the fault {before}", counted(now, "operation")),
         };
     };
     let (now, before) = (seen.first()[place], golden.first()[place]);

@@ -1,7 +1,7 @@
 //! The turning points of a run and what the books found in it, in words.
 
 use crate::authority::{Authority, Consumption, Corruption, Disclosure, Observations, Trespass};
-use crate::base::{Event, EventKind, Principal, PrincipalKind, PrincipalSet, Structure};
+use crate::base::{Event, EventKind, Principal, PrincipalKind, PrincipalSet, Structure, counted};
 use crate::campaign::Trial;
 use crate::campaign::damage::OwnDoing;
 use crate::campaign::experiment::vector_name;
@@ -345,11 +345,10 @@ pub(super) fn what_was_found(trial: &Trial, found: &Found, turns: &[Turn]) -> Ve
             always: false,
             head: "corrupt",
             what: format!(
-                "{} in {}: {} word{} {by}{}",
+                "{} in {}: {} {by}{}",
                 whose_all(one.owners, one.structure),
                 place_of(one.phys),
-                one.words,
-                if one.words == 1 { "" } else { "s" },
+                counted(one.words, "word"),
                 before_and_after(found, turns, one.ordinal),
             ),
         };

@@ -11,6 +11,7 @@
 //! Source: Microsoft Learn, "Bug Check 0xC2: BAD_POOL_CALLER", "Bug Check 0x4E: PFN_LIST_CORRUPT".
 
 use crate::authority::Falsehood;
+use crate::base::counted;
 
 use super::{Evidence, Findings, Invariant, Kinds};
 
@@ -55,10 +56,9 @@ impl Invariant for Claims {
             let event = &claim.event;
             findings.add(Some(event.subject), claim.holder, event.phys, event.virt, || {
                 format!(
-                    "{} of {} word{} at {:#x} for {} as {}: {}",
+                    "{} of {} at {:#x} for {} as {}: {}",
                     event.kind,
-                    event.value,
-                    if event.value == 1 { "" } else { "s" },
+                    counted(event.value, "word"),
                     event.phys,
                     roster.name(event.subject),
                     event.structure,

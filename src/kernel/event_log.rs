@@ -9,8 +9,9 @@
 //! The numbers and what they stand for are of "How UMDF Handles Driver Failures", which also has the log say
 //! how many more times the driver will be restarted: with a driver manager it is the manager that counts, and
 //! nothing is said. A device is not restarted while a handle to its old stack is open (the same document), so that
-//! whoever keeps one keeps that entry out of the log. An entry is two words of a ring among the kernel's variables, the number, the device and the
-//! restarts left in the first, the time stamp in the second; whoever overwrites them changes what is found there.
+//! whoever keeps one keeps that entry out of the log. An entry is two words of a ring among the kernel's
+//! variables, the number, the device and the restarts left in the first, the time stamp in the second; whoever
+//! overwrites them changes what is found there.
 //!
 //! Not modelled: the service that writes the log to a file, so that it is gone with a reboot, and the other fields
 //! of an entry. What of failures survives a reboot is in [`super::host_record`].

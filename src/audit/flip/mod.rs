@@ -5,8 +5,7 @@
 //! itself ([`at_will`](crate::audit::permits::Permits::at_will)), so what it denies is no protection, and
 //! only whether something faults is asked with the register as it is. An address *gains* an access when
 //! it is permitted after the flip and, before it, was not permitted there or led to another frame. What
-//! a gain is worth
-//! depends on the frame it leads to; the worst gain of user mode is the flip's class:
+//! a gain is worth depends on the frame it leads to; the worst gain of user mode is the flip's class:
 //!
 //! 1. **table-write**: a write gained to a *page-table frame*, which is one that some walk from the
 //!    root reads entries from before the flip. Also when the flip turns a frame into a page table and
