@@ -12,6 +12,7 @@ use crate::base::Principal;
 use crate::campaign::experiment::{CONTAINED, SURVIVES};
 use crate::campaign::{Registries, Trial};
 use crate::faults::PlannedFault;
+use crate::invariants::Violation;
 use crate::minimise::{Budget, Extent, Minimal, Minimiser};
 use crate::outcome::{Class, Outcome};
 use crate::scenario::{Expectation, Guarantees, Scenario, Vocabulary};
@@ -50,12 +51,16 @@ pub struct Shown {
 }
 
 /// What the last run of a trial violated of what was promised: the gravest first, then in the order in
-/// which it was seen.
+/// which it was seen. Once a fault struck, what the world violates by itself is none of it.
 #[must_use]
 pub fn shown(trial: &Trial, outcome: &Outcome) -> Vec<Shown> {
     let name = |who: Option<Principal>| who.map(|who| trial.roster().name(who).to_owned());
     let promised = |name: &str| outcome.guarantees.iter().any(|guarantee| guarantee == name);
-    let seen = trial.watch.violations().iter().filter(|found| promised(found.invariant));
+    let is_struck = outcome.activation.strikes > 0;
+    let by_itself = if is_struck { trial.golden.violations.as_slice() } else { &[] };
+    let is_known = |found: &Violation| by_itself.iter().any(|known| known.is_like(found));
+    let seen = trial.watch.violations().iter();
+    let seen = seen.filter(|found| promised(found.invariant) && !is_known(found));
     let mut all: Vec<Shown> = seen
         .map(|found| Shown {
             guarantee: found.invariant.to_owned(),

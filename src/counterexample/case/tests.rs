@@ -198,6 +198,43 @@ fn a_late_strike_comes_earlier_as_what_went_before_is_left_out() {
     assert!(violated(&least.scenario).contains(&least.shown), "{text}");
 }
 
+/// A world that shares a page by itself is struck so that it shares another: the least of that is not what
+/// the world does anyway.
+#[test]
+fn what_the_world_violates_by_itself_is_not_what_a_fault_made_it_violate() {
+    let weak = |seed| {
+        let mut scenario = Scenario::generate(Seed(seed), &Bias::default());
+        scenario.configuration.weaknesses = vec!["shared-private-page".to_owned()];
+        scenario
+    };
+    let mut looked_at = 0;
+    for seed in 0..12 {
+        let start = weak(seed);
+        let by_itself = violated(&start);
+        let report = Campaign::on(start)
+            .seeds(0..1)
+            .experiments(60)
+            .workers(1)
+            .run(|_| {})
+            .expect("a sound world");
+        for found in &report.violations {
+            let plan = vec![found.case.plan.clone()];
+            let struck = Scenario { plan, ..found.scenario.clone() };
+            if by_itself.is_empty() || looked_at == 4 {
+                continue;
+            }
+            looked_at += 1;
+
+            let least = minimised(&struck, &Registries::default(), 200).expect("it violates");
+
+            let text = least.scenario.to_toml();
+            assert!(!by_itself.contains(&least.shown), "{:?}: {text}", least.shown);
+            assert!(violated(&least.scenario).contains(&least.shown), "{text}");
+        }
+    }
+    assert_eq!(looked_at, 4);
+}
+
 #[test]
 fn any_number_of_workers_leads_to_the_same_least() {
     let found = |workers| {
