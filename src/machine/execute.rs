@@ -182,7 +182,10 @@ impl Processor<'_> {
         match flow {
             Flow::Call => self.call(operand, next)?,
             Flow::CallAt(target) => self.call(target, next)?,
-            Flow::Jump => self.registers_mut().rip = operand,
+            Flow::Jump => {
+                self.refuse_non_canonical(operand)?;
+                self.registers_mut().rip = operand;
+            }
             Flow::Return => self.return_to_caller()?,
             Flow::Syscall => self.enter_kernel()?,
             Flow::SysReturn => self.leave_kernel()?,
@@ -250,6 +253,17 @@ impl Processor<'_> {
         }
     }
 
+    /// General protection at the instruction that would go to an address that is not canonical, before anything
+    /// of it is done (Intel SDM volume 2, "64-Bit Mode Exceptions" of JMP, RET and IRET).
+    #[inline(always)]
+    pub(super) fn refuse_non_canonical(&self, target: u64) -> Result<(), Trap> {
+        if self.machine.processors[self.number].controls.is_canonical(VirtAddr(target)) {
+            Ok(())
+        } else {
+            Err(Trap::non_canonical(target))
+        }
+    }
+
     /// Drops the frame, pops the caller's frame pointer and the return address.
     fn return_to_caller(&mut self) -> Result<(), Trap> {
         let frame_pointer = self.get(Reg::Rbp);
@@ -257,6 +271,7 @@ impl Processor<'_> {
         let caller_frame = self.load_at(frame_pointer, structure)?;
         let back = self.load_at(frame_pointer.wrapping_add(8), structure)?;
         self.compare_with_shadow(frame_pointer.wrapping_add(8), back)?;
+        self.refuse_non_canonical(back)?;
         let result = self.get(Reg::Rax);
         let result = self.pass_in_registers(PointKind::Return, back, result)?.value;
         let registers = self.registers_mut();

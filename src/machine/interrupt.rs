@@ -35,6 +35,11 @@ pub(crate) const RULES: &[Rule] = &[
         "Intel SDM volume 3A, Nonmaskable Interrupt",
     ),
     Rule::documented(
+        "jump-to-non-canonical",
+        "CALL, JMP, RET and IRETQ to a non-canonical address fault themselves, IRETQ still in ring 0.",
+        "Intel SDM volume 2A, CALL, IRET and JMP, and 2B, RET: 64-Bit Mode Exceptions",
+    ),
+    Rule::documented(
         "sysret-to-non-canonical",
         "SYSRET to a non-canonical address faults in ring 0 on Intel processors and in ring 3 on AMD ones.",
         "NIST National Vulnerability Database, CVE-2012-0217",
@@ -234,6 +239,7 @@ impl Processor<'_> {
             _ => return Err(Trap::general_protection()),
         };
         let target = self.mode_switch_point(rip)?;
+        self.refuse_non_canonical(target)?;
         let registers = self.registers_mut();
         registers.rip = target;
         registers.ring = ring;
