@@ -78,17 +78,18 @@ fn may_be_trimmed(p: &mut Processor<'_>) -> Result<bool, Trap> {
     Ok(configured(p)? & switches::PAGEABLE != 0)
 }
 
-/// Steps from a step of code to its handler, as bytes, out of its code word; 0 when there is none. What lies in
-/// no image is in no table of functions: it has no handler, and nobody reads what it is ("struct
-/// RUNTIME_FUNCTION").
-fn landing(p: &mut Processor<'_>, rip: u64) -> Result<u64, Trap> {
+/// Where the handler of the step that `rip` lies in is, out of that step's code word; 0 when there is none. As
+/// handlers are found by a range of addresses, it need not be the step's beginning. What lies in no image is in
+/// no table of functions: it has no handler, and nobody reads what it is ("struct RUNTIME_FUNCTION").
+fn handler_of(p: &mut Processor<'_>, rip: u64) -> Result<u64, Trap> {
     if !address::is_code_of_an_image(rip) || p.locate(rip).is_none() {
         return Ok(0);
     }
-    let word = p.load_at(rip & !7, Structure::Code)?;
+    let step = rip & !(STEP_BYTES - 1);
+    let word = p.load_at(step, Structure::Code)?;
     #[allow(clippy::cast_possible_truncation, reason = "one byte of the code word")]
-    let steps = (word >> 16) as u8;
-    Ok(i64::from(steps.cast_signed()).cast_unsigned().wrapping_mul(STEP_BYTES))
+    let steps = i64::from(((word >> 16) as u8).cast_signed()).cast_unsigned();
+    Ok(if steps == 0 { 0 } else { step.wrapping_add(steps.wrapping_mul(STEP_BYTES)) })
 }
 
 /// Whether an address is in the code that `syscall` leads to.
@@ -161,10 +162,10 @@ routine! {
     },
     unwind => |p| {
         let (inside, code) = (p.local(10)?, p.local(11)?);
-        let to_handler = landing(p, code)?;
-        if to_handler != 0 {
+        let handler = handler_of(p, code)?;
+        if handler != 0 {
             let stack = p.local(12)?;
-            p.set_local(6, code.wrapping_add(to_handler))?;
+            p.set_local(6, handler)?;
             p.set_local(7, stack)?;
             p.set_local(8, inside)?;
             return Ok(Flow::Next);
