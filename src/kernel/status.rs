@@ -61,7 +61,7 @@ pub const IO_TIMEOUT: u64 = 0xc000_00b5;
 /// A breakpoint or single step.
 pub const SINGLE_STEP: u64 = 0x8000_0004;
 /// The host process of a user-mode driver ended while it had the request.
-pub const DRIVER_PROCESS_TERMINATED: u64 = 0xc000_0291;
+pub const DRIVER_PROCESS_TERMINATED: u64 = 0xc000_0450;
 
 /// Whether a request may be completed with this status: not as pending, and not with -1, which no status is
 /// ("Bug Check 0xC9: DRIVER_VERIFIER_IOMANAGER_VIOLATION").
