@@ -216,7 +216,8 @@ impl Authority {
         let is_granted = may_write && region.is_meant(event.structure);
         if region.structure == Structure::PageTable {
             let phys = word as u64 * 8;
-            let store = TableStore { phys, words: 1, old: event.old, value: event.value };
+            let store =
+                TableStore { phys, words: 1, old: event.old, value: event.value, is_fill: false };
             keep(&mut self.table_stores, store);
         }
         if is_granted {
@@ -271,7 +272,7 @@ impl Authority {
             let is_granted = self.regions.rights[usize::from(number)].writers.contains(actor)
                 && region.is_meant(event.structure);
             if region.structure == Structure::PageTable {
-                let store = TableStore { phys, words, old: 0, value: 0 };
+                let store = TableStore { phys, words, old: 0, value: 0, is_fill: true };
                 keep(&mut self.table_stores, store);
             }
             if !is_granted {

@@ -212,12 +212,22 @@ pub struct FalseClaim {
 pub struct TableStore {
     /// Where.
     pub phys: u64,
-    /// How many words; more than one in a fill.
+    /// How many words; one unless it is a fill.
     pub words: u64,
     /// What was there; meaningless for a fill.
     pub old: u64,
     /// What is there now; meaningless for a fill.
     pub value: u64,
+    /// Whether it is a fill, of which neither is told.
+    pub is_fill: bool,
+}
+
+impl TableStore {
+    /// Whether the table may hold something else than before.
+    #[must_use]
+    pub const fn may_change(&self) -> bool {
+        self.is_fill || self.old != self.value
+    }
 }
 
 /// Memory that was taken from whoever could reach it.

@@ -97,7 +97,7 @@ impl Invariant for KernelHalf {
             let changed = evidence
                 .table_stores()
                 .iter()
-                .any(|store| is_written(store.phys, store.words) && store.old != store.value);
+                .any(|store| is_written(store.phys, store.words) && store.may_change());
             if root.at == evidence.map.system_root && changed {
                 return self.scan(evidence, findings);
             }

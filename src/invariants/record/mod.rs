@@ -234,7 +234,7 @@ impl Record {
         }
         let stores = authority.table_stores().get(old.table_stores..).unwrap_or_default();
         let is_for_user = stores.iter().any(|store| {
-            store.words > 1 || decode::is_for_user(store.old) || decode::is_for_user(store.value)
+            store.is_fill || decode::is_for_user(store.old) || decode::is_for_user(store.value)
         });
         if is_for_user || old.bound != new.bound {
             self.state.epoch += 1;
