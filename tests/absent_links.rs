@@ -224,6 +224,20 @@ fn there_is_no_link_from_the_windows_api_to_the_hal() {
     refused_to_the_api(address::HAL_CODE);
 }
 
+#[test]
+fn there_is_no_link_from_the_windows_api_to_the_hardware() {
+    for place in [address::IOMMU_TABLES, address::DMA_BUFFERS, address::TASK_STATES] {
+        refused_to_the_api(place);
+    }
+}
+
+#[test]
+fn there_is_no_link_from_the_windows_api_to_system_data() {
+    for place in [SYSTEM_WORD, address::table_entry(0x1ed, WORD)] {
+        refused_to_the_api(place);
+    }
+}
+
 // From below the line: nothing of kernel mode or hardware calls or reaches into a process.
 
 /// It returns to code of the process in context; SMEP refuses (Intel SDM volume 3A, "Access Rights").
