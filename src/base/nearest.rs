@@ -5,18 +5,23 @@ const COMPARED_MAX: usize = 64;
 
 /// The known name nearest to `name` by edit distance (insertions, deletions, substitutions and
 /// swaps of neighbours), when it is near enough to have been meant: at most a third of it differs,
-/// or one character.
+/// or one character. Upper and lower case count as the same; of names equally near, the one with fewer letters
+/// in another case is taken.
 #[must_use]
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let wanted: Vec<char> = name.chars().take(COMPARED_MAX).collect();
-    let (distance, best, length) = known
+    let chars = |name: &str| name.chars().take(COMPARED_MAX).collect::<Vec<char>>();
+    let folded = |name: &[char]| name.iter().map(char::to_ascii_lowercase).collect::<Vec<char>>();
+    let wanted = chars(name);
+    let meant = folded(&wanted);
+    let (least, _, best, length) = known
         .into_iter()
         .map(|candidate| {
-            let chars: Vec<char> = candidate.chars().take(COMPARED_MAX).collect();
-            (distance(&wanted, &chars), candidate, chars.len())
+            let chars = chars(candidate);
+            let is_cased = distance(&wanted, &chars);
+            (distance(&meant, &folded(&chars)), is_cased, candidate, chars.len())
         })
         .min()?;
-    (distance <= (wanted.len().max(length) / 3).max(1)).then_some(best)
+    (least <= (wanted.len().max(length) / 3).max(1)).then_some(best)
 }
 
 fn distance(a: &[char], b: &[char]) -> usize {
@@ -47,6 +52,13 @@ mod tests {
         assert_eq!(nearest("trasnfer", KNOWN), Some("transfer"));
         assert_eq!(nearest("fliter", KNOWN), Some("filter"));
         assert_eq!(nearest("reflectr", KNOWN), Some("reflector"));
+    }
+
+    #[test]
+    fn upper_case_is_a_slip_of_the_finger_too() {
+        assert_eq!(nearest("TRANSFER", KNOWN), Some("transfer"));
+        assert_eq!(nearest("Fliter", KNOWN), Some("filter"));
+        assert_eq!(nearest("ReadFile", ["READFILE", "readFile", "ReadFil"]), Some("readFile"));
     }
 
     #[test]
