@@ -124,7 +124,10 @@ impl Scenario {
         if let Err(error) = check_format(file, text, document.get_ref(), vocabulary) {
             return one(*error);
         }
-        let mut found: Vec<Found> = misfits(document.get_ref())
+        let misfits = misfits(document.get_ref());
+        let unknown: Vec<Range<usize>> =
+            misfits.iter().filter(|one| one.is_field).map(|one| one.bytes.clone()).collect();
+        let mut found: Vec<Found> = misfits
             .into_iter()
             .map(|misfit| Found {
                 bytes: misfit.bytes,
@@ -133,7 +136,16 @@ impl Scenario {
                 remedy: misfit.remedy,
             })
             .collect();
-        let written: Written = match toml::from_str(text) {
+        // What else is wrong is told beside fields that nobody knows.
+        let read = match &*unknown {
+            [] => toml::from_str(text),
+            unknown => {
+                let mut rest = document.clone();
+                leave_out(rest.get_mut(), unknown);
+                Written::deserialize(toml::de::Deserializer::from(rest))
+            }
+        };
+        let written = match read {
             Ok(written) => written,
             Err(error) if found.is_empty() => return one(told(file, text, &error)),
             Err(_) => return Err(all_told(file, text, found)),
@@ -172,6 +184,25 @@ impl Scenario {
             }
         }
         if found.is_empty() { Ok(scenario) } else { Err(all_told(file, text, found)) }
+    }
+}
+
+/// Leaves out the fields whose names are at these bytes, in whatever table.
+fn leave_out(table: &mut DeTable<'_>, fields: &[Range<usize>]) {
+    let all = core::mem::take(table).into_iter();
+    *table = all.filter(|(name, _)| !fields.contains(&name.span())).collect();
+    for (_, value) in table.iter_mut() {
+        leave_out_of(value.get_mut(), fields);
+    }
+}
+
+fn leave_out_of(value: &mut DeValue<'_>, fields: &[Range<usize>]) {
+    match value {
+        DeValue::Table(table) => leave_out(table, fields),
+        DeValue::Array(items) => {
+            items.iter_mut().for_each(|item| leave_out_of(item.get_mut(), fields));
+        }
+        _ => {}
     }
 }
 

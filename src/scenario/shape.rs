@@ -18,6 +18,8 @@ pub(super) struct Misfit {
     pub(super) what: String,
     pub(super) expected: Option<String>,
     pub(super) remedy: Option<String>,
+    /// Whether it is a field that is unknown where it stands: without it the rest can be read.
+    pub(super) is_field: bool,
 }
 
 /// Every mistake of form, in the order of the fields.
@@ -107,7 +109,7 @@ struct Misfits(Vec<Misfit>);
 
 impl Misfits {
     fn add(&mut self, bytes: Range<usize>, what: String) -> &mut Misfit {
-        self.0.push(Misfit { bytes, what, expected: None, remedy: None });
+        self.0.push(Misfit { bytes, what, expected: None, remedy: None, is_field: false });
         self.0.last_mut().expect("just added")
     }
 
@@ -152,6 +154,7 @@ impl Misfits {
         let near = nearest(name, known.clone());
         let misfit = self.add(bytes, format!("unknown {sort} `{name}`"));
         misfit.expected = Some(listed(known));
+        misfit.is_field = sort == "field";
         misfit.remedy = Some(match near {
             Some(near) => format!("did you mean `{near}`?"),
             None if sort == "field" => elsewhere(name),
