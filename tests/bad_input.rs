@@ -563,6 +563,16 @@ fn a_case_whose_place_is_taken_is_named_and_the_scenario_that_is_read_is_never_w
     let name = first.to_str().expect("a plain path");
 
     let over = ringfence(&[&["campaign", name][..], &save].concat());
+    assert_eq!(violating(&save).status.code(), Some(1), "its own it may replace");
+    assert_eq!(sorted(&place), cases);
+    // Somebody's own notes, under the name of a case.
+    std::fs::write(first, "my notes\n").expect("written");
+    let foreign = violating(&save);
+    let told_of_it = refused(&foreign);
+    assert!(told_of_it.contains(&format!("{name} has the name of a case")), "{told_of_it}");
+    assert!(told_of_it.contains("give --save another folder"), "{told_of_it}");
+    assert_eq!(std::fs::read(first).expect("it is there"), b"my notes\n");
+    assert_eq!(sorted(&place), cases, "nothing half-written");
     std::fs::remove_file(first).and_then(|()| std::fs::create_dir(first)).expect("done");
     let taken = violating(&save);
 
@@ -572,4 +582,29 @@ fn a_case_whose_place_is_taken_is_named_and_the_scenario_that_is_read_is_never_w
     assert_eq!(taken.status.code(), Some(2));
     assert!(stderr(&taken).contains(&format!("can't write {name}: ")), "{}", stderr(&taken));
     assert_eq!(sorted(&place), cases, "nothing half-written");
+}
+
+#[test]
+fn an_unknown_field_hides_no_other_mistake() {
+    let place = folder("bad-input-fields").join("fields.toml");
+    let text = "format = 1\nname = \"fields\"\nfoo = 3\n[[component]]\nname = \"editor\"\n\
+                home = \"application\"\nhue = 1\nactions = [{ do = \"load\", word = 0, byte = 1 }]\n\
+                [[fault]]\nkind = \"CRASH\"\nwho = \"editr\"\nat = { point = \"step\", nth = 1 }\n";
+    std::fs::write(&place, text).expect("written");
+
+    let output = ringfence(&["run", place.to_str().expect("a plain path")]);
+
+    assert_eq!(output.status.code(), Some(2));
+    let told = stderr(&output);
+    assert_eq!(told.matches("error: ").count(), 5, "{told}");
+    for (what, line) in [
+        ("unknown field `foo`", 3),
+        ("unknown field `hue`", 7),
+        ("unknown field `byte`", 8),
+        ("did you mean `crash`?", 10),
+        ("did you mean `editor`?", 11),
+    ] {
+        assert!(told.contains(what), "{what}: {told}");
+        assert!(told.contains(&format!("fields.toml:{line}:")), "{line}: {told}");
+    }
 }

@@ -271,7 +271,7 @@ fn a_campaign_that_fails() {
 fn failure(seed: Option<&str>) -> String {
     let mut command = Command::new(std::env::current_exe().expect("this program"));
     command.args(["--exact", "a_campaign_that_fails", "--ignored"]);
-    command.env("RINGFENCE_SAVE", concat!(env!("CARGO_TARGET_TMPDIR"), "/failing"));
+    command.env("RINGFENCE_SAVE", concat!(env!("CARGO_TARGET_TMPDIR"), "/failing-cases"));
     command.env_remove("RINGFENCE_SEED");
     if let Some(seed) = seed {
         command.env("RINGFENCE_SEED", seed);

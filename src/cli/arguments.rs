@@ -140,7 +140,7 @@ pub(crate) struct CampaignArguments {
     #[arg(long)]
     pub(crate) json: bool,
     /// Writes violations as scenario files into this folder; with --compare and --only the fault in each
-    /// configuration.
+    /// configuration. Files saved there before are replaced, and no others.
     #[arg(long, value_name = "FOLDER")]
     pub(crate) save: Option<std::path::PathBuf>,
 }
@@ -171,7 +171,8 @@ pub(crate) struct SweepArguments {
     /// One JSON object a line instead of tables.
     #[arg(long)]
     pub(crate) json: bool,
-    /// Writes violations as scenario files into this folder.
+    /// Writes violations as scenario files into this folder. Files saved there before are replaced, and no
+    /// others.
     #[arg(long, value_name = "FOLDER")]
     pub(crate) save: Option<std::path::PathBuf>,
 }

@@ -70,7 +70,7 @@ pub(super) fn save(
                 continue;
             }
         };
-        let place = folder.write(&format!("{name}.toml"), &scenario.to_toml())?;
+        let place = folder.write(&format!("{name}.toml"), &scenario)?;
         saved += 1;
         let line = test_text::replay_line(&place.display().to_string());
         bar.suspend(|| {

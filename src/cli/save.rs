@@ -1,8 +1,11 @@
-//! Files that are there whole or not at all.
+//! The folder that cases are saved in, and which files are one.
 
 use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
+
+use crate::report::saved::{self, NotSaved};
+use crate::scenario::Scenario;
 
 use super::Failure;
 
@@ -24,29 +27,25 @@ impl Folder {
                 "give --save another folder",
             ));
         }
+        if let Some(taken) = taken(path) {
+            return Err(in_the_way(&taken));
+        }
         let probe = path.join(format!(".ringfence-probe-{}", std::process::id()));
-        let tried = fs::create_dir_all(path).and_then(|()| {
-            let written = put(&probe, "?");
-            // On a full disk the file is there without its content.
-            let removed = fs::remove_file(&probe);
-            written.and(removed)
-        });
+        let tried = fs::create_dir_all(path)
+            .and_then(|()| saved::put_new(&probe, "?").and_then(|()| fs::remove_file(&probe)));
         tried.map_err(|error| folder.unwritable(&error))?;
         Ok(folder)
     }
 
-    /// Writes a file: beside its place first, then moved there.
-    pub(super) fn write(&self, name: &str, text: &str) -> Result<PathBuf, Failure> {
-        let (place, beside) = (self.0.join(name), self.0.join(format!(".{name}.partial")));
-        let written = put(&beside, text).and_then(|()| fs::rename(&beside, &place));
-        if let Err(error) = written {
-            let _ = fs::remove_file(&beside);
-            return Err(Failure::mistake(
+    /// Writes a case into a file of this name.
+    pub(super) fn write(&self, name: &str, case: &Scenario) -> Result<PathBuf, Failure> {
+        saved::save(&self.0, name, case).map_err(|error| match error {
+            NotSaved::Taken(place) => in_the_way(&place),
+            NotSaved::Refused(place, error) => Failure::mistake(
                 format!("can't write {}: {error}", place.display()),
                 "give --save a folder in which that can be a file and which has room",
-            ));
-        }
-        Ok(place)
+            ),
+        })
     }
 
     fn unwritable(&self, error: &io::Error) -> Failure {
@@ -60,6 +59,26 @@ impl Folder {
 
 /// How the names of cases begin.
 const CASES: [&str; 3] = ["violation-", "golden-", "pair-"];
+
+/// Whether this is how a case is called: one of these, then numbers.
+fn is_name_of_a_case(name: &str) -> bool {
+    let number = CASES.iter().find_map(|case| name.strip_prefix(case)?.strip_suffix(".toml"));
+    number.is_some_and(|all| all.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-'))
+}
+
+/// A file in a folder that has the name of a case and is none: whose place a case must not take.
+fn taken(folder: &Path) -> Option<PathBuf> {
+    let files = fs::read_dir(folder).ok()?.flatten();
+    let named = files.filter(|file| file.file_name().to_str().is_some_and(is_name_of_a_case));
+    named.map(|file| file.path()).filter(|path| saved::is_taken(path)).min()
+}
+
+fn in_the_way(place: &Path) -> Failure {
+    Failure::mistake(
+        format!("{} has the name of a case, and ringfence did not save it", place.display()),
+        "give --save another folder, or move that file elsewhere",
+    )
+}
 
 /// Whether a file is in a folder and has the name of a case, also by way of links.
 fn is_of_a_case(folder: &Path, file: &Path) -> bool {
@@ -90,10 +109,4 @@ fn is_linked(one: &Path, other: &Path) -> bool {
 #[cfg(not(unix))]
 fn is_linked(_: &Path, _: &Path) -> bool {
     false
-}
-
-fn put(path: &Path, text: &str) -> io::Result<()> {
-    let mut file = fs::File::create(path)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()
 }

@@ -3,5 +3,6 @@
 pub mod entries;
 pub mod interval;
 pub mod results;
+pub(crate) mod saved;
 pub mod survival;
 pub mod table;

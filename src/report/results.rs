@@ -23,6 +23,8 @@ use crate::campaign::{Campaign, GoldenViolation, Report, Seeds};
 use crate::counterexample::{Story, case, minimised, test_text};
 use crate::scenario::Scenario;
 
+use super::saved;
+
 /// The environment variable that restricts a campaign to the world of one seed, as in
 /// `RINGFENCE_SEED=7`, or to one experiment in it, as in `RINGFENCE_SEED=7:12`.
 pub const SEED_VARIABLE: &str = "RINGFENCE_SEED";
@@ -251,22 +253,15 @@ fn by_itself(scenario: &Scenario, name: String) -> Scenario {
     }
 }
 
-/// Saves a case, whole or not at all: beside its place first, then moved there.
+/// Saves a case where the environment says, or beside the test's binary.
 fn save(scenario: &Scenario) -> Result<PathBuf, String> {
     let folder = match std::env::var_os(SAVE_VARIABLE) {
         Some(folder) => PathBuf::from(folder),
         None => beside_the_binary(),
     };
-    let path = folder.join(format!("{}.toml", scenario.name));
-    let beside = folder.join(format!(".{}.{}.partial", scenario.name, std::process::id()));
-    std::fs::create_dir_all(&folder)
-        .and_then(|()| std::fs::write(&beside, scenario.to_toml()))
-        .and_then(|()| std::fs::rename(&beside, &path))
-        .map_err(|error| {
-            let _ = std::fs::remove_file(&beside);
-            format!("{}: {error}", path.display())
-        })?;
-    Ok(path)
+    std::fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    saved::save(&folder, &format!("{}.toml", scenario.name), scenario)
+        .map_err(|error| error.to_string())
 }
 
 /// Cargo puts test binaries into `target/PROFILE/deps`.

@@ -155,7 +155,7 @@ fn one(
     for (place, (name, tried)) in (1..).zip(tries) {
         if let (Some(folder), Ok(scenario)) = (&folder, &tried) {
             let file = format!("pair-{seed}-{number}-{place}.toml");
-            let path = folder.write(&file, &scenario.to_toml())?;
+            let path = folder.write(&file, scenario)?;
             let line = test_text::replay_line(&path.display().to_string());
             let _ = writeln!(std::io::stderr(), "saved: {line}");
         }
