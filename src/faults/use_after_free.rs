@@ -1,7 +1,8 @@
-//! A block of the pool is used after it was freed.
+//! Memory is used after it was freed.
 //!
-//! The access goes to the first block of a free list, which is what a pointer kept too long leads
-//! to until the block is handed out again; there, to the link that the next allocation follows.
+//! In kernel mode the access goes to the first block of a free list of the pool, which is what a pointer kept
+//! too long leads to until the block is handed out again; there, to the link that the next allocation follows.
+//! User mode has no pool: there it goes to a page that the process freed, by an address that it kept.
 //!
 //! Source: HackSys Extreme Vulnerable Driver, "UseAfterFreeNonPagedPool"; Microsoft, "Bug Check
 //! 0xD5: DRIVER_PAGE_FAULT_IN_FREED_SPECIAL_POOL".
@@ -11,9 +12,9 @@
 use super::elements::{anywhere, fault, index};
 use super::{Family, Kind, Model, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
-use crate::world::directory::free_pool_blocks;
+use crate::world::directory::freed;
 
-/// A block of the pool is used after it was freed.
+/// Memory is used after it was freed.
 pub(super) const KIND: Kind = Kind {
     name: "use-after-free",
     family: Family::Defect,
@@ -22,13 +23,13 @@ pub(super) const KIND: Kind = Kind {
     fits: anywhere,
     recurrence: Recurrence::Once,
     parameters: &["index", "offset"],
-    about: "an access goes to a pool block that was freed",
+    about: "an access goes to memory that was freed",
     source: "HackSys Extreme Vulnerable Driver, \"UseAfterFreeNonPagedPool\"",
     build: |parameters, _| {
         let class = parameters.index_below(4)?.unwrap_or(0);
         let offset = parameters.offset.unwrap_or(0);
         fault(&KIND, move |operation, scene| {
-            let blocks = free_pool_blocks(scene);
+            let blocks = freed(scene);
             let block = blocks.get(class % blocks.len().max(1))?;
             let to = block.wrapping_add_signed(offset);
             if operation.virt == to {
@@ -62,6 +63,7 @@ mod tests {
     #[test]
     fn the_access_goes_to_a_free_block() {
         let mut scene = FakeScene::new();
+        scene.rip = address::KERNEL_CODE;
         scene
             .map(address::KERNEL_DATA, 1)
             .put(address::KERNEL_DATA + pool_lists::FREE_128.offset, 0x8010);
@@ -73,8 +75,25 @@ mod tests {
     }
 
     #[test]
+    fn in_user_mode_no_access_goes_to_the_pool() {
+        let mut scene = FakeScene::new();
+        scene.rip = address::USER_CODE;
+        scene
+            .map(address::KERNEL_DATA, 1)
+            .put(address::KERNEL_DATA + pool_lists::FREE_128.offset, 0x8010)
+            .map(address::USER_BUFFERS, 2);
+        let mut load = operation(PointKind::Load, address::USER_BUFFERS, 0);
+        assert_eq!(strike("use-after-free", "", &mut load, &mut scene), None, "it freed nothing");
+
+        scene.put(address::USER_BUFFERS + 8, address::USER_HEAP);
+        let verdict = strike("use-after-free", "offset = '0x8'", &mut load, &mut scene);
+        assert_eq!((verdict, load.virt), (Some(Verdict::Proceed), address::USER_HEAP + 8));
+    }
+
+    #[test]
     fn while_nothing_is_free_nothing_is_used_after_free() {
         let mut scene = FakeScene::new();
+        scene.rip = address::KERNEL_CODE;
         scene.map(address::KERNEL_DATA, 1);
         let mut store = operation(PointKind::Store, 0x1000, 1);
         assert_eq!(strike("use-after-free", "", &mut store, &mut scene), None);

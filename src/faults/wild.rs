@@ -7,7 +7,7 @@ use super::heavy_tail::HeavyTail;
 use super::{Operator, Parameters};
 use crate::base::{Stream, VirtAddr};
 use crate::injection::{Operation, PointKind, PointRecord, Scene};
-use crate::world::directory::{Directory, free_pool_blocks, mapped_pages, process_root, walk};
+use crate::world::directory::{Directory, freed, mapped_pages, process_root, walk};
 
 /// Where the access goes instead.
 pub(super) enum Redirection {
@@ -57,7 +57,7 @@ pub(super) fn redirect(
         Operator::Offset => virt.wrapping_add_signed(parameters.offset.unwrap_or(8)),
         Operator::Bit => virt ^ 1 << parameters.bit.unwrap_or(3),
         Operator::Stale => {
-            let blocks = free_pool_blocks(scene);
+            let blocks = freed(scene);
             let block = blocks.get(index % blocks.len().max(1))?;
             block.wrapping_add(virt % 48 / 8 * 8)
         }

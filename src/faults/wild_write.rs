@@ -83,6 +83,8 @@ mod tests {
 
         assert_eq!(leads_to("operator = 'offset'\noffset = '-0x10'", &mut scene), Some(0x50_1000));
         assert_eq!(leads_to("operator = 'bit'\nbit = 63", &mut scene), Some(0x50_1010 | 1 << 63));
+        assert_eq!(leads_to("operator = 'stale'", &mut scene), None, "user mode has no pool");
+        scene.rip = address::KERNEL_CODE;
         assert_eq!(
             leads_to("operator = 'stale'", &mut scene),
             Some(address::POOL + 16 + 0x50_1010 % 48)

@@ -3,6 +3,7 @@
 //! A target is resolved at the moment a fault strikes, through the kernel's own tables as they lie
 //! in memory then: a corrupted table leads somewhere else, or nowhere, as it would.
 
+mod freed;
 mod generations;
 mod target;
 
@@ -17,6 +18,7 @@ use crate::kernel::layout::{
 use super::action::place;
 use super::configuration::Configuration;
 
+pub use freed::{free_pool_blocks, freed};
 pub use target::{Area, Part, Target};
 
 /// Bits of a page-table entry that hold a physical address.
@@ -347,19 +349,6 @@ pub fn pool_blocks(scene: &dyn Scene) -> Vec<PoolBlock> {
         }
     }
     blocks
-}
-
-/// The first block of each of the pool's free lists, the bodies' addresses.
-#[must_use]
-pub fn free_pool_blocks(scene: &dyn Scene) -> Vec<u64> {
-    if let Some(key) = generations::key(scene) {
-        return generations::free_blocks(scene, key);
-    }
-    (0..4)
-        .filter_map(|class| {
-            pointer(scene, address::KERNEL_DATA + pool_lists::FREE_64.offset + class * 8)
-        })
-        .collect()
 }
 
 /// The first frame of the free list.
