@@ -153,11 +153,20 @@ fn an_exception_that_comes_without_the_fault_has_noticed_nothing() {
 
 #[test]
 fn a_device_is_in_no_mode_and_a_process_not_in_kernel_mode() {
-    let lost = |who, point| worlds::fault("lost-transfer", who, point, 1, "");
+    let flushed = Action::Flush { slot: 2 };
+    let neighbours = worlds::with_editor([worlds::work(0x1000), vec![flushed]].concat());
+    // One of what is not there anyway.
+    let mut trial = worlds::trial(&neighbours);
+    let mut lost = (1..=worlds::reached(&trial, "disk-controller", PointKind::Dma))
+        .map(|nth| worlds::fault("lost-transfer", "disk-controller", PointKind::Dma, nth, ""));
+    let device = lost.find(|one| {
+        let outcome = trial.run(std::slice::from_ref(one)).expect("a fault that can be made");
+        outcome.activation.strikes > 0
+    });
+    let device = device.expect("the disk changes");
     let wrong = "value = '0x4141414141414141'";
     let wrong = worlds::fault("wrong-value-stored", "editor", PointKind::Store, 1, wrong);
     let nic = worlds::fault("lost-store", "nic", PointKind::Store, 1, "");
-    let device = lost("disk-controller", PointKind::Dma);
     let cases = [
         (vec![device.clone()], "a device (disk-controller), which no mode binds"),
         (vec![nic.clone()], "kernel mode (nic), which promises little"),
@@ -171,7 +180,7 @@ fn a_device_is_in_no_mode_and_a_process_not_in_kernel_mode() {
         ),
     ];
     for (plan, sides) in cases {
-        let scenario = Scenario { plan, ..worlds::neighbours() };
+        let scenario = Scenario { plan, ..neighbours.clone() };
 
         let story = Story::of(&scenario, &Registries::default()).expect("it runs").to_string();
 

@@ -1,6 +1,7 @@
 //! A device says it is done and has transferred nothing.
 //!
-//! The buffer, or the disk, keeps what it held before, and nobody is told.
+//! The buffer, or the disk, keeps what it held before, and nobody is told. Where that is what was to be transferred,
+//! nothing is lost.
 //!
 //! Source: Prabhakaran et al., "IRON File Systems", SOSP 2005; Bairavasundaram et al., "An
 //! Analysis of Data Corruption in the Storage Stack", FAST 2008 (lost writes).
@@ -22,7 +23,11 @@ pub(super) const KIND: Kind = Kind {
     parameters: &[],
     about: "a device says it is done and has transferred nothing",
     source: "Prabhakaran et al., \"IRON File Systems\", SOSP 2005; Bairavasundaram et al., \"An Analysis of Data Corruption in the Storage Stack\", FAST 2008 (lost writes)",
-    build: |_, _| fault(&KIND, |_, _| Some(Verdict::Skip)),
+    build: |_, _| {
+        fault(&KIND, |operation, scene| {
+            scene.transfer_matters(operation, 0).then_some(Verdict::Skip)
+        })
+    },
     draw: nothing,
     every: once,
     flips_target: false,
@@ -37,6 +42,14 @@ mod tests {
         let mut operation = operation(PointKind::Dma, 0x1000, 8);
         let verdict = strike("lost-transfer", "", &mut operation, &mut FakeScene::new());
         assert_eq!(verdict, Some(Verdict::Skip));
+    }
+
+    #[test]
+    fn what_is_there_already_is_not_lost() {
+        let mut scene = FakeScene::new();
+        let mut operation = operation(PointKind::Dma, 0x1000, 8);
+        scene.transferred_from = 0;
+        assert_eq!(strike("lost-transfer", "", &mut operation, &mut scene), None);
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! A device transfers less than it was told to, and says that it is done.
 //!
 //! A sector that is written by halves when power goes, or a receive that ends early: the rest of
-//! the buffer, or of the sector, is what was there before.
+//! the buffer, or of the sector, is what was there before. Where that is what was to be transferred, nothing is
+//! amiss.
 //!
 //! Source: Prabhakaran et al., "IRON File Systems", SOSP 2005; MINIX, "fbd" (torn writes).
 //!
@@ -27,11 +28,12 @@ pub(super) const KIND: Kind = Kind {
         if shift == 0 {
             return Err("a transfer of all is not short; expected an index of 1 to 7".to_owned());
         }
-        fault(&KIND, move |operation, _| {
-            if operation.value == 0 {
+        fault(&KIND, move |operation, scene| {
+            let transferred = operation.value >> shift;
+            if !scene.transfer_matters(operation, transferred) {
                 return None;
             }
-            operation.value >>= shift;
+            operation.value = transferred;
             Some(Verdict::Proceed)
         })
     },
@@ -51,6 +53,18 @@ mod tests {
         let verdict = strike("short-transfer", "", &mut transfer, &mut FakeScene::new());
 
         assert_eq!((verdict, transfer.value), (Some(Verdict::Proceed), 32));
+    }
+
+    #[test]
+    fn where_the_rest_is_there_already_nothing_is_short() {
+        let mut scene = FakeScene::new();
+        let mut short = |transferred_from| {
+            scene.transferred_from = transferred_from;
+            let mut transfer = operation(PointKind::Dma, 0x3000, 64);
+            (strike("short-transfer", "", &mut transfer, &mut scene), transfer.value)
+        };
+        assert_eq!(short(32), (None, 64));
+        assert_eq!(short(33), (Some(Verdict::Proceed), 32));
     }
 
     #[test]

@@ -72,6 +72,9 @@ pub trait Scene {
         let high = if spills { word(first.wrapping_add(8))? << (64 - 8 * shift) } else { 0 };
         Some((low >> (8 * shift) | high) & bits_of(mask))
     }
+    /// Whether anything is other without the words of the transfer that is about to happen from number `first` on:
+    /// one of them differs from what is where it goes, or is refused.
+    fn transfer_matters(&self, operation: &Operation, first: u64) -> bool;
     /// General register `number` (rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi, r8 … r15).
     fn register(&self, number: usize) -> u64;
     /// Changes general register `number`.

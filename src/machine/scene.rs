@@ -81,6 +81,10 @@ impl Scene for Stage<'_> {
         !self.is_device && self.machine.may_store(self.processor, virt)
     }
 
+    fn transfer_matters(&self, operation: &Operation, first: u64) -> bool {
+        self.machine.transfer_matters(operation, first)
+    }
+
     fn register(&self, number: usize) -> u64 {
         self.machine.processors[self.processor].registers.general.get(number).copied().unwrap_or(0)
     }

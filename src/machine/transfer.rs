@@ -23,8 +23,8 @@ impl Machine {
             if due > self.clock {
                 continue;
             }
-            self.devices[number].busy = None;
             if self.devices[number].kind == DeviceKind::Timer {
+                self.devices[number].busy = None;
                 let vector = self.devices[number].vector;
                 self.raise_interrupt(processor, vector);
                 continue;
@@ -36,6 +36,7 @@ impl Machine {
             };
             let refused = !all_granted;
             let device = &mut self.devices[number];
+            device.busy = None;
             device.status = u64::from(refused);
             device.completions += 1;
             let vector = device.vector;
@@ -84,11 +85,9 @@ impl Machine {
     )]
     fn transfer_word(&mut self, number: usize, command: Command, bus: u64, word: u64) -> bool {
         let device = self.devices[number];
-        let access = if command == Command::ToMemory { Access::Write } else { Access::Read };
         if !self.changed_entries.are_none() {
             self.say_what_the_iommu_reads(number as u8, bus);
         }
-        let reached = self.iommu.translate(&self.memory, number as u8, bus, access);
         let blank = Event {
             kind: EventKind::DmaRefused,
             actor: device.principal,
@@ -103,16 +102,10 @@ impl Machine {
             value: 0,
             old: 0,
         };
-        // Where the IOMMU is on it is the hypervisor's, and grants no more than the second level does.
-        let reached = reached.filter(|phys| {
-            !self.iommu.binds(number as u8)
-                || self.second_level.refused(phys.frame(), access, Ring::Kernel) == 0
-        });
-        let Some(phys) = reached else {
+        let Some(at) = self.word_reached(number, command, bus) else {
             self.events.push(blank);
             return false;
         };
-        let at = PhysAddr::truncated(phys.raw() & !7);
         let event = match command {
             Command::FromMemory => {
                 let value = self.memory.read(at);
@@ -127,6 +120,37 @@ impl Machine {
         };
         self.events.push(event);
         true
+    }
+
+    /// The word of memory that a device reaches at a bus address; `None` where that is refused.
+    #[allow(clippy::cast_possible_truncation, reason = "a device's number is below 8")]
+    fn word_reached(&self, number: usize, command: Command, bus: u64) -> Option<PhysAddr> {
+        let access = if command == Command::ToMemory { Access::Write } else { Access::Read };
+        let reached = self.iommu.translate(&self.memory, number as u8, bus, access);
+        // Where the IOMMU is on it is the hypervisor's, and grants no more than the second level does.
+        let reached = reached.filter(|phys| {
+            !self.iommu.binds(number as u8)
+                || self.second_level.refused(phys.frame(), access, Ring::Kernel) == 0
+        });
+        reached.map(|phys| PhysAddr::truncated(phys.raw() & !7))
+    }
+
+    /// Whether anything is other without the words of a due transfer from number `first` on: one of them differs
+    /// from what is where it goes, or is refused, which is then not reported.
+    pub(super) fn transfer_matters(&self, operation: &Operation, first: u64) -> bool {
+        let mut devices = self.devices.iter().enumerate();
+        let busy = devices.find_map(|(number, device)| {
+            let (command, _) = device.busy.filter(|_| device.principal == operation.principal)?;
+            Some((number, command))
+        });
+        busy.is_some_and(|(number, command)| {
+            (first..operation.value.min(SECTOR_WORDS as u64)).any(|word| {
+                let bus = operation.virt.wrapping_add(word * 8);
+                let at = self.word_reached(number, command, bus);
+                // What is taken and what is given are in the same place of the device.
+                at.is_none_or(|at| self.memory.read(at) != self.give_word(number, word))
+            })
+        })
     }
 
     /// Tells of the entries that the IOMMU reads, of those that were changed since a fault struck.
