@@ -10,7 +10,7 @@ use ringfence::counterexample::Story;
 use ringfence::injection::PointKind;
 use ringfence::outcome::{Availability, Class, Integrity};
 use ringfence::scenario::Scenario;
-use ringfence::world::{Action, CrashKind};
+use ringfence::world::{Action, Component, CrashKind, Home};
 
 use worlds::{ending, fault, named, neighbours, reached, trial, with_editor};
 
@@ -195,4 +195,42 @@ fn a_fault_in_a_world_that_is_cut_off_is_followed_to_where_that_is() {
     assert!(all(&sooner, "given").len() == 1, "{sooner}");
     assert_eq!(sooner.outcome.availability, Availability::Unaffected, "{sooner}");
     assert!(matches!(lost.outcome.availability, Availability::ProcessLost { .. }), "{lost}");
+}
+
+#[test]
+fn service_is_not_unaffected_where_a_process_was_never_made() {
+    let create =
+        Action::CreateProcess { process: "child".into(), first: 2, inherit: false, slot: 1 };
+    let mut scenario = with_editor(vec![
+        create,
+        Action::Exit { status: 0 },
+        Action::Store { word: 0, value: 7 },
+        Action::Load { word: 0 },
+    ]);
+    let child = Component { spawned: true, ..Component::new("child", Home::Application) };
+    scenario.configuration.components.push(child);
+    let mut trial = trial(&scenario);
+    assert_eq!(ending(&trial, "child"), (1, 0));
+    let child = named(&trial, "child");
+
+    let mut missing = 0;
+    for index in 0..24 {
+        let parameters = format!("index = {index}");
+        let plan = vec![fault("wrong-service", "editor", PointKind::ModeSwitch, 1, &parameters)];
+        let outcome = trial.run(&plan).expect("a fault that can be made");
+        let books = &trial.judge.authority;
+        let is_there = books.alive().contains(child) || books.observations().ending(child).0 > 0;
+        if is_there || outcome.activation.strikes == 0 {
+            continue;
+        }
+        assert_ne!(outcome.availability, Availability::Unaffected, "{index}: {outcome:?}");
+        if outcome.availability == Availability::ProcessMissing {
+            assert_eq!((outcome.class(), &*outcome.guarantees), (Class::ProcessLost, &[][..]));
+            let story = Story::of(&Scenario { plan, ..scenario.clone() }, &Registries::default());
+            let told = story.expect("it runs").to_string();
+            assert!(told.contains("never made child, without the fault it does 2 operations"));
+            missing += 1;
+        }
+    }
+    assert!(missing > 0, "it was always made, or worse came of it");
 }

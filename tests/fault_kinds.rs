@@ -4,7 +4,7 @@ mod worlds;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ringfence::base::{Principal, Seed};
+use ringfence::base::{Event, EventKind, Principal, Seed, Witness};
 use ringfence::campaign::{Registries, Series, SeriesOptions, Trial};
 use ringfence::counterexample::Story;
 use ringfence::faults::{At, Kind, PlannedFault, Registry, at_of, is_worth_it};
@@ -13,6 +13,7 @@ use ringfence::kernel::handle::access;
 use ringfence::kernel::pools::PoolKind;
 use ringfence::kernel::{service, status};
 use ringfence::machine::Reg;
+use ringfence::machine::device::Device;
 use ringfence::outcome::{Availability, Class, Integrity, Outcome};
 use ringfence::scenario::{Bias, Scenario, library};
 use ringfence::world::{Action, CrashKind, World};
@@ -614,6 +615,8 @@ fn without_the_lock_one_comes_between_what_another_reads_and_what_it_writes() {
     let mut trial = trial(&neighbours());
     let kinds = Registry::default();
     let places = places(&trial, kinds.get("missing-lock").expect("a kind"), Some("kernel"));
+    // What is left in another order is nothing that came between.
+    let is_calm = |class| matches!(class, Class::NoEffect | Class::Latent);
     // Of the many places every eighth.
     let mut effects = |parameters: &str| {
         let (mut struck, mut effects) = (0, BTreeSet::new());
@@ -622,7 +625,7 @@ fn without_the_lock_one_comes_between_what_another_reads_and_what_it_writes() {
             planned.at = at.clone();
             let outcome = trial.run(&[planned]).expect("a fault that can be made");
             struck += u64::from(outcome.activation.strikes > 0);
-            if outcome.activation.strikes > 0 && outcome.class() != Class::NoEffect {
+            if outcome.activation.strikes > 0 && !is_calm(outcome.class()) {
                 effects.insert((number, outcome.integrity));
             }
         }
@@ -636,4 +639,74 @@ fn without_the_lock_one_comes_between_what_another_reads_and_what_it_writes() {
     assert!(placed.len() >= 10 * by_chance.len().max(1), "{by_chance:?}, {placed:?}");
     let is_damage = |(_, integrity): &(usize, Integrity)| *integrity >= Integrity::Consumed;
     assert!(placed.iter().any(is_damage), "{placed:?}");
+}
+
+/// Transfers of a device, and whether one into memory changed anything there.
+struct Transfers {
+    device: Principal,
+    is_due: bool,
+    has_changed: bool,
+}
+
+impl Witness for Transfers {
+    fn event(&mut self, event: &Event) {
+        if event.actor == self.device {
+            self.is_due |= matches!(event.kind, EventKind::DmaWrite | EventKind::DmaRead);
+            self.has_changed |= event.kind == EventKind::DmaWrite && event.value != event.old;
+        }
+    }
+}
+
+/// Whether each transfer of a device changes anything without a fault: memory, the disk, or what the device holds.
+fn changes(trial: &mut Trial, device: &str) -> Vec<bool> {
+    let device = worlds::named(trial, device);
+    let mut all = Vec::new();
+    trial.rewind();
+    loop {
+        let machine = &trial.world.machine;
+        let held = |devices: &[Device]| devices.iter().map(|one| one.held).collect::<Vec<_>>();
+        let before = (machine.disk.sectors().to_vec(), held(&machine.devices));
+        let mut transfers = Transfers { device, is_due: false, has_changed: false };
+        let rest = trial.world.step(&mut transfers);
+        let machine = &trial.world.machine;
+        if transfers.is_due {
+            let after = (machine.disk.sectors().to_vec(), held(&machine.devices));
+            all.push(transfers.has_changed || before != after);
+        }
+        if rest.is_some() {
+            return all;
+        }
+    }
+}
+
+#[test]
+fn a_transfer_of_what_is_there_already_is_not_lost() {
+    let mut actions = Vec::new();
+    for (device, slot) in [("nic", 0), ("files", 1)] {
+        actions.extend([
+            Action::Open { device: device.into(), file: 1, access: 3, slot },
+            Action::Read { slot, offset: 0, length: 64 },
+            Action::Write { slot, offset: 0, length: 64, value: 0x77 },
+            Action::Flush { slot },
+            Action::Flush { slot },
+            Action::Read { slot, offset: 0, length: 64 },
+        ]);
+    }
+    let mut trial = trial(&with_editor(actions));
+    let mut seen = BTreeSet::new();
+    for device in ["transfer-device", "disk-controller"] {
+        let changes = changes(&mut trial, device);
+        assert_eq!(changes.len() as u64, worlds::reached(&trial, device, PointKind::Dma));
+        for (nth, changed) in (1..).zip(changes) {
+            for (kind, parameters) in [("lost-transfer", ""), ("short-transfer", "index = 7")] {
+                let plan = worlds::fault(kind, device, PointKind::Dma, nth, parameters);
+                let outcome = trial.run(&[plan]).expect("a fault that can be made");
+                let strikes = outcome.activation.strikes > 0;
+                assert_eq!(strikes, changed, "{kind}, transfer {nth} of {device}");
+            }
+            seen.insert((device, changed));
+        }
+    }
+    assert!(seen.iter().any(|(_, changed)| *changed), "{seen:?}");
+    assert!(seen.iter().any(|(_, changed)| !changed), "{seen:?}");
 }

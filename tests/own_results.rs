@@ -6,7 +6,7 @@ mod worlds;
 use std::collections::BTreeSet;
 
 use ringfence::authority::{Observations, Seen};
-use ringfence::base::Seed;
+use ringfence::base::{PhysAddr, Seed, Structure};
 use ringfence::campaign::{Origin, Registries, Series, SeriesOptions, Trial};
 use ringfence::counterexample::Story;
 use ringfence::faults::PlannedFault;
@@ -104,9 +104,10 @@ fn what_is_left_on_the_disk_by_leave_is_no_less_an_effect() {
 
 #[test]
 fn nothing_came_of_a_fault_only_where_everything_is_as_without_it() {
-    let (mut own, mut nothing) = (BTreeSet::new(), BTreeSet::new());
+    let (mut own, mut nothing, mut latent) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     for world in 0..WORLDS {
         let scenario = Scenario::generate(Seed(world), &Bias::default());
+        let undisturbed = golden_memory(&scenario);
         let options =
             SeriesOptions { experiments: 60, seed: Seed(world), kinds: Vec::new(), only: None };
         let series = Series::new(&scenario, &options, &Registries::default()).expect("sound");
@@ -119,7 +120,19 @@ fn nothing_came_of_a_fault_only_where_everything_is_as_without_it() {
             let differing = trial.golden.stored.differing(&trial.world.machine.disk, None);
             let is_as_before = is_same && differing.is_empty();
             match case.class() {
-                Class::NoEffect | Class::Overwritten => {
+                Class::NoEffect => {
+                    let other = left_in_use(trial, &undisturbed);
+                    assert!(is_as_before, "world {world}: {:?}", case.plan);
+                    assert_eq!(other, [0; 0], "world {world}: {:?}", case.plan);
+                    nothing.insert(case.origin);
+                }
+                Class::Latent => {
+                    let other = left_in_use(trial, &undisturbed);
+                    assert!(is_as_before, "world {world}: {:?}", case.plan);
+                    assert_ne!(other, [0; 0], "world {world}: {:?}", case.plan);
+                    latent.insert(case.origin);
+                }
+                Class::Overwritten => {
                     assert!(is_as_before, "world {world}: {:?}", case.plan);
                     nothing.insert(case.origin);
                 }
@@ -135,6 +148,83 @@ fn nothing_came_of_a_fault_only_where_everything_is_as_without_it() {
     }
     assert!(own.contains(&(Origin::Application, false)), "{own:?}");
     assert!(nothing.len() == Origin::ALL.len(), "{nothing:?}");
+    assert!(latent.contains(&Origin::Kernel) && latent.contains(&Origin::KernelModeDriver));
+}
+
+/// All of memory as the golden run of a scenario leaves it.
+fn golden_memory(scenario: &Scenario) -> Vec<u64> {
+    let mut trial = trial(scenario);
+    trial.run(&[]).expect("nothing is planned");
+    trial.world.machine.memory.words().to_vec()
+}
+
+/// The addresses of words in use, stacks apart, that a run left other than that; of a page table's entries without
+/// what processors mark in them (bits 5 and 6).
+fn left_in_use(trial: &Trial, undisturbed: &[u64]) -> Vec<u64> {
+    let books = &trial.judge.authority;
+    let words = (0..).zip(trial.world.machine.memory.words().iter().zip(undisturbed));
+    let is_other = |(word, (now, before)): (u64, (&u64, &u64))| {
+        let told = match books.structure_of(PhysAddr::truncated(word * 8)) {
+            Structure::Free | Structure::KernelStack | Structure::UserStack => 0,
+            Structure::PageTable => !0x60,
+            _ => u64::MAX,
+        };
+        ((now ^ before) & told != 0).then_some(word * 8)
+    };
+    words.filter_map(is_other).collect()
+}
+
+#[test]
+fn a_store_that_is_missed_by_nobody_is_latent_and_told_with_what_is_there() {
+    let scenario = with_editor(worlds::work(0x1000));
+    let mut told_words = 0;
+    for nth in 1..=reached(&trial(&scenario), "nic", PointKind::Store) {
+        let plan = vec![fault("lost-store", "nic", PointKind::Store, nth, "")];
+        let scenario = Scenario { plan, ..scenario.clone() };
+        let story = Story::of(&scenario, &Registries::default()).expect("it runs");
+        let text = told(&story);
+        if story.class == Class::Latent {
+            assert!(text.contains(", without the fault 0x"), "{story}");
+            assert!(text.contains("no byte is corrupt"), "{story}");
+            told_words += u32::from(text.contains("differs driver data of nic in frame "));
+        } else {
+            assert!(story.class != Class::NoEffect || !text.contains("differs"), "{story}");
+        }
+    }
+    assert!(told_words > 0, "nothing of nic's is unread");
+}
+
+#[test]
+fn a_result_that_is_no_status_is_told_as_another_value() {
+    let scenario = with_editor(vec![
+        Action::Open { device: "nic".into(), file: 0, access: 3, slot: 1 },
+        Action::Load { word: 0 },
+    ]);
+    let came_of = |value: &str| {
+        let mut trial = trial(&scenario);
+        let plan = |nth| {
+            let value = format!("value = '{value}'");
+            vec![fault("wrong-result", "editor", PointKind::Return, nth, &value)]
+        };
+        let nth = (1..=reached(&trial, "editor", PointKind::Return))
+            .find(|&nth| {
+                let outcome = trial.run(&plan(nth)).expect("a fault that can be made");
+                outcome.activation.strikes > 0 && !sees_the_same(&trial, "editor")
+            })
+            .expect("one is a result of the open");
+        let scenario = Scenario { plan: plan(nth), ..scenario.clone() };
+        let story = Story::of(&scenario, &Registries::default()).expect("it runs");
+        (story.class, told(&story))
+    };
+
+    let (class, story) = came_of("0xc000000d");
+    assert_eq!(class, Class::RequestFailed, "{story}");
+    assert!(story.contains("status 0xc000000d, without the fault status 0x0"), "{story}");
+    // Bit 28 of a status is reserved and clear ("NTSTATUS", [MS-ERREF]).
+    let (class, story) = came_of("0xffffffffffffffff");
+    assert_eq!(class, Class::OwnDamage, "{story}");
+    let differs = "0xffffffff, which is no status, without the fault status 0x0";
+    assert!(story.contains(differs) && !story.contains("failed with status"), "{story}");
 }
 
 #[test]

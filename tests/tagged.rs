@@ -47,7 +47,9 @@ fn no_stress_raises_an_alarm_where_translations_are_tagged() {
         for outcome in outcomes(seed, stress.clone()) {
             strikes += outcome.activation.strikes;
             assert!(outcome.guarantees.is_empty() && outcome.exposures.is_empty(), "{outcome:?}");
-            assert!(matches!(outcome.class(), Class::NoEffect | Class::NotActivated));
+            // In another order, allocations leave memory in another order.
+            let class = outcome.class();
+            assert!(matches!(class, Class::NoEffect | Class::Latent | Class::NotActivated));
         }
     }
     assert!(strikes > 0);

@@ -3,6 +3,7 @@
 use crate::authority::Seen;
 use crate::base::{PhysAddr, Principal, PrincipalKind, PrincipalSet, VirtAddr};
 use crate::kernel::layout::{address, crash_block};
+use crate::kernel::status;
 use crate::outcome::Availability;
 use crate::world::{Rest, World};
 
@@ -52,6 +53,19 @@ fn stays_behind(judge: &Judge, golden: &Golden, process: Principal) -> bool {
         })
 }
 
+/// Processes that a run that came to rest never made, though the golden run did.
+pub(crate) fn never_made(judge: &Judge, golden: &Golden, rest: Rest) -> PrincipalSet {
+    if rest != Rest::Quiescent || golden.rest != Rest::Quiescent {
+        return PrincipalSet::NOBODY;
+    }
+    let (seen, alive) = (judge.authority.observations(), judge.authority.alive());
+    let roster = judge.authority.roster().iter().map(|(one, _)| one);
+    roster
+        .filter(|&one| golden.alive.contains(one) || golden.observations.ending(one).0 > 0)
+        .filter(|&one| !alive.contains(one) && seen.ending(one).0 == 0)
+        .fold(PrincipalSet::NOBODY, PrincipalSet::with)
+}
+
 /// The worst that became of service at a rest. `differing` are those whose observations are not the
 /// golden run's.
 pub(super) fn availability(
@@ -78,10 +92,10 @@ pub(super) fn availability(
     if judge.authority.devices_disabled() & !golden.devices_disabled != 0 {
         return Availability::DeviceDisabled;
     }
-    let mut worst = if unfinished.is_empty() && !cut {
-        Availability::Unaffected
-    } else {
-        Availability::ProcessHung
+    let mut worst = match (unfinished.is_empty() && !cut, never_made(judge, golden, first)) {
+        (true, PrincipalSet::NOBODY) => Availability::Unaffected,
+        (false, PrincipalSet::NOBODY) => Availability::ProcessHung,
+        _ => Availability::ProcessMissing,
     };
     for (principal, entry) in roster.iter().filter(|(_, entry)| entry.kind.is_process()) {
         let (ended, status) = judge.authority.observations().ending(principal);
@@ -138,11 +152,12 @@ fn ends_sooner(judge: &Judge, golden: &Golden, process: Principal) -> bool {
 }
 
 /// The first status that says of a failure what the golden run does not say. A request that succeeds
-/// where it failed has not failed.
+/// where it failed has not failed; one whose result is no status came to other results.
 fn failed(seen: &Seen, before: &Seen) -> Option<u64> {
     let pairs = seen.first().iter().zip(before.first());
     let differing = pairs.filter(|(seen, before)| seen.status != before.status);
-    differing.map(|(seen, _)| seen.status).find(|&status| is_error(status))
+    let mut statuses = differing.map(|(seen, _)| seen.status);
+    statuses.find(|&status| is_error(status) && status::is_status(status))
 }
 
 /// Whether a status is a warning or an error: the two severities with the top bit of 32 ("NTSTATUS",

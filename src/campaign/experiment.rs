@@ -4,7 +4,8 @@ use crate::base::{Principal, PrincipalKind, PrincipalSet};
 use crate::injection::Armed;
 use crate::invariants::Scope;
 use crate::outcome::{
-    Activation, Availability, Detection, Integrity, Missed, Outcome, Sleep, Victim, WhyMissed,
+    Activation, Availability, Class, Detection, Integrity, Missed, Outcome, Sleep, Victim,
+    WhyMissed,
 };
 use crate::world::{Rest, World};
 
@@ -269,7 +270,7 @@ fn describe(
         Availability::Reset if loops => Availability::BootLoop { code: 0, parameters: [0; 4] },
         availability => availability,
     };
-    Outcome {
+    let outcome = Outcome {
         activation: activation(world, judge, strikes),
         integrity: stood.integrity,
         victims: stood.victims.all,
@@ -278,13 +279,19 @@ fn describe(
         deviated: stood.deviated.iter().map(name).collect(),
         by_leave: stood.by_leave.iter().map(name).collect(),
         stored_by_leave: stood.stored_by_leave,
+        memory_differs: false,
         availability,
         sleep: stood.sleep,
         disclosed: damage(judge, golden, is_planned).disclosed(),
         detection: detection(world, judge),
         guarantees,
         exposures,
-    }
+    };
+    // Where anything else came of it, memory differs anyway.
+    let (memory, books) = (&world.machine.memory, &judge.authority);
+    let memory_differs = outcome.class() == Class::NoEffect
+        && golden.memory.differing(memory, books).next().is_some();
+    Outcome { memory_differs, ..outcome }
 }
 
 /// As [`describe`], of a run that goes on as the golden run did.
@@ -308,6 +315,7 @@ fn describe_joined(
         deviated: Vec::new(),
         by_leave: Vec::new(),
         stored_by_leave: false,
+        memory_differs: false,
         availability: Availability::Unaffected,
         sleep: None,
         disclosed: damage.disclosed(),

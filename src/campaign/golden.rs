@@ -11,6 +11,7 @@ use super::damage::OwnDoing;
 use super::golden_accesses::GoldenAccesses;
 use super::interrupt::{GLANCE, Interrupt, Interrupted};
 use super::judge::Judge;
+use super::left_in_memory::LeftInMemory;
 use super::milestones::Milestones;
 use super::stored::Stored;
 
@@ -61,6 +62,8 @@ pub struct Golden {
     pub devices_disabled: u64,
     /// What it left on the disk.
     pub stored: Stored,
+    /// What it left in memory.
+    pub memory: LeftInMemory,
     /// Where it stood now and then.
     pub milestones: Milestones,
 }
@@ -85,6 +88,7 @@ impl Golden {
         let mut alarms = Alarms::default();
         let mut stored = Stored::from(&world.machine.disk);
         let mut accesses = GoldenAccesses::default();
+        let start = world.machine.memory.mark();
         let limit = world.configuration().steps_max;
         let late = limit.saturating_sub(patience(world)) / 2;
         let mut not_ended = None;
@@ -127,6 +131,7 @@ impl Golden {
             violations: watch.violations().to_vec(),
             devices_disabled: judge.authority.devices_disabled(),
             stored,
+            memory: LeftInMemory::by(&world.machine.memory, start),
             milestones,
         })
     }

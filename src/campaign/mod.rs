@@ -9,6 +9,7 @@
 //! | [`golden_accesses`] | what does it load and store in each step? |
 //! | [`sleep`] | how long does damage lie there before anybody reads it? |
 //! | [`stored`] | what did it leave on the disk? |
+//! | [`left_in_memory`] | what did it leave in memory in use? |
 //! | [`milestones`] | where did it stand, for a run that stands there again? |
 //! | [`experiment`] | what became of one plan? |
 //! | `availability` | what became of service? |
@@ -43,6 +44,7 @@ pub mod golden;
 pub mod golden_accesses;
 pub mod interrupt;
 pub mod judge;
+pub mod left_in_memory;
 pub mod live_bytes;
 pub mod milestones;
 pub mod replay;

@@ -314,6 +314,7 @@ fn standing(origin: Origin, class: Class) -> &'static str {
         | Class::RequestFailed
         | Class::OwnDamage
         | Class::Overwritten
+        | Class::Latent
         | Class::NoEffect => "guarantee held",
         _ => "exposure or by leave",
     }

@@ -157,7 +157,7 @@ const COLUMNS: [(&str, &[Class]); 6] = [
         &[Class::DeviceDisabled, Class::HostLost, Class::ProcessLost, Class::RequestFailed],
     ),
     ("stays at home", &[Class::ProcessHung, Class::OwnDamage]),
-    ("nothing", &[Class::Overwritten, Class::NoEffect]),
+    ("nothing seen", &[Class::Overwritten, Class::Latent, Class::NoEffect]),
 ];
 
 struct Told<'a> {

@@ -8,8 +8,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::base::{FRAME_BYTES, bits_of};
 use crate::campaign::experiment::vector_name;
 use crate::injection::{Armed, Fault, Operation, PointKind, Scene, Verdict};
+use crate::machine::Trap;
 use crate::machine::registers::ARGUMENTS;
 
+use super::beside::{Deed, Noting};
 use super::recorder::KEPT;
 
 /// The general registers, by number (Intel SDM volume 2A, "REX Prefixes").
@@ -19,7 +21,7 @@ const REGISTERS: [&str; 16] = [
 ];
 
 /// One strike.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Alteration {
     before: Operation,
     after: Operation,
@@ -29,6 +31,7 @@ pub(super) struct Alteration {
     /// What memory holds where it is read or written.
     held: Option<u64>,
     registers: [(u64, u64); 16],
+    deeds: Vec<Deed>,
 }
 
 /// Strikes in order, the first [`KEPT`].
@@ -65,7 +68,9 @@ impl Fault for Observed {
         let is_access =
             matches!(before.kind, PointKind::Load | PointKind::Store | PointKind::TableStore);
         let held = is_access.then(|| scene.held(before.virt, before.mask)).flatten();
-        let verdict = self.fault.strike(operation, scene)?;
+        let mut noting = Noting { scene, deeds: Vec::new() };
+        let verdict = self.fault.strike(operation, &mut noting)?;
+        let Noting { scene, deeds } = noting;
         let alteration = Alteration {
             before,
             after: *operation,
@@ -73,6 +78,7 @@ impl Fault for Observed {
             rip,
             held,
             registers: core::array::from_fn(|number| (registers[number], scene.register(number))),
+            deeds,
         };
         let mut strikes = self.strikes.0.lock().unwrap_or_else(PoisonError::into_inner);
         if strikes.len() < KEPT {
@@ -123,8 +129,13 @@ fn register(kind: PointKind, number: usize) -> String {
 }
 
 impl Alteration {
-    /// In words; nothing where only memory changed, or nothing that is told.
-    pub(super) fn told(&self) -> String {
+    /// Whether the clock was made to interrupt: another thread may run then.
+    pub(super) fn preempts(&self) -> bool {
+        self.deeds.contains(&Deed::Pended(Trap::CLOCK))
+    }
+
+    /// In words, on this processor; nothing where only memory changed, or nothing that is told.
+    pub(super) fn told(&self, processor: u8) -> String {
         let Self { before, after, verdict, .. } = *self;
         let kind = before.kind;
         let (virt, value) = names(&before);
@@ -146,8 +157,13 @@ impl Alteration {
                 bytes => format!("{bytes} bytes were"),
             };
             let stored = held & !kept | meant & kept;
+            let other = (0..8u32).filter(|byte| (stored ^ meant) >> (8 * byte) & 0xff != 0);
+            let other: Vec<String> = other.map(|byte| byte.to_string()).collect();
+            let bytes = if other.len() == 1 { "byte" } else { "bytes" };
             told.push(format!(
-                "of {meant:#x} over {held:#x} only the first {part} stored: {stored:#x} is there"
+                "of {meant:#x} over {held:#x} only the first {part} stored: {stored:#x} is there, \
+                 which differs in {bytes} {}",
+                other.join(", ")
             ));
         }
         if kind != PointKind::Dma {
@@ -156,6 +172,7 @@ impl Alteration {
                 became(&register(kind, number), before, after)
             }));
         }
+        told.extend(self.deeds.iter().map(|deed| deed.told(processor)));
         told.extend(match verdict {
             Verdict::Proceed => None,
             Verdict::Skip if kind == PointKind::Load => {
@@ -190,6 +207,7 @@ impl Alteration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::VirtAddr;
     use crate::injection::fake::{FakeScene, operation};
     use crate::injection::{Recurrence, Trigger};
 
@@ -222,7 +240,7 @@ mod tests {
         scene.map(0x1000, 1).put(0x1000, 7);
         scene.registers[6] = 9;
         armed.fault.strike(&mut operation, &mut scene);
-        strikes.all().iter().map(Alteration::told).collect()
+        strikes.all().iter().map(|strike| strike.told(1)).collect()
     }
 
     #[test]
@@ -268,7 +286,8 @@ mod tests {
                 operation.mask = 0x0f;
                 Some(Verdict::Proceed)
             }),
-            ["; of 0x900000009 over 0x7 only the first 4 bytes were stored: 0x9 is there"]
+            ["; of 0x900000009 over 0x7 only the first 4 bytes were stored: 0x9 is there, \
+             which differs in byte 4"]
         );
         assert_eq!(
             told(operation(PointKind::Step, 0x4000, 0), |_, _| Some(Verdict::Raise(0))),
@@ -307,6 +326,43 @@ mod tests {
 
         assert_eq!(twice(PointKind::Step), ["; it was to be done twice"]);
         assert_eq!(twice(PointKind::Interrupt), ["; it was made pending once more"]);
+    }
+
+    #[test]
+    fn what_is_asked_of_the_machine_is_told() {
+        type Alters = fn(&mut Operation, &mut dyn Scene) -> Option<Verdict>;
+        let asked: [(Alters, &str); 4] = [
+            (
+                |_, scene| {
+                    scene.pend(0x20);
+                    Some(Verdict::Proceed)
+                },
+                "; vector 0x20, the clock's, was made pending on processor 1",
+            ),
+            (
+                |_, scene| {
+                    scene.pend(0x23);
+                    Some(Verdict::Proceed)
+                },
+                "; vector 0x23, another processor's, was made pending on processor 1",
+            ),
+            (
+                |operation, scene| {
+                    scene.evict(VirtAddr(operation.virt));
+                    Some(Verdict::Proceed)
+                },
+                "; processor 1 forgot what translation it had of page 0x1000",
+            ),
+            (
+                |operation, scene| {
+                    scene.prefetch(VirtAddr(operation.virt)).then_some(Verdict::Proceed)
+                },
+                "; processor 1 loaded the translation of page 0x1000",
+            ),
+        ];
+        for (alters, words) in asked {
+            assert_eq!(told(operation(PointKind::Step, 0x1008, 0), alters), [words]);
+        }
     }
 
     #[test]

@@ -2,12 +2,16 @@
 
 use crate::authority::{Ending, Observation, Observations, Seen};
 use crate::base::{Principal, PrincipalKind, PrincipalSet, Roster, counted};
-use crate::campaign::availability::unfinished;
+use crate::campaign::availability::{never_made, unfinished};
+use crate::campaign::left_in_memory::Word;
 use crate::campaign::{Golden, Judge};
-use crate::kernel::service;
+use crate::kernel::{service, status};
 use crate::outcome::{Class, Outcome};
 use crate::world::action::kind;
 use crate::world::{Rest, World};
+
+use super::happened::place_of;
+use super::mode_line::named;
 
 /// What is told of one sort; what comes beyond is counted.
 const TOLD_MAX: usize = 4;
@@ -18,8 +22,12 @@ pub(super) struct Left {
     observations: Observations,
     /// Sectors that differ: the first word that does, as it is and as the golden run left it.
     sectors: Vec<(u32, usize, u64, u64)>,
+    /// Words of memory in use that differ: in what of whom, where, as they are and as the golden run left them.
+    words: Vec<(String, Word)>,
     /// Who never finished.
     unfinished: PrincipalSet,
+    /// Who was never made.
+    never_made: PrincipalSet,
     /// Of a run that was cut off as the golden run was, after how many steps, and who was not at its end.
     cut: Option<(u64, PrincipalSet)>,
 }
@@ -38,10 +46,16 @@ impl Left {
             let (word, found, golden) = stored.first_difference(disk, sector)?;
             Some((sector, word, found, golden))
         };
+        let (books, roster) = (&judge.authority, world.roster());
+        let whose = |word: Word| {
+            (named(roster, books.owners_of(word.at), books.structure_of(word.at)), word)
+        };
         Self {
+            words: golden.memory.differing(&world.machine.memory, books).map(whose).collect(),
             observations: judge.authority.observations().clone(),
             sectors: sectors.into_iter().filter_map(told).collect(),
             unfinished: unfinished(world, judge, golden),
+            never_made: never_made(judge, golden, rest),
             cut: (rest == Rest::OutOfSteps && golden.rest == Rest::OutOfSteps)
                 .then(|| (world.machine.clock, judge.authority.alive())),
         }
@@ -113,6 +127,15 @@ impl Left {
         )
     }
 
+    /// Those that were never made, each with what it did in the golden run.
+    pub(super) fn never_made(&self, roster: &Roster, golden: &Observations) -> Vec<String> {
+        let one = |principal: Principal| {
+            let done = counted(golden.of(principal)?.count(), "operation");
+            Some(format!("{}, without the fault it does {done}", roster.name(principal)))
+        };
+        first_few(self.never_made.iter().filter_map(one).collect())
+    }
+
     /// Those that never finished, each with how far it came; nothing of who runs to its end.
     pub(super) fn never_finished(&self, roster: &Roster, golden: &Observations) -> Vec<String> {
         let one = |principal: Principal| {
@@ -160,6 +183,14 @@ impl Left {
         };
         first_few(self.sectors.iter().map(one).collect())
     }
+
+    /// What is in memory in use, beside what the golden run left there.
+    pub(super) fn in_memory(&self) -> Vec<String> {
+        let one = |(what, Word { at, found, golden }): &(String, Word)| {
+            format!("{what} in {}: {found:#x}, without the fault {golden:#x}", place_of(at.raw()))
+        };
+        first_few(self.words.iter().map(one).collect())
+    }
 }
 
 fn first_few(mut told: Vec<String>) -> Vec<String> {
@@ -198,7 +229,8 @@ fn operation(number: u64) -> String {
 /// What an operation of a process came to: of a service its status, of what is read the word.
 fn came_to(one: Observation) -> String {
     match one.operation & 0xff {
-        kind::SERVICE => format!("status {:#x}", one.status),
+        kind::SERVICE if status::is_status(one.status) => format!("status {:#x}", one.status),
+        kind::SERVICE => format!("{:#x}, which is no status", one.status),
         kind::LOAD | kind::PORT_IN | kind::TAKE => format!("{:#x}", one.bytes),
         _ => "done".to_owned(),
     }

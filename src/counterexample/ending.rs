@@ -20,6 +20,7 @@ pub(super) fn availability(availability: Availability) -> String {
             format!("a request failed with status {status:#x}")
         }
         Availability::ProcessHung => "the process struck never finished".to_owned(),
+        Availability::ProcessMissing => "a process was never made".to_owned(),
         Availability::ProcessLost { status } => {
             format!("a process was lost with status {status:#x}")
         }

@@ -11,11 +11,12 @@ use crate::machine::Trap;
 
 use super::adjacent::{Word, folded};
 use super::altered::Alteration;
+use super::beside::gave_way;
 use super::bug_check;
 use super::differs::Left;
 use super::doing::about_to;
 use super::mode_line::{called, named, names_of};
-use super::recorder::{Turn, place};
+use super::recorder::{Turn, before_and_after, place};
 use super::recovery::Recovery;
 
 /// What happened once, at the event of this number.
@@ -98,7 +99,7 @@ pub(super) fn what_turned(
             EventKind::Strike => alterations.get(turn.strikes_before),
             _ => None,
         };
-        let altered = alteration.map_or_else(String::new, Alteration::told);
+        let altered = alteration.map_or_else(String::new, |one| one.told(event.processor));
         // What a struck step loads and stores without the fault as well is nothing done instead.
         if event.struck && turn.ordinal < second && trial.judge.is_made_anyway(since, event) {
             continue;
@@ -130,13 +131,23 @@ pub(super) fn what_turned(
                 };
                 let device = roster.kind(event.actor) == PrincipalKind::Device;
                 let place = if device { String::new() } else { place(turn) };
-                let what =
-                    format!("{} was about to {point}{place}{altered}{again}", name(event.actor));
+                let way = alteration.filter(|one| one.preempts());
+                let way = way.map_or_else(String::new, |_| gave_way(roster, turn));
+                let what = format!(
+                    "{} was about to {point}{place}{altered}{way}{again}",
+                    name(event.actor)
+                );
                 ("struck", what)
             }
             EventKind::Store | EventKind::DmaWrite if event.struck => {
                 let (new, old) = (event.value, event.old);
                 let what = match (event.virt, event.structure) {
+                    (virt, meant) if new == old && virt != 0 => {
+                        format!(
+                            "{} changed nothing at {virt:#x}, meant as {meant}: {old:#x} stays",
+                            name(event.actor)
+                        )
+                    }
                     // Behind everybody's back, whoever was about to act then.
                     _ if poked.contains(&turn.ordinal) => {
                         format!("{new:#x} is over {old:#x} in {}, by itself", place_of(event.phys))
@@ -328,6 +339,7 @@ pub(super) fn what_was_found(trial: &Trial, found: &Found, turns: &[Turn]) -> Ve
     }
     let mut happened = folded(core::mem::take(&mut lines));
     let poked = found.poked();
+    let told = || found.trespasses.iter().map(|one| (one.ordinal, one.event));
     for one in &found.corruptions {
         let by = match (one.struck, roster.name(one.culprit)) {
             _ if poked.contains(&one.ordinal) => {
@@ -349,7 +361,7 @@ pub(super) fn what_was_found(trial: &Trial, found: &Found, turns: &[Turn]) -> Ve
                 whose_all(one.owners, one.structure),
                 place_of(one.phys),
                 counted(one.words, "word"),
-                before_and_after(found, turns, one.ordinal),
+                before_and_after(told(), turns, one.ordinal),
             ),
         };
         lines.push((line, word));
@@ -427,18 +439,6 @@ fn may_learn(trial: &Trial, device: Principal) -> String {
 }
 
 /// A physical address as people look for it.
-fn place_of(phys: u64) -> String {
+pub(super) fn place_of(phys: u64) -> String {
     format!("frame {:#x}, byte {:#x}", phys / 4096, phys % 4096)
-}
-
-/// The word that a store at the event of this number wrote, before and after. Nothing for a run of
-/// words, whose content no event tells.
-fn before_and_after(found: &Found, turns: &[Turn], ordinal: u64) -> String {
-    let told = found.trespasses.iter().map(|one| (one.ordinal, one.event));
-    let turned = turns.iter().map(|turn| (turn.ordinal, turn.event));
-    let is_of_a_word = |event: &Event| matches!(event.kind, EventKind::Store | EventKind::DmaWrite);
-    let mut stores = told.chain(turned).filter(|(at, event)| *at == ordinal && is_of_a_word(event));
-    stores.next().map_or(String::new(), |(_, Event { old, value, .. })| {
-        format!("; before {old:#x}, after {value:#x}")
-    })
 }

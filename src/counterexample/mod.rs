@@ -3,7 +3,7 @@
 //! | module | answers |
 //! |---|---|
 //! | [`story`] | what happened, in which order, to whose bytes? |
-//! | `traced`, `altered` | the same run once more: what did each strike alter? |
+//! | `traced`, `altered`, `beside` | the same run once more: what did each strike alter, or do beside that? |
 //! | `doing`, `adjacent` | how is what was about to happen, and what happened to many words, told? |
 //! | `differs` | how does what was seen and stored differ from the golden run? |
 //! | [`recorder`] | which events of a run are its turning points? |
@@ -19,6 +19,7 @@
 
 mod adjacent;
 mod altered;
+mod beside;
 pub mod bug_check;
 pub mod case;
 mod decisive;

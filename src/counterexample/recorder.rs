@@ -36,6 +36,9 @@ pub struct Turn {
     pub again: u64,
     /// When that was last: steps run before it.
     pub until: u64,
+    /// Of a strike, whose address space is loaded in the first step of user mode on its processor after the
+    /// next interrupt there, or in the first step in another one.
+    pub then: Option<Principal>,
 }
 
 /// Writes down the turning points, and hands every event on.
@@ -57,6 +60,8 @@ pub struct Recorder<'a, W> {
     strikes: usize,
     /// Where among the turning points the last strike is, if it was written down.
     last_strike: Option<usize>,
+    /// The last strike that was written down: its place, and whether an interrupt came on its processor since.
+    gives_way: Option<(usize, bool)>,
     left_out: u64,
     standing: Standing,
 }
@@ -79,6 +84,7 @@ impl<'a, W> Recorder<'a, W> {
             turns: Vec::new(),
             strikes: 0,
             last_strike: None,
+            gives_way: None,
             left_out: 0,
             standing: Standing::default(),
         }
@@ -131,6 +137,26 @@ impl<'a, W> Recorder<'a, W> {
         true
     }
 
+    /// Who runs where the last strike was, once an interrupt has come there.
+    fn follow(&mut self, event: &Event) {
+        let Some((place, is_interrupted)) = self.gives_way else { return };
+        let Some(turn) = self.turns.get_mut(place) else { return };
+        let strike = turn.event;
+        if event.processor != strike.processor {
+            return;
+        }
+        match event.kind {
+            EventKind::Interrupt => self.gives_way = Some((place, true)),
+            EventKind::Step
+                if is_interrupted && (event.context != strike.context || event.virt >> 63 == 0) =>
+            {
+                turn.then = Some(event.context);
+                self.gives_way = None;
+            }
+            _ => {}
+        }
+    }
+
     /// Whether a store counts pages of a process as locked, or no longer.
     fn is_of_locks(&self, event: &Event) -> bool {
         let count = |object: u64| object.wrapping_add(process::LOCKED_PAGES.offset);
@@ -173,6 +199,7 @@ impl<W: Witness> Witness for Recorder<'_, W> {
             self.objects.push((event.virt, event.subject));
         }
         self.standing.event(event);
+        self.follow(event);
         let strikes_before = self.strikes;
         self.strikes += usize::from(event.kind == EventKind::Strike);
         if self.is_once_more(event) {
@@ -226,11 +253,13 @@ impl<W: Witness> Witness for Recorder<'_, W> {
                 strikes_before,
                 again,
                 until,
+                then: None,
             });
         }
         if event.kind == EventKind::Strike {
             let is_kept = self.turns.last().is_some_and(|turn| turn.ordinal == self.ordinal);
             self.last_strike = is_kept.then(|| self.turns.len() - 1);
+            self.gives_way = self.last_strike.map(|place| (place, false));
         }
         self.inner.event(event);
     }
@@ -243,6 +272,22 @@ pub fn place(world: &World, actor: Principal, rip: u64) -> String {
     let told =
         |(linked, step): (&LinkedRoutine, &Step)| format!("{}.{}", linked.routine.name, step.name);
     world.code_at(actor, rip).map(told).unwrap_or_default()
+}
+
+/// The word that a store at the event of this number wrote, before and after, of these events and turning
+/// points. Nothing for a run of words, whose content no event tells.
+pub(super) fn before_and_after(
+    events: impl Iterator<Item = (u64, Event)>,
+    turns: &[Turn],
+    ordinal: u64,
+) -> String {
+    let turned = turns.iter().map(|turn| (turn.ordinal, turn.event));
+    let is_of_a_word = |event: &Event| matches!(event.kind, EventKind::Store | EventKind::DmaWrite);
+    let mut stores =
+        events.chain(turned).filter(|(at, event)| *at == ordinal && is_of_a_word(event));
+    stores.next().map_or(String::new(), |(_, Event { old, value, .. })| {
+        format!("; before {old:#x}, after {value:#x}")
+    })
 }
 
 /// One event as a line of a full trace.

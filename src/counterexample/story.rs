@@ -129,6 +129,9 @@ impl Story {
                 push(&mut lines, "unfinished", &what);
             }
         }
+        for what in left.never_made(trial.roster(), &trial.golden.observations) {
+            push(&mut lines, "never made", &what);
+        }
         for what in left.seen_by(&outcome.deviated, trial.roster(), &trial.golden.observations) {
             push(&mut lines, "differs", &what);
         }
@@ -139,6 +142,11 @@ impl Story {
         let is_own = class == Class::OwnDamage && outcome.stored_by_leave;
         if outcome.integrity == Integrity::Durable || is_own {
             for what in left.stored() {
+                push(&mut lines, "differs", &what);
+            }
+        }
+        if class == Class::Latent {
+            for what in left.in_memory() {
                 push(&mut lines, "differs", &what);
             }
         }
@@ -359,7 +367,10 @@ fn conclude(lines: &mut Parts, outcome: &Outcome, class: Class, meaning: &str) {
     for missed in &outcome.activation.missed {
         push(lines, "no strike", &format!("fault {}: {}", missed.number + 1, missed.why));
     }
-    push(lines, "integrity", &format!("{}{victims}{deviated}", kebab(&outcome.integrity)));
+    // What differs was not stored, or stored by who may.
+    let uncorrupted = if class == Class::Latent { ": no byte is corrupt" } else { "" };
+    let integrity = kebab(&outcome.integrity);
+    push(lines, "integrity", &format!("{integrity}{uncorrupted}{victims}{deviated}"));
     push(lines, "service", &availability(outcome.availability));
     if let Some(detection) = &outcome.detection {
         let (blamed, did) = (&detection.blamed, &detection.did);

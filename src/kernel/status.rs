@@ -70,6 +70,12 @@ pub const fn is_final(status: u64) -> bool {
     status != PENDING && status & 0xffff_ffff != 0xffff_ffff
 }
 
+/// Whether a word is a status at all: 32 bits, of which the reserved one, bit 28, is clear ("NTSTATUS", [MS-ERREF]).
+#[must_use]
+pub const fn is_status(word: u64) -> bool {
+    word >> 32 == 0 && word & 1 << 28 == 0
+}
+
 /// The status in a word. It has 32 bits: what else is in a register or in the word that a request's status shares
 /// with a pointer of the kernel's own is none of it, and is handed to nobody ("NTSTATUS", [MS-ERREF];
 /// "IO_STATUS_BLOCK structure").

@@ -3,6 +3,8 @@
 //! Every change goes through [`Memory::write`], which journals the old word and keeps an incremental
 //! hash, so that going back costs what was changed and a state's fingerprint costs nothing.
 
+use std::collections::BTreeMap;
+
 use crate::base::{FRAME_BYTES, Frame, PhysAddr};
 
 /// Words of 8 bytes in a frame.
@@ -124,13 +126,29 @@ impl Memory {
     /// Writes every word back to what it was at `mark`, as new changes: the way a reboot reloads
     /// memory without losing the way back.
     pub fn rewrite(&mut self, mark: Mark) {
-        let mut before = std::collections::BTreeMap::new();
+        let mut before = BTreeMap::new();
         for &(index, old) in self.journal[mark.changes.min(self.journal.len())..].iter().rev() {
             before.insert(index, old);
         }
         for (index, old) in before {
             self.write(PhysAddr::truncated(u64::from(index) * 8), old);
         }
+    }
+
+    /// The indices of the words written since `mark`, in the order of the changes, also where one was changed back.
+    pub fn written_since(&self, mark: Mark) -> impl Iterator<Item = u32> {
+        self.journal.get(mark.changes..).unwrap_or_default().iter().map(|&(index, _)| index)
+    }
+
+    /// The words written since `mark` whose index is wanted and that differ from what they were then, in
+    /// order, with their values then.
+    #[must_use]
+    pub fn changed_since(&self, mark: Mark, is_wanted: impl Fn(u32) -> bool) -> BTreeMap<u32, u64> {
+        let written = self.journal.get(mark.changes..).unwrap_or_default();
+        let mut before: BTreeMap<u32, u64> =
+            written.iter().rev().filter(|(index, _)| is_wanted(*index)).copied().collect();
+        before.retain(|&index, old| self.words[index as usize] != *old);
+        before
     }
 
     /// Forgets the journal: what is now is where the first mark leads.
@@ -197,6 +215,19 @@ mod tests {
         assert_eq!(first.hash(), second.hash());
         second.write(at(0), 2);
         assert_ne!(first.hash(), second.hash());
+    }
+
+    #[test]
+    fn what_changed_is_told_as_it_was_and_nothing_that_changed_back() {
+        let mut memory = Memory::new(1);
+        memory.write(at(8), 1);
+        let mark = memory.mark();
+        for (place, value) in [(8, 2), (8, 3), (16, 4), (24, 5), (24, 0)] {
+            memory.write(at(place), value);
+        }
+        let changed = |wanted: fn(u32) -> bool| memory.changed_since(mark, wanted);
+        assert_eq!(Vec::from_iter(changed(|_| true)), [(1, 1), (2, 0)]);
+        assert_eq!(Vec::from_iter(changed(|index| index != 1)), [(2, 0)]);
     }
 
     #[test]

@@ -62,7 +62,7 @@ classes! {
     DeviceDisabled = "device-disabled",
     /// A driver host ended.
     HostLost = "host-lost",
-    /// A process ended.
+    /// A process ended, or was never made.
     ProcessLost = "process-lost",
     /// The process in which the fault struck never finished.
     ProcessHung = "process-hung",
@@ -72,7 +72,9 @@ classes! {
     OwnDamage = "own-damage",
     /// What was corrupted was overwritten, or its memory given back, before anybody read it.
     Overwritten = "overwritten",
-    /// The fault struck, and no data, results or service are other than without it.
+    /// Memory in use is left other than without the fault, and nobody's results or service are.
+    Latent = "latent",
+    /// The fault struck, and no results, service or memory in use, stacks apart, are other than without it.
     NoEffect = "no-effect",
     /// The fault never struck.
     NotActivated = "not-activated",
@@ -124,11 +126,12 @@ impl Class {
         match outcome.availability {
             Availability::DeviceDisabled => Self::DeviceDisabled,
             Availability::HostLost { .. } => Self::HostLost,
-            Availability::ProcessLost { .. } => Self::ProcessLost,
+            Availability::ProcessLost { .. } | Availability::ProcessMissing => Self::ProcessLost,
             Availability::ProcessHung => Self::ProcessHung,
             Availability::RequestFailed { .. } => Self::RequestFailed,
             _ if !outcome.by_leave.is_empty() || outcome.stored_by_leave => Self::OwnDamage,
             _ => match outcome.integrity {
+                Integrity::Untouched if outcome.memory_differs => Self::Latent,
                 Integrity::Untouched => Self::NoEffect,
                 Integrity::Overwritten => Self::Overwritten,
                 _ => Self::OwnDamage,

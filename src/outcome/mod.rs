@@ -146,6 +146,8 @@ pub enum Availability {
     },
     /// The process in which the fault struck never finished; everybody else did.
     ProcessHung,
+    /// A process was never made that was in the golden run.
+    ProcessMissing,
     /// A process ended that did not, or not so.
     ProcessLost {
         /// Its last status.
@@ -180,10 +182,11 @@ pub enum Availability {
 
 impl Availability {
     /// The names of all values, from harmless to lasting.
-    pub const NAMES: [&'static str; 10] = [
+    pub const NAMES: [&'static str; 11] = [
         "unaffected",
         "request-failed",
         "process-hung",
+        "process-missing",
         "process-lost",
         "host-lost",
         "device-disabled",
@@ -200,13 +203,14 @@ impl Availability {
             Self::Unaffected => 0,
             Self::RequestFailed { .. } => 1,
             Self::ProcessHung => 2,
-            Self::ProcessLost { .. } => 3,
-            Self::HostLost { .. } => 4,
-            Self::DeviceDisabled => 5,
-            Self::Hang => 6,
-            Self::BugCheck { .. } => 7,
-            Self::Reset => 8,
-            Self::BootLoop { .. } => 9,
+            Self::ProcessMissing => 3,
+            Self::ProcessLost { .. } => 4,
+            Self::HostLost { .. } => 5,
+            Self::DeviceDisabled => 6,
+            Self::Hang => 7,
+            Self::BugCheck { .. } => 8,
+            Self::Reset => 9,
+            Self::BootLoop { .. } => 10,
         };
         Self::NAMES[number]
     }
@@ -284,6 +288,8 @@ pub struct Outcome {
     pub by_leave: Vec<String>,
     /// Whether the disk was left other than in the golden run, as the influence relation allows.
     pub stored_by_leave: bool,
+    /// Whether memory in use, stacks apart, was left other than in the golden run. Asked only where nothing else is other.
+    pub memory_differs: bool,
     /// What became of service.
     pub availability: Availability,
     /// Words that reached a principal that may not read them.

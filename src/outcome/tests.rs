@@ -14,6 +14,7 @@ fn each_class_is_reached_by_an_outcome_and_by_no_weaker_one() {
     let cases = [
         (Class::NotActivated, Outcome::default()),
         (Class::NoEffect, struck()),
+        (Class::Latent, Outcome { memory_differs: true, ..struck() }),
         (
             Class::Overwritten,
             Outcome { integrity: Integrity::Overwritten, victims: own.clone(), ..struck() },
@@ -55,6 +56,7 @@ fn each_class_is_reached_by_an_outcome_and_by_no_weaker_one() {
             Class::ProcessLost,
             Outcome { availability: Availability::ProcessLost { status: 5 }, ..struck() },
         ),
+        (Class::ProcessLost, Outcome { availability: Availability::ProcessMissing, ..struck() }),
         (
             Class::HostLost,
             Outcome { availability: Availability::HostLost { restarted: true }, ..struck() },

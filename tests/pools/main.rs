@@ -363,8 +363,10 @@ fn disorder_raises_no_alarm_in_any_generation() {
             for outcome in cases_of(pool, seed, &["evicted-translations", "preemption"]) {
                 assert!(outcome.guarantees.is_empty(), "{pool:?}, seed {seed}: {outcome:?}");
                 assert!(outcome.exposures.is_empty(), "{pool:?}, seed {seed}: {outcome:?}");
+                // In another order, allocations leave memory in another order.
+                let class = outcome.class();
                 assert!(
-                    matches!(outcome.class(), Class::NoEffect | Class::NotActivated),
+                    matches!(class, Class::NoEffect | Class::Latent | Class::NotActivated),
                     "{pool:?}, seed {seed}: {outcome:?}"
                 );
             }
