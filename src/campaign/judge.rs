@@ -217,11 +217,6 @@ impl Judge {
                     notes.suspects.is_memory(event);
                 }
             }
-            EventKind::Store
-                if event.struck && self.authority.roster().kind(event.actor).is_process() =>
-            {
-                notes.suspects.stores(event.actor);
-            }
             _ => {}
         }
     }

@@ -140,8 +140,7 @@ impl Series {
         for Drawn { number, plan, origin, .. } in self.drawn {
             begins(number);
             let case = |trial: &Trial, outcome| {
-                let below = trial.judge.suspects().memory;
-                let origin = if below { Origin::Hardware } else { Origin::of(origin) };
+                let origin = Origin::of_strike(trial, origin);
                 each(trial, Case { number, plan: plan.clone(), origin, outcome });
             };
             self.forks.run(&plan, case)?;

@@ -20,8 +20,6 @@ pub struct Suspects {
     pub acted: PrincipalSet,
     /// Whether memory itself changed.
     pub flipped: bool,
-    /// At whose injection point the last fault struck.
-    at: Principal,
     /// `who` and `acted` before the present strike.
     before: (PrincipalSet, PrincipalSet),
     /// Which faults struck, a bit for each of the first 64.
@@ -37,18 +35,9 @@ impl Suspects {
             self.since = ordinal;
         }
         self.faults |= fault;
-        self.at = event.actor;
         self.before = (self.who, self.acted);
         self.who = self.who.with(event.actor);
         self.acted = self.acted.with(event.actor);
-    }
-
-    /// A store that a fault made is this process's. Where the fault struck somebody else, both had a part: who
-    /// fetches twice, and who changes the word in between.
-    pub(super) fn stores(&mut self, process: Principal) {
-        if process != self.at {
-            (self.who, self.acted) = (self.who.with(process), self.acted.with(process));
-        }
     }
 
     /// What just struck changed memory, and nobody's doing is changed.

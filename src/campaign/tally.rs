@@ -8,6 +8,7 @@ use crate::outcome::{Class, SleepEnd};
 
 use super::series::Case;
 use super::sleep::Sleeps;
+use super::trial::Trial;
 use super::wild_writes::WildWrites;
 
 /// Where a fault starts, as tables show it.
@@ -65,6 +66,18 @@ impl Origin {
             PrincipalKind::Application => Self::Application,
             PrincipalKind::DriverHost => Self::UserModeDriver,
             PrincipalKind::Device => Self::Device,
+        }
+    }
+}
+
+impl Origin {
+    /// Where the fault of a trial's last run started; where it would have, at a point of `planned`, when it never
+    /// struck.
+    pub(super) fn of_strike(trial: &Trial, planned: PrincipalKind) -> Self {
+        match trial.judge.strike() {
+            _ if trial.judge.suspects().memory => Self::Hardware,
+            Some(strike) => Self::of(trial.roster().kind(strike.by)),
+            None => Self::of(planned),
         }
     }
 }

@@ -82,7 +82,6 @@ pub(super) fn what_turned(
         Principal::KERNEL if event.old >> 63 == 0 => String::new(),
         _ => in_code(event.actor, event.old),
     };
-    let at = |turn: &Turn| in_code(turn.event.actor, turn.rip);
     let led_by = |turn: &Turn| match place(world, turn.asker, turn.rip) {
         code if code.is_empty() => String::new(),
         code => format!(" after {code}"),
@@ -112,7 +111,7 @@ pub(super) fn what_turned(
                 let is_at = |kind: PointKind| event.old == kind as u64;
                 let place = |turn: &Turn| match (turn.delivered, alteration) {
                     _ if is_at(PointKind::Step) => {
-                        format!(" {}", place(world, event.actor, event.virt))
+                        format!(" {}", place(world, event.subject, event.virt))
                     }
                     // Before an interrupt, and while something is delivered, the last step is over.
                     (None, Some(one)) if is_at(PointKind::Interrupt) => {
@@ -122,7 +121,7 @@ pub(super) fn what_turned(
                         let code = in_code(event.context, one.rip);
                         format!(" while vector {vector:#x} is delivered{code}")
                     }
-                    _ => at(turn),
+                    _ => in_code(event.subject, turn.rip),
                 };
                 let again = match turn.again {
                     0 => String::new(),
@@ -133,9 +132,10 @@ pub(super) fn what_turned(
                 let place = if device { String::new() } else { place(turn) };
                 let way = alteration.filter(|one| one.preempts());
                 let way = way.map_or_else(String::new, |_| gave_way(roster, turn));
+                // Who strikes may be another: a thread of the caller's, behind what the kernel fetches.
                 let what = format!(
                     "{} was about to {point}{place}{altered}{way}{again}",
-                    name(event.actor)
+                    name(event.subject)
                 );
                 ("struck", what)
             }

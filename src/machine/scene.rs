@@ -214,9 +214,11 @@ impl Machine {
             || verdict == Verdict::Repeat && !is_later
             || verdict == Verdict::Skip && operation.kind == PointKind::Load;
         let context = self.processors[processor].registers.context;
+        // What another thread of the process does behind an access is that process's doing.
+        let actor = if self.behind.is_some() { context } else { principal };
         let event = Event {
             kind: EventKind::Strike,
-            actor: principal,
+            actor,
             context,
             subject: principal,
             structure: Structure::Free,

@@ -290,8 +290,7 @@ fn run_one(
     let plan = single.plan();
     let under_way = UnderWay(single.number);
     let case = forks.run(&plan, |trial, outcome| {
-        let below = trial.judge.suspects().memory;
-        let origin = if below { Origin::Hardware } else { Origin::of(origin) };
+        let origin = Origin::of_strike(trial, origin);
         (Case { number: 0, plan: plan.clone(), origin, outcome }, trial.judge.events())
     });
     drop(under_way);
