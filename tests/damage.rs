@@ -2,7 +2,7 @@
 
 mod worlds;
 
-use ringfence::base::Seed;
+use ringfence::base::{Seed, Structure};
 use ringfence::campaign::{Registries, Sweep, Trial};
 use ringfence::counterexample::Story;
 use ringfence::faults::PlannedFault;
@@ -364,4 +364,26 @@ fn a_host_that_is_ended_by_its_time_out_is_noticed_by_that() {
     untimed.configuration.machine.host_time_out = 0;
     let story = Story::of(&untimed, &Registries::default()).expect("it runs").to_string();
     assert!(!story.contains("\ndetected "), "{story}");
+}
+
+/// Who has a section mapped writes it with leave. Another, to whom it is not shared, damages those who share it.
+#[test]
+fn a_section_is_damaged_by_who_has_it_not_mapped() {
+    let scenario = Scenario { plan: Vec::new(), ..built_in("incidents/I04-double-fetch") };
+    let mut trial = trial(&scenario);
+    let mut hit = 0;
+    for frame in 0..trial.world.machine.memory.words().len() as u64 / 512 {
+        let to = format!("operator = 'target'\ntarget = 'physical:{:#x}'", frame * 4096);
+        let wild = fault("wild-write", "device", PointKind::Store, 1, &to);
+        let outcome = trial.run(&[wild]).expect("a fault that can be made");
+        let corruptions = trial.judge.authority.corruptions();
+        let Some(first) = corruptions.first() else { continue };
+        if first.structure != Structure::SharedSection {
+            continue;
+        }
+        // One that nobody has mapped is the kernel's.
+        assert!(!outcome.victims.contains(&Victim::OwnDomain), "{outcome:?}");
+        hit += u32::from(outcome.victims.contains(&Victim::AnotherProcess));
+    }
+    assert!(hit > 0, "nobody shares anything");
 }

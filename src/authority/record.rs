@@ -88,7 +88,7 @@ pub struct Corruption {
     pub is_by_memory: bool,
     /// To whom the books had given them.
     pub owner: Option<Principal>,
-    /// Whose they were: the owner's alone, but for code that processes share, which is all of theirs.
+    /// Whose they were: the owner's alone, but for code and sections that processes share, which are all of theirs.
     pub owners: PrincipalSet,
     /// As what.
     pub structure: Structure,

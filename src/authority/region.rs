@@ -55,12 +55,18 @@ impl Region {
     }
 
     /// Whose it is, of whatever is there. The code of an image that processes share is theirs together:
-    /// they run it. The kernel, which loaded it and has it mapped in its own process, does not.
+    /// they run it. The kernel, which loaded it and has it mapped in its own process, does not. Nor is a
+    /// section the kernel's that processes have mapped.
     #[must_use]
     pub fn owners(&self) -> PrincipalSet {
-        let running = self.shared_read.without(Principal::KERNEL);
+        let sharing = match self.structure {
+            Structure::Code => self.shared_read,
+            Structure::SharedSection => self.shared_read.union(self.shared_write),
+            _ => PrincipalSet::NOBODY,
+        };
+        let sharing = sharing.without(Principal::KERNEL);
         match self.owner {
-            Some(_) if self.structure == Structure::Code && !running.is_empty() => running,
+            Some(_) if !sharing.is_empty() => sharing,
             Some(owner) => PrincipalSet::of(owner),
             None => PrincipalSet::NOBODY,
         }

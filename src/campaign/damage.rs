@@ -142,10 +142,6 @@ fn victim(
     corruption: &Corruption,
     owner: Option<Principal>,
 ) -> Option<Victim> {
-    // A section is written with leave, whoever it belongs to.
-    if corruption.structure == Structure::SharedSection {
-        return Some(Victim::OwnDomain);
-    }
     let struck = judge.suspects().acted;
     let acted = || {
         let from = owner.filter(|owner| struck.contains(*owner));
@@ -157,6 +153,12 @@ fn victim(
     };
     // Memory that changed by itself is nobody's doing, whoever was about to act.
     let from = (!corruption.is_by_memory).then(acted);
+    // Who has a section mapped writes it with leave, whoever shares it.
+    if corruption.structure == Structure::SharedSection
+        && from.is_some_and(|from| corruption.owners.contains(from))
+    {
+        return Some(Victim::OwnDomain);
+    }
     match Domain::of(roster, from, owner, corruption.structure) {
         Domain::Nobody if owner.is_none() => Some(Victim::FreeMemory),
         Domain::Nobody => None,

@@ -80,8 +80,14 @@ pub(super) fn mode_line(
         } else {
             is_user_mode_plan
         };
-        // A section is written with leave.
-        let is_shared = corruption.structure == Structure::SharedSection;
+        // Who has a section mapped writes it with leave.
+        let is_sharing = |who: Principal| owners.contains(who);
+        let by_one_of_them = match told_by {
+            _ if !struck.is_empty() => struck.iter().any(is_sharing),
+            Some(told_by) => is_sharing(told_by),
+            None => is_sharing(corruption.culprit),
+        };
+        let is_shared = corruption.structure == Structure::SharedSection && by_one_of_them;
         if is_shared || from_user_mode == is_user_memory {
             let told = named(roster, owners, corruption.structure);
             if !is_shared && !stayed.contains(&(is_user_memory, told.clone())) {
