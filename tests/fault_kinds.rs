@@ -711,3 +711,45 @@ fn a_transfer_of_what_is_there_already_is_not_lost() {
     assert!(seen.iter().any(|(_, changed)| *changed), "{seen:?}");
     assert!(seen.iter().any(|(_, changed)| !changed), "{seen:?}");
 }
+
+/// Whether fills changed anything in a turn of the world.
+#[derive(Default)]
+struct Fills(Option<bool>);
+
+impl Witness for Fills {
+    fn event(&mut self, event: &Event) {
+        if event.kind == EventKind::StoreRun {
+            *self.0.get_or_insert_default() |= event.mask != 0;
+        }
+    }
+}
+
+#[test]
+fn a_fill_with_what_is_there_already_is_not_missed() {
+    let mut trial = trial(&neighbours());
+    let mut turns = Vec::new();
+    loop {
+        let (mut fills, before) = (Fills::default(), trial.world.machine.clock);
+        let rest = trial.world.step(&mut fills);
+        turns.extend(fills.0.map(|changed| (before..=trial.world.machine.clock, changed)));
+        if rest.is_some() {
+            break;
+        }
+    }
+    let kernel = worlds::named(&trial, "kernel");
+    let is_copy =
+        |record: &&PointRecord| (record.kind, record.principal) == (PointKind::Copy, kernel);
+    let clocks = trial.golden.points.iter().filter(is_copy).map(|record| record.clock);
+    let clocks: Vec<u64> = clocks.collect();
+
+    let mut seen = BTreeSet::new();
+    for (nth, clock) in (1..).zip(clocks) {
+        let mut here = turns.iter().filter(|(turn, _)| turn.contains(&clock));
+        let (Some((_, changed)), None) = (here.next(), here.next()) else { continue };
+        let plan = worlds::fault("uninitialised-memory", "kernel", PointKind::Copy, nth, "");
+        let outcome = trial.run(&[plan]).expect("a fault that can be made");
+        assert_eq!(outcome.activation.strikes > 0, *changed, "fill {nth} of the kernel");
+        seen.insert(*changed);
+    }
+    assert_eq!(seen.len(), 2, "of both sorts: {seen:?}");
+}

@@ -206,7 +206,7 @@ pub(crate) struct ExplainArguments {
     /// A scenario, or the bytes a fuzz target stopped at.
     pub(crate) case: String,
     /// Which fuzz target the bytes are of; guessed from the file's folder when left out.
-    #[arg(long, value_enum)]
+    #[arg(long, value_enum, ignore_case = true)]
     pub(crate) target: Option<FuzzTarget>,
     /// One JSON object.
     #[arg(long)]
@@ -238,7 +238,7 @@ pub(crate) enum FuzzTarget {
 #[derive(Args, Debug)]
 pub(crate) struct ListArguments {
     /// What to list; left out, it lists what can be listed.
-    #[arg(value_enum)]
+    #[arg(value_enum, ignore_case = true)]
     pub(crate) what: Option<Listing>,
     /// One JSON object a line instead of a table.
     #[arg(long)]

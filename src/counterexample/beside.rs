@@ -119,6 +119,10 @@ impl Scene for Noting<'_> {
         self.scene.transfer_matters(operation, first)
     }
 
+    fn copy_matters(&self, operation: &Operation, first: u64) -> bool {
+        self.scene.copy_matters(operation, first)
+    }
+
     fn register(&self, number: usize) -> u64 {
         self.scene.register(number)
     }

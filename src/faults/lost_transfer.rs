@@ -48,7 +48,7 @@ mod tests {
     fn what_is_there_already_is_not_lost() {
         let mut scene = FakeScene::new();
         let mut operation = operation(PointKind::Dma, 0x1000, 8);
-        scene.transferred_from = 0;
+        scene.same_from = 0;
         assert_eq!(strike("lost-transfer", "", &mut operation, &mut scene), None);
     }
 

@@ -1,7 +1,7 @@
 //! A copy or fill ends too early.
 //!
 //! The last bytes of the target stay as they were: a length in the wrong unit, or that of another
-//! buffer. The twin of the overrun.
+//! buffer. The twin of the overrun. Where they are what they should be already, nothing is short.
 //!
 //! Source: DependableSystemsLab, LLFI, "default_failures.yaml" (BufferUnderflow).
 //!
@@ -27,11 +27,12 @@ pub(super) const KIND: Kind = Kind {
         if bytes == 0 {
             return Err("a copy that lacks 0 bytes is whole; expected 1 to 65535".to_owned());
         }
-        fault(&KIND, move |operation, _| {
-            if operation.value == 0 {
+        fault(&KIND, move |operation, scene| {
+            let copied = operation.value.saturating_sub(bytes);
+            if !scene.copy_matters(operation, copied) {
                 return None;
             }
-            operation.value = operation.value.saturating_sub(bytes);
+            operation.value = copied;
             Some(Verdict::Proceed)
         })
     },
@@ -56,6 +57,18 @@ mod tests {
         let verdict = strike("short-copy", "bytes = 16", &mut copy, &mut FakeScene::new());
 
         assert_eq!((verdict, copy.value), (Some(Verdict::Proceed), 48));
+    }
+
+    #[test]
+    fn where_the_rest_is_there_already_nothing_is_short() {
+        let mut scene = FakeScene::new();
+        let mut short = |same_from| {
+            scene.same_from = same_from;
+            let mut copy = operation(PointKind::Copy, 0x1000, 64);
+            (strike("short-copy", "bytes = 16", &mut copy, &mut scene), copy.value)
+        };
+        assert_eq!(short(48), (None, 64));
+        assert_eq!(short(49), (Some(Verdict::Proceed), 48));
     }
 
     #[test]

@@ -58,8 +58,8 @@ mod tests {
     #[test]
     fn where_the_rest_is_there_already_nothing_is_short() {
         let mut scene = FakeScene::new();
-        let mut short = |transferred_from| {
-            scene.transferred_from = transferred_from;
+        let mut short = |same_from| {
+            scene.same_from = same_from;
             let mut transfer = operation(PointKind::Dma, 0x3000, 64);
             (strike("short-transfer", "", &mut transfer, &mut scene), transfer.value)
         };

@@ -25,8 +25,8 @@ pub(crate) struct FakeScene {
     /// Processors made to stand still: which, in the how-manieth step, for how long.
     pub(crate) stalled: Vec<(u64, u64, u64)>,
     pub(crate) pokes: Vec<(u64, u64)>,
-    /// From which word of a transfer on what is where it goes is what would be transferred.
-    pub(crate) transferred_from: u64,
+    /// From which word of a transfer or byte of a copy on what is where it goes is what would come.
+    pub(crate) same_from: u64,
     /// What another thread stores behind the access: where, what.
     pub(crate) behind: Vec<(u64, u64)>,
     /// Where those went that were stores of the principal's own.
@@ -51,7 +51,7 @@ impl FakeScene {
             pended: Vec::new(),
             stalled: Vec::new(),
             pokes: Vec::new(),
-            transferred_from: u64::MAX,
+            same_from: u64::MAX,
             behind: Vec::new(),
             stores: Vec::new(),
         }
@@ -112,7 +112,11 @@ impl Scene for FakeScene {
     }
 
     fn transfer_matters(&self, operation: &Operation, first: u64) -> bool {
-        first < operation.value.min(self.transferred_from)
+        first < operation.value.min(self.same_from)
+    }
+
+    fn copy_matters(&self, operation: &Operation, first: u64) -> bool {
+        first < operation.value.min(self.same_from)
     }
 
     fn register(&self, number: usize) -> u64 {

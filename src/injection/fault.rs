@@ -75,6 +75,9 @@ pub trait Scene {
     /// Whether anything is other without the words of the transfer that is about to happen from number `first` on:
     /// one of them differs from what is where it goes, or is refused.
     fn transfer_matters(&self, operation: &Operation, first: u64) -> bool;
+    /// Whether anything is other without the bytes of the copy or fill that is about to happen from number `first`
+    /// on: one of them differs from what is where it goes, or is refused.
+    fn copy_matters(&self, operation: &Operation, first: u64) -> bool;
     /// General register `number` (rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi, r8 … r15).
     fn register(&self, number: usize) -> u64;
     /// Changes general register `number`.

@@ -8,6 +8,7 @@ mod behind;
 mod changed_entries;
 pub mod code;
 mod controls;
+mod copying;
 mod debug;
 pub mod device;
 pub mod disk;
@@ -145,6 +146,8 @@ pub struct Machine {
     behind: Option<behind::Behind>,
     /// Whether the step under way does something in one piece.
     locked: bool,
+    /// Where the bytes of a copy or fill that is about to happen come from.
+    copying: Option<copying::Source>,
     /// Whether some processor stands still, or is to; follows from the processors.
     stalls: bool,
     roots: BTreeMap<u64, Principal>,
@@ -208,6 +211,7 @@ impl Machine {
             struck: false,
             behind: None,
             locked: false,
+            copying: None,
             stalls: false,
             roots: BTreeMap::new(),
             shadows: BTreeMap::new(),

@@ -85,6 +85,10 @@ impl Scene for Stage<'_> {
         self.machine.transfer_matters(operation, first)
     }
 
+    fn copy_matters(&self, operation: &Operation, first: u64) -> bool {
+        self.machine.copy_matters(self.processor, self, operation, first)
+    }
+
     fn register(&self, number: usize) -> u64 {
         self.machine.processors[self.processor].registers.general.get(number).copied().unwrap_or(0)
     }

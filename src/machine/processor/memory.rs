@@ -1,9 +1,10 @@
 //! Loads and stores: single words, bytes, and runs of them.
 
 use crate::base::{Access, Event, EventKind, Field, PhysAddr, Ring, Structure, bits_of};
-use crate::injection::{PointKind, Verdict};
+use crate::injection::{Operation, PointKind, Verdict};
 
 use super::{Processor, WHOLE, WORDS_MAX, mix};
+use crate::machine::copying::Source;
 use crate::machine::trap::Trap;
 
 impl Processor<'_> {
@@ -282,6 +283,19 @@ impl Processor<'_> {
         Ok(found)
     }
 
+    /// Passes the point of a copy or fill.
+    fn pass_copy(
+        &mut self,
+        source: Source,
+        target: u64,
+        bytes: u64,
+    ) -> Result<(Operation, Verdict), Trap> {
+        self.machine.copying = Some(source);
+        let passed = self.pass_point(PointKind::Copy, target, bytes);
+        self.machine.copying = None;
+        passed
+    }
+
     /// Fills `words` words from an 8-byte aligned address on with `value`, as `rep stosq` does:
     /// one event a page.
     ///
@@ -297,7 +311,7 @@ impl Processor<'_> {
     ) -> Result<(), Trap> {
         // In bytes, as of every copy; a fill ends with a whole word.
         let bytes = words.saturating_mul(8);
-        let (operation, verdict) = self.pass_point(PointKind::Copy, virt, bytes)?;
+        let (operation, verdict) = self.pass_copy(Source::Fill(value), virt, bytes)?;
         if verdict == Verdict::Skip {
             return Ok(());
         }
@@ -345,7 +359,7 @@ impl Processor<'_> {
         from: Structure,
         bytes: u64,
     ) -> Result<u64, Trap> {
-        let (operation, verdict) = self.pass_point(PointKind::Copy, target, bytes)?;
+        let (operation, verdict) = self.pass_copy(Source::Copy(source), target, bytes)?;
         if verdict == Verdict::Skip {
             return Ok(0);
         }
