@@ -2,6 +2,7 @@
 
 mod worlds;
 
+use ringfence::authority::Corruption;
 use ringfence::base::{Seed, Structure};
 use ringfence::campaign::{Registries, Sweep, Trial};
 use ringfence::counterexample::Story;
@@ -386,4 +387,26 @@ fn a_section_is_damaged_by_who_has_it_not_mapped() {
         hit += u32::from(outcome.victims.contains(&Victim::AnotherProcess));
     }
     assert!(hit > 0, "nobody shares anything");
+}
+
+/// What a copy or fill writes within its length it writes rightly, however much is lacking or too much.
+#[test]
+fn of_a_copy_of_another_length_only_what_is_too_much_is_damage() {
+    let mut trial = trial(&neighbours());
+    let copies = reached(&trial, "kernel", PointKind::Copy).min(40);
+    let mut overrun = 0;
+    for nth in 1..=copies {
+        let short = fault("short-copy", "kernel", PointKind::Copy, nth, "bytes = 8");
+        trial.run(&[short]).expect("a fault that can be made");
+        let strike = trial.judge.strike().map(|strike| strike.ordinal);
+        let by_it = |one: &&Corruption| Some(one.ordinal) > strike && one.struck;
+        let damaged = trial.judge.authority.corruptions().iter().filter(by_it).count();
+        assert_eq!(damaged, 0, "copy {nth}: {:?}", trial.judge.authority.corruptions());
+
+        let long = fault("overrun", "kernel", PointKind::Copy, nth, "bytes = 8");
+        trial.run(&[long]).expect("a fault that can be made");
+        let damaged = trial.judge.authority.corruptions().iter().find(by_it);
+        overrun += u32::from(damaged.is_some_and(|one| one.words == 1));
+    }
+    assert!(overrun > 0, "of {copies}");
 }

@@ -311,13 +311,21 @@ impl Processor<'_> {
     ) -> Result<(), Trap> {
         // In bytes, as of every copy; a fill ends with a whole word.
         let bytes = words.saturating_mul(8);
+        let was_struck = self.machine.struck;
         let (operation, verdict) = self.pass_copy(Source::Fill(value), virt, bytes)?;
         if verdict == Verdict::Skip {
             return Ok(());
         }
+        let is_struck = self.machine.struck;
+        let mut meant = meant_of(&operation, virt, bytes) / 8;
         let (mut at, mut left) = (operation.virt & !7, (operation.value / 8).min(WORDS_MAX));
         while left > 0 {
-            let here = left.min((4096 - at % 4096) / 8);
+            let mut here = left.min((4096 - at % 4096) / 8);
+            if meant > 0 {
+                here = here.min(meant);
+            }
+            self.machine.struck = if meant > 0 { was_struck } else { is_struck };
+            meant -= meant.min(here);
             let phys = self.translate(at, Access::Write)?.raw();
             let mut changed = false;
             for word in 0..here {
@@ -342,6 +350,7 @@ impl Processor<'_> {
             at = at.wrapping_add(here * 8);
             left -= here;
         }
+        self.machine.struck = is_struck;
         Ok(())
     }
 
@@ -359,15 +368,19 @@ impl Processor<'_> {
         from: Structure,
         bytes: u64,
     ) -> Result<u64, Trap> {
+        let was_struck = self.machine.struck;
         let (operation, verdict) = self.pass_copy(Source::Copy(source), target, bytes)?;
         if verdict == Verdict::Skip {
             return Ok(0);
         }
+        let is_struck = self.machine.struck;
+        let meant = meant_of(&operation, target, bytes);
         let bytes = operation.value.min(1 << 16);
         let mut hash = 0;
         let mut done = 0;
         while done < bytes {
             let here = (bytes - done).min(8);
+            self.machine.struck = if done + here <= meant { was_struck } else { is_struck };
             let word = self.load_at(source.wrapping_add(done), from)? & bits_of(mask_of(here));
             let to = operation.virt.wrapping_add(done);
             if here == 8 {
@@ -378,6 +391,7 @@ impl Processor<'_> {
             hash = mix(hash, word);
             done += here;
         }
+        self.machine.struck = is_struck;
         Ok(hash)
     }
 
@@ -396,6 +410,19 @@ impl Processor<'_> {
             done += here;
         }
         Ok(hash)
+    }
+}
+
+/// How many bytes of a copy or fill go where they are meant to, although its length was altered: those within
+/// both lengths, if it goes to where it should. What else it writes is the fault's doing.
+#[inline(always)]
+const fn meant_of(operation: &Operation, target: u64, bytes: u64) -> u64 {
+    if operation.virt != target {
+        0
+    } else if operation.value < bytes {
+        operation.value
+    } else {
+        bytes
     }
 }
 
