@@ -234,3 +234,24 @@ fn service_is_not_unaffected_where_a_process_was_never_made() {
     }
     assert!(missing > 0, "it was always made, or worse came of it");
 }
+
+#[test]
+fn who_ends_as_late_with_another_status_that_is_no_error_is_not_lost() {
+    let mut trial = trial(&neighbours());
+    let switches = reached(&trial, "editor", PointKind::ModeSwitch);
+    let mut said = 0;
+    for nth in 1..=switches {
+        let parameters = "index = 0\nvalue = '0xffff'";
+        let kind = "boundary-value-as-argument";
+        let other = fault(kind, "editor", PointKind::ModeSwitch, nth, parameters);
+        let outcome = trial.run(&[other]).expect("a fault that can be made");
+        let editor = named(&trial, "editor");
+        if trial.judge.authority.observations().ending(editor).1 != 0xffff {
+            continue;
+        }
+        assert_eq!(outcome.availability, Availability::Unaffected, "switch {nth}: {outcome:?}");
+        assert_eq!(outcome.class(), Class::OwnDamage, "switch {nth}: {outcome:?}");
+        said += 1;
+    }
+    assert_eq!(said, 1, "of {switches} calls one ends it");
+}

@@ -108,10 +108,11 @@ pub(super) fn availability(
         // What a run that was cut off had not ended by then may end like this in it too.
         let may_be_its_own = golden.rest == Rest::OutOfSteps && before.0 == 0;
         let lost = match entry.kind {
-            // Who ended by a mistake and ends without one now has lost nothing.
+            // Who ended by a mistake and ends without one now has lost nothing, nor who ends without a mistake
+            // as late and only says something else with its status: that is a result.
             kind if kind != PrincipalKind::DriverHost
                 && ended == before.0
-                && is_error(before.1)
+                && (is_error(before.1) || !is_sooner)
                 && !is_error(status) =>
             {
                 Availability::Unaffected

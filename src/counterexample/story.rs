@@ -10,7 +10,7 @@ use crate::base::{EventKind, Roster, counted};
 use crate::campaign::experiment::{CONTAINED, SURVIVES, is_contained};
 use crate::campaign::{Judged, Origin, Registries, Trial, TrialError};
 use crate::faults::PlannedFault;
-use crate::invariants::Violation;
+use crate::invariants::{KEPT_OF_EACH, Violation};
 use crate::outcome::{Availability, Class, Integrity, Outcome};
 use crate::scenario::{Scenario, shown};
 use crate::world::Rest;
@@ -314,6 +314,10 @@ fn tell_violations<'a>(
     for what in first.iter().chain(further.iter().take(room)) {
         match times.get(what) {
             Some(2) => push(lines, "invariant", &format!("{what} (twice)")),
+            // No more than so many are kept.
+            Some(&times) if times >= KEPT_OF_EACH => {
+                push(lines, "invariant", &format!("{what} ({times} times or more)"));
+            }
             Some(&times) if times > 2 => {
                 push(lines, "invariant", &format!("{what} ({times} times)"));
             }

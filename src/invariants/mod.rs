@@ -43,7 +43,7 @@ mod walkers;
 pub use evidence::{End, Evidence, RestKind, Root};
 pub use kinds::Kinds;
 pub use record::{Record, RecordState};
-pub use registry::{Findings, Registry};
+pub use registry::{Findings, KEPT_OF_EACH, Registry};
 
 use crate::base::Principal;
 
