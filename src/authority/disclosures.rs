@@ -3,7 +3,8 @@
 //! Kernel mode may read everything, so what it loads reaches nobody yet: what it then stores where a process
 //! reads does. User mode has what it loads, of its own memory too where another's content was left in it. What a
 //! device reads leaves memory: it is on the disk, or sent, or
-//! given out at the next request. Zeros, what nobody left, and what one wrote there oneself tell nothing.
+//! given out at the next request. Zeros, what nobody left, and what one wrote there oneself tell nothing; nor does
+//! a copy of bytes that were written where they lie without leave: they are no longer what their owner had there.
 //!
 //! Nobody follows bytes any further. Who may learn what a device has read follows from the influence
 //! relation: whoever uses its drivers.
@@ -46,12 +47,17 @@ impl Authority {
         if !is_copy || value & bits_of(mask) == 0 || source as usize == word {
             return;
         }
+        let is_somebodys = from.owner.is_some() || from.residue.is_some();
+        if !is_somebodys || self.is_overwritten(event, source as usize) {
+            return;
+        }
         let readers = self.regions.rights[usize::from(self.words[source as usize])].readers;
         let processes = region.owner.map_or(PrincipalSet::NOBODY, PrincipalSet::of);
         let receivers = processes.union(region.shared_read).union(region.shared_write);
         // A child that is being made gets a copy of its parent's data.
         let unknowing = receivers
             .iter()
+            .filter(|&receiver| from.residue != Some(receiver))
             .find(|&receiver| self.state.alive.contains(receiver) && !readers.contains(receiver));
         if let Some(receiver) = unknowing
             && !(is_for_answers(&from, meant) && self.may_answer(&from, source as usize, receiver))
@@ -134,8 +140,12 @@ impl Authority {
     /// Whether all that was read and is not zero was put there by who reads it, although it had no leave for that either.
     fn is_its_own(&self, event: &Event, word: usize) -> bool {
         let by = self.corruptions.get(usize::from(self.origins[word]));
-        let telling = bytes_of(event.value & bits_of(event.mask));
-        telling & !self.corrupt[word] == 0 && by.is_some_and(|one| one.culprit == event.actor)
+        self.is_overwritten(event, word) && by.is_some_and(|one| one.culprit == event.actor)
+    }
+
+    /// Whether all of it that is not zero was put there by whoever had no leave.
+    fn is_overwritten(&self, event: &Event, word: usize) -> bool {
+        bytes_of(event.value & bits_of(event.mask)) & !self.corrupt[word] == 0
     }
 
     /// Who may get what is with a device: processes that made requests of a driver of its sort, file

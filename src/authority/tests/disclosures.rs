@@ -154,3 +154,30 @@ fn another_s_kernel_stack_is_no_system_buffer() {
     assert_eq!(copied(&[], 0x800, Structure::SystemBuffer), told);
     assert_eq!(copied(&[], 0x800, Structure::KernelStack), []);
 }
+
+#[test]
+fn a_copy_of_nobody_s_memory_tells_nothing_but_what_another_left_there() {
+    let told = [(ALICE, None, Structure::Free)];
+    let buffer = 0x3800;
+    let left = claim(EventKind::Release, KERNEL, Structure::PoolFreeList, buffer, 16);
+    let own = grant(ALICE, Structure::UserData, 0x3e00, 16);
+    let own_left = claim(EventKind::Release, KERNEL, Structure::Free, 0x3e00, 16);
+
+    assert_eq!(copied(&[], 0x3e00, Structure::SystemBuffer), [], "nobody had it");
+    assert_eq!(copied(&[left], buffer, Structure::SystemBuffer), told);
+    let answer = store(KERNEL, Structure::SystemBuffer, buffer, 7);
+    assert_eq!(copied(&[left, answer], buffer, Structure::SystemBuffer), [], "it was overwritten");
+    assert_eq!(copied(&[own, own_left], 0x3e00, Structure::SystemBuffer), [], "she left it");
+}
+
+#[test]
+fn a_copy_of_what_was_overwritten_without_leave_tells_nothing_of_its_owner() {
+    let told = [(ALICE, Some(KERNEL), Structure::RequestPacket)];
+    let last = PACKET + 56;
+    let answer = store(DRIVER, Structure::SystemBuffer, last, 7);
+    let as_it_was = Event { old: 7, ..answer };
+
+    assert_eq!(copied(&[], last, Structure::SystemBuffer), told);
+    assert_eq!(copied(&[answer], last, Structure::SystemBuffer), []);
+    assert_eq!(copied(&[as_it_was], last, Structure::SystemBuffer), told, "that was there before");
+}
