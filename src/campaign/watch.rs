@@ -69,11 +69,12 @@ impl Watch {
     }
 
     /// Names of the invariants violated whose scope `keeps`, each once, in order; without what is
-    /// `known`: the same invariant, broken by the same and to the harm of the same.
+    /// `known`: the same invariant, broken by the same and to the harm of the same, or the use of what that
+    /// leaves open.
     #[must_use]
     pub fn names_beside(&self, known: &[Violation], keeps: impl Fn(Scope) -> bool) -> Vec<String> {
         let kept = self.violations().iter().filter(|violation| keeps(violation.scope));
-        let new = kept.filter(|violation| !known.iter().any(|other| other.is_like(violation)));
+        let new = kept.filter(|violation| !known.iter().any(|other| violation.follows_from(other)));
         let mut names: Vec<String> = new.map(|violation| violation.invariant.to_owned()).collect();
         names.sort_unstable();
         names.dedup();

@@ -150,7 +150,8 @@ impl Story {
                 push(&mut lines, "differs", &what);
             }
         }
-        let own = violations.iter().filter(|one| !by_itself.iter().any(|known| known.is_like(one)));
+        let own =
+            violations.iter().filter(|one| !by_itself.iter().any(|known| one.follows_from(known)));
         tell_violations(&mut lines, own, &outcome);
         if let Some(why) = unasked {
             push(&mut lines, "not asked", &format!("{SURVIVES}: {why}"));

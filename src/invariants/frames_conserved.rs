@@ -3,7 +3,8 @@
 //! When nothing is half done, every frame is on the free list, or counted and somebody's, and not
 //! both: the list ends, its length is what the kernel says, what is on it has no references and is
 //! nobody's by the books; what user mode has mapped is counted at least as often as it is mapped; and
-//! who has ended has nothing any more.
+//! who has ended has nothing any more. Behind an entry that somebody forged nothing was mapped by the kernel,
+//! whose count it is.
 //!
 //! Not checked here: while operations are under way, and after a stop.
 //!
@@ -11,10 +12,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::base::{Frame, Principal};
+use crate::base::{Frame, PhysAddr, Principal};
 
 use super::decode::count::{counted, number};
-use super::decode::{KernelWords, frame_count, free_frames, kernel_word};
+use super::decode::{KernelWords, entries_to, frame_count, free_frames, kernel_word};
 use super::{End, Evidence, Findings, Invariant, Kinds, RestKind};
 
 pub(super) struct FramesConserved;
@@ -83,7 +84,12 @@ impl Invariant for FramesConserved {
         let mut mapped: BTreeMap<u64, u64> = BTreeMap::new();
         for root in evidence.roots() {
             for leaf in evidence.user_leaves(root.at) {
-                *mapped.entry(leaf.phys / 4096).or_default() += 1;
+                let is_sound = |at| authority.corrupt_bytes(PhysAddr::truncated(at)) == 0;
+                if authority.corrupt_words() == 0
+                    || entries_to(memory, root.at, leaf.virt).all(is_sound)
+                {
+                    *mapped.entry(leaf.phys / 4096).or_default() += 1;
+                }
             }
         }
         for (frame, times) in mapped {

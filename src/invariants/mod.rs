@@ -116,6 +116,17 @@ impl Violation {
         (self.invariant, self.offender, self.victim)
             == (other.invariant, other.offender, other.victim)
     }
+
+    /// Whether it says nothing that `known` doesn't: it's like it, or it's the use of what that leaves open, by
+    /// whom that harms.
+    #[must_use]
+    pub fn follows_from(&self, known: &Self) -> bool {
+        let is_use = self.invariant == known.invariant
+            && self.victim.is_none()
+            && self.offender.is_some()
+            && self.offender == known.victim;
+        self.is_like(known) || is_use
+    }
 }
 
 #[cfg(test)]

@@ -48,7 +48,9 @@ fn remembered(evidence: &Evidence<'_>, findings: &mut Findings) {
                 .filter(|phys| evidence.authority.structure_of(*phys) == Structure::PageTable);
             if let Some(phys) = tables.next() {
                 let context = state.registers.context;
-                findings.add(None, Some(context), phys.raw(), member.first.start().0, || {
+                // What a processor may remember the kernel's tables granted once.
+                let by = Some(Principal::KERNEL);
+                findings.add(by, Some(context), phys.raw(), member.first.start().0, || {
                     format!("processor {number} may still translate to the table {:#x}", phys.raw())
                 });
             }

@@ -58,7 +58,7 @@ pub fn shown(trial: &Trial, outcome: &Outcome) -> Vec<Shown> {
     let promised = |name: &str| outcome.guarantees.iter().any(|guarantee| guarantee == name);
     let is_struck = outcome.activation.strikes > 0;
     let by_itself = if is_struck { trial.golden.violations.as_slice() } else { &[] };
-    let is_known = |found: &Violation| by_itself.iter().any(|known| known.is_like(found));
+    let is_known = |found: &Violation| by_itself.iter().any(|known| found.follows_from(known));
     let seen = trial.watch.violations().iter();
     let seen = seen.filter(|found| promised(found.invariant) && !is_known(found));
     let mut all: Vec<Shown> = seen

@@ -162,6 +162,18 @@ pub fn locate(memory: &Memory, root: u64, virt: u64) -> Option<u64> {
     }
 }
 
+/// Where the entries are that lead from a root to the page of a linear address, as far as they are present.
+pub fn entries_to(memory: &Memory, root: u64, virt: u64) -> impl Iterator<Item = u64> + '_ {
+    let mut table = Some(root & ADDRESS);
+    (1..=4).rev().map_while(move |level| {
+        let at = table? + (virt >> (12 + 9 * (level - 1)) & 511) * 8;
+        let entry = word(memory, at);
+        let leads_on = entry & PRESENT != 0 && (level == 4 || entry & LARGE == 0);
+        table = leads_on.then_some(entry & ADDRESS);
+        Some(at)
+    })
+}
+
 /// A word of the kernel's, by its linear address.
 #[must_use]
 pub fn kernel_word(memory: &Memory, map: &KernelMap, virt: u64) -> Option<u64> {
