@@ -179,7 +179,7 @@ fn overruns(home: Home) -> Vec<Victim> {
     let who = ringfence::scenario::home::runs_in(&name.world, &name.component).to_owned();
     let mut victims = Vec::new();
     // Its frame, the sum, and of each of the eight words the count and the word.
-    for nth in 1..=23 {
+    for nth in 1..=22 {
         let parameters = "operator = 'offset'\noffset = '0x40'";
         let mut wild = fault("wild-write", &who, PointKind::Store, nth, parameters);
         wild.at.routine = Some("BufferWords".to_owned());

@@ -364,5 +364,5 @@ fn the_scenario_in_the_readme_strikes_and_somebody_else_is_blamed() {
     );
     let detection = outcome.detection.expect("the bug check");
     assert_eq!((detection.blamed.as_str(), detection.did.as_str()), ("kernel", "nic"));
-    assert_eq!(detection.events, 1679);
+    assert_eq!(detection.events, 1673);
 }

@@ -9,7 +9,7 @@ use crate::kernel::configured::configured;
 use crate::machine::{Flow, Processor, Trap, routine};
 
 use super::address_space_end::MM_DELETE_ADDRESS_SPACE;
-use super::frames::{MM_ALLOCATE_FRAME, NO_ENTRY};
+use super::frames::{self, MM_ALLOCATE_FRAME, NO_ENTRY};
 use super::layout::{address, control_block, element, frame_entry, kernel_data, process, switches};
 use super::paging::{
     ADDRESS, PRESENT, SYSTEM_RW, USER_CODE_PAGE, USER_RW, USER_TABLE, entry_address, map_window,
@@ -145,8 +145,8 @@ macro_rules! create_address_space {
         p.set_local(6, action)?;
         Ok(Flow::Next)
     },
-    table, call MM_ALLOCATE_FRAME => |p| {
-        p.pass([Structure::PageTable as u64, 0, NO_ENTRY]);
+    table, call MM_ALLOCATE_FRAME, of PageTable => |p| {
+        p.pass([NO_ENTRY]);
         Ok(Flow::Call)
     },
     link => |p| {
@@ -190,7 +190,7 @@ macro_rules! create_address_space {
         p.set_local(4, stop)?;
         Ok(Flow::Stay)
     },
-    page, call MM_ALLOCATE_FRAME => |p| {
+    page, call MM_ALLOCATE_FRAME, of UserData => |p| {
         let number = p.local(4)?;
         let Some(page) = page(number) else {
             return Ok(Flow::To(At::done as u8));
@@ -202,8 +202,11 @@ macro_rules! create_address_space {
             p.set_local(4, number.wrapping_add(1))?;
             return Ok(Flow::Stay);
         }
+        if page.new == Some(Structure::UserStack) {
+            return Ok(Flow::To(At::stack as u8));
+        }
         let at = entry_address(p, page.virt)?;
-        p.pass([page.new.unwrap_or(Structure::UserData) as u64, owner, at]);
+        p.pass([at]);
         Ok(Flow::Call)
     },
     map => |p| {
@@ -212,7 +215,9 @@ macro_rules! create_address_space {
         let Some(page) = page(number).filter(|_| frame != 0) else {
             return Ok(Flow::To(At::undo as u8));
         };
-        let table = p.local(3)?;
+        let (table, owner) = (p.local(3)?, p.local(5)?);
+        let structure = page.new.unwrap_or(Structure::UserData);
+        frames::grant(p, Principal((owner & 63) as u8), structure, frame);
         put_entry(p, table, user_index(3, page.virt), frame << 12 | USER_RW)?;
         p.set_local(4, number.wrapping_add(1))?;
         p.set_local(7, frame)?;
@@ -246,6 +251,12 @@ macro_rules! create_address_space {
         Ok(Flow::Call)
     },
     undone => |p| Ok(p.give_back(0)),
+    stack, call MM_ALLOCATE_FRAME, of UserStack => |p| {
+        let at = entry_address(p, address::USER_STACK)?;
+        p.pass([at]);
+        Ok(Flow::Call)
+    },
+    stacked => |_| Ok(Flow::To(At::map as u8)),
     $($last)*
     } };
 }
@@ -264,8 +275,8 @@ create_address_space! {
 create_address_space! {
     /// [`MM_CREATE_ADDRESS_SPACE`] where user mode runs on shadow roots: makes the shadow too.
     MM_CREATE_ADDRESS_SPACE_SHADOWED = "MmCreateProcessAddressSpace";
-    done, call MM_ALLOCATE_FRAME => |p| {
-        p.pass([Structure::PageTable as u64, 0, NO_ENTRY]);
+    done, call MM_ALLOCATE_FRAME, of PageTable => |p| {
+        p.pass([NO_ENTRY]);
         Ok(Flow::Call)
     },
     shadow => |p| {

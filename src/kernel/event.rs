@@ -3,7 +3,7 @@
 //! A notification event stays signalled once set ("Event Objects", "NtSetEvent", "NtQueryEvent").
 //! Nobody waits on an event in this model; its state is looked at.
 
-use crate::base::{Rule, Structure};
+use crate::base::Rule;
 use crate::machine::{Flow, Reg, routine};
 
 use super::handle::{OB_CREATE_HANDLE, OB_CREATE_KERNEL_HANDLE, OB_REFERENCE_BY_HANDLE, access};
@@ -12,7 +12,7 @@ use super::object::{OB_CREATE_OBJECT, OB_DEREFERENCE, current_process};
 use super::previous_mode::{self, previous_mode};
 use super::service::answer;
 use super::status;
-use super::user_buffer::{COPY_TO_USER, PROBE_FOR_WRITE};
+use super::user_buffer::{COPY_STACK_TO_USER, PROBE_FOR_WRITE};
 
 /// What is modelled here, by whose word.
 pub(crate) const RULES: &[Rule] = &[Rule::documented(
@@ -151,9 +151,9 @@ routine! {
         p.pass([object]);
         Ok(Flow::Call)
     },
-    give, call COPY_TO_USER => |p| {
+    give, call COPY_STACK_TO_USER => |p| {
         let buffer = p.local(1)?;
-        p.pass([buffer, p.local_address(2), QUERY_BYTES, Structure::KernelStack as u64]);
+        p.pass([buffer, p.local_address(2), QUERY_BYTES]);
         Ok(Flow::Call)
     },
     done => |p| {

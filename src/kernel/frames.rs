@@ -3,7 +3,7 @@
 use crate::base::{EventKind, Principal, Rule, Structure};
 use crate::injection::{PointKind, Verdict};
 use crate::kernel::configured::configured;
-use crate::machine::{Flow, routine};
+use crate::machine::{Flow, Processor, routine};
 
 use super::bug_check::{KE_BUG_CHECK, bug_checks};
 use super::layout::{address, frame_entry, kernel_data, switches};
@@ -50,21 +50,29 @@ bug_checks! {
     source "Bug Check 0x4E: PFN_LIST_CORRUPT" inferred;
 }
 
+/// Says whose a frame is from now on, and as what.
+pub(super) fn grant(p: &mut Processor<'_>, owner: Principal, structure: Structure, frame: u64) {
+    p.announce(EventKind::Grant, owner, structure, [frame << 12, 0, 512, 0]);
+}
+
+/// What a frame is wanted for. Where the stack doesn't say any more: the kernel's use.
+fn called_for(p: &Processor<'_>) -> Structure {
+    p.called_for().map_or(Structure::PoolBlock, |call| call.structure)
+}
+
 routine! {
-    /// Takes a frame off the free list and zeroes it. Arguments: the structure it will hold (its
-    /// number), the principal it is for, where the one entry will be that maps it or `NO_ENTRY`.
-    /// Result: its number, 0 when there is none.
-    pub static MM_ALLOCATE_FRAME = "MiRemoveAnyPage", frame 3;
-    // Locals: 0 structure; 1 principal; 2 what will map it, then the frame.
+    /// Takes a frame off the free list and zeroes it, for what it is called for. Argument: where the one entry
+    /// will be that maps it, or `NO_ENTRY`. Result: its number, 0 when there is none; whose it is then, the
+    /// caller says with [`grant`].
+    pub static MM_ALLOCATE_FRAME = "MiRemoveAnyPage", frame 1;
+    // Local: 0 what will map it, then the frame.
     start => |p| {
-        let (structure, owner, mapped_by) = (p.argument(0), p.argument(1), p.argument(2));
-        let (_, verdict) = p.pass_point(PointKind::Allocate, structure, 4096)?;
+        let mapped_by = p.argument(0);
+        let (_, verdict) = p.pass_point(PointKind::Allocate, called_for(p) as u64, 4096)?;
         if verdict == Verdict::Skip {
             return Ok(p.give_back(0));
         }
-        p.set_local(0, structure)?;
-        p.set_local(1, owner)?;
-        p.set_local(2, mapped_by)?;
+        p.set_local(0, mapped_by)?;
         Ok(Flow::Next)
     },
     unlink, call KE_BUG_CHECK => |p| {
@@ -82,18 +90,18 @@ routine! {
         let next = p.load(entry, frame_entry::NEXT)?;
         p.store(address::KERNEL_DATA, kernel_data::FREE_FRAMES, next)?;
         p.store(entry, frame_entry::COUNT, 1)?;
-        let mapped_by = p.local(2)?;
+        let mapped_by = p.local(0)?;
         p.store(entry, frame_entry::NEXT, mapped_by)?;
-        p.set_local(2, frame)?;
+        p.set_local(0, frame)?;
         let left = p.load(address::KERNEL_DATA, kernel_data::FREE_FRAME_COUNT)?;
         p.store(address::KERNEL_DATA, kernel_data::FREE_FRAME_COUNT, left.wrapping_sub(1))?;
         Ok(Flow::To(At::zero as u8))
     },
     stopped => |_| Ok(Flow::Stay),
     zero => |p| {
-        let frame = p.local(2)?;
-        let structure = Structure::ALL[(p.local(0)? & 0xff) as usize % Structure::ALL.len()];
-        p.announce(EventKind::Grant, Principal::KERNEL, structure, [frame << 12, 0, 512, 0]);
+        let frame = p.local(0)?;
+        let structure = called_for(p);
+        grant(p, Principal::KERNEL, structure, frame);
         if configured(p)? & switches::NO_ZEROING != 0 {
             return Ok(Flow::Next);
         }
@@ -103,12 +111,7 @@ routine! {
         Ok(Flow::Next)
     },
     give => |p| {
-        let frame = p.local(2)?;
-        let structure = Structure::ALL[(p.local(0)? & 0xff) as usize % Structure::ALL.len()];
-        let owner = Principal((p.local(1)? & 63) as u8);
-        if owner != Principal::KERNEL {
-            p.announce(EventKind::Grant, owner, structure, [frame << 12, 0, 512, 0]);
-        }
+        let frame = p.local(0)?;
         Ok(p.give_back(frame))
     },
 }

@@ -388,7 +388,7 @@ routine! {
     /// Makes a kernel handle to an object, and the kernel's table with the first. Arguments: object,
     /// access mask. Result: the handle, 0 when there is no room. The caller keeps its reference.
     pub static OB_CREATE_KERNEL_HANDLE = "ObpCreateKernelHandle", frame 2;
-    table, call EX_ALLOCATE_POOL => |p| {
+    table, call EX_ALLOCATE_POOL, of HandleTable => |p| {
         let (object, mask) = (p.argument(0), p.argument(1));
         p.set_local(0, object)?;
         p.set_local(1, mask)?;
@@ -396,7 +396,7 @@ routine! {
         if p.load(system, process::HANDLES)? != 0 {
             return Ok(Flow::To(At::enter as u8));
         }
-        p.pass([HANDLE_TABLE_BYTES, HANDLE_TABLE_TAG, Structure::HandleTable as u64, 0]);
+        p.pass([HANDLE_TABLE_BYTES, HANDLE_TABLE_TAG, 0]);
         Ok(Flow::Call)
     },
     keep => |p| {

@@ -29,7 +29,10 @@ use super::request::{LENGTH_MAX, METHOD_IN_DIRECT, METHOD_OUT_DIRECT, method};
 use super::schedule::KI_WAIT;
 use super::service::answer;
 use super::status;
-use super::user_buffer::{COPY_FROM_USER, COPY_TO_USER, PROBE_FOR_READ, PROBE_FOR_WRITE};
+use super::user_buffer::{
+    COPY_DATA_FROM_USER, COPY_DATA_TO_USER, COPY_FROM_USER, COPY_STACK_TO_USER, COPY_TO_USER,
+    PROBE_FOR_READ, PROBE_FOR_WRITE,
+};
 
 /// What is modelled here, by whose word.
 pub(crate) const RULES: &[Rule] = &[
@@ -167,7 +170,7 @@ pub(super) fn pass_head(p: &mut Processor<'_>) -> Result<Flow, Trap> {
         p.set_local(local, value)?;
     }
     let from = p.local_address(6);
-    p.pass([buffer, from, header::BYTES, Structure::KernelStack as u64]);
+    p.pass([buffer, from, header::BYTES]);
     Ok(Flow::Call)
 }
 
@@ -186,7 +189,7 @@ pub(super) fn pass_data(p: &mut Processor<'_>, second: u8) -> Result<Flow, Trap>
     }
     let target = p.local(2)?.wrapping_add(header::BYTES);
     let from = p.load(packet, request_packet::BUFFER)?;
-    p.pass([target, from, bytes, Structure::SystemBuffer as u64]);
+    p.pass([target, from, bytes]);
     Ok(Flow::Call)
 }
 
@@ -204,24 +207,38 @@ pub(super) fn pass_second(p: &mut Processor<'_>) -> Result<Flow, Trap> {
         return passed(p);
     }
     let captured = p.local(1)?.wrapping_add(extension::CAPTURED.offset);
-    p.pass([buffer.wrapping_add(behind), captured, bytes, Structure::DriverData as u64]);
+    p.pass([buffer.wrapping_add(behind), captured, bytes]);
     Ok(Flow::Call)
 }
 
-/// Where what a host answers goes: to the system buffer, with `METHOD_OUT_DIRECT` to what the reflector copies
-/// from; nowhere with `METHOD_IN_DIRECT`.
-pub(super) fn answer_target(
-    p: &mut Processor<'_>,
-    extension: u64,
-) -> Result<Option<(u64, Structure)>, Trap> {
+/// Copies what a host answers to the system buffer. With `METHOD_OUT_DIRECT` it goes where the reflector copies
+/// from, at the step `capture`; with `METHOD_IN_DIRECT` nowhere, on to `finish`.
+pub(super) fn take_answer(p: &mut Processor<'_>, capture: u8, finish: u8) -> Result<Flow, Trap> {
+    let outcome = p.result();
+    if outcome != status::SUCCESS {
+        return Ok(answer(p, outcome, 0));
+    }
+    let (extension, data, length) = (p.local(1)?, p.local(3)?, p.local(4)?);
+    if length == 0 {
+        return Ok(Flow::To(finish));
+    }
     let packet = p.load(extension, extension::TAKEN)?;
-    Ok(match method(p, packet)? {
-        METHOD_IN_DIRECT => None,
-        METHOD_OUT_DIRECT => {
-            Some((extension.wrapping_add(extension::CAPTURED.offset), Structure::DriverData))
+    match method(p, packet)? {
+        METHOD_IN_DIRECT => Ok(Flow::To(finish)),
+        METHOD_OUT_DIRECT => Ok(Flow::To(capture)),
+        _ => {
+            let target = p.load(packet, request_packet::BUFFER)?;
+            p.pass([data, target, length]);
+            Ok(Flow::Call)
         }
-        _ => Some((p.load(packet, request_packet::BUFFER)?, Structure::SystemBuffer)),
-    })
+    }
+}
+
+/// Copies it where the reflector copies from.
+pub(super) fn capture_answer(p: &mut Processor<'_>) -> Result<Flow, Trap> {
+    let (extension, data, length) = (p.local(1)?, p.local(3)?, p.local(4)?);
+    p.pass([data, extension.wrapping_add(extension::CAPTURED.offset), length]);
+    Ok(Flow::Call)
 }
 
 /// The host has its request: how many bytes of data came with it.
@@ -275,9 +292,9 @@ routine! {
         Ok(Flow::Call)
     },
     again => |_| Ok(Flow::To(At::take as u8)),
-    head, call COPY_TO_USER => pass_head,
+    head, call COPY_STACK_TO_USER => pass_head,
     data, call COPY_TO_USER => |p| pass_data(p, At::second as u8),
-    second, call COPY_TO_USER => pass_second,
+    second, call COPY_DATA_TO_USER => pass_second,
     done => passed,
 }
 
@@ -302,19 +319,7 @@ routine! {
         Ok(Flow::Call)
     },
     copy, call COPY_FROM_USER => |p| {
-        let outcome = p.result();
-        if outcome != status::SUCCESS {
-            return Ok(answer(p, outcome, 0));
-        }
-        let (extension, data, length) = (p.local(1)?, p.local(3)?, p.local(4)?);
-        if length == 0 {
-            return Ok(Flow::To(At::finish as u8));
-        }
-        let Some((target, structure)) = answer_target(p, extension)? else {
-            return Ok(Flow::To(At::finish as u8));
-        };
-        p.pass([data, target, length, structure as u64]);
-        Ok(Flow::Call)
+        take_answer(p, At::capture as u8, At::finish as u8)
     },
     copied => |p| {
         let outcome = p.result();
@@ -331,6 +336,8 @@ routine! {
         Ok(Flow::CallAt(target))
     },
     done => |p| Ok(answer(p, status::SUCCESS, 0)),
+    capture, call COPY_DATA_FROM_USER => capture_answer,
+    captured => |_| Ok(Flow::To(At::copied as u8)),
 }
 
 routine! {

@@ -115,13 +115,13 @@ routine! {
         p.pass([object_type::THREAD, THREAD_BYTES, 0]);
         Ok(Flow::Call)
     },
-    table, call EX_ALLOCATE_POOL => |p| {
+    table, call EX_ALLOCATE_POOL, of HandleTable => |p| {
         let object = p.result();
         if object == 0 {
             return Ok(Flow::To(At::undo_process as u8));
         }
         p.set_local(5, object)?;
-        p.pass([HANDLE_TABLE_BYTES, HANDLE_TABLE_TAG, Structure::HandleTable as u64, 0]);
+        p.pass([HANDLE_TABLE_BYTES, HANDLE_TABLE_TAG, 0]);
         Ok(Flow::Call)
     },
     fill => |p| {

@@ -4,7 +4,8 @@ use crate::base::{EventKind, Principal, Structure};
 use crate::machine::{Flow, routine};
 
 use super::host::{
-    WAIT_DRIVER_DATA, answer_target, extension, header, pass_data, pass_head, pass_second, passed,
+    WAIT_DRIVER_DATA, capture_answer, extension, header, pass_data, pass_head, pass_second, passed,
+    take_answer,
 };
 use super::host_create::{PS_CREATE_HOST, load_system_root};
 use super::host_pool::{
@@ -17,7 +18,10 @@ use super::object::current_process;
 use super::schedule::KI_WAIT;
 use super::service::answer;
 use super::status;
-use super::user_buffer::{COPY_FROM_USER, COPY_TO_USER, PROBE_FOR_READ, PROBE_FOR_WRITE};
+use super::user_buffer::{
+    COPY_DATA_FROM_USER, COPY_DATA_TO_USER, COPY_FROM_USER, COPY_STACK_TO_USER, COPY_TO_USER,
+    PROBE_FOR_READ, PROBE_FOR_WRITE,
+};
 
 routine! {
     /// Service: a driver host waits for its next request, of any of its devices; the manager waits for
@@ -88,9 +92,9 @@ routine! {
         Ok(Flow::Call)
     },
     again => |_| Ok(Flow::To(At::take as u8)),
-    head, call COPY_TO_USER => pass_head,
+    head, call COPY_STACK_TO_USER => pass_head,
     data, call COPY_TO_USER => |p| pass_data(p, At::second as u8),
-    second, call COPY_TO_USER => pass_second,
+    second, call COPY_DATA_TO_USER => pass_second,
     done => passed,
 
     manager, call KI_WAIT => |p| {
@@ -149,19 +153,7 @@ routine! {
         Ok(Flow::Call)
     },
     copy, call COPY_FROM_USER => |p| {
-        let outcome = p.result();
-        if outcome != status::SUCCESS {
-            return Ok(answer(p, outcome, 0));
-        }
-        let (extension, data, length) = (p.local(1)?, p.local(3)?, p.local(4)?);
-        if length == 0 {
-            return Ok(Flow::To(At::finish as u8));
-        }
-        let Some((target, structure)) = answer_target(p, extension)? else {
-            return Ok(Flow::To(At::finish as u8));
-        };
-        p.pass([data, target, length, structure as u64]);
-        Ok(Flow::Call)
+        take_answer(p, At::capture as u8, At::finish as u8)
     },
     copied => |p| {
         let outcome = p.result();
@@ -178,6 +170,8 @@ routine! {
         Ok(Flow::CallAt(target))
     },
     done => |p| Ok(answer(p, status::SUCCESS, 0)),
+    capture, call COPY_DATA_FROM_USER => capture_answer,
+    captured => |_| Ok(Flow::To(At::copied as u8)),
 
     decide => |p| {
         let (number, decided) = (p.local(0)?, p.local(1)?);

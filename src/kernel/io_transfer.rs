@@ -262,7 +262,7 @@ routine! {
         }
         let packet = p.local(2)?;
         let buffer = p.load(packet, request_packet::BUFFER)?;
-        p.pass([from, buffer, length, Structure::SystemBuffer as u64]);
+        p.pass([from, buffer, length]);
         Ok(Flow::Call)
     },
     copied_in => |p| {
@@ -358,7 +358,7 @@ routine! {
         // I/O", Windows drivers documentation).
         let out = p.load(packet, request_packet::USER_BUFFER)?;
         let buffer = p.load(packet, request_packet::BUFFER)?;
-        p.pass([out, buffer, bytes, Structure::SystemBuffer as u64]);
+        p.pass([out, buffer, bytes]);
         Ok(Flow::Call)
     },
     copied_out => |p| {

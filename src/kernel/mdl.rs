@@ -125,14 +125,14 @@ routine! {
     /// Makes a list for a range of the running process's memory. Arguments: address, bytes. Result: the
     /// list, 0 when there is no pool or the range is too long.
     pub static IO_ALLOCATE_MDL = "IoAllocateMdl", frame 2;
-    allocate, call EX_ALLOCATE_POOL => |p| {
+    allocate, call EX_ALLOCATE_POOL, of Mdl => |p| {
         let (start, bytes) = (p.argument(0), p.argument(1));
         p.set_local(0, start)?;
         p.set_local(1, bytes)?;
         if bytes > PAGES_MAX * 4096 || pages_of(start, bytes) > PAGES_MAX {
             return Ok(p.give_back(0));
         }
-        p.pass([MDL_BYTES, MDL_TAG, Structure::Mdl as u64, 0]);
+        p.pass([MDL_BYTES, MDL_TAG, 0]);
         Ok(Flow::Call)
     },
     fill => |p| {

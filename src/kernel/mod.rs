@@ -34,6 +34,7 @@ pub mod address_space_end;
 pub mod bug_check;
 pub mod configured;
 mod deadlock;
+mod driver_code;
 pub mod event;
 pub mod event_log;
 pub mod exception;

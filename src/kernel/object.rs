@@ -99,12 +99,12 @@ routine! {
     /// Makes an object with one reference by pointer and none by handle. Arguments: type, bytes with
     /// the header, creator's principal number. Result: its address, 0 when there is no pool.
     pub static OB_CREATE_OBJECT = "ObCreateObject", frame 3;
-    allocate, call EX_ALLOCATE_POOL => |p| {
+    allocate, call EX_ALLOCATE_POOL, of ObjectHeader => |p| {
         let (kind, bytes, creator) = (p.argument(0), p.argument(1), p.argument(2));
         p.set_local(0, kind)?;
         p.set_local(1, bytes)?;
         p.set_local(2, creator)?;
-        p.pass([bytes, OBJECT_TAG, Structure::ObjectHeader as u64, 0]);
+        p.pass([bytes, OBJECT_TAG, 0]);
         Ok(Flow::Call)
     },
     divide => |p| {

@@ -8,7 +8,7 @@
 use crate::base::{EventKind, Principal, Rule, Structure};
 use crate::injection::{PointKind, Verdict};
 use crate::kernel::configured::configured;
-use crate::machine::{Flow, Routine, routine};
+use crate::machine::{Flow, Processor, Routine, Trap, routine};
 
 use super::bug_check::{KE_BUG_CHECK, bug_checks};
 use super::layout::{
@@ -80,8 +80,8 @@ pub fn is_pool(routine: &'static Routine) -> bool {
     usual.into_iter().chain(pools::routines()).any(|own| core::ptr::eq(own, routine))
 }
 
-/// Bit of the purpose of an allocation (third argument, beside the structure's number): memory as it is, what
-/// was freed before still in it (`POOL_FLAG_UNINITIALIZED`; what `ExAllocatePoolWithTag` always gave).
+/// Flag of an allocation: memory as it is, what was freed before still in it (`POOL_FLAG_UNINITIALIZED`; what
+/// `ExAllocatePoolWithTag` always gave).
 pub const UNINITIALISED: u64 = 1 << 33;
 
 /// Sizes of blocks with their headers, smallest first.
@@ -91,12 +91,33 @@ const IN_USE: u64 = 1 << 32;
 const LAST_CARVED: crate::base::Field =
     crate::base::Field::new(Structure::PoolFreeList, 0x620, "last carved pool block size");
 
+/// Announces words as what the allocator was called for, and zeroes them unless the flags say otherwise. Where
+/// the stack doesn't say what that was, it's the kernel's.
+pub(super) fn hand_out(
+    p: &mut Processor<'_>,
+    block: u64,
+    words: u64,
+    flags: u64,
+) -> Result<(), Trap> {
+    let (structure, caller) = p
+        .called_for()
+        .map_or((Structure::PoolBlock, Principal::KERNEL), |call| (call.structure, call.caller));
+    p.announce_range(EventKind::Grant, Principal::KERNEL, structure, block, words);
+    if flags & UNINITIALISED == 0 {
+        p.fill(block, structure, 0, words)?;
+    }
+    if caller != Principal::KERNEL {
+        p.announce_range(EventKind::Grant, caller, structure, block, words);
+    }
+    Ok(())
+}
+
 routine! {
-    /// Hands out a block. Arguments: bytes, tag, structure it will be (its number), principal it is
-    /// for. Result: its address, 0 when there is none.
+    /// Hands out a block of what it is called for, to its caller. Arguments: bytes, tag, flags. Result: its
+    /// address, 0 when there is none.
     pub static EX_ALLOCATE_POOL = "ExAllocatePool2", frame 4;
     start => |p| {
-        let (bytes, tag, structure, owner) = (p.argument(0), p.argument(1), p.argument(2), p.argument(3));
+        let (bytes, tag, flags) = (p.argument(0), p.argument(1), p.argument(2));
         let (operation, verdict) = p.pass_point(PointKind::Allocate, tag, bytes)?;
         if verdict == Verdict::Skip || verifier::refuses_allocation(p)? {
             return Ok(p.give_back(0));
@@ -106,7 +127,7 @@ routine! {
         };
         p.set_local(0, class as u64)?;
         p.set_local(1, tag)?;
-        p.set_local(2, structure | owner << 8)?;
+        p.set_local(2, flags)?;
         Ok(Flow::Next)
     },
     unlink => |p| {
@@ -157,17 +178,8 @@ routine! {
     give => |p| {
         let block = p.local(3)?;
         let size = CLASSES[(p.local(0)? & 3) as usize];
-        let purpose = p.local(2)?;
-        let structure = Structure::ALL[(purpose & 0xff) as usize % Structure::ALL.len()];
-        let owner = Principal((purpose >> 8 & 63) as u8);
-        let words = (size - POOL_HEADER_BYTES) / 8;
-        p.announce_range(EventKind::Grant, Principal::KERNEL, structure, block, words);
-        if !pools::is_stale(p, structure)? && purpose & UNINITIALISED == 0 {
-            p.fill(block, structure, 0, words)?;
-        }
-        if owner != Principal::KERNEL {
-            p.announce_range(EventKind::Grant, owner, structure, block, words);
-        }
+        let flags = p.local(2)?;
+        hand_out(p, block, (size - POOL_HEADER_BYTES) / 8, flags)?;
         Ok(p.give_back(block))
     },
 }

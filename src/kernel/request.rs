@@ -13,18 +13,20 @@
 
 use crate::base::{EventKind, Principal, Rule, Structure};
 use crate::injection::{PointKind, Verdict};
+use crate::kernel::configured::configured;
 use crate::machine::{Flow, Processor, Routine, Trap, routine};
 
 use super::bug_check::{KE_BUG_CHECK, bug_checks};
+use super::driver_code::whose_driver;
 use super::exception::resolve::DISPATCH_LEVEL;
 use super::host_stack;
 use super::keys;
 use super::layout::{
     REQUEST_BYTES, address, device_object, driver_object, kernel_data, process, processor_block,
-    request_packet, thread, verifier as options,
+    request_packet, switches, thread, verifier as options,
 };
 use super::mdl;
-use super::pool::{EX_ALLOCATE_POOL, EX_FREE_POOL};
+use super::pool::{EX_ALLOCATE_POOL, EX_FREE_POOL, UNINITIALISED};
 use super::schedule::KI_WAKE;
 use super::verified::{self, verified_routine};
 use super::{status, verifier};
@@ -146,8 +148,7 @@ fn announce_loan(
     driver: u64,
     packet: u64,
 ) -> Result<Principal, Trap> {
-    let number = p.load(driver, driver_object::PRINCIPAL)?;
-    let borrower = Principal((number & 63) as u8);
+    let borrower = whose_driver(p, driver);
     p.announce_range(kind, borrower, Structure::RequestPacket, packet, REQUEST_BYTES / 8);
     let buffer = p.load(packet, request_packet::BUFFER)?;
     let method = method(p, packet)?;
@@ -163,6 +164,11 @@ fn announce_loan(
         }
     }
     Ok(borrower)
+}
+
+/// Whether system buffers are handed out as they are: where a world says so, and the weakness needs it.
+fn is_stale(p: &mut Processor<'_>) -> Result<bool, Trap> {
+    Ok(configured(p)? & (switches::STALE_OUTPUT | switches::STALE_BUFFERS) != 0)
 }
 
 /// Changes the number of requests a packet's device has open.
@@ -184,8 +190,8 @@ routine! {
         }
         Ok(Flow::Next)
     },
-    packet, call EX_ALLOCATE_POOL => |p| {
-        p.pass([REQUEST_BYTES, PACKET_TAG, Structure::RequestPacket as u64, 0]);
+    packet, call EX_ALLOCATE_POOL, of RequestPacket => |p| {
+        p.pass([REQUEST_BYTES, PACKET_TAG, 0]);
         Ok(Flow::Call)
     },
     describe => |p| {
@@ -217,13 +223,14 @@ routine! {
         p.store(packet, request_packet::REQUESTOR, principal)?;
         Ok(Flow::Next)
     },
-    buffer, call EX_ALLOCATE_POOL => |p| {
+    buffer, call EX_ALLOCATE_POOL, of SystemBuffer => |p| {
         let (length_in, length_out) = (p.local(2)?, p.local(3)?);
         let bytes = length_in.max(length_out);
         if bytes == 0 {
             return Ok(Flow::To(At::count as u8));
         }
-        p.pass([bytes, BUFFER_TAG, Structure::SystemBuffer as u64, 0]);
+        let as_it_is = if is_stale(p)? { UNINITIALISED } else { 0 };
+        p.pass([bytes, BUFFER_TAG, as_it_is]);
         Ok(Flow::Call)
     },
     attach => |p| {

@@ -94,11 +94,6 @@ pub const fn user_structure(virt: u64) -> Structure {
     }
 }
 
-/// The structure with this number.
-fn structure(number: u64) -> Structure {
-    Structure::ALL[(number & 0xff) as usize % Structure::ALL.len()]
-}
-
 fn probe(p: &mut Processor<'_>) -> Result<Flow, Trap> {
     let (start, length) = (p.argument(0), p.argument(1));
     let (operation, verdict) = p.pass_point(PointKind::Probe, start, length)?;
@@ -200,9 +195,9 @@ routine! {
     },
 }
 
-/// Keeps the four arguments of a copy in the first four locals.
+/// Keeps the arguments of a copy in the locals.
 fn keep(p: &mut Processor<'_>) -> Result<Flow, Trap> {
-    for number in 0..4 {
+    for number in 0..3 {
         let value = p.argument(number);
         p.set_local(number as u64, value)?;
     }
@@ -219,53 +214,74 @@ fn lend(p: &mut Processor<'_>, kind: EventKind) -> Result<(), Trap> {
     Ok(())
 }
 
-routine! {
-    /// Copies to a user buffer that was probed. Arguments: user address, source, bytes, the source's
-    /// structure (its number). Result: success, or access violation when a page is not there to be
-    /// written; what lies before it was written then.
-    pub static COPY_TO_USER = "RtlCopyToUser", frame 4;
-    keep => keep,
-    lend => |p| {
-        lend(p, EventKind::Lend)?;
-        Ok(Flow::Next)
-    },
-    copy, on_fault failed => |p| {
-        let (target, source, bytes) = (p.local(0)?, p.local(1)?, p.local(2)?);
-        let from = structure(p.local(3)?);
-        p.allow_user_access(true)?;
-        p.copy(target, user_structure(target), source, from, bytes)?;
-        p.allow_user_access(false)?;
-        Ok(Flow::Next)
-    },
-    take_back => |p| {
-        lend(p, EventKind::Reclaim)?;
-        Ok(p.give_back(status::SUCCESS))
-    },
-    failed => |p| {
-        p.allow_user_access(false)?;
-        lend(p, EventKind::Reclaim)?;
-        Ok(p.give_back(status::ACCESS_VIOLATION))
-    },
+/// Declares copies to user buffers. What the kernel's side is lies in the code that runs: an argument that said so
+/// would be a word that no kernel has, and the return address is one that faults hit.
+macro_rules! copies_to_user {
+    ($($(#[$meta:meta])* $NAME:ident = $text:literal, out of $structure:ident;)+) => { $(routine! {
+        $(#[$meta])*
+        /// Arguments: user address, source, bytes. Result: success, or access violation when a page is not there
+        /// to be written; what lies before it was written then.
+        pub static $NAME = $text, frame 3;
+        keep => keep,
+        lend => |p| {
+            lend(p, EventKind::Lend)?;
+            Ok(Flow::Next)
+        },
+        copy, on_fault failed => |p| {
+            let (target, source, bytes) = (p.local(0)?, p.local(1)?, p.local(2)?);
+            p.allow_user_access(true)?;
+            p.copy(target, user_structure(target), source, Structure::$structure, bytes)?;
+            p.allow_user_access(false)?;
+            Ok(Flow::Next)
+        },
+        take_back => |p| {
+            lend(p, EventKind::Reclaim)?;
+            Ok(p.give_back(status::SUCCESS))
+        },
+        failed => |p| {
+            p.allow_user_access(false)?;
+            lend(p, EventKind::Reclaim)?;
+            Ok(p.give_back(status::ACCESS_VIOLATION))
+        },
+    })+ };
 }
 
-routine! {
-    /// Copies from a user buffer that was probed. Arguments: user address, target, bytes, the
-    /// target's structure (its number). Result: success, or access violation when a page is not
-    /// there; what lies before it was copied then.
-    pub static COPY_FROM_USER = "RtlCopyFromUser", frame 4;
-    keep => keep,
-    copy, on_fault failed => |p| {
-        let (source, target, bytes) = (p.local(0)?, p.local(1)?, p.local(2)?);
-        let into = structure(p.local(3)?);
-        p.allow_user_access(true)?;
-        p.copy(target, into, source, user_structure(source), bytes)?;
-        p.allow_user_access(false)?;
-        Ok(p.give_back(status::SUCCESS))
-    },
-    failed => |p| {
-        p.allow_user_access(false)?;
-        Ok(p.give_back(status::ACCESS_VIOLATION))
-    },
+copies_to_user! {
+    /// Copies to a user buffer that was probed, out of a system buffer.
+    COPY_TO_USER = "RtlCopyToUser", out of SystemBuffer;
+    /// Copies to a user buffer that was probed, out of the running thread's stack.
+    COPY_STACK_TO_USER = "RtlCopyStackToUser", out of KernelStack;
+    /// Copies to a user buffer that was probed, out of a driver's data.
+    COPY_DATA_TO_USER = "RtlCopyDataToUser", out of DriverData;
+}
+
+/// Declares copies from user buffers, as [`copies_to_user`] those to them.
+macro_rules! copies_from_user {
+    ($($(#[$meta:meta])* $NAME:ident = $text:literal, into $structure:ident;)+) => { $(routine! {
+        $(#[$meta])*
+        /// Arguments: user address, target, bytes. Result: success, or access violation when a page is not there;
+        /// what lies before it was copied then.
+        pub static $NAME = $text, frame 3;
+        keep => keep,
+        copy, on_fault failed => |p| {
+            let (source, target, bytes) = (p.local(0)?, p.local(1)?, p.local(2)?);
+            p.allow_user_access(true)?;
+            p.copy(target, Structure::$structure, source, user_structure(source), bytes)?;
+            p.allow_user_access(false)?;
+            Ok(p.give_back(status::SUCCESS))
+        },
+        failed => |p| {
+            p.allow_user_access(false)?;
+            Ok(p.give_back(status::ACCESS_VIOLATION))
+        },
+    })+ };
+}
+
+copies_from_user! {
+    /// Copies from a user buffer that was probed, into a system buffer.
+    COPY_FROM_USER = "RtlCopyFromUser", into SystemBuffer;
+    /// Copies from a user buffer that was probed, into a driver's data.
+    COPY_DATA_FROM_USER = "RtlCopyDataFromUser", into DriverData;
 }
 
 #[cfg(test)]

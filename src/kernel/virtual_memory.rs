@@ -8,7 +8,7 @@ use crate::base::{Rule, Structure};
 use crate::kernel::configured::configured;
 use crate::machine::{Flow, Processor, Trap, routine};
 
-use super::frames::{MM_ALLOCATE_FRAME, MM_FREE_FRAME, NO_ENTRY};
+use super::frames::{self, MM_ALLOCATE_FRAME, MM_FREE_FRAME, NO_ENTRY};
 use super::layout::{address, process, switches};
 use super::object::current_process;
 use super::paging::{ADDRESS, MM_REPLACE_ENTRY, PRESENT, USER_RW, USER_TABLE, entry_address};
@@ -68,7 +68,7 @@ routine! {
         p.set_local(0, next)?;
         Ok(Flow::Next)
     },
-    seek, call MM_ALLOCATE_FRAME => |p| {
+    seek, call MM_ALLOCATE_FRAME, of UserData => |p| {
         let virt = p.local(0)?;
         if !(address::USER_HEAP..address::USER_VIEWS).contains(&virt) {
             return Ok(answer(p, status::NO_MEMORY, 0));
@@ -78,9 +78,7 @@ routine! {
             p.set_local(0, virt.wrapping_add(4096))?;
             return Ok(Flow::Stay);
         }
-        let caller = current_process(p)?;
-        let owner = p.load(caller, process::PRINCIPAL)?;
-        p.pass([Structure::UserData as u64, owner, at]);
+        p.pass([at]);
         Ok(Flow::Call)
     },
     map, call MM_REPLACE_ENTRY => |p| {
@@ -93,6 +91,8 @@ routine! {
             let caller = current_process(p)?;
             p.store(caller, process::NEXT_HEAP, virt.wrapping_add(4096))?;
         }
+        // The entry is put into the tables that are loaded, whoever the kernel thinks is asking.
+        frames::grant(p, p.context(), Structure::UserData, frame);
         p.pass([virt, frame << 12 | USER_RW]);
         Ok(Flow::Call)
     },
@@ -100,7 +100,7 @@ routine! {
         let virt = p.local(0)?;
         Ok(answer(p, status::SUCCESS, virt))
     },
-    wanted, call MM_ALLOCATE_FRAME => |p| {
+    wanted, call MM_ALLOCATE_FRAME, of PageTable => |p| {
         let virt = p.local(0)?;
         if !may_be_wanted(p, virt)? {
             return Ok(answer(p, status::INVALID_PARAMETER, 0));
@@ -109,7 +109,7 @@ routine! {
         if table_entry_of(p, virt)?.1 & PRESENT != 0 {
             return Ok(Flow::To(At::page as u8));
         }
-        p.pass([Structure::PageTable as u64, 0, NO_ENTRY]);
+        p.pass([NO_ENTRY]);
         Ok(Flow::Call)
     },
     table => |p| {
@@ -130,12 +130,10 @@ routine! {
         }
         Ok(Flow::Next)
     },
-    frame, call MM_ALLOCATE_FRAME => |p| {
-        let caller = current_process(p)?;
-        let owner = p.load(caller, process::PRINCIPAL)?;
+    frame, call MM_ALLOCATE_FRAME, of UserData => |p| {
         let virt = p.local(0)?;
         let at = entry_address(p, virt)?;
-        p.pass([Structure::UserData as u64, owner, at]);
+        p.pass([at]);
         Ok(Flow::Call)
     },
     framed => |_| Ok(Flow::To(At::map as u8)),

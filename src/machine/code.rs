@@ -14,7 +14,7 @@
 //!
 //! The second word is the target of a direct call or jump, as in a `call rel32`, but absolute.
 
-use crate::base::{Principal, VirtAddr};
+use crate::base::{Principal, Structure, VirtAddr};
 
 use super::{processor::Processor, trap::Trap};
 
@@ -62,6 +62,8 @@ pub struct Step {
     pub run: StepFn,
     /// The routine it may call or jump to.
     pub call: Option<&'static Routine>,
+    /// What the memory is that the called routine hands out; see [`called_for`](Processor::called_for).
+    pub of: Option<Structure>,
     /// The step of the same routine that handles an exception its accesses raise.
     pub handler: Option<u8>,
 }
@@ -100,12 +102,16 @@ pub struct Routine {
 /// A step that calls, or jumps, names its target: `name, call TARGET => |p| …`; one whose accesses may raise
 /// an exception that the routine wants to handle names the step that does: `name, on_fault other
 /// => |p| …`. Inside the bodies `At::name as u8` is the number of a step.
+///
+/// A call of a routine that hands memory out says of which structure that memory is: `name, call TARGET, of
+/// SystemBuffer => |p| …`. It is part of the program's text and never in memory, like the types of a compiled
+/// program.
 #[macro_export]
 macro_rules! routine {
     (
         $(#[$meta:meta])*
         $vis:vis static $NAME:ident = $text:literal, frame $frame:literal;
-        $($label:ident $(, call $call:path)? $(, on_fault $handler:ident)? => $body:expr),+ $(,)?
+        $($label:ident $(, call $call:path)? $(, of $of:ident)? $(, on_fault $handler:ident)? => $body:expr),+ $(,)?
     ) => {
         $(#[$meta])*
         $vis static $NAME: $crate::machine::Routine = {
@@ -121,6 +127,7 @@ macro_rules! routine {
                         RUN
                     },
                     call: $crate::routine_option!($(&$call)?),
+                    of: $crate::routine_option!($($crate::base::Structure::$of)?),
                     handler: $crate::routine_option!($(At::$handler as u8)?),
                 }),+],
             }
@@ -163,6 +170,8 @@ pub struct LinkedStep {
     pub index: u8,
     /// Whose code it is; `None` for user-mode code.
     pub owner: Option<Principal>,
+    /// What the memory is that a call of it is for.
+    pub of: Option<Structure>,
 }
 
 /// A routine after linking.
@@ -183,8 +192,17 @@ pub struct LinkedRoutine {
 pub struct Program {
     steps: Vec<LinkedStep>,
     routines: Vec<LinkedRoutine>,
+    extents: Vec<Extent>,
     substitutes: Vec<Substitute>,
     defects: u64,
+}
+
+/// Where the steps of an image are.
+struct Extent {
+    base: u64,
+    /// The number of the first.
+    first: u64,
+    steps: u64,
 }
 
 /// A routine and what takes its place wherever it is called.
@@ -222,11 +240,13 @@ impl Program {
         let mut program = Self {
             steps: Vec::new(),
             routines: Vec::new(),
+            extents: Vec::new(),
             substitutes: substitutes.to_vec(),
             defects: 0,
         };
         for image in images {
             let mut at = image.base;
+            let first = program.steps.len() as u64;
             for &routine in &image.routines {
                 let number =
                     u16::try_from(program.routines.len()).expect("fewer than 65536 routines");
@@ -245,10 +265,13 @@ impl Program {
                         routine: number,
                         index: u8::try_from(index).expect("a routine has at most 255 steps"),
                         owner: image.owner,
+                        of: step.of,
                     });
                 }
                 at = at.plus(STEP_BYTES * routine.steps.len() as u64);
             }
+            let steps = program.steps.len() as u64 - first;
+            program.extents.push(Extent { base: image.base.0, first, steps });
         }
         program
     }
@@ -336,6 +359,14 @@ impl Program {
             return None;
         }
         self.steps.get((word & 0xffff) as usize)
+    }
+
+    /// The step at an address, as it was linked there, whatever the bytes there are now.
+    #[must_use]
+    pub fn linked_at(&self, at: VirtAddr) -> Option<&LinkedStep> {
+        let place = |extent: &Extent| at.0.wrapping_sub(extent.base) / STEP_BYTES;
+        let extent = self.extents.iter().find(|extent| place(extent) < extent.steps)?;
+        self.steps.get(usize::try_from(extent.first + place(extent)).ok()?)
     }
 
     /// All routines, by number.

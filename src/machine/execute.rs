@@ -74,7 +74,7 @@ impl Processor<'_> {
         // The processor is looked up once for all of this.
         let Machine { memory, processors, points, events, program, .. } = &mut *self.machine;
         let [word, operand] = memory.read_two(phys);
-        let Some(&LinkedStep { run, routine, index, owner }) = program.decode(word) else {
+        let Some(&LinkedStep { run, routine, index, owner, .. }) = program.decode(word) else {
             return Err(self.undecodable(rip, phys));
         };
         let registers = &mut processors[self.number].registers;

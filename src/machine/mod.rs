@@ -5,6 +5,7 @@
 //! drivers; what the kernel does with it is the kernel's business.
 
 mod behind;
+mod called_for;
 mod changed_entries;
 pub mod code;
 mod controls;

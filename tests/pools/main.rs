@@ -136,9 +136,9 @@ routine! {
         p.set_local(1, number + 1)?;
         Ok(Flow::To(At::sort as u8))
     },
-    allocate, call EX_ALLOCATE_POOL => |p| {
+    allocate, call EX_ALLOCATE_POOL, of PoolBlock => |p| {
         let [_, _, bytes, flags] = op(p)?;
-        p.pass([bytes, TAG, Structure::PoolBlock as u64 | flags, 2]);
+        p.pass([bytes, TAG, flags]);
         Ok(Flow::Call)
     },
     keep => |p| {

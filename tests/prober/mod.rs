@@ -227,8 +227,8 @@ routine! {
     },
     overflow, call PROBER_RECURSE => |_| Ok(Flow::Call),
     overflown => |_| Ok(Flow::To(At::next as u8)),
-    allocate, call EX_ALLOCATE_POOL => |p| {
-        p.pass([48, TAG, Structure::DriverData as u64, 0]);
+    allocate, call EX_ALLOCATE_POOL, of DriverData => |p| {
+        p.pass([48, TAG, 0]);
         Ok(Flow::Call)
     },
     allocated => |p| {

@@ -39,6 +39,8 @@ pub const DRIVER_DATA_OFFSET: u64 = 0x8000;
 pub const DRIVER_PAGEABLE_OFFSET: u64 = 0x4000;
 /// Bytes between drivers.
 pub const DRIVER_STRIDE: u64 = 0x1_0000;
+/// Bytes between driver objects, each with its device object behind it.
+pub const DRIVER_OBJECT_STRIDE: u64 = 0x80;
 /// Drivers at most.
 pub const DRIVERS_MAX: u64 = 10;
 /// Kernel variables.

@@ -210,13 +210,11 @@ fields! {
         DEFERRED = 0x28 "deferred routine",
         /// Its data page.
         DATA = 0x30 "driver data",
-        /// The principal's number.
-        PRINCIPAL = 0x38 "driver principal",
     }
 }
 
 /// Bytes of a driver object.
-pub const DRIVER_OBJECT_BYTES: u64 = 0x40;
+pub const DRIVER_OBJECT_BYTES: u64 = 0x38;
 
 fields! {
     /// A device object.

@@ -163,7 +163,7 @@ impl Loader<'_> {
         };
         self.map_pages(data, 1, Structure::Free, self.driver_bits | key);
         self.claim(data, 512, Structure::DriverData, principal);
-        let driver = address::IO_OBJECTS + number * 0x80;
+        let driver = address::IO_OBJECTS + number * address::DRIVER_OBJECT_STRIDE;
         let device = driver + 0x40;
         self.claim(device, DEVICE_OBJECT_BYTES / 8, Structure::DeviceObject, Principal::KERNEL);
         for (field, routine) in [
@@ -178,7 +178,6 @@ impl Loader<'_> {
             self.put(driver, field, target);
         }
         self.put(driver, driver_object::DATA, data);
-        self.put(driver, driver_object::PRINCIPAL, u64::from(principal.0));
         self.put(device, device_object::DRIVER, driver);
         self.put(device, device_object::LOWER, lower);
         self.put(device, device_object::NUMBER, number);

@@ -12,7 +12,7 @@ use crate::kernel::configured::configured;
 use crate::machine::{Flow, Processor, Trap};
 
 use super::super::layout::{switches, verifier as options};
-use super::super::pool::UNINITIALISED;
+use super::super::pool::hand_out;
 use super::super::verifier;
 use super::damage::{self, Damage, Request};
 use super::header::{self, BLOCK_MAX, BYTES, Header, LISTED_MIN, UNIT};
@@ -61,7 +61,7 @@ const DISPATCH_LEVEL: u64 = 2;
 pub(super) mod local {
     pub(in super::super) const SIZE: u64 = 0;
     pub(in super::super) const TAG: u64 = 1;
-    pub(in super::super) const PURPOSE: u64 = 2;
+    pub(in super::super) const FLAGS: u64 = 2;
     pub(in super::super) const BLOCK: u64 = 3;
     pub(in super::super) const LIST: u64 = 4;
     pub(in super::super) const ENTRY: u64 = 5;
@@ -97,15 +97,14 @@ fn refused<G: Generation>(p: &mut Processor<'_>, request: Request) -> Result<Opt
 
 /// First of all: what is asked for, and whether it is a block. `Aside`: it is whole pages.
 pub(super) fn ask<G: Generation>(p: &mut Processor<'_>) -> Result<Option<Ruling>, Trap> {
-    let (bytes, tag, structure, owner) =
-        (p.argument(0), p.argument(1), p.argument(2), p.argument(3));
-    bring_in(p, Arena::for_purpose(structure))?;
+    let (bytes, tag, flags) = (p.argument(0), p.argument(1), p.argument(2));
+    bring_in(p, Arena::with_flags(flags))?;
     let (operation, verdict) = p.pass_point(PointKind::Allocate, tag, bytes)?;
     if verdict == Verdict::Skip || verifier::refuses_allocation(p)? {
         return Ok(None);
     }
     let bytes = operation.value;
-    let arena = Arena::for_purpose(structure);
+    let arena = Arena::with_flags(flags);
     if bytes == 0 {
         return refused::<G>(p, Request::NoBytes(arena.kind, tag));
     }
@@ -114,7 +113,7 @@ pub(super) fn ask<G: Generation>(p: &mut Processor<'_>) -> Result<Option<Ruling>
         return refused::<G>(p, Request::LevelAtAllocation(level, arena.kind, bytes));
     }
     p.set_local(local::TAG, tag & 0xffff_ffff)?;
-    p.set_local(local::PURPOSE, structure | owner << 8)?;
+    p.set_local(local::FLAGS, flags)?;
     p.set_local(local::ENTRY, 0)?;
     p.set_local(local::PASSED, 0)?;
     if bytes > BLOCK_MAX - BYTES {
@@ -131,7 +130,7 @@ pub(super) fn ask<G: Generation>(p: &mut Processor<'_>) -> Result<Option<Ruling>
 /// one.
 pub(super) fn look<G: Generation>(p: &mut Processor<'_>) -> Result<Ruling, Trap> {
     let (list, size) = (p.local(local::LIST)?, p.local(local::SIZE)?);
-    let arena = Arena::for_purpose(p.local(local::PURPOSE)?);
+    let arena = Arena::with_flags(p.local(local::FLAGS)?);
     if list >= LISTS {
         return Ok(Ruling::Aside);
     }
@@ -179,7 +178,7 @@ pub(super) fn cut<G: Generation>(p: &mut Processor<'_>) -> Result<Ruling, Trap> 
     let key = key(p)?;
     let words = words_at(p, at, key)?;
     let Ok(found) = header::open(key, at, words) else { return Ok(Ruling::Again) };
-    let arena = Arena::for_purpose(p.local(local::PURPOSE)?);
+    let arena = Arena::with_flags(p.local(local::FLAGS)?);
     let in_use = Header { size, kind: header::IN_USE + arena.kind, tag, ..found };
     split(p, at, found.size, in_use)?;
     Ok(Ruling::On)
@@ -203,7 +202,7 @@ fn split(p: &mut Processor<'_>, at: u64, whole: u64, taken: Header) -> Result<()
 /// Cuts the block from a page that was in no use. `Aside`: there is no such page.
 pub(super) fn grow(p: &mut Processor<'_>) -> Result<Ruling, Trap> {
     let (size, tag) = (p.local(local::SIZE)?, p.local(local::TAG)?);
-    let arena = Arena::for_purpose(p.local(local::PURPOSE)?);
+    let arena = Arena::with_flags(p.local(local::FLAGS)?);
     let Some(at) = arena.free_pages(p, 1)? else { return Ok(Ruling::Aside) };
     arena.set_page(p, at, page::SMALL)?;
     announce_header(p, EventKind::Grant, at);
@@ -214,33 +213,14 @@ pub(super) fn grow(p: &mut Processor<'_>) -> Result<Ruling, Trap> {
 
 /// Hands the block out, zeroed. Result: its address.
 pub(super) fn give(p: &mut Processor<'_>) -> Result<u64, Trap> {
-    let (at, purpose) = (p.local(local::BLOCK)?, p.local(local::PURPOSE)?);
+    let (at, flags) = (p.local(local::BLOCK)?, p.local(local::FLAGS)?);
     let block = at.wrapping_add(BYTES);
     let key = key(p)?;
     let words = words_at(p, at, key)?;
     let size = header::open(key, at, words).map_or(BYTES, |header| header.size);
     let count = size.saturating_sub(BYTES) / 8;
-    hand_out(p, block, count, purpose)?;
+    hand_out(p, block, count, flags)?;
     Ok(block)
-}
-
-/// Announces words as what they were asked for, and zeroes them.
-pub(super) fn hand_out(
-    p: &mut Processor<'_>,
-    block: u64,
-    words: u64,
-    purpose: u64,
-) -> Result<(), Trap> {
-    let structure = Structure::ALL[(purpose & 0xff) as usize % Structure::ALL.len()];
-    let owner = Principal((purpose >> 8 & 63) as u8);
-    p.announce_range(EventKind::Grant, Principal::KERNEL, structure, block, words);
-    if !super::is_stale(p, structure)? && purpose & UNINITIALISED == 0 {
-        p.fill(block, structure, 0, words)?;
-    }
-    if owner != Principal::KERNEL {
-        p.announce_range(EventKind::Grant, owner, structure, block, words);
-    }
-    Ok(())
 }
 
 /// First of all: what is freed. `Aside`: it begins a page, so it is a large allocation.

@@ -8,7 +8,8 @@
 use crate::base::{EventKind, Principal, Structure};
 use crate::machine::{Processor, Trap};
 
-use super::blocks::{Generation, Ruling, hand_out, local};
+use super::super::pool::hand_out;
+use super::blocks::{Generation, Ruling, local};
 use super::damage::{Damage, Request};
 use super::header::UNIT;
 use super::state::{Arena, KEY, STATE, page};
@@ -21,8 +22,8 @@ const BYTES_MAX: u64 = 0xffff;
 /// Takes pages side by side and hands them out. Result: their address, 0 when there are none.
 pub(super) fn give(p: &mut Processor<'_>) -> Result<u64, Trap> {
     let (bytes, tag) = (p.local(local::SIZE)?, p.local(local::TAG)?);
-    let purpose = p.local(local::PURPOSE)?;
-    let arena = Arena::for_purpose(purpose);
+    let flags = p.local(local::FLAGS)?;
+    let arena = Arena::with_flags(flags);
     let pages = bytes.div_ceil(PAGE);
     if bytes > BYTES_MAX {
         return Ok(0);
@@ -35,7 +36,7 @@ pub(super) fn give(p: &mut Processor<'_>) -> Result<u64, Trap> {
     if p.load(STATE, KEY)? == 0 {
         tail::make(p, at + bytes.next_multiple_of(UNIT))?;
     }
-    hand_out(p, at, bytes.div_ceil(8), purpose)?;
+    hand_out(p, at, bytes.div_ceil(8), flags)?;
     Ok(at)
 }
 

@@ -95,7 +95,6 @@ macro_rules! pool_routines {
         }
     };
 }
-use crate::kernel::configured::configured;
 use pool_routines;
 
 pub mod blocks;
@@ -111,10 +110,9 @@ mod tail;
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::{Rule, Structure};
-use crate::machine::{Processor, Routine, Trap};
+use crate::base::Rule;
+use crate::machine::Routine;
 
-use super::layout::switches;
 use super::pool::{EX_ALLOCATE_POOL, EX_FREE_POOL};
 
 /// What is modelled here, by whose word.
@@ -226,11 +224,4 @@ pub fn routines() -> [&'static Routine; 6] {
         &special::MM_ALLOCATE_SPECIAL,
         &special::MM_FREE_SPECIAL,
     ]
-}
-
-/// Whether memory for this is handed out as it is: system buffers are where a world says so, and the weakness
-/// needs it.
-pub(super) fn is_stale(p: &mut Processor<'_>, structure: Structure) -> Result<bool, Trap> {
-    const STALE: u64 = switches::STALE_OUTPUT | switches::STALE_BUFFERS;
-    Ok(structure == Structure::SystemBuffer && configured(p)? & STALE != 0)
 }

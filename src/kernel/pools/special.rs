@@ -28,8 +28,7 @@ use crate::kernel::paging::{
 use crate::kernel::verifier;
 use crate::machine::{Flow, Processor, Trap, routine};
 
-use super::super::pool::UNINITIALISED;
-use super::blocks::hand_out;
+use super::super::pool::hand_out;
 use super::damage::{self, Request};
 use super::legacy::{EX_ALLOCATE_LEGACY, EX_FREE_LEGACY};
 use super::state::{
@@ -233,26 +232,26 @@ fn give_slot(p: &mut Processor<'_>, number: u64) -> Result<(), Trap> {
 }
 
 routine! {
-    /// Hands out a block. Arguments: bytes, tag, structure it will be (its number), principal it is for.
-    /// Result: its address, 0 when there is none.
-    pub static MM_ALLOCATE_SPECIAL = "MmAllocateSpecialPool", frame 6;
-    // Locals: 0 bytes; 1 tag; 2 structure; 3 principal; 4 slot; 5 frame.
+    /// Hands out a block of what it is called for, to its caller. Arguments: bytes, tag, flags. Result: its
+    /// address, 0 when there is none.
+    pub static MM_ALLOCATE_SPECIAL = "MmAllocateSpecialPool", frame 5;
+    // Locals: 0 bytes; 1 tag; 2 flags; 3 slot; 4 frame.
     ask => |p| {
-        for number in 0..4 {
+        for number in 0..3 {
             let value = p.argument(number);
             p.set_local(number as u64, value)?;
         }
-        let (bytes, purpose) = (p.argument(0), p.argument(2));
+        let (bytes, flags) = (p.argument(0), p.argument(2));
         if bytes == 0 || bytes >= PAGE {
             return Ok(Flow::To(At::normal as u8));
         }
-        let kind = Arena::for_purpose(purpose).kind;
+        let kind = Arena::with_flags(flags).kind;
         Ok(if p.irql()? > level_max(kind) { Flow::To(At::too_high as u8) } else { Flow::Next })
     },
     slot => |p| {
         let (bytes, tag) = (p.local(0)?, p.local(1)?);
         let Some(number) = take_slot(p)? else { return Ok(Flow::To(At::normal as u8)) };
-        p.set_local(4, number)?;
+        p.set_local(3, number)?;
         let (operation, verdict) = p.pass_point(PointKind::Allocate, tag, bytes)?;
         if verdict == Verdict::Skip || verifier::refuses_allocation(p)? {
             give_slot(p, number)?;
@@ -262,49 +261,48 @@ routine! {
         p.set_local(0, operation.value.clamp(1, PAGE))?;
         Ok(Flow::Next)
     },
-    frame, call MM_ALLOCATE_FRAME => |p| {
-        p.pass([Structure::PoolBlock as u64, 0, NO_ENTRY]);
+    frame, call MM_ALLOCATE_FRAME, of PoolBlock => |p| {
+        p.pass([NO_ENTRY]);
         Ok(Flow::Call)
     },
     map, call MM_REPLACE_ENTRY => |p| {
-        let (frame, number) = (p.result(), p.local(4)?);
+        let (frame, number) = (p.result(), p.local(3)?);
         if frame == 0 {
             give_slot(p, number)?;
             return Ok(Flow::To(At::normal as u8));
         }
-        p.set_local(5, frame)?;
+        p.set_local(4, frame)?;
         p.pass([slot_page(number), frame << 12 | SYSTEM_RW | GLOBAL]);
         Ok(Flow::Call)
     },
     pattern => |p| {
-        let number = p.local(4)?;
+        let number = p.local(3)?;
         p.fill(slot_page(number), Structure::PoolBlock, PATTERN, PAGE / 8)?;
         Ok(Flow::Next)
     },
     give => |p| {
-        let (bytes, tag, purpose, number) = (p.local(0)?, p.local(1)?, p.local(2)?, p.local(4)?);
+        let (bytes, tag, flags, number) = (p.local(0)?, p.local(1)?, p.local(2)?, p.local(3)?);
         // A page that was trimmed meanwhile is back before anything is written.
-        if purpose & PAGED != 0 {
+        if flags & PAGED != 0 {
             p.load_at(slot_page(number), Structure::PoolBlock)?;
         }
         let block = slot_page(number).wrapping_add(PAGE).wrapping_sub(bytes) & !(ALIGNMENT - 1);
-        let paged = if purpose & PAGED == 0 { 0 } else { IS_PAGED };
+        let paged = if flags & PAGED == 0 { 0 } else { IS_PAGED };
         let word = IN_USE | paged | (bytes & 0xffff) << 16 | tag << 32;
         p.store_at(slot_at(number), Structure::PoolFreeList, word)?;
         p.store_at(slot_at(number).wrapping_add(8), Structure::PoolFreeList, block)?;
-        let owner = p.local(3)?;
-        hand_out(p, block, bytes.div_ceil(8), purpose & (0xff | UNINITIALISED) | owner << 8)?;
+        hand_out(p, block, bytes.div_ceil(8), flags)?;
         Ok(p.give_back(block))
     },
     normal, call EX_ALLOCATE_LEGACY => |p| {
-        let (bytes, tag, structure, owner) = (p.local(0)?, p.local(1)?, p.local(2)?, p.local(3)?);
-        p.pass([bytes, tag, structure, owner]);
+        let (bytes, tag, flags) = (p.local(0)?, p.local(1)?, p.local(2)?);
+        p.pass([bytes, tag, flags]);
         Ok(Flow::Call)
     },
     done => |_| Ok(Flow::Return),
     too_high, call KE_BUG_CHECK => |p| {
         let (level, bytes) = (p.irql()?, p.local(0)?);
-        let kind = Arena::for_purpose(p.local(2)?).kind;
+        let kind = Arena::with_flags(p.local(2)?).kind;
         let own = LEVEL_ASKED.with([level, kind, bytes, 0x30]);
         let stop = in_words_of_verifier(p, Request::LevelAtAllocation(level, kind, bytes))?;
         p.pass(stop.unwrap_or(own));

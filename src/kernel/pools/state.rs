@@ -18,7 +18,7 @@ pub const SPECIAL_SLOTS: u64 = 64;
 /// Bytes of a slot.
 pub const SLOT_BYTES: u64 = 2 * 4096;
 
-/// Bit of the purpose of an allocation (third argument, beside the structure's number): from paged pool.
+/// Flag of an allocation: from paged pool (`POOL_FLAG_PAGED`).
 pub const PAGED: u64 = 1 << 32;
 
 /// Lists of free blocks in each pool.
@@ -77,10 +77,10 @@ impl Arena {
     /// Paged pool.
     pub const PAGED: Self = Self { base: PAGED_POOL, pages: PAGED_PAGES, kind: 1 };
 
-    /// The one an allocation with this purpose is from.
+    /// The one an allocation with these flags is from.
     #[must_use]
-    pub const fn for_purpose(purpose: u64) -> Self {
-        if purpose & PAGED == 0 { Self::NONPAGED } else { Self::PAGED }
+    pub const fn with_flags(flags: u64) -> Self {
+        if flags & PAGED == 0 { Self::NONPAGED } else { Self::PAGED }
     }
 
     /// The one an address lies in.

@@ -292,12 +292,8 @@ routine! {
         }
         Ok(Flow::Next)
     },
-    allocate, call EX_ALLOCATE_POOL => |p| {
-        let packet = p.local(0)?;
-        let device = p.load(packet, request_packet::DEVICE)?;
-        let driver = p.load(device, device_object::DRIVER)?;
-        let owner = p.load(driver, driver_object::PRINCIPAL)?;
-        p.pass([CAPACITY, TAG, Structure::PoolBlock as u64, owner]);
+    allocate, call EX_ALLOCATE_POOL, of PoolBlock => |p| {
+        p.pass([CAPACITY, TAG, 0]);
         Ok(Flow::Call)
     },
     allocated => |p| {

@@ -11,7 +11,7 @@ use crate::kernel::status;
 use crate::machine::{Flow, routine};
 
 use super::buffer_driver::{FILL, REPORTED, SUM};
-use super::vulnerable::{packed, page, request};
+use super::home::page;
 
 routine! {
     /// Uses the caller's locked memory through the system's mapping. Arguments: driver data, packet.
@@ -36,42 +36,41 @@ routine! {
         }
         let bytes = p.load(packet, request_packet::LENGTH_OUT)?;
         let code = p.load(packet, request_packet::CODE)?;
-        let structures = packed(Structure::UserData, Structure::DriverData, 0);
-        p.pass([mapped, structures, bytes, data.wrapping_add(SUM.offset), function(code)]);
+        p.pass([mapped, bytes, data.wrapping_add(SUM.offset), function(code)]);
         Ok(Flow::Call)
     },
     done => |p| Ok(p.give_back(status::SUCCESS)),
 }
 
 routine! {
-    /// Uses the second buffer of a direct request, at either home. Arguments: where it is, what `packed` packs,
-    /// its bytes, where the sum is, the function.
-    pub static BUFFER_WORDS = "BufferWords", frame 6;
-    // Locals: 0 to 4 the arguments; 5 bytes done.
+    /// Uses the second buffer of a direct request, at either home. Arguments: where it is, its bytes, where
+    /// the sum is, the function.
+    pub static BUFFER_WORDS = "BufferWords", frame 5;
+    // Locals: 0 to 3 the arguments; 4 bytes done.
     keep => |p| {
-        for number in 0..5 {
+        for number in 0..4 {
             let value = p.argument(number);
             p.set_local(number as u64, value)?;
         }
-        p.set_local(5, 0)?;
-        let (structures, sum) = (p.argument(1), p.argument(3));
-        p.store_at(sum, page(structures), 0)?;
+        p.set_local(4, 0)?;
+        let sum = p.argument(2);
+        p.store_at(sum, page(p), 0)?;
         Ok(Flow::Next)
     },
     word => |p| {
-        let (start, structures, bytes) = (p.local(0)?, p.local(1)?, p.local(2)?);
-        let (at, done) = (p.local(3)?, p.local(5)?);
+        let (start, bytes) = (p.local(0)?, p.local(1)?);
+        let (at, done) = (p.local(2)?, p.local(4)?);
         if done.wrapping_add(8) > bytes {
             return Ok(Flow::Return);
         }
-        p.set_local(5, done.wrapping_add(8))?;
+        p.set_local(4, done.wrapping_add(8))?;
         let here = start.wrapping_add(done);
-        if p.local(4)? == FILL {
-            p.store_at(here, request(structures), REPORTED[0].wrapping_add(done))?;
+        if p.local(3)? == FILL {
+            p.store_at(here, Structure::UserData, REPORTED[0].wrapping_add(done))?;
         } else {
-            let value = p.load_at(here, request(structures))?;
-            let sum = p.load_at(at, page(structures))?;
-            p.store_at(at, page(structures), sum.wrapping_add(value))?;
+            let value = p.load_at(here, Structure::UserData)?;
+            let sum = p.load_at(at, page(p))?;
+            p.store_at(at, page(p), sum.wrapping_add(value))?;
         }
         Ok(Flow::Stay)
     },

@@ -44,6 +44,7 @@ use super::meter::METER;
 use super::parser::{self, PARSE};
 use super::record_driver::{self, FOLLOW_RECORD};
 use super::scanner::{self, UNPACK_SECTION};
+use super::vulnerable;
 use super::vulnerable::classes::{
     CALL_CONFUSED, CALL_NULL, CALL_STALE, COPY_TO_GUARDED_STACK, COPY_TO_STACK, WRAPPED_LENGTH,
     WRITE_WHERE_TOLD,
@@ -51,7 +52,6 @@ use super::vulnerable::classes::{
 use super::vulnerable::hosted::{HOSTED_COPY, HOSTED_OBJECT, HOSTED_STALE_BLOCK, HOSTED_WORK};
 use super::vulnerable::pool::{COPY_TO_BLOCK, USE_OBJECT};
 use super::vulnerable::resource::HOSTED_END_PROCESS;
-use super::vulnerable::{self, packed};
 use super::windows_api::API_CALL;
 
 /// What is modelled here, by whose word.
@@ -302,7 +302,7 @@ routine! {
     /// The parser in a host: works on the present request. Result: bytes of answer.
     pub static HOSTED_PARSER = "HostedParserProcess", frame 0;
     parse, call PARSE => |p| {
-        p.pass([PAGE, DATA as u64]);
+        p.pass([PAGE]);
         Ok(Flow::Call)
     },
     put => |p| {
@@ -325,7 +325,7 @@ routine! {
         let code = p.load_at(PAGE + REQUEST + header::CODE, DATA)?;
         let bytes_in = p.load_at(PAGE + REQUEST + header::LENGTH_IN, DATA)?;
         let bytes_out = p.load_at(PAGE + REQUEST + header::LENGTH_OUT, DATA)?;
-        p.pass([REQUEST_DATA, packed(DATA, DATA, 0), bytes_in, PAGE, function(code), bytes_out]);
+        p.pass([REQUEST_DATA, bytes_in, PAGE, function(code), bytes_out]);
         Ok(Flow::Call)
     },
     put => |p| {
@@ -342,7 +342,7 @@ routine! {
         let bytes_in = p.load_at(PAGE + REQUEST + header::LENGTH_IN, DATA)?;
         let bytes_out = p.load_at(PAGE + REQUEST + header::LENGTH_OUT, DATA)?;
         let requestor = p.load_at(PAGE + REQUEST + header::REQUESTOR, DATA)?;
-        p.pass([REQUEST_DATA, packed(DATA, DATA, 0), bytes_in, PAGE, requestor, bytes_out]);
+        p.pass([REQUEST_DATA, bytes_in, PAGE, requestor, bytes_out]);
         Ok(Flow::Call)
     },
     put => |p| {
@@ -379,7 +379,7 @@ routine! {
             _ => return Ok(p.give_back(REFUSED)),
         };
         p.set_local(0, answered)?;
-        p.pass([at, packed(DATA, DATA, 0), bytes, PAGE + SUMS, function(code)]);
+        p.pass([at, bytes, PAGE + SUMS, function(code)]);
         Ok(Flow::Call)
     },
     worked => |p| {
@@ -402,7 +402,7 @@ routine! {
         let size = if length < 8 { 8 } else { (p.load_at(REQUEST_DATA, DATA)? & scanner::SIZE).max(8) };
         let section = (PAGE + 4096).wrapping_sub(size) & !15;
         let room = (PAGE + 4096).wrapping_sub(section);
-        p.pass([section, REQUEST_DATA, length, scanner::kinds(DATA, DATA), room]);
+        p.pass([section, REQUEST_DATA, length, room]);
         Ok(Flow::Call)
     },
     look => |p| {
@@ -437,7 +437,7 @@ routine! {
     },
     follow, call FOLLOW_RECORD => |p| {
         let pointer = p.local(0)?;
-        p.pass([pointer, DATA as u64]);
+        p.pass([pointer]);
         Ok(Flow::Call)
     },
     followed => |p| Ok(p.give_back(0)),

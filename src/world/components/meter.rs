@@ -12,7 +12,7 @@
 //! In its page, the driver's data page or the host's buffer page, are 64 running sums from [`SUMS`] on, by
 //! requestor; 0 at boot.
 
-use crate::base::{Rule, Structure};
+use crate::base::Rule;
 use crate::kernel::layout::{device_object, driver_object, element, request_packet};
 use crate::kernel::loader::Dispatch;
 use crate::kernel::request::{IO_COMPLETE_REQUEST, is_buffered};
@@ -21,7 +21,7 @@ use crate::machine::{Flow, Routine, routine};
 use crate::world::driver::Placement;
 
 use super::driver_host::SUMS;
-use super::vulnerable::{packed, page, request};
+use super::home::{page, request};
 
 /// What is modelled here, by whose word.
 pub(super) const RULES: &[Rule] = &[Rule::chosen(
@@ -53,44 +53,42 @@ pub fn prepare(_: &Placement) -> Vec<(u64, u64)> {
 }
 
 routine! {
-    /// Works on a request, in place. Arguments: its data, what `packed` packs, bytes sent, the meter's
+    /// Works on a request, in place. Arguments: its data, bytes sent, the meter's
     /// page, the requestor's number, bytes of answer at most. Result: bytes of answer.
-    pub static METER = "MeterWork", frame 6;
-    // Locals: 0 data; 1 structures; 2 words sent; 3 where the requestor's sum is; 4 word in hand; 5 bytes
-    // of answer at most.
+    pub static METER = "MeterWork", frame 5;
+    // Locals: 0 data; 1 words sent; 2 where the requestor's sum is; 3 word in hand; 4 bytes of answer at most.
     start => |p| {
-        let (data, packed, bytes_in) = (p.argument(0), p.argument(1), p.argument(2));
-        let (page, requestor, bytes_out) = (p.argument(3), p.argument(4), p.argument(5));
+        let (data, bytes_in, page) = (p.argument(0), p.argument(1), p.argument(2));
+        let (requestor, bytes_out) = (p.argument(3), p.argument(4));
         p.set_local(0, data)?;
-        p.set_local(1, packed)?;
-        p.set_local(2, (bytes_in / 8).min(WORDS_MAX))?;
-        p.set_local(3, element(page.wrapping_add(SUMS), requestor & 63))?;
-        p.set_local(4, 0)?;
-        p.set_local(5, bytes_out)?;
+        p.set_local(1, (bytes_in / 8).min(WORDS_MAX))?;
+        p.set_local(2, element(page.wrapping_add(SUMS), requestor & 63))?;
+        p.set_local(3, 0)?;
+        p.set_local(4, bytes_out)?;
         Ok(Flow::Next)
     },
     add => |p| {
-        let (number, words) = (p.local(4)?, p.local(2)?);
+        let (number, words) = (p.local(3)?, p.local(1)?);
         if number >= words {
             return Ok(Flow::Next);
         }
-        let (data, packed, at) = (p.local(0)?, p.local(1)?, p.local(3)?);
+        let (data, at) = (p.local(0)?, p.local(2)?);
         let here = element(data, number & (WORDS_MAX - 1));
-        let word = p.load_at(here, request(packed))?;
-        let sum = p.load_at(at, page(packed))?.wrapping_add(word);
-        p.store_at(at, page(packed), sum)?;
-        p.store_at(here, request(packed), word.wrapping_add(sum))?;
-        p.set_local(4, number.wrapping_add(1))?;
+        let word = p.load_at(here, request(p))?;
+        let sum = p.load_at(at, page(p))?.wrapping_add(word);
+        p.store_at(at, page(p), sum)?;
+        p.store_at(here, request(p), word.wrapping_add(sum))?;
+        p.set_local(3, number.wrapping_add(1))?;
         Ok(Flow::Stay)
     },
     done => |p| {
-        let (words, most) = (p.local(2)?, p.local(5)?);
+        let (words, most) = (p.local(1)?, p.local(4)?);
         if words > 0 || most == 0 {
             return Ok(p.give_back(most.min(words.wrapping_mul(8))));
         }
-        let (data, packed, at) = (p.local(0)?, p.local(1)?, p.local(3)?);
-        let sum = p.load_at(at, page(packed))?;
-        p.store_bytes(data, request(packed), sum, most.min(8))?;
+        let (data, at) = (p.local(0)?, p.local(2)?);
+        let sum = p.load_at(at, page(p))?;
+        p.store_bytes(data, request(p), sum, most.min(8))?;
         Ok(p.give_back(most.min(8)))
     },
 }
@@ -114,8 +112,7 @@ routine! {
         let bytes_in = p.load(packet, request_packet::LENGTH_IN)?;
         let bytes_out = p.load(packet, request_packet::LENGTH_OUT)?;
         let requestor = p.load(packet, request_packet::REQUESTOR)?;
-        let structures = packed(Structure::SystemBuffer, Structure::DriverData, 0);
-        p.pass([buffer, structures, bytes_in, data, requestor, bytes_out]);
+        p.pass([buffer, bytes_in, data, requestor, bytes_out]);
         Ok(Flow::Call)
     },
     keep_bytes => |p| {

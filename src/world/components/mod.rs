@@ -16,6 +16,7 @@ pub mod driver_host;
 pub mod driver_manager;
 pub mod file_system;
 pub mod filter_driver;
+mod home;
 pub mod meter;
 pub mod object_driver;
 pub mod pageable_driver;

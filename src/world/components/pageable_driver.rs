@@ -111,12 +111,12 @@ fn sum(p: &mut Processor<'_>, data: u64) -> Result<u64, Trap> {
 routine! {
     /// Run at boot: makes the table, in paged pool. Argument: device object.
     pub static PAGEABLE_ENTRY = "PageableDriverEntry", frame 1;
-    allocate, call EX_ALLOCATE_POOL => |p| {
+    allocate, call EX_ALLOCATE_POOL, of DriverData => |p| {
         let device = p.argument(0);
         let driver = p.load(device, device_object::DRIVER)?;
-        let (data, own) = (p.load(driver, driver_object::DATA)?, p.load(driver, driver_object::PRINCIPAL)?);
+        let data = p.load(driver, driver_object::DATA)?;
         p.set_local(0, data)?;
-        p.pass([WORDS * 8, TAG, Structure::DriverData as u64 | PAGED, own]);
+        p.pass([WORDS * 8, TAG, PAGED]);
         Ok(Flow::Call)
     },
     keep => |p| {

@@ -33,6 +33,8 @@ use crate::kernel::status;
 use crate::machine::{Flow, Processor, Routine, Trap, routine};
 use crate::world::driver::Placement;
 
+use super::home;
+
 /// What is modelled here, by whose word.
 pub(super) const RULES: &[Rule] = &[
     Rule::documented(
@@ -130,24 +132,22 @@ fn data_of(p: &mut Processor<'_>, device: u64) -> Result<u64, Trap> {
 }
 
 routine! {
-    /// Parses the content. Arguments: the page of the parser's data, its structure (its number).
-    /// Result: what it comes to.
-    pub static PARSE = "ParseContent", frame 3;
-    // Locals: 0 the page; 1 structure; 2 the index.
+    /// Parses the content. Argument: the page of the parser's data. Result: what it comes to.
+    pub static PARSE = "ParseContent", frame 2;
+    // Locals: 0 the page; 1 the index.
     read => |p| {
-        let (page, structure) = (p.argument(0), p.argument(1));
+        let (page, structure) = (p.argument(0), home::page(p));
         p.set_local(0, page)?;
-        p.set_local(1, structure)?;
-        let content = p.load_at(page.wrapping_add(CONTENT.offset), kind(structure))?;
-        let index = p.load_at(content, kind(structure))?;
-        p.set_local(2, index)?;
+        let content = p.load_at(page.wrapping_add(CONTENT.offset), structure)?;
+        let index = p.load_at(content, structure)?;
+        p.set_local(1, index)?;
         Ok(Flow::Next)
     },
     // Without a limit no bound is checked, which is the point.
     fetch => |p| {
         let page = p.local(0)?;
-        let structure = kind(p.local(1)?);
-        let index = p.local(2)?;
+        let structure = home::page(p);
+        let index = p.local(1)?;
         let limit = p.load_at(page.wrapping_add(LIMIT.offset), structure)?;
         if limit != 0 && index >= limit {
             return Ok(p.give_back(0));
@@ -158,11 +158,6 @@ routine! {
         p.store_at(page.wrapping_add(RESULT.offset), structure, result)?;
         Ok(p.give_back(result))
     },
-}
-
-/// The structure with this number.
-pub(super) fn kind(number: u64) -> Structure {
-    Structure::ALL[(number & 0xff) as usize % Structure::ALL.len()]
 }
 
 routine! {
@@ -188,7 +183,7 @@ routine! {
     },
     parse, call PARSE => |p| {
         let data = p.local(0)?;
-        p.pass([data, Structure::DriverData as u64]);
+        p.pass([data]);
         Ok(Flow::Call)
     },
     done => |p| Ok(p.give_back(status::SUCCESS)),
@@ -208,7 +203,7 @@ routine! {
             return Ok(Flow::To(At::complete as u8));
         }
         let data = data_of(p, device)?;
-        p.pass([data, Structure::DriverData as u64]);
+        p.pass([data]);
         Ok(Flow::Call)
     },
     answer => |p| {

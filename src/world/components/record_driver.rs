@@ -25,7 +25,7 @@ use crate::kernel::status;
 use crate::machine::{Flow, Processor, Routine, Trap, routine};
 use crate::world::driver::Placement;
 
-use super::parser::kind;
+use super::home;
 
 /// What is modelled here, by whose word.
 pub(super) const RULES: &[Rule] = &[Rule::documented(
@@ -80,11 +80,11 @@ fn pointer_of(p: &mut Processor<'_>, device: u64, packet: u64) -> Result<u64, Tr
 }
 
 routine! {
-    /// Counts a use. Arguments: where the pointer to the record is, the structure of all of it (its number).
+    /// Counts a use. Argument: where the pointer to the record is.
     pub static FOLLOW_RECORD = "FollowRecord", frame 0;
     // Nobody looks whether there is a record, which is the point.
     follow => |p| {
-        let (pointer, structure) = (p.argument(0), kind(p.argument(1)));
+        let (pointer, structure) = (p.argument(0), home::page(p));
         let record = p.load_at(pointer, structure)?;
         let counter = p.load_at(record.wrapping_add(COUNTER), structure)?;
         let uses = p.load_at(counter, structure)?;
@@ -105,11 +105,8 @@ routine! {
         let code = p.load(packet, request_packet::CODE)?;
         Ok(if function(code) == REGISTER { Flow::Next } else { Flow::To(At::follow as u8) })
     },
-    make, call EX_ALLOCATE_POOL => |p| {
-        let device = p.local(0)?;
-        let driver = p.load(device, device_object::DRIVER)?;
-        let own = p.load(driver, driver_object::PRINCIPAL)?;
-        p.pass([RECORD_BYTES, TAG, Structure::DriverData as u64, own]);
+    make, call EX_ALLOCATE_POOL, of DriverData => |p| {
+        p.pass([RECORD_BYTES, TAG, 0]);
         Ok(Flow::Call)
     },
     keep => |p| {
@@ -128,7 +125,7 @@ routine! {
     follow, call FOLLOW_RECORD => |p| {
         let (device, packet) = (p.local(0)?, p.local(1)?);
         let at = pointer_of(p, device, packet)?;
-        p.pass([at, Structure::DriverData as u64]);
+        p.pass([at]);
         Ok(Flow::Call)
     },
     complete, call IO_COMPLETE_REQUEST => |p| {

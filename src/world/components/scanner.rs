@@ -21,7 +21,7 @@ use crate::kernel::status;
 use crate::machine::{Flow, Processor, Routine, Trap, routine};
 use crate::world::driver::Placement;
 
-use super::parser::kind;
+use super::home;
 
 /// What is modelled here, by whose word.
 pub(super) const RULES: &[Rule] = &[Rule::documented(
@@ -70,28 +70,22 @@ fn sum(p: &mut Processor<'_>, at: u64, structure: Structure, bytes: u64) -> Resu
     Ok(sum)
 }
 
-/// The structures of a section and of what it is unpacked from, in one argument of [`UNPACK_SECTION`].
-pub(super) const fn kinds(section: Structure, sent: Structure) -> u64 {
-    section as u64 | (sent as u64) << 8
-}
-
 routine! {
-    /// Unpacks what was sent into a section. Arguments: the section, what was sent, its bytes, their
-    /// `kinds`, bytes of the section. Result: the sum of the section's words.
-    pub static UNPACK_SECTION = "UnpackSection", frame 3;
-    // Locals: 0 the section; 1 its structure; 2 its bytes.
+    /// Unpacks what was sent into a section. Arguments: the section, what was sent, its bytes, bytes of the
+    /// section. Result: the sum of the section's words.
+    pub static UNPACK_SECTION = "UnpackSection", frame 2;
+    // Locals: 0 the section; 1 its bytes.
     // The section's size is not compared with what was sent, which is the point.
     unpack => |p| {
         let (section, sent, bytes) = (p.argument(0), p.argument(1), p.argument(2));
-        let (kinds, size) = (p.argument(3), p.argument(4));
+        let size = p.argument(3);
         p.set_local(0, section)?;
-        p.set_local(1, kinds & 0xff)?;
-        p.set_local(2, size)?;
-        p.copy(section, kind(kinds), sent, kind(kinds >> 8), bytes)?;
+        p.set_local(1, size)?;
+        p.copy(section, home::block(p), sent, home::request(p), bytes)?;
         Ok(Flow::Next)
     },
     add_up => |p| {
-        let (section, structure, size) = (p.local(0)?, kind(p.local(1)?), p.local(2)?);
+        let (section, structure, size) = (p.local(0)?, home::block(p), p.local(1)?);
         let found = sum(p, section, structure, size)?;
         Ok(p.give_back(found))
     },
@@ -115,13 +109,12 @@ routine! {
         p.set_local(4, status::SUCCESS)?;
         Ok(Flow::Next)
     },
-    allocate, call EX_ALLOCATE_POOL => |p| {
-        let (driver, packet) = (p.local(0)?, p.local(1)?);
+    allocate, call EX_ALLOCATE_POOL, of PoolBlock => |p| {
+        let packet = p.local(1)?;
         let buffer = p.load(packet, request_packet::BUFFER)?;
         let size = (p.load_at(buffer, Structure::SystemBuffer)? & SIZE).max(8);
         p.set_local(2, size)?;
-        let owner = p.load(driver, driver_object::PRINCIPAL)?;
-        p.pass([size, TAG, Structure::PoolBlock as u64, owner]);
+        p.pass([size, TAG, 0]);
         Ok(Flow::Call)
     },
     unpack, call UNPACK_SECTION => |p| {
@@ -134,8 +127,8 @@ routine! {
         let packet = p.local(1)?;
         let buffer = p.load(packet, request_packet::BUFFER)?;
         let length = p.load(packet, request_packet::LENGTH_IN)?;
-        let (size, kinds) = (p.local(2)?, kinds(Structure::PoolBlock, Structure::SystemBuffer));
-        p.pass([section, buffer, length, kinds, size]);
+        let size = p.local(2)?;
+        p.pass([section, buffer, length, size]);
         Ok(Flow::Call)
     },
     look => |p| {

@@ -23,7 +23,7 @@
 //! | [`DMA_ADDRESS`] | the first DMA page, [`address::DMA_BUFFERS`] |
 //! | [`HARDWARE`] | hardware device number, 0 |
 
-use crate::base::{Field, Rule, Structure};
+use crate::base::{Field, Rule, Structure, VirtAddr};
 use crate::kernel::configured::configured;
 use crate::kernel::hal::{
     FROM_MEMORY, HAL_MAP_TRANSFER, HAL_START_TRANSFER, HAL_TRANSFER_STATUS, HAL_UNMAP_TRANSFER,
@@ -249,8 +249,11 @@ routine! {
     },
     report, on_fault failed => |p| {
         let (counts, target) = (p.local(0)?, p.local(2)?);
-        let structure = if p.local(3)? == 1 { Structure::UserData } else { Structure::SystemBuffer };
-        p.allow_user_access(structure == Structure::UserData)?;
+        // The target says itself what it is; whether user mode's memory is to be reached was kept.
+        let is_system = VirtAddr(target).is_system();
+        let structure = if is_system { Structure::SystemBuffer } else { Structure::UserData };
+        let is_allowed = p.local(3)? == 1;
+        p.allow_user_access(is_allowed)?;
         for offset in [0, 8] {
             let count = p.load_at(counts.wrapping_add(offset), Structure::DriverData)?;
             p.store_at(target.wrapping_add(offset), structure, count)?;

@@ -129,6 +129,11 @@ impl Directory {
         targets
     }
 
+    /// The number of a driver's device: drivers are loaded in the order in which they are listed.
+    fn device_number(&self, driver: &str) -> Option<u64> {
+        self.owners(Area::Driver).zip(0..).find(|(known, _)| *known == driver).map(|(_, at)| at)
+    }
+
     /// Where the target is now; `None` when memory does not lead there.
     #[must_use]
     pub fn locate(&self, target: &Target, scene: &dyn Scene) -> Option<Place> {
@@ -141,7 +146,7 @@ impl Directory {
             Target::Named { owner, part, number } => match part.area() {
                 Area::Kernel => kernel_part(*part, *number, scene),
                 Area::Process => process_part(self.roster.named(owner)?, *part, *number, scene),
-                Area::Driver => driver_part(self.roster.named(owner)?, *part, *number, scene),
+                Area::Driver => driver_part(self.device_number(owner)?, *part, *number, scene),
             },
         }
     }
@@ -296,19 +301,15 @@ fn process_part(owner: Principal, part: Part, number: u64, scene: &dyn Scene) ->
     }
 }
 
-/// Device and driver object of a driver, through the device table.
-fn driver_objects(scene: &dyn Scene, owner: Principal) -> Option<(u64, u64)> {
+/// Device and driver object of the driver with this device number, through the device table.
+fn driver_objects(scene: &dyn Scene, device_number: u64) -> Option<(u64, u64)> {
     let table = address::KERNEL_DATA + kernel_data::DEVICES.offset;
-    (0..16).find_map(|number| {
-        let device = pointer(scene, table + number * 8)?;
-        let driver = pointer(scene, device.wrapping_add(device_object::DRIVER.offset))?;
-        let principal = word(scene, driver.wrapping_add(driver_object::PRINCIPAL.offset))?;
-        (principal == u64::from(owner.0)).then_some((device, driver))
-    })
+    let device = pointer(scene, table + device_number * 8)?;
+    Some((device, pointer(scene, device.wrapping_add(device_object::DRIVER.offset))?))
 }
 
-fn driver_part(owner: Principal, part: Part, number: u64, scene: &dyn Scene) -> Option<Place> {
-    let (device, driver) = driver_objects(scene, owner)?;
+fn driver_part(device_number: u64, part: Part, number: u64, scene: &dyn Scene) -> Option<Place> {
+    let (device, driver) = driver_objects(scene, device_number)?;
     let data = || pointer(scene, driver.wrapping_add(driver_object::DATA.offset));
     system(
         scene,

@@ -28,7 +28,6 @@ fn scene() -> FakeScene {
         .put(address::KERNEL_DATA + kernel_data::PROCESSES.offset + 16, OBJECT)
         .put(address::KERNEL_DATA + kernel_data::DEVICES.offset, address::IO_OBJECTS + 0x40)
         .put(address::IO_OBJECTS + 0x40, address::IO_OBJECTS)
-        .put(address::IO_OBJECTS + driver_object::PRINCIPAL.offset, 3)
         .put(address::POOL, 128 | 1 << 32)
         .put(address::POOL + 128, 64)
         .put(OBJECT + process::ROOT.offset, 4 << 12);

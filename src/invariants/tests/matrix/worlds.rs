@@ -401,7 +401,7 @@ pub(super) const LATE: &str = r#"
 /// As [`LATE`], at another moment: the host is at work and answers.
 pub(super) const ANSWERED: &str = r#"
     steps-max = 16000
-    schedule = "0x2"
+    schedule = "0x4"
     [machine]
     host-time-out = 3000
     [[components]]

@@ -4,9 +4,8 @@ use crate::base::Structure;
 use crate::kernel::layout::address;
 use crate::machine::{Flow, Reg, Trap, routine};
 
-use super::{
-    ARRAY_BYTES, COOKIE, INCREMENT, MAGIC, SECURE, ZERO, bounded, is_secure, page, request, stack,
-};
+use super::super::home::{page, request};
+use super::{ARRAY_BYTES, COOKIE, INCREMENT, MAGIC, SECURE, ZERO, bounded, is_secure, stack};
 
 /// Bytes that follow the data of a request whose length wraps.
 const TRAILER_BYTES: u64 = 8;
@@ -17,19 +16,19 @@ routine! {
     /// Writes a value, zero or the value there plus one to the address in the request.
     pub static WRITE_WHERE_TOLD = "WriteWhereTold", frame 0;
     write => |p| {
-        let (buffer, packed) = (p.argument(0), p.argument(1));
-        let place = p.load_at(buffer, request(packed))?;
-        let function = p.argument(4);
+        let buffer = p.argument(0);
+        let place = p.load_at(buffer, request(p))?;
+        let function = p.argument(3);
         // As "ProbeForWrite" does: what is no user address is refused.
         if is_secure(function) && place > address::USER_LIMIT - 8 {
             return Ok(p.give_back(0));
         }
         let value = match function & !SECURE {
             ZERO => 0,
-            INCREMENT => p.load_at(place, page(packed))?.wrapping_add(1),
-            _ => p.load_at(buffer.wrapping_add(8), request(packed))?,
+            INCREMENT => p.load_at(place, page(p))?.wrapping_add(1),
+            _ => p.load_at(buffer.wrapping_add(8), request(p))?,
         };
-        p.store_at(place, page(packed), value)?;
+        p.store_at(place, page(p), value)?;
         Ok(p.give_back(0))
     },
 }
@@ -38,10 +37,10 @@ routine! {
     /// Copies the request into an array of 32 bytes, which is all there is below the return address.
     pub static COPY_TO_STACK = "CopyToStack", frame 4;
     copy => |p| {
-        let (buffer, packed) = (p.argument(0), p.argument(1));
-        let bytes = bounded(p.argument(4), p.argument(2), ARRAY_BYTES);
+        let buffer = p.argument(0);
+        let bytes = bounded(p.argument(3), p.argument(1), ARRAY_BYTES);
         let array = p.local_address(0);
-        p.copy(array, stack(p), buffer, request(packed), bytes)?;
+        p.copy(array, stack(p), buffer, request(p), bytes)?;
         Ok(p.give_back(0))
     },
 }
@@ -50,22 +49,22 @@ routine! {
     /// The same with a cookie between the array and the return address.
     pub static COPY_TO_GUARDED_STACK = "CopyToGuardedStack", frame 5;
     guard => |p| {
-        let data = p.argument(3);
-        let key = p.load_at(data.wrapping_add(COOKIE.offset), page(p.argument(1)))?;
+        let data = p.argument(2);
+        let key = p.load_at(data.wrapping_add(COOKIE.offset), page(p))?;
         let cookie = key ^ p.get(Reg::Rsp);
         p.set_local(4, cookie)?;
         Ok(Flow::Next)
     },
     copy => |p| {
-        let (buffer, packed) = (p.argument(0), p.argument(1));
-        let bytes = bounded(p.argument(4), p.argument(2), ARRAY_BYTES);
+        let buffer = p.argument(0);
+        let bytes = bounded(p.argument(3), p.argument(1), ARRAY_BYTES);
         let array = p.local_address(0);
-        p.copy(array, stack(p), buffer, request(packed), bytes)?;
+        p.copy(array, stack(p), buffer, request(p), bytes)?;
         Ok(Flow::Next)
     },
     check => |p| {
-        let data = p.argument(3);
-        let key = p.load_at(data.wrapping_add(COOKIE.offset), page(p.argument(1)))?;
+        let data = p.argument(2);
+        let key = p.load_at(data.wrapping_add(COOKIE.offset), page(p))?;
         let cookie = p.local(4)?;
         if cookie ^ p.get(Reg::Rsp) != key {
             p.put(Reg::Rcx, COOKIE_FAILURE);
@@ -79,9 +78,9 @@ routine! {
     /// Compares the length with a trailer added, in 32 bits, and copies as many bytes as there are.
     pub static WRAPPED_LENGTH = "WrappedLength", frame 4;
     check => |p| {
-        let (buffer, packed) = (p.argument(0), p.argument(1));
-        let claimed = p.load_at(buffer, request(packed))?;
-        let is_too_long = if is_secure(p.argument(4)) {
+        let buffer = p.argument(0);
+        let claimed = p.load_at(buffer, request(p))?;
+        let is_too_long = if is_secure(p.argument(3)) {
             claimed > ARRAY_BYTES - TRAILER_BYTES
         } else {
             claimed.wrapping_add(TRAILER_BYTES) & 0xffff_ffff > ARRAY_BYTES
@@ -92,11 +91,11 @@ routine! {
         Ok(Flow::Next)
     },
     copy => |p| {
-        let (buffer, packed) = (p.argument(0), p.argument(1));
-        let claimed = p.load_at(buffer, request(packed))?;
-        let bytes = claimed.min(p.argument(2));
+        let buffer = p.argument(0);
+        let claimed = p.load_at(buffer, request(p))?;
+        let bytes = claimed.min(p.argument(1));
         let array = p.local_address(0);
-        p.copy(array, stack(p), buffer, request(packed), bytes)?;
+        p.copy(array, stack(p), buffer, request(p), bytes)?;
         Ok(p.give_back(0))
     },
 }
@@ -105,10 +104,10 @@ routine! {
     /// Calls the second word of the request, when there is one.
     pub static CALL_CONFUSED = "CallConfused", frame 0;
     call => |p| {
-        let (buffer, packed) = (p.argument(0), p.argument(1));
-        match p.load_at(buffer.wrapping_add(8), request(packed))? {
+        let buffer = p.argument(0);
+        match p.load_at(buffer.wrapping_add(8), request(p))? {
             // Where it sets the routine itself, that is one that does nothing.
-            _ if is_secure(p.argument(4)) => Ok(p.give_back(0)),
+            _ if is_secure(p.argument(3)) => Ok(p.give_back(0)),
             0 => Ok(p.give_back(0)),
             target => Ok(Flow::CallAt(target)),
         }
@@ -120,8 +119,8 @@ routine! {
     /// Calls a local that is set only for requests that all is well with.
     pub static CALL_STALE = "CallStale", frame 4;
     set => |p| {
-        let (buffer, packed) = (p.argument(0), p.argument(1));
-        if is_secure(p.argument(4)) || p.load_at(buffer, request(packed))? == MAGIC {
+        let buffer = p.argument(0);
+        if is_secure(p.argument(3)) || p.load_at(buffer, request(p))? == MAGIC {
             p.set_local(1, 0)?;
         }
         Ok(Flow::Next)
@@ -139,8 +138,8 @@ routine! {
     /// Calls the routine of an object that is there only for requests that all is well with.
     pub static CALL_NULL = "CallNull", frame 0;
     call => |p| {
-        let (buffer, packed) = (p.argument(0), p.argument(1));
-        if is_secure(p.argument(4)) || p.load_at(buffer, request(packed))? == MAGIC {
+        let buffer = p.argument(0);
+        if is_secure(p.argument(3)) || p.load_at(buffer, request(p))? == MAGIC {
             return Ok(p.give_back(0));
         }
         let object = 0;
@@ -163,7 +162,7 @@ routine! {
         if length > ARRAY_BYTES {
             return Ok(p.give_back(0));
         }
-        if is_secure(p.argument(4)) {
+        if is_secure(p.argument(3)) {
             p.allow_user_access(true)?;
             let array = p.local_address(0);
             p.copy(array, stack(p), buffer, Structure::SharedSection, length)?;

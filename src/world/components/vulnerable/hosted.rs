@@ -2,6 +2,7 @@
 
 use crate::machine::{Flow, routine};
 
+use super::super::home::{page, request};
 use super::classes::{
     CALL_CONFUSED, CALL_NULL, CALL_STALE, COPY_TO_GUARDED_STACK, COPY_TO_STACK, WRAPPED_LENGTH,
     WRITE_WHERE_TOLD,
@@ -11,7 +12,7 @@ use super::resource::HOSTED_END_PROCESS;
 use super::{
     CLEAN_BLOCK, CONFUSE, DROP, END, END_CHECKED, INCREMENT, MAGIC, MAKE, NULL, OBJECT, PAGED,
     POOL, REFILL, SECURE, STACK, STACK_GUARDED, STALE, STALE_BLOCK, USE, WRAP, WRITE, ZERO,
-    bounded, is_secure, page, request,
+    bounded, is_secure,
 };
 
 /// Where a block has the routine to call.
@@ -22,7 +23,7 @@ const HOSTED_BLOCK: u64 = 0x7c0;
 routine! {
     /// The same in a host. What the kernel's pool would do is done with a block of the host's own page.
     pub static HOSTED_WORK = "HostedVulnerableWork", frame 0;
-    sort => |p| Ok(match p.argument(4) & !SECURE {
+    sort => |p| Ok(match p.argument(3) & !SECURE {
         WRITE | ZERO | INCREMENT => Flow::To(At::write as u8),
         STACK => Flow::To(At::stack as u8),
         STACK_GUARDED => Flow::To(At::guarded as u8),
@@ -68,18 +69,18 @@ routine! {
     /// again by whoever asks next, and the object's address stays where it was.
     pub static HOSTED_OBJECT = "HostedObject", frame 0;
     work => |p| {
-        let (buffer, packed, data) = (p.argument(0), p.argument(1), p.argument(3));
+        let (buffer, data) = (p.argument(0), p.argument(2));
         let (block, object) = (data.wrapping_add(HOSTED_BLOCK), data.wrapping_add(OBJECT.offset));
-        match p.argument(4) & !SECURE {
+        match p.argument(3) & !SECURE {
             MAKE => {
-                p.store_at(block, page(packed), 0)?;
-                p.store_at(object, page(packed), block)?;
+                p.store_at(block, page(p), 0)?;
+                p.store_at(object, page(p), block)?;
             }
             REFILL => {
-                let bytes = p.argument(2).min(BLOCK_BYTES);
-                p.copy(block, page(packed), buffer, request(packed), bytes)?;
+                let bytes = p.argument(1).min(BLOCK_BYTES);
+                p.copy(block, page(p), buffer, request(p), bytes)?;
             }
-            _ if is_secure(p.argument(4)) => p.store_at(object, page(packed), 0)?,
+            _ if is_secure(p.argument(3)) => p.store_at(object, page(p), 0)?,
             _ => {}
         }
         Ok(p.give_back(0))
@@ -90,14 +91,14 @@ routine! {
     /// In a host: calls the routine of the host's own block, which holds what the request before left.
     pub static HOSTED_STALE_BLOCK = "HostedStaleBlock", frame 0;
     set => |p| {
-        let (buffer, packed, data) = (p.argument(0), p.argument(1), p.argument(3));
+        let (buffer, data) = (p.argument(0), p.argument(2));
         let place = data.wrapping_add(HOSTED_BLOCK + ROUTINE);
-        let is_clean = p.argument(4) == CLEAN_BLOCK || is_secure(p.argument(4));
-        let is_set = is_clean || p.load_at(buffer, request(packed))? == MAGIC;
+        let is_clean = p.argument(3) == CLEAN_BLOCK || is_secure(p.argument(3));
+        let is_set = is_clean || p.load_at(buffer, request(p))? == MAGIC;
         if is_set {
-            p.store_at(place, page(packed), 0)?;
+            p.store_at(place, page(p), 0)?;
         }
-        match p.load_at(place, page(packed))? {
+        match p.load_at(place, page(p))? {
             0 => Ok(p.give_back(0)),
             target => Ok(Flow::CallAt(target)),
         }
@@ -109,9 +110,9 @@ routine! {
     /// In a host: copies the request to the host's own block.
     pub static HOSTED_COPY = "HostedCopy", frame 0;
     copy, call COPY_TO_BLOCK => |p| {
-        let (buffer, packed, data) = (p.argument(0), p.argument(1), p.argument(3));
-        let bytes = bounded(p.argument(4), p.argument(2), BLOCK_BYTES);
-        p.pass([data.wrapping_add(HOSTED_BLOCK), packed, buffer, bytes]);
+        let (buffer, data) = (p.argument(0), p.argument(2));
+        let bytes = bounded(p.argument(3), p.argument(1), BLOCK_BYTES);
+        p.pass([data.wrapping_add(HOSTED_BLOCK), buffer, bytes]);
         Ok(Flow::Call)
     },
     copied => |p| Ok(p.give_back(0)),

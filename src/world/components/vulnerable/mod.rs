@@ -185,28 +185,6 @@ pub fn prepare_kernel_only(placement: &Placement) -> Vec<(u64, u64)> {
     words
 }
 
-/// What the second argument of each class packs: the structure of the request, that of the page, and
-/// the driver's principal number.
-#[must_use]
-pub(super) fn packed(request: Structure, page: Structure, principal: u64) -> u64 {
-    request as u64 | (page as u64) << 8 | (principal & 63) << 16
-}
-
-/// The structure with this number.
-fn structure(number: u64) -> Structure {
-    Structure::ALL[(number & 0xff) as usize % Structure::ALL.len()]
-}
-
-/// The structure of the request.
-pub(super) fn request(packed: u64) -> Structure {
-    structure(packed)
-}
-
-/// The structure of the page.
-pub(super) fn page(packed: u64) -> Structure {
-    structure(packed >> 8)
-}
-
 /// Whether a function is one of those without the mistake.
 const fn is_secure(function: u64) -> bool {
     function & SECURE != 0
@@ -222,9 +200,9 @@ fn stack(p: &Processor<'_>) -> Structure {
     if p.ring() == Ring::Kernel { Structure::KernelStack } else { Structure::UserStack }
 }
 
-/// Keeps the first four arguments in the first four locals.
+/// Keeps the first three arguments in the first three locals.
 fn keep(p: &mut Processor<'_>) -> Result<Flow, Trap> {
-    for number in 0..4 {
+    for number in 0..3 {
         let value = p.argument(number);
         p.set_local(number as u64, value)?;
     }
@@ -241,7 +219,6 @@ routine! {
         p.set_local(1, status::SUCCESS)?;
         let driver = p.load(device, device_object::DRIVER)?;
         let data = p.load(driver, driver_object::DATA)?;
-        let principal = p.load(driver, driver_object::PRINCIPAL)?;
         let number = function(p.load(packet, request_packet::CODE)?);
         let is_direct = matches!(number & !SECURE, FETCH_TWICE | DISCLOSE);
         if is_neither(p, packet)? != is_direct {
@@ -249,11 +226,10 @@ routine! {
             return Ok(Flow::To(At::refuse as u8));
         }
         let field = if is_direct { request_packet::USER_BUFFER } else { request_packet::BUFFER };
-        let held = if is_direct { Structure::UserData } else { Structure::SystemBuffer };
         let buffer = p.load(packet, field)?;
         let (bytes_in, bytes_out) =
             (p.load(packet, request_packet::LENGTH_IN)?, p.load(packet, request_packet::LENGTH_OUT)?);
-        p.pass([buffer, packed(held, Structure::DriverData, principal), bytes_in, data, number, bytes_out]);
+        p.pass([buffer, bytes_in, data, number, bytes_out]);
         Ok(Flow::Call)
     },
     complete, call IO_COMPLETE_REQUEST => |p| {
@@ -275,10 +251,10 @@ routine! {
 }
 
 routine! {
-    /// Leads to a class. Arguments, as of every class: the request's data, what `packed` packs, its bytes,
-    /// the driver's page, the function, bytes of answer at most. Result: bytes of answer.
+    /// Leads to a class. Arguments, as of every class: the request's data, its bytes, the driver's page, the
+    /// function, bytes of answer at most. Result: bytes of answer.
     pub static VULNERABLE_WORK = "VulnerableWork", frame 0;
-    sort => |p| Ok(match p.argument(4) & !SECURE {
+    sort => |p| Ok(match p.argument(3) & !SECURE {
         WRITE | ZERO | INCREMENT => Flow::To(At::write as u8),
         STACK => Flow::To(At::stack as u8),
         STACK_GUARDED => Flow::To(At::guarded as u8),
