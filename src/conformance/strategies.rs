@@ -8,7 +8,8 @@ use proptest::prelude::*;
 use super::case::{Case, generate};
 use super::draw::Draw;
 use super::format::Format;
-use super::memory::Memory;
+use super::memory::{Hosting, Memory};
+use super::options::Options;
 use super::subject::{Capabilities, Mapper};
 use super::suite::Suite;
 
@@ -21,16 +22,19 @@ pub fn cases(
     format: &'static dyn Format,
     capabilities: Capabilities,
 ) -> impl Strategy<Value = Case> {
-    drawn(format, capabilities, Vec::new())
+    drawn(format, capabilities, Vec::new(), Hosting::default())
 }
 
 fn drawn(
     format: &'static dyn Format,
     capabilities: Capabilities,
     reserved: Vec<u64>,
+    hosting: Hosting,
 ) -> impl Strategy<Value = Case> {
-    proptest::collection::vec(any::<u8>(), 0..BYTES_MAX)
-        .prop_map(move |bytes| generate(&mut Draw::Bytes(&bytes), format, capabilities, &reserved))
+    proptest::collection::vec(any::<u8>(), 0..BYTES_MAX).prop_map(move |bytes| {
+        let bits = hosting.physical_bits();
+        generate(&mut Draw::Bytes(&bytes), format, capabilities, &reserved, bits)
+    })
 }
 
 impl<M: Mapper, F: Fn(Memory) -> M> Suite<F> {
@@ -46,7 +50,8 @@ impl<M: Mapper, F: Fn(Memory) -> M> Suite<F> {
             Ok(declared) => declared,
             Err(ended) => panic!("no instance can be made: {ended:?}"),
         };
-        drawn(self.options.format, declared.capabilities, self.options.reserved.clone())
+        let Options { format, reserved, hosting, .. } = &self.options;
+        drawn(*format, declared.capabilities, reserved.clone(), *hosting)
     }
 }
 
@@ -117,7 +122,7 @@ mod tests {
             .map(|seed| {
                 let stream = Seed(seed).stream("conformance", 0);
                 let draw = &mut Draw::Stream(Box::new(stream));
-                generate(draw, X86_64::FOUR_LEVELS, Capabilities::all(), &[])
+                generate(draw, X86_64::FOUR_LEVELS, Capabilities::all(), &[], 64)
             })
             .collect();
 

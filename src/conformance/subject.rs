@@ -28,7 +28,8 @@ pub enum Capability {
     FreesOnDrop,
     /// It reports its invalidations. Otherwise its caller has to make them, and none is checked.
     Invalidates,
-    /// Its allocator may have no frame: it then refuses with [`Refusal::OutOfFrames`].
+    /// Its allocator may have no frame: it then refuses with [`Refusal::OutOfFrames`]. With `Ranges` and `Pages1G`
+    /// ranges of more than 1 GiB are mapped too, for which there are frames enough if large pages are made.
     AllocationFailure,
     /// Other processors use its tables while it works, and set accessed and dirty flags.
     HardwareMarks,

@@ -156,7 +156,8 @@ impl<M: Mapper, F: Fn(Memory) -> M> Suite<F> {
 
     /// A case that nobody has run.
     pub(super) fn unrun(&self, draw: &mut Draw<'_>, capabilities: Capabilities) -> Case {
-        generate(draw, self.options.format, capabilities, &self.options.reserved)
+        let Options { format, reserved, hosting, .. } = &self.options;
+        generate(draw, *format, capabilities, reserved, hosting.physical_bits())
     }
 
     fn run_case(&self, case: &Case, known: &BTreeSet<Key>, report: &Report) -> Ran {

@@ -76,7 +76,7 @@ pub(crate) struct Tables<W: Words = Memory> {
     is_owner: bool,
     pub(crate) levels: u32,
     /// Nobody is told to forget anything.
-    is_silent: bool,
+    pub(crate) is_silent: bool,
 }
 
 /// Where a walk ended.

@@ -127,6 +127,12 @@ fn simpler_calls(call: &Call) -> Vec<Call> {
             if rights != plain {
                 forms.push(Call::MapRange { first, to, bytes, rights: plain });
             }
+            // Of wide addresses the low bits stay: they say which pages are large.
+            let low = generate::ELSEWHERE + to.raw() % generate::ELSEWHERE;
+            if to.raw() >= 2 * generate::ELSEWHERE {
+                let to = PhysAddr::truncated(low);
+                forms.push(Call::MapRange { first, to, bytes, rights });
+            }
         }
         Call::UnmapRange { first, bytes } => {
             forms.extend(shorter(bytes).map(|(without, bytes)| {

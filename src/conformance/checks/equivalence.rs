@@ -23,36 +23,33 @@ use crate::conformance::scene::Scene;
 use crate::conformance::tables::{Leaf, TableUse, TableWords, level_of};
 use crate::machine::paging::PageSize;
 
-/// Pages of a range at most that are tried one by one.
+/// Pages of a range at most that are tried one by one; longer ones stay what they are.
 const PAGES_MAX: u64 = 16;
 
-/// The case with each range as single pages; `None` when there is none, or something else decides
+/// The case with each short range as single pages; `None` when there is none, or something else decides
 /// too.
 pub(crate) fn in_singles(case: &Case) -> Option<Case> {
     let is_plain = |call: &Call| !matches!(call, Call::Disturb { .. });
-    if case.fault.is_some()
-        || !case.calls.iter().all(is_plain)
-        || !case.calls.iter().any(Call::is_range)
+    let is_short = |call: &Call| call.is_range() && call.region().pages <= PAGES_MAX;
+    if case.fault.is_some() || !case.calls.iter().all(is_plain) || !case.calls.iter().any(is_short)
     {
         return None;
     }
     let mut calls = Vec::new();
     for call in &case.calls {
-        let pages = call.region().pages;
-        if call.is_range() && pages > PAGES_MAX {
-            return None;
-        }
-        let each = (0..pages).map(|page| page * FRAME_BYTES);
+        let each = (0..call.region().pages).map(|page| page * FRAME_BYTES);
         let size = PageSize::Kib4;
         match *call {
-            Call::MapRange { first, to, rights, .. } => calls.extend(each.map(|distance| {
-                let (page, to) = (first.plus(distance), to.plus(distance));
-                Call::Map { page, to, size, rights }
-            })),
-            Call::UnmapRange { first, .. } => {
+            Call::MapRange { first, to, rights, .. } if is_short(call) => {
+                calls.extend(each.map(|distance| {
+                    let (page, to) = (first.plus(distance), to.plus(distance));
+                    Call::Map { page, to, size, rights }
+                }))
+            }
+            Call::UnmapRange { first, .. } if is_short(call) => {
                 calls.extend(each.map(|distance| Call::Unmap { page: first.plus(distance), size }))
             }
-            Call::ProtectRange { first, rights, .. } => {
+            Call::ProtectRange { first, rights, .. } if is_short(call) => {
                 calls.extend(each.map(|distance| Call::Protect {
                     page: first.plus(distance),
                     size,

@@ -14,7 +14,7 @@ use crate::conformance::flat::Flat;
 use crate::conformance::guard;
 use crate::conformance::memory::{Event, Memory, StoreKind, enter, leave};
 use crate::conformance::operation::Call;
-use crate::conformance::run::{Setting, accesses_within, perform, root_outside};
+use crate::conformance::run::{Setting, begin, perform, root_outside};
 use crate::conformance::scene::Scene;
 use crate::conformance::stop::Ended;
 use crate::conformance::subject::{Capabilities, Capability, Mapper};
@@ -87,8 +87,7 @@ impl<M: Mapper> Instance<M> {
     /// Makes a call. The scene stands at its beginning.
     fn call(&mut self, call: &Call, accesses_max: u32) -> Done {
         self.scene.begin(call);
-        let accesses_max = accesses_within(accesses_max, call);
-        self.memory.begin(accesses_max);
+        let accesses_max = begin(&self.memory, accesses_max, call);
         guard::calls(0, call);
         let outcome = self.memory.attempt(|| perform(&mut self.mapper, call));
         self.memory.compare_all();

@@ -389,7 +389,7 @@ fn is_table(frames: &[Kept], frame: Frame) -> bool {
 impl super::books::Books {
     /// Consecutive free frames; one alone is the one freed last.
     fn take(&mut self, frames: u64) -> Option<u64> {
-        if frames == 0 || frames > super::POOL_FRAMES {
+        if frames == 0 || frames > super::POOL_FRAMES || frames > self.ration {
             return None;
         }
         let first = if frames == 1 {
@@ -403,6 +403,7 @@ impl super::books::Books {
                     && (*first..first + frames).all(|number| sorted.binary_search(&number).is_ok())
             })?
         };
+        self.ration -= frames;
         self.free.retain(|number| !(first..first + frames).contains(number));
         for number in first..first + frames {
             if let Some(kept) =

@@ -112,6 +112,8 @@ pub(crate) struct Books {
     pub(super) occasions: u32,
     /// Accesses left before the operation counts as endless.
     pub(super) budget: u32,
+    /// Frames that the operation may still take.
+    pub(super) ration: u64,
     /// The fault strikes once in a case.
     pub(super) unread: Option<Unread>,
     /// The length of the journal when the operation was abandoned inside a signal handler, from where
@@ -138,6 +140,7 @@ impl Books {
             invalidations: 0,
             occasions: 0,
             budget: 0,
+            ration: u64::MAX,
             unread: None,
             void_from: None,
             compared: None,

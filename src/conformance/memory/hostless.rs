@@ -9,6 +9,13 @@ use crate::conformance::stop::{Stop, caught};
 #[derive(Clone, Copy, Default, Debug)]
 pub(crate) struct Hosting {}
 
+impl Hosting {
+    /// Bits of a physical address that pages are mapped to at most, in this format or not.
+    pub(crate) const fn physical_bits(self) -> u32 {
+        u64::BITS
+    }
+}
+
 /// There is none.
 pub(super) enum Host {}
 

@@ -235,6 +235,7 @@ impl Memory {
     pub(crate) fn begin(&self, accesses: u32) {
         let mut books = self.0.books.borrow_mut();
         books.budget = accesses;
+        books.ration = u64::MAX;
         if self.0.host.is_some() {
             // A signal handler must not allocate.
             let room = usize::try_from(accesses).unwrap_or(0) + ROOM_OF_ONE_ACCESS;
@@ -242,6 +243,11 @@ impl Memory {
             let length = books.journal.len();
             books.journal.reserve_exact(room.saturating_sub(length));
         }
+    }
+
+    /// The call that has begun takes so many frames at most.
+    pub(crate) fn ration(&self, frames: u64) {
+        self.0.books.borrow_mut().ration = frames;
     }
 
     /// Whether the code has pointers whose loads nobody sees, though its stores are trapped.

@@ -1,6 +1,7 @@
 //! One case on a fresh instance, judged call by call.
 
 mod allocations;
+mod allowance;
 mod ask;
 mod end;
 mod judge;
@@ -10,6 +11,7 @@ mod registers;
 mod start;
 
 pub(crate) use allocations::{Allocations, occasion};
+pub(crate) use allowance::{ACCESSES_MAX, begin};
 pub(crate) use nested::{Nested, parts};
 
 use core::cell::Cell;
@@ -36,21 +38,6 @@ use crate::base::{Digest, TraceHash};
 use record::Judged;
 pub(crate) use record::Record;
 pub(crate) use start::root_outside;
-
-/// Accesses to memory within one call at most, but for those of its pages.
-pub(crate) const ACCESSES_MAX: u32 = 200_000;
-
-/// Pages of a call at most that are made or changed one by one.
-const PAGES_BY_ONE: u64 = 1024;
-
-/// Accesses to memory of a call at most. Code may look through whole tables for each page that it changes, whether
-/// they are empty by then, and may walk to each page of a hole.
-pub(crate) fn accesses_within(accesses_max: u32, call: &Call) -> u32 {
-    let pages = call.region().pages.saturating_sub(1);
-    let each = u64::from(accesses_max / 200) * pages.min(PAGES_BY_ONE);
-    let walks = u64::from(accesses_max / 20_000) * pages;
-    u32::try_from(u64::from(accesses_max) + each + walks).unwrap_or(u32::MAX)
-}
 
 /// What a case came to.
 #[derive(Default)]
@@ -265,9 +252,8 @@ impl<M: Mapper> Run<'_, M> {
         let at_hand = self.at_hand(call);
         let kept = Kept::begin(&self.scene, self.capabilities, mapper.own_bits());
 
-        let accesses_max = accesses_within(self.setting.accesses_max, call);
         let allocated = self.memory.allocations();
-        self.memory.begin(accesses_max);
+        let accesses_max = begin(&self.memory, self.setting.accesses_max, call);
         super::guard::calls(self.trial.calls, call);
         let ended = self.memory.attempt(|| {
             let is_entered = at_hand.as_ref().is_none_or(|next| next.arm(&self.memory, mapper));

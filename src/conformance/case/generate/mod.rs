@@ -1,6 +1,7 @@
 //! Cases drawn at random, near the places where implementations go wrong.
 
 mod ranges;
+mod tail;
 
 use self::ranges::Purpose;
 use super::Case;
@@ -44,6 +45,8 @@ struct Generator<'a, 'b> {
     draw: &'a mut Draw<'b>,
     format: &'static dyn Format,
     reserved: &'a [u64],
+    /// Bits that a physical address may have, in this format or not.
+    bits: u32,
     sizes: Vec<PageSize>,
     edges: Vec<u64>,
     /// What was asked to be mapped: later calls aim there.
@@ -59,12 +62,13 @@ struct Generator<'a, 'b> {
 }
 
 /// Draws a case for an implementation with these capabilities that keeps these entries of its root for
-/// itself.
+/// itself, where a physical address has so many bits at most.
 pub(crate) fn generate(
     draw: &mut Draw<'_>,
     format: &'static dyn Format,
     capabilities: Capabilities,
     reserved: &[u64],
+    bits: u32,
 ) -> Case {
     let has = |capability| capabilities.has(capability);
     let is_free = |edge: &u64| !reserved.contains(&index(format, format.levels(), VirtAddr(*edge)));
@@ -99,6 +103,7 @@ pub(crate) fn generate(
         draw,
         format,
         reserved,
+        bits,
         sizes,
         edges,
         mapped,
@@ -118,6 +123,10 @@ pub(crate) fn generate(
         let call = generator.call(kind);
         generator.last = Some(call.region()).filter(|region| is_nested && region.pages > 0);
         calls.push(call);
+    }
+    // A fault strikes one of the calls so far, and is chosen by how often they give it occasion.
+    if fault.is_none() {
+        calls.extend(generator.tail(&calls, capabilities));
     }
     Case { calls, fault }
 }

@@ -126,7 +126,7 @@ impl Generator<'_, '_> {
         (start, if self.fits(start, longer) { longer } else { before + bytes })
     }
 
-    fn fits(&self, first: VirtAddr, bytes: u64) -> bool {
+    pub(super) fn fits(&self, first: VirtAddr, bytes: u64) -> bool {
         let last = first.plus(bytes - 1);
         last.0 >= first.0
             && self.is_translated(VirtAddr(last.0 & !(FRAME_BYTES - 1)))

@@ -93,6 +93,18 @@ pub(crate) struct Hosting {
     pub(crate) is_privileged: bool,
 }
 
+impl Hosting {
+    /// Bits of a physical address that pages are mapped to at most: what a pointer to one beyond the window would lead
+    /// to is somebody else's, and the process may end there.
+    pub(crate) const fn physical_bits(self) -> u32 {
+        #[cfg(feature = "store-trap")]
+        if self.observed.is_some() {
+            return window::MAPPED_BITS;
+        }
+        u64::BITS
+    }
+}
+
 /// What a memory needs to host code.
 pub(super) struct Host {
     /// `None` when nothing runs here any more.

@@ -27,6 +27,8 @@ use crate::base::FRAME_BYTES;
 /// Physical addresses that pointers reach, with or without memory behind them: all that the suite maps,
 /// and room for what wrong arithmetic makes of it.
 const WINDOW_BYTES: u64 = 1 << 40;
+/// Bits of a physical address that pages are mapped to at most: half of the window is that room.
+pub(super) const MAPPED_BITS: u32 = WINDOW_BYTES.ilog2() - 1;
 
 const MEMORY_BYTES: usize = (FRAMES * FRAME_BYTES) as usize;
 
