@@ -7,6 +7,7 @@ mod command;
 mod input;
 #[cfg(feature = "cli")]
 mod live;
+mod pcids;
 mod sets;
 mod ways;
 mod x86_64;

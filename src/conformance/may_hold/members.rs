@@ -54,18 +54,39 @@ pub(crate) struct Member<T> {
     pub(crate) entry: Processors,
     /// Who may hold a translation that another stage made of it.
     pub(crate) combined: Processors,
+    /// Who may hold it under an identifier that is not the current one, and uses it when that is current again.
+    pub(crate) dormant: Processors,
+    /// Its frame has another owner by now.
+    pub(crate) is_reused: bool,
     /// Invalidations that wait for a barrier.
     told: Vec<Notice>,
 }
 
+/// Who may hold something, and how.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Holders {
+    pub(crate) entry: Processors,
+    pub(crate) combined: Processors,
+    pub(crate) dormant: Processors,
+}
+
 impl<T> Member<T> {
-    fn is_held(&self) -> bool {
+    fn is_usable(&self) -> bool {
         !self.entry.is_empty() || !self.combined.is_empty()
+    }
+
+    fn is_held(&self) -> bool {
+        self.is_usable() || !self.dormant.is_empty()
+    }
+
+    pub(crate) const fn holders(&self) -> Holders {
+        Holders { entry: self.entry, combined: self.combined, dormant: self.dormant }
     }
 
     fn forget(&mut self, notice: &Notice) {
         if notice.parts.entry {
             self.entry = self.entry.without(notice.whom);
+            self.dormant = self.dormant.without(notice.whom);
         }
         // A combined translation may be made anew as long as the entry is held.
         if notice.parts.combined {
@@ -122,7 +143,13 @@ impl<T: Spanning> Members<T> {
         *self = Self::default();
     }
 
+    /// What somebody may use as things are.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Space, &Member<T>)> {
+        self.all().filter(|(_, member)| member.is_usable())
+    }
+
+    /// The same, and what somebody may hold and can't use.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (Space, &Member<T>)> {
         self.by_first
             .iter()
             .flat_map(|((_, space), members)| members.iter().map(move |member| (*space, member)))
@@ -135,9 +162,10 @@ impl<T: Spanning> Members<T> {
         what: T,
         stored: Stamp,
         is_visible: bool,
-        [entry, combined]: [Processors; 2],
+        holders: Holders,
     ) {
-        if entry.is_empty() && combined.is_empty() {
+        let Holders { entry, combined, dormant } = holders;
+        if entry.is_empty() && combined.is_empty() && dormant.is_empty() {
             return;
         }
         let key = (what.first().0, space);
@@ -145,7 +173,8 @@ impl<T: Spanning> Members<T> {
         // Withdrawn once more: what was told about it before counts no longer.
         members.retain(|member| member.what != what);
         let seen_by = if is_visible { Processors::ALL } else { Processors::NONE };
-        members.push(Member { what, stored, seen_by, entry, combined, told: Vec::new() });
+        let (is_reused, told) = (false, Vec::new());
+        members.push(Member { what, stored, seen_by, entry, combined, dormant, is_reused, told });
         if !is_visible {
             self.unseen.push((stored, key));
         }
@@ -282,6 +311,40 @@ impl<T: Spanning> Members<T> {
             }
             is_left
         });
+    }
+
+    /// What `is_meant` has another owner.
+    pub(crate) fn reuse(&mut self, is_meant: impl Fn(&Member<T>) -> bool) {
+        for member in self.by_first.values_mut().flatten() {
+            member.is_reused |= is_meant(member);
+        }
+    }
+
+    /// A processor uses from now on what it holds of spaces that are `is_current`, and nothing of others, unless it is
+    /// `is_common` to all. What it could not use until now is given.
+    pub(crate) fn attend(
+        &mut self,
+        processor: u16,
+        is_current: &dyn Fn(Space) -> bool,
+        is_common: &dyn Fn(&T) -> bool,
+    ) -> Vec<(Space, Member<T>)> {
+        let own = Processors::one(processor);
+        let mut woken = Vec::new();
+        for ((_, space), members) in &mut self.by_first {
+            for member in members {
+                if !is_current(*space) {
+                    if member.entry.has(processor) && !is_common(&member.what) {
+                        member.entry = member.entry.without(own);
+                        member.dormant = member.dormant.and(own);
+                    }
+                } else if member.dormant.has(processor) {
+                    member.dormant = member.dormant.without(own);
+                    member.entry = member.entry.and(own);
+                    woken.push((*space, member.clone()));
+                }
+            }
+        }
+        woken
     }
 
     /// Keeps what `is_kept`.

@@ -10,7 +10,7 @@ mod members;
 mod processors;
 mod ways;
 
-pub(crate) use members::{Member, Members, Notice, Parts, Space, Spanning, Stamp};
+pub(crate) use members::{Holders, Member, Members, Notice, Parts, Space, Spanning, Stamp};
 pub(crate) use processors::{PROCESSORS_MAX, Processors};
 pub(crate) use ways::overwritten;
 
@@ -71,7 +71,8 @@ const PROCESSOR: u16 = 0;
 impl MayHold {
     /// Takes in what the tables granted and no longer do.
     pub(crate) fn change(&mut self, format: &dyn Format, before: &Listing, after: &Listing) {
-        let holders = [Processors::one(PROCESSOR), Processors::NONE];
+        let (entry, none) = (Processors::one(PROCESSOR), Processors::NONE);
+        let holders = Holders { entry, combined: none, dormant: none };
         let mut now = after.leaves.iter().peekable();
         for leaf in &before.leaves {
             while now.next_if(|other| other.first < leaf.first).is_some() {}

@@ -6,7 +6,7 @@
 //!
 //! Arm ARM, "TLB maintenance instructions": those whose names have an L are for entries of the last level of a walk.
 
-use super::{MayHold, Member, Processors, Space, Stamp, grants, ungranted_page};
+use super::{Holders, MayHold, Member, Space, Stamp, grants, ungranted_page};
 use crate::base::{Frame, Page, PhysAddr};
 use crate::conformance::flat::Flat;
 use crate::conformance::format::Format;
@@ -31,11 +31,9 @@ impl MayHold {
         if self.ways.is_empty() || self.given_back.contains(&frame) {
             return;
         }
-        let held = self.ways.iter().filter(|(_, way)| way.what.frame == frame && !way.is_told());
-        let leaves: Vec<(Space, Leaf, [Processors; 2])> = held
-            .filter_map(|(space, way)| {
-                Some((space, removed(space, &way.what)?, [way.entry, way.combined]))
-            })
+        let held = self.ways.all().filter(|(_, way)| way.what.frame == frame && !way.is_told());
+        let leaves: Vec<(Space, Leaf, Holders)> = held
+            .filter_map(|(space, way)| Some((space, removed(space, &way.what)?, way.holders())))
             .collect();
         let is_visible = !self.waits;
         for (space, leaf, holders) in leaves {

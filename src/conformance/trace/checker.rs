@@ -145,7 +145,7 @@ impl Checker {
     /// How many withdrawn translations and ways to tables some processor may still hold.
     #[must_use]
     pub fn held(&self) -> usize {
-        self.may_hold.leaves.iter().count() + self.may_hold.ways.iter().count()
+        self.may_hold.leaves.all().count() + self.may_hold.ways.all().count()
     }
 
     /// Takes one line and gives what does not hold after it.

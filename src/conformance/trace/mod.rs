@@ -26,11 +26,12 @@
 //! |---|---|
 //! | `own`, `casemate` | what does a line say? |
 //! | `books`, `spaces`, `locks` | what is true before it? |
-//! | `checker`, `store`, `owners`, `roots`, `sets`, `ways` | does it hold? |
+//! | `checker`, `store`, `owners`, `roots`, `dormant`, `sets`, `ways` | does it hold? |
 
 mod books;
 mod casemate;
 mod checker;
+mod dormant;
 mod event;
 mod finding;
 mod locks;

@@ -99,6 +99,7 @@ impl Checker {
     /// Ways to frames of a range, both ends included, that some processor may still take.
     fn judge_walked(&mut self, first: Frame, last: Frame, occasion: &str) {
         let is_meant = |held: &Member<TableUse>| (first..=last).contains(&held.what.frame);
+        self.may_hold.ways.reuse(is_meant);
         let found = self.may_hold.ways.iter().find(|(_, held)| is_meant(held));
         let Some((space, held)) = found else { return };
         let Some(format) = self.spaces.get(space).map(|space| std::rc::Rc::clone(&space.format))
@@ -174,6 +175,7 @@ impl Checker {
             let (start, frames) = (leaf.page.frame(), leaf.size.frames());
             start <= last && first.0 < start.0 + frames
         };
+        self.may_hold.leaves.reuse(|held| overlaps(&held.what));
         let stale = self.may_hold.leaves.iter().find_map(|(space, held)| {
             let leaf = held.what;
             let held = overlaps(&leaf).then_some(held)?;
@@ -189,7 +191,7 @@ impl Checker {
     }
 
     /// What is wrong if the page of `virt` is still used as it was, and no longer granted.
-    fn stale(
+    pub(super) fn stale(
         &self,
         space: Space,
         held: &Member<Leaf>,
@@ -200,6 +202,24 @@ impl Checker {
         let now = self.ungranted(space, &held.what, virt)?;
         let breach = invalidation::stale(format, occasion, held, virt.page(), now);
         Some((breach, held.stored, format.name()))
+    }
+
+    /// The same of the first such page of so many bytes from its start on.
+    pub(super) fn stale_within(
+        &self,
+        space: Space,
+        held: &Member<Leaf>,
+        bytes: u64,
+        occasion: &str,
+    ) -> Option<(Breach, Stamp, &'static str)> {
+        let mut virt = held.what.first;
+        while virt.0.wrapping_sub(held.what.first.0) < bytes {
+            if let Some(stale) = self.stale(space, held, virt, occasion) {
+                return Some(stale);
+            }
+            virt = self.behind_page(space, virt)?;
+        }
+        None
     }
 
     /// Where the page of `virt` leads now, if the tables don't grant what `leaf` does.
@@ -236,14 +256,7 @@ impl Checker {
             // All of a page is looked at once: what the tables grant of it then, and later no longer, was
             // withdrawn by itself.
             let bytes = if held.stored.time > before { held.what.size.bytes() } else { 1 };
-            let mut virt = held.what.first;
-            while virt.0.wrapping_sub(held.what.first.0) < bytes {
-                if let Some(stale) = self.stale(space, held, virt, "returns") {
-                    return Some(stale);
-                }
-                virt = self.behind_page(space, virt)?;
-            }
-            None
+            self.stale_within(space, held, bytes, "returns")
         });
         if let Some((breach, since, name)) = stale {
             self.report(breach, None, Some(since), Some(name));

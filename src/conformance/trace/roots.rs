@@ -33,6 +33,7 @@ impl Checker {
         if known.is_none() || is_read_anew {
             self.link_root(space);
         }
+        self.attend(root);
     }
 
     /// A root without entries has its first: from now on something can be remembered of it, under an

@@ -8,7 +8,7 @@ use crate::conformance::breach::{Breach, Check, INTERFACE};
 use crate::conformance::checks::entries;
 use crate::conformance::format::regime::Root;
 use crate::conformance::format::{Decoded, Format, Rule};
-use crate::conformance::may_hold::{Processors, Space, Spanning as _, grants, met_leaf, met_table};
+use crate::conformance::may_hold::{Space, Spanning as _, grants, met_leaf, met_table};
 use crate::conformance::permissions::Permissions;
 use crate::conformance::tables::{Leaf, TableUse, leaf_in};
 
@@ -127,19 +127,17 @@ impl Checker {
     /// What was removed and is not granted anew may still be held.
     fn withdraw(&mut self, space: Space, format: &dyn Format, removed: &Delta, added: &Delta) {
         let Some(held) = self.spaces.get(space) else { return };
-        // To some everybody's global leaf is one of the space alone.
-        let (active, seen) =
-            (held.active, self.seen.without(self.without_globals).and(held.active));
-        let holders = |is_global: bool| {
-            let entry = if is_global { seen } else { active };
-            [entry, if held.is_combined { entry } else { Processors::NONE }]
-        };
+        if removed.leaves.is_empty() && removed.tables.is_empty() {
+            return;
+        }
+        let holders = [self.holders(held, false), self.holders(held, true)];
+        let is_common = held.is_common;
         let is_visible = !self.may_hold.waits;
         let mut anew = added.leaves.iter().peekable();
         for leaf in &removed.leaves {
             while anew.next_if(|other| other.first < leaf.first).is_some() {}
             if !anew.peek().is_some_and(|other| grants(format, other, leaf)) {
-                let holders = holders(leaf.global || held.is_common);
+                let holders = holders[usize::from(leaf.global || is_common)];
                 self.may_hold.leaves.insert(space, *leaf, self.now, is_visible, holders);
             }
         }
@@ -148,7 +146,7 @@ impl Checker {
             let is_kept = |other: &TableUse| is_same_way(other, way) && other.limit.has(way.limit);
             if !added.tables.iter().any(is_kept) {
                 self.told.remove(&(space, *way));
-                let holders = holders(held.is_common);
+                let holders = holders[usize::from(is_common)];
                 self.may_hold.ways.insert(space, *way, self.now, is_visible, holders);
             }
         }
