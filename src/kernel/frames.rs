@@ -63,7 +63,7 @@ fn called_for(p: &Processor<'_>) -> Structure {
 routine! {
     /// Takes a frame off the free list and zeroes it, for what it is called for. Argument: where the one entry
     /// will be that maps it, or `NO_ENTRY`. Result: its number, 0 when there is none; whose it is then, the
-    /// caller says with [`grant`].
+    /// caller says.
     pub static MM_ALLOCATE_FRAME = "MiRemoveAnyPage", frame 1;
     // Local: 0 what will map it, then the frame.
     start => |p| {
