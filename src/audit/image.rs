@@ -5,6 +5,7 @@
 //! and a dump of all memory say the same about the same machine.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::base::{Frame, PhysAddr};
 use crate::machine::paging::TableMemory;
@@ -53,7 +54,8 @@ impl Levels {
     }
 }
 
-/// Tables by physical address, and where a walk starts.
+/// Tables by physical address, and where a walk starts. Copies share the tables that are the same in
+/// them.
 #[derive(Clone, Debug)]
 pub struct Image {
     /// CR3 as it was loaded.
@@ -61,14 +63,15 @@ pub struct Image {
     /// Levels of paging.
     pub levels: Levels,
     frames: Vec<Frame>,
-    tables: Vec<Box<Table>>,
+    tables: Vec<Arc<Table>>,
 }
 
 impl Image {
     /// An image of these frames.
     #[must_use]
     pub fn new(cr3: u64, levels: Levels, tables: BTreeMap<Frame, Box<Table>>) -> Self {
-        let (frames, tables) = tables.into_iter().unzip();
+        let tables = tables.into_iter().map(|(frame, table)| (frame, Arc::from(table)));
+        let (frames, tables) = tables.unzip();
         Self { cr3, levels, frames, tables }
     }
 
@@ -103,7 +106,7 @@ impl Image {
     /// Replaces the entry at `at`; nothing happens outside the image.
     pub fn set(&mut self, at: PhysAddr, entry: u64) {
         if let Some(index) = self.index_of(at.frame()) {
-            self.tables[index][slot_of(at)] = entry;
+            Arc::make_mut(&mut self.tables[index])[slot_of(at)] = entry;
         }
     }
 
@@ -111,12 +114,13 @@ impl Image {
     #[must_use]
     pub(super) fn keeping(self, kept: &[bool]) -> Self {
         let tables = self.frames.into_iter().zip(self.tables).zip(kept);
-        let tables = tables.filter(|(_, kept)| **kept).map(|(table, _)| table);
-        Self::new(self.cr3, self.levels, tables.collect())
+        let (frames, tables) = tables.filter(|(_, kept)| **kept).map(|(table, _)| table).unzip();
+        Self { cr3: self.cr3, levels: self.levels, frames, tables }
     }
 
     /// Puts a table where none was, or in the place of the one that was.
     pub fn insert(&mut self, frame: Frame, table: Box<Table>) {
+        let table = Arc::from(table);
         match self.frames.binary_search(&frame) {
             Ok(index) => self.tables[index] = table,
             Err(index) => {

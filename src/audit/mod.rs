@@ -12,6 +12,7 @@
 //! | [`listing`] | which pages are there, one by one? |
 //! | [`flip`] | what does each single flipped bit give? |
 //! | [`protections`] | which protections are on, and what is the machine without one? |
+//! | `read_only` | does the kernel map its tables read-only, and what if not? |
 //!
 //! ```
 //! use std::collections::BTreeMap;
@@ -48,5 +49,6 @@ pub mod image;
 pub mod listing;
 pub mod permits;
 pub mod protections;
+mod read_only;
 pub mod space;
 pub mod ways;

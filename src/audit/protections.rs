@@ -4,21 +4,20 @@
 //! kernel that runs so sets none, and bit 63 is reserved), so XD is taken out of all entries; out of
 //! those that are not present too, because a flip of P must not fault for a bit that would not be there
 //! (inferred: what a kernel keeps in bit 63 of such an entry is its own affair).
-//! *Read-only tables* are a habit of the kernel: every page through which a page table could be
-//! written is read-only, and large pages that cover one are split for it.
+//! *Read-only tables* are a habit of the kernel ([`read_only`](super::read_only)), and the image shows
+//! whether this kernel has it.
 
-use std::collections::BTreeSet;
+use core::fmt;
 
-use crate::base::{Frame, PhysAddr};
-use crate::machine::paging::PageSize;
-use crate::machine::paging::x86_64::{ControlFlags, Controls, Entry, EntryKind, Level, Reserved};
+use crate::machine::paging::x86_64::{ControlFlags, Controls, Entry, Level};
 
 use super::flip::{Counts, KernelGain, helps};
 use super::frames::FrameUse;
-use super::image::{Image, Table};
+use super::image::Image;
 use super::permits::Accesses;
+use super::read_only;
 use super::space::{Incomplete, Space};
-use super::ways::{Mapping, frames_of};
+use super::ways::frames_of;
 
 /// One protection.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -75,16 +74,54 @@ impl Protection {
 #[derive(Clone, Debug)]
 pub struct Machine {
     /// The tables as they were read.
-    pub image: Image,
+    image: Image,
     /// Registers; root and levels come from the image.
     pub controls: Controls,
-    /// Whether the kernel is to map its tables read-only, whatever the image says.
-    pub read_only_tables: bool,
     /// Whether tables may be missing.
-    pub may_be_incomplete: bool,
+    may_be_incomplete: bool,
+    /// Whether the image has its tables mapped read-only.
+    tables_as_read: bool,
+    /// Whether the kernel is to map them so.
+    read_only_tables: bool,
 }
 
+/// Why there is no such machine.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum NotMade {
+    /// Tables are missing.
+    Incomplete(Incomplete),
+    /// No entry that maps a table, and nothing else, makes it writable.
+    ReadOnlyAbove,
+}
+
+impl From<Incomplete> for NotMade {
+    fn from(error: Incomplete) -> Self {
+        Self::Incomplete(error)
+    }
+}
+
+impl fmt::Display for NotMade {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Incomplete(error) => error.fmt(f),
+            Self::ReadOnlyAbove => f.write_str(
+                "page tables stay read-only by entries above their pages, which hold for other pages too",
+            ),
+        }
+    }
+}
+
+impl core::error::Error for NotMade {}
+
 impl Machine {
+    /// The machine of an image, with its tables mapped as they are.
+    #[must_use]
+    pub fn new(image: Image, controls: Controls, may_be_incomplete: bool) -> Self {
+        let tables_as_read = read_only::is_shown(&image, &controls);
+        let read_only_tables = tables_as_read;
+        Self { image, controls, may_be_incomplete, tables_as_read, read_only_tables }
+    }
+
     /// Whether a protection is on.
     #[must_use]
     pub fn has(&self, protection: Protection) -> bool {
@@ -108,8 +145,8 @@ impl Machine {
     ///
     /// # Errors
     ///
-    /// When tables are not in the image.
-    pub fn space(&self) -> Result<Space, Incomplete> {
+    /// When tables are not in the image, or can't be mapped as asked.
+    pub fn space(&self) -> Result<Space, NotMade> {
         let mut image = self.image.clone();
         if !self.has(Protection::Nx) {
             without_xd(&mut image);
@@ -119,12 +156,15 @@ impl Machine {
             false => Space::new(image, self.controls),
         };
         let mut space_now = space(image)?;
-        if self.read_only_tables {
-            // A page of 1 GiB is split twice, then its parts are made read-only.
+        if self.read_only_tables != self.tables_as_read {
+            // A page of 1 GiB is split twice, then its parts are switched.
             for _ in 0..3 {
-                let mut image = space_now.image.clone();
-                protect_tables(&space_now, &mut image);
+                let image = read_only::switched(&space_now, self.read_only_tables);
                 space_now = space(image)?;
+            }
+            let is_left = read_only::is_shown(&space_now.image, &space_now.controls);
+            if is_left && !self.read_only_tables {
+                return Err(NotMade::ReadOnlyAbove);
             }
         }
         Ok(space_now)
@@ -142,65 +182,6 @@ fn without_xd(image: &mut Image) {
             }
         }
     }
-}
-
-/// Takes R/W from small pages that are tables; splits large ones that cover one. An entry that also
-/// names a table, as in a self-map, is left alone: without R/W nothing below it could be written.
-fn protect_tables(space: &Space, image: &mut Image) {
-    let reserved = Reserved::new(&space.controls);
-    let mut naming: BTreeSet<PhysAddr> = BTreeSet::new();
-    for way in &space.ways.all {
-        for (index, &entry) in (0u64..).zip(space.image.table(way.table)) {
-            if let EntryKind::Table(_) = Entry(entry).kind(way.using.level, reserved) {
-                naming.insert(way.using.at.plus(8 * index));
-            }
-        }
-    }
-    let mut free = free_frames(space);
-    let mut done: BTreeSet<PhysAddr> = BTreeSet::new();
-    for Mapping { at, reach, .. } in space.ways.mappings(&space.image, &space.controls) {
-        let (first, count) = frames_of(&reach);
-        let covers = space.frames.over(first..first + count);
-        let is_table = covers.into_iter().any(|(_, told)| told.has(FrameUse::TABLE));
-        if !is_table || !reach.leaf.has(Entry::RW) || naming.contains(&at) || !done.insert(at) {
-            continue;
-        }
-        let entry = reach.leaf.0;
-        if reach.size == PageSize::Kib4 {
-            image.set(at, entry & !Entry::RW);
-            continue;
-        }
-        let Some(frame) = free.next() else { return };
-        image.insert(frame, split(entry, reach.size, first));
-        let kept = entry & (Entry::P | Entry::RW | Entry::US | Entry::A);
-        image.set(at, kept | frame.start().raw());
-    }
-}
-
-/// Frames of which the image says nothing: where tables that it doesn't have yet may lie.
-fn free_frames(space: &Space) -> impl Iterator<Item = Frame> + '_ {
-    let end = 1u64 << (space.controls.physical_bits() - 12);
-    let unknown = space.frames.over(1..end).filter(|(_, told)| *told == FrameUse::UNKNOWN);
-    unknown.flat_map(|(range, _)| range).map(Frame)
-}
-
-/// A table whose pages, of the next smaller size, are together what `entry` maps.
-fn split(entry: u64, size: PageSize, first: u64) -> Box<Table> {
-    /// PAT, where it lies in the entry of a large page.
-    const PAT: u64 = 1 << 12;
-    let (step, attributes) = match size {
-        PageSize::Gib1 => (512, entry & !Entry::ADDRESS | entry & PAT),
-        _ => {
-            // In the entry of a small page, PAT lies where PS was.
-            let pat = if entry & PAT != 0 { Entry::PS } else { 0 };
-            (1, entry & !(Entry::ADDRESS | Entry::PS) | pat)
-        }
-    };
-    let mut table = Box::new([0; 512]);
-    for (index, entry) in (0u64..).zip(table.iter_mut()) {
-        *entry = attributes | (first + index * step) << 12;
-    }
-    table
 }
 
 /// What is possible without any flip, in pages of 4 KiB.
@@ -234,11 +215,9 @@ pub fn open(space: &Space) -> Open {
     open
 }
 
-/// The margin of a machine with one protection in one state.
+/// The isolation margin of a machine.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Margin {
-    /// Which; `None` for the machine as it was given.
-    pub switched: Option<(Protection, bool)>,
     /// What flips give.
     pub counts: Counts,
     /// What is possible without one.

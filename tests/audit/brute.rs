@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ringfence::audit::flip::{Class, Flip, TableIs};
 use ringfence::base::{Access, PhysAddr, Ring, VirtAddr};
-use ringfence::machine::paging::x86_64::{ControlFlags, Controls, Request};
+use ringfence::machine::paging::x86_64::{ControlFlags, Controls, Request, Vendor};
 use ringfence::oracles::by_the_book::{Answer, translate};
 
 /// All tables, entry by entry.
@@ -40,6 +40,7 @@ pub(crate) struct Listed {
 
 fn is_reserved(entry: u64, level: u32, controls: &Controls) -> bool {
     let beyond = (u64::from(controls.maxphyaddr)..52).any(|bit| entry >> bit & 1 == 1);
+    let upper = level >= 4 && entry >> 8 & 1 == 1 && controls.vendor == Vendor::Amd;
     let low = match level {
         4 | 5 => entry & 0x80 != 0,
         3 if entry & 0x80 != 0 => entry & 0x3fff_e000 != 0,
@@ -47,7 +48,7 @@ fn is_reserved(entry: u64, level: u32, controls: &Controls) -> bool {
         _ => false,
     };
     let xd = entry >> 63 == 1 && !controls.flags.has(ControlFlags::NXE);
-    beyond || low || xd
+    beyond || upper || low || xd
 }
 
 pub(crate) fn list(memory: &Memory, controls: &Controls) -> Listed {
@@ -185,14 +186,18 @@ pub(crate) fn judge(before: &Listed, after: &Listed) -> Judged {
             could & !can & bits != 0
         })
     };
-    let makes = after.pages.values().any(|(frame, accesses)| {
-        accesses & USER_WRITE != 0 && after.tables.contains(frame) && !before.tables.contains(frame)
-    });
+    let writes_made = |listed: &Listed| {
+        listed.pages.values().any(|(frame, accesses)| {
+            let is_made = after.tables.contains(frame) && !before.tables.contains(frame);
+            accesses & USER_WRITE != 0 && is_made
+        })
+    };
     let kernel_faults = lost(KERNEL);
     let worst = gains.first().copied();
     let (class, virt, table) = match worst {
         Some((Class::TableWrite, virt)) => (Class::TableWrite, Some(virt), Some(TableIs::There)),
-        _ if makes => (Class::TableWrite, None, Some(TableIs::Made)),
+        _ if writes_made(after) => (Class::TableWrite, None, Some(TableIs::Made)),
+        _ if writes_made(before) => (Class::TableWrite, None, Some(TableIs::Filled)),
         Some((class, virt)) => (class, Some(virt), None),
         None if lost(USER) => (Class::Fault, None, None),
         None => (Class::Nothing, None, None),
@@ -208,13 +213,16 @@ pub(crate) fn flipped(memory: &Memory, flip: Flip) -> Memory {
     memory
 }
 
-/// The witness of a table that is made: the first address at which user mode writes, after the flip,
-/// what became a table by it, and what may be done there that could not.
+/// The witness of a table that is made: the first address at which user mode writes, after the flip or
+/// else before it, what became a table by it, and what may be done there that could not.
 pub(crate) fn assert_made(before: &Listed, after: &Listed, gain: ringfence::audit::flip::Gain) {
     let is_made = |frame: &u64| after.tables.contains(frame) && !before.tables.contains(frame);
-    let mut written =
-        after.pages.iter().filter(|(_, (frame, can))| can & USER_WRITE != 0 && is_made(frame));
-    let (&virt, &(frame, can)) = written.next().expect("there is one");
+    let first = |listed: &Listed| {
+        let mut pages = listed.pages.iter();
+        let written = pages.find(|(_, (frame, can))| can & USER_WRITE != 0 && is_made(frame));
+        written.map(|(&virt, &page)| (virt, page))
+    };
+    let (virt, (frame, can)) = first(after).or_else(|| first(before)).expect("there is one");
     let here = before.pages.get(&virt).filter(|(own, _)| *own == frame);
     let gained = can & !here.map_or(0, |(_, could)| *could);
     let letters = |bits: u8| -> String {

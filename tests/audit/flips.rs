@@ -8,7 +8,7 @@ use ringfence::audit::image::{Image, Levels};
 use ringfence::audit::protections::{Machine, Protection};
 use ringfence::audit::space::Space;
 use ringfence::base::PhysAddr;
-use ringfence::machine::paging::x86_64::{ControlFlags, Controls};
+use ringfence::machine::paging::x86_64::{ControlFlags, Controls, Vendor};
 
 use crate::brute::{self, Judged, Memory};
 use crate::images::{self, P, U, W, XD};
@@ -65,7 +65,7 @@ fn compared(image: Image, controls: Controls, slots: &[usize]) -> BTreeMap<Class
 
                 let verdict = judge_again(&space, flip, verdicts.get(&flip));
 
-                let is_made = verdict.table == Some(TableIs::Made);
+                let is_made = matches!(verdict.table, Some(TableIs::Made | TableIs::Filled));
                 made_count += u64::from(is_made);
                 let virt = verdict.gain.filter(|_| !is_made).map(|gain| gain.virt.0);
                 let found = Judged {
@@ -125,6 +125,11 @@ fn without_protections_too() {
 }
 
 #[test]
+fn of_another_vendor_too() {
+    compared(images::ordinary(), Controls { vendor: Vendor::Amd, ..all_on() }, &[]);
+}
+
+#[test]
 fn large_pages_and_five_levels_are_judged_as_their_lists_say() {
     compared(images::large(), all_on(), &[4]);
 }
@@ -174,12 +179,7 @@ fn what_pkru_denies_is_gained_all_the_same() {
     let mut ordinary = images::ordinary();
     ordinary.set(PhysAddr::truncated(0x13010), 0x10000 | P | W | U | XD | 1 << 59);
     compared(ordinary.clone(), denying, &SLOTS);
-    let machine = Machine {
-        image: ordinary,
-        controls: denying,
-        read_only_tables: false,
-        may_be_incomplete: false,
-    };
+    let machine = Machine::new(ordinary, denying, false);
     let margin = |is_on| {
         let space = machine.with(Protection::Pke, is_on).space().expect("whole");
         let swept = sweep(&space, 2, &AtomicBool::new(false), |_| (), |_| true);

@@ -111,17 +111,18 @@ fn a_page_of_1_gib_is_judged_by_what_lies_below_its_new_address() {
 }
 
 #[test]
-fn a_page_of_1_gib_that_becomes_a_directory_is_one_of_the_process_if_it_can_write_it_elsewhere() {
+fn a_page_of_1_gib_that_becomes_a_directory_is_one_of_the_process_that_wrote_it() {
     // Without PS the entry names a page directory at 2 GiB. The 2 MiB page at slot 2 of the directory
     // in frame 0x103 still maps that frame, writable: the process writes its own entries.
     let made = judged(four_levels(), controls(), [0x101, 2, 7]);
-    // At 8 GiB no other page leads to the frame: what is in it decides, and nobody knows that.
-    let unknown = judged(four_levels(), controls(), [0x101, 3, 7]);
+    // At 8 GiB no other page leads to the frame: what the process left in it decides.
+    let filled = judged(four_levels(), controls(), [0x101, 3, 7]);
 
     let alias = (1 << 30) | (2 << 21);
     assert_eq!(given(&made), (Class::TableWrite, Some((alias, 0x8_0000))));
     assert_eq!(made.table, Some(TableIs::Made));
-    assert_eq!(given(&unknown), (Class::Outside, Some((3 << 30, 0x20_0000))));
+    assert_eq!(given(&filled), (Class::TableWrite, Some((3 << 30, 0x20_0000))));
+    assert_eq!(filled.table, Some(TableIs::Filled));
 }
 
 #[test]

@@ -16,3 +16,5 @@ mod reports;
 #[cfg(feature = "cli")]
 #[path = "../review/mod.rs"]
 mod review;
+#[cfg(feature = "cli")]
+mod switched;

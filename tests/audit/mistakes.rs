@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use ringfence::audit::image::{Image, Levels};
+use ringfence::base::PhysAddr;
 
 use crate::command::{audit, file, image, stderr, stdout};
 use crate::files::{raw, tables_alone};
@@ -73,6 +74,22 @@ fn an_image_is_never_written_over_by_its_own_witnesses_by_whatever_name() {
         assert_refused(&output, &["--witnesses would write over", "give --witnesses another file"]);
         assert_eq!(std::fs::read(&image).expect("it is there"), before, "{name}");
     }
+}
+
+#[test]
+fn a_list_that_is_not_whole_is_told_as_that() {
+    let mut tables = images::ordinary();
+    tables.set(PhysAddr::truncated(0x12008), 0x99000 | 7);
+    let gap = file("gap.img", &tables_alone(&tables));
+    let gap = gap.to_str().expect("a plain path");
+
+    let partial = audit(&[gap, "--list", "--incomplete"]);
+    let whole = audit(&[&image("whole.img"), "--list", "--incomplete"]);
+
+    assert!(stdout(&partial).starts_with("va,pa,flags\n"));
+    assert!(stderr(&partial).starts_with("warning: "), "{}", stderr(&partial));
+    assert!(stderr(&partial).contains("1 page tables that are named are not in the image"));
+    assert_eq!((stdout(&whole).is_empty(), stderr(&whole).as_str()), (false, ""));
 }
 
 #[test]

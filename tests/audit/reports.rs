@@ -4,7 +4,7 @@ use ringfence::audit::findings::{Finding, Findings, Kind, find};
 use ringfence::audit::flip::KernelGain;
 use ringfence::audit::image::Levels;
 use ringfence::audit::listing;
-use ringfence::audit::protections::{Machine, Open, Protection, open};
+use ringfence::audit::protections::{Machine, NotMade, Open, Protection, open};
 use ringfence::audit::space::{Incomplete, Space};
 use ringfence::base::PhysAddr;
 use ringfence::machine::paging::x86_64::{ControlFlags, Controls, Extent, Rights, lookup};
@@ -14,7 +14,12 @@ use crate::images::{self, P, U, W, XD, image};
 fn machine(image: ringfence::audit::image::Image) -> Machine {
     let flags = ControlFlags::WP | ControlFlags::SMEP | ControlFlags::SMAP | ControlFlags::NXE;
     let controls = Controls { flags, ..Controls::default() };
-    Machine { image, controls, read_only_tables: false, may_be_incomplete: false }
+    Machine::new(image, controls, false)
+}
+
+/// The same, where tables may be missing.
+fn incomplete(image: ringfence::audit::image::Image) -> Machine {
+    Machine::new(image.clone(), machine(image).controls, true)
 }
 
 fn space(image: ringfence::audit::image::Image) -> Space {
@@ -130,7 +135,7 @@ fn of_tables_that_name_themselves_half_is_in_the_system_half() {
 fn the_system_half_is_counted_as_its_pages_are_listed() {
     let mut seen = 0;
     for seed in 0..60 {
-        let given = Machine { may_be_incomplete: true, ..machine(images::random(seed)) };
+        let given = incomplete(images::random(seed));
         let space = given.space().expect("the root is there");
 
         let expected = user_pages_in_system_half(&space);
@@ -197,12 +202,11 @@ fn without_nx_no_entry_keeps_xd_present_or_not() {
 fn a_table_that_is_missing_is_told_and_may_be_left_out() {
     let mut image = images::ordinary();
     image.set(PhysAddr::truncated(0x12008), 0x99000 | 7);
-    let whole = machine(image);
 
-    let error = whole.space().expect_err("0x99000 is not there");
-    let missing = Machine { may_be_incomplete: true, ..whole }.space().expect("the rest");
+    let error = machine(image.clone()).space().expect_err("0x99000 is not there");
+    let missing = incomplete(image).space().expect("the rest");
 
-    let Incomplete::Table(told) = error else { panic!("{error}") };
+    let NotMade::Incomplete(Incomplete::Table(told)) = error else { panic!("{error}") };
     assert_eq!((told.at.raw(), told.frame.0), (0x12008, 0x99));
     assert_eq!(count(&find(&missing), Kind::MissingTables), 1);
 }

@@ -104,13 +104,14 @@ impl Class {
 /// An access that a flip gives, and the first address at which it does.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Gain {
-    /// The address.
+    /// The address; of [`TableIs::Filled`] where the process wrote before the flip.
     pub virt: VirtAddr,
-    /// The frame it leads to once the bit is flipped. For a walk that ends in a table of which
+    /// The frame it leads to there once the bit is flipped, or led to where it was filled before. For a walk that ends in a table of which
     /// nothing is known, that table's.
     pub frame: Frame,
     /// What is permitted there now and was not before; none when the frame is a table of which
-    /// nothing is known, or when it became a table and all was permitted there before.
+    /// nothing is known, or when it became a table and all was permitted there before or nothing is
+    /// now.
     pub gained: Accesses,
 }
 
@@ -149,6 +150,9 @@ pub enum TableIs {
     /// A frame that it can write after the flip becomes a page table: its own memory, or what was
     /// nobody's and the flip gives it at once.
     Made,
+    /// A frame that it could write before the flip, and not after it, becomes a page table: whatever
+    /// entries it left there count.
+    Filled,
 }
 
 /// What a flip does.

@@ -115,8 +115,8 @@ impl<'a> Judge<'a> {
         }
         if verdict.class == Class::TableWrite {
             verdict.table = Some(TableIs::There);
-        } else if let Some((level, gain)) = self.table_made(ways, &patch, entry, flip.at) {
-            verdict.table = Some(TableIs::Made);
+        } else if let Some((table, level, gain)) = self.table_made(ways, &patch, entry, flip.at) {
+            verdict.table = Some(table);
             (verdict.class, verdict.gain, verdict.level) = (Class::TableWrite, Some(gain), level);
         }
         if verdict.class == Class::Nothing && user_faults {
@@ -142,15 +142,15 @@ impl<'a> Judge<'a> {
         })
     }
 
-    /// The first address at which user mode writes, after the flip, a frame that the flip turns into a
-    /// page table.
+    /// The first address at which user mode writes, after the flip or else before it, a frame that the
+    /// flip turns into a page table.
     fn table_made(
         &mut self,
         ways: &[Way],
         patch: &Patch,
         entry: u64,
         at: PhysAddr,
-    ) -> Option<(Level, Gain)> {
+    ) -> Option<(TableIs, Level, Gain)> {
         let space = self.court.space;
         let mut made: Vec<(u64, Level)> = Vec::new();
         for way in ways {
@@ -182,11 +182,13 @@ impl<'a> Judge<'a> {
         let frames: Vec<u64> = made.iter().map(|(frame, _)| *frame).collect();
         let mut first: Option<(Level, Gain)> = None;
         let is_written = |frame| space.frames.of(Frame(frame)).has(FrameUse::USER_WRITABLE);
-        if frames.iter().any(|&frame| is_written(frame))
-            && let Some((virt, frame)) = self.court.writers.without(&frames, at)
-        {
+        let was_written = frames.iter().any(|&frame| is_written(frame));
+        let nothing_gained = |(virt, frame)| {
             let level = made.iter().find(|(own, _)| *own == frame)?.1;
-            first = Some((level, Gain { virt, frame: Frame(frame), gained: Accesses::NONE }));
+            Some((level, Gain { virt, frame: Frame(frame), gained: Accesses::NONE }))
+        };
+        if was_written {
+            first = self.court.writers.without(&frames, at).and_then(nothing_gained);
         }
         for way in ways {
             let (level, rights) = (way.using.level, way.using.rights);
@@ -201,7 +203,12 @@ impl<'a> Judge<'a> {
                 }
             }
         }
-        first
+        if let Some((level, gain)) = first {
+            return Some((TableIs::Made, level, gain));
+        }
+        let before = self.court.writers.first(&frames).filter(|_| was_written);
+        let (level, gain) = before.and_then(nothing_gained)?;
+        Some((TableIs::Filled, level, gain))
     }
 
     /// What was permitted at an address before the flip, if it led to this frame.

@@ -9,8 +9,9 @@
 //!
 //! 1. **table-write**: a write gained to a *page-table frame*, which is one that some walk from the
 //!    root reads entries from before the flip. Also when the flip turns a frame into a page table and
-//!    user mode can write it after the flip, gained or not: then the process makes its own
-//!    translations. The witness is the first address at which it can.
+//!    user mode can write it after the flip, gained or not, or could before it: then the process makes
+//!    its own translations, or has them made when the flip strikes. The witness is the first address at
+//!    which it can, or where it can't, could.
 //! 2. **kernel-write**: a write gained to *kernel memory*, which is a frame that is mapped before the
 //!    flip, and by no page that user mode may access, and is no page-table frame.
 //! 3. **kernel-read**: any other access gained to kernel memory or to a page-table frame.
@@ -33,7 +34,11 @@
 //! kernel writes any frame. Only that a process writes it counts.
 //!
 //! A frame that is no page table before the flip is never read: what it holds when the flip strikes
-//! is anybody's guess. Flips of entries that are not present and stay so are nothing.
+//! is anybody's guess, or the process's choice if it can write it. Flips of entries that are not present and stay so are nothing.
+//!
+//! Left out: accesses to shadow stacks. With CR4.CET a page that is read-only and dirty at its leaf may
+//! be one (Intel SDM volume 3A, "Shadow-Stack Accesses"), and a flip may make or unmake it; reads, writes
+//! and fetches, which are judged, don't depend on CR4.CET.
 
 mod class;
 mod compare;
@@ -44,6 +49,7 @@ mod work;
 mod writers;
 
 pub(super) use compare::helps;
+pub(super) use writers::first_within;
 
 pub use class::{Class, Flip, Gain, KernelGain, TableIs, Verdict};
 pub use sweep::{Counts, Progress, Swept, judge, sweep};

@@ -23,8 +23,8 @@ const RUN: usize = 64;
 pub struct Counts {
     /// In the order of [`Class::ALL`].
     pub classes: [u64; 8],
-    /// Of [`Class::TableWrite`]: a frame that the process can write after the flip becomes a page
-    /// table.
+    /// Of [`Class::TableWrite`]: a frame that the process can write after the flip, or could before it,
+    /// becomes a page table.
     pub tables_made: u64,
     /// In the order of [`KernelGain::ALL`].
     pub kernel: [u64; 3],
@@ -38,7 +38,8 @@ impl Counts {
         for (count, class) in self.classes.iter_mut().zip(Class::ALL) {
             *count += u64::from(verdict.class == class);
         }
-        self.tables_made += u64::from(verdict.table == Some(TableIs::Made));
+        let is_made = matches!(verdict.table, Some(TableIs::Made | TableIs::Filled));
+        self.tables_made += u64::from(is_made);
         let mut helps = false;
         for (count, gain) in self.kernel.iter_mut().zip(&verdict.kernel) {
             *count += u64::from(gain.is_some());

@@ -94,6 +94,14 @@ impl<'a> Writers<'a> {
         places.into_iter().map(|place| &self.all[place]).collect()
     }
 
+    /// The first address at which user mode writes one of these ascending frames; with the frame.
+    pub(super) fn first(&self, frames: &[u64]) -> Option<(VirtAddr, u64)> {
+        self.of(frames).into_iter().find_map(|writer| {
+            let frame = first_within(frames, writer.frame, writer.frames)?;
+            Some((writer.first.plus((frame - writer.frame) << 12), frame))
+        })
+    }
+
     /// The first address at which user mode writes one of `made`, ascending frames, and whose walk does
     /// not read the entry at `at`; with the frame.
     pub(super) fn without(&self, made: &[u64], at: PhysAddr) -> Option<(VirtAddr, u64)> {
@@ -128,7 +136,7 @@ impl<'a> Writers<'a> {
 }
 
 /// The first of these ascending frames that lies among `count` from `first` on.
-pub(super) fn first_within(frames: &[u64], first: u64, count: u64) -> Option<u64> {
+pub(in crate::audit) fn first_within(frames: &[u64], first: u64, count: u64) -> Option<u64> {
     let found = *frames.get(frames.partition_point(|&frame| frame < first))?;
     (found - first < count).then_some(found)
 }

@@ -8,13 +8,13 @@ use serde_json::{Value, json};
 
 use crate::audit::findings::Findings;
 use crate::audit::flip::{Class, Counts, KernelGain, Progress, Swept, Verdict, sweep};
-use crate::audit::protections::{Margin, Protection, open};
+use crate::audit::protections::{Margin, NotMade, Protection, open};
 use crate::audit::space::Space;
 use crate::campaign::Interrupt;
 use crate::report::table::{Column, table};
 
 use super::Audited;
-use super::told::{counted, summary};
+use super::told::{counted, lines_of, summary};
 use super::witnesses::{Kept, WitnessFile, kernel_text, line, opens};
 use crate::cli::campaign::stopped_by_ctrl_c;
 use crate::cli::progress::bar;
@@ -26,21 +26,17 @@ const STEPS: u64 = 1 << 20;
 /// Which protection is switched, and to which state; `None` for the machine as given.
 type Switched = Option<(Protection, bool)>;
 
+/// What is known of a machine: its margin, or why there is none.
+#[derive(Clone, Copy)]
+struct Row {
+    switched: Switched,
+    margin: Result<Margin, NotMade>,
+}
+
 /// What is tried: the machine as given, and with each protection switched.
-fn planned(audited: &Audited<'_>) -> Result<Vec<(Switched, Space)>, Failure> {
-    let mut spaces = vec![(None, audited.space.clone())];
-    for protection in Protection::ALL {
-        let on = !audited.machine.has(protection);
-        let switched = audited.machine.with(protection, on);
-        let space = switched.space().map_err(|error| {
-            Failure::mistake(
-                format!("with {} switched: {error}", protection.name()),
-                "give --incomplete to go on without",
-            )
-        })?;
-        spaces.push((Some((protection, on)), space));
-    }
-    Ok(spaces)
+fn planned(audited: &Audited<'_>) -> Vec<Switched> {
+    let switched = Protection::ALL.map(|one| Some((one, !audited.machine.has(one))));
+    [None].into_iter().chain(switched).collect()
 }
 
 /// Tries all flips and prints what they give.
@@ -52,15 +48,27 @@ pub(super) fn margin(
 ) -> Result<Ended, Failure> {
     let arguments = audited.arguments;
     let stop = stopped_by_ctrl_c()?;
-    let spaces = planned(audited)?;
+    let planned = planned(audited);
     let bar = bar();
-    bar.set_length(spaces.len() as u64 * STEPS);
+    bar.set_length(planned.len() as u64 * STEPS);
     let mut kept = Kept::default();
-    let mut margins = Vec::new();
+    let mut rows = Vec::new();
     let mut is_partial = false;
-    for ((switched, space), begun) in spaces.iter().zip(0..) {
-        bar.set_message(label(*switched));
+    for (switched, begun) in planned.into_iter().zip(0..) {
+        bar.set_message(label(switched));
         let is_given = switched.is_none();
+        // One at a time: each is as large as the machine as given.
+        let made = match switched {
+            None => None,
+            Some((protection, on)) => match audited.machine.with(protection, on).space() {
+                Ok(space) => Some(space),
+                Err(error) => {
+                    rows.push(Row { switched, margin: Err(error) });
+                    continue;
+                }
+            },
+        };
+        let space = made.as_ref().unwrap_or(&audited.space);
         let swept = swept(audited, space, &stop, (&bar, begun * STEPS), |verdict| {
             if !is_given {
                 return true;
@@ -71,7 +79,8 @@ pub(super) fn margin(
         });
         let tables = space.image.frames().len() as u64;
         let mut add = |counts| {
-            margins.push(Margin { switched: *switched, counts, open: open(space), tables });
+            let margin = Margin { counts, open: open(space), tables };
+            rows.push(Row { switched, margin: Ok(margin) });
         };
         match swept {
             Swept::Whole(counts) => add(counts),
@@ -97,13 +106,13 @@ pub(super) fn margin(
     if let Some(file) = file.filter(|_| !is_partial) {
         file.finish()?;
     }
-    let margins = both_states(audited, &margins);
+    let rows = both_states(audited, &rows);
     if arguments.json {
-        for object in json_lines(audited, &kept, &margins, findings, is_partial) {
+        for object in json_lines(audited, &kept, &rows, findings, is_partial) {
             writeln!(out, "{object}")?;
         }
     } else {
-        write!(out, "{}", text(audited, &kept, &margins, is_partial))?;
+        write!(out, "{}", text(audited, &kept, &rows, is_partial))?;
     }
     Ok(if is_partial { Ended::Interrupted } else { Ended::Held })
 }
@@ -123,16 +132,21 @@ fn swept(
 }
 
 /// A row for the machine as given, then two for each protection: on and off.
-fn both_states(audited: &Audited<'_>, margins: &[Margin]) -> Vec<Margin> {
-    let Some(given) = margins.first() else { return Vec::new() };
-    let mut rows = vec![*given];
-    for margin in &margins[1..] {
-        let Some((protection, on)) = margin.switched else { continue };
-        let as_given = Margin { switched: Some((protection, !on)), ..*given };
+fn both_states(audited: &Audited<'_>, rows: &[Row]) -> Vec<Row> {
+    let Some(given) = rows.first() else { return Vec::new() };
+    let mut both = vec![*given];
+    for row in &rows[1..] {
+        let Some((protection, on)) = row.switched else { continue };
+        let as_given = Row { switched: Some((protection, !on)), ..*given };
         debug_assert_eq!(audited.machine.has(protection), !on);
-        if on { rows.extend([*margin, as_given]) } else { rows.extend([as_given, *margin]) }
+        if on { both.extend([*row, as_given]) } else { both.extend([as_given, *row]) }
     }
-    rows
+    both
+}
+
+/// The margin of the machine as given.
+fn given(rows: &[Row]) -> Option<Margin> {
+    rows.first()?.margin.ok()
 }
 
 fn label(switched: Switched) -> String {
@@ -144,20 +158,20 @@ fn label(switched: Switched) -> String {
     }
 }
 
-fn text(audited: &Audited<'_>, kept: &Kept, margins: &[Margin], is_partial: bool) -> String {
+fn text(audited: &Audited<'_>, kept: &Kept, rows: &[Row], is_partial: bool) -> String {
     let mut text = String::new();
-    write_text(audited, kept, margins, is_partial, &mut text).expect("a string takes everything");
+    write_text(audited, kept, rows, is_partial, &mut text).expect("a string takes everything");
     text
 }
 
 fn write_text(
     audited: &Audited<'_>,
     kept: &Kept,
-    margins: &[Margin],
+    margins: &[Row],
     is_partial: bool,
     to: &mut String,
 ) -> core::fmt::Result {
-    let Some(Margin { counts, tables, .. }) = margins.first() else { return Ok(()) };
+    let Some(Margin { counts, tables, .. }) = &given(margins) else { return Ok(()) };
     if is_partial {
         writeln!(
             to,
@@ -259,7 +273,7 @@ fn write_witnesses(
     Ok(())
 }
 
-fn write_margins(counts: &Counts, margins: &[Margin], to: &mut String) -> core::fmt::Result {
+fn write_margins(counts: &Counts, margins: &[Row], to: &mut String) -> core::fmt::Result {
     writeln!(
         to,
         "\nIsolation margin: {} single points of failure between user mode and the kernel\n",
@@ -276,7 +290,11 @@ fn write_margins(counts: &Counts, margins: &[Margin], to: &mut String) -> core::
     ];
     let rows: Vec<[String; 7]> = margins
         .iter()
-        .map(|margin| {
+        .map(|Row { switched, margin }| {
+            let Ok(margin) = margin else {
+                return [label(*switched).as_str(), "–", "–", "–", "–", "–", "–"]
+                    .map(str::to_owned);
+            };
             let with_open = |flips: u64, open: u64| match open {
                 0 => flips.to_string(),
                 open => format!("{flips} (open {})", counted(open)),
@@ -285,7 +303,7 @@ fn write_margins(counts: &Counts, margins: &[Margin], to: &mut String) -> core::
             let [execute, data, table] = margin.counts.kernel;
             let [open_execute, open_data, open_table] = margin.open.kernel;
             [
-                label(margin.switched),
+                label(*switched),
                 with_open(user(Class::TableWrite), margin.open.user_writes_table),
                 user(Class::KernelWrite).to_string(),
                 user(Class::KernelRead).to_string(),
@@ -299,13 +317,17 @@ fn write_margins(counts: &Counts, margins: &[Margin], to: &mut String) -> core::
     writeln!(
         to,
         "\nEach number: flips, each of which is enough. \"open\": 4 KiB pages where no flip is needed."
-    )
+    )?;
+    for (row, error) in margins.iter().filter_map(|row| Some((row, row.margin.err()?))) {
+        write!(to, "{}", lines_of(0, &format!("{} can't be made: {error}", label(row.switched))))?;
+    }
+    Ok(())
 }
 
 fn json_lines(
     audited: &Audited<'_>,
     kept: &Kept,
-    margins: &[Margin],
+    margins: &[Row],
     findings: &Findings,
     is_partial: bool,
 ) -> Vec<Value> {
@@ -318,11 +340,15 @@ fn json_lines(
     for verdict in verdicts {
         lines.push(json!({ "witness": witness(audited, space, verdict) }));
     }
-    for margin in margins {
-        lines.push(json!({ "margin": margin_json(margin) }));
+    for row in margins {
+        let object = match &row.margin {
+            Ok(margin) => margin_json(row.switched, margin),
+            Err(error) => json!({ "state": label(row.switched), "not-made": error.to_string() }),
+        };
+        lines.push(json!({ "margin": object }));
     }
     let mut summary = summary(audited, findings);
-    if let Some(margin) = margins.first() {
+    if let Some(margin) = given(margins) {
         summary["partial"] = json!(is_partial);
         summary["flips"] = json!(margin.counts.flips());
         summary["breaches"] = json!(margin.counts.breaches());
@@ -363,8 +389,8 @@ fn witness(audited: &Audited<'_>, space: &Space, verdict: &Verdict) -> Value {
     object
 }
 
-fn margin_json(margin: &Margin) -> Value {
-    let mut object = json!({ "state": label(margin.switched), "tables": margin.tables });
+fn margin_json(switched: Switched, margin: &Margin) -> Value {
+    let mut object = json!({ "state": label(switched), "tables": margin.tables });
     for class in Class::ALL {
         object[class.name()] = json!(margin.counts.of(class));
     }

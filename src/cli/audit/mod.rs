@@ -16,7 +16,7 @@ use serde_json::json;
 use crate::audit::file::{self, Loaded, Registers};
 use crate::audit::findings::find;
 use crate::audit::listing;
-use crate::audit::protections::{Machine, Protection};
+use crate::audit::protections::{Machine, NotMade, Protection};
 use crate::audit::space::{Incomplete, Space};
 use crate::campaign::replay::file_word;
 use crate::machine::paging::x86_64::{ControlFlags, Controls};
@@ -156,12 +156,7 @@ fn read(arguments: &AuditArguments) -> Result<Audited<'_>, Failure> {
                 | ControlFlags::PGE
         }
     };
-    let mut machine = Machine {
-        image: loaded.image.clone(),
-        controls,
-        read_only_tables: false,
-        may_be_incomplete: arguments.incomplete,
-    };
+    let mut machine = Machine::new(loaded.image.clone(), controls, arguments.incomplete);
     for (protections, on) in [(&arguments.on, true), (&arguments.off, false)] {
         for &protection in protections {
             machine = machine.with(protection, on);
@@ -169,18 +164,21 @@ fn read(arguments: &AuditArguments) -> Result<Audited<'_>, Failure> {
     }
     let space = machine.space().map_err(|error| {
         let ends = match (error, loaded.end) {
-            (Incomplete::Table(missing), Some(end))
+            (NotMade::Incomplete(Incomplete::Table(missing)), Some(end))
                 if missing.frame.start().raw().saturating_add(4096) > end =>
             {
                 format!("; the file ends at {end:#x}")
             }
             _ => String::new(),
         };
-        Failure::mistake(
-            format!("{name}: {error}{ends}"),
-            "dump all page tables, check --levels and --maxphyaddr, or give --incomplete to go on \
-             without",
-        )
+        let remedy = match error {
+            NotMade::Incomplete(_) => {
+                "dump all page tables, check --levels and --maxphyaddr, or give --incomplete to go \
+                 on without"
+            }
+            NotMade::ReadOnlyAbove => "leave out --off read-only-tables",
+        };
+        Failure::mistake(format!("{name}: {error}{ends}"), remedy)
     })?;
     Ok(Audited { arguments, loaded, machine, space })
 }
@@ -245,6 +243,16 @@ fn list(audited: &Audited<'_>, out: &mut impl Write) -> Result<Ended, Failure> {
         written.is_ok()
     });
     written?;
+    let missing = audited.space.ways.missing.len();
+    if missing > 0 {
+        // Whoever reads the list has it without the tables' story.
+        let _ = writeln!(
+            std::io::stderr(),
+            "warning: {}: {missing} page tables that are named are not in the image; pages below \
+             them are not in this list",
+            shown(&audited.arguments.image.display().to_string())
+        );
+    }
     Ok(Ended::Held)
 }
 

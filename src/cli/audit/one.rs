@@ -111,7 +111,8 @@ pub(super) fn one(
 
 /// How the frame that becomes a page table is reached as one.
 fn made(flipped: &Space, verdict: &Verdict) -> Option<Missing> {
-    let gain = verdict.gain.filter(|_| verdict.table == Some(TableIs::Made))?;
+    let is_made = matches!(verdict.table, Some(TableIs::Made | TableIs::Filled));
+    let gain = verdict.gain.filter(|_| is_made)?;
     let ways = Ways::new(&flipped.image, &flipped.controls, None);
     ways.missing.into_iter().find(|missing| missing.frame == gain.frame)
 }

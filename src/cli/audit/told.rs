@@ -34,7 +34,7 @@ pub(super) fn counted(count: u64) -> String {
 }
 
 /// `text` in lines of at most 100 columns after `indent` spaces, broken after commas.
-fn lines_of(indent: usize, text: &str) -> String {
+pub(super) fn lines_of(indent: usize, text: &str) -> String {
     let mut lines = vec![" ".repeat(indent)];
     for part in text.split_inclusive(", ") {
         let width = lines.last().map_or(0, |line| line.chars().count());

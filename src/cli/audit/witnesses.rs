@@ -16,8 +16,14 @@ use crate::cli::save::is_same_file;
 /// What a gain opens, in words.
 pub(super) fn opens(verdict: &Verdict, gain: &Gain) -> String {
     let frame = gain.frame.start().raw();
-    if verdict.table == Some(TableIs::Made) {
-        return format!("{} writes frame {frame:#x}, now a page table", gain.virt);
+    match verdict.table {
+        Some(TableIs::Made) => {
+            return format!("{} writes frame {frame:#x}, now a page table", gain.virt);
+        }
+        Some(TableIs::Filled) => {
+            return format!("{} could write frame {frame:#x}, now a page table", gain.virt);
+        }
+        Some(TableIs::There) | None => {}
     }
     if gain.gained.is_empty() {
         return format!("{} is walked through frame {frame:#x}, not in the image", gain.virt);
@@ -142,6 +148,7 @@ fn add(
     let table = match verdict.table {
         Some(TableIs::There) => "there",
         Some(TableIs::Made) => "made",
+        Some(TableIs::Filled) => "filled",
         None => "",
     };
     write!(file, ",{table}")?;
