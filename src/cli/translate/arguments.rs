@@ -43,8 +43,9 @@ pub(crate) struct TranslateArguments {
     #[arg(long, value_name = "RANGE", default_value = "1000000..1800000,41000000..41800000",
         value_delimiter = ',', value_parser = frames)]
     pub(crate) data: Vec<Range<u64>>,
-    /// How many low bits of a physical address memory decodes: `addr` is then modulo 2^BITS, and so
-    /// are the places of tables and data.
+    /// How many low bits of a physical address memory decodes. Each address is reduced modulo 2^BITS
+    /// before anything is looked up: where entries lie, whether it is in --tables or --data, and what
+    /// `addr` says. MAXPHYADDR and reserved bits are judged before that.
     #[arg(long, value_name = "BITS", default_value_t = 52, value_parser = whole(12_u8, 52))]
     pub(crate) decode_bits: u8,
 }
@@ -70,7 +71,19 @@ The answer is CSV id,out,err,addr,aset,dset: ok, pf or gp; the error code; the p
 CR2; whose accessed and dirty bits went from 0 to 1 (bit 0 is e1).
 
 With --expect one difference is no disagreement: after a fault any of the entries that named a table may
-have its accessed bit set. Exit code 1 when something disagrees.";
+have its accessed bit set.
+
+Examples:
+  ringfence translate cases.csv                     what becomes of each case
+  generate-cases | ringfence translate              the same of what is piped in
+  ringfence translate seen.csv --expect             what disagrees, and by which rule
+  ringfence translate seen.csv --expect --vendor amd --accessed-on-fault passed
+
+Exit codes:
+  0    every case was answered; with --expect, every one agrees
+  1    with --expect, a case disagrees
+  2    a mistake in the arguments or a file
+  130  interrupted";
 
 /// Processor vendors.
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]

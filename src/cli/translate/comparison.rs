@@ -47,6 +47,11 @@ impl<'a> Comparison<'a> {
         Self { machine, json, sets: BTreeMap::new() }
     }
 
+    /// On which machine.
+    pub(super) fn machine(&self) -> &'a RecordedMachine {
+        self.machine
+    }
+
     /// Takes in the row that was read last, and tells of it if it disagrees.
     pub(super) fn take(
         &mut self,

@@ -10,7 +10,7 @@ pub(super) mod mistake;
 use std::io::Write;
 
 use crate::campaign::Interrupt;
-use crate::oracles::recorded::{Columns, Wanted};
+use crate::oracles::recorded::{Columns, Mistake, RecordedMachine, Row, Wanted};
 
 use self::answers::Answers;
 use self::arguments::TranslateArguments;
@@ -25,6 +25,17 @@ pub(super) fn translate(
     out: &mut impl Write,
 ) -> Result<Ended, Failure> {
     let machine = arguments.machine();
+    for (name, cr3) in [("--cr3", machine.cr3), ("--cr3-la57", machine.cr3_la57)] {
+        if is_beyond(cr3, machine.maxphyaddr) {
+            return Err(Failure::mistake(
+                format!(
+                    "{name} {cr3:x} has bits at or above MAXPHYADDR ({}), which no CR3 can have",
+                    machine.maxphyaddr
+                ),
+                format!("give --maxphyaddr {} or more, or another {name}", bits_of(cr3)),
+            ));
+        }
+    }
     let stop = stopped_by_ctrl_c()?;
     let mut input = Input::open(arguments.file.as_deref(), stop.clone())?;
     let wanted = if arguments.expect { Wanted::Expectations } else { Wanted::Cases };
@@ -47,12 +58,12 @@ pub(super) fn translate(
             Ok(false) => break Ok(()),
             Err(failure) => break Err(failure),
         }
-        match columns.row(input.bytes(), input.fields()) {
+        match row(&columns, &machine, &input) {
             Ok(row) => {
                 let id = &input.bytes()[row.id.clone()];
                 answers.push(id, &machine.answer(&row.case));
             }
-            Err(mistake) => break Err(input.told(&mistake)),
+            Err(failure) => break Err(failure),
         }
         if answers.is_full() {
             answers.flush(out)?;
@@ -84,6 +95,34 @@ pub(super) fn translate(
     }
 }
 
+/// How many bits an address takes.
+const fn bits_of(address: u64) -> u32 {
+    64 - address.leading_zeros()
+}
+
+/// Bits of CR3 at or above MAXPHYADDR are refused by a processor and name no table (Intel SDM volume
+/// 3A, "Paging").
+fn is_beyond(cr3: u64, maxphyaddr: u8) -> bool {
+    bits_of(cr3) > u32::from(maxphyaddr)
+}
+
+/// The row read last, if CR3 fits its MAXPHYADDR.
+fn row(columns: &Columns, machine: &RecordedMachine, input: &Input) -> Result<Row, Failure> {
+    let row = columns.row(input.bytes(), input.fields());
+    let row = row.map_err(|mistake| input.told(&mistake))?;
+    let Some(maxphyaddr) = row.case.maxphyaddr else { return Ok(row) };
+    let cr3 = machine.controls(&row.case).cr3;
+    if is_beyond(cr3, maxphyaddr) {
+        return Err(input.told(&Mistake {
+            at: 0..input.bytes().trim_ascii_end().len(),
+            what: format!("CR3 is {cr3:x}, with bits at or above this row's MAXPHYADDR"),
+            expected: format!("an `mpa` from {} on", bits_of(cr3)),
+            remedy: Some("or another --cr3 (--cr3-la57 with mode bit 8)".to_owned()),
+        }));
+    }
+    Ok(row)
+}
+
 fn compared(
     comparison: &mut Comparison<'_>,
     columns: &Columns,
@@ -97,9 +136,9 @@ fn compared(
             Ok(false) => break Ok(()),
             Err(failure) => break Err(failure),
         }
-        match columns.row(input.bytes(), input.fields()) {
+        match row(columns, comparison.machine(), input) {
             Ok(row) => comparison.take(&row, input, out)?,
-            Err(mistake) => break Err(input.told(&mistake)),
+            Err(failure) => break Err(failure),
         }
     };
     input.finish();

@@ -157,7 +157,7 @@ pub fn explain(
     answer: &CaseAnswer,
 ) -> Explanation {
     let controls = machine.controls(case);
-    let memory = machine.memory(case);
+    let memory = machine.memory_at(case, answer.access);
     let request = request(case, answer.access);
     let path = path(&memory, &controls, case.virt);
     let reserved = Reserved::new(&controls);

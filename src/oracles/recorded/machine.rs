@@ -109,6 +109,20 @@ impl RecordedMachine {
         }
     }
 
+    /// Physical memory as this access of a case finds it: with what those before it set.
+    #[must_use]
+    pub fn memory_at(&self, case: &TranslationCase, access: Access) -> CaseMemory<'_> {
+        let (controls, mut memory) = (self.controls(case), self.memory(case));
+        for &earlier in case.access.checked().iter().take_while(|&&earlier| earlier != access) {
+            if let Ok(walk) = walk(&memory, &controls, &request(case, earlier)) {
+                for &(at, bits) in walk.marks.items() {
+                    memory.set_bits(at, bits);
+                }
+            }
+        }
+        memory
+    }
+
     /// What becomes of a case.
     #[must_use]
     #[inline]
