@@ -7,6 +7,7 @@ use core::ops::Range;
 use crate::base::Frame;
 use crate::machine::paging::x86_64::Controls;
 
+use super::edges::Edges;
 use super::image::Image;
 use super::permits::{Accesses, Permits};
 use super::ways::{Mapping, Ways, frames_of};
@@ -66,44 +67,29 @@ impl FrameMap {
     /// What the mappings and tables of an image say of frames.
     #[must_use]
     pub fn new(image: &Image, controls: &Controls, permits: &Permits, ways: &Ways) -> Self {
-        let mut ranges: Vec<(u64, u64, FrameUse)> = Vec::new();
+        let mut edges = Edges::default();
         for Mapping { reach, .. } in ways.mappings(image, controls) {
             let (first, count) = frames_of(&reach);
             let accesses = permits.of(reach.rights, reach.leaf.key());
-            ranges.push((first, count, FrameUse::mapped_with(accesses)));
+            edges.extend(first, count, FrameUse::mapped_with(accesses).0);
         }
         let reached = ways.reached(image);
         for (frame, _) in image.frames().iter().zip(reached).filter(|(_, reached)| *reached) {
-            ranges.push((frame.0, 1, FrameUse::TABLE));
+            edges.extend(frame.0, 1, FrameUse::TABLE.0);
         }
         for missing in &ways.missing {
-            ranges.push((missing.frame.0, 1, FrameUse::TABLE));
+            edges.extend(missing.frame.0, 1, FrameUse::TABLE.0);
         }
-        Self::of_ranges(&ranges)
-    }
-
-    /// Overlapping ranges (first frame, frames, use) laid over each other.
-    fn of_ranges(ranges: &[(u64, u64, FrameUse)]) -> Self {
-        let mut edges: Vec<(u64, i64, FrameUse)> = Vec::with_capacity(2 * ranges.len());
-        for &(first, count, told) in ranges {
-            edges.push((first, 1, told));
-            edges.push((first.saturating_add(count), -1, told));
-        }
-        edges.sort_unstable_by_key(|&(at, _, _)| at);
         let mut map = Self { starts: vec![0], uses: vec![FrameUse::UNKNOWN] };
-        let mut depth = [0i64; 4];
-        for same in edges.chunk_by(|one, other| one.0 == other.0) {
-            for &(_, step, told) in same {
-                for (bit, depth) in depth.iter_mut().enumerate() {
-                    if told.0 >> bit & 1 == 1 {
-                        *depth += step;
-                    }
-                }
-            }
-            let bits = depth.iter().enumerate().filter(|(_, depth)| **depth > 0);
-            let now = FrameUse(bits.fold(0, |bits, (bit, _)| bits | 1 << bit));
-            map.push(same[0].0, now);
-        }
+        let mut behind = 0;
+        edges.between(|from, end, depth| {
+            let tags = (0u8..).zip(depth).filter(|(_, depth)| **depth > 0);
+            map.push(from, FrameUse(tags.fold(0, |uses, (tag, _)| uses | tag)));
+            behind = end;
+        });
+        map.push(behind, FrameUse::UNKNOWN);
+        map.starts.shrink_to_fit();
+        map.uses.shrink_to_fit();
         map
     }
 

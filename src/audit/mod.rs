@@ -40,6 +40,7 @@
 //! # Ok::<(), ringfence::audit::space::Incomplete>(())
 //! ```
 
+mod edges;
 #[cfg(feature = "image")]
 pub mod file;
 pub mod findings;

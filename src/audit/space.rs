@@ -28,6 +28,11 @@ pub struct Space {
     pub frames: FrameMap,
 }
 
+/// Mappings that are gone through at most, each counted once however many addresses lead there: 256 GiB in
+/// pages of 4 KiB. Of each up to 40 bytes are held, of pages side by side with the same rights almost
+/// nothing.
+pub const MAPPINGS_MAX: usize = 1 << 26;
+
 /// Why there is nothing to audit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Incomplete {
@@ -38,6 +43,8 @@ pub enum Incomplete {
     },
     /// A table that is named is not.
     Table(Missing),
+    /// The tables are all there, and more than can be gone through.
+    TooMany,
 }
 
 impl fmt::Display for Incomplete {
@@ -53,6 +60,11 @@ impl fmt::Display for Incomplete {
                 at.raw(),
                 level_name(*level),
                 frame.start().raw()
+            ),
+            Self::TooMany => write!(
+                f,
+                "there are more than {MAPPINGS_MAX} mappings with a leaf entry, rights or half of \
+                 address space of their own"
             ),
         }
     }
@@ -79,8 +91,12 @@ impl Space {
     ///
     /// # Errors
     ///
-    /// When the root is not in the image.
+    /// When the root is not in the image, or there are more than [`MAPPINGS_MAX`] mappings.
     pub fn incomplete(image: Image, controls: Controls) -> Result<Self, Incomplete> {
+        Self::bounded(image, controls, MAPPINGS_MAX)
+    }
+
+    fn bounded(image: Image, controls: Controls, mappings_max: usize) -> Result<Self, Incomplete> {
         let controls = image.controls(controls);
         let root = controls.root();
         if image.index_of(root.frame()).is_none() {
@@ -91,7 +107,11 @@ impl Space {
         let reached = ways.reached(&image);
         if reached.contains(&false) {
             // What is no page table is not read, wherever a flipped entry leads.
-            return Self::incomplete(image.keeping(&reached), controls);
+            return Self::bounded(image.keeping(&reached), controls, mappings_max);
+        }
+        let found = ways.mappings(&image, &controls).map(drop);
+        if found.take(mappings_max + 1).count().saturating_add(ways.missing.len()) > mappings_max {
+            return Err(Incomplete::TooMany);
         }
         let frames = FrameMap::new(&image, &controls, &at_will, &ways);
         Ok(Self { image, controls, permits, at_will, ways, frames })
@@ -104,5 +124,35 @@ impl Space {
             by_table[way.table].push(*way);
         }
         by_table
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::audit::image::Levels;
+    use crate::base::Frame;
+
+    #[test]
+    fn more_mappings_than_are_gone_through_are_told() {
+        let table = |entries: &[(usize, u64)]| {
+            let mut table = Box::new([0; 512]);
+            entries.iter().for_each(|&(slot, entry)| table[slot] = entry);
+            table
+        };
+        // Three pages and a table that is not there.
+        let tables = [
+            (Frame(1), table(&[(0, 0x2007)])),
+            (Frame(2), table(&[(0, 0x3007)])),
+            (Frame(3), table(&[(0, 0x4007), (1, 0x9007)])),
+            (Frame(4), table(&[(0, 0x8007), (1, 0x7007), (9, 0x6007)])),
+        ];
+        let image = Image::new(0x1000, Levels::Four, BTreeMap::from(tables));
+        let bounded = |max| Space::bounded(image.clone(), Controls::default(), max).err();
+
+        assert_eq!(bounded(4), None);
+        assert_eq!(bounded(3), Some(Incomplete::TooMany));
     }
 }

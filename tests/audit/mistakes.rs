@@ -92,6 +92,29 @@ fn a_list_that_is_not_whole_is_told_as_that() {
     assert_eq!((stdout(&whole).is_empty(), stderr(&whole).as_str()), (false, ""));
 }
 
+/// A header that leaves the number of program headers to its first section (`PN_XNUM`; System V ABI, "ELF
+/// Header"), and twenty million of them, which packed take a few KiB.
+#[test]
+fn a_core_with_more_program_headers_than_are_read_is_refused() {
+    let mut core = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0".to_vec();
+    core.extend([4, 0, 62, 0, 1, 0, 0, 0]);
+    for word in [0u64, 128, 64] {
+        core.extend(word.to_le_bytes());
+    }
+    core.extend(0u32.to_le_bytes());
+    for half in [64u16, 56, 0xffff, 64, 0, 0] {
+        core.extend(half.to_le_bytes());
+    }
+    let mut section = [0; 64];
+    section[44..48].copy_from_slice(&20_000_000u32.to_le_bytes());
+    core.extend(section);
+    let core = file("headers.elf", &core);
+
+    let refused = audit(&[core.to_str().expect("a plain path")]);
+
+    assert_refused(&refused, &["it says it has 20000000 program headers; 262144 at most are read"]);
+}
+
 #[test]
 fn a_base_that_is_no_frame_is_refused() {
     let image = image("base.img");

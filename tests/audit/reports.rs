@@ -1,6 +1,6 @@
 //! What is reported of an image.
 
-use ringfence::audit::findings::{Finding, Findings, Kind, find};
+use ringfence::audit::findings::{Finding, Findings, Kind, find, find_first};
 use ringfence::audit::flip::KernelGain;
 use ringfence::audit::image::Levels;
 use ringfence::audit::listing;
@@ -74,6 +74,30 @@ fn an_ordinary_address_space_has_these_findings() {
     assert_eq!(count(&findings, Kind::KernelUnderUserRoot), 2 + 28);
     assert_eq!(count(&findings, Kind::ReservedBits), 0);
     assert!(count(&findings, Kind::DifferentRights) >= 3);
+}
+
+#[test]
+fn the_first_examples_are_the_first_of_all() {
+    let of_images = [images::ordinary(), images::large(), images::self_mapped()];
+    let random = (0..40).map(images::random);
+    let mut seen = [0; 9];
+    for image in of_images.into_iter().chain(random) {
+        let space = incomplete(image).space().expect("the root is there");
+        let all = find(&space);
+        for max in [0, 1, 2, 5] {
+            let first = find_first(&space, max);
+
+            assert_eq!(first.sizes, all.sizes);
+            for ((some, all), seen) in first.findings.iter().zip(&all.findings).zip(&mut seen) {
+                let shown = max.min(all.examples.len());
+                assert_eq!((some.kind, some.count), (all.kind, all.count));
+                assert_eq!(some.instances, all.examples.len() as u64);
+                assert_eq!(some.examples, all.examples[..shown]);
+                *seen += all.examples.len() - shown;
+            }
+        }
+    }
+    assert!(seen.iter().filter(|left_out| **left_out > 0).count() >= 8, "{seen:?}");
 }
 
 #[test]

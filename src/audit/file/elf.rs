@@ -16,8 +16,12 @@ use crate::base::{FRAME_BYTES, Frame};
 use super::error::FileError;
 use super::{Piece, Places, Registers};
 
-/// Bytes of notes that are read at most.
+/// Bytes of notes that are read at most, of all segments together.
 const NOTES_MAX: u64 = 64 << 20;
+
+/// Program headers that are read at most: QEMU writes one for each block of memory, makedumpfile one for
+/// each run of pages it keeps.
+const HEADERS_MAX: u32 = 1 << 18;
 
 /// Where CR0 lies in a QEMU note: after version and size, registers and segments.
 const CR0: usize = 8 + 18 * 8 + 10 * 24;
@@ -170,10 +174,22 @@ pub(super) fn segments<R: Read + Seek>(
                 &format!("its program headers have {size} bytes each, not {PROGRAM_HEADER}"),
             ));
         }
+        let count = header.phnum(endian, file).map_err(|_| {
+            let what =
+                "it has too many program headers for its header, and no section that counts them";
+            damaged(56, what)
+        })?;
+        if count > HEADERS_MAX {
+            return Err(damaged(
+                56,
+                &format!("it says it has {count} program headers; {HEADERS_MAX} at most are read"),
+            ));
+        }
         let headers = header.program_headers(endian, file).map_err(|_| {
             damaged(header.e_phoff(endian), "the file ends within its program headers")
         })?;
         let length = file.len().map_err(|()| damaged(0, "it can't be read to its end"))?;
+        let mut notes_bytes = 0u64;
         for (number, program) in headers.iter().enumerate() {
             let (offset, bytes) = program.file_range(endian);
             let kind = program.p_type(endian);
@@ -190,10 +206,11 @@ pub(super) fn segments<R: Read + Seek>(
                 found.push(Segment { physical: program.p_paddr(endian), bytes, offset });
                 continue;
             }
-            if bytes > NOTES_MAX {
+            notes_bytes = notes_bytes.saturating_add(bytes);
+            if notes_bytes > NOTES_MAX {
                 return Err(damaged(
                     offset,
-                    &format!("segment {number} has {bytes} bytes of notes"),
+                    &format!("up to segment {number} it has {notes_bytes} bytes of notes"),
                 ));
             }
             let bytes = file

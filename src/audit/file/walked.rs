@@ -9,8 +9,8 @@ use crate::machine::paging::x86_64::{ControlFlags, Controls, Entry, EntryKind, L
 use super::{FileError, Image, Levels, Options};
 use crate::audit::image::Table;
 
-/// Page tables that are read at most: 4 GiB of them map 2 TiB in pages of 4 KiB.
-pub const TABLES_MAX: u64 = 1 << 20;
+/// Page tables that are read at most: 1 GiB of them map 512 GiB in pages of 4 KiB.
+pub const TABLES_MAX: u64 = 1 << 18;
 
 /// A part of a frame, where it lies in a file.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]

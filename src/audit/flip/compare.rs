@@ -62,24 +62,36 @@ impl Change {
 /// What a table leads to, whatever the rights.
 #[derive(Clone, Default, Debug)]
 pub(super) struct Below {
-    /// A bit for each table of the image that is read, the table itself included.
-    reads: Vec<u64>,
+    /// The tables of the image that are read, the table itself included, ascending.
+    reads: Vec<u32>,
     /// Frames that are no page tables and would be read as such, ascending.
     pub(super) made: Vec<u64>,
 }
 
 impl Below {
     pub(super) fn reads(&self, table: usize) -> bool {
-        self.reads.get(table / 64).is_some_and(|word| word >> (table % 64) & 1 == 1)
+        u32::try_from(table).is_ok_and(|table| self.reads.binary_search(&table).is_ok())
     }
 
-    fn take_in(&mut self, other: &Self) {
-        for (own, other) in self.reads.iter_mut().zip(&other.reads) {
-            *own |= other;
-        }
+    fn take_in(&mut self, other: &Self, tables: usize) {
+        self.reads.extend(&other.reads);
         self.made.extend(&other.made);
+        // Many may lead to the same tables.
+        if self.reads.len() > 2 * tables {
+            self.sort();
+        }
+    }
+
+    fn sort(&mut self) {
+        self.reads.sort_unstable();
+        self.reads.dedup();
+        self.made.sort_unstable();
+        self.made.dedup();
     }
 }
+
+/// Comparisons that a worker remembers at most, of some 300 bytes each.
+const REMEMBERED_MAX: usize = 1 << 17;
 
 /// One worker's memory of what was compared. Remembering changes no answer.
 pub(super) struct Comparer<'a> {
@@ -124,9 +136,8 @@ impl<'a> Comparer<'a> {
         patch: Option<&Patch>,
         known: &mut BTreeMap<(usize, Level), Below>,
     ) -> Below {
-        let mut found =
-            Below { reads: vec![0; self.decoder.image.frames().len().div_ceil(64)], made: vec![] };
-        found.reads[table / 64] |= 1 << (table % 64);
+        let tables = self.decoder.image.frames().len();
+        let mut found = Below { reads: vec![u32::try_from(table).unwrap_or(0)], made: vec![] };
         for slot in 0..512 {
             let own = patch.filter(|patch| patch.table == table && patch.slot == slot);
             let entry = own.map_or(self.decoder.image.table(table)[slot], |patch| patch.entry);
@@ -134,16 +145,16 @@ impl<'a> Comparer<'a> {
             match self.decoder.image.index_of(at.frame()) {
                 Some(next) if patch.is_none() => {
                     let next = self.below(next, level.below());
-                    found.take_in(&next);
+                    found.take_in(&next, tables);
                 }
                 Some(next) => {
                     let key = (next, level.below());
                     if let Some(next) = known.get(&key) {
-                        found.take_in(next);
+                        found.take_in(next, tables);
                         continue;
                     }
                     let next = self.below_by(next, level.below(), patch, known);
-                    found.take_in(&next);
+                    found.take_in(&next, tables);
                     known.insert(key, next);
                 }
                 None if !self.frames.of(at.frame()).has(FrameUse::TABLE) => {
@@ -152,8 +163,7 @@ impl<'a> Comparer<'a> {
                 None => {}
             }
         }
-        found.made.sort_unstable();
-        found.made.dedup();
+        found.sort();
         found
     }
 
@@ -220,6 +230,9 @@ impl<'a> Comparer<'a> {
             change.absorb(&found, slot as u64 * part.span());
         }
         let memory = if patch.is_some() { &mut self.patched } else { &mut self.compared };
+        if memory.len() >= REMEMBERED_MAX {
+            memory.clear();
+        }
         memory.insert(key, change);
         change
     }

@@ -25,6 +25,11 @@ address (QEMU: dump-guest-memory), or a raw dump; each also compressed with zstd
 a file and no pipe, because tables are read back and forth. Of a segment that has more
 bytes in memory than in the file, the rest is missing memory: dumps leave pages out so.
 
+Memory: 4 KiB for each page table; of each page, up to 40 bytes where it does not go on from the
+one before it, and 30 more if another maps its frame with other rights; with --flip 120 more for
+each page a process writes; with --all 200 for each line. More than 262144 page tables or
+67108864 pages (each counted once, however many addresses lead there) are refused.
+
 Exit codes:
   0    the audit was made, whatever it found
   2    a mistake in the arguments or a file

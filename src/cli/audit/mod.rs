@@ -14,7 +14,7 @@ use std::path::Path;
 use serde_json::json;
 
 use crate::audit::file::{self, Loaded, Registers};
-use crate::audit::findings::find;
+use crate::audit::findings::find_first;
 use crate::audit::listing;
 use crate::audit::protections::{Machine, NotMade, Protection};
 use crate::audit::space::{Incomplete, Space};
@@ -101,7 +101,7 @@ pub(super) fn audit(arguments: &AuditArguments, out: &mut impl Write) -> Result<
         Some(place) if arguments.flip => Some(WitnessFile::create(place, &arguments.image)?),
         _ => None,
     };
-    let findings = find(&audited.space);
+    let findings = find_first(&audited.space, arguments.examples_max());
     if arguments.json {
         for line in told::json(&audited, &findings) {
             writeln!(out, "{line}")?;
@@ -172,6 +172,9 @@ fn read(arguments: &AuditArguments) -> Result<Audited<'_>, Failure> {
             _ => String::new(),
         };
         let remedy = match error {
+            NotMade::Incomplete(Incomplete::TooMany) => {
+                "no more are audited at once, for want of memory; is CR3 right?"
+            }
             NotMade::Incomplete(_) => {
                 "dump all page tables, check --levels and --maxphyaddr, or give --incomplete to go \
                  on without"

@@ -116,11 +116,10 @@ fn write_text(audited: &Audited<'_>, findings: &Findings, to: &mut String) -> co
     writeln!(to)?;
     for finding in &findings.findings {
         writeln!(to, "{:>10}  {}", counted(finding.count), finding.kind.meaning())?;
-        let shown = audited.arguments.examples_max().min(finding.examples.len());
-        for example in &finding.examples[..shown] {
+        for example in &finding.examples {
             write!(to, "{}", lines_of(12, &example_text(example)))?;
         }
-        let left = finding.examples.len() - shown;
+        let left = finding.instances - finding.examples.len() as u64;
         if left > 0 {
             writeln!(to, "            {left} more with --all")?;
         }
@@ -154,8 +153,7 @@ pub(super) fn json(audited: &Audited<'_>, findings: &Findings) -> Vec<Value> {
         } }));
     }
     for finding in &findings.findings {
-        let shown = audited.arguments.examples_max().min(finding.examples.len());
-        let examples: Vec<Value> = finding.examples[..shown].iter().map(example_json).collect();
+        let examples: Vec<Value> = finding.examples.iter().map(example_json).collect();
         lines.push(json!({ "finding": {
             "name": finding.kind.name(),
             "meaning": finding.kind.meaning(),
