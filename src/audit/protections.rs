@@ -4,7 +4,7 @@
 //! kernel that runs so sets none, and bit 63 is reserved), so XD is taken out of all entries; out of
 //! those that are not present too, because a flip of P must not fault for a bit that would not be there
 //! (inferred: what a kernel keeps in bit 63 of such an entry is its own affair).
-//! *Read-only tables* are a habit of the kernel ([`read_only`](super::read_only)), and the image shows
+//! *Read-only tables* are a habit of the kernel (module `read_only`), and the image shows
 //! whether this kernel has it.
 
 use core::fmt;
