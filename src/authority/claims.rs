@@ -177,6 +177,9 @@ impl Authority {
             );
         }
         self.clear_corrupt_run(first, len);
+        if is_booting {
+            self.made_at_boot(event);
+        }
     }
 
     fn residue(&mut self, first: usize, len: usize, region: &Region, to: Principal) {
@@ -347,6 +350,9 @@ impl Authority {
         self.state.ended = self.state.ended.without(process);
         self.state.objects[usize::from(process.0 & 63)] = event.virt;
         self.state.threads[usize::from(process.0 & 63)] = event.old;
+        if self.state.is_booting() {
+            self.booted(event);
+        }
         if event.value == 1 {
             self.state.critical = self.state.critical.with(process);
         }
@@ -396,6 +402,7 @@ impl Authority {
     /// included. What was seen, and who may have influenced whom, stays.
     pub(super) fn boot(&mut self, _: &Event) {
         self.rewind();
+        self.boot_objects.clear();
         self.state.alive = PrincipalSet::NOBODY;
         self.state.ended = PrincipalSet::NOBODY;
         self.state.disabled = 0;

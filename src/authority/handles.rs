@@ -51,6 +51,10 @@ impl Use {
         hash.absorb(self.value, u64::from(self.owner.0));
     }
 
+    pub(super) const fn object(&self) -> u64 {
+        self.object
+    }
+
     /// Whether it is of the user's own handle that a request names by its low half; the lowest two bits name
     /// none (ntdef.h, `OBJ_HANDLE_TAGBITS`).
     fn is_of(&self, named: u32) -> bool {
@@ -72,7 +76,7 @@ impl Authority {
     }
 
     /// What a process used for the request at hand.
-    fn used_by(&self, process: Principal) -> impl Iterator<Item = &Use> {
+    pub(super) fn used_by(&self, process: Principal) -> impl Iterator<Item = &Use> {
         let from = self.state.asking[usize::from(process.0 & 63)].uses_from;
         let uses = self.uses.get(from..).unwrap_or_default().iter();
         uses.filter(move |used| used.context == process)

@@ -13,6 +13,7 @@
 //! | `claims` | does this claim fit the request and the books? |
 //! | `disclosures` | which bytes reached somebody who may not read them? |
 //! | `handles` | which handle leads where, with which rights? |
+//! | `holdings` | who refers to what there is, other than by a handle? |
 //! | `influence` | who may influence whom? |
 //! | [`requests`] | which requests are open, and who has them? |
 //! | `inquiry` | what do the books say? |
@@ -27,6 +28,7 @@ mod books;
 mod claims;
 mod disclosures;
 mod handles;
+mod holdings;
 mod influence;
 mod inquiry;
 pub mod observation;
@@ -80,6 +82,8 @@ pub struct Authority {
     undo: Vec<Undo>,
     handles: BTreeMap<(Principal, u64), Handle>,
     uses: Vec<Use>,
+    /// Objects that the boot made and that belong to no process but the system's, by address.
+    boot_objects: Vec<u64>,
     resources: Vec<Resource>,
     /// What happened to requests, in order.
     passages: Vec<Passage>,
@@ -102,6 +106,7 @@ pub struct Checkpoint {
     undo: usize,
     regions: usize,
     uses: usize,
+    boot_objects: Vec<u64>,
     resources: usize,
     passages: usize,
     trespasses: usize,
@@ -147,6 +152,7 @@ impl Authority {
             undo: Vec::new(),
             handles: BTreeMap::new(),
             uses: Vec::new(),
+            boot_objects: Vec::new(),
             resources: Vec::new(),
             passages: Vec::new(),
             observations,
@@ -170,6 +176,7 @@ impl Authority {
             undo: self.undo.len(),
             regions: self.regions.len(),
             uses: self.uses.len(),
+            boot_objects: self.boot_objects.clone(),
             resources: self.resources.len(),
             passages: self.passages.len(),
             trespasses: self.trespasses.len(),
@@ -196,6 +203,7 @@ impl Authority {
         }
         self.state = checkpoint.state;
         self.uses.truncate(checkpoint.uses);
+        self.boot_objects.clone_from(&checkpoint.boot_objects);
         self.resources.truncate(checkpoint.resources);
         self.passages.truncate(checkpoint.passages);
         self.trespasses.truncate(checkpoint.trespasses);

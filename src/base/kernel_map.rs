@@ -35,6 +35,10 @@ pub struct KernelMap {
     pub free_frames: u64,
     /// The variable with the number of free frames.
     pub free_frame_count: u64,
+    /// Where the pool begins that objects are in.
+    pub pool: u64,
+    /// Its pages.
+    pub pool_pages: u64,
     /// The table of process objects, by principal number.
     pub processes: u64,
     /// Entries of that table.

@@ -9,7 +9,7 @@ use crate::machine::{Flow, routine};
 
 use super::address_space::{LEVELS, is_shared_code, user_index};
 use super::frames::{ANY_ENTRY, MM_FREE_FRAME, NO_ENTRY};
-use super::layout::{address, element};
+use super::layout::{address, element, switches};
 use super::paging::{ADDRESS, PRESENT, SYSTEM_RW, entry_address, map_window, window};
 use super::shadow;
 
@@ -132,6 +132,9 @@ macro_rules! delete_address_space {
             map_window(p, parent << 12 | SYSTEM_RW)?;
             let at = element(window(p), user_index(parent_level, address::USER_CODE));
             p.store_at(at, Structure::PageTable, 0)?;
+        }
+        if level == 0 && p.defects() & switches::ROOT_KEPT != 0 {
+            return Ok(Flow::Return);
         }
         p.pass([frame, ANY_ENTRY, 0]);
         Ok(Flow::Call)

@@ -112,7 +112,11 @@ routine! {
     stopped => |_| Ok(Flow::Stay),
     release, call OB_DEREFERENCE => |p| {
         let object = p.local(0)?;
-        if configured(p)? & switches::EARLY_FREE != 0 {
+        let switches = configured(p)?;
+        if switches & switches::REFERENCE_KEPT != 0 {
+            return Ok(Flow::Next);
+        }
+        if switches & switches::EARLY_FREE != 0 {
             let handles = p.load(object, object_header::HANDLE_COUNT)?;
             let pointers = p.load(object, object_header::POINTER_COUNT)?;
             if pointers == handles.wrapping_add(1) {

@@ -86,6 +86,8 @@ impl World {
             frame_next: frame_entry::NEXT.offset,
             free_frames: address::KERNEL_DATA + kernel_data::FREE_FRAMES.offset,
             free_frame_count: address::KERNEL_DATA + kernel_data::FREE_FRAME_COUNT.offset,
+            pool: address::POOL,
+            pool_pages: address::POOL_PAGES,
             processes: address::KERNEL_DATA + kernel_data::PROCESSES.offset,
             processes_max: handle::PROCESSES_MAX,
             process_handles: process::HANDLES.offset,

@@ -30,6 +30,12 @@ pub const WEAKNESSES: &[(&str, u64, &str)] = &[
     ("no-access-check", switches::NO_ACCESS_CHECK, "handle look-up does not compare rights"),
     ("handles-leak", switches::HANDLES_LEAK, "process exit leaves handles open"),
     ("frames-leak", switches::FRAMES_LEAK, "process exit leaves frames allocated"),
+    (
+        "reference-kept",
+        switches::REFERENCE_KEPT,
+        "closing a handle leaves its reference to the object",
+    ),
+    ("root-kept", switches::ROOT_KEPT, "process exit leaves the root of its tables allocated"),
     ("duplicate-widens", switches::DUPLICATE_WIDENS, "duplication grants more than the source has"),
     ("wrong-table", switches::WRONG_TABLE, "handle look-up uses another process's table"),
     (

@@ -4,6 +4,7 @@
 //! reserved bits forbid is not looked at, so that more is taken for mapped than is.
 
 pub(super) mod count;
+pub(super) mod tables;
 
 use core::cell::Cell;
 

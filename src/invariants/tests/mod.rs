@@ -1,5 +1,6 @@
 //! Each invariant is seen to fail, and to be silent beside it.
 
+mod conserved;
 mod matrix;
 mod planted;
 mod worlds;
@@ -38,17 +39,30 @@ impl Trial {
 
     /// From now on who comes to this routine stays at its first step.
     fn hang(&mut self, who: &str, routine: &str) {
+        self.arm("hang", PointKind::Step, who, routine, 1, Recurrence::Always);
+    }
+
+    /// A fault strikes who comes to such a point in this routine for the `nth` time.
+    fn arm(
+        &mut self,
+        fault: &str,
+        kind: PointKind,
+        who: &str,
+        routine: &str,
+        nth: u64,
+        recurrence: Recurrence,
+    ) {
         let directory = Directory::of(self.world.configuration());
-        let fault = faults::Registry::default().build("hang", &Parameters::default(), &directory);
+        let fault = faults::Registry::default().build(fault, &Parameters::default(), &directory);
         let routine = self.world.machine.program.routine_named(routine);
         let trigger = Trigger {
-            kind: PointKind::Step,
+            kind,
             principal: self.principal(who),
             routine: Some(routine.expect("it is linked")),
             caller: None,
-            nth: 1,
+            nth,
         };
-        let armed = Armed::new(fault.expect("a fault"), trigger, Recurrence::Always);
+        let armed = Armed::new(fault.expect("a fault"), trigger, recurrence);
         self.world.machine.points.arm(armed);
     }
 

@@ -63,6 +63,10 @@ pub mod switches {
     pub const STRAY_DUPLICATE: u64 = 1 << 41;
     /// Weakness: inherited handles are not counted.
     pub const UNCOUNTED_HANDLE: u64 = 1 << 42;
+    /// Weakness: closing a handle leaves its reference to the object.
+    pub const REFERENCE_KEPT: u64 = 1 << 28;
+    /// Weakness: the root of an address space outlives its process.
+    pub const ROOT_KEPT: u64 = 1 << 29;
     /// Bug check 0x50 tells a write as 1, and not as 2 (as before Windows 10 1507).
     pub const EARLY_ACCESS_CODES: u64 = 1 << 26;
     /// The user half ends at 8 TiB (as up to Windows 8).
@@ -101,7 +105,9 @@ pub mod switches {
         | SHARED_HANDLE_TABLE
         | STRAY_DUPLICATE
         | UNCOUNTED_HANDLE
-        | RETURN_UNCHECKED;
+        | RETURN_UNCHECKED
+        | REFERENCE_KEPT
+        | ROOT_KEPT;
 }
 
 /// Bits of [`kernel_data::VERIFIER`](super::kernel_data::VERIFIER): options of Driver Verifier ("Driver
