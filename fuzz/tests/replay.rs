@@ -34,13 +34,60 @@ fn the_corpus_of_translate_holds_and_reaches_every_kind_of_outcome() {
 }
 
 #[test]
-fn the_corpus_of_world_holds() {
-    replay("world", ringfence_fuzz::world::run);
+fn the_corpus_of_world_holds_and_every_case_strikes() {
+    let (mut kinds, mut classes) = (BTreeSet::new(), BTreeSet::new());
+
+    replay("world", |data| {
+        ringfence_fuzz::world::run(data);
+        let (planned, outcome) = ringfence_fuzz::world::outcome(data);
+        let outcome = outcome.expect("each fault of a stored case can be made");
+        assert!(outcome.activation.strikes > 0, "{planned:?} never strikes");
+        kinds.extend(planned);
+        classes.insert(outcome.class().name());
+    });
+
+    assert!(kinds.len() >= 10, "{kinds:?}");
+    assert!(classes.len() >= 4, "{classes:?}");
 }
 
 #[test]
-fn the_corpus_of_scenario_text_holds() {
-    replay("scenario_text", ringfence_fuzz::scenario_text::run);
+fn nearly_every_input_of_world_strikes() {
+    let mut state = 1_u64;
+    let mut byte = || {
+        // Knuth's linear congruential generator; its upper bits are the good ones.
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state.to_be_bytes()[0]
+    };
+    let struck = (0..40).filter(|_| {
+        let data: Vec<u8> = (0..28).map(|_| byte()).collect();
+        let (_, outcome) = ringfence_fuzz::world::outcome(&data);
+        outcome.is_some_and(|outcome| outcome.activation.strikes > 0)
+    });
+
+    let struck = struck.count();
+    assert!(struck >= 36, "{struck} of 40");
+}
+
+#[test]
+fn the_corpus_of_scenario_text_holds_and_has_scenarios_that_run_and_every_sort_of_mistake() {
+    let mut outcomes = BTreeSet::new();
+
+    replay("scenario_text", |data| {
+        ringfence_fuzz::scenario_text::run(data);
+        outcomes.insert(ringfence_fuzz::scenario_text::outcome(data));
+    });
+
+    for wanted in [
+        "runs and is struck",
+        "runs, no plan",
+        "not UTF-8",
+        "format is missing",
+        "format 2",
+        "extra `=`",
+    ] {
+        assert!(outcomes.iter().any(|outcome| outcome.contains(wanted)), "{wanted}: {outcomes:?}");
+    }
 }
 
 #[test]

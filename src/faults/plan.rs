@@ -141,6 +141,21 @@ impl Kind {
     }
 }
 
+/// The points at which a fault of this kind is planned, of all that principals of the kind `who` reached: by
+/// principal, then in order.
+#[must_use]
+pub fn points_of<'a>(
+    kind: &Kind,
+    all: &'a Reached,
+    roster: &Roster,
+    who: PrincipalKind,
+) -> Vec<&'a PointRecord> {
+    let mut principals: Vec<Principal> = all.0.keys().map(|(principal, _)| *principal).collect();
+    principals.dedup();
+    principals.retain(|principal| roster.kind(*principal) == who);
+    principals.into_iter().flat_map(|principal| kind.candidates(all, principal, roster)).collect()
+}
+
 /// Which faults a plan is drawn from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Wanted {

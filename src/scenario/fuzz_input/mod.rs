@@ -6,15 +6,17 @@
 use self::bytes::Bytes;
 use super::{Bias, Scenario};
 use crate::base::{PrincipalKind, Ratio, Seed};
-use crate::faults::{Family, Wanted};
 
 mod bytes;
+mod plan;
 pub mod tlb;
 pub mod translation;
 mod words;
 
-/// A world with a plan that strikes user mode only. Input, little endian: seed (8 bytes), who is
-/// struck and faults (1), applications (1), actions (1), crash in 16ths (1).
+/// A world with a plan that strikes user mode only, at points that the world reaches by itself. A fault may find
+/// nothing to do there. Input, little endian: seed (8 bytes), who is struck and faults (1),
+/// applications (1), actions (1), crash in 16ths (1); for each fault its kind of those that fit (1), its
+/// place of those that are reached (2), what its parameters are drawn by (1).
 #[must_use]
 pub fn scenario(data: &[u8]) -> Scenario {
     let mut bytes = Bytes(data);
@@ -28,9 +30,10 @@ pub fn scenario(data: &[u8]) -> Scenario {
         applications: (1, applications),
         actions: (1, actions),
         crash: Ratio::new(u32::from(bytes.u8() % 16), 16),
-        faults: 1 + u64::from(choice >> 1 & 3),
-        wanted: Wanted { origin: Some(origin), family: Some(Family::Defect) },
+        faults: 0,
         ..Bias::default()
     };
-    Scenario::generate(seed, &bias)
+    let mut scenario = Scenario::generate(seed, &bias);
+    scenario.plan = plan::plan(&scenario.configuration, origin, 1 + (choice >> 1 & 3), &mut bytes);
+    scenario
 }
