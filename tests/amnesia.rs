@@ -159,6 +159,29 @@ fn a_world_with_shadow_roots_forgotten_between_any_two_steps_goes_on_the_same() 
 }
 
 #[test]
+fn a_world_with_two_threads_in_a_process_forgotten_between_any_two_steps_goes_on_the_same() {
+    let actions = vec![
+        Action::CreateThread { first: 4, slot: 1 },
+        Action::Load { word: 3 },
+        Action::Repeat { first: 1, times: 12 },
+        Action::Exit { status: 5 },
+        Action::Allocate { slot: 2 },
+        Action::Free { slot: 2 },
+        Action::Store { word: 3, value: 9 },
+        Action::Repeat { first: 4, times: 0 },
+    ];
+    for is_shadowed in [false, true] {
+        let mut world = configuration();
+        world.components = vec![application("first", actions.clone())];
+        (world.machine.kva_shadow, world.machine.clock_interval) = (is_shadowed, 60);
+
+        let (forgotten, lengths) = run_beside_a_forgetful_one(&world, 1, |_, _| true);
+
+        assert!(forgotten > 300, "only {lengths:?} steps: too little happened to show anything");
+    }
+}
+
+#[test]
 fn a_world_forgotten_around_each_boot_goes_on_the_same() {
     // The system can't do without the service, and the service ends amid its work.
     let mut standard = built_in("standard");

@@ -8,7 +8,7 @@
 
 use crate::base::{Domain, Event, EventKind, Principal, Ring, Structure};
 
-use super::record::{Consumption, Corruption, TableStore, Trespass};
+use super::record::{Consumption, Corruption, TableStore, Trespass, Withdrawal};
 use super::region::{Region, Rights};
 use super::{Authority, RECORDS_MAX, keep};
 
@@ -333,17 +333,17 @@ impl Authority {
         if !is_return || event.kind != EventKind::ModeSwitch {
             return;
         }
-        let process = usize::from(event.context.0 & 63);
-        let since = self.state.returned[process];
+        let thread = self.state.thread_on(event.context, event.processor);
+        let since = self.state.returned(event.context, thread);
         let newly =
             self.withdrawals.iter().rev().take_while(|withdrawal| withdrawal.ordinal > since);
-        let newly: Vec<_> =
-            newly.filter(|withdrawal| withdrawal.context == event.context).collect();
+        let is_by = |one: &&Withdrawal| one.context == event.context && one.thread == thread;
+        let newly: Vec<_> = newly.filter(is_by).collect();
         for withdrawal in newly.into_iter().rev() {
             keep(&mut self.bound, *withdrawal);
         }
-        self.state.returned[process] = self.state.ordinal;
-        self.state.asking[process].is_open = false;
+        *self.state.returned_mut(event.context, thread) = self.state.ordinal;
+        self.state.asking_mut(event.context, thread).is_open = false;
     }
 }
 

@@ -16,6 +16,7 @@ pub(super) mod service {
     pub(in super::super) const OPEN_PROCESS: u64 = 12;
     pub(in super::super) const CREATE_PROCESS: u64 = 13;
     pub(in super::super) const OPEN_FILE: u64 = 14;
+    pub(in super::super) const CREATE_THREAD: u64 = 26;
 }
 
 /// The option with which a duplicate has the source's rights, whatever access is named besides
@@ -32,7 +33,7 @@ pub(super) const fn rights_asked(request: &Event) -> u32 {
         // In this model no access at all is the same access.
         service::DUPLICATE if request.old & SAME_ACCESS != 0 || third == 0 => u32::MAX,
         service::DUPLICATE => third,
-        service::CREATE_EVENT | service::CREATE_PROCESS => u32::MAX,
+        service::CREATE_EVENT | service::CREATE_PROCESS | service::CREATE_THREAD => u32::MAX,
         _ => 0,
     }
 }

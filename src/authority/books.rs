@@ -20,7 +20,7 @@ pub(super) enum Undo {
     /// This was the handle.
     Handle { process: Principal, value: u64, handle: Option<Handle> },
     /// This was the hash of what the principal had seen.
-    Observed { principal: Principal, hash: TraceHash },
+    Observed { principal: Principal, is_second: bool, hash: TraceHash },
     /// So the process had ended before.
     Ended { process: Principal, ending: Ending },
     /// These were the users of a resource.
@@ -132,7 +132,9 @@ impl Authority {
                 Undo::Handle { process, value, handle: None } => {
                     self.handles.remove(&(process, value));
                 }
-                Undo::Observed { principal, hash } => self.observations.retract(principal, hash),
+                Undo::Observed { principal, is_second, hash } => {
+                    self.observations.retract(principal, is_second, hash);
+                }
                 Undo::Ended { process, ending } => self.observations.set_ending(process, ending),
                 Undo::Users { index, users } => {
                     if let Some(resource) = self.resources.get_mut(index as usize) {

@@ -24,6 +24,9 @@ impl Authority {
             EventKind::ProcessCreated => self.process_created(event),
             EventKind::ProcessEnded => self.process_ended(event),
             EventKind::ProcessSought => self.process_sought(event),
+            EventKind::ThreadCreated => self.thread_created(event),
+            EventKind::ThreadEnded => self.thread_ended(event),
+            EventKind::ThreadChosen => self.thread_chosen(event),
             EventKind::HostRestarted => {
                 self.state.restarted = self.state.restarted.with(event.subject);
             }
@@ -220,12 +223,14 @@ impl Authority {
     }
 
     fn withdraw(&mut self, event: &Event, first: usize, len: usize, from: PrincipalSet) {
+        let thread = self.state.thread_on(event.context, event.processor);
         for from in from.iter() {
             let withdrawal = Withdrawal {
                 phys: first as u64 * 8,
                 words: len as u64,
                 from,
                 context: event.context,
+                thread,
                 ordinal: self.state.ordinal,
             };
             keep(&mut self.withdrawals, withdrawal);
@@ -237,7 +242,8 @@ impl Authority {
     /// kernel's to lend, as what it was handed out as: a loan ends where the block does.
     fn lend(&mut self, event: &Event, first: usize, len: usize) {
         let process = event.context;
-        let asking = &self.state.asking[usize::from(process.0 & 63)];
+        let thread = self.state.thread_on(process, event.processor);
+        let asking = self.state.asking(process, thread);
         let is_asked_for = covers(asking, event.virt, event.value * 8);
         let alive = self.state.alive;
         // What the process itself may only read, its pages keep from the kernel too: nothing is lent of it,
@@ -369,6 +375,7 @@ impl Authority {
         self.state.ended = self.state.ended.with(process);
         self.holder_ended(process);
         self.state.asking[usize::from(process.0 & 63)] = Asking::default();
+        self.threads_gone(process);
     }
 
     pub(super) fn request(&mut self, event: &Event) {
@@ -381,12 +388,14 @@ impl Authority {
             target: target_of(event),
             is_handed_over: false,
         };
-        self.state.asking[usize::from(event.context.0 & 63)] = asking;
+        let thread = self.state.thread_on(event.context, event.processor);
+        *self.state.asking_mut(event.context, thread) = asking;
     }
 
     /// Only who asks is told. Of a number that stands for nobody there is nothing to be told.
     fn process_sought(&mut self, event: &Event) {
-        let asking = self.state.asking[usize::from(event.context.0 & 63)];
+        let thread = self.state.thread_on(event.context, event.processor);
+        let asking = self.state.asking(event.context, thread);
         if !asking.is_open || event.subject != event.context {
             return self.false_claim(event, Falsehood::NotAskedFor, None);
         }

@@ -38,6 +38,8 @@ pub struct Handle {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Use {
     context: Principal,
+    /// By which of its threads.
+    thread: u8,
     /// In whose table it was.
     owner: Principal,
     value: u64,
@@ -48,7 +50,7 @@ pub(super) struct Use {
 impl Use {
     pub(super) fn absorb(&self, hash: &mut TraceHash) {
         hash.absorb(self.object, self.rights << 8 | u64::from(self.context.0));
-        hash.absorb(self.value, u64::from(self.owner.0));
+        hash.absorb(self.value, u64::from(self.owner.0) | u64::from(self.thread) << 8);
     }
 
     pub(super) const fn object(&self) -> u64 {
@@ -75,17 +77,17 @@ impl Authority {
         self.handles.iter().map(|((process, value), handle)| (*process, *value, handle))
     }
 
-    /// What a process used for the request at hand.
-    pub(super) fn used_by(&self, process: Principal) -> impl Iterator<Item = &Use> {
-        let from = self.state.asking[usize::from(process.0 & 63)].uses_from;
+    /// What a thread of a process used for the request at hand.
+    pub(super) fn used_by(&self, process: Principal, thread: u8) -> impl Iterator<Item = &Use> {
+        let from = self.state.asking(process, thread).uses_from;
         let uses = self.uses.get(from..).unwrap_or_default().iter();
-        uses.filter(move |used| used.context == process)
+        uses.filter(move |used| used.context == process && used.thread == thread)
     }
 
-    /// Whether a process used a handle to another one with which it may use that one's handles.
-    fn has_leave(&self, process: Principal, of: Principal) -> bool {
+    /// Whether a thread of a process used a handle to another one with which it may use that one's handles.
+    fn has_leave(&self, process: Principal, thread: u8, of: Principal) -> bool {
         let object = self.state.objects[usize::from(of.0 & 63)];
-        self.used_by(process)
+        self.used_by(process, thread)
             .any(|used| used.object == object && used.rights & DUPLICATE_RIGHT != 0)
     }
 
@@ -95,11 +97,13 @@ impl Authority {
         if !self.roster.kind(creator).is_process() || event.subject == Principal::KERNEL {
             return Some(u64::MAX);
         }
-        let used = || self.used_by(creator).filter(|used| used.object == event.virt);
+        let thread = self.state.thread_on(creator, event.processor);
+        let used = || self.used_by(creator, thread).filter(|used| used.object == event.virt);
         if let Some(first) = used().next() {
-            let is_theirs = event.subject == creator || self.has_leave(creator, event.subject);
+            let is_theirs =
+                event.subject == creator || self.has_leave(creator, thread, event.subject);
             // Of several, one was duplicated, and not the one that names the target, unless it is both.
-            let target = self.state.asking[usize::from(creator.0 & 63)].target;
+            let target = self.state.asking(creator, thread).target;
             let mut sources = used().filter(|used| !used.is_of(target)).peekable();
             let fallback = sources.peek().map_or(first.rights, |source| source.rights);
             let enough = sources.find(|source| event.old & !source.rights == 0);
@@ -115,7 +119,8 @@ impl Authority {
     /// The rights that were asked for in the request of which a new handle comes. A driver that was
     /// handed the request asks in kernel mode's name, as do kernel components; the books don't hear them.
     fn rights_asked_for(&self, event: &Event) -> u64 {
-        let asking = &self.state.asking[usize::from(event.context.0 & 63)];
+        let thread = self.state.thread_on(event.context, event.processor);
+        let asking = self.state.asking(event.context, thread);
         let is_own =
             event.subject != Principal::KERNEL && self.roster.kind(event.context).is_process();
         let is_heard = is_own && asking.is_open && !asking.is_handed_over;
@@ -150,17 +155,19 @@ impl Authority {
 
     pub(super) fn handle_used(&mut self, event: &Event) {
         let (user, owner) = (event.context, event.subject);
+        let thread = self.state.thread_on(user, event.processor);
         if let PSEUDO | PSEUDO_THREAD = event.value {
-            let is_theirs = owner == user || self.has_leave(user, owner);
-            let named = match event.value {
-                PSEUDO => self.state.objects[usize::from(owner.0 & 63)],
-                _ => self.state.threads[usize::from(user.0 & 63)],
+            let is_theirs = owner == user || self.has_leave(user, thread, owner);
+            let is_named = match event.value {
+                PSEUDO => self.state.objects[usize::from(owner.0 & 63)] == event.virt,
+                _ => self.state.is_thread(user, thread, event.virt),
             };
-            if named != event.virt || !is_theirs {
+            if !is_named || !is_theirs {
                 return self.false_claim(event, Falsehood::OtherObject, None);
             }
             let used = Use {
                 context: user,
+                thread,
                 owner,
                 value: event.value,
                 object: event.virt,
@@ -171,9 +178,9 @@ impl Authority {
         }
         let by_kernel = event.phys == 1;
         let is_process = self.roster.kind(user).is_process();
-        let has_driver = !is_process || self.state.asking[usize::from(user.0 & 63)].is_handed_over;
+        let has_driver = !is_process || self.state.asking(user, thread).is_handed_over;
         let is_own = owner == user || owner == Principal::KERNEL && by_kernel && has_driver;
-        if is_process && !is_own && !self.has_leave(user, owner) {
+        if is_process && !is_own && !self.has_leave(user, thread, owner) {
             self.false_claim(event, Falsehood::NoLeave, Some(owner));
         }
         let Some(&handle) = self.handles.get(&(event.subject, event.value)) else {
@@ -190,7 +197,7 @@ impl Authority {
             self.false_claim(event, Falsehood::RightsExceeded, Some(event.subject));
         }
         let Handle { object, rights } = handle;
-        let used = Use { context: user, owner, value: event.value, object, rights };
+        let used = Use { context: user, thread, owner, value: event.value, object, rights };
         keep(&mut self.uses, used);
     }
 

@@ -1,6 +1,6 @@
 //! Who refers to what there is, other than by a handle?
 //!
-//! A process that exists has its own object and its thread's; what the boot made stays for good; and
+//! A process that exists has its own object and its threads'; what the boot made stays for good; and
 //! whoever is in the middle of a request holds what it was let use for that. Nobody else is known to
 //! hold a reference.
 
@@ -28,13 +28,13 @@ impl Authority {
         found
     }
 
-    /// How many references an object has by what it is: one for a process that exists, for the thread of
+    /// How many references an object has by what it is: one for a process that exists, for a thread of
     /// one, and for what the boot made.
     #[must_use]
     pub fn references_due(&self, object: u64) -> u64 {
         let is_of = |process: Principal| {
-            let place = usize::from(process.0 & 63);
-            self.state.objects[place] == object || self.state.threads[place] == object
+            self.state.objects[usize::from(process.0 & 63)] == object
+                || self.state.is_thread_of(process, object)
         };
         u64::from(self.boot_objects.contains(&object) || self.state.alive.iter().any(is_of))
     }
@@ -45,8 +45,11 @@ impl Authority {
     pub fn references_under_way(&self, object: u64) -> Option<u64> {
         let is_followed = self.uses.len() < RECORDS_MAX;
         is_followed.then(|| {
-            let asking = self.state.alive.iter().filter(|process| self.is_under_way(*process));
-            let uses = asking.flat_map(|process| self.used_by(process));
+            let firsts = self.state.alive.iter().map(|process| (process, 0));
+            let threads = firsts.chain(self.state.second_threads());
+            let asking =
+                threads.filter(|&(process, thread)| self.state.asking(process, thread).is_open);
+            let uses = asking.flat_map(|(process, thread)| self.used_by(process, thread));
             uses.filter(|used| used.object() == object).count() as u64
         })
     }

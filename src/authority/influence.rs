@@ -209,7 +209,8 @@ impl Authority {
     pub(super) fn handover(&mut self, event: &Event) {
         let driver = event.subject;
         let mut requestor = event.context;
-        self.state.asking[usize::from(requestor.0 & 63)].is_handed_over = true;
+        let thread = self.state.thread_on(requestor, event.processor);
+        self.state.asking_mut(requestor, thread).is_handed_over = true;
         if requestor == driver {
             // A host takes a packet in its own context: it is for whoever handed it over before.
             let before = self.passages.iter().rev().find(|passage| passage.phys == event.phys);

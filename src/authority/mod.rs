@@ -15,6 +15,7 @@
 //! | `handles` | which handle leads where, with which rights? |
 //! | `holdings` | who refers to what there is, other than by a handle? |
 //! | `influence` | who may influence whom? |
+//! | `threads` | which thread of a process is it? |
 //! | [`requests`] | which requests are open, and who has them? |
 //! | `inquiry` | what do the books say? |
 //! | `prospects` | what decides what they will say? |
@@ -38,6 +39,7 @@ pub mod record;
 pub mod region;
 pub mod requests;
 mod state;
+mod threads;
 
 use std::collections::BTreeMap;
 
@@ -265,6 +267,9 @@ impl Authority {
             | EventKind::DeviceRefused
             | EventKind::StackRemoved
             | EventKind::LossTold
+            | EventKind::ThreadCreated
+            | EventKind::ThreadEnded
+            | EventKind::ThreadChosen
             | EventKind::HostRecorded => self.claim(event),
             EventKind::Step
             | EventKind::Load

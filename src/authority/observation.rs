@@ -3,6 +3,9 @@
 //! Each principal's own sequence of operation, status and bytes, without addresses, time or the
 //! order among principals: what a program could tell its user. Of a process, how it ended closes the
 //! sequence: whoever waits for it is told that status ("GetExitCodeProcess function", Microsoft Learn).
+//!
+//! What a second thread of a process sees is a sequence of its own: in which order two threads come to something is
+//! nobody's promise, and how far the one has come when the other ends their process is none either.
 
 use crate::base::{Digest, Event, Principal, TraceHash};
 
@@ -33,6 +36,8 @@ pub struct Seen {
     count: u64,
     first: Vec<Observation>,
     ending: Ending,
+    /// What second threads of the process saw, one after the other.
+    second: Option<Box<Seen>>,
 }
 
 impl Seen {
@@ -71,7 +76,7 @@ impl Seen {
     /// and as much as was kept of a shorter sequence must be how `golden` begins.
     #[must_use]
     pub fn agrees(&self, golden: &Self, is_cut: bool) -> bool {
-        if !self.ends_alike(golden, is_cut) {
+        if !self.ends_alike(golden, is_cut) || self.second_difference(golden).is_some() {
             return false;
         }
         if self.count == golden.count {
@@ -92,6 +97,26 @@ impl Seen {
     #[must_use]
     pub fn first_difference(&self, golden: &Self) -> Option<usize> {
         self.first.iter().zip(&golden.first).position(|(one, other)| one != other)
+    }
+
+    /// The same of what second threads saw.
+    #[must_use]
+    pub fn second_difference(&self, golden: &Self) -> Option<usize> {
+        self.second.as_deref()?.first_difference(golden.second.as_deref()?)
+    }
+
+    fn retract(&mut self, hash: TraceHash) {
+        self.hash = hash;
+        self.count -= 1;
+        if self.count < KEPT as u64 {
+            self.first.pop();
+        }
+    }
+
+    /// What second threads of the process saw.
+    #[must_use]
+    pub fn second(&self) -> Option<&Self> {
+        self.second.as_deref()
     }
 
     /// Whether the first observation that differs is of the same operation, ended the same way with other
@@ -132,12 +157,14 @@ impl Observations {
         self.0.get(usize::from(principal.0))
     }
 
-    pub(super) fn retract(&mut self, principal: Principal, hash: TraceHash) {
+    pub(super) fn retract(&mut self, principal: Principal, is_second: bool, hash: TraceHash) {
         let seen = &mut self.0[usize::from(principal.0)];
-        seen.hash = hash;
-        seen.count -= 1;
-        if seen.count < KEPT as u64 {
-            seen.first.pop();
+        if !is_second {
+            return seen.retract(hash);
+        }
+        if let Some(second) = &mut seen.second {
+            second.retract(hash);
+            seen.second.take_if(|second| second.count == 0);
         }
     }
 }
@@ -151,8 +178,14 @@ impl Authority {
     }
 
     pub(super) fn observe(&mut self, event: &Event) {
-        let Some(seen) = self.observations.0.get_mut(usize::from(event.actor.0)) else { return };
-        self.undo.push(Undo::Observed { principal: event.actor, hash: seen.hash });
+        let is_second = self.state.thread_on(event.actor, event.processor) != 0;
+        let Some(mut seen) = self.observations.0.get_mut(usize::from(event.actor.0)) else {
+            return;
+        };
+        if is_second {
+            seen = seen.second.get_or_insert_default();
+        }
+        self.undo.push(Undo::Observed { principal: event.actor, is_second, hash: seen.hash });
         seen.hash.absorb(event.value, event.old);
         seen.hash.absorb(event.virt, seen.count);
         seen.count += 1;

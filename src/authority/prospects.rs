@@ -25,13 +25,20 @@ impl Authority {
         }
         self.state.absorb(&mut hash);
         for (principal, _) in self.roster.iter() {
-            self.absorb_asking(principal, &mut hash);
+            self.absorb_asking(principal, 0, &mut hash);
             if let Some(seen) = self.observations.of(principal) {
                 let [high, low] = seen.digest().words();
                 hash.absorb(high, low);
                 let (ends, status) = seen.ending();
                 hash.absorb(seen.count() << 8 | u64::from(ends), status);
+                if let Some(second) = seen.second() {
+                    let [high, low] = second.digest().words();
+                    hash.absorb(high, low);
+                }
             }
+        }
+        for (process, thread) in self.state.second_threads() {
+            self.absorb_asking(process, thread, &mut hash);
         }
         for resource in &self.resources {
             resource.absorb(&mut hash);
@@ -48,8 +55,8 @@ impl Authority {
 
     /// What a process asks for, and what was taken from whomever since its last return: both count at
     /// its next return only.
-    fn absorb_asking(&self, process: Principal, hash: &mut TraceHash) {
-        let asking = self.state.asking[usize::from(process.0 & 63)];
+    fn absorb_asking(&self, process: Principal, thread: u8, hash: &mut TraceHash) {
+        let asking = self.state.asking(process, thread);
         if asking.is_open {
             hash.absorb(asking.start, asking.length);
             let handed_over = u64::from(asking.is_handed_over) << 32;
@@ -58,9 +65,9 @@ impl Authority {
                 used.absorb(hash);
             }
         }
-        let since = self.state.returned[usize::from(process.0 & 63)];
+        let since = self.state.returned(process, thread);
         let newly = self.withdrawals.iter().rev().take_while(|one| one.ordinal > since);
-        for withdrawal in newly.filter(|one| one.context == process) {
+        for withdrawal in newly.filter(|one| one.context == process && one.thread == thread) {
             hash.absorb(withdrawal.phys, withdrawal.words);
             hash.absorb(u64::from(withdrawal.from.0), u64::from(process.0));
         }

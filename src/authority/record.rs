@@ -241,6 +241,8 @@ pub struct Withdrawal {
     pub from: Principal,
     /// In whose address space the kernel did it.
     pub context: Principal,
+    /// By which of that process's threads: 0 by its first.
+    pub thread: u8,
     /// Number of the event in the run.
     pub ordinal: u64,
 }

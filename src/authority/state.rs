@@ -2,6 +2,8 @@
 
 use crate::base::{Event, Principal, PrincipalSet, Ring, Roster, Structure, TraceHash};
 
+use super::threads::{SECONDS, Second};
+
 /// Processors whose mode is followed.
 const PROCESSORS: usize = 8;
 
@@ -33,6 +35,18 @@ pub(super) struct Asking {
     pub(super) is_handed_over: bool,
 }
 
+impl Asking {
+    pub(super) const NOTHING: Self = Self {
+        is_open: false,
+        start: 0,
+        length: 0,
+        uses_from: 0,
+        rights: 0,
+        target: 0,
+        is_handed_over: false,
+    };
+}
+
 #[derive(Clone, Copy, Debug)]
 pub(super) struct State {
     pub(super) ordinal: u64,
@@ -47,8 +61,12 @@ pub(super) struct State {
     pub(super) direct: [PrincipalSet; Principal::COUNT_MAX],
     /// Where each process's object is.
     pub(super) objects: [u64; Principal::COUNT_MAX],
-    /// The address of each process's thread.
+    /// The address of each process's thread, or its first; 0 when that has ended before another.
     pub(super) threads: [u64; Principal::COUNT_MAX],
+    /// The second threads of processes.
+    pub(super) seconds: [Second; SECONDS],
+    /// Which of them each processor runs, by its place and one more; 0: none.
+    pub(super) running: [u8; PROCESSORS],
     pub(super) owned: [u32; Principal::COUNT_MAX],
     pub(super) alive: PrincipalSet,
     pub(super) ended: PrincipalSet,
@@ -109,6 +127,8 @@ impl State {
             direct: [PrincipalSet::NOBODY; Principal::COUNT_MAX],
             objects: [0; Principal::COUNT_MAX],
             threads: [0; Principal::COUNT_MAX],
+            seconds: [Second::NONE; SECONDS],
+            running: [0; PROCESSORS],
             owned: [0; Principal::COUNT_MAX],
             alive: PrincipalSet::NOBODY,
             ended: PrincipalSet::NOBODY,
@@ -140,6 +160,8 @@ impl State {
         self.flags = BOOTING;
         self.user_mode = [false; PROCESSORS];
         self.asking = [Asking::default(); Principal::COUNT_MAX];
+        self.seconds = [Second::NONE; SECONDS];
+        self.running = [0; PROCESSORS];
     }
 
     /// Takes in what decides about events to come, but for what is asked and was returned.
@@ -159,6 +181,7 @@ impl State {
         for hosts in self.given_up.into_iter().chain(self.lost) {
             hash.absorb(hosts.0, 0);
         }
+        self.absorb_threads(hash);
     }
 
     /// A processor begins to deliver: until it has, it reads the kernel's tables and pushes on the

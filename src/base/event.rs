@@ -121,6 +121,13 @@ pub enum EventKind {
     /// The stack of device `value` above the host `subject` is torn down and restarted: by the kernel's count no
     /// old handle is open.
     StackRestarted,
+    /// Claim by the kernel: process `subject` has another thread, at `virt`.
+    ThreadCreated,
+    /// Claim by the kernel: the thread at `virt` of process `subject`, which has another, ended.
+    ThreadEnded,
+    /// Claim by the kernel: this processor runs the thread at `virt` of process `subject` from now on. Told only
+    /// where processes make threads.
+    ThreadChosen,
 }
 
 impl EventKind {
@@ -174,6 +181,9 @@ impl EventKind {
             Self::LossTold => "loss-told",
             Self::HostProblemTold => "host-problem-told",
             Self::StackRestarted => "stack-restarted",
+            Self::ThreadCreated => "thread-created",
+            Self::ThreadEnded => "thread-ended",
+            Self::ThreadChosen => "thread-chosen",
         }
     }
 }

@@ -81,6 +81,9 @@ pub(super) fn simpler_actions(action: &Action) -> Vec<Action> {
                 }),
             );
         }
+        Action::Repeat { first, times } if times != 1 => {
+            forms.push(Action::Repeat { first, times: 1 });
+        }
         Action::Crash { how } if how != CrashKind::NullDereference => {
             forms.push(Action::Crash { how: CrashKind::NullDereference });
         }

@@ -71,12 +71,12 @@ pub fn handlers(switches: u64) -> Vec<&'static Routine> {
 
 /// Everything reachable from the kernel's roots and from what other components call, except what
 /// `elsewhere` already holds; each routine once, callers before callees. What has a substitute is
-/// left out, and the substitute is there. `gates` are further roots, which only some worlds have.
+/// left out, and the substitute is there. `others` are further roots, which only some worlds have.
 #[must_use]
 pub fn routines(
     elsewhere: &[&'static Routine],
     substitutes: &[Substitute],
-    gates: &[&'static Routine],
+    others: &[&'static Routine],
 ) -> Vec<&'static Routine> {
     let is_elsewhere =
         |routine: &'static Routine| elsewhere.iter().any(|other| core::ptr::eq(*other, routine));
@@ -84,9 +84,10 @@ pub fn routines(
     let callees = |routine: &'static Routine| routine.steps.iter().filter_map(|step| step.call);
     let mut waiting: Vec<&'static Routine> =
         elsewhere.iter().flat_map(|routine| callees(routine)).collect();
-    waiting.extend(service::TABLE);
+    let always = usize::try_from(service::ALWAYS).unwrap_or(usize::MAX);
+    waiting.extend(service::TABLE.iter().take(always));
     waiting.extend(ROOTS);
-    waiting.extend(gates);
+    waiting.extend(others);
     while let Some(routine) = waiting.pop() {
         let routine = substituted(substitutes, routine);
         if is_elsewhere(routine) || found.iter().any(|known| core::ptr::eq(*known, routine)) {

@@ -19,6 +19,7 @@
 //! | [`handle`], [`handle_close`], [`handle_duplicate`], [`handle_information`] | what does a handle stand for? |
 //! | [`previous_mode`] | in whose name is a service asked for? |
 //! | [`process_create`], [`process_open`], [`process_end`] | how do processes begin and end? |
+//! | [`thread_create`], [`thread_end`] | and further threads of theirs? |
 //! | [`address_space`], [`address_space_end`] | and their address spaces? |
 //! | [`shadow`], [`transition`] | and what is left of them while user mode runs? |
 //! | [`request`], [`io_open`], [`io_transfer`], [`io_disk`], [`host`], [`host_pool`], [`host_service`], [`host_stack`], [`host_time_out`], [`host_expiry`], [`host_record`], [`event_log`] | how does a request reach a driver? |
@@ -82,6 +83,8 @@ pub mod shadow;
 pub mod status;
 pub mod system_call;
 pub mod system_thread;
+pub mod thread_create;
+pub mod thread_end;
 pub mod transition;
 pub mod unread;
 pub mod user_buffer;

@@ -12,8 +12,8 @@ use crate::machine::{Flow, Processor, Trap, routine};
 use super::bug_check::{KE_BUG_CHECK, bug_checks};
 use super::frames::{ANY_ENTRY, MM_FREE_FRAME};
 use super::layout::{
-    OBJECT_BODY, object_body, object_header, object_type, process, processor_block, thread,
-    verifier as options,
+    LINKED_THREAD_BYTES, OBJECT_BODY, object_body, object_header, object_type, process,
+    processor_block, thread, verifier as options,
 };
 use super::pool::{EX_ALLOCATE_POOL, EX_FREE_POOL};
 use super::verifier;
@@ -95,38 +95,67 @@ fn checked_type(p: &mut Processor<'_>, object: u64) -> Result<Result<u64, [u64; 
     if is_known(kind) { Ok(Ok(kind)) } else { Ok(Err(UNKNOWN_TYPE.with([object, kind, 0, 0]))) }
 }
 
+/// Allocates an object of so many bytes. Locals: 0 its type; 1 bytes; 2 creator.
+fn allocate(p: &mut Processor<'_>, kind: u64, bytes: u64) -> Result<Flow, Trap> {
+    let creator = p.argument(2);
+    p.set_local(0, kind)?;
+    p.set_local(1, bytes)?;
+    p.set_local(2, creator)?;
+    p.pass([bytes, OBJECT_TAG, 0]);
+    Ok(Flow::Call)
+}
+
+/// Says where in a new object the body begins.
+fn divide(p: &mut Processor<'_>) -> Result<Flow, Trap> {
+    let object = p.result();
+    if object == 0 {
+        return Ok(p.give_back(0));
+    }
+    let kind = p.local(0)?;
+    let words = p.local(1)?.saturating_sub(OBJECT_BODY).div_ceil(8);
+    let body = body_structure(kind);
+    p.announce_range(
+        EventKind::Grant,
+        Principal::KERNEL,
+        body,
+        object.wrapping_add(OBJECT_BODY),
+        words,
+    );
+    Ok(Flow::Next)
+}
+
+/// Fills the header of a new object.
+fn begin(p: &mut Processor<'_>) -> Result<Flow, Trap> {
+    let object = p.result();
+    let (kind, creator) = (p.local(0)?, p.local(2)?);
+    p.store(object, object_header::POINTER_COUNT, 1)?;
+    p.store(object, object_header::HANDLE_COUNT, 0)?;
+    p.store(object, object_header::CREATOR, creator)?;
+    p.store(object, object_header::TYPE, kind)?;
+    Ok(p.give_back(object))
+}
+
 routine! {
     /// Makes an object with one reference by pointer and none by handle. Arguments: type, bytes with
     /// the header, creator's principal number. Result: its address, 0 when there is no pool.
     pub static OB_CREATE_OBJECT = "ObCreateObject", frame 3;
     allocate, call EX_ALLOCATE_POOL, of ObjectHeader => |p| {
-        let (kind, bytes, creator) = (p.argument(0), p.argument(1), p.argument(2));
-        p.set_local(0, kind)?;
-        p.set_local(1, bytes)?;
-        p.set_local(2, creator)?;
-        p.pass([bytes, OBJECT_TAG, 0]);
-        Ok(Flow::Call)
+        let (kind, bytes) = (p.argument(0), p.argument(1));
+        allocate(p, kind, bytes)
     },
-    divide => |p| {
-        let object = p.result();
-        if object == 0 {
-            return Ok(p.give_back(0));
-        }
-        let kind = p.local(0)?;
-        let words = p.local(1)?.saturating_sub(OBJECT_BODY).div_ceil(8);
-        let body = body_structure(kind);
-        p.announce_range(EventKind::Grant, Principal::KERNEL, body, object.wrapping_add(OBJECT_BODY), words);
-        Ok(Flow::Next)
+    divide => divide,
+    begin => begin,
+}
+
+routine! {
+    /// [`OB_CREATE_OBJECT`] where processes make threads: a thread has room for its links.
+    pub static OB_CREATE_OBJECT_LINKED = "ObCreateObject", frame 3;
+    allocate, call EX_ALLOCATE_POOL, of ObjectHeader => |p| {
+        let (kind, bytes) = (p.argument(0), p.argument(1));
+        allocate(p, kind, if kind == object_type::THREAD { LINKED_THREAD_BYTES } else { bytes })
     },
-    begin => |p| {
-        let object = p.result();
-        let (kind, creator) = (p.local(0)?, p.local(2)?);
-        p.store(object, object_header::POINTER_COUNT, 1)?;
-        p.store(object, object_header::HANDLE_COUNT, 0)?;
-        p.store(object, object_header::CREATOR, creator)?;
-        p.store(object, object_header::TYPE, kind)?;
-        Ok(p.give_back(object))
-    },
+    divide => divide,
+    begin => begin,
 }
 
 routine! {

@@ -53,7 +53,7 @@ pub(crate) const RULES: &[Rule] = &[
     Rule::chosen(
         "terminated-on-return",
         "Another process that is ended ends when its thread comes back from a service.",
-        "this model: nothing interrupts a thread of another process",
+        "this model: nothing interrupts it there, but where hosts have time-outs or processes make threads",
     ),
     Rule::documented(
         "children-go-on",
@@ -85,6 +85,17 @@ bug_checks! {
     when "a process ends with pages that a driver has locked",
     parameters "0: end", "process", "pages locked", "",
     source "Bug Check 0x76: PROCESS_HAS_LOCKED_PAGES" documented;
+}
+
+/// Gives the kernel stack of a thread back. It is in use until the lock is given back, and only then can it be
+/// taken.
+pub(super) fn give_stack_back(p: &mut Processor<'_>, its_thread: u64) -> Result<Flow, Trap> {
+    let stack = p.load(its_thread, thread::STACK_NUMBER)?;
+    let used = p.load(address::KERNEL_DATA, kernel_data::STACKS_IN_USE)?;
+    // A number that no stack has gives none back.
+    let bit = if stack < 64 { 1 << stack } else { 0 };
+    p.store(address::KERNEL_DATA, kernel_data::STACKS_IN_USE, used & !bit)?;
+    Ok(Flow::Next)
 }
 
 routine! {
@@ -208,13 +219,7 @@ routine! {
     },
     stack => |p| {
         let its_thread = p.local(1)?;
-        // The stack is in use until the lock is given back, and only then can it be taken.
-        let stack = p.load(its_thread, thread::STACK_NUMBER)?;
-        let used = p.load(address::KERNEL_DATA, kernel_data::STACKS_IN_USE)?;
-        // A number that no stack has gives none back.
-        let bit = if stack < 64 { 1 << stack } else { 0 };
-        p.store(address::KERNEL_DATA, kernel_data::STACKS_IN_USE, used & !bit)?;
-        Ok(Flow::Next)
+        give_stack_back(p, its_thread)
     },
     drop_thread, call OB_DEREFERENCE => |p| {
         let its_thread = p.local(1)?;

@@ -8,8 +8,8 @@ use super::{
     host_record, host_stack, host_time_out, integrity, interrupt, io_disk, io_open, io_transfer,
     irql, keys, lock, mdl, object, paging, pool, pools, previous_mode, process_create, process_end,
     process_open, request, residency, schedule, section, service, shadow, system_call,
-    system_thread, transition, user_buffer, user_context, verified, verifier, video,
-    virtual_memory, watchdog,
+    system_thread, thread_create, thread_end, transition, user_buffer, user_context, verified,
+    verifier, video, virtual_memory, watchdog,
 };
 
 /// The rules of each file, under the file's name.
@@ -58,6 +58,8 @@ pub const RULES: &[(&str, &[Rule])] = &[
     ("shadow", shadow::RULES),
     ("system-call", system_call::RULES),
     ("system-thread", system_thread::RULES),
+    ("thread-create", thread_create::RULES),
+    ("thread-end", thread_end::RULES),
     ("transition", transition::RULES),
     ("user-buffer", user_buffer::RULES),
     ("verified", verified::RULES),

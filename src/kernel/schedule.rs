@@ -21,7 +21,7 @@ pub(crate) const RULES: &[Rule] = &[Rule::chosen(
 )];
 
 /// Takes the first ready thread off the queue into rbx, or the idle thread when none is ready.
-fn choose(p: &mut Processor<'_>) -> Result<Flow, Trap> {
+pub(super) fn choose(p: &mut Processor<'_>) -> Result<Flow, Trap> {
     let head = p.load(address::KERNEL_DATA, ready_queue::HEAD)?;
     if head == 0 {
         let idle = p.load(p.gs(), processor_block::IDLE_THREAD)?;
@@ -49,7 +49,7 @@ fn make_current(p: &mut Processor<'_>) -> Result<u64, Trap> {
 }
 
 /// Makes the thread in rbx the running one, with its kernel stack for the gates.
-fn install(p: &mut Processor<'_>) -> Result<Flow, Trap> {
+pub(super) fn install(p: &mut Processor<'_>) -> Result<Flow, Trap> {
     let top = make_current(p)?;
     let block = p.gs();
     let task_state = p.load(block, processor_block::TASK_STATE)?;
@@ -58,7 +58,7 @@ fn install(p: &mut Processor<'_>) -> Result<Flow, Trap> {
 }
 
 /// As [`install`]; the gates keep the stack that shadow roots map.
-fn install_shadowed(p: &mut Processor<'_>) -> Result<Flow, Trap> {
+pub(super) fn install_shadowed(p: &mut Processor<'_>) -> Result<Flow, Trap> {
     make_current(p)?;
     Ok(Flow::Next)
 }
@@ -77,20 +77,20 @@ fn load_space(p: &mut Processor<'_>) -> Result<u64, Trap> {
 }
 
 /// Loads the address space of the thread in rbx, if it is not there.
-fn change_space(p: &mut Processor<'_>) -> Result<Flow, Trap> {
+pub(super) fn change_space(p: &mut Processor<'_>) -> Result<Flow, Trap> {
     load_space(p)?;
     Ok(Flow::Next)
 }
 
 /// As [`change_space`]; notes the two roots for the entries and exits.
-fn change_space_shadowed(p: &mut Processor<'_>) -> Result<Flow, Trap> {
+pub(super) fn change_space_shadowed(p: &mut Processor<'_>) -> Result<Flow, Trap> {
     let root = load_space(p)?;
     shadow::note_roots(p, root)?;
     Ok(Flow::Next)
 }
 
 /// Keeps where the running thread gives the processor away.
-fn save(p: &mut Processor<'_>) -> Result<Flow, Trap> {
+pub(super) fn save(p: &mut Processor<'_>) -> Result<Flow, Trap> {
     let current = p.load(p.gs(), processor_block::CURRENT_THREAD)?;
     let (stack, frame) = (p.get(Reg::Rsp), p.get(Reg::Rbp));
     p.store(current, thread::STACK, stack)?;
@@ -99,7 +99,7 @@ fn save(p: &mut Processor<'_>) -> Result<Flow, Trap> {
 }
 
 /// Continues the thread in rbx where it gave the processor away.
-fn resume(p: &mut Processor<'_>) -> Result<Flow, Trap> {
+pub(super) fn resume(p: &mut Processor<'_>) -> Result<Flow, Trap> {
     let next = p.get(Reg::Rbx);
     let stack = p.load(next, thread::STACK)?;
     let frame = p.load(next, thread::FRAME_POINTER)?;
@@ -175,28 +175,33 @@ routine! {
     },
 }
 
+/// Keeps what the running thread waits for: it is in its block, and read there whenever it is woken.
+pub(super) fn keep_wait(p: &mut Processor<'_>) -> Result<Flow, Trap> {
+    let (at, kind) = (p.argument(0), p.argument(1));
+    p.set_local(0, kind)?;
+    let current = p.load(p.gs(), processor_block::CURRENT_THREAD)?;
+    p.store(current, thread::WAIT, at)?;
+    Ok(Flow::Next)
+}
+
+/// Returns if the running thread has what it waits for, and gives the processor away otherwise.
+pub(super) fn check_wait(p: &mut Processor<'_>) -> Result<Flow, Trap> {
+    let current = p.load(p.gs(), processor_block::CURRENT_THREAD)?;
+    let at = p.load(current, thread::WAIT)?;
+    let structure = waited_structure(p.local(0)?);
+    if p.load_at(at, structure)? != 0 {
+        return Ok(Flow::Return);
+    }
+    p.store(current, thread::STATE, thread_state::WAITING)?;
+    Ok(Flow::Call)
+}
+
 routine! {
     /// Waits until the word at an address is not zero. Arguments: the address, and which structure it
     /// is in (1 a request packet, else a kernel variable).
     pub static KI_WAIT = "KeWaitForSingleObject", frame 1;
-    // What a thread waits for is in its block, and read there whenever it is woken.
-    keep => |p| {
-        let (at, kind) = (p.argument(0), p.argument(1));
-        p.set_local(0, kind)?;
-        let current = p.load(p.gs(), processor_block::CURRENT_THREAD)?;
-        p.store(current, thread::WAIT, at)?;
-        Ok(Flow::Next)
-    },
-    check, call KI_SWAP_CONTEXT => |p| {
-        let current = p.load(p.gs(), processor_block::CURRENT_THREAD)?;
-        let at = p.load(current, thread::WAIT)?;
-        let structure = waited_structure(p.local(0)?);
-        if p.load_at(at, structure)? != 0 {
-            return Ok(Flow::Return);
-        }
-        p.store(current, thread::STATE, thread_state::WAITING)?;
-        Ok(Flow::Call)
-    },
+    keep => keep_wait,
+    check, call KI_SWAP_CONTEXT => check_wait,
     again => |_| Ok(Flow::To(At::check as u8)),
 }
 

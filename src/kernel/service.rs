@@ -85,7 +85,14 @@ services! {
     CONTINUE = 24 => super::user_context::NT_CONTINUE,
     /// Looks whether an event came about the host of a device; the first time, asks for them: handle.
     DEVICE_EVENT = 25 => super::host_stack::NT_GET_DEVICE_EVENT,
+    /// Makes a thread of the caller: address, argument. A handle to it comes back in rdx.
+    CREATE_THREAD = 26 => super::thread_create::NT_CREATE_THREAD,
+    /// Ends a thread: status, thread handle (0: the caller).
+    TERMINATE_THREAD = 27 => super::thread_end::NT_TERMINATE_THREAD,
 }
+
+/// Services that every kernel has. Those behind them are where processes make threads.
+pub const ALWAYS: u64 = CREATE_THREAD;
 
 /// Whether a service's first argument is a handle.
 #[must_use]

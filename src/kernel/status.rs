@@ -20,6 +20,8 @@ pub const NO_SUCH_FILE: u64 = 0xc000_000f;
 pub const INVALID_DEVICE_REQUEST: u64 = 0xc000_0010;
 /// No memory left.
 pub const NO_MEMORY: u64 = 0xc000_0017;
+/// The thread has ended.
+pub const THREAD_IS_TERMINATING: u64 = 0xc000_004b;
 /// The address range is in use.
 pub const CONFLICTING_ADDRESSES: u64 = 0xc000_0018;
 /// No such system service.

@@ -56,6 +56,11 @@ fn dispatch(p: &mut Processor<'_>, release: u8) -> Result<Flow, Trap> {
         return Ok(Flow::To(release));
     }
     let target = p.load_at(element(address::SERVICE_TABLE, number), Structure::ServiceTable)?;
+    // The last services are in the table only where processes make threads.
+    if number >= service::ALWAYS && target == 0 {
+        p.put(Reg::Rax, status::INVALID_SYSTEM_SERVICE);
+        return Ok(Flow::To(release));
+    }
     Ok(Flow::CallAt(target))
 }
 

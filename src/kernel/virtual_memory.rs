@@ -51,6 +51,47 @@ fn table_entry_of(p: &mut Processor<'_>, virt: u64) -> Result<(u64, u64), Trap> 
     Ok((at, entry))
 }
 
+/// Allocates the frame of the first free page from that in local 0 on, which it is then.
+fn seek(p: &mut Processor<'_>) -> Result<Flow, Trap> {
+    let virt = p.local(0)?;
+    if !(address::USER_HEAP..address::USER_VIEWS).contains(&virt) {
+        return Ok(answer(p, status::NO_MEMORY, 0));
+    }
+    let at = entry_address(p, virt)?;
+    if p.load_at(at, Structure::PageTable)? & PRESENT != 0 {
+        p.set_local(0, virt.wrapping_add(4096))?;
+        return Ok(Flow::Stay);
+    }
+    p.pass([at]);
+    Ok(Flow::Call)
+}
+
+routine! {
+    /// Allocates a page of the caller's for a thread's stack, at any address. Its address comes back in rdx as
+    /// a service's, the status in rax.
+    pub static MM_CREATE_STACK = "MmCreateUserStack", frame 1;
+    // Locals: 0 the page.
+    start => |p| {
+        p.set_local(0, address::USER_HEAP)?;
+        Ok(Flow::Next)
+    },
+    seek, call MM_ALLOCATE_FRAME, of UserStack => seek,
+    map, call MM_REPLACE_ENTRY => |p| {
+        let frame = p.result();
+        if frame == 0 {
+            return Ok(answer(p, status::NO_MEMORY, 0));
+        }
+        let virt = p.local(0)?;
+        frames::grant(p, p.context(), Structure::UserStack, frame);
+        p.pass([virt, frame << 12 | USER_RW]);
+        Ok(Flow::Call)
+    },
+    done => |p| {
+        let virt = p.local(0)?;
+        Ok(answer(p, status::SUCCESS, virt))
+    },
+}
+
 routine! {
     /// Service: allocates a page. Argument: the address that is wanted, rounded down to a page; 0: any.
     /// Its address comes back in rdx.
@@ -68,19 +109,7 @@ routine! {
         p.set_local(0, next)?;
         Ok(Flow::Next)
     },
-    seek, call MM_ALLOCATE_FRAME, of UserData => |p| {
-        let virt = p.local(0)?;
-        if !(address::USER_HEAP..address::USER_VIEWS).contains(&virt) {
-            return Ok(answer(p, status::NO_MEMORY, 0));
-        }
-        let at = entry_address(p, virt)?;
-        if p.load_at(at, Structure::PageTable)? & PRESENT != 0 {
-            p.set_local(0, virt.wrapping_add(4096))?;
-            return Ok(Flow::Stay);
-        }
-        p.pass([at]);
-        Ok(Flow::Call)
-    },
+    seek, call MM_ALLOCATE_FRAME, of UserData => seek,
     map, call MM_REPLACE_ENTRY => |p| {
         let frame = p.result();
         if frame == 0 {

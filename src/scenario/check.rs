@@ -364,6 +364,9 @@ impl Scenario {
                     problems.known(at("process"), "spawned process", process, spawned.clone());
                     problems.range(at("first"), u64::from(*first), 0, actions.len() as u64 - 1);
                 }
+                Action::CreateThread { first, .. } | Action::Repeat { first, .. } => {
+                    problems.range(at("first"), u64::from(*first), 0, actions.len() as u64 - 1);
+                }
                 Action::SystemCall { arguments, .. } if arguments.len() > 6 => {
                     problems
                         .add(at("arguments"), format!("{} arguments are too many", arguments.len()))

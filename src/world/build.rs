@@ -109,6 +109,9 @@ impl World {
                 options.self_map_slot
             )));
         }
+        if configuration.makes_threads() && options.host_time_out > 0 {
+            return Err(plain("threads of an application where hosts have a time-out".to_owned()));
+        }
         let roster = configuration.roster();
         let placed = place_drivers(configuration, drivers, &roster)?;
         let (switches, flaws) = planted(configuration)?;

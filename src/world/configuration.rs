@@ -325,6 +325,13 @@ impl Configuration {
         actions.any(|action| matches!(action, Action::LoadStackSegment { .. }))
     }
 
+    /// Whether an application makes a thread, so that the kernel knows of more than one in a process.
+    #[must_use]
+    pub fn makes_threads(&self) -> bool {
+        let mut actions = self.components.iter().flat_map(|one| &one.actions);
+        actions.any(|action| matches!(action, Action::CreateThread { .. }))
+    }
+
     /// Numbers and kinds of all principals: kernel, HAL, the components in order, the devices.
     ///
     /// # Panics

@@ -87,10 +87,11 @@ impl Drivers {
         let hosted = self.hosted.iter().map(|driver| (driver.name, driver.routines));
         let drivers: Vec<_> = kernel.chain(hosted).collect();
         let mut elsewhere = windows_api::ROUTINES.to_vec();
-        elsewhere.extend(application::ROUTINES);
+        elsewhere.extend(application::routines(true));
         elsewhere.extend(kernel::hal::ROUTINES);
         elsewhere.extend(drivers.iter().flat_map(|(_, routines)| *routines));
-        let mut system = kernel::image::routines(&elsewhere, &[], kernel::image::GATES_OF_SOME);
+        let of_some = [kernel::image::GATES_OF_SOME, kernel::thread_create::ROOTS].concat();
+        let mut system = kernel::image::routines(&elsewhere, &[], &of_some);
         system.extend(kernel::pools::routines());
         system.extend(kernel::host_pool::ROUTINES);
         system.extend(driver_manager::ROUTINES);
@@ -103,7 +104,7 @@ impl Drivers {
         system.extend(kernel::host_record::ROUTINES);
         system.extend(kernel::hal::RECORD_ROUTINES);
         system.extend(windows_api::ROUTINES);
-        system.extend(application::ROUTINES);
+        system.extend(application::routines(true));
         system.extend(stack_segment::ROUTINES);
         system.extend(kernel::hal::ROUTINES);
         let system = system.into_iter().map(|routine| (None, routine.name));

@@ -5,7 +5,7 @@ use crate::kernel;
 use crate::kernel::layout::address;
 use crate::kernel::layout::switches::DEFECTS;
 use crate::kernel::loader::SEGMENT_IMAGE;
-use crate::kernel::{shadow, transition, verified};
+use crate::kernel::{shadow, thread_create, thread_end, transition, verified};
 use crate::machine::code::substituted;
 use crate::machine::{Image, Program};
 
@@ -35,16 +35,25 @@ pub(super) fn link(
     substitutes.extend(framework::substitutes(configuration));
     substitutes.extend(verified::substitutes(verifier::bits_of(&configuration.machine.verifier)?));
     let is_shadowed = configuration.machine.kva_shadow;
+    let makes_threads = configuration.makes_threads();
+    if makes_threads {
+        substitutes.extend(thread_end::SUBSTITUTES);
+        substitutes.extend(match is_shadowed {
+            true => thread_end::SUBSTITUTES_SHADOWED,
+            false => thread_end::SUBSTITUTES_PLAIN,
+        });
+    }
     if is_shadowed {
         substitutes.extend(shadow::SUBSTITUTES);
     }
-    if is_shadowed && configuration.machine.host_time_out > 0 {
+    if is_shadowed && (makes_threads || configuration.machine.host_time_out > 0) {
         substitutes.extend(shadow::SUBSTITUTES_IN_TIME);
     }
     let handlers = kernel::image::handlers(switches);
     let transitions = if is_shadowed { transition::routines(&handlers) } else { Vec::new() };
     let mut elsewhere = components::windows_api::ROUTINES.to_vec();
-    elsewhere.extend(components::application::ROUTINES);
+    let application = components::application::routines(makes_threads);
+    elsewhere.extend(application);
     let has_timer = configuration.machine.host_time_out > 0;
     let timer = if has_timer { kernel::hal::TIMER_ROUTINES } else { &[] };
     let has_record = framework::has_record(configuration);
@@ -58,16 +67,16 @@ pub(super) fn link(
         .flat_map(|driver| driver.definition.routines.iter().chain(driver.definition.pageable));
     elsewhere.extend(own.map(|routine| substituted(&substitutes, routine)));
     elsewhere.extend(drivers.hosted.iter().flat_map(|hosted| hosted.routines));
+    let mut roots = kernel::image::gates(switches);
+    if makes_threads {
+        roots.extend(thread_create::ROOTS);
+    }
     let mut images = vec![
         Image {
             name: "nt".to_owned(),
             owner: Some(Principal::KERNEL),
             base: VirtAddr(address::KERNEL_CODE),
-            routines: kernel::image::routines(
-                &elsewhere,
-                &substitutes,
-                &kernel::image::gates(switches),
-            ),
+            routines: kernel::image::routines(&elsewhere, &substitutes, &roots),
         },
         Image {
             name: "hal".to_owned(),
@@ -85,7 +94,7 @@ pub(super) fn link(
             name: "application".to_owned(),
             owner: None,
             base: VirtAddr(address::USER_CODE),
-            routines: components::application::ROUTINES.to_vec(),
+            routines: application.to_vec(),
         },
     ];
     for (number, driver) in placed.iter().enumerate() {

@@ -8,14 +8,14 @@ use super::build::BuildError;
 use super::configuration::Configuration;
 use super::verifier;
 
-/// Bits of the hardware's flaws, above those that the kernel reads.
+/// Bits of the hardware's flaws, among those that the kernel reads.
 mod flaw {
     pub(super) const STALE_TRANSLATIONS: u64 = 1 << 48;
     pub(super) const FOREIGN_TRANSLATIONS: u64 = 1 << 49;
     pub(super) const PRIVILEGE_KEPT: u64 = 1 << 50;
     pub(super) const PRESENCE_DENIED: u64 = 1 << 51;
     pub(super) const SUPERVISOR_READ: u64 = 1 << 52;
-    pub(super) const ALL: u64 = 0xffff << 48;
+    pub(super) const ALL: u64 = 0x1f << 48;
 }
 
 /// Weaknesses by name, with their bits and what they are.
@@ -96,6 +96,11 @@ pub const WEAKNESSES: &[(&str, u64, &str)] = &[
         "taken-cancelled",
         switches::TAKEN_CANCELLED,
         "a request that a host has is completed as cancelled, and again when the host answers it",
+    ),
+    (
+        "siblings-ignored",
+        switches::SIBLINGS_IGNORED,
+        "a process is taken down while another of its threads runs",
     ),
     ("io-ports-open", switches::IO_PORTS_OPEN, "user mode runs with the I/O privilege"),
     (

@@ -9,6 +9,7 @@ mod locked;
 mod memory;
 mod rights;
 mod tables;
+mod threads;
 mod verifier;
 
 use std::collections::BTreeMap;

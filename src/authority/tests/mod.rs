@@ -4,6 +4,7 @@ mod accesses;
 mod claims;
 mod disclosures;
 mod handles;
+mod threads;
 mod whole;
 mod worlds;
 

@@ -55,6 +55,8 @@ pub mod switches {
     pub const TAKEN_CANCELLED: u64 = 1 << 24;
     /// System buffers of requests are handed out as they are.
     pub const STALE_BUFFERS: u64 = 1 << 25;
+    /// Weakness: a process is taken down with its first thread that ends it, whoever else runs in it.
+    pub const SIBLINGS_IGNORED: u64 = 1 << 63;
     /// User mode runs on shadow roots (kernel virtual address shadow).
     pub const KVA_SHADOW: u64 = 1 << 30;
     /// Weakness: a new process gets its parent's handle table.
@@ -102,6 +104,7 @@ pub mod switches {
 
     /// What is wrong in code, and not how it is configured.
     pub const DEFECTS: u64 = ((STALE_BUFFERS << 1) - 1)
+        | SIBLINGS_IGNORED
         | SHARED_HANDLE_TABLE
         | STRAY_DUPLICATE
         | UNCOUNTED_HANDLE

@@ -67,7 +67,7 @@ fields! {
         ROOT = 0x20 "page-map root",
         /// The handle table.
         HANDLES = 0x28 "handle table",
-        /// The one thread.
+        /// Its first thread; the others are linked to it.
         THREAD = 0x30 "thread",
         /// Status at the end; 0 while it runs.
         EXIT_STATUS = 0x38 "exit status",
@@ -117,11 +117,17 @@ fields! {
         /// What ends the process when the service at hand goes back to user mode, 0 for nothing: a
         /// status, with bit 32 set.
         PENDING_EXCEPTION = 0x68 "pending exception",
+        /// The next thread of its process, 0 for none. Only where processes make threads.
+        SIBLING = 0x70 "thread link",
+        /// The page of its user stack, 0 for the one that its process came with. Only there, too.
+        USER_STACK = 0x78 "user stack",
     }
 }
 
-/// Bytes of a thread object with its header.
+/// Bytes of a thread object with its header where every process has one thread.
 pub const THREAD_BYTES: u64 = 0x70;
+/// Bytes of a thread object with its header where processes make threads.
+pub const LINKED_THREAD_BYTES: u64 = 0x80;
 
 /// States of a thread.
 pub mod thread_state {

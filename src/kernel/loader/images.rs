@@ -18,9 +18,12 @@ use super::{Dispatch, Loader};
 impl Loader<'_> {
     pub(super) fn make_tables(&mut self) {
         self.map_pages(address::SERVICE_TABLE, 1, Structure::ServiceTable, PRESENT);
-        for (number, routine) in service::TABLE.iter().enumerate() {
+        for (number, routine) in (0..).zip(service::TABLE) {
+            if number >= service::ALWAYS && !self.makes_threads() {
+                break;
+            }
             let target = self.entry(routine);
-            self.write(address::SERVICE_TABLE + number as u64 * 8, target);
+            self.write(address::SERVICE_TABLE + number * 8, target);
         }
         let is_pageable = self.switches & switches::PAGEABLE != 0;
         let clock = match self.switches & switches::INTEGRITY_CHECKS {

@@ -2,11 +2,12 @@
 
 use crate::base::{EventKind, PhysAddr, Principal, Structure};
 use crate::kernel::layout::{
-    PROCESS_BYTES, SMALL_OBJECT_BYTES, THREAD_BYTES, address, kernel_data, object_body,
-    object_header, object_type, process, processor_block, switches, thread, thread_state,
+    LINKED_THREAD_BYTES, PROCESS_BYTES, SMALL_OBJECT_BYTES, THREAD_BYTES, address, kernel_data,
+    object_body, object_header, object_type, process, processor_block, switches, thread,
+    thread_state,
 };
 use crate::kernel::object::OBJECT_TAG;
-use crate::kernel::{schedule, system_thread};
+use crate::kernel::{schedule, system_thread, thread_create};
 use crate::machine::Reg;
 use crate::machine::interrupt::{TSS_IST1, TSS_RSP0};
 use crate::machine::shadow_stack::SHADOW_OFFSET;
@@ -33,10 +34,16 @@ impl Loader<'_> {
         (number, top)
     }
 
+    /// Whether processes make threads in this kernel.
+    pub(super) fn makes_threads(&self) -> bool {
+        self.program.entry(&thread_create::NT_CREATE_THREAD).is_some()
+    }
+
     /// A thread that begins at `start` with an empty stack.
     pub(super) fn make_thread(&mut self, owner: u64, start: u64) -> u64 {
         let (number, top) = self.take_stack();
-        let object = self.object(object_type::THREAD, THREAD_BYTES, Structure::Thread);
+        let bytes = if self.makes_threads() { LINKED_THREAD_BYTES } else { THREAD_BYTES };
+        let object = self.object(object_type::THREAD, bytes, Structure::Thread);
         self.put(object, thread::STACK_TOP, top);
         self.put(object, thread::STACK, top - 16);
         self.put(object, thread::FRAME_POINTER, top - 16);

@@ -5,6 +5,7 @@ use crate::kernel::handle_duplicate::option;
 use crate::kernel::layout::address;
 use crate::kernel::{handle_information, service};
 
+use super::super::components::application::{EVER, WORKER_ENTRY};
 use super::super::components::stack_segment::entry;
 use super::{Action, place};
 
@@ -28,6 +29,8 @@ pub mod kind {
     pub const PORT_OUT: u64 = 8;
     /// Keep a word of a page in a slot.
     pub const TAKE: u64 = 9;
+    /// Go back.
+    pub const REPEAT: u64 = 10;
 }
 
 /// No slot.
@@ -159,6 +162,21 @@ impl Action {
                 let number = names.process(process)?;
                 let arguments = [number, u64::from(inherit), u64::from(first), 0, 0, 0];
                 call(service::CREATE_PROCESS, 0, slot(at), arguments, 0)
+            }
+            Self::CreateThread { first, slot: at } => {
+                let arguments = [WORKER_ENTRY, u64::from(first), 0, 0, 0, 0];
+                call(service::CREATE_THREAD, 0, slot(at), arguments, 0)
+            }
+            Self::ExitThread { status } => {
+                call(service::TERMINATE_THREAD, 0, n, [u64::from(status), 0, 0, 0, 0, 0], 0)
+            }
+            Self::TerminateThread { slot: at, status } => {
+                let arguments = [u64::from(status), slot(at), 0, 0, 0, 0];
+                call(service::TERMINATE_THREAD, 0b10, n, arguments, 0)
+            }
+            Self::Repeat { first, times } => {
+                let times = if times == 0 { EVER } else { u64::from(times) };
+                [kind::REPEAT, u64::from(first), times, 0, 0, 0, 0, 0]
             }
             Self::Close { slot: at } => {
                 call(service::CLOSE, first, n, [slot(at), 0, 0, 0, 0, 0], 0)

@@ -292,6 +292,32 @@ pub enum Action {
         /// Where the handle goes.
         slot: u8,
     },
+    /// Makes another thread of the process, which runs this list from some action on to its end.
+    CreateThread {
+        /// Its first action in this list.
+        first: u8,
+        /// Where the handle goes.
+        slot: u8,
+    },
+    /// Ends the thread that does this.
+    ExitThread {
+        /// The status.
+        status: u32,
+    },
+    /// Ends a thread.
+    TerminateThread {
+        /// The slot of the handle to it.
+        slot: u8,
+        /// The status.
+        status: u32,
+    },
+    /// Goes back to an action, so many times in all.
+    Repeat {
+        /// The action of this list that is next.
+        first: u8,
+        /// How often it goes back; 0: for ever.
+        times: u16,
+    },
     /// Closes a handle.
     Close {
         /// The handle's slot.

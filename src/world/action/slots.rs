@@ -26,6 +26,8 @@ impl Action {
             | Self::OpenSection { slot, .. }
             | Self::OpenProcess { slot, .. }
             | Self::CreateProcess { slot, .. }
+            | Self::CreateThread { slot, .. }
+            | Self::TerminateThread { slot, .. }
             | Self::Close { slot } => vec![("slot", slot)],
             Self::MapView { slot, view } => vec![("slot", slot), ("view", view)],
             Self::UnmapView { view } => vec![("view", view)],
@@ -45,6 +47,8 @@ impl Action {
             | Self::Wait
             | Self::Exit { .. }
             | Self::Crash { .. }
+            | Self::ExitThread { .. }
+            | Self::Repeat { .. }
             | Self::Spin
             | Self::LoadStackSegment { .. }
             | Self::SystemCall { .. } => Vec::new(),

@@ -6,6 +6,7 @@
 use crate::base::{Rule, Structure};
 use crate::kernel::layout::{ACTION_BYTES, address, control_block};
 use crate::kernel::{service, status};
+use crate::machine::code::STEP_BYTES;
 use crate::machine::registers::ARGUMENTS;
 use crate::machine::{Flow, Processor, Reg, Routine, Trap, routine};
 
@@ -19,8 +20,21 @@ pub(super) const RULES: &[Rule] = &[Rule::chosen(
     "Exception Dispatching (the default action of most is ExitProcess)",
 )];
 
+/// The routines of the image, where somebody makes a thread and elsewhere.
+const ROUTINES: &[&Routine] = &[&MAIN, &RECURSE, &WORKER];
+
 /// The routines of the image.
-pub const ROUTINES: &[&Routine] = &[&MAIN, &RECURSE];
+#[must_use]
+pub fn routines(makes_threads: bool) -> &'static [&'static Routine] {
+    if makes_threads { ROUTINES } else { &ROUTINES[..2] }
+}
+
+/// Where another thread begins.
+pub const WORKER_ENTRY: u64 =
+    address::USER_CODE + (MAIN.steps.len() + RECURSE.steps.len()) as u64 * STEP_BYTES;
+
+/// A repetition that never ends.
+pub const EVER: u64 = u64::MAX;
 
 const DATA: Structure = Structure::UserData;
 
@@ -39,26 +53,66 @@ fn target(p: &mut Processor<'_>, record: u64) -> Result<u64, Trap> {
     Ok(p.load_at(slot(first), DATA)?.wrapping_add(offset))
 }
 
-routine! {
-    /// The loop over the actions. Never returns.
-    pub static MAIN = "main", frame 4;
-    enter => |p| {
-        // The process starts here without a call: the frame is made by hand.
-        p.set_stack(address::USER_STACK_TOP - 64);
-        p.put(Reg::Rbp, address::USER_STACK_TOP - 16);
-        Ok(Flow::Next)
-    },
+/// Where [`MAIN`] is in the list.
+fn next_of_main(p: &mut Processor<'_>) -> Result<u64, Trap> {
+    p.load(address::USER_DATA, control_block::NEXT_ACTION)
+}
+
+fn go_on_in_main(p: &mut Processor<'_>, next: u64) -> Result<(), Trap> {
+    p.store(address::USER_DATA, control_block::NEXT_ACTION, next)
+}
+
+/// Where [`WORKER`] is in the list: a local of its own.
+fn next_of_worker(p: &mut Processor<'_>) -> Result<u64, Trap> {
+    p.local(3)
+}
+
+fn go_on_in_worker(p: &mut Processor<'_>, next: u64) -> Result<(), Trap> {
+    p.set_local(3, next)
+}
+
+/// Where a repetition goes back to, if it does once more: how often it still does is in its record.
+fn repeated(p: &mut Processor<'_>, record: u64) -> Result<Option<u64>, Trap> {
+    let first = p.load_at(record.wrapping_add(8), DATA)?;
+    let left = p.load_at(record.wrapping_add(16), DATA)?;
+    if left == EVER {
+        return Ok(Some(first));
+    }
+    if left == 0 {
+        return Ok(None);
+    }
+    p.store_at(record.wrapping_add(16), DATA, left - 1)?;
+    Ok(Some(first))
+}
+
+/// Declares a loop over the actions: how it begins and ends, and where it keeps the next action's number.
+macro_rules! actions {
+    (
+        $(#[$meta:meta])*
+        $NAME:ident = $text:literal, begin $enter:expr, at $next:ident, to $go_on:ident, end $finish:expr;
+    ) => { routine! {
+    $(#[$meta])*
+    pub static $NAME = $text, frame 4;
+    // Locals: 0 the action's record; 1 its first word; 2 a status; 3 of a worker the next action.
+    enter => $enter,
     fetch => |p| {
-        let next = p.load(address::USER_DATA, control_block::NEXT_ACTION)?;
+        let next = $next(p)?;
         let count = p.load(address::USER_DATA, control_block::ACTION_COUNT)?;
         if next >= count {
             return Ok(Flow::To(At::finish as u8));
         }
-        p.store(address::USER_DATA, control_block::NEXT_ACTION, next.wrapping_add(1))?;
-        let record = (address::USER_DATA + control_block::ACTIONS.offset).wrapping_add(next.wrapping_mul(ACTION_BYTES));
+        $go_on(p, next.wrapping_add(1))?;
+        let actions = address::USER_DATA + control_block::ACTIONS.offset;
+        let record = actions.wrapping_add(next.wrapping_mul(ACTION_BYTES));
         p.set_local(0, record)?;
         let head = p.load_at(record, DATA)?;
         p.set_local(1, head)?;
+        if head & 0xff == kind::REPEAT {
+            if let Some(first) = repeated(p, record)? {
+                $go_on(p, first)?;
+            }
+            return Ok(Flow::Stay);
+        }
         Ok(match head & 0xff {
             kind::SERVICE => Flow::To(At::fill as u8),
             kind::STORE => Flow::To(At::store as u8),
@@ -160,11 +214,7 @@ routine! {
     overflow, call RECURSE => |_| Ok(Flow::Call),
     overflown => |_| Ok(Flow::To(At::fetch as u8)),
     spin => |_| Ok(Flow::Stay),
-    finish, call API_CALL => |p| {
-        p.put(Reg::Rax, service::TERMINATE);
-        p.pass([0, 0]);
-        Ok(Flow::Call)
-    },
+    finish, call API_CALL => $finish,
     finished => |_| Ok(Flow::Stay),
     port_in => |p| {
         let record = p.local(0)?;
@@ -190,6 +240,43 @@ routine! {
         p.observe(kind::TAKE, 0, value);
         Ok(Flow::To(At::fetch as u8))
     },
+    } };
+}
+
+actions! {
+    /// The loop over the actions. Never returns.
+    MAIN = "main",
+    begin |p| {
+        // The process starts here without a call: the frame is made by hand.
+        p.set_stack(address::USER_STACK_TOP - 64);
+        p.put(Reg::Rbp, address::USER_STACK_TOP - 16);
+        Ok(Flow::Next)
+    },
+    at next_of_main, to go_on_in_main,
+    end |p| {
+        p.put(Reg::Rax, service::TERMINATE);
+        p.pass([0, 0]);
+        Ok(Flow::Call)
+    };
+}
+
+actions! {
+    /// The same for another thread, from the action on that is its argument; at the end of the list the
+    /// thread ends, and not its process. Slots and buffers are the process's, and so both threads'.
+    WORKER = "worker",
+    begin |p| {
+        let (top, first) = (p.get(Reg::Rsp), p.argument(0));
+        p.set_stack(top.wrapping_sub(64));
+        p.put(Reg::Rbp, top.wrapping_sub(16));
+        p.set_local(3, first)?;
+        Ok(Flow::Next)
+    },
+    at next_of_worker, to go_on_in_worker,
+    end |p| {
+        p.put(Reg::Rax, service::TERMINATE_THREAD);
+        p.pass([0, 0]);
+        Ok(Flow::Call)
+    };
 }
 
 routine! {

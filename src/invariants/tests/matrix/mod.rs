@@ -9,7 +9,7 @@ use self::worlds::{
     ANSWERED, APART, BUSY, CLIENT, LATE, MIGRANT, NEIGHBOURS, ONESELF, OPEN, PORTS, PRINTER,
     PRYING, REUSED, SHADOWED, STOPPED, TURNS, WAITING,
 };
-use super::worlds::{APPS, DRIVERS, HEIR};
+use super::worlds::{APPS, DRIVERS, HEIR, SIBLINGS};
 use super::*;
 use crate::world::WEAKNESSES;
 
@@ -128,6 +128,12 @@ const CASES: &[Case] = &[
         "driver-data-open",
         OPEN,
         &["nobody-reads-what-it-may-not", "user-mode-never-reaches-system-space"],
+    ),
+    // The other thread's processor still remembers what is free, and reads on.
+    case(
+        "siblings-ignored",
+        SIBLINGS,
+        &["cached-translations-are-granted", "nobody-reads-what-it-may-not"],
     ),
     case("io-ports-open", PORTS, &["dma-stays-within-grants"]),
     // The kernel's own window is stale as well: what it clears and fills is another frame. At a process's

@@ -197,6 +197,24 @@ pub(super) const APPS: &str = r#"
     spawned = true
 "#;
 
+/// One whose other thread runs on while the first ends the process.
+pub(super) const SIBLINGS: &str = r#"
+    steps-max = 4000
+    [machine]
+    clock-interval = 0
+    [[components]]
+    name = "app"
+    home = "application"
+    actions = [
+        { do = "create-thread", first = 3, slot = 1 },
+        { do = "repeat", first = 1, times = 20 },
+        { do = "exit", status = 0 },
+        { do = "store", word = 1, value = "0x9" },
+        { do = "load", word = 1 },
+        { do = "repeat", first = 3, times = 0 },
+    ]
+"#;
+
 pub(super) const DRIVERS: &str = r#"
     [machine]
     iommu = true
