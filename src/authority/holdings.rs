@@ -54,12 +54,6 @@ impl Authority {
         })
     }
 
-    /// Whether a process is in the middle of a request.
-    #[must_use]
-    pub fn is_under_way(&self, process: Principal) -> bool {
-        self.state.asking[usize::from(process.0 & 63)].is_open
-    }
-
     /// The boot made an object.
     pub(super) fn made_at_boot(&mut self, event: &Event) {
         if event.structure == Structure::ObjectHeader && !self.boot_objects.contains(&event.virt) {

@@ -8,7 +8,7 @@ use super::build::BuildError;
 use super::configuration::Configuration;
 use super::verifier;
 
-/// Bits of the hardware's flaws, among those that the kernel reads.
+/// Bits of the hardware's flaws; the kernel reads the others.
 mod flaw {
     pub(super) const STALE_TRANSLATIONS: u64 = 1 << 48;
     pub(super) const FOREIGN_TRANSLATIONS: u64 = 1 << 49;
