@@ -370,12 +370,12 @@ fn a_host_that_is_ended_by_its_time_out_is_noticed_by_that() {
 /// Who has a section mapped writes it with leave. Another, to whom it is not shared, damages those who share it.
 #[test]
 fn a_section_is_damaged_by_who_has_it_not_mapped() {
-    let scenario = Scenario { plan: Vec::new(), ..built_in("incidents/I04-double-fetch") };
-    let mut trial = trial(&scenario);
+    let mut trial = trial(&built_in("standard"));
+    let middle = reached(&trial, "nic", PointKind::Store) / 2;
     let mut hit = 0;
     for frame in 0..trial.world.machine.memory.words().len() as u64 / 512 {
         let to = format!("operator = 'target'\ntarget = 'physical:{:#x}'", frame * 4096);
-        let wild = fault("wild-write", "device", PointKind::Store, 1, &to);
+        let wild = fault("wild-write", "nic", PointKind::Store, middle, &to);
         let outcome = trial.run(&[wild]).expect("a fault that can be made");
         let corruptions = trial.judge.authority.corruptions();
         let Some(first) = corruptions.first() else { continue };

@@ -23,7 +23,7 @@
 //! | [`DMA_ADDRESS`] | the first DMA page, [`address::DMA_BUFFERS`] |
 //! | [`HARDWARE`] | hardware device number, 0 |
 
-use crate::base::{Field, Rule, Structure, VirtAddr};
+use crate::base::{Field, Rule, Structure};
 use crate::kernel::configured::configured;
 use crate::kernel::hal::{
     FROM_MEMORY, HAL_MAP_TRANSFER, HAL_START_TRANSFER, HAL_TRANSFER_STATUS, HAL_UNMAP_TRANSFER,
@@ -227,11 +227,20 @@ routine! {
     done => |p| Ok(p.give_back(status::SUCCESS)),
 }
 
+/// Copies the statistics to where they are wanted.
+fn report(p: &mut Processor<'_>, structure: Structure) -> Result<(), Trap> {
+    let (counts, target) = (p.local(0)?, p.local(2)?);
+    for offset in [0, 8] {
+        let count = p.load_at(counts.wrapping_add(offset), Structure::DriverData)?;
+        p.store_at(target.wrapping_add(offset), structure, count)?;
+    }
+    Ok(())
+}
+
 routine! {
     /// Reports the requestor's statistics. Arguments: device object, packet. Result: the status.
-    pub static TRANSFER_STATISTICS = "TransferStatistics", frame 5;
-    // Locals: 0 where the statistics are; 1 packet; 2 target; 3 whether it is a user address;
-    // 4 status.
+    pub static TRANSFER_STATISTICS = "TransferStatistics", frame 4;
+    // Locals: 0 where the statistics are; 1 packet; 2 target; 3 status.
     keep => |p| {
         let (device, packet) = (p.argument(0), p.argument(1));
         let data = data_of(p, device)?;
@@ -242,38 +251,37 @@ routine! {
         let field = if direct { request_packet::USER_BUFFER } else { request_packet::BUFFER };
         let target = p.load(packet, field)?;
         p.set_local(2, target)?;
-        p.set_local(3, u64::from(direct))?;
         let is_short = p.load(packet, request_packet::LENGTH_OUT)? < STATISTICS_BYTES;
-        p.set_local(4, if is_short { status::INVALID_PARAMETER } else { status::SUCCESS })?;
-        Ok(if is_short { Flow::To(At::complete as u8) } else { Flow::Next })
+        p.set_local(3, if is_short { status::INVALID_PARAMETER } else { status::SUCCESS })?;
+        Ok(match (is_short, direct) {
+            (true, _) => Flow::To(At::complete as u8),
+            (false, true) => Flow::To(At::report_to_user as u8),
+            (false, false) => Flow::Next,
+        })
     },
     report, on_fault failed => |p| {
-        let (counts, target) = (p.local(0)?, p.local(2)?);
-        // The target says itself what it is; whether user mode's memory is to be reached was kept.
-        let is_system = VirtAddr(target).is_system();
-        let structure = if is_system { Structure::SystemBuffer } else { Structure::UserData };
-        let is_allowed = p.local(3)? == 1;
-        p.allow_user_access(is_allowed)?;
-        for offset in [0, 8] {
-            let count = p.load_at(counts.wrapping_add(offset), Structure::DriverData)?;
-            p.store_at(target.wrapping_add(offset), structure, count)?;
-        }
+        report(p, Structure::SystemBuffer)?;
+        Ok(Flow::To(At::complete as u8))
+    },
+    report_to_user, on_fault failed => |p| {
+        p.allow_user_access(true)?;
+        report(p, Structure::UserData)?;
         p.allow_user_access(false)?;
         Ok(Flow::Next)
     },
     complete, call IO_COMPLETE_REQUEST => |p| {
-        let (packet, outcome) = (p.local(1)?, p.local(4)?);
+        let (packet, outcome) = (p.local(1)?, p.local(3)?);
         let bytes = if outcome == status::SUCCESS { STATISTICS_BYTES } else { 0 };
         p.pass([packet, outcome, bytes]);
         Ok(Flow::Call)
     },
     done => |p| {
-        let outcome = p.local(4)?;
+        let outcome = p.local(3)?;
         Ok(p.give_back(outcome))
     },
     failed => |p| {
         p.allow_user_access(false)?;
-        p.set_local(4, status::ACCESS_VIOLATION)?;
+        p.set_local(3, status::ACCESS_VIOLATION)?;
         Ok(Flow::To(At::complete as u8))
     },
 }
