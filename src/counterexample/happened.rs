@@ -14,8 +14,9 @@ use super::altered::Alteration;
 use super::beside::gave_way;
 use super::bug_check;
 use super::differs::Left;
+use super::disclosed::what_was_disclosed;
 use super::doing::about_to;
-use super::mode_line::{called, named, names_of};
+use super::mode_line::{called, named};
 use super::recorder::{Turn, before_and_after, place};
 use super::recovery::Recovery;
 
@@ -399,43 +400,8 @@ pub(super) fn what_was_found(trial: &Trial, found: &Found, turns: &[Turn]) -> Ve
             what: format!("{}{for_whom} reads {from_whom}: {what}", roster.name(one.reader)),
         });
     }
-    for (number, one) in found.disclosures.iter().enumerate() {
-        // Of many words that were read, one by one, the first.
-        let is_same = |other: &Disclosure| {
-            let key =
-                |one: &Disclosure| (one.actor, one.receiver, one.owner, one.structure, one.is_left);
-            key(other) == key(one)
-        };
-        if one.is_read() && found.disclosures[..number].iter().any(is_same) {
-            continue;
-        }
-        let (who, what) = (roster.name(one.actor), whose(one.owner, one.structure));
-        let what = match roster.kind(one.actor) {
-            _ if !one.is_read() => {
-                format!("{who} copied {what} to where {} reads it", roster.name(one.receiver))
-            }
-            _ if one.is_left => {
-                let from = one.owner.map_or("nobody", |owner| roster.name(owner));
-                format!(
-                    "{who} has what {from} left in its {}, {}",
-                    one.structure,
-                    place_of(one.source)
-                )
-            }
-            PrincipalKind::Device => format!("{who} has {what}{}", may_learn(trial, one.actor)),
-            _ => format!("{who} has {what}"),
-        };
-        happened.push(Happened { ordinal: one.ordinal, always: false, head: "disclosed", what });
-    }
+    happened.extend(what_was_disclosed(trial, &found.disclosures));
     happened
-}
-
-/// Who may learn what is with a device.
-fn may_learn(trial: &Trial, device: Principal) -> String {
-    match trial.judge.authority.served_by(device) {
-        PrincipalSet::NOBODY => String::new(),
-        users => format!(", and whom it serves may learn it: {}", names_of(trial.roster(), users)),
-    }
 }
 
 /// A physical address as people look for it.

@@ -24,6 +24,7 @@ pub mod bug_check;
 pub mod case;
 mod decisive;
 mod differs;
+mod disclosed;
 mod doing;
 mod ending;
 mod happened;
