@@ -147,8 +147,16 @@ impl Authority {
     /// The corrupt words there are now, with the corruption that made them. Reads all of the map
     /// unless there are none.
     pub fn corrupt_places(&self) -> impl Iterator<Item = (PhysAddr, &Corruption)> {
+        // Few are: most of the map is passed over so many words at a time.
+        const TOGETHER: usize = 64;
         let all = if self.state.corrupt_words == 0 { &[][..] } else { &self.corrupt[..] };
-        all.iter().enumerate().filter(|(_, mask)| **mask != 0).filter_map(|(word, _)| {
+        let masks = all.chunks(TOGETHER).enumerate();
+        let masks = masks.filter(|(_, masks)| masks.iter().fold(0, |any, mask| any | mask) != 0);
+        let words = masks.flat_map(|(chunk, masks)| {
+            let corrupt = masks.iter().enumerate().filter(|(_, mask)| **mask != 0);
+            corrupt.map(move |(word, _)| chunk * TOGETHER + word)
+        });
+        words.filter_map(|word| {
             let corruption = self.corruptions.get(usize::from(self.origins[word]))?;
             Some((PhysAddr::truncated(word as u64 * 8), corruption))
         })

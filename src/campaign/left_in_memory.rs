@@ -23,6 +23,8 @@ pub struct LeftInMemory {
     hash: u64,
     /// The words it wrote, in order, as it left them.
     words: Vec<(u32, u64)>,
+    /// A bit for each word of memory up to the last of these: whether it is one of them.
+    is_written: Box<[u64]>,
 }
 
 /// A word of memory in use that was left other than in the golden run.
@@ -48,8 +50,13 @@ impl LeftInMemory {
         let mut written: Vec<u32> = memory.written_since(start).collect();
         written.sort_unstable();
         written.dedup();
+        let bits = written.last().map_or(0, |last| *last as usize / 64 + 1);
+        let mut is_written = vec![0; bits].into_boxed_slice();
+        for &index in &written {
+            is_written[index as usize / 64] |= 1 << (index % 64);
+        }
         let words = written.into_iter().map(|index| (index, memory.read(address(index))));
-        Self { start, hash: memory.hash(), words: words.collect() }
+        Self { start, hash: memory.hash(), words: words.collect(), is_written }
     }
 
     /// The words in use that a run left other than the golden run did.
@@ -58,7 +65,10 @@ impl LeftInMemory {
         let own = self.words.iter().filter(move |_| is_other).copied();
         // Looked for only where those of the golden run's own words are not enough.
         let others = core::iter::once_with(move || {
-            let is_own = |index| self.words.binary_search_by_key(&index, |(own, _)| *own).is_ok();
+            let is_own = |index: u32| {
+                let bits = self.is_written.get(index as usize / 64);
+                bits.is_some_and(|bits| bits >> (index % 64) & 1 == 1)
+            };
             match is_other {
                 true => memory.changed_since(self.start, |index| !is_own(index)),
                 false => BTreeMap::new(),
@@ -67,6 +77,9 @@ impl LeftInMemory {
         own.chain(others.flatten()).filter_map(move |(index, golden)| {
             let at = address(index);
             let found = memory.read(at);
+            if found == golden {
+                return None;
+            }
             let apart = match books.structure_of(at) {
                 Structure::Free | Structure::KernelStack | Structure::UserStack => u64::MAX,
                 Structure::PageTable => MARKS,
