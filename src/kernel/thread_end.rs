@@ -144,11 +144,17 @@ routine! {
         p.set_local(0, status)?;
         let other = sibling(p)?;
         let is_ignored = configured(p)? & switches::SIBLINGS_IGNORED != 0;
-        if other == 0 || p.load(object, process::CRITICAL)? != 0 || is_ignored {
+        if other == 0 || is_ignored {
             return Ok(Flow::To(At::last as u8));
         }
-        let is_alone = p.load(current, thread::PENDING_EXCEPTION)? & ALONE != 0;
-        if is_ending || is_alone {
+        if p.load(current, thread::PENDING_EXCEPTION)? & ALONE != 0 {
+            return Ok(Flow::To(At::leave as u8));
+        }
+        // The system can't do without the process, whichever of its threads ends it.
+        if p.load(object, process::CRITICAL)? != 0 {
+            return Ok(Flow::To(At::last as u8));
+        }
+        if is_ending {
             return Ok(Flow::To(At::leave as u8));
         }
         p.store(object, process::ALIVE, 0)?;

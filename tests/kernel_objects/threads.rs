@@ -119,6 +119,26 @@ fn the_end_of_one_thread_leaves_the_other_whichever_it_is() {
     }
 }
 
+/// What the system can't do without is the process ("Bug Check 0xEF"): the end of one of its threads is none.
+#[test]
+fn a_critical_process_outlives_the_end_of_one_of_its_threads() {
+    let actions = vec![
+        thread(4),
+        Action::Yield,
+        Action::Yield,
+        Action::Exit { status: 4 },
+        Action::Load { word: 0 },
+        Action::ExitThread { status: 1 },
+    ];
+    let mut configuration = in_turn(vec![actions], 0);
+    configuration.components[0].critical = true;
+
+    let run = run(&configuration);
+
+    assert_eq!(run.claims(EventKind::ThreadEnded).len(), 1);
+    assert_eq!(run.rest, Rest::BugCheck(0xef), "then the process ends");
+}
+
 #[test]
 fn the_last_thread_s_end_ends_the_process_with_its_status() {
     // The second thread's list ends, and so does it, with 0.
