@@ -224,6 +224,27 @@ fn a_handle_of_another_type_is_refused_and_an_unchecked_right_is_not() {
 }
 
 #[test]
+fn of_a_look_up_whose_rights_are_not_compared_only_what_compares_them_is_other() {
+    let mut trial = trial(&busy());
+    let look_ups = worlds::reached(&trial, "kernel", PointKind::HandleLookup);
+    let mut strikes = 0;
+    for nth in 1..=look_ups {
+        let at = PointKind::HandleLookup;
+        let plan = worlds::fault("skipped-rights-check", "kernel", at, nth, "");
+        let outcome = trial.run(&[plan]).expect("a fault that can be made");
+        strikes += outcome.activation.strikes;
+        let corruptions = trial.judge.authority.corruptions();
+        let by_strike = corruptions.iter().filter(|one| one.struck).map(|one| one.words);
+        let words: u64 = by_strike.sum();
+        assert!(
+            words <= outcome.activation.strikes,
+            "look-up {nth}: the word that holds the rights"
+        );
+    }
+    assert!(strikes > 5, "{strikes}");
+}
+
+#[test]
 fn an_object_lives_as_long_as_its_references_are_counted() {
     let world = busy();
     let is_gone =

@@ -72,7 +72,7 @@ routine! {
         if verdict == Verdict::Skip {
             return Ok(p.give_back(0));
         }
-        p.set_local(0, mapped_by)?;
+        p.set_local_for(0, mapped_by, mapped_by)?;
         Ok(Flow::Next)
     },
     unlink, call KE_BUG_CHECK => |p| {

@@ -1,13 +1,12 @@
 //! Handles: an entry in the table of one process, with the rights granted when it was opened.
 //!
-//! Handles are of one process and of no other; the low two bits of a value are ignored; rights are
-//! granted at open and compared at each use in user mode's name, at none in kernel mode's ("Kernel
-//! Objects", "Object Handles", "ObReferenceObjectByHandle"; for the low bits `OBJ_HANDLE_TAGBITS` as
-//! "The Old New Thing" of 21 January 2005 explains it). Kernel handles are in a table of their own,
-//! lead somewhere in kernel mode's name only, and are told by their high bits: the public
-//! documentation says so but for the bits, which are those of ReactOS ("Object Handles"; ReactOS,
-//! `ntoskrnl/include/internal/ob.h`). The pseudo-handles of the current process and thread are in no
-//! table ("GetCurrentProcess function", "GetCurrentThread function").
+//! Handles are of one process and of no other; the low two bits of a value are ignored; rights are granted at
+//! open and compared at each use in user mode's name, at none in kernel mode's ("Kernel Objects", "Object
+//! Handles", "ObReferenceObjectByHandle"; for the low bits `OBJ_HANDLE_TAGBITS` as "The Old New Thing" of 21
+//! January 2005 explains it). Kernel handles are in a table of their own, lead somewhere in kernel mode's name
+//! only, and are told by their high bits: the public documentation says so but for the bits, which are those of
+//! ReactOS ("Object Handles"; ReactOS, `ntoskrnl/include/internal/ob.h`). The pseudo-handles of the current
+//! process and thread are in no table ("GetCurrentProcess function", "GetCurrentThread function").
 
 use crate::base::{EventKind, Principal, Rule, Structure};
 use crate::injection::{PointKind, Verdict};
@@ -249,10 +248,9 @@ fn check_entry(p: &mut Processor<'_>, look_up: &LookUp) -> Result<Result<(u64, u
 }
 
 routine! {
-    /// Looks a handle up and refers to its object. Arguments: handle, wanted rights, wanted type (0:
-    /// any), mode, process (0: the running one). In kernel mode's name no rights are compared.
-    /// Results: the object in rax (0 when refused), the status in rdx, the rights granted at open in
-    /// rcx. The caller drops the reference.
+    /// Looks a handle up and refers to its object. Arguments: handle, wanted rights, wanted type (0: any), mode,
+    /// process (0: the running one). In kernel mode's name no rights are compared. Results: the object in rax
+    /// (0 when refused), the status in rdx, the rights granted at open in rcx. The caller drops the reference.
     ///
     /// With [`switches::WRONG_TABLE`] the table is that of the process with the nearest lower
     /// number (around from the highest), which stands for the one that ran before.
@@ -266,13 +264,15 @@ routine! {
         if verdict == Verdict::Skip {
             return refuse(p, mode, status::INVALID_HANDLE);
         }
-        p.set_local(0, asked)?;
-        p.set_local(1, wanted & access::RIGHTS | operation.value << COMPARED)?;
-        p.set_local(2, kind)?;
-        p.set_local(3, operation.virt)?;
-        p.set_local(7, mode)?;
+        p.set_local_for(0, asked, asked)?;
+        let rights = |compared| wanted & access::RIGHTS | compared << COMPARED;
+        p.set_local_for(1, rights(operation.value), rights(wanted))?;
+        p.set_local_for(2, kind, kind)?;
+        p.set_local_for(3, operation.virt, asked)?;
+        p.set_local_for(7, mode, mode)?;
+        p.goes_on_as_meant_if(operation.virt == asked); // The rights are compared later.
         let caller = if of == 0 { current_process(p)? } else { of };
-        p.set_local(8, caller)?;
+        p.set_local_for(8, caller, caller)?;
         let found = match mode {
             previous_mode::KERNEL => verifier::of_handle(p, operation.virt, caller, kind)?,
             _ => verifier::of_kernel_handle(p, [operation.virt, kind, mode], caller)?,

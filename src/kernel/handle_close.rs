@@ -160,7 +160,7 @@ routine! {
             return Ok(answer(p, status::INVALID_HANDLE, 0));
         }
         let (caller, mode) = (current_process(p)?, previous_mode(p)?);
-        p.set_local(0, mode)?;
+        p.set_local_for(0, mode, mode)?;
         let owner = table_owner(p, caller, operation.virt, mode)?;
         p.pass([owner, operation.virt, mode]);
         Ok(Flow::Call)

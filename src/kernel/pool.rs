@@ -122,12 +122,13 @@ routine! {
         if verdict == Verdict::Skip || verifier::refuses_allocation(p)? {
             return Ok(p.give_back(0));
         }
-        let Some(class) = CLASSES.iter().position(|&size| operation.value <= size - POOL_HEADER_BYTES) else {
+        let class_of = |bytes| CLASSES.iter().position(|&size| bytes <= size - POOL_HEADER_BYTES);
+        let Some(class) = class_of(operation.value) else {
             return Ok(p.give_back(0));
         };
-        p.set_local(0, class as u64)?;
-        p.set_local(1, tag)?;
-        p.set_local(2, flags)?;
+        p.set_local_for(0, class as u64, class_of(bytes).map_or(u64::MAX, |class| class as u64))?;
+        p.set_local_for(1, tag, tag)?;
+        p.set_local_for(2, flags, flags)?;
         Ok(Flow::Next)
     },
     unlink => |p| {
@@ -193,8 +194,8 @@ routine! {
         if verdict == Verdict::Skip {
             return Ok(Flow::Return);
         }
-        p.set_local(0, operation.virt)?;
-        p.set_local(1, operation.value)?;
+        p.set_local_for(0, operation.virt, block)?;
+        p.set_local_for(1, operation.value, tag)?;
         Ok(Flow::Next)
     },
     check, call KE_BUG_CHECK => |p| {

@@ -266,8 +266,8 @@ routine! {
             // Lost on the way: nobody will ever complete it.
             return Ok(p.give_back(status::PENDING));
         }
-        p.set_local(0, operation.value)?;
-        p.set_local(1, operation.virt)?;
+        p.set_local_for(0, operation.value, device)?;
+        p.set_local_for(1, operation.virt, packet)?;
         Ok(Flow::Next)
     },
     check, call KE_BUG_CHECK => |p| {

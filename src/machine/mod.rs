@@ -143,6 +143,8 @@ pub struct Machine {
     /// Bugs of this hardware.
     pub flaws: Flaws,
     struck: bool,
+    /// Whether it was before the point at which a fault struck last.
+    was_struck: bool,
     /// What comes right behind the access under way.
     behind: Option<behind::Behind>,
     /// Whether the step under way does something in one piece.
@@ -210,6 +212,7 @@ impl Machine {
             shadow_stacks: None,
             flaws: Flaws::default(),
             struck: false,
+            was_struck: false,
             behind: None,
             locked: false,
             copying: None,

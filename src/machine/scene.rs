@@ -214,6 +214,7 @@ impl Machine {
         // Legal disorder changes nothing of what is done; then the step's stores are its own.
         // What is done once more by later steps is done rightly each time.
         let is_later = matches!(operation.kind, PointKind::Dereference | PointKind::Complete);
+        self.was_struck = self.struck;
         self.struck = changed
             || verdict == Verdict::Repeat && !is_later
             || verdict == Verdict::Skip && operation.kind == PointKind::Load;

@@ -97,9 +97,9 @@ fn refused<G: Generation>(p: &mut Processor<'_>, request: Request) -> Result<Opt
 
 /// First of all: what is asked for, and whether it is a block. `Aside`: it is whole pages.
 pub(super) fn ask<G: Generation>(p: &mut Processor<'_>) -> Result<Option<Ruling>, Trap> {
-    let (bytes, tag, flags) = (p.argument(0), p.argument(1), p.argument(2));
+    let (asked, tag, flags) = (p.argument(0), p.argument(1), p.argument(2));
     bring_in(p, Arena::with_flags(flags))?;
-    let (operation, verdict) = p.pass_point(PointKind::Allocate, tag, bytes)?;
+    let (operation, verdict) = p.pass_point(PointKind::Allocate, tag, asked)?;
     if verdict == Verdict::Skip || verifier::refuses_allocation(p)? {
         return Ok(None);
     }
@@ -112,18 +112,30 @@ pub(super) fn ask<G: Generation>(p: &mut Processor<'_>) -> Result<Option<Ruling>
     if level > if arena.kind == 1 { APC_LEVEL } else { DISPATCH_LEVEL } {
         return refused::<G>(p, Request::LevelAtAllocation(level, arena.kind, bytes));
     }
-    p.set_local(local::TAG, tag & 0xffff_ffff)?;
-    p.set_local(local::FLAGS, flags)?;
-    p.set_local(local::ENTRY, 0)?;
-    p.set_local(local::PASSED, 0)?;
+    let as_meant = [
+        (local::TAG, tag & 0xffff_ffff),
+        (local::FLAGS, flags),
+        (local::ENTRY, 0),
+        (local::PASSED, 0),
+    ];
+    for (local, value) in as_meant {
+        p.set_local_for(local, value, value)?;
+    }
+    let (size, meant) = (size_for(bytes), size_for(asked));
+    p.set_local_for(local::SIZE, size, meant)?;
     if bytes > BLOCK_MAX - BYTES {
-        p.set_local(local::SIZE, bytes)?;
         return Ok(Some(Ruling::Aside));
     }
-    let size = (bytes.next_multiple_of(UNIT) + BYTES).max(LISTED_MIN);
-    p.set_local(local::SIZE, size)?;
-    p.set_local(local::LIST, list_of(size))?;
+    p.set_local_for(local::LIST, list_of(size), list_of(meant))?;
     Ok(Some(Ruling::On))
+}
+
+/// What is looked for when these bytes are asked for: a block with its header, or whole pages.
+fn size_for(bytes: u64) -> u64 {
+    if bytes > BLOCK_MAX - BYTES {
+        return bytes;
+    }
+    (bytes.next_multiple_of(UNIT) + BYTES).max(LISTED_MIN)
 }
 
 /// Looks at one block of a list, or goes to the next list. `On`: it is taken. `Aside`: no list has
@@ -225,9 +237,9 @@ pub(super) fn give(p: &mut Processor<'_>) -> Result<u64, Trap> {
 
 /// First of all: what is freed. `Aside`: it begins a page, so it is a large allocation.
 pub(super) fn ask_back<G: Generation>(p: &mut Processor<'_>) -> Result<Option<Ruling>, Trap> {
-    let (block, tag) = (p.argument(0), p.argument(1));
-    bring_in(p, Arena::holding(block).unwrap_or(Arena::NONPAGED))?;
-    let (operation, verdict) = p.pass_point(PointKind::Free, block, tag)?;
+    let (asked, meant) = (p.argument(0), p.argument(1));
+    bring_in(p, Arena::holding(asked).unwrap_or(Arena::NONPAGED))?;
+    let (operation, verdict) = p.pass_point(PointKind::Free, asked, meant)?;
     if verdict == Verdict::Skip {
         return Ok(None);
     }
@@ -242,10 +254,10 @@ pub(super) fn ask_back<G: Generation>(p: &mut Processor<'_>) -> Result<Option<Ru
     if level > if arena.kind == 1 { APC_LEVEL } else { DISPATCH_LEVEL } {
         return refused::<G>(p, Request::LevelAtFree(level, arena.kind, block));
     }
-    p.set_local(local::TAG, tag & 0xffff_ffff)?;
-    p.set_local(local::BLOCK, block.wrapping_sub(BYTES))?;
+    p.set_local_for(local::TAG, tag & 0xffff_ffff, meant & 0xffff_ffff)?;
+    p.set_local_for(local::BLOCK, block.wrapping_sub(BYTES), asked.wrapping_sub(BYTES))?;
     if block.is_multiple_of(4096) {
-        p.set_local(local::BLOCK, block)?;
+        p.set_local_for(local::BLOCK, block, asked)?;
         return Ok(Some(Ruling::Aside));
     }
     Ok(Some(Ruling::On))

@@ -258,7 +258,7 @@ routine! {
             return Ok(p.give_back(0));
         }
         // A request that came out larger than a page is for the page it gets.
-        p.set_local(0, operation.value.clamp(1, PAGE))?;
+        p.set_local_for(0, operation.value.clamp(1, PAGE), bytes.clamp(1, PAGE))?;
         Ok(Flow::Next)
     },
     frame, call MM_ALLOCATE_FRAME, of PoolBlock => |p| {
@@ -374,8 +374,8 @@ routine! {
         if verdict == Verdict::Skip {
             return Ok(Flow::Return);
         }
-        p.set_local(0, operation.virt)?;
-        p.set_local(1, operation.value)?;
+        p.set_local_for(0, operation.virt, block)?;
+        p.set_local_for(1, operation.value, tag)?;
         Ok(Flow::To(At::examine as u8))
     },
     normal => |_| Ok(Flow::Return),

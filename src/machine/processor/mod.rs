@@ -328,6 +328,28 @@ impl Processor<'_> {
         self.store_at(at, self.stack_structure(), value)
     }
 
+    /// Changes a local to `value` where `meant` would be without the fault that may have struck at the last point
+    /// of this step: what is as meant is no damage.
+    ///
+    /// # Errors
+    ///
+    /// As [`store_at`](Self::store_at).
+    #[inline]
+    pub fn set_local_for(&mut self, number: u64, value: u64, meant: u64) -> Result<(), Trap> {
+        let is_struck = self.machine.struck;
+        self.machine.struck = is_struck && (value != meant || self.machine.was_struck);
+        let stored = self.set_local(number, value);
+        self.machine.struck = is_struck;
+        stored
+    }
+
+    /// Says whether the rest of this step is as it would be without the fault that may have struck at its last
+    /// point.
+    #[inline]
+    pub fn goes_on_as_meant_if(&mut self, is_as_meant: bool) {
+        self.machine.struck &= !is_as_meant || self.machine.was_struck;
+    }
+
     /// The address of a local, to hand to a callee.
     #[must_use]
     pub fn local_address(&self, number: u64) -> u64 {
