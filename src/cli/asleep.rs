@@ -11,7 +11,7 @@ use crate::outcome::SleepEnd;
 use crate::report::survival::{Ended, Horizon, at_horizon, curve};
 
 /// Columns of a bar that stands for all damage.
-const BAR: f64 = 30.0;
+const BAR: f64 = 20.0;
 
 /// What longer runs said.
 #[derive(Clone, Copy)]
@@ -60,9 +60,9 @@ pub(super) fn is_beyond(sleeps: &BTreeMap<Origin, Sleeps>, horizon: u64) -> bool
     all.count() > 0 && horizon > all.longest()
 }
 
-/// The estimated share that nobody has read at the end, in percent.
-fn still_asleep(all: &Sleeps) -> f64 {
-    curve(all).last().map_or(0.0, |row| row.asleep * 100.0)
+/// The estimated shares that somebody has read and that nobody has at the end, in percent.
+fn at_the_end(all: &Sleeps) -> (f64, f64) {
+    curve(all).last().map_or((0.0, 0.0), |row| (row.read * 100.0, row.asleep * 100.0))
 }
 
 /// What longer runs say.
@@ -85,11 +85,12 @@ fn write_longer(
         "lists are full, and {faults}. Of {count} then {} read by the horizon, {} not read",
         before[0], before[3]
     )?;
+    let ((read, unread), above) = (at_the_end(longer), at_the_end(all));
+    writeln!(to, "when the run ended before it, {asleep} asleep; at the end {read:.1}% read and")?;
     writeln!(
         to,
-        "when the run ended before it, {asleep} asleep; at the end {:.1}% still asleep, not {:.1}%.",
-        still_asleep(longer),
-        still_asleep(all)
+        "{unread:.1}% still asleep, where above it is {:.1}% and {:.1}%.",
+        above.0, above.1
     )?;
     Ok(())
 }
@@ -119,11 +120,12 @@ fn write(to: &mut String, all: &Sleeps, horizon: Option<u64>) -> core::fmt::Resu
     let [read, overwritten, stopped, ended] = SleepEnd::ALL.map(SleepEnd::name);
     writeln!(
         to,
-        "  {:>8} {:>8} {read:>8} {overwritten:>12} {stopped:>8} {ended:>10}  still asleep",
-        "up to", "at risk"
+        "  {:>8} {:>8} {read:>8} {overwritten:>12} {stopped:>8} {ended:>10} {:>7} {:>9}",
+        "up to", "at risk", "% read", "% asleep"
     )?;
     for row in curve(all) {
-        let (steps, at_risk, share) = (row.steps, row.at_risk, row.asleep * 100.0);
+        let (steps, at_risk) = (row.steps, row.at_risk);
+        let (so_far, share) = (row.read * 100.0, row.asleep * 100.0);
         let [read, overwritten, stopped, ended] = row.ended;
         #[allow(
             clippy::cast_possible_truncation,
@@ -132,21 +134,21 @@ fn write(to: &mut String, all: &Sleeps, horizon: Option<u64>) -> core::fmt::Resu
         )]
         let bar = "█".repeat((row.asleep * BAR).round() as usize);
         let line = format!(
-            "  {steps:>8} {at_risk:>8} {read:>8} {overwritten:>12} {stopped:>8} {ended:>10}  \
-             {share:>5.1}% {bar}"
+            "  {steps:>8} {at_risk:>8} {read:>8} {overwritten:>12} {stopped:>8} {ended:>10} \
+             {so_far:>7.1} {share:>9.1} {bar}"
         );
         writeln!(to, "{}", line.trim_end())?;
     }
     let longest = all.longest();
     writeln!(
         to,
-        "The horizon is the end of each run, at most {longest} steps after its strike. What was"
+        "Shares of all damage: what was overwritten or given back or was lost with a stop is never read. The"
     )?;
     writeln!(
         to,
-        "overwritten or given back, lost with a stop or not read by then is censored there \
-         (Kaplan–Meier)."
+        "horizon is the end of each run, at most {longest} steps after its strike: what nobody has read by"
     )?;
+    writeln!(to, "then is censored there (Aalen–Johansen).")?;
     if let Some(steps) = horizon {
         let Horizon { before, after, .. } = at_horizon(all, steps);
         let asleep: u64 = after.iter().sum();
@@ -189,6 +191,7 @@ pub(super) fn json(
                 let mut ended = named(row.ended);
                 ended["steps"] = row.steps.into();
                 ended["at_risk"] = row.at_risk.into();
+                ended["read_share"] = row.read.into();
                 ended["asleep"] = row.asleep.into();
                 ended
             })
@@ -206,7 +209,8 @@ pub(super) fn json(
                     "longest": longer.longest(),
                     "before": named(before),
                     "after": named(after),
-                    "asleep": still_asleep(longer) / 100.0,
+                    "read_share": at_the_end(longer).0 / 100.0,
+                    "asleep": at_the_end(longer).1 / 100.0,
                 })
             });
         json!({ "sleep": {

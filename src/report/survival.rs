@@ -1,13 +1,15 @@
 //! How long damage sleeps, as a survival curve.
 //!
-//! Counted are the steps from the strike to the first reader of a corrupt byte. Damage that was
-//! overwritten, that was lost when the machine stopped, or that nobody had read when the run ended, is
-//! censored there: so long it slept, and how long it would have slept is not known. The share still
-//! asleep is the product-limit estimate over what was at risk at each number of steps. Counts are exact;
-//! the shares are of these experiments and have no interval.
+//! Counted are the steps from the strike to the first reader of a corrupt byte. Damage that was overwritten
+//! or given back, and damage that was lost when the machine stopped, will never be read: it ended, in
+//! competition with being read. What nobody had read when the run ended is censored there: so long it slept,
+//! and how long it would have slept is not known. The share still asleep is the product-limit estimate over
+//! what was at risk at each number of steps, of all ends together; the share that was read is the cumulative
+//! incidence of that end. Counts are exact; the shares are of these experiments and have no interval.
 //!
 //! Source: Kaplan and Meier, "Nonparametric Estimation from Incomplete Observations", Journal of the
-//! American Statistical Association 53, 1958.
+//! American Statistical Association 53, 1958; Aalen and Johansen, "An Empirical Transition Matrix for
+//! Non-Homogeneous Markov Chains Based on Censored Observations", Scandinavian Journal of Statistics 5, 1978.
 
 use crate::campaign::sleep::Sleeps;
 use crate::outcome::SleepEnd;
@@ -24,7 +26,9 @@ pub struct Row {
     pub at_risk: u64,
     /// What ended within these steps.
     pub ended: Ended,
-    /// The estimated share that nobody has read by then.
+    /// The estimated share that somebody has read by then.
+    pub read: f64,
+    /// The estimated share that is there by then and that nobody has read. The rest has ended otherwise.
     pub asleep: f64,
 }
 
@@ -52,24 +56,26 @@ pub struct Horizon {
 /// }
 /// sleeps.add(Sleep { steps: 9, end: SleepEnd::RunEnded });
 ///
-/// // A quarter was read at once; of the two that were there after 3 steps, one.
-/// let asleep: Vec<f64> = curve(&sleeps).iter().map(|row| row.asleep).collect();
-/// assert_eq!(asleep, [0.75, 0.75, 0.375, 0.375]);
+/// // A quarter was read at once, a quarter was overwritten, and of the two that were there then, one was read.
+/// let shares: Vec<_> = curve(&sleeps).iter().map(|row| (row.read, row.asleep)).collect();
+/// assert_eq!(shares, [(0.25, 0.75), (0.25, 0.75), (0.5, 0.25), (0.5, 0.25)]);
 /// ```
 #[must_use]
 pub fn curve(sleeps: &Sleeps) -> Vec<Row> {
     let mut rows = Vec::new();
-    let (mut at_risk, mut asleep) = (sleeps.count(), 1.0);
+    let (mut at_risk, mut read, mut asleep) = (sleeps.count(), 0.0, 1.0);
     let mut all = sleeps.iter().peekable();
     let mut steps = 0;
     while all.peek().is_some() {
-        let mut row = Row { steps, at_risk, ended: Ended::default(), asleep };
+        let mut row = Row { steps, at_risk, ended: Ended::default(), read, asleep };
         while let Some((_, ended)) = all.next_if(|&(slept, _)| slept <= steps) {
-            asleep *= share(at_risk - ended[SleepEnd::Read as usize], at_risk);
-            at_risk -= ended.iter().sum::<u64>();
+            let counted = ended.iter().sum::<u64>();
+            read += asleep * share(ended[SleepEnd::Read as usize], at_risk);
+            asleep *= share(at_risk - (counted - ended[SleepEnd::RunEnded as usize]), at_risk);
+            at_risk -= counted;
             add(&mut row.ended, ended);
         }
-        rows.push(Row { asleep, ..row });
+        rows.push(Row { read, asleep, ..row });
         steps = steps.saturating_mul(4).max(1);
     }
     rows
@@ -134,6 +140,34 @@ mod tests {
             told,
             expected.map(|(steps, at_risk, asleep)| (steps, at_risk, asleep.to_owned()))
         );
+    }
+
+    #[test]
+    fn shares_are_plain_proportions_where_no_run_ended_first() {
+        let all = [
+            (0, SleepEnd::Read),
+            (0, SleepEnd::Overwritten),
+            (1, SleepEnd::Stopped),
+            (3, SleepEnd::Read),
+            (4, SleepEnd::Read),
+            (9, SleepEnd::Overwritten),
+            (70, SleepEnd::Read),
+            (70, SleepEnd::Stopped),
+        ];
+
+        let curve = curve(&sleeps(&all));
+
+        let eighths = |share: f64| (share * 8.0).round();
+        let told = curve.iter().map(|row| (row.steps, eighths(row.read), eighths(row.asleep)));
+        let by_hand = [
+            (0, 1.0, 6.0),
+            (1, 1.0, 5.0),
+            (4, 3.0, 3.0),
+            (16, 3.0, 2.0),
+            (64, 3.0, 2.0),
+            (256, 4.0, 0.0),
+        ];
+        assert_eq!(told.collect::<Vec<_>>(), by_hand);
     }
 
     #[test]
