@@ -54,14 +54,15 @@ fn at<T: Clone>(all: &[T], kept: &[usize]) -> Vec<T> {
     kept.iter().map(|&index| all[index].clone()).collect()
 }
 
-/// The actions at these places. Where a spawned process or another thread begins, or a repetition goes back to,
-/// is counted anew.
+/// The actions at these places. Where a spawned process or another thread begins, a repetition goes back to or a
+/// failure leads to is counted anew.
 fn actions_at(all: &[Action], kept: &[usize]) -> Vec<Action> {
     let mut actions = at(all, kept);
     for action in &mut actions {
         if let Action::CreateProcess { first, .. }
         | Action::CreateThread { first, .. }
-        | Action::Repeat { first, .. } = action
+        | Action::Repeat { first, .. }
+        | Action::OnFailure { first } = action
         {
             let before = kept.iter().filter(|&&index| index < usize::from(*first)).count();
             *first = u8::try_from(before).unwrap_or(*first);

@@ -364,7 +364,9 @@ impl Scenario {
                     problems.known(at("process"), "spawned process", process, spawned.clone());
                     problems.range(at("first"), u64::from(*first), 0, actions.len() as u64 - 1);
                 }
-                Action::CreateThread { first, .. } | Action::Repeat { first, .. } => {
+                Action::CreateThread { first, .. }
+                | Action::Repeat { first, .. }
+                | Action::OnFailure { first } => {
                     problems.range(at("first"), u64::from(*first), 0, actions.len() as u64 - 1);
                 }
                 Action::SystemCall { arguments, .. } if arguments.len() > 6 => {

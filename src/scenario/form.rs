@@ -292,6 +292,7 @@ pub(super) const ACTIONS: &[(&str, &[Field])] = &[
     ("exit-thread", &[must("status", Whole(0, WORD_MAX))]),
     ("terminate-thread", &[SLOT, must("status", Whole(0, WORD_MAX))]),
     ("repeat", &[must("first", Whole(0, BYTE_MAX)), must("times", Whole(0, u16::MAX as u64))]),
+    ("on-failure", &[must("first", Whole(0, BYTE_MAX))]),
     ("close", &[SLOT]),
     ("yield", &[]),
     ("wait", &[]),

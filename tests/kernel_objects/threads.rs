@@ -119,6 +119,28 @@ fn the_end_of_one_thread_leaves_the_other_whichever_it_is() {
     }
 }
 
+/// A program that looks at the status: page 0 can be had in one world and not in the other, and who hasn't got it
+/// stores nothing there.
+#[test]
+fn a_failure_leads_elsewhere_and_success_goes_on() {
+    let actions = vec![
+        Action::AllocateAt { address: 1, slot: 1 },
+        Action::OnFailure { first: 3 },
+        Action::StoreThrough { slot: 1, word: 2, value: 7 },
+        Action::Exit { status: 4 },
+    ];
+    for (is_guarded, statuses) in [(false, 2), (true, 1)] {
+        let mut configuration = in_turn(vec![actions.clone()], 0);
+        configuration.machine.null_guard = is_guarded;
+
+        let run = run_watched(&configuration);
+
+        assert_eq!(run.exit_status(A), Some(4), "guarded: {is_guarded}");
+        assert_eq!(run.statuses(A).len(), statuses, "guarded: {is_guarded}");
+        assert_eq!(run.statuses(A)[0] == OK, !is_guarded);
+    }
+}
+
 /// What the system can't do without is the process ("Bug Check 0xEF"): the end of one of its threads is none.
 #[test]
 fn a_critical_process_outlives_the_end_of_one_of_its_threads() {

@@ -31,6 +31,8 @@ pub mod kind {
     pub const TAKE: u64 = 9;
     /// Go back.
     pub const REPEAT: u64 = 10;
+    /// Go on elsewhere after a call that failed.
+    pub const ON_FAILURE: u64 = 11;
 }
 
 /// No slot.
@@ -178,6 +180,7 @@ impl Action {
                 let times = if times == 0 { EVER } else { u64::from(times) };
                 [kind::REPEAT, u64::from(first), times, 0, 0, 0, 0, 0]
             }
+            Self::OnFailure { first } => [kind::ON_FAILURE, u64::from(first), 0, 0, 0, 0, 0, 0],
             Self::Close { slot: at } => {
                 call(service::CLOSE, first, n, [slot(at), 0, 0, 0, 0, 0], 0)
             }

@@ -318,6 +318,11 @@ pub enum Action {
         /// How often it goes back; 0: for ever.
         times: u16,
     },
+    /// Goes on at another action if the last system call failed, as a program does that looks at the status.
+    OnFailure {
+        /// The action of this list that is next then.
+        first: u8,
+    },
     /// Closes a handle.
     Close {
         /// The handle's slot.

@@ -49,6 +49,7 @@ impl Action {
             | Self::Crash { .. }
             | Self::ExitThread { .. }
             | Self::Repeat { .. }
+            | Self::OnFailure { .. }
             | Self::Spin
             | Self::LoadStackSegment { .. }
             | Self::SystemCall { .. } => Vec::new(),

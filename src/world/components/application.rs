@@ -113,6 +113,14 @@ macro_rules! actions {
             }
             return Ok(Flow::Stay);
         }
+        if head & 0xff == kind::ON_FAILURE {
+            // Of this thread's last call: the word in the control block is both threads'.
+            if p.local(2)? != status::SUCCESS {
+                let first = p.load_at(record.wrapping_add(8), DATA)?;
+                $go_on(p, first)?;
+            }
+            return Ok(Flow::Stay);
+        }
         Ok(match head & 0xff {
             kind::SERVICE => Flow::To(At::fill as u8),
             kind::STORE => Flow::To(At::store as u8),
