@@ -26,6 +26,7 @@
 //! | [`SUMS`] | 64 running sums, by requestor |
 //! | [`SERVED`] | requests answered |
 //! | [`USES`] | uses of the record driver's records |
+//! | the last 48 bytes | the vulnerable driver's block |
 //! | [`parser::WORDS_OFFSET`] to its end | the parser's part |
 
 use crate::base::{Rule, Structure};
@@ -70,6 +71,11 @@ pub(super) const RULES: &[Rule] = &[
         "host-drivers-are-twins",
         "A hosted driver runs the routines of its kernel-mode twin on memory of its host.",
         "this model: so that only the home differs",
+    ),
+    Rule::chosen(
+        "hosted-block-ends-its-page",
+        "What a hosted driver writes past a block of its own meets no memory, and ends the host.",
+        "this model: a process heap notices damage behind a block when it is freed, if not at once",
     ),
 ];
 

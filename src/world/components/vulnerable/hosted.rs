@@ -1,4 +1,4 @@
-//! The driver in a host: what the kernel's pool would do is done with a block of the host's own page.
+//! The driver in a host: what the kernel's pool would do is done with a block at the end of the host's page.
 
 use crate::machine::{Flow, routine};
 
@@ -17,8 +17,9 @@ use super::{
 
 /// Where a block has the routine to call.
 const ROUTINE: u64 = 16;
-/// Where a host has its block: behind the driver's words.
-const HOSTED_BLOCK: u64 = 0x7c0;
+/// Where a host has its block: at the end of its page, as the hosted scanner has its section. What a process heap
+/// has behind a block is nobody's to write; here that is a page that is not mapped.
+const HOSTED_BLOCK: u64 = 4096 - BLOCK_BYTES;
 
 routine! {
     /// The same in a host. What the kernel's pool would do is done with a block of the host's own page.
