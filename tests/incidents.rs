@@ -18,7 +18,9 @@ use ringfence::counterexample::story::trace;
 use ringfence::invariants;
 use ringfence::outcome::{Availability, Class, Integrity};
 use ringfence::scenario::library::{Builtin, INCIDENTS, PAGES};
-use ringfence::scenario::{Contrast, Fields, MADE_FOR, Scenario, Variation, Vocabulary, switches};
+use ringfence::scenario::{
+    Contrast, Discount, Fields, MADE_FOR, Scenario, Variation, Vocabulary, switches,
+};
 use ringfence::world::{World, components};
 
 /// Every name that an expectation may use.
@@ -178,10 +180,62 @@ fn no_switch_made_for_an_incident_decides_it_but_where_the_file_says_so() {
         let planted = &scenario.configuration.weaknesses;
         assert!(planted.is_empty(), "{}: {planted:?} were made for it", scenario.name);
     }
-    let counting =
-        scenarios.iter().filter(|one| one.incident.as_ref().is_some_and(|it| it.counts()));
+    let counting = scenarios.iter().filter(|one| one.discount().is_none());
     let numbers: BTreeSet<&str> = counting.map(|one| &one.name[..3]).collect();
     assert_eq!(numbers.len(), 19, "{numbers:?}");
+}
+
+/// A user's file is held to the same: what ends otherwise than its account says is no evidence, nor is a control.
+#[test]
+fn an_incident_counts_with_two_contrasts_that_end_as_published() {
+    let builtin = INCIDENTS.iter().find(|one| one.name.contains("I13")).expect("it is there");
+    let whole = read(builtin, &vocabulary());
+    let told = |scenario: &Scenario| {
+        let story = IncidentStory::of(scenario, &Registries::default()).expect("its world builds");
+        (story.discount.clone(), story.to_string())
+    };
+    let with = |change: &dyn Fn(&mut Vec<Contrast>)| {
+        let mut scenario = whole.clone();
+        change(&mut scenario.contrasts);
+        scenario
+    };
+    let one = with(&|all| all.truncate(1));
+    let control = with(&|all| {
+        all.truncate(2);
+        all[0].source = None;
+    });
+    let mistaken = with(&|all| {
+        all.truncate(2);
+        all[1].expect.bug_check = Some(0xd5);
+    });
+
+    let (discount, text) = told(&one);
+
+    assert_eq!(whole.discount(), None);
+    assert_eq!(one.discount(), Some(Discount::Contrasts(1)));
+    assert_eq!(discount, Some(Discount::Contrasts(1)));
+    let said = "Doesn't count: of 2 contrasts that end as published it has only 1.";
+    assert!(text.contains(said), "{text}");
+    assert_eq!(control.discount(), Some(Discount::Contrasts(1)));
+    // Whether a contrast ends as its account says is known when it was run.
+    assert_eq!(mistaken.discount(), None);
+    assert_eq!(told(&mistaken).0, Some(Discount::Contrasts(1)));
+}
+
+/// What stands beside an incident is the same content in a user-mode host, whether a contrast has it there or not.
+#[test]
+fn a_component_that_can_move_is_told_in_a_host_beside_it() {
+    let builtin = INCIDENTS.iter().find(|one| one.name.contains("I13")).expect("it is there");
+    let mut scenario = read(builtin, &vocabulary());
+    let moves = |one: &Contrast| one.component.iter().any(|fields| fields.contains_key("home"));
+    scenario.contrasts.retain(|one| !moves(one));
+
+    let story = IncidentStory::of(&scenario, &Registries::default()).expect("its world builds");
+
+    let (name, other) = story.other.expect("something stands beside it");
+    assert_eq!(name, "in a host of its own");
+    let service = other.parts().iter().find(|(head, _)| *head == "service");
+    assert!(service.is_some_and(|(_, what)| what.contains("host was lost")), "{service:?}");
 }
 
 #[test]
@@ -367,7 +421,8 @@ fn page() -> String {
          controls have no account to be held against. `ringfence run incidents/I01` tells\n\
          one of them, with what would have contained it at each home of the component; `cargo test --test\n\
          incidents` runs them all, holds every cell and this table. One that a switch made for it decides\n\
-         shows how it happened and doesn't count: the model was made to do it.\n\n\
+         shows how it happened and doesn't count: the model was made to do it. Nor does one count of which fewer\n\
+         than two contrasts end as published.\n\n\
          | incident | date | what | published | the model: data, service | contrasts | controls |\n\
          |---|---|---|---|---|---|---|\n",
     );

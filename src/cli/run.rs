@@ -105,7 +105,10 @@ fn incident(
             })
         });
         object["contrasts"] = contrasts.collect();
-        object["decided_by"] = json!(told.decided_by);
+        object["counts"] = json!(told.discount.is_none());
+        object["why_not"] = json!(told.discount.as_ref().map(ToString::to_string));
+        let switch = scenario.incident.as_ref().and_then(|one| one.decided_by.as_deref());
+        object["decided_by"] = json!(switch);
         let homes = told.containment.homes.iter();
         object["homes"] = homes
             .map(|home| {

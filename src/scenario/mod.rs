@@ -9,6 +9,7 @@ mod check;
 mod check_expectation;
 mod check_framework;
 mod contrast;
+mod discount;
 mod error;
 mod form;
 pub mod fuzz_input;
@@ -34,6 +35,7 @@ use crate::faults::PlannedFault;
 use crate::world::configuration::{Configuration, hex};
 
 pub use contrast::{Contrast, Fields, Plain};
+pub use discount::{CONTRASTS_MIN, Discount};
 pub(crate) use error::shown;
 #[cfg(feature = "cli")]
 pub(crate) use error::shown_in_line;
@@ -99,14 +101,6 @@ pub struct Incident {
     /// question.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub came_with: Option<String>,
-}
-
-impl Incident {
-    /// Whether it counts: no switch made for it decides it.
-    #[must_use]
-    pub const fn counts(&self) -> bool {
-        self.decided_by.is_none()
-    }
 }
 
 /// Whether every guarantee should hold.

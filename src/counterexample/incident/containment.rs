@@ -272,6 +272,16 @@ fn at_homes(scenario: &Scenario) -> Vec<(&'static str, There)> {
     HOMES.into_iter().map(there).collect()
 }
 
+/// The scenario with its component in a host of its own, where it can be there and is not.
+pub(super) fn in_own_host(scenario: &Scenario) -> Option<Scenario> {
+    let component = scenario.incident.as_ref()?.component.as_deref()?;
+    if home_of(scenario, component) == Some("own host") {
+        return None;
+    }
+    let all = at_homes(scenario).into_iter();
+    all.filter(|(name, _)| *name == "own host").find_map(|(_, world)| world.ok())
+}
+
 /// The scenario with a component at another home; who is struck there moves along.
 fn moved(scenario: &Scenario, name: &str, home: &str) -> There {
     let variation = Variation::read(home).map_err(|wrong| wrong.to_string())?;

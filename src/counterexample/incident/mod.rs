@@ -9,11 +9,12 @@ use core::fmt;
 
 use crate::campaign::{Judged, Registries, Trial, TrialError};
 use crate::outcome::{Availability, Class, Integrity, Outcome};
-use crate::scenario::{Contrast, Scenario, shown};
+use crate::scenario::{Contrast, Discount, Scenario, shown};
 
 use super::story::Story;
 
 pub use beside::{beside, side_by_side};
+use containment::in_own_host;
 pub use containment::{AtHome, Cell, Containment, Protection};
 pub use schedules::{Axis, Effect, Endings};
 
@@ -82,15 +83,15 @@ pub struct IncidentStory {
     pub title: String,
     /// What happened.
     pub story: Story,
-    /// The same where the component is at another home, or with the first contrast: its name, and what
-    /// happened.
+    /// The same where the component is at another home, as a contrast has it or else in a host of its own; with
+    /// the first contrast where it can't be in one: its name, and what happened.
     pub other: Option<(String, Story)>,
     /// The contrasts.
     pub contrasts: Vec<Contrasted>,
     /// What would have contained it.
     pub containment: Containment,
-    /// The switch made for it that decides it: then it doesn't count.
-    pub decided_by: Option<String>,
+    /// Why it doesn't count as one that the model predicts, where it doesn't.
+    pub discount: Option<Discount>,
 }
 
 impl IncidentStory {
@@ -113,11 +114,12 @@ impl IncidentStory {
         };
         let moves =
             |contrast: &&Contrast| contrast.component.iter().any(|one| one.contains_key("home"));
-        let other = scenario.contrasts.iter().find(moves).or(scenario.contrasts.first());
+        let told = |one: &Contrast| (one.name.clone(), changed(one));
+        let other = (scenario.contrasts.iter().find(moves).map(told))
+            .or_else(|| Some(("in a host of its own".to_owned(), in_own_host(scenario)?)))
+            .or_else(|| scenario.contrasts.first().map(told));
         let other = match other {
-            Some(contrast) => {
-                Some((contrast.name.clone(), Story::of(&changed(contrast), registries)?))
-            }
+            Some((name, other)) => Some((name, Story::of(&other, registries)?)),
             None => None,
         };
         let mut contrasts = Vec::new();
@@ -136,7 +138,9 @@ impl IncidentStory {
             });
         }
         let containment = Containment::of(scenario, registries)?;
-        Ok(Self { title, story, other, contrasts, containment, decided_by: incident.decided_by })
+        let met = |one: &&Contrasted| one.source.is_some() && one.missed.is_empty();
+        let discount = scenario.discount_with(contrasts.iter().filter(met).count());
+        Ok(Self { title, story, other, contrasts, containment, discount })
     }
 
     /// What of the expectations was missed, of the case itself and of its contrasts.
@@ -158,8 +162,8 @@ impl IncidentStory {
 
     fn told(&self, detail: Detail) -> String {
         let mut text = format!("{}\n", shown(&self.title));
-        if let Some(switch) = &self.decided_by {
-            text += &format!("Doesn't count: `{switch}`, a switch made for it, decides it.\n");
+        if let Some(why) = &self.discount {
+            text += &format!("Doesn't count: {}.\n", shown(&why.to_string()));
         }
         text += &format!("\n{}", self.story);
         text += "\nwhere it was\n";
