@@ -492,6 +492,7 @@ const ELSEWHERE: &[Elsewhere] = &[
     ),
     (0xc4, 1, &[0x3c, 0xe3, 0xf5, 0xf6], "tests/kernel_objects/verifier.rs"),
     (0xc4, 1, &[0x3f], "tests/fault_kinds.rs"),
+    (0xbe, 0, &[], "tests/protections.rs"),
     (0xc4, 1, &[0x1000, 0x1001, 0x1003, 0x1004, 0x1007], "tests/verified.rs"),
     (0xc9, 1, &[4], "tests/kernel_objects/verifier.rs"),
     (0xc9, 1, &[5, 6, 0xe, 0x10], "tests/verified.rs"),

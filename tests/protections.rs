@@ -11,7 +11,7 @@ use prober::writers::{
     after_editing, application_writes, device_writes, driver_edits_and_writes, driver_writes, with,
 };
 use prober::{Do, To, Where};
-use ringfence::base::Access;
+use ringfence::base::{Access, VirtAddr};
 use ringfence::kernel::layout::address;
 use ringfence::scenario::{Scenario, Variation, library};
 use ringfence::world::{Action, Configuration, Rest, World};
@@ -179,6 +179,11 @@ fn protection_keys_stop_a_driver_at_another_s_data_and_only_there() {
     let (on, off) = (with(|c| c.machine.protection_keys = true), prober::configuration());
 
     assert_eq!(driver_writes(&on, NEIGHBOUR_WORD), Outcome::Stopped(0xbe));
+    // Not because it is read-only: the entry that is told may be written, and has the key.
+    let mut world = prober::built(&on);
+    prober::script(&mut world, Where::Service, &[Do::Write(To::Plain(NEIGHBOUR_WORD), VALUE)]);
+    let entry = prober::run(&mut world).crash[2];
+    assert_eq!((entry & 0b11, entry >> 59 & 15 != 0), (0b11, true), "{entry:#x}");
     assert_eq!(driver_writes(&off, NEIGHBOUR_WORD), Outcome::Silent);
     assert_eq!(driver_writes(&on, prober::DATA + 0x2f8), Outcome::Silent);
     assert_eq!(driver_writes(&on, KERNEL_WORD), Outcome::Silent);
@@ -216,6 +221,26 @@ fn smap_stops_drivers_at_user_memory_only() {
     assert_eq!(crash(false), Rest::Quiescent);
     let on = with(|c| c.machine.smap = true);
     assert_eq!(driver_writes(&on, NEIGHBOUR_WORD), Outcome::Silent);
+}
+
+#[test]
+fn smap_closes_a_page_of_the_system_that_has_the_user_bit_too() {
+    let ended = |smap| {
+        let configuration = with(|c| {
+            c.machine.smap = smap;
+            c.weaknesses = vec!["driver-data-open".into()];
+        });
+        let mut world = prober::built(&configuration);
+        prober::script(&mut world, Where::Service, &[Do::Read(To::Plain(NEIGHBOUR_WORD))]);
+        let crash = prober::run(&mut world).crash;
+        (crash, world.machine.locate(0, VirtAddr(crash[1])).is_some())
+    };
+
+    // The page is mapped: that its entry was freed (0) would not be true.
+    let ([code, at, access, _, why], is_mapped) = ended(true);
+    assert_eq!((code, access, why, is_mapped), (0x50, 0, 0xf, true));
+    assert!(at >> 63 == 1, "{at:#x}");
+    assert_eq!(ended(false).0[0], 0);
 }
 
 #[test]

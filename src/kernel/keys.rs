@@ -13,11 +13,18 @@ use crate::machine::{Processor, Trap};
 use super::layout::{device_object, switches};
 
 /// What is modelled here, by whose word.
-pub(crate) const RULES: &[Rule] = &[Rule::chosen(
-    "key-per-driver",
-    "With protection keys a driver's code can't write another driver's data page.",
-    "Intel SDM volume 3A, Protection Keys (which pages get which key is this model's)",
-)];
+pub(crate) const RULES: &[Rule] = &[
+    Rule::chosen(
+        "key-per-driver",
+        "With protection keys a driver's code can't write another driver's data page.",
+        "Intel SDM volume 3A, Protection Keys (which pages get which key is this model's)",
+    ),
+    Rule::chosen(
+        "key-violation",
+        "A write that a page's protection key refuses is 0xBE, with an entry that may be written.",
+        "this model: Windows gives system pages no keys, so that no page names a bug check for one",
+    ),
+];
 
 /// Everything is allowed.
 pub(super) const ALL: u64 = 0;

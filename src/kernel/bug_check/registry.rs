@@ -89,7 +89,7 @@ pub(crate) use bug_checks;
 static FILES: &[&[&BugCheck]] = &[
     deadlock::BUG_CHECKS,
     exception::fast_fail::BUG_CHECKS,
-    exception::resolve::BUG_CHECKS,
+    exception::resolve::rows::BUG_CHECKS,
     frames::BUG_CHECKS,
     handle_close::BUG_CHECKS,
     integrity::BUG_CHECKS,

@@ -118,7 +118,7 @@ pub(crate) const RULES: &[Rule] = &[
     ),
     Rule::inferred(
         "user-page-not-allowed",
-        "A user page that SMAP closes to kernel mode is 0x50 with 0xF.",
+        "A page with the user bit that SMAP closes to kernel mode is 0x50 with 0xF, in either half.",
         "Bug Check 0x50: PAGE_FAULT_IN_NONPAGED_AREA (doesn't name what forbids it)",
     ),
     Rule::inferred(

@@ -5,11 +5,20 @@
 //! code faulted. Whoever did the damage is not asked: the code that is blamed may be a victim ("Bug
 //! Check 0x139", "Bug Check 0x19").
 
+pub(crate) mod rows;
+
 use super::fast_fail;
-use crate::kernel::bug_check::{BugCheck, bug_checks};
+use crate::kernel::bug_check::BugCheck;
 use crate::kernel::layout::address;
 use crate::kernel::pools::special::{self, Place};
 use crate::kernel::status;
+
+use rows::{
+    DOUBLE_FAULT, EXECUTED, EXECUTED_USER, FREED, IN_POOL_CODE, IN_SYSTEM_SERVICE,
+    IN_SYSTEM_THREAD, NO_TABLE, RAISED_IN_DRIVER, RAISED_IN_WINDOWS, READ_ONLY, REFUSED_BY_KEY,
+    SECOND_LEVEL_EXECUTE, SECOND_LEVEL_READ, SECOND_LEVEL_WRITE, TABLE_CORRUPT, UNHANDLED,
+    USER_NOT_ALLOWED,
+};
 
 /// Level from which on no page fault can be resolved ("Managing Hardware Priorities").
 pub const DISPATCH_LEVEL: u64 = 2;
@@ -19,93 +28,7 @@ const PRESENT: u64 = 1;
 const WRITE: u64 = 2;
 const RESERVED: u64 = 8;
 const FETCH: u64 = 16;
-
-bug_checks! {
-    RAISED_IN_WINDOWS: IRQL_NOT_LESS_OR_EQUAL,
-    when "at dispatch level or above Windows's own code touches memory that is not there or not allowed",
-    parameters "referenced", "level", "access", "by the code at",
-    source "Bug Check 0x0A: IRQL_NOT_LESS_OR_EQUAL" inferred;
-
-    TABLE_CORRUPT: MEMORY_MANAGEMENT, parameter 1 = 0x41792,
-    when "a page-table entry on the way to a system address has reserved bits set",
-    parameters "what", "entry at", "entry", "",
-    source "Bug Check 0x1A: MEMORY_MANAGEMENT" inferred;
-
-    UNHANDLED: KMODE_EXCEPTION_NOT_HANDLED,
-    when "nobody handles an exception of kernel mode outside system services and system threads",
-    parameters "exception", "at", "access", "referenced",
-    source "Bug Check 0x1E: KMODE_EXCEPTION_NOT_HANDLED (excludes no path)" inferred;
-
-    IN_SYSTEM_SERVICE: SYSTEM_SERVICE_EXCEPTION,
-    when "nobody handles an exception in a system service",
-    parameters "exception", "at", "context", "",
-    source "Bug Check 0x3B: SYSTEM_SERVICE_EXCEPTION" documented;
-
-    FREED: PAGE_FAULT_IN_NONPAGED_AREA, parameter 4 = 0,
-    when "a system address is referenced whose entry was freed: it is absent and not empty",
-    parameters "referenced", "access", "by the code at", "",
-    source "Bug Check 0x50: PAGE_FAULT_IN_NONPAGED_AREA" documented;
-
-    NO_TABLE: PAGE_FAULT_IN_NONPAGED_AREA, parameter 4 = 2,
-    when "a system address is referenced that has no table, or an entry that was never used",
-    parameters "referenced", "access", "by the code at", "why",
-    source "Bug Check 0x50: PAGE_FAULT_IN_NONPAGED_AREA" documented;
-
-    USER_NOT_ALLOWED: PAGE_FAULT_IN_NONPAGED_AREA, parameter 4 = 0xf,
-    when "kernel mode touches a user page while SMAP forbids it",
-    parameters "referenced", "access", "by the code at", "why",
-    source "Bug Check 0x50: PAGE_FAULT_IN_NONPAGED_AREA (doesn't name what forbids it)" inferred;
-
-    IN_SYSTEM_THREAD: SYSTEM_THREAD_EXCEPTION_NOT_HANDLED,
-    when "nobody handles an exception in a system thread",
-    parameters "exception", "at", "record", "context",
-    source "Bug Check 0x7E: SYSTEM_THREAD_EXCEPTION_NOT_HANDLED" documented;
-
-    DOUBLE_FAULT: UNEXPECTED_KERNEL_MODE_TRAP, parameter 1 = 8,
-    when "an exception cannot be delivered, as when the kernel's stack has run over",
-    parameters "trap", "", "", "",
-    source "Bug Check 0x7F: UNEXPECTED_KERNEL_MODE_TRAP" documented;
-
-    READ_ONLY: ATTEMPTED_WRITE_TO_READONLY_MEMORY,
-    when "kernel mode writes to a system page that is read-only",
-    parameters "written", "entry", "", "",
-    source "Bug Check 0xBE: ATTEMPTED_WRITE_TO_READONLY_MEMORY" documented;
-
-    IN_POOL_CODE: DRIVER_CORRUPTED_EXPOOL,
-    when "at dispatch level or above the pool's code follows what is no pool",
-    parameters "referenced", "level", "access", "by the code at",
-    source "Bug Check 0xC5: DRIVER_CORRUPTED_EXPOOL" documented;
-
-    RAISED_IN_DRIVER: DRIVER_IRQL_NOT_LESS_OR_EQUAL,
-    when "at dispatch level or above a driver's code touches memory that is not there or not allowed",
-    parameters "referenced", "level", "access", "by the code at",
-    source "Bug Check 0xD1: DRIVER_IRQL_NOT_LESS_OR_EQUAL" inferred;
-
-    EXECUTED: ATTEMPTED_EXECUTE_OF_NOEXECUTE_MEMORY,
-    when "kernel mode executes a page that is there and may not be executed",
-    parameters "executed", "entry", "reserved", "reserved",
-    source "Bug Check 0xFC: ATTEMPTED_EXECUTE_OF_NOEXECUTE_MEMORY" documented;
-
-    EXECUTED_USER: ATTEMPTED_EXECUTE_OF_NOEXECUTE_MEMORY,
-    when "kernel mode executes a user page while SMEP forbids it",
-    parameters "executed", "entry", "reserved", "reserved",
-    source "Bug Check 0xFC: ATTEMPTED_EXECUTE_OF_NOEXECUTE_MEMORY (doesn't name SMEP)" inferred;
-
-    SECOND_LEVEL_EXECUTE: SECURE_FAULT_UNHANDLED, parameter 1 = 1,
-    when "a frame is executed that the second level of permissions closes to execution",
-    parameters "what", "referenced", "record", "context",
-    source "Bug Check 0x18D: SECURE_FAULT_UNHANDLED" inferred;
-
-    SECOND_LEVEL_READ: SECURE_FAULT_UNHANDLED, parameter 1 = 2,
-    when "a frame is read that the second level of permissions closes to reads (no switch does)",
-    parameters "what", "referenced", "record", "context",
-    source "Bug Check 0x18D: SECURE_FAULT_UNHANDLED" inferred;
-
-    SECOND_LEVEL_WRITE: SECURE_FAULT_UNHANDLED, parameter 1 = 4,
-    when "a frame is written that the second level of permissions closes to writes",
-    parameters "what", "referenced", "record", "context",
-    source "Bug Check 0x18D: SECURE_FAULT_UNHANDLED" inferred;
-}
+const KEY: u64 = 32;
 
 /// What was raised.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -278,7 +201,7 @@ impl KernelException {
 ///    pool's code, 0xD1 in a driver's, 0x0A in Windows's own.
 /// 4. Below, a system page that was trimmed is brought in, whatever the access.
 /// 5. Any other system address and an execution that is forbidden stop it too; no handler is asked.
-/// 6. A user address that is there but closed by SMAP stops it (0x50, 0xF).
+/// 6. A page of either half that is there but closed by SMAP stops it (0x50, 0xF).
 /// 7. What remains is an exception: a handler continues, else 0x3B in a system service, 0x7E in a
 ///    system thread, 0x1E otherwise. So is any other trap, at any level; among them a general protection,
 ///    which is what an address in the hole raises.
@@ -329,6 +252,20 @@ fn second_level(raised: &KernelException, error: u64) -> Resolution {
     stop(row, [what, raised.virt, raised.record, raised.context])
 }
 
+/// What refused an access to a system page that is there; `None` where it isn't any more, and what was cached of
+/// it refused the access.
+const fn refused_though_there(page: PageState, error: u64) -> Option<&'static BugCheck> {
+    let is_write = error & WRITE != 0;
+    Some(match page {
+        PageState::Mapped { writable: true, .. } if is_write && error & KEY != 0 => &REFUSED_BY_KEY,
+        // The user bit is set and writing is open: what is left is SMAP.
+        PageState::Mapped { user: true, writable } if writable || !is_write => &USER_NOT_ALLOWED,
+        _ if is_write => &READ_ONLY,
+        PageState::Mapped { .. } => &USER_NOT_ALLOWED,
+        _ => return None,
+    })
+}
+
 fn system_address(raised: &KernelException, error: u64) -> Resolution {
     let KernelException { virt, rip, entry, code, .. } = *raised;
     if raised.page == PageState::Trimmed && error & PRESENT == 0 {
@@ -337,8 +274,13 @@ fn system_address(raised: &KernelException, error: u64) -> Resolution {
     if error & RESERVED != 0 {
         return stop(&TABLE_CORRUPT, [0x41792, raised.entry_address, entry, 0]);
     }
-    if error & PRESENT != 0 && error & WRITE != 0 {
-        return stop(&READ_ONLY, [virt, entry, 0, 0]);
+    if error & PRESENT != 0
+        && let Some(row) = refused_though_there(raised.page, error)
+    {
+        return match row.subtype {
+            Some(_) => stop(row, [virt, raised.access(error), rip, 0xf]),
+            None => stop(row, [virt, entry, 0, 0]),
+        };
     }
     if let PageState::Special(place) = raised.page
         && let Some(row) = special::absent(place, code == FaultingCode::Driver)

@@ -1,6 +1,7 @@
 //! The table: a row for each code and subtype that the function reaches. Expected values are those of
 //! the page of each bug check, written out, and not taken from the rows of the code under test.
 
+use super::rows::BUG_CHECKS;
 use super::*;
 
 const RIP: u64 = 0xffff_f800_0006_1230;
@@ -100,6 +101,40 @@ fn system_addresses_stop_the_machine_by_the_state_of_their_page() {
     // 0x1A, 0x41792: where the entry is, the entry.
     let corrupt = in_state(with(9), mapped(false, true));
     assert_stops(corrupt, 0x1a, [0x41792, 0xffff_f6fd_4000_0020, ENTRY, 0]);
+}
+
+#[test]
+fn a_system_page_that_is_there_and_refused_was_not_freed() {
+    let in_state = |error, page| KernelException { page, ..with(error) };
+    // 0x50, 0xF: a touch that isn't allowed. With the user bit SMAP refuses reads and writes.
+    assert_stops(in_state(1, mapped(true, true)), 0x50, [SYSTEM, 0, RIP, 0xf]);
+    assert_stops(in_state(1, mapped(true, false)), 0x50, [SYSTEM, 0, RIP, 0xf]);
+    assert_stops(in_state(3, mapped(true, true)), 0x50, [SYSTEM, 2, RIP, 0xf]);
+    // Whatever else refuses a read of what is there, nobody freed it.
+    assert_stops(in_state(1, mapped(false, true)), 0x50, [SYSTEM, 0, RIP, 0xf]);
+    // A write to what is read-only is that first.
+    assert_stops(in_state(3, mapped(true, false)), 0xbe, [SYSTEM, ENTRY, 0, 0]);
+    assert_stops(in_state(3, mapped(false, true)), 0xbe, [SYSTEM, ENTRY, 0, 0]);
+    // What was refused out of a cached translation is gone by now.
+    assert_stops(in_state(1, PageState::Absent), 0x50, [SYSTEM, 0, RIP, 0]);
+}
+
+#[test]
+fn what_a_key_refuses_is_told_with_an_entry_that_may_be_written() {
+    // Windows has no keys for system pages: 0xBE is this model's choice, and has a row of its own that says so.
+    let row = |error, page| refused_though_there(page, error);
+
+    assert_eq!(row(0x23, mapped(false, true)), Some(&REFUSED_BY_KEY));
+    assert_eq!(REFUSED_BY_KEY.basis, crate::base::Basis::Chosen);
+    assert_stops(
+        KernelException { page: mapped(false, true), ..with(0x23) },
+        0xbe,
+        [SYSTEM, ENTRY, 0, 0],
+    );
+    // Read-only is read-only, whatever the key.
+    assert_eq!(row(0x23, mapped(false, false)), Some(&READ_ONLY));
+    assert_eq!(row(3, mapped(false, false)), Some(&READ_ONLY));
+    assert_eq!(READ_ONLY.basis, crate::base::Basis::Documented);
 }
 
 #[test]
