@@ -344,6 +344,7 @@ impl Authority {
         }
         *self.state.returned_mut(event.context, thread) = self.state.ordinal;
         self.state.asking_mut(event.context, thread).is_open = false;
+        self.blocks_outlive(event.context, thread);
     }
 }
 

@@ -180,6 +180,7 @@ impl Authority {
             );
         }
         self.clear_corrupt_run(first, len);
+        self.block_made(event);
         if is_booting {
             self.made_at_boot(event);
         }
@@ -200,6 +201,7 @@ impl Authority {
         }
         self.object_freed(event);
         self.packet_freed(first);
+        self.blocks_freed(first, len);
         let mut runs = self.runs(first, len);
         while let Some((first, len, number)) = runs.next(self) {
             let region = *self.regions.get(number);
@@ -376,6 +378,7 @@ impl Authority {
         self.holder_ended(process);
         self.state.asking[usize::from(process.0 & 63)] = Asking::default();
         self.threads_gone(process);
+        self.blocks_outlive_process(process);
     }
 
     pub(super) fn request(&mut self, event: &Event) {
@@ -389,6 +392,7 @@ impl Authority {
             is_handed_over: false,
         };
         let thread = self.state.thread_on(event.context, event.processor);
+        self.blocks_outlive(event.context, thread);
         *self.state.asking_mut(event.context, thread) = asking;
     }
 
@@ -412,6 +416,7 @@ impl Authority {
     pub(super) fn boot(&mut self, _: &Event) {
         self.rewind();
         self.boot_objects.clear();
+        self.blocks.clear();
         self.state.alive = PrincipalSet::NOBODY;
         self.state.ended = PrincipalSet::NOBODY;
         self.state.disabled = 0;

@@ -8,6 +8,7 @@
 //! | module | answers |
 //! |---|---|
 //! | [`region`] | what do the books say of a word, and who may do what with it? |
+//! | [`blocks`] | which pool blocks are in use, and was what each was made for answered? |
 //! | `books` | which words, which corrupt bytes, and how to go back? |
 //! | `accesses` | was this load, store or transfer granted? |
 //! | `claims` | does this claim fit the request and the books? |
@@ -25,6 +26,7 @@
 
 mod accesses;
 mod asked;
+pub mod blocks;
 mod books;
 mod claims;
 mod disclosures;
@@ -45,6 +47,7 @@ use std::collections::BTreeMap;
 
 use crate::base::{Event, EventKind, Principal, Roster, Witness};
 
+pub use blocks::Block;
 pub use handles::Handle;
 pub use observation::{Ending, Observation, Observations, Seen};
 pub use record::{
@@ -86,6 +89,8 @@ pub struct Authority {
     uses: Vec<Use>,
     /// Objects that the boot made and that belong to no process but the system's, by address.
     boot_objects: Vec<u64>,
+    /// Pool blocks in use.
+    blocks: Vec<Block>,
     resources: Vec<Resource>,
     /// What happened to requests, in order.
     passages: Vec<Passage>,
@@ -109,6 +114,7 @@ pub struct Checkpoint {
     regions: usize,
     uses: usize,
     boot_objects: Vec<u64>,
+    blocks: Vec<Block>,
     resources: usize,
     passages: usize,
     trespasses: usize,
@@ -155,6 +161,7 @@ impl Authority {
             handles: BTreeMap::new(),
             uses: Vec::new(),
             boot_objects: Vec::new(),
+            blocks: Vec::new(),
             resources: Vec::new(),
             passages: Vec::new(),
             observations,
@@ -179,6 +186,7 @@ impl Authority {
             regions: self.regions.len(),
             uses: self.uses.len(),
             boot_objects: self.boot_objects.clone(),
+            blocks: self.blocks.clone(),
             resources: self.resources.len(),
             passages: self.passages.len(),
             trespasses: self.trespasses.len(),
@@ -206,6 +214,7 @@ impl Authority {
         self.state = checkpoint.state;
         self.uses.truncate(checkpoint.uses);
         self.boot_objects.clone_from(&checkpoint.boot_objects);
+        self.blocks.clone_from(&checkpoint.blocks);
         self.resources.truncate(checkpoint.resources);
         self.passages.truncate(checkpoint.passages);
         self.trespasses.truncate(checkpoint.trespasses);

@@ -46,6 +46,7 @@ impl Authority {
         for passage in &self.passages {
             passage.absorb(&mut hash);
         }
+        self.absorb_blocks(&mut hash);
         // Lists that are full take nothing more.
         hash.absorb(self.table_stores.len() as u64, self.withdrawals.len() as u64);
         hash.absorb(self.bound.len() as u64, self.residues.len() as u64);

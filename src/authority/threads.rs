@@ -121,6 +121,7 @@ impl Authority {
         }
     }
 
+    #[allow(clippy::cast_possible_truncation, reason = "few places")]
     pub(super) fn thread_ended(&mut self, event: &Event) {
         let process = event.subject;
         if !self.state.is_thread_of(process, event.virt) {
@@ -130,8 +131,10 @@ impl Authority {
         if self.state.threads[first] == event.virt {
             self.state.threads[first] = 0;
             self.state.asking[first] = Asking::NOTHING;
+            self.blocks_outlive(process, 0);
         } else if let Some(place) = self.state.place_of(process) {
             self.state.seconds[place] = Second::NONE;
+            self.blocks_outlive(process, place as u8 + 1);
         }
     }
 

@@ -13,6 +13,7 @@ mod registry;
 
 mod after_bug_check;
 mod answered_in_time;
+mod blocks_conserved;
 mod cached_translations;
 mod claims;
 mod crash_contained;

@@ -431,7 +431,8 @@ routine! {
     buffer, call EX_FREE_POOL => |p| {
         let packet = p.local(0)?;
         let buffer = p.load(packet, request_packet::BUFFER)?;
-        if buffer == 0 || is_neither(p, packet)? {
+        let is_kept = p.defects() & switches::BUFFER_KEPT != 0;
+        if buffer == 0 || is_kept || is_neither(p, packet)? {
             return Ok(Flow::To(At::packet as u8));
         }
         p.pass([buffer, BUFFER_TAG]);

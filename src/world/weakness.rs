@@ -36,6 +36,7 @@ pub const WEAKNESSES: &[(&str, u64, &str)] = &[
         "closing a handle leaves its reference to the object",
     ),
     ("root-kept", switches::ROOT_KEPT, "process exit leaves the root of its tables allocated"),
+    ("buffer-kept", switches::BUFFER_KEPT, "a request's end leaves its system buffer allocated"),
     ("duplicate-widens", switches::DUPLICATE_WIDENS, "duplication grants more than the source has"),
     ("wrong-table", switches::WRONG_TABLE, "handle look-up uses another process's table"),
     (

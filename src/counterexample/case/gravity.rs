@@ -15,7 +15,7 @@
 use crate::campaign::experiment::{CONTAINED, SURVIVES};
 
 /// Guarantees from the gravest to the least grave.
-pub const ORDER: [&str; 30] = [
+pub const ORDER: [&str; 31] = [
     "the-two-walkers-agree",
     "user-mode-never-reaches-system-space",
     "tables-are-out-of-user-reach",
@@ -46,6 +46,7 @@ pub const ORDER: [&str; 30] = [
     "requests-are-conserved",
     "references-are-conserved",
     "frames-are-conserved",
+    "pool-blocks-are-conserved",
 ];
 
 /// The rank of a guarantee: the less, the graver.

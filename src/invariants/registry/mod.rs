@@ -6,11 +6,11 @@ use crate::machine::Machine;
 
 use super::{
     End, Evidence, Invariant, Kinds, Record, Scope, Violation, after_bug_check, answered_in_time,
-    cached_translations, claims, crash_contained, disclosure, dma, driver_host_contained,
-    exit_closes, frames_conserved, freed_frames, freed_objects, gates, handle_origins,
-    handle_tables_apart, handles_private, kernel_half, kernel_stack, private_memory,
-    references_conserved, requests_conserved, rights, shadow_roots, stores_meant, system_space,
-    table_reach, user_mappings, walkers,
+    blocks_conserved, cached_translations, claims, crash_contained, disclosure, dma,
+    driver_host_contained, exit_closes, frames_conserved, freed_frames, freed_objects, gates,
+    handle_origins, handle_tables_apart, handles_private, kernel_half, kernel_stack,
+    private_memory, references_conserved, requests_conserved, rights, shadow_roots, stores_meant,
+    system_space, table_reach, user_mappings, walkers,
 };
 
 /// Violations of one invariant that are kept of one run: the first tell the story. Of an offender and victim not
@@ -136,6 +136,7 @@ impl Registry {
             .with(freed_objects::FreedObjects)
             .with(frames_conserved::FramesConserved)
             .with(references_conserved::ReferencesConserved)
+            .with(blocks_conserved::BlocksConserved)
             .with(requests_conserved::RequestsConserved)
             .with(answered_in_time::AnsweredInTime)
             .with(gates::Gates)

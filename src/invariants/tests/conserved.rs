@@ -1,6 +1,6 @@
 //! What is conserved, from both sides: one reference too few, and one that nobody has.
 
-use super::worlds::{APPS, HEIR};
+use super::worlds::{APPS, DRIVERS, HEIR};
 use super::*;
 use crate::base::{PhysAddr, PrincipalKind, Structure, VirtAddr};
 
@@ -83,18 +83,32 @@ fn found_without(
 fn every_reference_and_every_frame_that_is_left_is_caught() {
     let leaks = [
         (
+            APPS,
             "leaked-reference",
             PointKind::Dereference,
             "ObfDereferenceObject",
             "references-are-conserved",
         ),
-        ("leak", PointKind::Free, "MiDecrementShareCount", "frames-are-conserved"),
+        (APPS, "leak", PointKind::Free, "MiDecrementShareCount", "frames-are-conserved"),
     ];
-    for (fault, kind, routine, invariant) in leaks {
-        let found = found_without(APPS, fault, kind, routine);
+    for (text, fault, kind, routine, invariant) in leaks {
+        let found = found_without(text, fault, kind, routine);
         assert!(found.len() > 10, "{fault} strikes {} times", found.len());
         for (number, found) in found.iter().enumerate() {
             assert_eq!(found, &[invariant], "{fault} {}", number + 1);
+        }
+    }
+}
+
+#[test]
+fn every_pool_block_that_is_left_is_caught() {
+    // An object counts who refers to it: left with nobody, it is told by that.
+    let known = ["pool-blocks-are-conserved", "references-are-conserved"];
+    for (text, least) in [(APPS, 5), (DRIVERS, 10)] {
+        let found = found_without(text, "leak", PointKind::Free, "ExFreePoolWithTag");
+        assert!(found.len() >= least, "it strikes {} times", found.len());
+        for (number, found) in found.iter().enumerate() {
+            assert!(found.len() == 1 && known.contains(&found[0]), "{}: {found:?}", number + 1);
         }
     }
 }

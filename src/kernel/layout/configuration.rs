@@ -69,6 +69,8 @@ pub mod switches {
     pub const REFERENCE_KEPT: u64 = 1 << 28;
     /// Weakness: the root of an address space outlives its process.
     pub const ROOT_KEPT: u64 = 1 << 29;
+    /// Weakness: a request's system buffer outlives it.
+    pub const BUFFER_KEPT: u64 = 1 << 53;
     /// Bug check 0x50 tells a write as 1, and not as 2 (as before Windows 10 1507).
     pub const EARLY_ACCESS_CODES: u64 = 1 << 26;
     /// The user half ends at 8 TiB (as up to Windows 8).
@@ -110,7 +112,8 @@ pub mod switches {
         | UNCOUNTED_HANDLE
         | RETURN_UNCHECKED
         | REFERENCE_KEPT
-        | ROOT_KEPT;
+        | ROOT_KEPT
+        | BUFFER_KEPT;
 }
 
 /// Bits of [`kernel_data::VERIFIER`](super::kernel_data::VERIFIER): options of Driver Verifier ("Driver

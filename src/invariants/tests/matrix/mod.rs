@@ -63,20 +63,32 @@ const CASES: &[Case] = &[
         ],
     },
     case("no-access-check", APPS, &["rights-never-exceed-the-grant"]),
-    // What they lead to counts handles that are in no process's table any more.
-    case("handles-leak", APPS, &["exit-closes-all-handles", "references-are-conserved"]),
+    // What they lead to counts handles that are in no process's table any more, and the table is no
+    // process's.
+    case(
+        "handles-leak",
+        APPS,
+        &["exit-closes-all-handles", "pool-blocks-are-conserved", "references-are-conserved"],
+    ),
     case("frames-leak", APPS, &["frames-are-conserved"]),
     case("reference-kept", APPS, &["references-are-conserved"]),
     case("root-kept", APPS, &["frames-are-conserved"]),
+    case("buffer-kept", DRIVERS, &["pool-blocks-are-conserved"]),
     case("duplicate-widens", APPS, &["rights-never-exceed-the-grant"]),
     // Of what is asked for by a pseudo-handle, the source has every right there is.
     case("duplicate-widens", ONESELF, &["rights-never-exceed-the-grant"]),
     case("wrong-table", APPS, &["handles-are-private"]),
-    // Whoever shares a table has handles that nobody gave it, and each entry is there twice.
+    // Whoever shares a table has handles that nobody gave it, each entry is there twice, and the table
+    // that was made for it is nobody's.
     case(
         "shared-handle-table",
         WAITING,
-        &["handle-tables-are-apart", "handles-come-from-somewhere", "references-are-conserved"],
+        &[
+            "handle-tables-are-apart",
+            "handles-come-from-somewhere",
+            "pool-blocks-are-conserved",
+            "references-are-conserved",
+        ],
     ),
     // Rights to what nobody was given are rights beyond the grant.
     case("stray-duplicate", WAITING, &["handles-come-from-somewhere"]),

@@ -56,8 +56,12 @@ fn a_full_scan_says_what_the_incremental_checks_said() {
 #[test]
 fn whenever_a_processor_is_back_in_user_mode_a_full_scan_is_as_silent() {
     // Between those moments an operation is half done. Conservation holds only at rest.
-    let at_rest =
-        ["frames-are-conserved", "handles-come-from-somewhere", "references-are-conserved"];
+    let at_rest = [
+        "frames-are-conserved",
+        "handles-come-from-somewhere",
+        "pool-blocks-are-conserved",
+        "references-are-conserved",
+    ];
     for text in [APPS.to_owned(), HEIR.to_owned(), shadowed(APPS)] {
         let mut trial = Trial::new(&text, None);
         while trial.step().is_none() {
