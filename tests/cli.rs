@@ -72,6 +72,24 @@ fn an_unknown_fault_suggests_the_nearest() {
 }
 
 #[test]
+fn names_behind_a_comma_may_have_a_space_in_front() {
+    let campaign = |faults| {
+        ringfence(&["campaign", "--seeds", "0", "--experiments", "5", "--fault", faults])
+    };
+
+    let (spaced, plain) = (campaign("crash, hang "), campaign("crash,hang"));
+
+    assert_eq!(code(&spaced), Some(0), "{}", stderr(&spaced));
+    let results = |output| {
+        let text: String = stdout(output);
+        let told = text.lines().filter(|line| !line.contains("--fault"));
+        told.map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(results(&spaced), results(&plain));
+    assert!(results(&spaced).len() > 5);
+}
+
+#[test]
 fn a_reversed_range_of_seeds_is_refused_with_the_right_form() {
     let output = ringfence(&["campaign", "--seeds", "10..0"]);
 

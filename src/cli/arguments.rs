@@ -348,6 +348,8 @@ fn only(text: &str) -> Result<Only, String> {
 
 /// Reads the name of a kind of fault.
 fn kind(text: &str) -> Result<String, String> {
+    // What is behind a comma may have a space in front.
+    let text = text.trim();
     let registry = Registry::default();
     if registry.get(text).is_some() {
         return Ok(text.to_owned());

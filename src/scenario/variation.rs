@@ -286,7 +286,7 @@ fn plain(field: &str, value: &str) -> Result<Plain, Mistake> {
         Values::Words(words) => word(value, words),
         Values::Lists(_) if value == "none" => Ok(Plain::List(Vec::new())),
         Values::Lists(words) => {
-            let all = value.split(',').map(|one| word(one, words));
+            let all = value.split(',').map(|one| word(one.trim(), words));
             Ok(Plain::List(all.collect::<Result<_, _>>()?))
         }
         Values::Whole(least, most) => {
@@ -346,6 +346,7 @@ mod tests {
         assert_eq!(machine("windows-7"), Preset::Windows7.machine());
         assert!(machine("smep=on+preset=windows-7").smep, "what is said beside a preset wins");
         assert_eq!(machine("verifier=io,security").verifier, ["io", "security"]);
+        assert_eq!(machine("verifier=io, security").verifier, ["io", "security"]);
         assert_eq!(machine("integrity-checks=500").integrity_checks, 500);
         assert_eq!(varied("weakness=no-probe").configuration.weaknesses, ["no-probe"]);
     }

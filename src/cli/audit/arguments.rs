@@ -152,6 +152,8 @@ fn levels(text: &str) -> Result<Levels, String> {
 }
 
 fn protection(text: &str) -> Result<Protection, String> {
+    // What is behind a comma may have a space in front.
+    let text = text.trim();
     let known = Protection::ALL.map(Protection::name);
     let found = Protection::ALL.into_iter().find(|protection| protection.name() == text);
     found.ok_or_else(|| match crate::base::nearest(text, known) {
@@ -176,6 +178,12 @@ fn flip(text: &str) -> Result<Flip, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_protection_behind_a_comma_may_have_a_space_in_front() {
+        assert_eq!(protection(" smep"), Ok(Protection::Smep));
+        assert!(protection("s mep").is_err());
+    }
 
     #[test]
     fn a_flip_is_read_as_a_replay_line_has_it() {

@@ -136,7 +136,8 @@ fn address(text: &str) -> Result<u64, String> {
 
 /// Reads `FIRST..END`, frames from and to.
 fn frames(text: &str) -> Result<Range<u64>, String> {
-    let (first, end) = text.split_once("..").ok_or("expected FIRST..END in hexadecimal")?;
+    // What is behind a comma may have a space in front.
+    let (first, end) = text.trim().split_once("..").ok_or("expected FIRST..END in hexadecimal")?;
     let (first, end) = (address(first)?, address(end)?);
     if first % 4096 != 0 || end % 4096 != 0 {
         return Err("expected multiples of 1000 (hexadecimal)".to_owned());
@@ -170,6 +171,7 @@ mod tests {
     fn ranges_are_whole_frames() {
         assert_eq!(frames("601000..610000"), Ok(0x60_1000..0x61_0000));
         assert_eq!(frames("0x0..0x1000"), Ok(0..0x1000));
+        assert_eq!(frames(" 601000..610000"), Ok(0x60_1000..0x61_0000), "behind a comma");
         for wrong in ["601000", "610000..601000", "601001..610000", "x..y", "0..10000000000000000"]
         {
             assert!(frames(wrong).is_err(), "{wrong}");
