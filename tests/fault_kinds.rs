@@ -8,7 +8,7 @@ use ringfence::base::{Event, EventKind, Principal, Seed, Witness};
 use ringfence::campaign::{Registries, Series, SeriesOptions, Trial};
 use ringfence::counterexample::Story;
 use ringfence::faults::{At, Kind, PlannedFault, Registry, at_of, is_worth_it};
-use ringfence::injection::{PointKind, PointRecord};
+use ringfence::injection::{PointKind, PointRecord, Recurrence};
 use ringfence::kernel::handle::access;
 use ringfence::kernel::pools::PoolKind;
 use ringfence::kernel::{service, status};
@@ -18,6 +18,10 @@ use ringfence::outcome::{Availability, Class, Integrity, Outcome};
 use ringfence::scenario::{Bias, Scenario, library};
 use ringfence::world::{Action, CrashKind, World};
 use worlds::{application, driver, neighbours, trial, with_editor};
+
+/// The number of the service that is asked for a device control.
+#[allow(clippy::cast_possible_truncation, reason = "a small number")]
+const DEVICE_CONTROL: u8 = service::DEVICE_CONTROL as u8;
 
 /// Strikes that one search makes at most.
 const STRIKES_MAX: usize = 400;
@@ -154,9 +158,25 @@ fn fetching() -> Scenario {
     Scenario { expect: None, incident: None, ..calm }
 }
 
+/// As [`busy`], and each asks once for an answer in the system half.
+fn pointing() -> Scenario {
+    let mut scenario = busy();
+    for component in &mut scenario.configuration.components {
+        if component.actions.is_empty() {
+            continue;
+        }
+        let target = 0xffff_f800_0010_0010;
+        let arguments = vec![4, 0x22_0000, 0, 0, target, 8];
+        let pointing = Action::SystemCall { service: DEVICE_CONTROL, arguments };
+        component.actions.insert(1, pointing);
+    }
+    scenario
+}
+
 #[test]
 fn every_kind_strikes_somewhere() {
-    let mut worlds = [trial(&neighbours()), trial(&busy()), trial(&fetching())];
+    let worlds = [neighbours(), busy(), fetching(), pointing()];
+    let mut worlds: Vec<Trial> = worlds.iter().map(trial).collect();
     let mut idle = Vec::new();
 
     for kind in Registry::default().kinds() {
@@ -776,4 +796,39 @@ fn a_fill_with_what_is_there_already_is_not_missed() {
         seen.insert(*changed);
     }
     assert_eq!(seen.len(), 2, "of both sorts: {seen:?}");
+}
+
+/// Of each point of the kernel's of a kind: its argument, and whether this fault strikes there.
+fn strikes_at(trial: &mut Trial, fault: &str, kind: PointKind) -> Vec<(u64, bool)> {
+    let kernel = worlds::named(trial, "kernel");
+    let is_it = |record: &&PointRecord| (record.kind, record.principal) == (kind, kernel);
+    let points = trial.golden.points.iter().filter(is_it).map(|record| record.argument);
+    let points: Vec<u64> = points.collect();
+    let mut strikes = |(nth, argument)| {
+        let mut plan = worlds::fault(fault, "kernel", kind, nth, "");
+        plan.recurrence = Recurrence::Once;
+        let outcome = trial.run(&[plan]).expect("a fault that can be made");
+        (argument, outcome.activation.strikes > 0)
+    };
+    (1..).zip(points).map(&mut strikes).collect()
+}
+
+#[test]
+fn a_probe_that_finds_nothing_wrong_is_not_missed() {
+    let seen = strikes_at(&mut trial(&pointing()), "skipped-probe", PointKind::Probe);
+
+    for (argument, strikes) in &seen {
+        assert_eq!(*strikes, argument >> 47 != 0, "the probe of {argument:#x}");
+    }
+    assert!(seen.iter().any(|(_, strikes)| *strikes), "{seen:?}");
+    assert!(seen.iter().any(|(_, strikes)| !strikes), "{seen:?}");
+}
+
+#[test]
+fn an_invalidation_of_what_nobody_may_hold_is_not_lost() {
+    let seen = strikes_at(&mut trial(&busy()), "lost-invalidation", PointKind::Invalidate);
+
+    // What is new in a table was not there to be held; what is taken away may be.
+    assert!(seen.iter().any(|(_, strikes)| *strikes), "{seen:?}");
+    assert!(seen.iter().any(|(_, strikes)| !strikes), "{seen:?}");
 }

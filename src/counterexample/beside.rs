@@ -123,6 +123,10 @@ impl Scene for Noting<'_> {
         self.scene.copy_matters(operation, first)
     }
 
+    fn is_missed(&self) -> bool {
+        self.scene.is_missed()
+    }
+
     fn register(&self, number: usize) -> u64 {
         self.scene.register(number)
     }

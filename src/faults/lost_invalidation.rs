@@ -1,7 +1,7 @@
 //! A processor keeps a translation that it was told to drop.
 //!
 //! A missed shootdown: the tables are right, the cache is not, and a page that was taken away
-//! stays reachable.
+//! stays reachable. Where the processor may hold nothing but what the tables grant, nothing is kept.
 //!
 //! Source: Linux eb66ae030829, "mremap: properly flush TLB before releasing the page"
 //! (CVE-2018-18281).
@@ -23,7 +23,7 @@ pub(super) const KIND: Kind = Kind {
     parameters: &[],
     about: "a processor keeps a translation that it was told to drop",
     source: "Linux eb66ae030829, \"mremap: properly flush TLB before releasing the page\" (CVE-2018-18281)",
-    build: |_, _| fault(&KIND, |_, _| Some(Verdict::Skip)),
+    build: |_, _| fault(&KIND, |_, scene| scene.is_missed().then_some(Verdict::Skip)),
     draw: nothing,
     every: once,
     flips_target: false,
@@ -38,6 +38,14 @@ mod tests {
         let mut operation = operation(PointKind::Invalidate, 0x1000, 8);
         let verdict = strike("lost-invalidation", "", &mut operation, &mut FakeScene::new());
         assert_eq!(verdict, Some(Verdict::Skip));
+    }
+
+    #[test]
+    fn where_nothing_was_taken_away_nothing_is_kept() {
+        let mut scene = FakeScene::new();
+        scene.is_missed = false;
+        let mut operation = operation(PointKind::Invalidate, 0x1000, 8);
+        assert_eq!(strike("lost-invalidation", "", &mut operation, &mut scene), None);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! A user buffer is not probed.
 //!
-//! The kernel takes the caller's word for it that the buffer is the caller's. With a right
-//! argument nothing happens; together with a wrong one, the kernel writes where the caller says.
+//! The kernel takes the caller's word for it that the buffer is the caller's. With a wrong
+//! argument the kernel writes where the caller says; a probe that would have passed is not missed.
 //!
 //! Source: Linux 96ca579a1ecc, "waitid(): Add missing access_ok() checks" (CVE-2017-5123).
 //!
@@ -22,7 +22,7 @@ pub(super) const KIND: Kind = Kind {
     parameters: &[],
     about: "a user buffer is not probed",
     source: "Linux 96ca579a1ecc, \"waitid(): Add missing access_ok() checks\" (CVE-2017-5123)",
-    build: |_, _| fault(&KIND, |_, _| Some(Verdict::Skip)),
+    build: |_, _| fault(&KIND, |_, scene| scene.is_missed().then_some(Verdict::Skip)),
     draw: nothing,
     every: once,
     flips_target: false,
@@ -37,6 +37,14 @@ mod tests {
         let mut operation = operation(PointKind::Probe, 0x1000, 8);
         let verdict = strike("skipped-probe", "", &mut operation, &mut FakeScene::new());
         assert_eq!(verdict, Some(Verdict::Skip));
+    }
+
+    #[test]
+    fn a_probe_that_finds_nothing_wrong_is_not_missed() {
+        let mut scene = FakeScene::new();
+        scene.is_missed = false;
+        let mut operation = operation(PointKind::Probe, 0x1000, 8);
+        assert_eq!(strike("skipped-probe", "", &mut operation, &mut scene), None);
     }
 
     #[test]

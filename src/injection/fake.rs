@@ -27,6 +27,8 @@ pub(crate) struct FakeScene {
     pub(crate) pokes: Vec<(u64, u64)>,
     /// From which word of a transfer or byte of a copy on what is where it goes is what would come.
     pub(crate) same_from: u64,
+    /// Whether an invalidation or probe that is left out is missed.
+    pub(crate) is_missed: bool,
     /// What another thread stores behind the access: where, what.
     pub(crate) behind: Vec<(u64, u64)>,
     /// Where those went that were stores of the principal's own.
@@ -52,6 +54,7 @@ impl FakeScene {
             stalled: Vec::new(),
             pokes: Vec::new(),
             same_from: u64::MAX,
+            is_missed: true,
             behind: Vec::new(),
             stores: Vec::new(),
         }
@@ -117,6 +120,10 @@ impl Scene for FakeScene {
 
     fn copy_matters(&self, operation: &Operation, first: u64) -> bool {
         first < operation.value.min(self.same_from)
+    }
+
+    fn is_missed(&self) -> bool {
+        self.is_missed
     }
 
     fn register(&self, number: usize) -> u64 {

@@ -78,6 +78,10 @@ pub trait Scene {
     /// Whether anything is other without the bytes of the copy or fill that is about to happen from number `first`
     /// on: one of them differs from what is where it goes, or is refused.
     fn copy_matters(&self, operation: &Operation, first: u64) -> bool;
+    /// Whether anything is other without the invalidation or probe that is about to happen: a translation that the
+    /// tables no longer grant may be held still, or the buffer is refused. Of anything else that is about to happen,
+    /// it is.
+    fn is_missed(&self) -> bool;
     /// General register `number` (rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi, r8 … r15).
     fn register(&self, number: usize) -> u64;
     /// Changes general register `number`.

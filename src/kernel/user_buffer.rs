@@ -9,7 +9,7 @@
 //! several use at once can lose what one of them wrote ("ProbeForWrite").
 
 use crate::base::{EventKind, Principal, Rule, Structure};
-use crate::injection::{PointKind, Verdict};
+use crate::injection::Verdict;
 use crate::kernel::configured::configured;
 use crate::machine::{Flow, Processor, Trap, routine};
 
@@ -94,13 +94,22 @@ pub const fn user_structure(virt: u64) -> Structure {
     }
 }
 
+/// What is found when a buffer is compared that must be aligned to this power of 2: the status.
+fn compared(p: &mut Processor<'_>, start: u64, length: u64, alignment: u64) -> Result<u64, Trap> {
+    Ok(if length == 0 {
+        status::SUCCESS
+    } else if start & alignment.wrapping_sub(1) != 0 {
+        status::DATATYPE_MISALIGNMENT
+    } else if is_in_user_half(p, start, length)? {
+        status::SUCCESS
+    } else {
+        status::ACCESS_VIOLATION
+    })
+}
+
 fn probe(p: &mut Processor<'_>) -> Result<Flow, Trap> {
-    let (start, length) = (p.argument(0), p.argument(1));
-    let (operation, verdict) = p.pass_point(PointKind::Probe, start, length)?;
-    if verdict == Verdict::Skip || is_in_user_half(p, operation.virt, operation.value)? {
-        return Ok(p.give_back(status::SUCCESS));
-    }
-    Ok(p.give_back(status::ACCESS_VIOLATION))
+    let (outcome, _) = compare(p, 1, Touch::Nothing)?;
+    Ok(p.give_back(outcome))
 }
 
 routine! {
@@ -121,21 +130,34 @@ routine! {
     check => probe,
 }
 
-/// Compares a buffer as a driver's probe does. Arguments: address, length, alignment (a power of 2). The status,
-/// and the buffer that is to be touched, if any.
-fn compare(p: &mut Processor<'_>) -> Result<(u64, Option<(u64, u64)>), Trap> {
-    let (start, length, alignment) = (p.argument(0), p.argument(1), p.argument(2));
-    let (operation, verdict) = p.pass_point(PointKind::Probe, start, length)?;
+/// What a probe does besides comparing.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Touch {
+    Nothing,
+    /// It reads and writes each page.
+    EachPage,
+}
+
+/// Compares a buffer as a probe does. Arguments: address, length. The status, and the buffer that may be touched,
+/// if any.
+fn compare(
+    p: &mut Processor<'_>,
+    alignment: u64,
+    touch: Touch,
+) -> Result<(u64, Option<(u64, u64)>), Trap> {
+    let given = (p.argument(0), p.argument(1));
+    let found = compared(p, given.0, given.1, alignment)?;
+    let is_touched = touch == Touch::EachPage && given.1 != 0;
+    let refuses = found != status::SUCCESS || is_touched && !p.may_store_all(given.0, given.1);
+    let (operation, verdict) = p.pass_probe(given.0, given.1, refuses)?;
+    if verdict == Verdict::Skip {
+        return Ok((status::SUCCESS, None));
+    }
     let (start, length) = (operation.virt, operation.value);
-    Ok(if verdict == Verdict::Skip || length == 0 {
-        (status::SUCCESS, None)
-    } else if start & alignment.wrapping_sub(1) != 0 {
-        (status::DATATYPE_MISALIGNMENT, None)
-    } else if is_in_user_half(p, start, length)? {
-        (status::SUCCESS, Some((start, length)))
-    } else {
-        (status::ACCESS_VIOLATION, None)
-    })
+    let found =
+        if (start, length) == given { found } else { compared(p, start, length, alignment)? };
+    let is_touched = found == status::SUCCESS && length != 0;
+    Ok((found, is_touched.then_some((start, length))))
 }
 
 routine! {
@@ -143,7 +165,8 @@ routine! {
     /// alignment in bytes (a power of 2). Result: status.
     pub static PROBE_FOR_READ_ALIGNED = "ProbeForReadAligned", frame 0;
     check => |p| {
-        let (outcome, _) = compare(p)?;
+        let alignment = p.argument(2);
+        let (outcome, _) = compare(p, alignment, Touch::Nothing)?;
         Ok(p.give_back(outcome))
     },
 }
@@ -159,7 +182,8 @@ routine! {
     pub static PROBE_FOR_WRITE_ALIGNED = "ProbeForWriteAligned", frame 4;
     // Locals: 0 the buffer; 1 the byte in hand; 2 the buffer's length; 3 what was read.
     check => |p| {
-        let (outcome, touched) = compare(p)?;
+        let alignment = p.argument(2);
+        let (outcome, touched) = compare(p, alignment, Touch::EachPage)?;
         let Some((start, length)) = touched else { return Ok(p.give_back(outcome)) };
         for (local, value) in [start, start, length].into_iter().enumerate() {
             p.set_local(local as u64, value)?;

@@ -3,7 +3,7 @@
 //! What each forgets is said by [`Invalidation`]; here is what the instructions take and refuse.
 
 use crate::base::{Event, EventKind, Rule, VirtAddr};
-use crate::injection::{PointKind, Verdict};
+use crate::injection::Verdict;
 
 use super::ProcessorState;
 use super::flaws::Flaws;
@@ -49,22 +49,19 @@ fn by_descriptor(
 }
 
 impl ProcessorState {
-    /// Drops what is remembered of a page, as `invlpg` does.
-    fn forget_page(&mut self, virt: VirtAddr, flaws: Flaws) {
-        let invalidation = Invalidation::page(&self.controls, virt);
-        if !flaws.keeps_invalidated {
-            self.tlb.invalidate(invalidation);
+    /// What of a page under an identifier is to be dropped: all that an interprocessor request asks for,
+    /// whatever runs here.
+    fn page_of(&self, virt: VirtAddr, pcid: u64) -> Invalidation {
+        if self.controls.pcid() == pcid {
+            Invalidation::page(&self.controls, virt)
+        } else {
+            Invalidation::PageOfPcid { virt, pcid }
         }
-        self.may_hold.invalidate(invalidation);
     }
 
-    /// Drops what is remembered of a page under an identifier: all that an interprocessor request
-    /// asks for, whatever runs here.
+    /// Drops what is remembered of a page under an identifier, as `invlpg` does of the one that is loaded.
     fn forget_page_of(&mut self, virt: VirtAddr, pcid: u64, flaws: Flaws) {
-        if self.controls.pcid() == pcid {
-            return self.forget_page(virt, flaws);
-        }
-        let invalidation = Invalidation::PageOfPcid { virt, pcid };
+        let invalidation = self.page_of(virt, pcid);
         if !flaws.keeps_invalidated {
             self.tlb.invalidate(invalidation);
         }
@@ -80,12 +77,17 @@ impl Processor<'_> {
     /// General protection at ring 3.
     pub fn invalidate(&mut self, virt: u64) -> Result<(), Trap> {
         self.require_ring_0()?;
-        let (operation, verdict) = self.pass_point(PointKind::Invalidate, virt, 0)?;
+        let state = &self.machine.processors[self.number];
+        let pcid = state.controls.pcid();
+        let invalidation = state.page_of(VirtAddr(virt), pcid);
+        let (operation, verdict) =
+            self.pass_invalidation((self.number, Some(invalidation)), virt, 0)?;
         if verdict == Verdict::Skip {
             return Ok(());
         }
         let flaws = self.machine.flaws;
-        self.machine.processors[self.number].forget_page(VirtAddr(operation.virt), flaws);
+        let state = &mut self.machine.processors[self.number];
+        state.forget_page_of(VirtAddr(operation.virt), pcid, flaws);
         let event = Event { virt: operation.virt, ..self.blank(EventKind::Invalidate) };
         self.say(event);
         Ok(())
@@ -101,13 +103,15 @@ impl Processor<'_> {
     /// General protection at ring 3.
     pub fn invalidate_on(&mut self, processor: usize, virt: u64) -> Result<(), Trap> {
         self.require_ring_0()?;
+        let pcid = self.machine.processors[self.number].controls.pcid();
+        let state = self.machine.processors.get(processor);
+        let invalidation = state.map(|state| state.page_of(VirtAddr(virt), pcid));
         let (operation, verdict) =
-            self.pass_point(PointKind::Invalidate, virt, processor as u64)?;
+            self.pass_invalidation((processor, invalidation), virt, processor as u64)?;
         if verdict == Verdict::Skip {
             return Ok(());
         }
         let flaws = self.machine.flaws;
-        let pcid = self.machine.processors[self.number].controls.pcid();
         let Some(state) = self.machine.processors.get_mut(processor) else { return Ok(()) };
         state.forget_page_of(VirtAddr(operation.virt), pcid, flaws);
         #[allow(clippy::cast_possible_truncation, reason = "few processors")]
@@ -173,8 +177,11 @@ impl Processor<'_> {
         self.require_ring_0()?;
         let is_page = kind == ADDRESS_OF_CONTEXT;
         let virt = if is_page { virt } else { 0 };
+        let state = self.machine.processors.get(processor);
+        let invalidation =
+            state.and_then(|state| by_descriptor(&state.controls, kind, pcid, VirtAddr(virt)));
         let (operation, verdict) =
-            self.pass_point(PointKind::Invalidate, virt, processor as u64)?;
+            self.pass_invalidation((processor, invalidation), virt, processor as u64)?;
         if verdict == Verdict::Skip {
             return Ok(());
         }
@@ -207,7 +214,7 @@ mod tests {
     use super::super::held::testing::{PAGE, machine, pte};
     use super::*;
     use crate::base::{Access, Frame, Principal, Ring};
-    use crate::injection::{Armed, Fault, Operation, Recurrence, Scene, Trigger};
+    use crate::injection::{Armed, Fault, Operation, PointKind, Recurrence, Scene, Trigger};
     use crate::machine::paging::x86_64::Entry;
 
     const TAGGED: ControlFlags = ControlFlags::PCIDE.with(ControlFlags::PGE);
@@ -301,6 +308,53 @@ mod tests {
         let mut machine = remembering(TAGGED);
         machine.processors[0].registers.ring = Ring::User;
         assert!(invalidate(&mut machine, 2, [0, 0]).is_err());
+    }
+
+    /// Tells whether the invalidation is missed where it strikes, and leaves it out then.
+    struct Misses;
+
+    impl Fault for Misses {
+        fn name(&self) -> &'static str {
+            "misses"
+        }
+
+        fn strike(&mut self, _: &mut Operation, scene: &mut dyn Scene) -> Option<Verdict> {
+            scene.is_missed().then_some(Verdict::Skip)
+        }
+    }
+
+    #[test]
+    fn an_invalidation_is_missed_where_it_would_have_forgotten_something_or_is_refused() {
+        for (kind, descriptor) in [
+            (0, [LOADED, PAGES[1].0]),
+            (0, [LOADED, PAGES[2].0]),
+            (0, [LOADED + 1, PAGES[1].0]),
+            (0, [LOADED, 0]),
+            (1, [LOADED, 0]),
+            (1, [LOADED + 1, 0]),
+            (2, [0, 0]),
+            (3, [0, 0]),
+            (4, [0, 0]),
+        ] {
+            let mut machine = remembering(TAGGED);
+            let done = invalidate(&mut machine, kind, descriptor);
+            let forgets = done.is_err() || remembered(machine) != [true; 3];
+            let mut machine = remembering(TAGGED);
+            let trigger = Trigger {
+                kind: PointKind::Invalidate,
+                principal: machine.processors[0].registers.actor,
+                routine: None,
+                caller: None,
+                nth: 1,
+            };
+            machine.points.arm(Armed::new(Box::new(Misses), trigger, Recurrence::Once));
+
+            assert_eq!(invalidate(&mut machine, kind, descriptor), Ok(()), "type {kind}");
+
+            let strikes = machine.points.armed()[0].strikes;
+            assert_eq!(strikes == 1, forgets, "type {kind}, {descriptor:x?}");
+            assert_eq!(remembered(machine), [true; 3]);
+        }
     }
 
     /// Puts another address in the place of the operand's.

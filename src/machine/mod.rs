@@ -21,6 +21,7 @@ mod held;
 pub mod interrupt;
 mod invalidate;
 pub mod iommu;
+mod left_out;
 mod located;
 pub mod memory;
 pub mod paging;
@@ -151,6 +152,8 @@ pub struct Machine {
     locked: bool,
     /// Where the bytes of a copy or fill that is about to happen come from.
     copying: Option<copying::Source>,
+    /// Which invalidation or probe is about to happen.
+    about_to: Option<left_out::AboutTo>,
     /// Whether some processor stands still, or is to; follows from the processors.
     stalls: bool,
     roots: BTreeMap<u64, Principal>,
@@ -216,6 +219,7 @@ impl Machine {
             behind: None,
             locked: false,
             copying: None,
+            about_to: None,
             stalls: false,
             roots: BTreeMap::new(),
             shadows: BTreeMap::new(),

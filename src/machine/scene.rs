@@ -89,6 +89,10 @@ impl Scene for Stage<'_> {
         self.machine.copy_matters(self.processor, self, operation, first)
     }
 
+    fn is_missed(&self) -> bool {
+        self.machine.is_missed()
+    }
+
     fn register(&self, number: usize) -> u64 {
         self.machine.processors[self.processor].registers.general.get(number).copied().unwrap_or(0)
     }

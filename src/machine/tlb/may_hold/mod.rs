@@ -216,6 +216,20 @@ impl MayHold {
         }
     }
 
+    /// Whether there is a member that this makes it forget, or there may be one that was not followed.
+    #[must_use]
+    pub fn holds(&self, invalidation: Invalidation) -> bool {
+        let is_covered = |member: &Withdrawn| match member.kind {
+            WithdrawnKind::Table(_) => {
+                invalidation.covers_table(member.first, member.pages, member.pcid)
+            }
+            WithdrawnKind::Leaf(_) => {
+                invalidation.covers(member.first, member.pages, member.pcid, member.global)
+            }
+        };
+        !self.is_complete() || self.members.iter().any(is_covered)
+    }
+
     /// Forgets what must be forgotten.
     pub fn invalidate(&mut self, invalidation: Invalidation) {
         let mut parts = Vec::new();
