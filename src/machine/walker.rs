@@ -27,7 +27,8 @@ impl Machine {
         if !self.second_level.is_on() {
             let state = &mut self.processors[number];
             let walker = Walker::new(&controls, request);
-            if let Some(address) = state.tlb.fetch(&walker, &self.memory, request.virt) {
+            let found = state.tlb.fetch_or_leave(&walker, &self.memory, request.virt);
+            if let Some(address) = found {
                 if state.grants.are_of(&controls) {
                     state.tlb.decide_at(request.virt, &state.grants);
                 }

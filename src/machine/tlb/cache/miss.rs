@@ -1,4 +1,7 @@
 //! What happens where nothing is remembered? A walk, and what it finds is.
+//!
+//! An entry is written before the last check of the walk, which is made of the value that was written: so no
+//! copy of it is needed. What comes to nothing is emptied again before anybody can ask.
 
 use super::DirectMapped;
 use super::value::{Value, frame_of};
@@ -11,6 +14,9 @@ use crate::machine::tlb::PagingStructureCache;
 impl<const ENTRIES: usize, const SHIFT: u32> DirectMapped<ENTRIES, SHIFT> {
     /// Where `walker` leads `virt`, remembered from then on: what to do after a miss.
     /// [`Walker::reach`] and [`keep`](Self::keep) say and do the same in more instructions.
+    ///
+    /// Where there is more to say than an address, what had the place of `virt` is forgotten, as a
+    /// processor may forget what it likes; [`fetch_or_leave`](Self::fetch_or_leave) leaves it there.
     #[must_use]
     #[inline(always)]
     pub fn fetch(
@@ -20,7 +26,29 @@ impl<const ENTRIES: usize, const SHIFT: u32> DirectMapped<ENTRIES, SHIFT> {
         virt: VirtAddr,
     ) -> Option<PhysAddr> {
         let (place, pieces) = (&mut self.entries[Self::slot(virt)], &mut self.has_pieces);
-        walker.reach_as(memory, virt, |page| Self::keep_page(place, pieces, walker, virt, &page))
+        let found = walker
+            .reach_as(memory, virt, |page| Self::keep_page(place, pieces, walker, virt, page));
+        if found.is_none() {
+            *place = [0, 0];
+        }
+        found
+    }
+
+    /// As [`fetch`](Self::fetch), and where there is more to say nothing is forgotten.
+    #[must_use]
+    #[inline(always)]
+    pub fn fetch_or_leave(
+        &mut self,
+        walker: &Walker,
+        memory: &impl TableMemory,
+        virt: VirtAddr,
+    ) -> Option<PhysAddr> {
+        let before = self.entries[Self::slot(virt)];
+        let found = self.fetch(walker, memory, virt);
+        if found.is_none() {
+            self.entries[Self::slot(virt)] = before;
+        }
+        found
     }
 
     /// As [`fetch`](Self::fetch), from where `upper_levels` says that the walk starts: a miss costs
@@ -36,11 +64,16 @@ impl<const ENTRIES: usize, const SHIFT: u32> DirectMapped<ENTRIES, SHIFT> {
         virt: VirtAddr,
     ) -> Option<PhysAddr> {
         let (place, pieces) = (&mut self.entries[Self::slot(virt)], &mut self.has_pieces);
-        upper_levels.reach_as(walker, memory, virt, |page| {
-            Self::keep_page(place, pieces, walker, virt, &page)
-        })
+        let found = upper_levels.reach_as(walker, memory, virt, |page| {
+            Self::keep_page(place, pieces, walker, virt, page)
+        });
+        if found.is_none() {
+            *place = [0, 0];
+        }
+        found
     }
 
+    /// Writes the entry: what of it is to be checked, and the address.
     #[inline(always)]
     fn keep_page(
         place: &mut [u64; 2],
@@ -48,14 +81,20 @@ impl<const ENTRIES: usize, const SHIFT: u32> DirectMapped<ENTRIES, SHIFT> {
         walker: &Walker,
         virt: VirtAddr,
         page: &Permitted,
-    ) -> PhysAddr {
+    ) -> (u64, PhysAddr) {
         if page.size < Self::PIECE {
-            return page.address(virt);
+            return (page.denied(), page.address(virt));
         }
-        let value = Value::of(page, walker.kept(page.size), virt, Self::OFFSET);
+        let whole = Value::whole(page, walker.kept(page.size));
+        let value = whole.at(page, virt, Self::OFFSET);
         *place = [Self::number(virt) | walker.pcid_above(), value.0];
-        *has_pieces |= page.size != Self::PIECE;
-        // Put together as at a hit, and not from the value, for which it need not wait.
-        Value(frame_of(page, virt, Self::OFFSET)).address(virt, Self::OFFSET)
+        // Of a whole page put together as at a hit, and not from the value, for which it need not wait.
+        let address = if page.size == Self::PIECE {
+            Value(frame_of(page)).address(virt, Self::OFFSET)
+        } else {
+            *has_pieces = true;
+            value.address(virt, Self::OFFSET)
+        };
+        (whole.0, address)
     }
 }

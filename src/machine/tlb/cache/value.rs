@@ -11,6 +11,8 @@ use crate::machine::paging::x86_64::walker::Permitted;
 use crate::machine::paging::x86_64::{Entry, Rights};
 
 pub(super) const VALID: u64 = Entry::P;
+/// Set of all that is remembered: nothing that is not marked as accessed is.
+const ACCESSED: u64 = Entry::A;
 const DIRTY: u64 = Entry::D;
 const GLOBAL: u64 = Entry::G;
 /// Set where writes, user mode or fetches are denied by some entry on the way.
@@ -35,17 +37,11 @@ pub(super) const WRITES: u32 = 55;
 pub(super) const FETCHES: u32 = 9;
 const PERMITTED: u64 = 0x3f << READS | 3 << FETCHES;
 
-/// Of `virt` what lies between the offset in its page and the `offset` in what is remembered.
+/// The frame that [`Value::whole`] keeps, among other bits of the leaf: known before the value is.
 #[inline(always)]
-const fn piece(permitted: &Permitted, virt: VirtAddr, offset: u64) -> u64 {
-    virt.0 & (permitted.size.bytes() - 1) & !offset
-}
-
-/// The frame that [`Value::of`] keeps, among other bits of the leaf: known before the value is.
-#[inline(always)]
-pub(super) const fn frame_of(permitted: &Permitted, virt: VirtAddr, offset: u64) -> u64 {
-    let pat = if let PageSize::Kib4 = permitted.size { 0 } else { PAT_OF_LARGE };
-    permitted.leaf & !pat | piece(permitted, virt, offset)
+pub(super) const fn frame_of(page: &Permitted) -> u64 {
+    let pat = if let PageSize::Kib4 = page.size { 0 } else { PAT_OF_LARGE };
+    page.leaf & !pat
 }
 
 /// What is remembered of a page; 0 where nothing is.
@@ -53,14 +49,19 @@ pub(super) const fn frame_of(permitted: &Permitted, virt: VirtAddr, offset: u64)
 pub(super) struct Value(pub(super) u64);
 
 impl Value {
-    /// Of a permitted access at `virt`: `kept` of its leaf, and the frame but for the `offset` bits.
+    /// Of a leaf what is `kept`, with what is denied above: all but which piece of its page it is.
     #[inline(always)]
-    pub(super) const fn of(permitted: &Permitted, kept: u64, virt: VirtAddr, offset: u64) -> Self {
-        let gib1 = if let PageSize::Gib1 = permitted.size { GIB1 } else { 0 };
+    pub(super) const fn whole(page: &Permitted, kept: u64) -> Self {
         // U/S goes with R/W to a place that nobody reads, and XD is lost. Nothing is where there is
         // something of the others: a sum takes one instruction fewer.
-        let above = permitted.above << ABOVE_SHIFT;
-        Self((permitted.denied() & kept) + above + piece(permitted, virt, offset) + gib1)
+        Self((page.denied() & kept) + (page.above << ABOVE_SHIFT))
+    }
+
+    /// The piece of that page that has `virt`, whose `offset` bits are those within the piece.
+    #[inline(always)]
+    pub(super) const fn at(self, page: &Permitted, virt: VirtAddr, offset: u64) -> Self {
+        let gib1 = if let PageSize::Gib1 = page.size { GIB1 } else { 0 };
+        Self(self.0 + (virt.0 & (page.size.bytes() - 1) & !offset) + gib1)
     }
 
     #[inline(always)]
@@ -152,6 +153,7 @@ impl Leaf {
         let is_writable = rights.has(Rights::WRITABLE);
         Value(
             VALID
+                | ACCESSED
                 | of(!is_writable, Entry::RW)
                 | of(!rights.has(Rights::USER), Entry::US)
                 | of(!rights.has(Rights::EXECUTABLE), Entry::XD)
@@ -195,7 +197,7 @@ mod tests {
 
             let permitted = Permitted { above: denied, leaf, size: PageSize::Kib4 };
             let kept = kept(PageSize::Kib4, ControlFlags::NONE);
-            let value = Value::of(&permitted, kept, VirtAddr(0), 0xfff);
+            let value = Value::whole(&permitted, kept).at(&permitted, VirtAddr(0), 0xfff);
 
             assert_eq!(value.rights(), rights, "{denied:#x} {leaf:#x}");
             assert_eq!(value.is_dirty(), is_dirty, "{denied:#x} {leaf:#x}");
@@ -224,9 +226,13 @@ mod tests {
             let leaf = 0x63 | frame | 11 << 59 | Entry::G | pat | software;
             let permitted = Permitted { above: 0, leaf, size };
             for (flags, is_global) in [(ControlFlags::NONE, false), (ControlFlags::PGE, true)] {
-                let value = Value::of(&permitted, kept(size, flags), virt, offset);
-                let frame_of = Value(frame_of(&permitted, virt, offset));
-                assert_eq!(frame_of.address(virt, offset), value.address(virt, offset));
+                let whole = Value::whole(&permitted, kept(size, flags));
+                let value = whole.at(&permitted, virt, offset);
+                let page = size.bytes() - 1;
+                assert_eq!(
+                    Value(frame_of(&permitted)).address(virt, page),
+                    whole.address(virt, page)
+                );
 
                 let address = PhysAddr::truncated(frame | virt.0 & (size.bytes() - 1));
                 assert_eq!(value.permitted(), 0);

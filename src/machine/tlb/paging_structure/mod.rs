@@ -98,7 +98,7 @@ impl<const REGIONS: usize> PagingStructureCache<REGIONS> {
         memory: &impl TableMemory,
         virt: VirtAddr,
     ) -> Option<PhysAddr> {
-        self.reach_as(walker, memory, virt, |permitted| permitted.address(virt))
+        self.reach_as(walker, memory, virt, |page| (page.denied(), page.address(virt)))
     }
 
     /// What [`Walker::reach`] says. `memory` is the same each time but for the stores that
@@ -111,7 +111,7 @@ impl<const REGIONS: usize> PagingStructureCache<REGIONS> {
         memory: &impl TableMemory,
         virt: VirtAddr,
     ) -> Option<Reach> {
-        self.reach_as(walker, memory, virt, |permitted| permitted.reach())
+        self.reach_as(walker, memory, virt, |page| (page.denied(), page.reach()))
     }
 
     /// What `answer` makes of it, which is cheap where the page's size is a constant.
@@ -121,7 +121,7 @@ impl<const REGIONS: usize> PagingStructureCache<REGIONS> {
         walker: &Walker,
         memory: &impl TableMemory,
         virt: VirtAddr,
-        answer: impl FnOnce(Permitted) -> T,
+        answer: impl FnOnce(&Permitted) -> (u64, T),
     ) -> Option<T> {
         if walker.space() != self.space {
             self.enter(walker.space());
@@ -202,7 +202,7 @@ impl<const REGIONS: usize> PagingStructureCache<REGIONS> {
         memory: &impl TableMemory,
         virt: VirtAddr,
         tag: u64,
-        answer: impl FnOnce(Permitted) -> T,
+        answer: impl FnOnce(&Permitted) -> (u64, T),
     ) -> Option<T> {
         let [known, value] = self.directories[place::<DIRECTORIES>(virt, PageSize::Gib1)];
         let directory = if known == self.tag(virt, PageSize::Gib1) {

@@ -110,7 +110,9 @@ impl Walker {
             match self.descend(above, entry) {
                 Descent::Table(above) => going.put(Underway { virt, above, place }),
                 Descent::Large => {
-                    *found = self.finish_gib(above.denied, entry, |page| page.address(virt));
+                    *found = self.finish_gib(above.denied, entry, |page| {
+                        (page.denied(), page.address(virt))
+                    });
                 }
                 Descent::Ends => {}
             }
@@ -140,7 +142,9 @@ impl Walker {
     #[inline(always)]
     fn arrive(&self, walk: &Underway, leaf: u64, size: PageSize, found: &mut [Option<PhysAddr>]) {
         if let Some(found) = found.get_mut(walk.place) {
-            *found = self.finish(walk.above.denied, leaf, size, |page| page.address(walk.virt));
+            *found = self.finish(walk.above.denied, leaf, size, |page| {
+                (page.denied(), page.address(walk.virt))
+            });
         }
     }
 }

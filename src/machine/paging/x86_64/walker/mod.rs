@@ -29,9 +29,9 @@ const fn turned(entry: u64) -> u64 {
     entry ^ (Entry::P | Entry::RW | Entry::US | Entry::A)
 }
 
-/// What a cache keeps of any leaf: its frame, its key and the rights it grants.
+/// What a cache keeps of any leaf: its frame, its key, the rights it grants and whatever else a walk checks.
 const KEPT: u64 =
-    Entry::P | Entry::RW | Entry::US | Entry::D | Entry::ADDRESS | 0xf << 59 | Entry::XD;
+    Entry::P | Entry::RW | Entry::US | Entry::A | Entry::D | Entry::ADDRESS | 0xf << 59 | Entry::XD;
 
 /// Of a large leaf also that it is one, where a small one has its PAT bit; and not its own, which is 12.
 const KEPT_OF_LARGE: u64 = KEPT & !(1 << 12) | Entry::PS;
@@ -159,24 +159,24 @@ impl Walker {
     #[must_use]
     #[inline(always)]
     pub fn address(&self, memory: &impl TableMemory, virt: VirtAddr) -> Option<PhysAddr> {
-        self.reach_as(memory, virt, |permitted| permitted.address(virt))
+        self.reach_as(memory, virt, |page| (page.denied(), page.address(virt)))
     }
 
     /// As [`address`](Self::address), with all that is known of the page.
     #[must_use]
     #[inline(always)]
     pub fn reach(&self, memory: &impl TableMemory, virt: VirtAddr) -> Option<Reach> {
-        self.reach_as(memory, virt, |permitted| permitted.reach())
+        self.reach_as(memory, virt, |page| (page.denied(), page.reach()))
     }
 
     /// What `answer` makes of it: where it is called the page's size is a constant, so that an
-    /// address is cheap to put together.
+    /// address is cheap to put together. As in [`finish`](Self::finish) it is asked before the last check.
     #[inline(always)]
     pub(in crate::machine) fn reach_as<T>(
         &self,
         memory: &impl TableMemory,
         virt: VirtAddr,
-        answer: impl FnOnce(Permitted) -> T,
+        answer: impl FnOnce(&Permitted) -> (u64, T),
     ) -> Option<T> {
         let above = self.fourth(memory, virt)?;
         let above = self.below_upper(memory, above, virt, PML4)?;
@@ -257,16 +257,20 @@ impl Walker {
     }
 
     /// Checks a leaf, and with what was denied above it the access. Of what is above, only denials count.
+    ///
+    /// `answer` is asked before, and says what is checked: [`Permitted::denied`], or as much of it as a cache
+    /// [keeps](Self::kept), which is all that counts. Its other answer counts only if nothing is refused.
     #[inline(always)]
     pub(in crate::machine) fn finish<T>(
         &self,
         above: u64,
         leaf: u64,
         size: PageSize,
-        answer: impl FnOnce(Permitted) -> T,
+        answer: impl FnOnce(&Permitted) -> (u64, T),
     ) -> Option<T> {
         let page = self.terms.page(above, leaf, size);
-        self.terms.permit(&page).then(|| answer(page))
+        let (checked, answer) = answer(&page);
+        self.terms.permit(&page, checked).then_some(answer)
     }
 
     /// The same of the rarest page size, as far as it can be out of the way.
@@ -275,16 +279,18 @@ impl Walker {
         &self,
         above: u64,
         leaf: u64,
-        answer: impl FnOnce(Permitted) -> T,
+        answer: impl FnOnce(&Permitted) -> (u64, T),
     ) -> Option<T> {
         let page = self.terms.page(above, leaf, PageSize::Gib1);
-        self.permits_gib(above, leaf).then(|| answer(page))
+        let (_, answer) = answer(&page);
+        self.permits_gib(above, leaf).then_some(answer)
     }
 
     #[cold]
     #[inline(never)]
     fn permits_gib(&self, above: u64, leaf: u64) -> bool {
-        self.terms.permit(&self.terms.page(above, leaf, PageSize::Gib1))
+        let page = self.terms.page(above, leaf, PageSize::Gib1);
+        self.terms.permit(&page, page.denied())
     }
 
     /// Which tables it walks, and how it reads them: walkers of which this is equal differ in the

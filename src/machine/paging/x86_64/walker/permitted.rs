@@ -1,4 +1,4 @@
-//! A leaf that lets the access through, not yet taken apart.
+//! A leaf that lets the access through, or is about to, not yet taken apart.
 //!
 //! One caller wants an address, another the rights, a cache its own form of both: each takes what it
 //! needs, and the compiler leaves out the rest.
@@ -9,7 +9,7 @@ use super::super::walk::Reach;
 use crate::base::{PhysAddr, VirtAddr};
 use crate::machine::paging::PageSize;
 
-/// A leaf that was checked, below entries that were.
+/// A leaf below entries that were checked, and once it was too, one that permits an access.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(in crate::machine) struct Permitted {
     /// What the entries above deny, in the places of R/W, U/S and XD.

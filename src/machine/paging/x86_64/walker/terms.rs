@@ -156,10 +156,10 @@ impl Terms {
         Permitted { above: above & self.denials, leaf, size }
     }
 
-    /// Whether the access may go there.
+    /// Whether the access may go there, by the bits of [`Permitted::denied`] that count.
     #[inline(always)]
-    pub(super) const fn permit(&self, page: &Permitted) -> bool {
-        let (denied, counted) = (page.denied(), self.counted_at(page.size));
+    pub(super) const fn permit(&self, page: &Permitted, denied: u64) -> bool {
+        let counted = self.counted_at(page.size);
         denied & counted == self.expected || self.permit_after_all(page.above, denied, counted)
     }
 
@@ -180,7 +180,7 @@ impl Terms {
     }
 
     #[inline(always)]
-    const fn counted_at(&self, size: PageSize) -> u64 {
+    pub(super) const fn counted_at(&self, size: PageSize) -> u64 {
         // Below bit 12 of a large page's address field lies its PAT bit, 12, which is free.
         let own = match size {
             PageSize::Kib4 => 0,

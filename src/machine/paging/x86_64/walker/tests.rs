@@ -229,3 +229,17 @@ fn what_a_key_forbids_no_ignored_bit_of_a_leaf_permits() {
     // AD of key 0 (Intel SDM volume 3A, "Protection Keys").
     assert_eq!(address(1), None);
 }
+
+/// A cache keeps a leaf and has the kept bits checked.
+#[test]
+fn whatever_counts_of_a_leaf_is_kept() {
+    let mut draw = Seed(11).stream("kept", 0);
+    for _ in 0..20_000 {
+        let controls = controls(&mut draw);
+        let walker = Walker::new(&controls, &request(&mut draw, VirtAddr(0)));
+        for size in [PageSize::Kib4, PageSize::Mib2, PageSize::Gib1] {
+            let lost = walker.terms.counted_at(size) & !walker.kept(size);
+            assert_eq!(lost, 0, "{controls:x?} {size:?}");
+        }
+    }
+}

@@ -70,6 +70,41 @@ fn what_is_fetched_is_found_and_remembered_as_what_is_kept() {
 }
 
 #[test]
+fn what_has_no_address_leaves_nothing_or_what_was_there() {
+    let controls = Controls { cr3: 0x1007, ..controls(ControlFlags::PCIDE | ControlFlags::NXE) };
+    let marked = TABLE | Entry::A;
+    let read = Walker::new(&controls, &user(Access::Read));
+    let write = Walker::new(&controls, &user(Access::Write));
+    // In the same place.
+    let mut others = (1..).map(|number| PAGE.plus(number << 12));
+    let other = others.find(|&other| Tlb::slot(other) == Tlb::slot(PAGE)).expect("one in 64");
+    let readable = Marked { pde: 0x4000 | marked, pte: 0x9000 | marked };
+    let large = Marked { pde: 0x20_0000 | marked | Entry::PS, pte: 0 };
+    let absent = Marked { pde: 0x4000 | marked, pte: 0 };
+    let no_table = Marked { pde: 0, pte: 0 };
+    let mut full = Tlb::default();
+    assert!(full.fetch(&read, &readable, other).is_some());
+
+    // Not dirty, so that there is more to say of a write; and not there at all.
+    for (walker, memory) in
+        [(&write, &readable), (&write, &large), (&read, &absent), (&read, &no_table)]
+    {
+        let [mut emptied, mut below, mut left] = [full; 3];
+        let mut upper_levels = PagingStructureCache::<16>::new();
+
+        assert_eq!(emptied.fetch(walker, memory, PAGE), None);
+        assert_eq!(below.fetch_below(&mut upper_levels, walker, memory, PAGE), None);
+        assert_eq!(left.fetch_or_leave(walker, memory, PAGE), None);
+
+        assert_eq!([emptied.entries, below.entries], [Tlb::default().entries; 2]);
+        assert_eq!(left.entries, full.entries);
+    }
+    assert!(full.fetch_or_leave(&read, &readable, PAGE).is_some());
+    assert_eq!(full.lookup(&controls, &Request { virt: other, ..user(Access::Read) }), None);
+    assert!(full.lookup(&controls, &user(Access::Read)).is_some());
+}
+
+#[test]
 fn a_cache_of_large_pages_answers_for_all_of_a_page() {
     let controls = controls(ControlFlags::NONE);
     let large = Marked { pde: 0x20_0000 | TABLE | Entry::A | Entry::PS, pte: 0 };
