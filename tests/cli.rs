@@ -73,9 +73,8 @@ fn an_unknown_fault_suggests_the_nearest() {
 
 #[test]
 fn names_behind_a_comma_may_have_a_space_in_front() {
-    let campaign = |faults| {
-        ringfence(&["campaign", "--seeds", "0", "--experiments", "5", "--fault", faults])
-    };
+    let campaign =
+        |faults| ringfence(&["campaign", "--seeds", "0", "--experiments", "5", "--fault", faults]);
 
     let (spaced, plain) = (campaign("crash, hang "), campaign("crash,hang"));
 
