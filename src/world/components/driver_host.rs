@@ -41,6 +41,7 @@ use crate::world::driver::Placement;
 
 use super::buffer_driver;
 use super::direct_buffer::BUFFER_WORDS;
+use super::home::lacks;
 use super::meter::METER;
 use super::parser::{self, PARSE};
 use super::record_driver::{self, FOLLOW_RECORD};
@@ -166,19 +167,13 @@ fn ask(p: &mut Processor<'_>) -> Result<Flow, Trap> {
     Ok(Flow::Call)
 }
 
-/// Answers with what the driver left in rax: bytes of answer.
-fn answer(p: &mut Processor<'_>) -> Result<Flow, Trap> {
-    let bytes = p.result();
-    answer_with(p, status::SUCCESS, bytes)
-}
-
 /// What a driver that refuses requests leaves in rax: this, less the place of the status in [`REFUSALS`].
 const REFUSED: u64 = u64::MAX;
 /// The statuses of requests that are refused.
 const REFUSALS: [u64; 2] = [status::INVALID_DEVICE_REQUEST, status::INVALID_PARAMETER];
 
-/// As [`answer`], for a driver that refuses requests.
-fn answer_or_refuse(p: &mut Processor<'_>) -> Result<Flow, Trap> {
+/// Answers with what the driver left in rax: bytes of answer, or that it refuses the request.
+fn answer(p: &mut Processor<'_>) -> Result<Flow, Trap> {
     let bytes = p.result();
     match usize::try_from(REFUSED - bytes).ok().and_then(|place| REFUSALS.get(place)) {
         Some(&refusal) => answer_with(p, refusal, 0),
@@ -206,10 +201,7 @@ fn wanted(p: &mut Processor<'_>, most: u64) -> Result<u64, Trap> {
 }
 
 macro_rules! host_main {
-    ($(#[$meta:meta])* $NAME:ident = $text:literal, $driver:path) => {
-        host_main!($(#[$meta])* $NAME = $text, $driver, answer);
-    };
-    ($(#[$meta:meta])* $NAME:ident = $text:literal, $driver:path, $answer:path) => {
+    ($(#[$meta:meta])* $NAME:ident = $text:literal, $driver:path, without $lacks:path) => {
         routine! {
             $(#[$meta])*
             pub static $NAME = $text, frame 4;
@@ -219,9 +211,13 @@ macro_rules! host_main {
                 if p.result() != status::SUCCESS {
                     return Ok(Flow::To(At::leave as u8));
                 }
+                if $lacks(p.load_at(PAGE + REQUEST + header::CODE, DATA)?) {
+                    p.put(Reg::Rax, REFUSED);
+                    return Ok(Flow::To(At::answer as u8));
+                }
                 Ok(Flow::Call)
             },
-            answer, call API_CALL => $answer,
+            answer, call API_CALL => answer,
             again => |_| Ok(Flow::To(At::ask as u8)),
             leave, call API_CALL => leave,
             gone => |_| Ok(Flow::Stay),
@@ -231,35 +227,37 @@ macro_rules! host_main {
 
 host_main!(
     /// The loop of a host with the sensor. Never returns.
-    SENSOR_HOST_MAIN = "sensor-host", SENSOR
+    SENSOR_HOST_MAIN = "sensor-host", SENSOR, without lacks
 );
 host_main!(
     /// The loop of a host with the parser. Never returns.
-    PARSER_HOST_MAIN = "parser-host", HOSTED_PARSER
+    PARSER_HOST_MAIN = "parser-host", HOSTED_PARSER, without lacks
 );
 host_main!(
     /// The loop of a host with the meter. Never returns.
-    METER_HOST_MAIN = "meter-host", HOSTED_METER
+    METER_HOST_MAIN = "meter-host", HOSTED_METER, without lacks
 );
 host_main!(
     /// The loop of a host with the vulnerable driver. Never returns.
-    VULNERABLE_HOST_MAIN = "vulnerable-host", HOSTED_VULNERABLE
+    VULNERABLE_HOST_MAIN = "vulnerable-host", HOSTED_VULNERABLE, without vulnerable::hosted::lacks
 );
-
 host_main!(
     /// The loop of a host with the scanner. Never returns.
-    SCANNER_HOST_MAIN = "scanner-host", HOSTED_SCANNER
+    SCANNER_HOST_MAIN = "scanner-host", HOSTED_SCANNER, without lacks
 );
-
 host_main!(
-    /// The loop of a host with the driver for its callers' memory. Never returns.
-    BUFFER_HOST_MAIN = "buffers-host", HOSTED_BUFFER, answer_or_refuse
+    /// The loop of a host with the driver for its callers' memory, which sorts by itself. Never returns.
+    BUFFER_HOST_MAIN = "buffers-host", HOSTED_BUFFER, without nothing
 );
-
 host_main!(
     /// The loop of a host with the record driver. Never returns.
-    RECORD_HOST_MAIN = "record-host", HOSTED_RECORD
+    RECORD_HOST_MAIN = "record-host", HOSTED_RECORD, without record_driver::lacks
 );
+
+/// No function is refused.
+const fn nothing(_: u64) -> bool {
+    false
+}
 
 /// Where the present request's requestor has its sum.
 fn sum_address(p: &mut Processor<'_>) -> Result<u64, Trap> {

@@ -21,7 +21,7 @@ use crate::machine::{Flow, Routine, routine};
 use crate::world::driver::Placement;
 
 use super::driver_host::SUMS;
-use super::home::{page, request};
+use super::home::{lacks, page, request};
 
 /// What is modelled here, by whose word.
 pub(super) const RULES: &[Rule] = &[Rule::chosen(
@@ -102,7 +102,8 @@ routine! {
         p.set_local(0, packet)?;
         p.set_local(1, status::SUCCESS)?;
         p.set_local(2, 0)?;
-        if !is_buffered(p, packet)? {
+        let code = p.load(packet, request_packet::CODE)?;
+        if !is_buffered(p, packet)? || lacks(code) {
             p.set_local(1, status::INVALID_DEVICE_REQUEST)?;
             return Ok(Flow::To(At::complete as u8));
         }

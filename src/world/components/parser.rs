@@ -197,7 +197,8 @@ routine! {
         let (device, packet) = (p.argument(0), p.argument(1));
         p.set_local(0, packet)?;
         p.set_local(1, status::SUCCESS)?;
-        if !is_buffered(p, packet)? {
+        let code = p.load(packet, request_packet::CODE)?;
+        if !is_buffered(p, packet)? || home::lacks(code) {
             p.set_local(1, status::INVALID_DEVICE_REQUEST)?;
             p.set_local(2, 0)?;
             return Ok(Flow::To(At::complete as u8));

@@ -49,6 +49,12 @@ pub const DISPATCH: Dispatch = Dispatch {
 
 /// The function of device control that makes a record.
 pub const REGISTER: u64 = 4;
+
+/// Whether the driver lacks the function of this control code: those below use the record.
+pub(super) const fn lacks(code: u64) -> bool {
+    home::is_beyond(code, REGISTER + 1)
+}
+
 /// The tag of records: "Reco".
 const TAG: u64 = u32::from_le_bytes(*b"Reco") as u64;
 /// Bytes of a record.
@@ -103,6 +109,10 @@ routine! {
         p.set_local(1, packet)?;
         p.set_local(2, status::SUCCESS)?;
         let code = p.load(packet, request_packet::CODE)?;
+        if lacks(code) {
+            p.set_local(2, status::INVALID_DEVICE_REQUEST)?;
+            return Ok(Flow::To(At::complete as u8));
+        }
         Ok(if function(code) == REGISTER { Flow::Next } else { Flow::To(At::follow as u8) })
     },
     make, call EX_ALLOCATE_POOL, of DriverData => |p| {

@@ -101,6 +101,11 @@ routine! {
         p.set_local(0, driver)?;
         p.set_local(1, packet)?;
         p.set_local(5, 0)?;
+        let code = p.load(packet, request_packet::CODE)?;
+        if home::lacks(code) {
+            p.set_local(4, status::INVALID_DEVICE_REQUEST)?;
+            return Ok(Flow::To(At::complete as u8));
+        }
         let length = p.load(packet, request_packet::LENGTH_IN)?;
         if !is_buffered(p, packet)? || length < 8 {
             p.set_local(4, status::INVALID_PARAMETER)?;

@@ -1,5 +1,6 @@
 //! The driver in a host: what the kernel's pool would do is done with a block at the end of the host's page.
 
+use crate::kernel::request::function;
 use crate::machine::{Flow, routine};
 
 use super::super::home::{page, request};
@@ -20,6 +21,32 @@ const ROUTINE: u64 = 16;
 /// Where a host has its block: at the end of its page, as the hosted scanner has its section. What a process heap
 /// has behind a block is nobody's to write; here that is a page that is not mapped.
 const HOSTED_BLOCK: u64 = 4096 - BLOCK_BYTES;
+
+/// Whether the driver in a host lacks the function of this control code.
+pub(in crate::world::components) const fn lacks(code: u64) -> bool {
+    !matches!(
+        function(code) & !SECURE,
+        WRITE
+            | ZERO
+            | INCREMENT
+            | STACK
+            | STACK_GUARDED
+            | POOL
+            | PAGED
+            | MAKE
+            | DROP
+            | REFILL
+            | USE
+            | STALE_BLOCK
+            | CLEAN_BLOCK
+            | END
+            | END_CHECKED
+            | WRAP
+            | CONFUSE
+            | STALE
+            | NULL
+    )
+}
 
 routine! {
     /// The same in a host. What the kernel's pool would do is done with a block of the host's own page.

@@ -185,6 +185,11 @@ pub fn prepare_kernel_only(placement: &Placement) -> Vec<(u64, u64)> {
     words
 }
 
+/// Whether there is this function.
+const fn is_function(function: u64) -> bool {
+    matches!(function, WRITE..=END_CHECKED)
+}
+
 /// Whether a function is one of those without the mistake.
 const fn is_secure(function: u64) -> bool {
     function & SECURE != 0
@@ -221,7 +226,7 @@ routine! {
         let data = p.load(driver, driver_object::DATA)?;
         let number = function(p.load(packet, request_packet::CODE)?);
         let is_direct = matches!(number & !SECURE, FETCH_TWICE | DISCLOSE);
-        if is_neither(p, packet)? != is_direct {
+        if is_neither(p, packet)? != is_direct || !is_function(number & !SECURE) {
             p.set_local(1, status::INVALID_DEVICE_REQUEST)?;
             return Ok(Flow::To(At::refuse as u8));
         }
