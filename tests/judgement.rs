@@ -475,3 +475,23 @@ fn a_buffer_that_a_fault_moved_before_the_call_is_the_buffer_that_was_asked_for(
 
     assert!(failed > 0, "no answer went across the end of the page");
 }
+
+#[test]
+fn of_the_task_state_segment_only_the_bytes_of_a_stack_pointer_are_read() {
+    let file = library::find("standard").expect("built in");
+    let mut trial = trial(&Scenario::from_bytes(file.text.as_bytes()).expect("sound"));
+    let mut read = |word: u64, bit: u64| {
+        let which = format!("target = 'kernel/task-state:{word}'\nbit = {bit}");
+        let flip = |nth| fault("bit-flip", "service", PointKind::Step, nth, &which);
+        (1..30).step_by(3).filter(|nth| !struck(&mut trial, flip(*nth)).read.is_empty()).count()
+    };
+
+    // Reserved; RSP1, which no gate here leads to (Intel SDM volume 3A, "64-Bit Task State Segment").
+    for (word, bit) in [(0, 0), (0, 31), (1, 32), (1, 63)] {
+        assert_eq!(read(word, bit), 0, "word {word}, bit {bit}");
+    }
+    // RSP0.
+    for (word, bit) in [(0, 32), (0, 63), (1, 0), (1, 31)] {
+        assert!(read(word, bit) > 0, "word {word}, bit {bit}");
+    }
+}

@@ -6,7 +6,7 @@ use ringfence::campaign::trial::Registries;
 use ringfence::campaign::{Series, SeriesOptions};
 use ringfence::faults::{Family, Kind, Model, Parameters, Registry};
 use ringfence::injection::{Fault, Operation, PointKind, PointKinds, Recurrence, Scene, Verdict};
-use ringfence::outcome::Class;
+use ringfence::outcome::{Class, Integrity};
 use ringfence::scenario::{Bias, Scenario};
 
 /// Worlds, and experiments in each with every kind.
@@ -58,14 +58,10 @@ const STANDING_STILL: Kind = Kind {
 };
 
 /// What is wrong with stress of one kind in one world, and how often it struck.
-fn alarms(seed: u64, kind: &str) -> (Vec<String>, u64) {
+fn alarms(seed: u64, kind: &str, experiments: u32) -> (Vec<String>, u64) {
     let scenario = Scenario::generate(Seed(seed), &Bias::default());
-    let options = SeriesOptions {
-        experiments: EXPERIMENTS,
-        seed: Seed(seed),
-        kinds: vec![kind.to_owned()],
-        only: None,
-    };
+    let options =
+        SeriesOptions { experiments, seed: Seed(seed), kinds: vec![kind.to_owned()], only: None };
     let mut registries = Registries::default();
     registries.faults.add(STANDING_STILL);
     let series = Series::new(&scenario, &options, &registries).expect("a sound world");
@@ -77,10 +73,12 @@ fn alarms(seed: u64, kind: &str) -> (Vec<String>, u64) {
             let is_quiet = outcome.guarantees.is_empty()
                 && outcome.exposures.is_empty()
                 && outcome.deviated.is_empty()
-                // In another order, allocations leave memory in another order.
+                // In another order, allocations leave memory in another order, and who share a file or a word
+                // find it as another left it.
+                && outcome.integrity == Integrity::Untouched
                 && matches!(
                     outcome.class(),
-                    Class::NoEffect | Class::Latent | Class::NotActivated
+                    Class::NoEffect | Class::Latent | Class::OtherOrder | Class::NotActivated
                 );
             if !is_quiet {
                 alarms.push(format!(
@@ -102,7 +100,7 @@ fn stress_of_every_kind_raises_no_alarm_in_any_world() {
     for kind in kinds().into_iter().chain([STANDING_STILL.name]) {
         let mut strikes = 0;
         for seed in 0..WORLDS {
-            let (alarms, struck) = alarms(seed, kind);
+            let (alarms, struck) = alarms(seed, kind, EXPERIMENTS);
             found.extend(alarms);
             strikes += struck;
         }
@@ -111,8 +109,19 @@ fn stress_of_every_kind_raises_no_alarm_in_any_world() {
     assert!(found.is_empty(), "{} alarms:\n{}", found.len(), found.join("\n"));
 }
 
+/// Worlds in which processes that share a file or a word are so close to each other that little decides who comes
+/// first: in each of these some case is another order.
+#[test]
+fn who_comes_first_where_something_is_shared_is_nobodys_damage() {
+    for (seed, kind) in [(46, "preemption"), (46, "delayed-transfer"), (141, "preemption")] {
+        let (alarms, strikes) = alarms(seed, kind, 60);
+        assert!(alarms.is_empty(), "{kind}: {} alarms:\n{}", alarms.len(), alarms.join("\n"));
+        assert!(strikes > 0, "{kind}");
+    }
+}
+
 #[test]
 fn a_defect_in_the_same_worlds_does_raise_one() {
-    let heard = (0..WORLDS).any(|seed| !alarms(seed, "crash").0.is_empty());
+    let heard = (0..WORLDS).any(|seed| !alarms(seed, "crash", EXPERIMENTS).0.is_empty());
     assert!(heard);
 }

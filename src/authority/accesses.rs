@@ -167,7 +167,7 @@ impl Authority {
         self.state.consumed += 1;
         self.state.noted = self.state.noted.wrapping_add(1);
         let consumption = Consumption {
-            reader: event.actor,
+            reader: self.acting(event),
             context: event.context,
             structure: self.regions.get(self.words[word]).structure,
             phys: word as u64 * 8,

@@ -41,6 +41,10 @@ impl Authority {
         if !region.structure.is_user() || region.owner == Some(event.actor) {
             return;
         }
+        // What lies there already is no news.
+        if (event.value ^ event.old) & bits_of(event.mask) == 0 {
+            return;
+        }
         let LastLoad { word: source, mask, structure: meant, value } = self.state.last_load;
         let is_copy = mask == event.mask && (value ^ event.value) & bits_of(mask) == 0;
         let from = *self.regions.get(self.words[source as usize]);

@@ -1,21 +1,21 @@
 //! One experiment: a plan in a world, from a checkpoint before its first strike to the end.
 
-use crate::base::{Principal, PrincipalKind, PrincipalSet};
+use crate::base::{Principal, PrincipalKind};
 use crate::injection::Armed;
 use crate::invariants::Scope;
 use crate::outcome::{
-    Activation, Availability, Class, Detection, Integrity, Missed, Outcome, Sleep, Victim,
-    WhyMissed,
+    Activation, Availability, Class, Detection, Integrity, Missed, Outcome, WhyMissed,
 };
 use crate::world::{Rest, World};
 
 use super::alarm::Raised;
-use super::availability::{availability, crash_of, unfinished};
-use super::damage::{Damage, Victims};
+use super::availability::crash_of;
+use super::damage::Damage;
 use super::golden::Golden;
 use super::interrupt::{GLANCE, Interrupt, Interrupted};
 use super::judge::Judge;
 use super::sleep::Sleeper;
+use super::standing::{Planned, Standing};
 use super::watch::Watch;
 
 /// The bug checks that ends of a critical process come to ("Bug Check 0xEF: CRITICAL_PROCESS_DIED"), that by a bad
@@ -59,7 +59,7 @@ pub fn conclude(
     course: Course,
     interrupt: &Interrupt,
 ) -> Result<Outcome, Interrupted> {
-    let is_planned = !armed.is_empty();
+    let planned = Planned::of(&armed);
     let mut sleeper = Sleeper::new(judge);
     for fault in armed {
         world.machine.points.arm(fault);
@@ -70,7 +70,7 @@ pub fn conclude(
     let first = match way {
         Way::Rest(rest) => rest,
         Way::Joined => {
-            let outcome = describe_joined(world, judge, watch, golden, strikes_of(world));
+            let outcome = describe_joined(world, judge, watch, golden, planned, strikes_of(world));
             let sleep = sleeper.end(world, judge, golden, false);
             let outcome = Outcome { sleep, ..outcome };
             drop(world.machine.points.disarm());
@@ -79,7 +79,7 @@ pub fn conclude(
     };
     let crash = crash_of(world, first);
     let sleep = sleeper.end(world, judge, golden, crash.is_some());
-    let stood = Standing { sleep, ..Standing::at_rest(world, judge, golden, is_planned, first) };
+    let stood = Standing { sleep, ..Standing::at_rest(world, judge, golden, planned, first) };
     let mut last = first;
     let mut stops = u8::from(crash.is_some());
     if crash.is_some() && wants_boot(golden, &stood, after_stop) {
@@ -98,7 +98,7 @@ pub fn conclude(
     let loops = stops >= world.configuration().boots_max && world.configuration().boots_max > 1;
     let strikes = strikes_of(world);
     drop(world.machine.points.disarm());
-    Ok(describe(world, judge, watch, golden, is_planned, strikes, stood, crash, loops))
+    Ok(describe(world, judge, watch, golden, planned, strikes, stood, crash, loops))
 }
 
 enum Way {
@@ -150,93 +150,13 @@ fn wants_boot(golden: &Golden, stood: &Standing, after_stop: AfterStop) -> bool 
     }
 }
 
-/// What had become of everybody when the run first came to rest: what boots after that show is
-/// another run's.
-struct Standing {
-    /// Whose results are not those of the golden run, beyond the influence relation.
-    deviated: PrincipalSet,
-    /// Whose are not, as it allows.
-    by_leave: PrincipalSet,
-    /// Whether somebody beyond the influence relation never finished.
-    is_waited: bool,
-    /// Whether the disk holds what it does not hold in the golden run, beyond the influence relation.
-    is_durable: bool,
-    /// Whether it does, as that allows.
-    stored_by_leave: bool,
-    victims: Victims,
-    integrity: Integrity,
-    availability: Availability,
-    sleep: Option<Sleep>,
-}
-
-impl Standing {
-    fn at_rest(
-        world: &World,
-        judge: &Judge,
-        golden: &Golden,
-        is_planned: bool,
-        rest: Rest,
-    ) -> Self {
-        let struck = judge.struck();
-        let is_contained = is_contained(world, judge);
-        // Who was cut short saw no more than the beginning, and stored no more.
-        let is_cut = rest != Rest::Quiescent;
-        let differing = differing(world, judge, golden, is_cut);
-        let allowed = if is_contained {
-            judge.authority.may_differ(struck, Some(&golden.influence))
-        } else {
-            struck
-        };
-        let by_leave = differing.iter().filter(|&one| allowed.contains(one));
-        let by_leave = by_leave.fold(PrincipalSet::NOBODY, PrincipalSet::with);
-        let deviated = by_leave.iter().fold(differing, PrincipalSet::without);
-        let crash = crash_of(world, rest);
-        let waits = unfinished(world, judge, golden).iter().any(|one| !allowed.contains(one));
-        let is_stored = is_stored_otherwise(world, judge, golden, is_cut);
-        // What kernel mode and devices do, nobody has leave for.
-        let stored_by_leave = is_stored
-            && is_contained
-            && judge.authority.may_change_disk(allowed, Some(&golden.influence));
-        let is_durable = is_stored && !stored_by_leave;
-        let damage = damage(judge, golden, is_planned);
-        let victims = damage.victims(world.roster(), judge);
-        let availability = availability(world, judge, golden, rest, crash, differing);
-        // Where nobody's bytes were damaged, the data may differ all the same: for want of a store.
-        let got_other_bytes = |one: Principal| {
-            let seen = judge.authority.observations().of(one);
-            seen.zip(golden.observations.of(one)).is_some_and(|(seen, it)| seen.got_other_bytes(it))
-        };
-        let is_other = !deviated.is_empty()
-            && (victims.all.iter().any(|one| *one != Victim::FreeMemory)
-                || deviated.iter().any(got_other_bytes));
-        Self {
-            deviated,
-            by_leave,
-            is_waited: waits && crash.is_none(),
-            is_durable,
-            stored_by_leave,
-            integrity: integrity(damage, is_other, is_durable),
-            victims,
-            availability,
-            sleep: None,
-        }
-    }
-}
-
-/// Whether the disk holds what it does not hold in the golden run.
-fn is_stored_otherwise(world: &World, judge: &Judge, golden: &Golden, is_cut: bool) -> bool {
-    let Some(strike) = judge.strike() else { return false };
-    let is_cut = is_cut || golden.rest != Rest::Quiescent;
-    !golden.stored.differing(&world.machine.disk, is_cut.then_some(strike.ordinal)).is_empty()
-}
-
 #[allow(clippy::too_many_arguments, reason = "the facts of one run, used once")]
 fn describe(
     world: &World,
     judge: &Judge,
     watch: &Watch,
     golden: &Golden,
-    is_planned: bool,
+    planned: Planned,
     strikes: Strikes,
     stood: Standing,
     crash: Option<Availability>,
@@ -248,7 +168,7 @@ fn describe(
     let is_contained = is_contained(world, judge);
     let promised = |scope: Scope| is_contained || scope == Scope::Always;
     // What the golden run violates by itself is told of the world, and is nothing a fault did.
-    let known = if is_planned { golden.violations.as_slice() } else { &[] };
+    let known = if planned.is_any() { golden.violations.as_slice() } else { &[] };
     let mut guarantees = watch.names_beside(known, promised);
     let exposures = watch.names_beside(known, |scope| !promised(scope));
     if is_contained && !struck.is_empty() {
@@ -279,10 +199,11 @@ fn describe(
         deviated: stood.deviated.iter().map(name).collect(),
         by_leave: stood.by_leave.iter().map(name).collect(),
         stored_by_leave: stood.stored_by_leave,
+        is_disorder: planned == Planned::Disorder,
         memory_differs: false,
         availability,
         sleep: stood.sleep,
-        disclosed: damage(judge, golden, is_planned).disclosed(),
+        disclosed: damage(judge, golden, planned).disclosed(),
         detection: detection(world, judge),
         guarantees,
         exposures,
@@ -300,11 +221,12 @@ fn describe_joined(
     judge: &Judge,
     watch: &Watch,
     golden: &Golden,
+    planned: Planned,
     strikes: Strikes,
 ) -> Outcome {
     let is_contained = is_contained(world, judge);
     let promised = |scope: Scope| is_contained || scope == Scope::Always;
-    let damage = damage(judge, golden, true);
+    let damage = damage(judge, golden, planned);
     let victims = damage.victims(world.roster(), judge);
     Outcome {
         activation: activation(world, judge, strikes),
@@ -315,6 +237,7 @@ fn describe_joined(
         deviated: Vec::new(),
         by_leave: Vec::new(),
         stored_by_leave: false,
+        is_disorder: planned == Planned::Disorder,
         memory_differs: false,
         availability: Availability::Unaffected,
         sleep: None,
@@ -388,26 +311,12 @@ pub(crate) fn is_contained(world: &World, judge: &Judge) -> bool {
     !judge.was_poked_elsewhere() && judge.struck().iter().all(|one| roster.kind(one).is_process())
 }
 
-/// Whose observations are not those of the golden run.
-fn differing(world: &World, judge: &Judge, golden: &Golden, is_cut: bool) -> PrincipalSet {
-    let mut set = PrincipalSet::NOBODY;
-    for (principal, _) in world.roster().iter() {
-        let seen = judge.authority.observations().of(principal);
-        if let (Some(seen), Some(before)) = (seen, golden.observations.of(principal))
-            && !seen.fits(before, is_cut, golden.rest != Rest::Quiescent)
-        {
-            set = set.with(principal);
-        }
-    }
-    set
-}
-
 /// What a plan damaged; of a run without one, all that was.
-fn damage<'r>(judge: &'r Judge, golden: &'r Golden, is_planned: bool) -> Damage<'r> {
-    Damage::new(&judge.authority, is_planned.then_some(&golden.own_doing))
+pub(super) fn damage<'r>(judge: &'r Judge, golden: &'r Golden, planned: Planned) -> Damage<'r> {
+    Damage::new(&judge.authority, planned.is_any().then_some(&golden.own_doing))
 }
 
-fn integrity(damage: Damage<'_>, deviated: bool, durable: bool) -> Integrity {
+pub(super) fn integrity(damage: Damage<'_>, deviated: bool, durable: bool) -> Integrity {
     if durable {
         return Integrity::Durable;
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::base::Roster;
-use crate::faults::{self, PlannedFault};
+use crate::faults::{self, Family, PlannedFault};
 use crate::injection::{Armed, Trigger};
 use crate::invariants;
 use crate::outcome::Outcome;
@@ -181,7 +181,9 @@ impl Trial {
             caller: routine(&planned.at.caller)?,
             nth: planned.at.nth,
         };
-        Ok(Armed::new(fault, trigger, planned.recurrence))
+        let kind = self.registries.faults.get(&planned.kind);
+        let is_legal = kind.is_some_and(|kind| kind.family == Family::Stress);
+        Ok(Armed { is_legal, ..Armed::new(fault, trigger, planned.recurrence) })
     }
 
     /// Runs a plan from the beginning to its end. The world is left at the end; see

@@ -139,7 +139,8 @@ impl Story {
         for what in own {
             push(&mut lines, "differs", &what);
         }
-        let is_own = class == Class::OwnDamage && outcome.stored_by_leave;
+        let is_own =
+            outcome.stored_by_leave && matches!(class, Class::OwnDamage | Class::OtherOrder);
         if outcome.integrity == Integrity::Durable || is_own {
             for what in left.stored() {
                 push(&mut lines, "differs", &what);

@@ -51,6 +51,8 @@ pub struct Armed {
     pub trigger: Trigger,
     /// How often.
     pub recurrence: Recurrence,
+    /// Whether it does only what a processor or a device may do at any time.
+    pub is_legal: bool,
     /// Matching points seen so far.
     pub seen: u64,
     /// How often it struck.
@@ -61,7 +63,7 @@ impl Armed {
     /// A fault that has seen nothing yet.
     #[must_use]
     pub fn new(fault: Box<dyn Fault>, trigger: Trigger, recurrence: Recurrence) -> Self {
-        Self { fault, trigger, recurrence, seen: 0, strikes: 0 }
+        Self { fault, trigger, recurrence, is_legal: false, seen: 0, strikes: 0 }
     }
 
     /// Whether it can never strike again, whatever is reached.

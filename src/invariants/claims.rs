@@ -54,13 +54,22 @@ impl Invariant for Claims {
                 continue;
             }
             let event = &claim.event;
+            let subject = roster.name(event.subject);
             findings.add(Some(event.subject), claim.holder, event.phys, event.virt, || {
+                if claim.falsehood == Falsehood::NoSuchChange {
+                    // Of a process or a device: there are no words.
+                    let number = event.value;
+                    return format!(
+                        "{} {number:#x} for {subject}: {}",
+                        event.kind, claim.falsehood
+                    );
+                }
                 format!(
                     "{} of {} at {:#x} for {} as {}: {}",
                     event.kind,
                     counted(event.value, "word"),
                     event.phys,
-                    roster.name(event.subject),
+                    subject,
                     event.structure,
                     claim.falsehood,
                 )

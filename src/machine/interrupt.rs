@@ -132,6 +132,16 @@ impl Processor<'_> {
     /// Reads a table that the processor itself uses: an implicit supervisor access, to which EFLAGS.AC
     /// opens no user page (Intel SDM volume 3A, "Determination of Access Rights").
     fn read_system(&mut self, virt: u64, structure: Structure) -> Result<u64, Trap> {
+        self.read_system_bytes(virt, structure, 0xff)
+    }
+
+    /// As [`read_system`](Self::read_system), of a word of which only the bytes in `mask` are used.
+    fn read_system_bytes(
+        &mut self,
+        virt: u64,
+        structure: Structure,
+        mask: u8,
+    ) -> Result<u64, Trap> {
         let (ring, flags) = (self.registers().ring, self.registers().flags);
         self.registers_mut().ring = Ring::Kernel;
         self.registers_mut().flags = flags & !ALIGNMENT_CHECK;
@@ -142,7 +152,7 @@ impl Processor<'_> {
         let value = self.machine.memory.read(phys);
         let event = Event {
             structure,
-            mask: 0xff,
+            mask,
             phys: phys.raw() & !7,
             virt,
             value,
@@ -153,12 +163,13 @@ impl Processor<'_> {
     }
 
     fn read_system_unaligned(&mut self, virt: u64) -> Result<u64, Trap> {
-        let shift = virt % 8 * 8;
-        let low = self.read_system(virt & !7, Structure::TaskState)?;
+        let (bytes, shift) = (virt % 8, virt % 8 * 8);
+        let low = self.read_system_bytes(virt & !7, Structure::TaskState, 0xff << bytes)?;
         if shift == 0 {
             return Ok(low);
         }
-        let high = self.read_system((virt & !7).wrapping_add(8), Structure::TaskState)?;
+        let (next, mask) = ((virt & !7).wrapping_add(8), !(0xff << bytes));
+        let high = self.read_system_bytes(next, Structure::TaskState, mask)?;
         Ok(low >> shift | high << (64 - shift))
     }
 

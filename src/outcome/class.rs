@@ -58,6 +58,8 @@ classes! {
     Consumed = "consumed",
     /// Bytes of somebody else, or of free memory, are corrupt, and nobody has read them yet.
     Dormant = "dormant",
+    /// Legal disorder only: who share something came in another order, and have other results or left other data on the disk.
+    OtherOrder = "other-order",
     /// A device was given up.
     DeviceDisabled = "device-disabled",
     /// A driver host ended.
@@ -68,7 +70,7 @@ classes! {
     ProcessHung = "process-hung",
     /// A request ended with another status.
     RequestFailed = "request-failed",
-    /// Only the one in whom the fault struck, or somebody whom it may influence, has other results, or bytes that were corrupt when read or are so still.
+    /// The one in whom the fault struck, or somebody whom it may influence, has other results, left other data on the disk, or has or had corrupt bytes, and nobody else does.
     OwnDamage = "own-damage",
     /// What was corrupted was overwritten, or its memory given back, before anybody read it.
     Overwritten = "overwritten",
@@ -123,13 +125,17 @@ impl Class {
         if others(&outcome.unread) {
             return Self::Dormant;
         }
+        let is_other = !outcome.by_leave.is_empty() || outcome.stored_by_leave;
+        if is_other && outcome.is_disorder && outcome.integrity == Integrity::Untouched {
+            return Self::OtherOrder;
+        }
         match outcome.availability {
             Availability::DeviceDisabled => Self::DeviceDisabled,
             Availability::HostLost { .. } => Self::HostLost,
             Availability::ProcessLost { .. } | Availability::ProcessMissing => Self::ProcessLost,
             Availability::ProcessHung => Self::ProcessHung,
             Availability::RequestFailed { .. } => Self::RequestFailed,
-            _ if !outcome.by_leave.is_empty() || outcome.stored_by_leave => Self::OwnDamage,
+            _ if is_other => Self::OwnDamage,
             _ => match outcome.integrity {
                 Integrity::Untouched if outcome.memory_differs => Self::Latent,
                 Integrity::Untouched => Self::NoEffect,

@@ -288,6 +288,8 @@ pub struct Outcome {
     pub by_leave: Vec<String>,
     /// Whether the disk was left other than in the golden run, as the influence relation allows.
     pub stored_by_leave: bool,
+    /// Whether all that was planned is legal at any time.
+    pub is_disorder: bool,
     /// Whether memory in use, stacks apart, was left other than in the golden run. Asked only where nothing else is other.
     pub memory_differs: bool,
     /// What became of service.

@@ -30,6 +30,17 @@ fn each_class_is_reached_by_an_outcome_and_by_no_weaker_one() {
         // Bytes are as they were, or are again; results are not.
         (Class::OwnDamage, Outcome { by_leave: vec!["a".into()], ..struck() }),
         (Class::OwnDamage, Outcome { stored_by_leave: true, ..struck() }),
+        (Class::OtherOrder, Outcome { stored_by_leave: true, is_disorder: true, ..struck() }),
+        (
+            Class::OwnDamage,
+            Outcome {
+                by_leave: vec!["a".into()],
+                is_disorder: true,
+                integrity: Integrity::Consumed,
+                victims: own.clone(),
+                ..struck()
+            },
+        ),
         (
             Class::OwnDamage,
             Outcome {

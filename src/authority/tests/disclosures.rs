@@ -148,6 +148,20 @@ fn a_packet_answers_only_who_made_the_request_or_took_it() {
 }
 
 #[test]
+fn a_copy_of_what_lies_there_already_is_no_news() {
+    let begin = [
+        super::claims::asks(0x7000, 16),
+        Event { virt: 0x7000, ..claim(EventKind::Lend, KERNEL, Structure::UserData, PAGE, 2) },
+        Event { structure: Structure::SystemBuffer, ..load(KERNEL, 0x800, 7) },
+    ];
+    let copy = store(KERNEL, Structure::UserData, PAGE, 7);
+    let of = |copy: Event| receivers(&after(&[&begin[..], &[copy]].concat()));
+
+    assert_eq!(of(copy), [(ALICE, Some(KERNEL), Structure::KernelStack)]);
+    assert_eq!(of(Event { old: 7, ..copy }), []);
+}
+
+#[test]
 fn another_s_kernel_stack_is_no_system_buffer() {
     let told = [(ALICE, Some(KERNEL), Structure::KernelStack)];
 

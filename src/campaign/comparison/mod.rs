@@ -145,6 +145,8 @@ pub struct Column {
     pub points: u64,
     /// Worlds whose golden run violates an invariant by itself.
     pub golden_violations: u64,
+    /// The first of these: its seed, and an invariant that it violates.
+    pub first_golden_violation: Option<(u64, &'static str)>,
     /// The first worlds whose machine stops without a fault, so that faults have no part in what its
     /// experiments come to.
     pub golden_stops: Vec<GoldenStop>,

@@ -33,8 +33,8 @@ pub(super) struct Golden {
     boots_in: Option<&'static str>,
     /// Names that mean somebody else at another home.
     tied: Vec<String>,
-    /// How many things it violates by itself.
-    pub(super) violations: usize,
+    /// The first invariant that it violates by itself.
+    pub(super) violated: Option<&'static str>,
     /// How its run ends.
     pub(super) rest: Rest,
 }
@@ -66,7 +66,7 @@ impl Golden {
             directory,
             boots_in,
             tied,
-            violations: golden.violations.len(),
+            violated: golden.violations.first().map(|one| one.invariant),
             rest: golden.rest,
             varied,
         })

@@ -57,8 +57,8 @@ struct Known(Vec<(Arc<Golden>, ByNumber)>);
 struct FoundIn {
     counts: Counts,
     points: u64,
-    /// Whether its golden run violates something.
-    violates: bool,
+    /// What its golden run violates first.
+    violated: Option<&'static str>,
     stop: Option<GoldenStop>,
 }
 
@@ -169,7 +169,7 @@ impl Comparison {
             columns.push(FoundIn {
                 counts,
                 points: points[index],
-                violates: golden.violations > 0,
+                violated: golden.violated,
                 stop: GoldenStop::of(block.seed, &golden.varied.scenario, golden.rest),
             });
         }
@@ -344,7 +344,10 @@ impl Taken {
                 column.worlds.push(Counts::default());
                 column.points += found.points;
                 if self.is_generated || column.golden_violations == 0 {
-                    column.golden_violations += u64::from(found.violates);
+                    column.golden_violations += u64::from(found.violated.is_some());
+                }
+                if let (None, Some(name)) = (column.first_golden_violation, found.violated) {
+                    column.first_golden_violation = Some((block.seed, name));
                 }
                 if let Some(stop) = found.stop {
                     stop.join(&mut column.golden_stops);

@@ -28,6 +28,9 @@ fn of_one(title: &str, comparison: &Comparison, compared: &Compared) -> Vec<Valu
             "struck": column.total.struck,
             "points": column.points,
             "golden_violations": column.golden_violations,
+            "golden_violation": column.first_golden_violation.map(|(seed, invariant)| {
+                json!({ "seed": seed, "invariant": invariant, "replay": comparison.replay_line(seed, 0) })
+            }),
             "stop_by_themselves": column.golden_stops.iter().map(|stop| {
                 json!({ "seed": stop.seed, "how": stopped(stop.rest) })
             }).collect::<Vec<_>>(),
@@ -85,6 +88,7 @@ fn of_one(title: &str, comparison: &Comparison, compared: &Compared) -> Vec<Valu
         "seeds": compared.seeds,
         "worlds": if comparison.is_generated() { compared.seeds } else { compared.seeds.min(1) },
         "violations": compared.violations(),
+        "golden_violations": compared.columns.iter().map(|one| one.golden_violations).sum::<u64>(),
         "nothing_struck":
             !compared.is_partial && compared.columns.iter().all(|column| column.total.struck == 0),
         "digest": compared.digest.to_string(),

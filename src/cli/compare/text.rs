@@ -105,6 +105,13 @@ fn write_one(to: &mut String, comparison: &Comparison, compared: &Compared) -> c
             worlds => format!("  ({worlds} worlds violate an invariant without a fault)"),
         };
         writeln!(to, "  {}  {}{violates}", letter(number), column.name)?;
+        if let Some((seed, name)) = column.first_golden_violation {
+            let line = match comparison.is_generated() {
+                true => format!("the first of seed {seed}: {}", comparison.replay_line(seed, 0)),
+                false => comparison.replay_line(seed, 0),
+            };
+            writeln!(to, "     {name}; {line}")?;
+        }
     }
     let named = compared.columns.iter().enumerate().map(|(number, of)| (letter(number), of));
     write_stops(to, comparison, &named.collect::<Vec<_>>())?;

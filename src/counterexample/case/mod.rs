@@ -185,6 +185,13 @@ pub fn minimised(
     // Whatever was not run for want of time may still fail.
     let extent = if registries.interrupt.is_raised() { Extent::BudgetHit } else { extent };
     let mut scenario = expecting(scenario, &evidence.guarantees);
+    let names = |one: &Scenario| -> Vec<String> {
+        one.configuration.components.iter().map(|component| component.name.clone()).collect()
+    };
+    if !scenario.about.is_empty() && names(&scenario) != names(start) {
+        // It tells of components that are not there any more.
+        scenario.about.insert_str(0, "Minimised. Of the whole world it was said: ");
+    }
     let mut lost = runner.violated;
     lost.retain(|guarantee| !evidence.guarantees.contains(guarantee));
     if !lost.is_empty() {

@@ -122,6 +122,7 @@ fn of_several_violations_the_gravest_is_kept_and_those_that_are_lost_are_named()
     let told = story.split_whitespace().collect::<Vec<_>>().join(" ");
     let said = format!("probe. Also violated in the unminimised run: {}.", least.lost.join(", "));
     assert!(told.contains(&said), "{story}");
+    assert!(told.contains("Minimised. Of the whole world it was said: probe."), "{story}");
     assert!(least.scenario.to_toml().contains(&said), "{}", least.scenario.to_toml());
 }
 

@@ -256,11 +256,15 @@ pub const UNREACHED: &[Unreached] = &[
         "the heap has no list but its free lists; 0x8 is said of the same, and its own state is believed",
     ),
     all(0x141, "VIDEO_ENGINE_TIMEOUT_DETECTED", "it is a live dump: the machine goes on"),
-    all(0x158, "ILLEGAL_IOMMU_PAGE_FAULT", "what the IOMMU refuses is dropped and told to nobody"),
+    all(
+        0x158,
+        "ILLEGAL_IOMMU_PAGE_FAULT",
+        "what the IOMMU refuses is dropped, and its driver finds that the transfer failed",
+    ),
     all(
         0x159,
         "HAL_ILLEGAL_IOMMU_PAGE_FAULT",
-        "what the IOMMU refuses is dropped and told to nobody",
+        "what the IOMMU refuses is dropped, and its driver finds that the transfer failed",
     ),
     all(0x18b, "SECURE_KERNEL_ERROR", "there is no secure kernel that could fail"),
     all(0x18c, "HYPERGUARD_VIOLATION", "the late integrity checks are the kernel's own: 0x109"),
