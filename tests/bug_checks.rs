@@ -114,18 +114,24 @@ fn cases(configuration: &Configuration) -> Vec<Case> {
             0xd1,
             [is(NO_TABLE & !15), is(2), is(8), is(NO_TABLE & !15)],
         ),
-        // No page fault, so that the level is not asked.
         deferred(
             "a driver reads in the hole in a deferred call",
             &[Do::Read(plain(HOLE))],
+            0xd1,
+            [is(HOLE), is(2), is(0), ANY],
+        ),
+        // No access, so that the level is not asked.
+        deferred(
+            "a driver calls into the hole in a deferred call",
+            &[Do::Execute(plain(HOLE))],
             0x1e,
             [is(0xffff_ffff_c000_0005), ANY, is(0), is(0xffff_ffff_ffff_ffff)],
         ),
         deferred(
             "a driver writes in the hole in a deferred call",
             &[Do::Write(plain(HOLE), 1)],
-            0x1e,
-            [is(0xffff_ffff_c000_0005), ANY, is(0), is(0xffff_ffff_ffff_ffff)],
+            0xd1,
+            [is(HOLE), is(2), is(1), ANY],
         ),
         case(
             "a driver raises the level and reads user memory that is not there",
@@ -171,14 +177,14 @@ fn cases(configuration: &Configuration) -> Vec<Case> {
         case(
             "a driver reads in the hole",
             &[Do::Read(plain(HOLE))],
-            0x3b,
-            [is(0xc000_0005), ANY, ANY, is(0)],
+            0x50,
+            [is(HOLE), is(0), ANY, is(4)],
         ),
         case(
             "a driver writes in the hole",
             &[Do::Write(plain(HOLE), 1)],
-            0x3b,
-            [is(0xc000_0005), ANY, ANY, is(0)],
+            0x50,
+            [is(HOLE), is(2), ANY, is(4)],
         ),
         // It is the call that faults, and not what it would lead to (Intel SDM volume 2A, "CALL").
         case(

@@ -162,9 +162,26 @@ fn the_hole_stops_applications_and_drivers() {
     for target in HOLE {
         assert_eq!(application_ends_with(target), [0xc000_0005], "{target:#x}");
         let script = [Do::Write(To::Plain(target), VALUE)];
-        let crash = by_driver(&prober::configuration(), Where::Service, &script).crash;
-        // A general protection, which tells no address: nobody handles the exception that it is.
-        let [code, status, ..] = crash;
+        let usual = prober::configuration();
+        let [code, at, access, _, why] = by_driver(&usual, Where::Service, &script).crash;
+        assert_eq!((code, at, access, why), (0x50, target, 2, 4));
+        let read = [Do::Read(To::Plain(target))];
+        let [code, at, access, _, why] = by_driver(&usual, Where::Service, &read).crash;
+        assert_eq!((code, at, access, why), (0x50, target, 0, 4));
+        let [code, at, level, access, _] = by_driver(&usual, Where::Deferred, &script).crash;
+        assert_eq!((code, at, level, access), (0xd1, target, 2, 1));
+        // Where such kernels are older it is a general protection, which tells no address: nobody handles the
+        // exception that it is, at any level.
+        let mut older = prober::configuration();
+        older.machine.early_access_codes = true;
+        let [code, status, ..] = by_driver(&older, Where::Service, &script).crash;
+        assert_eq!((code, status), (0x3b, 0xc000_0005));
+        let [code, status, _, access, at] = by_driver(&older, Where::Deferred, &script).crash;
+        assert_eq!((code, status), (0x1e, 0xffff_ffff_c000_0005));
+        assert_eq!((access, at), (0, u64::MAX));
+        // A jump there is no reference, in any kernel.
+        let jump = [Do::Execute(To::Plain(target))];
+        let [code, status, ..] = by_driver(&usual, Where::Service, &jump).crash;
         assert_eq!((code, status), (0x3b, 0xc000_0005));
     }
 }

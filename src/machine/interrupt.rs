@@ -116,6 +116,7 @@ impl Processor<'_> {
         registers.flags &= !INTERRUPT_FLAG;
         if matches!(trap.vector, Trap::GENERAL_PROTECTION | Trap::VIRTUALIZATION) {
             registers.refused = trap.virt;
+            registers.refused_access = trap.reference();
         }
         if from_user {
             let event = Event {

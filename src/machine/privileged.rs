@@ -1,6 +1,6 @@
 //! Privileged instructions: what only ring 0 may ask of a processor.
 
-use crate::base::{Event, EventKind, Ring, Rule};
+use crate::base::{Access, Event, EventKind, Ring, Rule};
 use crate::injection::{Operation, PointKind, Verdict};
 
 use super::device::{self, Command};
@@ -70,6 +70,17 @@ impl Processor<'_> {
     pub fn refused_address(&self) -> Result<u64, Trap> {
         self.require_ring_0()?;
         Ok(self.registers().refused)
+    }
+
+    /// Which access of data to an address that is not canonical the last general protection was raised by, if one
+    /// was: the kernel decodes the instruction.
+    ///
+    /// # Errors
+    ///
+    /// General protection at ring 3.
+    pub fn refused_access(&self) -> Result<Option<Access>, Trap> {
+        self.require_ring_0()?;
+        Ok(self.registers().refused_access)
     }
 
     /// The interrupt request level (`mov reg, cr8`).

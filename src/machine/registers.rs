@@ -1,6 +1,6 @@
 //! The registers of one processor.
 
-use crate::base::{Principal, Ring, Rule};
+use crate::base::{Access, Principal, Ring, Rule};
 
 /// What is modelled here, by whose word.
 pub(crate) const RULES: &[Rule] = &[Rule::chosen(
@@ -71,6 +71,8 @@ pub struct Registers {
     /// The address that the last general protection or virtualization exception told. No register of
     /// hardware: a kernel has it from the instruction, or from the exception's information page.
     pub refused: u64,
+    /// Which access of data the last general protection was raised by, if one was. No register either.
+    pub refused_access: Option<Access>,
     /// The task priority: the interrupt request level.
     pub cr8: u64,
     /// The base of GS.
@@ -107,6 +109,7 @@ impl Default for Registers {
             ring: Ring::Kernel,
             cr2: 0,
             refused: 0,
+            refused_access: None,
             cr8: 0,
             gs_base: 0,
             kernel_gs_base: 0,
@@ -154,6 +157,8 @@ impl Registers {
             self.tss_base,
             u64::from(self.halted)
                 | u64::from(self.non_maskable_blocked) << 1
+                | u64::from(self.refused_access.is_some()) << 2
+                | u64::from(self.refused_access == Some(Access::Write)) << 3
                 | u64::from(self.pending) << 32,
         ];
         // Where there is none it is no word of the state.

@@ -1,11 +1,17 @@
 //! Exceptions as the processor raises them.
 
+use crate::base::Access;
+
 /// A byte that is never 0: what tells a word that was read from an exception then needs no word of its
 /// own, and either comes back in two registers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 enum Mark {
     Trap = 1,
+    /// A general protection raised by a read of data.
+    Read = 2,
+    /// A general protection raised by a write.
+    Write = 3,
 }
 
 const _: () = assert!(size_of::<Result<u64, Trap>>() == 16);
@@ -97,6 +103,29 @@ impl Trap {
     #[must_use]
     pub const fn non_canonical(virt: u64) -> Self {
         Self { virt, ..Self::general_protection() }
+    }
+
+    /// The same raised by this access. What is fetched from such an address is none: whatever would go there is
+    /// refused itself.
+    #[must_use]
+    pub const fn non_canonical_access(virt: u64, access: Access) -> Self {
+        let mark = match access {
+            Access::Read => Mark::Read,
+            Access::Write => Mark::Write,
+            Access::Execute => Mark::Trap,
+        };
+        Self { mark, ..Self::non_canonical(virt) }
+    }
+
+    /// Which access of data raised a general protection by its address: what a kernel decodes from the
+    /// instruction, as it does the address. `None` where none did.
+    #[must_use]
+    pub const fn reference(&self) -> Option<Access> {
+        match self.mark {
+            Mark::Trap => None,
+            Mark::Read => Some(Access::Read),
+            Mark::Write => Some(Access::Write),
+        }
     }
 
     /// A refusal of the second level: the bits of [`second_level`] that were refused, and the address.

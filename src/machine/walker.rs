@@ -53,7 +53,9 @@ impl Machine {
                         let mask = if self.flaws.denies_presence { !PRESENT } else { !0 };
                         Trap::page_fault(code.0 & mask, virt.0)
                     }
-                    Exception::GeneralProtection => Trap::non_canonical(request.virt.0),
+                    Exception::GeneralProtection => {
+                        Trap::non_canonical_access(request.virt.0, request.access)
+                    }
                 });
             }
         };

@@ -85,12 +85,6 @@ pub const UNREACHED: &[Unreached] = &[
         &[3],
         "there are no sessions",
     ),
-    some(
-        code::PAGE_FAULT_IN_NONPAGED_AREA,
-        "PAGE_FAULT_IN_NONPAGED_AREA",
-        &[4],
-        "on x64 such an address is a general protection: nobody's is 0x1E, 0x3B or 0x7E, and none tells it",
-    ),
     all(
         0x7a,
         "KERNEL_DATA_INPAGE_ERROR",

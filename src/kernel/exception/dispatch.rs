@@ -31,6 +31,9 @@ const RECORD: u64 = 14;
 pub(super) mod cause {
     /// A page fault; the error code is in the trap frame.
     pub(in super::super) const PAGE_FAULT: u64 = 0;
+    /// An access to an address that is not canonical; the third argument is [`WRITE`](super::super::resolve::WRITE)
+    /// where it was a write.
+    pub(in super::super) const NON_CANONICAL: u64 = 1;
     /// A refusal of the second level; the error code is in the trap frame.
     pub(in super::super) const SECOND_LEVEL: u64 = 2;
     /// Another exception; the third argument is its status.
@@ -152,7 +155,9 @@ routine! {
         Ok(Flow::Next)
     },
     tables => |p| {
-        if let Some(virt) = address_told(p)? {
+        // No table has an entry for an address that is not canonical.
+        let is_in_tables = p.local(0)? != cause::NON_CANONICAL;
+        if let Some(virt) = address_told(p)?.filter(|_| is_in_tables) {
             let (state, at, entry) = look_up(p, virt)?;
             p.set_local(3, encoded(state))?;
             p.set_local(4, at)?;
@@ -200,6 +205,7 @@ routine! {
         let status = p.local(2)?;
         let cause = match p.local(0)? {
             cause::PAGE_FAULT => Cause::PageFault(error),
+            cause::NON_CANONICAL => Cause::NonCanonical(status),
             cause::SECOND_LEVEL => Cause::SecondLevel(error),
             cause::FAST_FAIL => Cause::FastFail(status),
             _ => Cause::Other(status),
@@ -254,7 +260,7 @@ routine! {
 fn address_told(p: &mut Processor<'_>) -> Result<Option<u64>, Trap> {
     Ok(match p.local(0)? {
         cause::PAGE_FAULT => Some(p.fault_address()?),
-        cause::SECOND_LEVEL => Some(p.refused_address()?),
+        cause::SECOND_LEVEL | cause::NON_CANONICAL => Some(p.refused_address()?),
         _ => None,
     })
 }

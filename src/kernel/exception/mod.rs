@@ -16,7 +16,7 @@ mod dispatch;
 pub(super) mod fast_fail;
 pub mod resolve;
 
-use crate::base::{Rule, Structure};
+use crate::base::{Access, Rule, Structure};
 use crate::machine::registers::USER_CODE;
 use crate::machine::{Flow, Processor, Reg, Trap, routine};
 
@@ -106,10 +106,25 @@ pub(crate) const RULES: &[Rule] = &[
         "A divide error or an invalid opcode in kernel mode is an exception that a handler may catch.",
         "Bug Check 0x1E: KMODE_EXCEPTION_NOT_HANDLED; Bug Check 0x7F: UNEXPECTED_KERNEL_MODE_TRAP",
     ),
+    Rule::documented(
+        "non-canonical-reference",
+        "A kernel-mode reference to an address in the hole is 0x50 with 4.",
+        "Bug Check 0x50: PAGE_FAULT_IN_NONPAGED_AREA",
+    ),
     Rule::inferred(
-        "non-canonical-in-kernel-mode",
-        "An address in the hole is a general protection, so that at any level a handler may catch it.",
-        "the same output, at dispatch level (Bug Check 0x50 documents 4 for such an address, which it tells)",
+        "non-canonical-routed",
+        "The general protection of a reference to the hole becomes an invalid reference at any level.",
+        "Bug Check 0x50 (has the code); no page says how the general protection comes to be one",
+    ),
+    Rule::inferred(
+        "non-canonical-before-1507",
+        "Kernels with the older access codes of 0x50 raise an access violation for it at any level.",
+        "debuggers' output for 0x1E on x64, at dispatch level too (which versions do is in no page)",
+    ),
+    Rule::inferred(
+        "jump-to-hole-in-kernel-mode",
+        "A call or return into the hole is an exception that a handler may catch, at any level.",
+        "debuggers' output for 0x1E on x64 (no page says it)",
     ),
     Rule::inferred(
         "non-canonical-in-user-mode",
@@ -278,9 +293,13 @@ exception_entry!(
 );
 exception_entry!(
     /// Where the gates of vectors 11 and 13 lead. At ring 3 it is a privileged instruction or an
-    /// address that is not canonical; both end the process. At ring 0 it is an exception, whatever raised it.
+    /// address that is not canonical; both end the process. At ring 0 an access to such an address is one to
+    /// memory that is invalid; anything else is an exception.
     KI_GENERAL_PROTECTION = "KiGeneralProtectionFault",
-    |_| Ok((cause::OTHER, status::ACCESS_VIOLATION)),
+    |p| Ok(match p.refused_access()? {
+        Some(access) => (cause::NON_CANONICAL, if access == Access::Write { resolve::WRITE } else { 0 }),
+        None => (cause::OTHER, status::ACCESS_VIOLATION),
+    }),
     |p| Ok(if is_non_canonical(p)? { status::ACCESS_VIOLATION } else { status::PRIVILEGED_INSTRUCTION })
 );
 exception_entry!(

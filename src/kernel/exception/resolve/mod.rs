@@ -15,9 +15,9 @@ use crate::kernel::status;
 
 use rows::{
     DOUBLE_FAULT, EXECUTED, EXECUTED_USER, FREED, IN_POOL_CODE, IN_SYSTEM_SERVICE,
-    IN_SYSTEM_THREAD, NO_TABLE, RAISED_IN_DRIVER, RAISED_IN_WINDOWS, READ_ONLY, REFUSED_BY_KEY,
-    SECOND_LEVEL_EXECUTE, SECOND_LEVEL_READ, SECOND_LEVEL_WRITE, TABLE_CORRUPT, UNHANDLED,
-    USER_NOT_ALLOWED,
+    IN_SYSTEM_THREAD, IN_THE_HOLE, NO_TABLE, RAISED_IN_DRIVER, RAISED_IN_WINDOWS, READ_ONLY,
+    REFUSED_BY_KEY, SECOND_LEVEL_EXECUTE, SECOND_LEVEL_READ, SECOND_LEVEL_WRITE, TABLE_CORRUPT,
+    UNHANDLED, USER_NOT_ALLOWED,
 };
 
 /// Level from which on no page fault can be resolved ("Managing Hardware Priorities").
@@ -25,7 +25,7 @@ pub const DISPATCH_LEVEL: u64 = 2;
 
 /// Page-fault error code bits (Intel SDM volume 3A, "Interrupt 14—Page-Fault Exception").
 const PRESENT: u64 = 1;
-const WRITE: u64 = 2;
+pub(super) const WRITE: u64 = 2;
 const RESERVED: u64 = 8;
 const FETCH: u64 = 16;
 const KEY: u64 = 32;
@@ -38,6 +38,8 @@ pub enum Cause {
     /// The second level of permissions refused what the tables allow: the bits of
     /// [`second_level`](crate::machine::trap::second_level).
     SecondLevel(u64),
+    /// A general protection that an access to an address in the hole raised: [`WRITE`], or 0 for a read.
+    NonCanonical(u64),
     /// Any other exception, by its status.
     Other(u64),
     /// A fast fail, with its reason.
@@ -202,9 +204,11 @@ impl KernelException {
 /// 4. Below, a system page that was trimmed is brought in, whatever the access.
 /// 5. Any other system address and an execution that is forbidden stop it too; no handler is asked.
 /// 6. A page of either half that is there but closed by SMAP stops it (0x50, 0xF).
-/// 7. What remains is an exception: a handler continues, else 0x3B in a system service, 0x7E in a
+/// 7. A reference to the hole stops it (0x50, 4), though the processor raises a general protection; in
+///    kernels that tell 0x50's accesses as before 1507 it is an exception at any level.
+/// 8. What remains is an exception: a handler continues, else 0x3B in a system service, 0x7E in a
 ///    system thread, 0x1E otherwise. So is any other trap, at any level; among them a general protection,
-///    which is what an address in the hole raises.
+///    as of a call or return into the hole.
 #[must_use]
 pub fn resolve(raised: &KernelException) -> Resolution {
     let error = match raised.cause {
@@ -213,7 +217,11 @@ pub fn resolve(raised: &KernelException) -> Resolution {
         }
         Cause::DoubleFault => return stop(&DOUBLE_FAULT, [8, 0, 0, 0]),
         Cause::Other(status) => return exception(raised, status),
-        Cause::PageFault(error) => error,
+        // Older kernels take it for any other general protection.
+        Cause::NonCanonical(_) if raised.has_early_codes => {
+            return exception(raised, status::ACCESS_VIOLATION);
+        }
+        Cause::PageFault(error) | Cause::NonCanonical(error) => error,
         Cause::SecondLevel(refused) => return second_level(raised, page_fault_bits(refused)),
     };
     if raised.irql >= DISPATCH_LEVEL {
@@ -230,7 +238,10 @@ pub fn resolve(raised: &KernelException) -> Resolution {
         return stop(row, [raised.virt, raised.entry, 0, 0]);
     }
     match class_of(raised.virt) {
-        AddressClass::System | AddressClass::NonCanonical => system_address(raised, error),
+        AddressClass::NonCanonical => {
+            stop(&IN_THE_HOLE, [raised.virt, raised.access(error), raised.rip, 4])
+        }
+        AddressClass::System => system_address(raised, error),
         AddressClass::NullPage | AddressClass::User => user_address(raised, error),
     }
 }
@@ -313,7 +324,7 @@ fn user_address(raised: &KernelException, error: u64) -> Resolution {
 const fn information(raised: &KernelException) -> [u64; 2] {
     match raised.cause {
         Cause::PageFault(error) => [access(error) >> 1, raised.virt],
-        Cause::Other(status::ACCESS_VIOLATION) => [0, u64::MAX],
+        Cause::Other(status::ACCESS_VIOLATION) | Cause::NonCanonical(_) => [0, u64::MAX],
         Cause::FastFail(reason) => [reason, 0],
         Cause::SecondLevel(_) => [0, raised.virt],
         Cause::Other(_) | Cause::DoubleFault => [0, 0],

@@ -33,6 +33,11 @@ bug_checks! {
     parameters "referenced", "access", "by the code at", "why",
     source "Bug Check 0x50: PAGE_FAULT_IN_NONPAGED_AREA" documented;
 
+    IN_THE_HOLE: PAGE_FAULT_IN_NONPAGED_AREA, parameter 4 = 4,
+    when "kernel mode references an address that is not canonical (older kernels: 0x1E, 0x3B or 0x7E)",
+    parameters "referenced", "access", "by the code at", "why",
+    source "Bug Check 0x50: PAGE_FAULT_IN_NONPAGED_AREA (not how the general protection becomes one)" inferred;
+
     USER_NOT_ALLOWED: PAGE_FAULT_IN_NONPAGED_AREA, parameter 4 = 0xf,
     when "kernel mode is refused a page that is there, as SMAP refuses one with the user bit in either half",
     parameters "referenced", "access", "by the code at", "why",

@@ -283,6 +283,27 @@ fn a_general_protection_is_told_as_a_read_of_the_last_address() {
 }
 
 #[test]
+fn a_reference_to_the_hole_is_invalid_memory_and_in_older_kernels_an_exception() {
+    const HOLE: u64 = 0x0000_8000_0000_0000;
+    for (write, told) in [(0, 0), (2, 2)] {
+        let raised = KernelException { cause: Cause::NonCanonical(write), virt: HOLE, ..read() };
+        // 0x50: address; 0 read, 2 write; code; 4: not canonical. No handler is asked.
+        assert_stops(raised, 0x50, [HOLE, told, RIP, 4]);
+        let high = KernelException { irql: 2, ..raised };
+        assert_stops(high, 0xd1, [HOLE, 2, told >> 1, RIP]);
+        // Older kernels: as any general protection, at any level.
+        for irql in [0, 2] {
+            let early = KernelException { has_early_codes: true, irql, ..raised };
+            let expected = [0x3b, 0xc000_0005, RIP, early.context, 0];
+            assert_eq!(resolve(&early), Resolution::BugCheck(expected));
+            let handled = KernelException { has_handler: true, ..early };
+            assert_eq!(resolve(&handled), Resolution::Handler);
+            assert_eq!(record_of(&early), [0xc000_0005, RIP, 0, u64::MAX]);
+        }
+    }
+}
+
+#[test]
 fn traps_are_exceptions_at_any_level_but_accesses_are_not() {
     let raised = KernelException { irql: 2, path: Path::Other, ..read() };
     let divide = KernelException { cause: Cause::Other(0xc000_0094), virt: 0, ..raised };
@@ -311,6 +332,7 @@ fn each_row_is_reached_by_the_table_above() {
     let causes = (0..0x20)
         .map(Cause::PageFault)
         .chain([1, 2, 4].map(Cause::SecondLevel))
+        .chain([0, 2].map(Cause::NonCanonical))
         .chain([2, 3, 7, 0x39].map(Cause::FastFail))
         .chain([Cause::Other(5), Cause::DoubleFault]);
     let pages = [
