@@ -16,6 +16,9 @@ use ringfence::kernel::layout::address;
 use ringfence::scenario::{Scenario, Variation, library};
 use ringfence::world::{Action, Configuration, Rest, World};
 
+/// A word of data that is set up once and that the page tables leave writable: an interrupt gate nobody goes through.
+const GATE_WORD: u64 = address::INTERRUPT_TABLE + 0x60 * 16;
+
 #[test]
 fn by_default_nothing_stops_a_driver_s_write_to_writable_data_of_others() {
     let usual = prober::configuration();
@@ -89,6 +92,15 @@ fn protected_data_holds_after_the_entry_was_edited_and_for_that_data_only() {
     assert_eq!(driver_edits_and_writes(&on, TABLE_WORD), Outcome::Stopped(0x18d));
     assert_eq!(driver_edits_and_writes(&off, TABLE_WORD), Outcome::Silent);
     assert_eq!(driver_edits_and_writes(&on, CODE_WORD), Outcome::Silent);
+    // Data that the tables leave writable is protected from below all the same, where it is set up once.
+    assert_eq!(driver_writes(&on, GATE_WORD), Outcome::Stopped(0x18d));
+    assert_eq!(driver_writes(&off, GATE_WORD), Outcome::Silent);
+    let mut world = prober::built(&on);
+    prober::script(&mut world, Where::Service, &[Do::Write(To::Plain(GATE_WORD), VALUE)]);
+    assert_eq!(prober::run(&mut world).crash[..3], [0x18d, 4, GATE_WORD]);
+    for target in [NEIGHBOUR_WORD, KERNEL_WORD] {
+        assert_eq!(driver_writes(&on, target), Outcome::Silent, "{target:#x}");
+    }
     let with_iommu = with(|c| (c.machine.protected_data, c.machine.iommu) = (true, true));
     assert_eq!(device_writes(&with_iommu, TABLE_WORD, true), Outcome::Refused);
     assert_eq!(device_writes(&on, TABLE_WORD, true), Outcome::Silent);

@@ -20,7 +20,9 @@ pub(super) const SHADOWS: ShadowStacks = ShadowStacks {
     count: address::KERNEL_STACKS_MAX,
 };
 
-/// Pages whose data is protected: what the loader writes and nobody after it.
+/// Pages whose data is protected: what the loader writes and nobody after it. The page tables close the first and
+/// leave the second writable, as they leave a section of an image that is protected from below once it is set up
+/// (MmProtectDriverSection).
 const PROTECTED: [u64; 2] = [address::SERVICE_TABLE, address::INTERRUPT_TABLE];
 
 /// The frame that a system address lies in.
