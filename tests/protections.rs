@@ -410,3 +410,21 @@ fn with_everything_on_a_sound_world_is_as_it_was() {
     assert_eq!(ended.rest, Rest::Quiescent, "{:x?}", ended.crash);
     assert!(ended.seen.statuses.iter().all(|status| *status == 0), "{:x?}", ended.seen.statuses);
 }
+
+#[test]
+fn shadow_stacks_change_nothing_where_the_kernel_runs_on_a_stack_of_user_mode() {
+    // The shadow stack pointer is none of RSP's business: it stays where it was, and each return finds its address.
+    for (incident, on) in
+        [("incidents/I18-sysret", "shadow-stacks=on"), ("incidents/I19-mov-ss", "shadow-stacks=on")]
+    {
+        let file = library::find(incident).expect("built in");
+        let scenario = Scenario::from_bytes(file.text.as_bytes()).expect("sound");
+        let with = Variation::read(on).expect("a switch").of(&scenario, None).expect("it fits");
+        let rest = |scenario: &Scenario| {
+            World::build(&scenario.configuration).expect("it can be").run(&mut (), u64::MAX)
+        };
+
+        assert_eq!(rest(&with.scenario), Rest::BugCheck(0x3b), "{incident}");
+        assert_eq!(rest(&scenario), Rest::BugCheck(0x3b), "{incident}");
+    }
+}

@@ -93,6 +93,8 @@ pub struct Registers {
     pub non_maskable_blocked: bool,
     /// The address of the data breakpoint, 0 for none.
     pub breakpoint: u64,
+    /// The shadow stack pointer of ring 0, 0 until a call or return has used one.
+    pub shadow_pointer: u64,
     /// The process whose address space is loaded, as the machine was told when the root was loaded.
     /// An observer's note; nothing is decided by it.
     pub context: Principal,
@@ -120,6 +122,7 @@ impl Default for Registers {
             pending: 0,
             non_maskable_blocked: false,
             breakpoint: 0,
+            shadow_pointer: 0,
             context: Principal::KERNEL,
             actor: Principal::KERNEL,
         }
@@ -163,6 +166,7 @@ impl Registers {
         ];
         // Where there is none it is no word of the state.
         let breakpoint = (self.breakpoint != 0).then_some(self.breakpoint);
-        self.general.into_iter().chain(rest).chain(breakpoint)
+        let shadow_pointer = (self.shadow_pointer != 0).then_some(self.shadow_pointer | 1);
+        self.general.into_iter().chain(rest).chain(breakpoint).chain(shadow_pointer)
     }
 }

@@ -1,14 +1,16 @@
 //! Shadow stacks of ring 0: a return address is kept a second time, where stores don't reach.
 //!
 //! A call pushes the return address on both stacks and a return compares them; a difference raises
-//! control protection (Intel SDM volume 1, "Control-flow Enforcement Technology"). The model's shadow
-//! is parallel: the word that shadows an address lies [`SHADOW_OFFSET`] above it, so there is no
-//! shadow stack pointer to switch. Its pages are read-only to stores. Off unless a world switches it
-//! on; returns from interrupts are not compared.
+//! control protection (Intel SDM volume 1, "Control-flow Enforcement Technology"). The shadow stack pointer
+//! is a register of its own, and what is done to RSP doesn't move it. Here it follows the kernel stacks that have
+//! shadows, each word's [`SHADOW_OFFSET`] above it, so that no switch of stacks need load it; where RSP has
+//! left them it stays where it was, and calls push there and returns compare there. Shadow pages are read-only to
+//! stores. Off unless a world switches it on; returns from interrupts are not compared.
 
 use crate::base::{Access, Event, EventKind, PhysAddr, Ring, Rule, Structure};
 
 use super::processor::Processor;
+use super::registers::Reg;
 use super::trap::Trap;
 
 /// What is modelled here, by whose word.
@@ -20,8 +22,13 @@ pub(crate) const RULES: &[Rule] = &[
     ),
     Rule::chosen(
         "shadow-stacks-are-parallel",
-        "A shadow lies at a fixed distance from its stack; returns from interrupts aren't compared.",
-        "this model: no shadow stack pointer to switch",
+        "The shadow pointer follows kernel stacks at a distance; returns from interrupts aren't compared.",
+        "this model: no switch of stacks loads the shadow stack pointer",
+    ),
+    Rule::documented(
+        "shadow-pointer-of-its-own",
+        "Where RSP lies on no kernel stack the shadow stack pointer stays: calls and returns go on there.",
+        "Intel SDM volume 1, Control-flow Enforcement Technology",
     ),
 ];
 
@@ -54,14 +61,18 @@ impl Processor<'_> {
     ///
     /// # Errors
     ///
-    /// Control protection when the stack has no shadow.
+    /// Control protection when there is no room on a shadow stack.
     #[inline]
     pub fn shadow(&mut self, stack: u64, back: u64) -> Result<(), Trap> {
         if self.machine.shadow_stacks.is_none() || self.ring() == Ring::User {
             return Ok(());
         }
-        let (at, virt) = self.shadow_of(stack)?;
+        let (at, virt) = self.shadow_of(stack, 8)?;
         let old = self.machine.write_physical(at, back);
+        // That of a thread that is new is loaded when it runs.
+        if stack == self.get(Reg::Rsp) {
+            self.registers_mut().shadow_pointer = virt;
+        }
         let event = Event {
             structure: Structure::KernelStack,
             mask: 0xff,
@@ -85,8 +96,9 @@ impl Processor<'_> {
         if self.machine.shadow_stacks.is_none() || self.ring() == Ring::User {
             return Ok(());
         }
-        let (at, virt) = self.shadow_of(stack)?;
+        let (at, virt) = self.shadow_of(stack, 0)?;
         let value = self.machine.memory.read(at);
+        self.registers_mut().shadow_pointer = virt.wrapping_add(8);
         let event = Event {
             structure: Structure::KernelStack,
             mask: 0xff,
@@ -99,11 +111,16 @@ impl Processor<'_> {
         if value == back { Ok(()) } else { Err(Trap::plain(Trap::CONTROL_PROTECTION)) }
     }
 
-    fn shadow_of(&mut self, stack: u64) -> Result<(PhysAddr, u64), Trap> {
-        let virt = stack.wrapping_add(SHADOW_OFFSET) & !7;
+    /// Where a return address that is pushed to or popped from `stack` has its shadow: beside a kernel stack, else
+    /// where the pointer is, less `pushed` bytes.
+    fn shadow_of(&mut self, stack: u64, pushed: u64) -> Result<(PhysAddr, u64), Trap> {
         let none = || Trap::plain(Trap::CONTROL_PROTECTION);
-        // A wild stack pointer must not make a call write where no shadow lies.
-        if !self.machine.shadow_stacks.is_some_and(|shadows| shadows.covers(virt)) {
+        let shadows = self.machine.shadow_stacks.ok_or_else(none)?;
+        let beside = stack.wrapping_add(SHADOW_OFFSET) & !7;
+        let own = self.registers().shadow_pointer.wrapping_sub(pushed);
+        let virt = if shadows.covers(beside) { beside } else { own };
+        // Nothing makes a call write where no shadow lies.
+        if !shadows.covers(virt) {
             return Err(none());
         }
         let at = self.translate(virt, Access::Read).map_err(|_| none())?;
