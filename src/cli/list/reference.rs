@@ -31,7 +31,11 @@ pub(super) fn bug_checks(json: bool, out: &mut impl Write) -> Result<Ended, Fail
 
 fn not_reached(what: &Unreached) -> Entry {
     let subtypes: Vec<String> = what.subtypes.iter().map(|one| format!("{one:#x}")).collect();
-    let of_it = (!subtypes.is_empty()).then(|| ("of it", subtypes.join(", ")));
+    let which = match what.parameter {
+        0 => String::new(),
+        number => format!("parameter {number} = "),
+    };
+    let of_it = (!subtypes.is_empty()).then(|| ("of it", which + &subtypes.join(", ")));
     let because = ("because", what.why.to_owned());
     Entry {
         head: format!("{:#x} {}", what.code, what.name),

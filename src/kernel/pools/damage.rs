@@ -9,47 +9,47 @@ bug_checks! {
     LIST: BAD_POOL_HEADER, parameter 1 = 3,
     when "in the legacy pool a block is taken off a free list whose links do not lead back to it",
     parameters "what", "entry", "its forward neighbour leads to", "its back neighbour leads to",
-    source "Bug Check 0x19: BAD_POOL_HEADER" documented;
+    source "Bug Check 0x19: BAD_POOL_HEADER (not which look finds it)" inferred;
 
     BEFORE_DISAGREES: BAD_POOL_HEADER, parameter 1 = 5,
     when "in the legacy pool a block is freed whose header tells another size of the block before than that one's own",
     parameters "what", "block", "reserved", "other block",
-    source "Bug Check 0x19: BAD_POOL_HEADER" documented;
+    source "Bug Check 0x19: BAD_POOL_HEADER (not which look finds it)" inferred;
 
     BEFORE_TOO_LARGE: BAD_POOL_HEADER, parameter 1 = 6,
     when "in the legacy pool a block is freed whose header says that the block before began in another page",
     parameters "what", "block", "reserved", "bad block",
-    source "Bug Check 0x19: BAD_POOL_HEADER" documented;
+    source "Bug Check 0x19: BAD_POOL_HEADER (not which look finds it)" inferred;
 
     SIZE_ZERO: BAD_POOL_HEADER, parameter 1 = 8,
     when "in the legacy pool a block is freed whose header tells a size of zero",
     parameters "what", "", "reserved", "bad block",
-    source "Bug Check 0x19: BAD_POOL_HEADER" documented;
+    source "Bug Check 0x19: BAD_POOL_HEADER (not which look finds it)" inferred;
 
     SIZE_TOO_LARGE: BAD_POOL_HEADER, parameter 1 = 9,
     when "in the legacy pool a block is freed whose header's size leads out of the page",
     parameters "what", "block", "reserved", "bad block",
-    source "Bug Check 0x19: BAD_POOL_HEADER" documented;
+    source "Bug Check 0x19: BAD_POOL_HEADER (not which look finds it)" inferred;
 
     FREE_HEADER: BAD_POOL_HEADER, parameter 1 = 0xd,
     when "in the legacy pool a block on a free list has the header of none",
     parameters "what", "reserved", "reserved", "reserved",
-    source "Bug Check 0x19: BAD_POOL_HEADER" documented;
+    source "Bug Check 0x19: BAD_POOL_HEADER (not which look finds it)" inferred;
 
     NEXT_DISAGREES: BAD_POOL_HEADER, parameter 1 = 0x20,
     when "in the legacy pool a block is freed and the next one's header tells another size of it",
     parameters "what", "block", "next block", "reserved",
-    source "Bug Check 0x19: BAD_POOL_HEADER" documented;
+    source "Bug Check 0x19: BAD_POOL_HEADER (not which look finds it)" inferred;
 
     TAIL: BAD_POOL_HEADER, parameter 1 = 0x21,
     when "in the legacy pool a large allocation is freed and what begins behind it is no block",
     parameters "what", "freed", "bytes", "found behind it",
-    source "Bug Check 0x19: BAD_POOL_HEADER" documented;
+    source "Bug Check 0x19: BAD_POOL_HEADER (not which look finds it)" inferred;
 
     UNTRACKED: BAD_POOL_HEADER, parameter 1 = 0x22,
     when "in the legacy pool a page is freed that no large allocation begins at",
     parameters "what", "freed", "reserved", "reserved",
-    source "Bug Check 0x19: BAD_POOL_HEADER" documented;
+    source "Bug Check 0x19: BAD_POOL_HEADER (not which look finds it)" inferred;
 
     NO_BYTES: BAD_POOL_CALLER, parameter 1 = 0,
     when "no bytes are asked for, in the legacy pool or the segment heap",
@@ -124,42 +124,42 @@ bug_checks! {
     HEAP_HEADER: KERNEL_MODE_HEAP_CORRUPTION, parameter 1 = 3,
     when "in the segment heap a header does not decode",
     parameters "what", "heap", "header", "",
-    source "Bug Check 0x13A: KERNEL_MODE_HEAP_CORRUPTION" documented;
+    source "Bug Check 0x13A: KERNEL_MODE_HEAP_CORRUPTION (not which look finds it)" inferred;
 
     HEAP_HEADERS: KERNEL_MODE_HEAP_CORRUPTION, parameter 1 = 4,
     when "in the segment heap more than one header of a page does not decode",
     parameters "what", "heap", "header", "",
-    source "Bug Check 0x13A: KERNEL_MODE_HEAP_CORRUPTION" documented;
+    source "Bug Check 0x13A: KERNEL_MODE_HEAP_CORRUPTION (not which look finds it)" inferred;
 
     HEAP_LARGE: KERNEL_MODE_HEAP_CORRUPTION, parameter 1 = 5,
     when "in the segment heap a page is freed that no large allocation begins at",
     parameters "what", "heap", "freed", "",
-    source "Bug Check 0x13A: KERNEL_MODE_HEAP_CORRUPTION" inferred;
+    source "Bug Check 0x13A: KERNEL_MODE_HEAP_CORRUPTION (not which look finds it)" inferred;
 
     HEAP_OVERRUN: KERNEL_MODE_HEAP_CORRUPTION, parameter 1 = 6,
     when "in the segment heap a block is freed and the next one's header does not decode",
     parameters "what", "heap", "next block", "",
-    source "Bug Check 0x13A: KERNEL_MODE_HEAP_CORRUPTION" inferred;
+    source "Bug Check 0x13A: KERNEL_MODE_HEAP_CORRUPTION (not which look finds it)" inferred;
 
     HEAP_UNDERRUN: KERNEL_MODE_HEAP_CORRUPTION, parameter 1 = 7,
     when "in the segment heap only the word right in front of a block does not decode",
     parameters "what", "heap", "header", "",
-    source "Bug Check 0x13A: KERNEL_MODE_HEAP_CORRUPTION" inferred;
+    source "Bug Check 0x13A: KERNEL_MODE_HEAP_CORRUPTION (not which look finds it)" inferred;
 
     HEAP_BUSY: KERNEL_MODE_HEAP_CORRUPTION, parameter 1 = 8,
     when "in the segment heap a free block is freed",
     parameters "what", "heap", "block", "",
-    source "Bug Check 0x13A: KERNEL_MODE_HEAP_CORRUPTION" documented;
+    source "Bug Check 0x13A: KERNEL_MODE_HEAP_CORRUPTION (not which look finds it)" inferred;
 
     HEAP_USED_AFTER_FREE: KERNEL_MODE_HEAP_CORRUPTION, parameter 1 = 0xb,
     when "in the segment heap the links of a free block are wrong behind a good header",
     parameters "what", "heap", "entry", "",
-    source "Bug Check 0x13A: KERNEL_MODE_HEAP_CORRUPTION" inferred;
+    source "Bug Check 0x13A: KERNEL_MODE_HEAP_CORRUPTION (not which look finds it)" inferred;
 
     HEAP_LIST: KERNEL_MODE_HEAP_CORRUPTION, parameter 1 = 0xd,
     when "in the segment heap a list's head leads to no block",
     parameters "what", "heap", "entry", "",
-    source "Bug Check 0x13A: KERNEL_MODE_HEAP_CORRUPTION" inferred;
+    source "Bug Check 0x13A: KERNEL_MODE_HEAP_CORRUPTION (not which look finds it)" inferred;
 }
 
 /// What was found wrong. Addresses of blocks are those handed out, those of headers 16 bytes lower.

@@ -66,7 +66,7 @@ bug_checks! {
     IN_POOL_CODE: DRIVER_CORRUPTED_EXPOOL,
     when "at dispatch level or above the pool's code follows what is no pool",
     parameters "referenced", "level", "access", "by the code at",
-    source "Bug Check 0xC5: DRIVER_CORRUPTED_EXPOOL" documented;
+    source "Bug Check 0xC5: DRIVER_CORRUPTED_EXPOOL (not whose code faulted)" inferred;
 
     RAISED_IN_DRIVER: DRIVER_IRQL_NOT_LESS_OR_EQUAL,
     when "at dispatch level or above a driver's code touches memory that is not there or not allowed",
