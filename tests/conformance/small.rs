@@ -44,6 +44,11 @@ pub enum Bug {
     PanicsWithoutFrame,
     /// Links a table before it is cleared.
     LinksBeforeClearing,
+    /// Mapping a page takes out the one behind it.
+    ClearsNext,
+    /// When the page is not there whose rights it is to change, it frees the table if that is empty, and invalidates
+    /// nothing.
+    PrunesWhenRefusing,
 }
 
 /// What it refuses.
@@ -127,6 +132,9 @@ impl<H: Host> Small<H> {
             return Err(Error::Mapped);
         }
         self.host.store(slot, to | flags | P);
+        if self.has(Bug::ClearsNext) && slot & 0xff8 != 0xff8 {
+            self.host.store(slot + 8, 0);
+        }
         Ok(())
     }
 
@@ -159,6 +167,9 @@ impl<H: Host> Small<H> {
         let slot = self.find(virt, false)?;
         let entry = self.host.load(slot);
         if entry & P == 0 {
+            if self.has(Bug::PrunesWhenRefusing) {
+                self.prune(virt);
+            }
             return Err(Error::NotMapped);
         }
         let kept = if self.has(Bug::KeepsWrite) { entry & 2 } else { 0 };
@@ -178,6 +189,18 @@ impl<H: Host> Small<H> {
     /// Frees tables of the last level that are empty.
     pub fn clean_up(&mut self) {
         self.clean(self.root, 4);
+    }
+
+    fn prune(&self, virt: u64) {
+        let slot = [4, 3].into_iter().fold(self.root, |table, level| {
+            self.host.load(at(table, level, virt)) & ADDRESS
+        });
+        let slot = at(slot, 2, virt);
+        let below = self.host.load(slot) & ADDRESS;
+        if (0..512).all(|index| self.host.load(below + 8 * index) == 0) {
+            self.host.store(slot, 0);
+            self.host.free(below);
+        }
     }
 
     fn clean(&self, table: u64, level: u64) {

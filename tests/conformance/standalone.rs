@@ -180,6 +180,8 @@ const SHOWN: &[(Bug, Check, &str)] = &[
     (Bug::UnmapsNothing, Check::Request, "unmap of nothing succeeds"),
     (Bug::WritesToPage, Check::Stores, "store outside of tables"),
     (Bug::PanicsWithoutFrame, Check::Totality, "map panics"),
+    (Bug::ClearsNext, Check::Invalidation, "unmapped page stays reachable"),
+    (Bug::PrunesWhenRefusing, Check::Invalidation, "freed table may still be walked"),
 ];
 
 fn rustc(source: &Path, output: &Path, flags: &[&str]) -> Output {

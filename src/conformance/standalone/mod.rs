@@ -18,6 +18,7 @@ use super::operation::Call;
 use super::rights::Rights;
 use crate::base::PhysAddr;
 
+use must::Led;
 pub(crate) use must::{Moment, Must, is_of_addresses, of};
 
 /// Columns of a comment at most.
@@ -84,7 +85,7 @@ impl Plot<'_> {
             Some(_) => return None,
         };
         let is_shown = match self.must {
-            Must::BeForgotten { .. } => spelled.has("invalidate"),
+            Must::BeForgotten { .. } | Must::BeFreedForgotten { .. } => spelled.has("invalidate"),
             Must::BeFreed => spelled.has("free("),
             _ => true,
         };
@@ -140,8 +141,8 @@ impl Plot<'_> {
         let last = self.steps.len().checked_sub(1);
         for (number, step) in self.steps.iter().enumerate() {
             let is_last = Some(number) == last;
-            if is_last && matches!(self.must, Must::BeForgotten { .. }) {
-                body.push_str("forget_events();\n");
+            if is_last {
+                body.push_str(&self.before_the_last());
             }
             let line = match *step {
                 Step::Poke { .. } => self.stored(step),
@@ -175,6 +176,25 @@ impl Plot<'_> {
         format!("// {text}\nset({}, {});\n", hex(at.raw()), hex(value))
     }
 
+    /// What is asked before the last step, and forgotten.
+    fn before_the_last(&self) -> String {
+        match self.must {
+            Must::BeForgotten { led, .. } => {
+                format!("let before = {};\nforget_events();\n", self.seen(led))
+            }
+            Must::BeFreedForgotten { .. } => "forget_events();\n".to_owned(),
+            _ => String::new(),
+        }
+    }
+
+    /// Where a page leads, as far as that can be spelled.
+    fn seen(&self, led: Led) -> String {
+        match self.format.spelled_walk() {
+            Some(_) => format!("walk(ROOT, {})", hex(led.virt.0)),
+            None => format!("word({})", hex(led.entry.raw())),
+        }
+    }
+
     /// What is asserted behind the last step.
     fn must_hold(&self) -> String {
         match self.must {
@@ -199,10 +219,17 @@ impl Plot<'_> {
                 format!("assert_eq!(word({}), {});\n", hex(at.raw()), hex(word))
             }
             Must::BeFreed => "assert_eq!(lent(), 0, \"frames are not freed\");\n".to_owned(),
-            Must::BeForgotten { first, last, freed } => {
-                let freed = some(freed);
+            Must::BeForgotten { first, last, led } => {
                 let (first, last) = (hex(first.0), hex(last.0));
-                format!("assert!(is_forgotten({first}, {last}, {freed}), \"{first}\");\n")
+                format!(
+                    "assert!({} == before || is_forgotten({first}, {last}), \"{}\");\n",
+                    self.seen(led),
+                    led.virt
+                )
+            }
+            Must::BeFreedForgotten { frame } => {
+                let frame = hex(frame.raw());
+                format!("assert!(is_forgotten_when_freed({frame}), \"{frame}\");\n")
             }
         }
     }

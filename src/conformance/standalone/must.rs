@@ -33,8 +33,18 @@ pub(crate) enum Must {
     Hold { at: PhysAddr, word: u64 },
     /// Every frame is freed.
     BeFreed,
-    /// The last call invalidates an address of this page, before it frees the frame.
-    BeForgotten { first: VirtAddr, last: VirtAddr, freed: Option<PhysAddr> },
+    /// The last call invalidates an address of this page, unless what it is about still leads where it led.
+    BeForgotten { first: VirtAddr, last: VirtAddr, led: Led },
+    /// The last call invalidates something before it frees this frame, if it frees it.
+    BeFreedForgotten { frame: PhysAddr },
+}
+
+/// A page that led somewhere when the last call began.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Led {
+    pub(crate) virt: VirtAddr,
+    /// The entry that it led by, for a format whose walk is not spelled.
+    pub(crate) entry: PhysAddr,
 }
 
 /// The call that shows a breach.
@@ -49,6 +59,17 @@ pub(crate) struct Moment<'a> {
     pub(crate) reached: usize,
     /// The last step.
     pub(crate) last: Option<Step>,
+}
+
+impl Led {
+    /// What a test sees of it.
+    fn is_seen(self, scene: &Scene) -> (Option<(PhysAddr, Rights)>, u64) {
+        if scene.format.spelled_walk().is_none() {
+            return (None, scene.word(self.entry));
+        }
+        let reached = scene.format.translate(&|at| scene.word(at), scene.root, self.virt);
+        (reached.map(|reached| (reached.address, reached.rights)), 0)
+    }
 }
 
 /// What a breach comes to; `None` when nothing of it is left to look at.
@@ -156,12 +177,11 @@ fn forgotten(virt: VirtAddr, moment: &Moment<'_>) -> Option<Must> {
     if let Some(Event::Free { at }) = before.last() {
         let is_any = before.iter().any(|event| matches!(event, Event::Invalidate { .. }));
         let is_shown = !is_any && moment.end.format.ways_forgotten() == WaysForgotten::All;
-        let (first, last) = (VirtAddr(0), VirtAddr(u64::MAX));
-        return is_shown.then_some(Must::BeForgotten { first, last, freed: Some(*at) });
+        return is_shown.then_some(Must::BeFreedForgotten { frame: *at });
     }
-    let leaves = moment.start.listing.leaves.iter();
-    let mut leaves = leaves.map(|leaf| (leaf.first, leaf.size.bytes()));
-    let (first, bytes) = leaves.find(|(first, bytes)| virt.0.wrapping_sub(first.0) < *bytes)?;
+    let mut leaves = moment.start.listing.leaves.iter();
+    let leaf = leaves.find(|leaf| virt.0.wrapping_sub(leaf.first.0) < leaf.size.bytes())?;
+    let (first, bytes) = (leaf.first, leaf.size.bytes());
     debug_assert!(bytes >= FRAME_BYTES);
     let is_about = |event: &Event| match *event {
         Event::Invalidate {
@@ -174,5 +194,8 @@ fn forgotten(virt: VirtAddr, moment: &Moment<'_>) -> Option<Must> {
     if moment.events.iter().any(is_about) {
         return None;
     }
-    Some(Must::BeForgotten { first, last: first.plus(bytes - 1), freed: None })
+    // What led elsewhere only meanwhile leads where it led.
+    let led = Led { virt: virt.page().start(), entry: leaf.at };
+    let is_changed = led.is_seen(moment.start) != led.is_seen(moment.end);
+    is_changed.then_some(Must::BeForgotten { first, last: first.plus(bytes - 1), led })
 }

@@ -27,10 +27,11 @@ pub(super) fn used_by(body: &str, plot: &Plot<'_>, failing: Option<u32>) -> Opti
 
 /// All parts, those that use others first.
 fn all(plot: &Plot<'_>, failing: Option<u32>) -> Vec<Part> {
-    let logs_frees = matches!(plot.must, Must::BeForgotten { freed: Some(_), .. });
+    let logs_frees = matches!(plot.must, Must::BeFreedForgotten { .. });
     vec![
         (&["walk("], plot.format.spelled_walk().unwrap_or_default()),
         (&["is_forgotten("], FORGOTTEN.to_owned()),
+        (&["is_forgotten_when_freed("], FORGOTTEN_WHEN_FREED.to_owned()),
         (&["forget_events("], FORGET.to_owned()),
         (&["invalidate_all("], INVALIDATE_ALL.to_owned()),
         (&["invalidate("], INVALIDATE.to_owned()),
@@ -189,11 +190,20 @@ fn forget_events() {
 ";
 
 const FORGOTTEN: &str = "\
-/// Whether one of these addresses was invalidated, before that frame was freed.
-fn is_forgotten(first: u64, last: u64, freed: Option<u64>) -> bool {
+/// Whether one of these addresses was invalidated.
+fn is_forgotten(first: u64, last: u64) -> bool {
     let events = EVENTS.lock().unwrap();
-    let is_before = |event: &&(&str, Option<u64>)| **event != (\"free\", freed);
-    let mut before = events.iter().take_while(is_before).filter(|event| event.0 == \"invalidate\");
-    before.any(|(_, at)| at.is_none_or(|at| (first..=last).contains(&at)))
+    let mut told = events.iter().filter(|event| event.0 == \"invalidate\");
+    told.any(|(_, at)| at.is_none_or(|at| (first..=last).contains(&at)))
+}
+";
+
+const FORGOTTEN_WHEN_FREED: &str = "\
+/// Whether something was invalidated before that frame was freed, if it was.
+fn is_forgotten_when_freed(frame: u64) -> bool {
+    let events = EVENTS.lock().unwrap();
+    let freed = events.iter().position(|event| *event == (\"free\", Some(frame)));
+    let invalidated = events.iter().position(|event| event.0 == \"invalidate\");
+    freed.is_none_or(|freed| invalidated.is_some_and(|at| at < freed))
 }
 ";
