@@ -29,6 +29,8 @@ pub struct Finding {
     pub(super) counted: Option<String>,
     pub(super) extent: Extent,
     pub(super) trials: u32,
+    /// The case is one that somebody gave, as it is.
+    pub(super) is_given: bool,
     pub(super) story: Vec<String>,
     pub(super) reproduction: Reproduction,
     pub(super) test: Option<String>,
@@ -116,7 +118,9 @@ impl fmt::Display for Finding {
             Extent::BudgetHit => "perhaps not the least: the budget was spent",
         };
         let counted = self.counted.clone().unwrap_or_else(|| counted(&self.case));
-        if self.trials == 0 {
+        if self.is_given {
+            writeln!(f, "case       {counted}, as given")?;
+        } else if self.trials == 0 {
             writeln!(f, "case       {counted}; not minimised: alone it ends no process")?;
         } else {
             writeln!(f, "case       {counted}; {extent} ({} runs)", self.trials)?;

@@ -60,6 +60,7 @@
 //! | can't express some rights | declines them |
 //! | sets all flags of an entry at once | leaves out [`Capability::KeepsAttributes`] |
 //! | keeps entries that are not present | leaves out [`Capability::HiddenEntries`] |
+//! | maps nothing where bits of an entry are left that is not present | leaves out [`Capability::MapsOverHidden`] |
 //! | tells of some rights and not of others | says so in [`Walker::tells_rights`] or [`Mapper::tells_rights`] |
 //! | tells the flags of the last entry alone | leaves [`Mapping::rights`] out |
 //! | gives bits of entries a meaning of its own | names them in [`Walker::own_bits`] or [`Mapper::own_bits`] |
@@ -79,6 +80,15 @@
 //! wrote the code, if the adapter spells how its tables are made ([`Mapper::spell_setup`]) and each call
 //! ([`Mapper::spell`]); else the raw tables. A capability that is not declared is skipped and listed, and so is what is never
 //! told and what is declined.
+//!
+//! Stricter than need be: an entry counts as remembered from the store that makes it valid on, whatever its accessed flag
+//! says. An Intel or AMD processor remembers no translation by an entry whose flag is clear (Intel SDM volume 3A, "Caching
+//! Translation Information"), so code that swaps an entry out and invalidates only if the flag was set in what it got is
+//! right and is told all the same: it may read the flag first and store then, which is wrong, and is the same to a judge that
+//! sees stores. Such code is run with [`tolerating`](Suite::tolerating).
+//!
+//! Not looked at: whether a barrier follows a store that makes an entry valid (AArch64 DSB ISHST behind a map). Without it an
+//! access by the same processor may still fault, which costs a fault and grants nothing.
 
 mod breach;
 mod case;
@@ -102,6 +112,7 @@ mod options;
 mod permissions;
 mod progress;
 mod raw;
+mod repetition;
 mod report;
 mod rights;
 mod run;

@@ -18,7 +18,9 @@ pub(super) type Observer = Box<dyn Fn(&Finding)>;
 /// How a suite is run.
 pub(super) struct Options {
     pub(super) format: &'static dyn Format,
-    pub(super) cases: u64,
+    /// How many cases somebody wants, and how many there are where nobody said that.
+    pub(super) cases: Option<u64>,
+    cases_default: u64,
     pub(super) seed: u64,
     pub(super) tolerated: Vec<(Check, String)>,
     pub(super) patience: Option<Duration>,
@@ -30,10 +32,11 @@ pub(super) struct Options {
 }
 
 impl Options {
-    pub(super) fn new(cases: u64, accesses_max: u32) -> Self {
+    pub(super) fn new(cases_default: u64, accesses_max: u32) -> Self {
         Self {
             format: X86_64::FOUR_LEVELS,
-            cases,
+            cases: None,
+            cases_default,
             seed: 1,
             tolerated: Vec::new(),
             patience: None,
@@ -49,9 +52,13 @@ impl Options {
     ///
     /// # Panics
     ///
-    /// When `RINGFENCE_CASES` is set and no number.
+    /// When `RINGFENCE_CASES` is set and no number, or 0.
     pub(super) fn cases(&self) -> u64 {
-        from_environment("RINGFENCE_CASES").unwrap_or(self.cases)
+        let Some(cases) = from_environment("RINGFENCE_CASES") else {
+            return self.cases.unwrap_or_else(|| self.hosting.cases(self.cases_default)).max(1);
+        };
+        assert!(cases > 0, "RINGFENCE_CASES is 0; a run of no case shows nothing");
+        cases
     }
 
     /// The seed of the first case.
@@ -61,6 +68,13 @@ impl Options {
     /// When `RINGFENCE_SEED` is set and no number.
     pub(super) fn seed(&self) -> u64 {
         from_environment("RINGFENCE_SEED").unwrap_or(self.seed)
+    }
+
+    /// How many cases are usual, if it is a run of fewer because accesses are trapped and nobody said how many.
+    pub(super) fn usual(&self) -> Option<u64> {
+        let own = self.hosting.cases(self.cases_default);
+        let is_own = self.cases.is_none() && from_environment("RINGFENCE_CASES").is_none();
+        (is_own && own < self.cases_default).then_some(self.cases_default)
     }
 
     /// What is not to be told.
@@ -96,9 +110,10 @@ macro_rules! builder {
             self
         }
 
-        /// How many cases; `RINGFENCE_CASES` overrides it.
+        /// How many cases; `RINGFENCE_CASES` overrides it. At least one, also for 0. Unless said otherwise as many
+        /// as take a few seconds in a debug build, and a twentieth of that where accesses are trapped.
         pub fn cases(mut self, cases: u64) -> Self {
-            self.options.cases = cases;
+            self.options.cases = Some(cases);
             self
         }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::repetition::{self, Part, Shape};
 use super::scene::Scene;
 
 /// Lines at most, and of one table.
@@ -31,11 +32,32 @@ pub(crate) fn lines(scene: &Scene) -> Vec<String> {
         let level = scene.format.level_name(table.level);
         let (at, first) = (table.frame.start().raw(), table.first);
         lines.push(format!("table {at:#x}, level {level}, from {first}"));
-        for (index, word) in words.iter().take(LINES_OF_A_TABLE) {
+        let line = |(index, word): &(u64, u64)| {
             let text = scene.format.describe(table.level, *word);
-            lines.push(format!("  {index:>3}  {word:#018x}  {text}"));
+            format!("  {index:>3}  {word:#018x}  {text}")
+        };
+        let shape = |(index, word): &(u64, u64)| {
+            Some(Shape { kind: ("word", 0), numbers: [*index, *word, 0] })
+        };
+        let shapes: Vec<_> = words.iter().map(shape).collect();
+        let (mut told, mut count) = (0, 0);
+        for part in repetition::parts(&shapes) {
+            if told >= LINES_OF_A_TABLE {
+                break;
+            }
+            let (first, length, shown) = match part {
+                Part::One(first) => (first, 1, 1),
+                Part::Run { first, period, times } => (first, period * times, period),
+            };
+            let run = words.get(first..first + length).unwrap_or_default();
+            lines.extend(run.iter().take(shown).map(line));
+            if length > shown {
+                lines.push(format!("       … and {} more, evenly, up to", length - 2 * shown));
+                lines.extend(run.iter().skip(length - shown).map(line));
+            }
+            (told, count) = (told + 1, count + length);
         }
-        if let Some(more) = words.len().checked_sub(LINES_OF_A_TABLE).filter(|more| *more > 0) {
+        if let Some(more) = words.len().checked_sub(count).filter(|more| *more > 0) {
             lines.push(format!("       … and {more} more words"));
         }
     }

@@ -24,6 +24,8 @@ pub struct Report {
     pub(super) is_asked: bool,
     /// It was made in a process that is gone.
     pub(super) is_lost: bool,
+    /// How many cases are usual, where it ran fewer by itself.
+    pub(super) usual: Option<u64>,
     /// The format has barriers.
     pub(super) has_barriers: bool,
     /// Entries of the root that the code keeps for itself.
@@ -42,6 +44,7 @@ impl Report {
             walker: false,
             is_asked: false,
             is_lost: false,
+            usual: None,
             has_barriers: false,
             reserved: Vec::new(),
         }
@@ -91,6 +94,11 @@ impl Report {
             }
         }
         skipped.extend(self.declared.skipped(self.tally.told));
+        if let Some(usual) = self.usual {
+            skipped.push(format!(
+                "cases up to {usual}: accesses are trapped, which takes long; RINGFENCE_CASES={usual} runs them"
+            ));
+        }
         if !self.reserved.is_empty() {
             skipped.push(format!("what entries {:?} of the root lead to: reserved", self.reserved));
         }
@@ -121,8 +129,10 @@ const fn consequence(capability: Capability) -> &'static str {
         Capability::Invalidates => "invalidations",
         Capability::AllocationFailure => "failing allocations",
         Capability::HardwareMarks => "accessed and dirty flags set meanwhile",
+        Capability::KeepsAccessed => "accessed flags set meanwhile and lost",
         Capability::ForeignEntries => "entries that others wrote to",
         Capability::HiddenEntries => "entries that others made invalid",
+        Capability::MapsOverHidden => "entries that others made invalid, in the way of a new page",
         Capability::AlteredTables => "flipped bits of tables",
         Capability::Abandonment => "abandoned operations",
         Capability::UpperHalf => "the upper half",

@@ -48,6 +48,12 @@ pub(super) trait Search {
 
     fn run(&self, case: &Self::Case, known: &BTreeSet<Key>, report: &Report) -> Ran;
 
+    /// What is said of a whole run without a finding in which nothing was exercised.
+    fn idle(&self, report: &Report) -> Option<Breach> {
+        let _ = report;
+        None
+    }
+
     /// The least that still shows the breach with this key.
     fn minimised(
         &self,
@@ -88,7 +94,12 @@ pub(super) fn seeds<S: Search>(search: &S, options: &Options, first: u64, cases:
         let seed = first.wrapping_add(number);
         (Some(seed), stream::<S>(seed))
     });
-    over(search, options, draws, first)
+    let mut report = over(search, options, draws, first);
+    report.usual = options.usual();
+    let idle = search.idle(&report).filter(|_| report.findings.is_empty());
+    let is_told = |breach: &Breach| !options.tolerated().contains(&breach.key());
+    report.findings.extend(idle.filter(is_told).map(|breach| untold(options, breach)));
+    report
 }
 
 pub(super) fn over<'a, S: Search>(
@@ -225,6 +236,7 @@ pub(super) fn untold(options: &Options, breach: Breach) -> Finding {
         counted: None,
         extent: Extent::OneMinimal,
         trials: 1,
+        is_given: false,
         story: Vec::new(),
         reproduction: Reproduction::default(),
         test: test_name(),

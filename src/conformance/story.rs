@@ -1,18 +1,23 @@
 //! A run in lines: the calls, what they stored, and what came of it.
 
+use std::collections::BTreeMap;
+
 use super::checks::request::Answer;
 use super::disturb::Change;
+use super::format::Decoded;
 use super::memory::{Barrier, Event, Invalidation, StoreKind};
 use super::operation::{Call, Disturbance, size_name};
+use super::repetition::{self, Part, Shape};
 use super::run::{Nested, Outcome, parts};
 use super::scene::Scene;
 use super::standalone::Step;
 use super::stop::Stop;
 use super::tables::Listing;
-use crate::base::{Frame, PhysAddr};
+use crate::base::{Frame, PhysAddr, VirtAddr};
 
-/// Lines for one call at most; a range can store a thousand entries.
-const LINES_MAX: usize = 40;
+/// Lines for one call, from its start and to its end, when it has more; a range can store a thousand entries.
+const LINES_FIRST: usize = 24;
+const LINES_LAST: usize = 24;
 
 /// The lines of one run.
 #[derive(Clone, Default, Debug)]
@@ -110,95 +115,232 @@ impl Story {
     }
 
     fn events(&mut self, scene: &Scene, events: &[Event], before: &Listing) {
-        let start = self.lines.len();
-        let mut clearing: Option<(Frame, usize)> = None;
-        for event in events {
-            if self.lines.len() - start > LINES_MAX {
-                self.lines.push("       …".to_owned());
-                break;
-            }
-            if let Event::Store { at, new: 0, .. } = event
-                && before.use_of(at.frame()).is_none()
-            {
-                match &mut clearing {
-                    Some((frame, count)) if *frame == at.frame() => *count += 1,
-                    _ => {
-                        self.cleared(clearing);
-                        clearing = Some((at.frame(), 1));
-                    }
+        let known = self.known(scene, events, before);
+        let items = items(events, before);
+        let listings = [before, &self.within];
+        let is_table = |frame| listings.iter().any(|listing| listing.use_of(frame).is_some());
+        let shapes: Vec<_> = items.iter().map(|item| item.shape(&is_table)).collect();
+        let told = |first: usize, count: usize| -> Vec<String> {
+            let items = items.iter().skip(first).take(count);
+            items.flat_map(|item| item.told(scene, &known)).collect()
+        };
+        let mut blocks: Vec<(Vec<String>, bool)> = Vec::new();
+        for part in repetition::parts(&shapes) {
+            match part {
+                Part::One(at) => {
+                    let is_kept = items.get(at).is_some_and(Item::is_of_somebody_else);
+                    blocks.push((told(at, 1), is_kept));
                 }
-                continue;
-            }
-            self.cleared(clearing.take());
-            self.event(scene, event, before);
-        }
-        self.cleared(clearing);
-    }
-
-    fn cleared(&mut self, clearing: Option<(Frame, usize)>) {
-        if let Some((frame, count)) = clearing {
-            let start = frame.start().raw();
-            self.lines.push(format!("       stores 0 to {count} words of the unlinked {start:#x}"));
-        }
-    }
-
-    fn event(&mut self, scene: &Scene, event: &Event, before: &Listing) {
-        let line = match *event {
-            Event::Store { at, old, new, kind } => {
-                let how = match kind {
-                    StoreKind::Whole => "stores to",
-                    StoreKind::Release => "stores with release to",
-                    StoreKind::Plain => "stores by assignment to",
-                    StoreKind::Found => "changed",
-                    StoreKind::Hardware => "the processor sets bits in",
-                };
-                let known = [before, &self.within, &scene.listing];
-                let way = known.iter().find_map(|listing| listing.use_of(at.frame()));
-                let Some(way) = way else {
-                    self.lines.push(format!(
-                        "       {how} {:#x}, in no table in use: {old:#x}, now {new:#x}",
-                        at.raw()
+                Part::Run { first, period, times } => {
+                    let mut lines = told(first, period);
+                    lines.push(format!(
+                        "       … likewise {} times more, the last of them:",
+                        times - 1
                     ));
-                    return;
+                    lines.extend(told(first + period * (times - 1), period));
+                    blocks.push((lines, false));
+                }
+            }
+        }
+        self.lines.extend(within(blocks));
+    }
+
+    /// How frames are used as tables: when the call began, within it, and when it had ended.
+    fn known(&self, scene: &Scene, events: &[Event], before: &Listing) -> Known {
+        let listings = [before, &self.within, &scene.listing];
+        let uses = listings.iter().flat_map(|listing| &listing.tables);
+        let mut known = Known::new();
+        for way in uses {
+            known.entry(way.frame).or_insert((way.level, way.first));
+        }
+        // What was linked and unlinked again is in none of these; a table may be linked before what names it is.
+        for _ in 0..scene.format.levels() {
+            for event in events {
+                let Event::Store { at, new, .. } = *event else { continue };
+                let Some((level, first)) = known.get(&at.frame()).copied() else { continue };
+                if let Decoded::Table { at: below, .. } = scene.format.decode(level, new) {
+                    let first = scene.format.first_of(level, first, at.offset() / 8);
+                    known.entry(below.frame()).or_insert((level - 1, first));
+                }
+            }
+        }
+        known
+    }
+}
+
+/// Level and first address of frames that are tables.
+type Known = BTreeMap<Frame, (u8, VirtAddr)>;
+
+/// What is told by itself.
+enum Item<'a> {
+    /// So many words of a frame that is no table yet are set to 0.
+    Clear(Frame, usize),
+    Event(&'a Event),
+}
+
+fn items<'a>(events: &'a [Event], before: &Listing) -> Vec<Item<'a>> {
+    let mut items: Vec<Item<'a>> = Vec::new();
+    for event in events {
+        if let Event::Store { at, new: 0, kind, .. } = event
+            && *kind != StoreKind::Hardware
+            && before.use_of(at.frame()).is_none()
+        {
+            match items.last_mut() {
+                Some(Item::Clear(frame, count)) if *frame == at.frame() => *count += 1,
+                _ => items.push(Item::Clear(at.frame(), 1)),
+            }
+        } else {
+            items.push(Item::Event(event));
+        }
+    }
+    items
+}
+
+/// The lines of blocks: all, or those at the start, at the end and between these what must not be left out.
+fn within(blocks: Vec<(Vec<String>, bool)>) -> Vec<String> {
+    let total: usize = blocks.iter().map(|(lines, _)| lines.len()).sum();
+    let (mut lines, mut count, mut is_cut) = (Vec::new(), 0, false);
+    for (block, is_kept) in blocks {
+        count += block.len();
+        let is_middle = count > LINES_FIRST && count + LINES_LAST <= total;
+        if is_middle && !is_kept && total > LINES_FIRST + LINES_LAST {
+            if !is_cut {
+                lines.push("       …".to_owned());
+            }
+            is_cut = true;
+            continue;
+        }
+        is_cut = false;
+        lines.extend(block);
+    }
+    lines
+}
+
+impl Item<'_> {
+    /// Not the code's doing: the finding may rest on it.
+    const fn is_of_somebody_else(&self) -> bool {
+        matches!(
+            self,
+            Self::Event(
+                Event::Store { kind: StoreKind::Hardware, .. }
+                    | Event::LostMark { .. }
+                    | Event::StrayStore { .. }
+                    | Event::Invalidate { is_lost: true, .. }
+                    | Event::Allocate { first: None, .. }
+            )
+        )
+    }
+
+    fn shape(&self, is_table: &dyn Fn(Frame) -> bool) -> Option<Shape> {
+        let Self::Event(event) = *self else { return None };
+        match *event {
+            Event::Store { kind: StoreKind::Hardware, .. } => None,
+            Event::Store { at, old, new, kind } => {
+                // What a frame held before it was linked nobody reads.
+                let old = if is_table(at.frame()) { old } else { 0 };
+                let kind = match kind {
+                    StoreKind::Whole => "whole",
+                    StoreKind::Release => "release",
+                    StoreKind::Plain => "plain",
+                    StoreKind::Found | StoreKind::Hardware => "found",
                 };
-                let first = scene.format.first_of(way.level, way.first, at.offset() / 8);
-                let (level, format) = (way.level, scene.format);
-                let name = format.level_name(level);
-                self.lines.push(format!("       {how} {:#x}, level {name}, for {first}", at.raw()));
-                self.lines.push(format!("         {old:#018x}  {}", format.describe(level, old)));
-                format!("         {new:#018x}  {}", format.describe(level, new))
+                Some(Shape { kind: (kind, at.frame().0), numbers: [at.raw(), old, new] })
             }
-            Event::StrayStore { at, new } => {
-                format!("       stores {new:#x} to {:#x}, outside of memory", at.raw())
-            }
-            Event::StrayLoad { at } => format!("       reads {:#x}, no table", at.raw()),
-            Event::Allocate { first: None, .. } => "       allocates: no frame".to_owned(),
-            Event::Allocate { first: Some(first), frames, .. } => {
-                let more = if frames > 1 { format!(", {frames} frames") } else { String::new() };
-                format!("       allocates {:#x}{more}", first.start().raw())
-            }
-            Event::Free { at } => format!("       frees {:#x}", at.raw()),
-            Event::Invalidate { what, is_lost } => {
-                let what = match what {
-                    Invalidation::Page(virt) => format!("{virt}"),
-                    Invalidation::LastLevel(virt) => format!("{virt}, last level only"),
-                    Invalidation::Space => "all but global translations".to_owned(),
-                    Invalidation::All => "everything".to_owned(),
+            Event::Free { at } => Some(Shape { kind: ("free", 0), numbers: [at.raw(), 0, 0] }),
+            Event::Invalidate { what, is_lost: false } => {
+                let (kind, at) = match what {
+                    Invalidation::Page(at) => ("page", at.0),
+                    Invalidation::LastLevel(at) => ("last level", at.0),
+                    Invalidation::Space => ("space", 0),
+                    Invalidation::All => ("all", 0),
                 };
-                let lost = if is_lost { ", and nobody hears it" } else { "" };
-                format!("       invalidates {what}{lost}")
+                Some(Shape { kind: (kind, 0), numbers: [at, 0, 0] })
             }
             Event::Barrier { barrier } => {
-                let what = match barrier {
-                    Barrier::Order => "for the order of stores",
-                    Barrier::Stores => "until its stores are seen",
-                    Barrier::All => "until its stores are seen and its invalidations complete",
+                let number = match barrier {
+                    Barrier::Order => 0,
+                    Barrier::Stores => 1,
+                    Barrier::All => 2,
                 };
-                format!("       barrier {what}")
+                Some(Shape { kind: ("barrier", number), numbers: [0; 3] })
             }
-            Event::CallsBack | Event::CalledBack => return,
-            Event::LostMark { .. } => "       … which loses the dirty flag".to_owned(),
-        };
-        self.lines.push(line);
+            _ => None,
+        }
     }
+
+    fn told(&self, scene: &Scene, known: &Known) -> Vec<String> {
+        match self {
+            Self::Clear(frame, count) => {
+                let start = frame.start().raw();
+                vec![format!("       stores 0 to {count} words of the unlinked {start:#x}")]
+            }
+            Self::Event(event) => told_event(scene, event, known),
+        }
+    }
+}
+
+/// The lines of one event.
+fn told_event(scene: &Scene, event: &Event, known: &Known) -> Vec<String> {
+    let line = match *event {
+        Event::Store { at, old, new, kind } => {
+            let how = match kind {
+                StoreKind::Whole => "stores to",
+                StoreKind::Release => "stores with release to",
+                StoreKind::Plain => "stores by assignment to",
+                StoreKind::Found => "changed",
+                StoreKind::Hardware => "the processor sets bits in",
+            };
+            let Some(&(level, first)) = known.get(&at.frame()) else {
+                return vec![format!(
+                    "       {how} {:#x}, in no table in use: {old:#x}, now {new:#x}",
+                    at.raw()
+                )];
+            };
+            let format = scene.format;
+            let first = format.first_of(level, first, at.offset() / 8);
+            let name = format.level_name(level);
+            return vec![
+                format!("       {how} {:#x}, level {name}, for {first}", at.raw()),
+                format!("         {old:#018x}  {}", format.describe(level, old)),
+                format!("         {new:#018x}  {}", format.describe(level, new)),
+            ];
+        }
+        Event::StrayStore { at, new } if at.raw() % 8 != 0 => {
+            format!("       stores {new:#x} to {:#x}, no multiple of 8", at.raw())
+        }
+        Event::StrayLoad { at } if at.raw() % 8 != 0 => {
+            format!("       reads {:#x}, no multiple of 8", at.raw())
+        }
+        Event::StrayStore { at, new } => {
+            format!("       stores {new:#x} to {:#x}, outside of memory", at.raw())
+        }
+        Event::StrayLoad { at } => format!("       reads {:#x}, no table", at.raw()),
+        Event::Allocate { first: None, .. } => "       allocates: no frame".to_owned(),
+        Event::Allocate { first: Some(first), frames, .. } => {
+            let more = if frames > 1 { format!(", {frames} frames") } else { String::new() };
+            format!("       allocates {:#x}{more}", first.start().raw())
+        }
+        Event::Free { at } => format!("       frees {:#x}", at.raw()),
+        Event::Invalidate { what, is_lost } => {
+            let what = match what {
+                Invalidation::Page(virt) => format!("{virt}"),
+                Invalidation::LastLevel(virt) => format!("{virt}, last level only"),
+                Invalidation::Space => "all but global translations".to_owned(),
+                Invalidation::All => "everything".to_owned(),
+            };
+            let lost = if is_lost { ", and nobody hears it" } else { "" };
+            format!("       invalidates {what}{lost}")
+        }
+        Event::Barrier { barrier } => {
+            let what = match barrier {
+                Barrier::Order => "for the order of stores",
+                Barrier::Stores => "until its stores are seen",
+                Barrier::All => "until its stores are seen and its invalidations complete",
+            };
+            format!("       barrier {what}")
+        }
+        Event::CallsBack | Event::CalledBack => return Vec::new(),
+        Event::LostMark { .. } => "       … which loses the dirty flag".to_owned(),
+    };
+    vec![line]
 }

@@ -35,10 +35,17 @@ pub enum Capability {
     HardwareMarks,
     /// Others write legal bits to entries of its tables: memory types, ignored bits.
     ForeignEntries,
+    /// An accessed flag that the processor sets during an operation is there when that returns, as long as the same
+    /// entry maps the page still. Counts with [`HardwareMarks`](Self::HardwareMarks). Its loss costs time and no data:
+    /// code that accepts it, or clears the flag to see which pages are used, leaves this out.
+    KeepsAccessed,
     /// Others make entries invalid that keep their other bits, and it takes such a page for not mapped,
     /// as the processor does. Code that documents such an entry as a page it still holds leaves this
     /// out.
     HiddenEntries,
+    /// It maps over an entry that others made invalid. Code that counts a page of which bits are left as taken, and
+    /// says that it is mapped already, leaves this out.
+    MapsOverHidden,
     /// Any bit of its tables may be flipped; it must not crash, run forever or mistranslate.
     AlteredTables,
     /// An operation may end half-way, by a panic out of one of its hooks.
@@ -68,7 +75,7 @@ pub struct Capabilities(u32);
 
 impl Capabilities {
     /// Every capability.
-    pub const EVERY: [Capability; 20] = [
+    pub const EVERY: [Capability; 22] = [
         Capability::Protect,
         Capability::Query,
         Capability::Pages2M,
@@ -79,8 +86,10 @@ impl Capabilities {
         Capability::Invalidates,
         Capability::AllocationFailure,
         Capability::HardwareMarks,
+        Capability::KeepsAccessed,
         Capability::ForeignEntries,
         Capability::HiddenEntries,
+        Capability::MapsOverHidden,
         Capability::AlteredTables,
         Capability::Abandonment,
         Capability::UpperHalf,

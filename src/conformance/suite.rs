@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::breach::{Breach, Check, Key};
+use super::breach::{Breach, Check, INTERFACE, Key};
 use super::case::{Case, edges, generate};
 use super::declared::Declared;
 use super::draw::Draw;
@@ -29,6 +29,9 @@ const ENTRIES: u64 = 512;
 
 /// Cases of a run that nobody sized: a few seconds in a debug build.
 pub(super) const CASES: u64 = 400;
+
+/// Cases after which code that has mapped nothing is not going to: a single one may be of other calls.
+const CASES_TO_MAP: u64 = 30;
 
 /// A run of the suite that is about to begin.
 #[must_use = "nothing is run until `check` or `run` is called"]
@@ -88,7 +91,8 @@ impl<M: Mapper, F: Fn(Memory) -> M> Suite<F> {
         self.reserving(&[entry])
     }
 
-    /// Runs one case: what a strategy drew, or a stored one. What [`run`](Self::run) does about code that does not
+    /// Runs one case: what a strategy drew, or a stored one. It is told as it is: a strategy is shrunk by whoever drew
+    /// from it, who comes here for each of its tries. What [`run`](Self::run) does about code that does not
     /// return or that calls `exit`, this does too.
     ///
     /// # Panics
@@ -108,8 +112,7 @@ impl<M: Mapper, F: Fn(Memory) -> M> Suite<F> {
         guard::begins(None);
         let ran = self.run_case(case, &known, &report);
         if let Some(breach) = ran.breach {
-            let key = breach.key();
-            panic!("\n{}", self.minimised(case.clone(), ran.steps, &key, &known, &report));
+            panic!("\n{}", self.finding((case.clone(), None), &breach.key(), &known, &report));
         }
     }
 
@@ -191,6 +194,34 @@ impl<M: Mapper, F: Fn(Memory) -> M> Suite<F> {
         let test = plot.and_then(|plot| plot.test(&spelled));
         Reproduction { test, calls: spelled.calls, tables }
     }
+
+    /// A finding as it is told, of a case that was minimised or is told as it is.
+    fn finding(
+        &self,
+        (case, minimised): (Case, Option<(Extent, u32)>),
+        key: &Key,
+        known: &BTreeSet<Key>,
+        report: &Report,
+    ) -> Finding {
+        let (extent, trials) = minimised.unwrap_or((Extent::BudgetHit, 1));
+        let capabilities = report.declared.capabilities;
+        let mut told = self.setting(known, true).run(&case, capabilities);
+        let breach = told.breach.take().unwrap_or_else(|| vanished(key));
+        let story = core::mem::take(&mut told.story.lines);
+        Finding {
+            reproduction: self.reproduction(told, &breach, case.fault),
+            breach,
+            case,
+            seed: None,
+            format: self.options.format.name(),
+            counted: None,
+            extent,
+            trials,
+            is_given: minimised.is_none(),
+            story,
+            test: test_name(),
+        }
+    }
 }
 
 impl<M: Mapper, F: Fn(Memory) -> M> Search for Suite<F> {
@@ -220,6 +251,22 @@ impl<M: Mapper, F: Fn(Memory) -> M> Search for Suite<F> {
         self.run_case(case, known, report)
     }
 
+    fn idle(&self, report: &Report) -> Option<Breach> {
+        let is_mapped = ["map", "map_range"].iter().any(|name| report.tally.done.contains(name));
+        if is_mapped || report.cases < CASES_TO_MAP || !report.is_asked {
+            return None;
+        }
+        let what =
+            format!("mapped no page in {} cases, so that nothing was exercised", report.cases);
+        Some(Breach {
+            check: Check::Request,
+            kind: "nothing is ever mapped".to_owned(),
+            what,
+            virt: None,
+            rule: INTERFACE,
+        })
+    }
+
     fn minimised(
         &self,
         case: Case,
@@ -245,21 +292,7 @@ impl<M: Mapper, F: Fn(Memory) -> M> Search for Suite<F> {
             // The code under test does not do the same twice: say so with the whole case.
             None => (whole, Extent::BudgetHit, 1),
         };
-        let mut told = self.setting(known, true).run(&case, capabilities);
-        let breach = told.breach.take().unwrap_or_else(|| vanished(key));
-        let story = core::mem::take(&mut told.story.lines);
-        Finding {
-            reproduction: self.reproduction(told, &breach, case.fault),
-            breach,
-            case,
-            seed: None,
-            format: self.options.format.name(),
-            counted: None,
-            extent,
-            trials,
-            story,
-            test: test_name(),
-        }
+        self.finding((case, Some((extent, trials))), key, known, report)
     }
 
     fn least<E>(

@@ -103,6 +103,8 @@ pub(crate) enum Bug {
     ProtectDropsMemoryType,
     /// Changing rights clears the bits of software.
     ProtectDropsSoftwareBits,
+    /// What a range has withdrawn is not invalidated when a large page of it can't be split for want of a frame.
+    ForgetsPendingWhenShort,
     /// Changing rights makes the entry anew: accessed and dirty flags were read, and are thrown away.
     ProtectThrowsDirtyFlagAway,
 }
@@ -161,6 +163,7 @@ impl Bug {
         (Self::ProtectDropsMemoryType, &[Check::Request]),
         (Self::ProtectDropsSoftwareBits, &[Check::Request]),
         (Self::ProtectThrowsDirtyFlagAway, &[Check::Marks]),
+        (Self::ForgetsPendingWhenShort, &[Check::Invalidation]),
         (Self::LinksOverWhatCameMeanwhile, &[Check::Isolation]),
         (Self::KeepsUnneededTable, &[Check::Frames]),
     ];

@@ -2,8 +2,8 @@
 
 use ringfence::base::{PhysAddr, VirtAddr};
 use ringfence::conformance::{
-    self, Capabilities, Capability, Check, FaultKind, Mapper, Mapping, Memory, Refusal, Report,
-    Rights,
+    self, Call, Capabilities, Capability, Case, Check, Disturbance, FaultKind, Mapper, Mapping,
+    Memory, Refusal, Report, Rights,
 };
 use ringfence::machine::paging::PageSize;
 
@@ -150,11 +150,11 @@ fn what_is_wrong_for_an_instant_hides_no_bug_of_later_calls() {
 }
 
 /// A mapper that counts a large page which is not present as one that is there.
-struct Reserving(Tables, Memory);
+struct Reserving(Tables, Memory, Capabilities);
 
 impl Mapper for Reserving {
     fn capabilities(&self) -> Capabilities {
-        Capabilities::PLAIN.with(Capability::Pages2M).with(Capability::HiddenEntries)
+        self.2
     }
 
     fn root(&self) -> PhysAddr {
@@ -187,11 +187,141 @@ impl Mapper for Reserving {
     }
 }
 
+fn reserving(capabilities: Capabilities) -> Report {
+    let own =
+        move |memory: Memory| Reserving(Tables::new(memory.clone(), None), memory, capabilities);
+    conformance::mapper(own).cases(600).run()
+}
+
 #[test]
-fn a_large_page_that_somebody_hid_may_be_in_the_way_of_a_small_one() {
-    let suite = conformance::mapper(|memory| Reserving(Tables::new(memory.clone(), None), memory));
+fn a_large_page_that_somebody_hid_may_be_in_the_way_of_a_small_one_unless_it_is_declared_not_to_be()
+{
+    let capabilities =
+        Capabilities::PLAIN.with(Capability::Pages2M).with(Capability::HiddenEntries);
 
-    let report = suite.cases(600).run();
+    let silent = reserving(capabilities);
+    let told = reserving(capabilities.with(Capability::MapsOverHidden));
 
-    assert!(report.findings().is_empty(), "\n{report}");
+    assert!(silent.findings().is_empty(), "\n{silent}");
+    let line =
+        "entries that others made invalid, in the way of a new page: not declared".to_owned();
+    assert!(silent.skipped().contains(&line), "\n{silent}");
+    let is_refusal = |finding: &conformance::Finding| finding.kind().contains("false refusal");
+    assert!(told.findings().iter().all(is_refusal) && told.has(Check::Request), "\n{told}");
+}
+
+/// Maps one page, and says of every other that it is mapped already.
+struct OnceOnly(Tables, bool);
+
+impl Mapper for OnceOnly {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::PLAIN.with(Capability::HiddenEntries)
+    }
+
+    fn root(&self) -> PhysAddr {
+        self.0.root()
+    }
+
+    fn map(
+        &mut self,
+        page: VirtAddr,
+        to: PhysAddr,
+        size: PageSize,
+        rights: Rights,
+    ) -> Result<(), Refusal> {
+        if core::mem::replace(&mut self.1, true) {
+            return Err(Refusal::AlreadyMapped);
+        }
+        self.0.map(page, to, size, rights)
+    }
+}
+
+#[test]
+fn a_page_that_was_hidden_excuses_no_refusal_of_another_one() {
+    let map = |page| Call::Map {
+        page: VirtAddr(page),
+        to: PhysAddr::truncated(0x1_0006_0000),
+        size: PageSize::Kib4,
+        rights: Rights::WRITE,
+    };
+    let hide = Call::Disturb { which: 0, how: Disturbance::Hide };
+    let run = |page| {
+        let case = Case { calls: vec![map(0x4000), hide, map(page)], fault: None };
+        let run =
+            || conformance::replay(&case, |memory| OnceOnly(Tables::new(memory, None), false));
+        std::panic::catch_unwind(run)
+    };
+
+    assert!(run(0x4000).is_ok(), "the page itself may count as taken");
+    let told = run(0x9000).expect_err("another one may not");
+    let told = told.downcast_ref::<String>().expect("a report");
+    assert!(told.contains("map 4 KiB: false refusal"), "{told}");
+    assert!(told.contains("case       3 calls, as given"), "{told}");
+}
+
+/// Declines everything.
+struct Declines(PhysAddr);
+
+impl Mapper for Declines {
+    fn root(&self) -> PhysAddr {
+        self.0
+    }
+
+    fn map(&mut self, _: VirtAddr, _: PhysAddr, _: PageSize, _: Rights) -> Result<(), Refusal> {
+        Err(Refusal::Declined("not today"))
+    }
+
+    fn unmap(&mut self, _: VirtAddr, _: PageSize) -> Result<Option<PhysAddr>, Refusal> {
+        Err(Refusal::Declined("not today"))
+    }
+}
+
+#[test]
+fn code_that_maps_nothing_at_all_does_not_pass() {
+    let report =
+        conformance::mapper(|memory| Declines(memory.allocate_zeroed().unwrap_or_default()))
+            .cases(30)
+            .run();
+
+    let kinds: Vec<&str> = report.findings().iter().map(conformance::Finding::kind).collect();
+    assert_eq!(kinds, ["nothing is ever mapped"], "\n{report}");
+}
+
+#[test]
+fn a_run_has_at_least_one_case() {
+    let report = conformance::mapper(|memory| Tables::new(memory, None)).cases(0).run();
+
+    assert_eq!(report.cases(), 1);
+}
+
+/// Stores the last entry of a table a byte too far.
+struct Misaligned(Tables, Memory);
+
+impl Mapper for Misaligned {
+    fn root(&self) -> PhysAddr {
+        self.0.root()
+    }
+
+    fn map(
+        &mut self,
+        page: VirtAddr,
+        to: PhysAddr,
+        size: PageSize,
+        rights: Rights,
+    ) -> Result<(), Refusal> {
+        self.1.store(self.0.root().plus(0xff9), 0);
+        self.0.map(page, to, size, rights)
+    }
+}
+
+#[test]
+fn a_store_that_is_not_aligned_is_told_as_that() {
+    let own = |memory: Memory| Misaligned(Tables::new(memory.clone(), None), memory);
+
+    let report = conformance::mapper(own).cases(1).run();
+
+    let told = report.to_string();
+    assert!(told.contains("finding    stores: misaligned store"), "{told}");
+    assert!(told.contains("at 0x100000ff9, which is no multiple of 8"), "{told}");
+    assert!(!told.contains("outside of memory"), "{told}");
 }

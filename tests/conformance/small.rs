@@ -192,9 +192,9 @@ impl<H: Host> Small<H> {
     }
 
     fn prune(&self, virt: u64) {
-        let slot = [4, 3].into_iter().fold(self.root, |table, level| {
-            self.host.load(at(table, level, virt)) & ADDRESS
-        });
+        let slot = [4, 3]
+            .into_iter()
+            .fold(self.root, |table, level| self.host.load(at(table, level, virt)) & ADDRESS);
         let slot = at(slot, 2, virt);
         let below = self.host.load(slot) & ADDRESS;
         if (0..512).all(|index| self.host.load(below + 8 * index) == 0) {

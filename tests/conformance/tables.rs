@@ -77,6 +77,8 @@ pub(crate) struct Tables<W: Words = Memory> {
     pub(crate) levels: u32,
     /// Nobody is told to forget anything.
     pub(crate) is_silent: bool,
+    /// What is to be invalidated is remembered for later.
+    is_batched: bool,
 }
 
 /// Where a walk ended.
@@ -153,8 +155,17 @@ impl Tables {
 impl<W: Words> Tables<W> {
     pub(crate) fn reached(memory: Memory, bug: Option<Bug>) -> Self {
         let root = memory.allocate_zeroed().expect("a frame for the root");
-        let (is_owner, is_silent) = (true, false);
-        Self { words: W::of(&memory), memory, root, bug, is_owner, levels: 4, is_silent }
+        let (is_owner, is_silent, is_batched) = (true, false, false);
+        Self {
+            words: W::of(&memory),
+            memory,
+            root,
+            bug,
+            is_owner,
+            levels: 4,
+            is_silent,
+            is_batched,
+        }
     }
 
     fn has(&self, bug: Bug) -> bool {
@@ -194,7 +205,7 @@ impl<W: Words> Tables<W> {
     }
 
     fn invalidate(&self, page: VirtAddr) {
-        if self.is_silent {
+        if self.is_silent || self.is_batched {
             return;
         }
         if self.has(Bug::InvalidatesWrongPage) {
@@ -585,7 +596,22 @@ impl<W: Words + 'static> Mapper for Tables<W> {
     }
 
     fn unmap_range(&mut self, first: VirtAddr, bytes: u64) -> Result<(), Refusal> {
-        self.over_range(first, bytes, |tables, page, size| tables.unmap(page, size).map(|_| ()))
+        if !self.has(Bug::ForgetsPendingWhenShort) {
+            return self.over_range(first, bytes, |tables, page, size| {
+                tables.unmap(page, size).map(|_| ())
+            });
+        }
+        let mut pending = Vec::new();
+        self.is_batched = true;
+        let done = self.over_range(first, bytes, |tables, page, size| {
+            tables.unmap(page, size)?;
+            pending.push(page);
+            Ok(())
+        });
+        self.is_batched = false;
+        done?;
+        pending.into_iter().for_each(|page| self.invalidate(page));
+        Ok(())
     }
 
     fn protect_range(

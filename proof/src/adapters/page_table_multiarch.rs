@@ -167,6 +167,8 @@ macro_rules! adapter {
                     let all = Capabilities::all()
                         .without(Capability::CleanUp)
                         .without(Capability::HardwareMarks)
+                        // `map` takes an entry for free that is 0, and no other (`is_unused`).
+                        .without(Capability::MapsOverHidden)
             .without(Capability::KeepsAttributes)
                         .without(Capability::Abandonment)
                         .without(Capability::Reentry)

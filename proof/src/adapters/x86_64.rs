@@ -260,6 +260,8 @@ where
         Capabilities::all()
             .without(Capability::FreesOnDrop)
             .without(Capability::HardwareMarks)
+            // `map_to` takes an entry for free that is 0, and no other (`PageTableEntry::is_unused`).
+            .without(Capability::MapsOverHidden)
             .without(Capability::KeepsAttributes)
             .without(Capability::Abandonment)
             .without(Capability::Reentry)

@@ -1,13 +1,13 @@
 //! What is tried: calls, and at most one fault.
 
 mod generate;
+mod simpler;
 
 use super::fault::Fault;
 use super::format::Format;
-use super::operation::{Call, Disturbance};
-use super::rights::Rights;
+use super::operation::Call;
 use super::subject::{Capabilities, Capability};
-use crate::base::{FRAME_BYTES, PhysAddr, VirtAddr};
+use crate::base::VirtAddr;
 use crate::machine::paging::PageSize;
 use crate::minimise::{Shrink, towards};
 
@@ -52,7 +52,7 @@ impl Shrink for Case {
             })
         });
         let calls = self.calls.iter().enumerate().flat_map(move |(index, call)| {
-            simpler_calls(call).into_iter().map(move |call| {
+            simpler::simpler_calls(call).into_iter().map(move |call| {
                 let mut form = self.clone();
                 if let Some(slot) = form.calls.get_mut(index) {
                     *slot = call;
@@ -60,14 +60,40 @@ impl Shrink for Case {
                 form
             })
         });
-        without.into_iter().chain(earlier).chain(calls).chain(self.fewer_to_choose_from())
+        let together = simpler::with_an_earlier_fault(self);
+        let forms = without.into_iter().chain(earlier).chain(calls);
+        forms
+            .chain(simpler::with_smaller_pages(self))
+            .chain(self.fewer_to_choose_from())
+            .chain(together)
     }
 }
 
 impl Case {
-    /// Whether its ranges are made of pages that such code knows.
+    /// Whether its ranges are made of pages that such code knows, and its pages are such.
     pub(crate) fn is_of_pages(&self, capabilities: Capabilities) -> bool {
         let has = |capability| capabilities.has(capability);
+        let knows = |size| match size {
+            PageSize::Kib4 => has(Capability::Pages4K),
+            PageSize::Mib2 => has(Capability::Pages2M),
+            PageSize::Gib1 => has(Capability::Pages1G),
+        };
+        let sizes = [PageSize::Kib4, PageSize::Mib2, PageSize::Gib1];
+        let is_known = |call: &Call| match *call {
+            Call::Map { size, .. } | Call::Unmap { size, .. } | Call::Protect { size, .. } => {
+                knows(size)
+            }
+            _ => true,
+        };
+        let is_any = sizes.into_iter().any(knows);
+        // A page of a size that is not known may be asked for, and not made of one that is.
+        let is_small = |call: &Call| call.region().pages == 1;
+        if is_any
+            && !has(Capability::Pages4K)
+            && self.calls.iter().any(|call| !is_known(call) && is_small(call))
+        {
+            return false;
+        }
         let least = match (has(Capability::Pages4K), has(Capability::Pages2M)) {
             (false, true) => PageSize::Mib2.frames(),
             (false, false) if has(Capability::Pages1G) => PageSize::Gib1.frames(),
@@ -100,92 +126,6 @@ impl Case {
                 })
             })
         })
-    }
-}
-
-/// The order in which parameters count as simple: an address near the edge it was drawn from stays as it is (it may be
-/// the point), so that only lengths, rights, targets and bits are simplified. A range loses pages at either end; those
-/// that are left lead where they led.
-fn simpler_calls(call: &Call) -> Vec<Call> {
-    let mut forms = Vec::new();
-    let plain = Rights::WRITE.and(Rights::USER);
-    match *call {
-        Call::Map { page, to, size, rights } => {
-            if rights != plain {
-                forms.push(Call::Map { page, to, size, rights: plain });
-            }
-            let target = simplest_target(size);
-            if to != target {
-                forms.push(Call::Map { page, to: target, size, rights });
-            }
-        }
-        Call::MapRange { first, to, bytes, rights } => {
-            forms.extend(shorter(bytes).map(|(without, bytes)| {
-                let (first, to) = (first.plus(without), to.plus(without));
-                Call::MapRange { first, to, bytes, rights }
-            }));
-            if rights != plain {
-                forms.push(Call::MapRange { first, to, bytes, rights: plain });
-            }
-            // Of wide addresses the low bits stay: they say which pages are large.
-            let low = generate::ELSEWHERE + to.raw() % generate::ELSEWHERE;
-            if to.raw() >= 2 * generate::ELSEWHERE {
-                let to = PhysAddr::truncated(low);
-                forms.push(Call::MapRange { first, to, bytes, rights });
-            }
-        }
-        Call::UnmapRange { first, bytes } => {
-            forms.extend(shorter(bytes).map(|(without, bytes)| {
-                let first = first.plus(without);
-                Call::UnmapRange { first, bytes }
-            }));
-        }
-        Call::ProtectRange { first, bytes, rights } => {
-            forms.extend(shorter(bytes).map(|(without, bytes)| {
-                let first = first.plus(without);
-                Call::ProtectRange { first, bytes, rights }
-            }));
-        }
-        Call::Disturb { which, how } => {
-            forms.extend(
-                towards(which, 0).into_iter().take(4).map(|which| Call::Disturb { which, how }),
-            );
-            let single = |bits: u64| (0..64).map(|bit| 1 << bit).filter(move |bit| bits & bit != 0);
-            let many = |bits: u64| bits.count_ones() > 1;
-            match how {
-                Disturbance::Decorate(bits) if many(bits) => forms.extend(
-                    single(bits)
-                        .map(|bit| Call::Disturb { which, how: Disturbance::Decorate(bit) }),
-                ),
-                Disturbance::Flip(bits) if many(bits) => forms.extend(
-                    single(bits).map(|bit| Call::Disturb { which, how: Disturbance::Flip(bit) }),
-                ),
-                _ => {}
-            }
-        }
-        Call::Unmap { .. } | Call::Protect { .. } | Call::Query { .. } | Call::CleanUp => {}
-    }
-    forms
-}
-
-/// What is left out at the start of a range, and what remains of it: it loses its end, then its start.
-fn shorter(bytes: u64) -> impl Iterator<Item = (u64, u64)> {
-    fewer(bytes).map(|rest| (0, rest)).chain(fewer(bytes).map(move |rest| (bytes - rest, rest)))
-}
-
-fn fewer(bytes: u64) -> impl Iterator<Item = u64> {
-    let large = PageSize::Mib2.bytes();
-    let is_large = bytes.is_multiple_of(large) && bytes > large;
-    let in_large = is_large.then(|| towards(bytes / large, 1)).into_iter().flatten();
-    let in_small = towards(bytes / FRAME_BYTES, 1).into_iter();
-    in_large.map(move |pages| pages * large).chain(in_small.map(|pages| pages * FRAME_BYTES))
-}
-
-/// Where a page of this size leads in the simplest case.
-fn simplest_target(size: PageSize) -> PhysAddr {
-    match size {
-        PageSize::Kib4 => super::memory::Memory::data_frame(0),
-        PageSize::Mib2 | PageSize::Gib1 => PhysAddr::truncated(generate::ELSEWHERE),
     }
 }
 

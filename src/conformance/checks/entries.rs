@@ -8,7 +8,7 @@
 
 use crate::base::{PhysAddr, VirtAddr};
 use crate::conformance::breach::{Breach, Check, MADE_EARLY};
-use crate::conformance::format::{Decoded, Format, Met, Rule};
+use crate::conformance::format::{Decoded, Format, Met, Reserved, Rule};
 use crate::conformance::may_hold::Meeting;
 use crate::conformance::scene::Scene;
 use crate::conformance::tables::{Leaf, Listing, TableUse, level_of};
@@ -40,6 +40,18 @@ pub(crate) fn stored(
             format.describe(level, new)
         );
         let kind = format!("malformed entry at level {number}");
+        let rule = format.rule(Rule::Entries);
+        return Some(Breach { check: Check::Entries, kind, what, virt, rule });
+    }
+    // What was so before is kept, and not written.
+    let reserved = |bits| format.reserved(level, bits);
+    if let Some(Reserved { bits, what }) = reserved(new).filter(|_| reserved(new) != reserved(old))
+    {
+        let what = format!(
+            "writes an entry of level {number} for {first} with reserved bits {bits:#x}: {what}: {}",
+            format.describe(level, new)
+        );
+        let kind = format!("reserved bits at level {number}");
         let rule = format.rule(Rule::Entries);
         return Some(Breach { check: Check::Entries, kind, what, virt, rule });
     }
@@ -147,4 +159,34 @@ pub(crate) fn unordered(format: &dyn Format, table: &TableUse) -> Breach {
     let kind = "linked before it is filled in order".to_owned();
     let rule = format.rule(Rule::Barriers);
     Breach { check: Check::Entries, kind, what, virt: Some(table.first), rule }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conformance::format::{AArch64, X86_64};
+    use crate::conformance::rights::Rights;
+
+    #[test]
+    fn reserved_bits_of_a_block_are_told_when_they_are_written_and_not_when_they_are_kept() {
+        let page = PhysAddr::truncated(0x8000_0000);
+        let block = AArch64::LOWER.leaf(2, page, Rights::WRITE);
+        let small = AArch64::LOWER.leaf(1, page, Rights::WRITE);
+        let kind = |level, old, new| {
+            stored(AArch64::LOWER, level, VirtAddr(0), old, new).map(|breach| breach.kind)
+        };
+
+        for bits in [1 << 12, 1 << 13, 0b11 << 12, 1 << 17, 1 << 20] {
+            assert_eq!(kind(2, 0, block | bits).as_deref(), Some("reserved bits at level 2"));
+            assert_eq!(kind(2, block | bits, block | bits | 1 << 55), None, "it was there");
+        }
+        let shared = |entry: u64| entry & !(0b11 << 8) | 0b01 << 8;
+        assert_eq!(kind(2, 0, shared(block)).as_deref(), Some("reserved bits at level 2"));
+        assert_eq!(kind(1, 0, shared(small)).as_deref(), Some("reserved bits at level 3"));
+        for (level, entry) in [(2, block), (2, block | 1 << 16), (1, small), (1, small | 1 << 13)] {
+            assert_eq!(kind(level, 0, entry), None, "{entry:#x}");
+        }
+        let pat = X86_64::FOUR_LEVELS.leaf(2, page, Rights::WRITE) | 1 << 12;
+        assert_eq!(stored(X86_64::FOUR_LEVELS, 2, VirtAddr(0), 0, pat), None);
+    }
 }

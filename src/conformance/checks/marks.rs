@@ -7,7 +7,10 @@
 //! knows any more which was written to, so all must have it; one that is merged from small ones must have it
 //! if any of them had.
 //!
-//! Not checked here: the accessed flag, whose loss costs time and no data, and pages that are being
+//! The accessed flag says less: its loss costs time and no data. It is judged for code that declares to keep it, where
+//! the processor set it during the call and the same entry maps the page still.
+//!
+//! Not checked here: accessed flags of entries that are replaced by those of other tables, and pages that are being
 //! unmapped, whose flags an interface may or may not hand out.
 
 use crate::base::PhysAddr;
@@ -27,6 +30,29 @@ pub(crate) fn lost(scene: &Scene, at: PhysAddr, bits: u64) -> Breach {
     );
     let rule = scene.format.rule(Rule::Marks);
     Breach { virt, ..scene.breach(Check::Marks, "dirty flag is lost", what, rule) }
+}
+
+/// When a call has returned: an entry that lost the accessed flag which a processor set during the call.
+pub(crate) fn unaccessed(
+    scene: &Scene,
+    call: &Call,
+    (at, bits): (PhysAddr, u64),
+) -> Option<Breach> {
+    let used = scene.used?;
+    let leaf = scene.listing.leaves.iter().find(|leaf| leaf.at == at)?;
+    let is_map = matches!(call, Call::Map { .. } | Call::MapRange { .. });
+    let is_anew = is_map && call.region().holds(leaf.first.page());
+    let is_same = used.at == at && leaf.page == used.page && leaf.size == used.size && !is_anew;
+    if !is_same || scene.word(at) & bits == bits {
+        return None;
+    }
+    let what = format!(
+        "leaves the entry of {} without bits {bits:#x}, which the processor set during the call",
+        leaf.first
+    );
+    let rule = scene.format.rule(Rule::Marks);
+    let kind = "accessed flag is lost";
+    Some(Breach { virt: Some(leaf.first), ..scene.breach(Check::Marks, kind, what, rule) })
 }
 
 /// When a call has returned: a page that a processor wrote to, whose entry is gone with a flag that nobody had

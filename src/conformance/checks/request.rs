@@ -10,7 +10,7 @@ use super::isolation::told;
 use crate::base::{Page, PhysAddr};
 use crate::conformance::breach::{Breach, Check, INTERFACE};
 use crate::conformance::flat::Flat;
-use crate::conformance::operation::{Call, size_name};
+use crate::conformance::operation::{Call, Region, size_name};
 use crate::conformance::scene::Scene;
 use crate::conformance::subject::{Mapping, Refusal};
 use crate::conformance::tables::{Listing, level_of};
@@ -45,8 +45,8 @@ pub(crate) fn requested(before: &Flat, call: &Call) -> Flat {
 /// What the tables held when the call began.
 pub(crate) struct Before<'a> {
     pub(crate) listing: &'a Listing,
-    /// Somebody made entries invalid and kept their bits: software may count them as taken.
-    pub(crate) has_hidden: bool,
+    /// Pages that somebody made invalid while their bits were kept, where software may count them as taken.
+    pub(crate) taken: &'a [Region],
 }
 
 impl Before<'_> {
@@ -56,6 +56,10 @@ impl Before<'_> {
         leaves.map(|leaf| (leaf.first.page(), leaf.size)).filter(move |(start, size)| {
             start.0 < first.0.saturating_add(pages) && first.0 < start.0 + size.frames()
         })
+    }
+
+    fn is_taken(&self, region: &Region) -> bool {
+        self.taken.iter().any(|taken| taken.meets(region))
     }
 
     fn has_leaf(&self, page: Page, size: PageSize) -> bool {
@@ -145,8 +149,8 @@ fn refused(scene: &Scene, call: &Call, refusal: &Refusal, before: &Before<'_>) -
     };
     let is_any = scene.before.is_any_mapped(first, pages);
     // A large page that somebody hid may count as taken, as one that is there.
-    let is_in_the_way =
-        before.has_hidden && matches!(call, Call::Map { .. } | Call::MapRange { .. });
+    let is_map = matches!(call, Call::Map { .. } | Call::MapRange { .. });
+    let is_in_the_way = is_map && before.is_taken(&region);
     let is_true = match refusal {
         Refusal::OtherSize if is_in_the_way => true,
         Refusal::Declined(_) => true,
@@ -154,7 +158,7 @@ fn refused(scene: &Scene, call: &Call, refusal: &Refusal, before: &Before<'_>) -
         Refusal::OutOfFrames => scene.had_no_frame,
         // A table that translates nothing may lie where the leaf would have to be.
         Refusal::AlreadyMapped => {
-            is_any || before.has_hidden || is_table_in_the_way(before, first, single)
+            is_any || is_in_the_way || is_table_in_the_way(before, first, single)
         }
         Refusal::NotMapped => match single {
             Some(size) => !before.has_leaf(first, size),

@@ -30,6 +30,10 @@ pub(crate) fn outside(scene: &Scene, at: PhysAddr, new: u64) -> Option<Breach> {
     if scene.relaxed.altered {
         return None;
     }
+    if !at.raw().is_multiple_of(8) {
+        let what = format!("stores {new:#x} at {:#x}, which is no multiple of 8", at.raw());
+        return Some(scene.breach(Check::Stores, "misaligned store", what, INTERFACE));
+    }
     let what = format!("stores {new:#x} at {:#x}, where there is no memory", at.raw());
     Some(scene.breach(Check::Stores, "store outside of memory", what, INTERFACE))
 }
@@ -37,6 +41,10 @@ pub(crate) fn outside(scene: &Scene, at: PhysAddr, new: u64) -> Option<Breach> {
 pub(crate) fn load(scene: &Scene, at: PhysAddr) -> Option<Breach> {
     if scene.relaxed.altered {
         return None;
+    }
+    if !at.raw().is_multiple_of(8) {
+        let what = format!("reads {:#x} as an entry, which is no multiple of 8", at.raw());
+        return Some(scene.breach(Check::Stores, "misaligned load", what, INTERFACE));
     }
     let what = format!("reads {:#x} as an entry, in a frame that is none of its tables", at.raw());
     Some(scene.breach(Check::Stores, "load outside of tables", what, INTERFACE))

@@ -50,6 +50,15 @@ pub enum Decoded {
     },
 }
 
+/// What of an entry is reserved.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Reserved {
+    /// The bits that have a value which they must not have.
+    pub bits: u64,
+    /// Which they are and what they must be, in words.
+    pub what: &'static str,
+}
+
 /// Where an address leads, by the book, whoever asks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Reached {
@@ -176,6 +185,12 @@ pub trait Format: fmt::Debug + Sync {
     /// How many leaves beside each other, aligned, a processor may remember as one because of this one: all of them
     /// must then lead to consecutive addresses and say the same otherwise.
     fn set_of(&self, level: u8, bits: u64) -> Option<u64> {
+        let _ = (level, bits);
+        None
+    }
+
+    /// What is reserved of a valid entry that a processor translates all the same.
+    fn reserved(&self, level: u8, bits: u64) -> Option<Reserved> {
         let _ = (level, bits);
         None
     }

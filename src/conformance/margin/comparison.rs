@@ -7,6 +7,8 @@
 
 use core::fmt;
 
+use std::collections::BTreeSet;
+
 use super::{CallMargins, Instant, Instants, Margins, SingleFault};
 
 /// What is compared of a call.
@@ -75,11 +77,13 @@ impl Comparison {
     pub fn of(before: &Margins, after: &Margins) -> Self {
         let mut comparison = Self::default();
         let (old, new) = (calls(before), calls(after));
+        // What goes on in later calls is told where it began.
+        let mut told = BTreeSet::new();
         for (name, was) in &old {
             match new.iter().find(|(other, _)| other == name) {
                 Some((_, is)) => {
                     comparison.compared += 1;
-                    comparison.changes.extend(change(name, was, is));
+                    comparison.changes.extend(change(name, was, is, &mut told));
                 }
                 None => comparison.alone.push(format!("only before: {name}")),
             }
@@ -107,7 +111,12 @@ fn calls(margins: &Margins) -> Vec<(String, &CallMargins)> {
     calls
 }
 
-fn change(name: &str, was: &CallMargins, is: &CallMargins) -> Option<Change> {
+fn change(
+    name: &str,
+    was: &CallMargins,
+    is: &CallMargins,
+    told: &mut BTreeSet<String>,
+) -> Option<Change> {
     let (old, new) = (Summary::of(was), Summary::of(is));
     if old == new && was.stopped.is_some() == is.stopped.is_some() {
         return None;
@@ -135,23 +144,26 @@ fn change(name: &str, was: &CallMargins, is: &CallMargins) -> Option<Change> {
         // One that goes on where it was stopped has instants that were not there to have faults.
         is_smaller |= now > before && new.least <= old.least && !goes_on_now;
         if now > before
-            && let Some(told) = first_told(is, index)
+            && let Some((why, line)) = first_told(is, index)
+            && (index > 0 || told.insert(why))
         {
-            lines.push(format!("  {told}"));
+            lines.push(format!("  {line}"));
         }
     }
     Some(Change { call: name.to_owned(), is_smaller, lines })
 }
 
 /// The first instant at which a figure is not 0, and why: 0 for a breach, then the faults.
-fn first_told(call: &CallMargins, figure: usize) -> Option<String> {
+fn first_told(call: &CallMargins, figure: usize) -> Option<(String, String)> {
     let told = |instant: &Instant| match figure.checked_sub(1) {
         None => instant.breach.clone(),
         Some(kind) => instant.witnesses.get(kind).cloned().flatten(),
     };
     call.instants.iter().enumerate().find_map(|(index, instant)| {
         let why = told(instant)?;
-        Some(format!("{} the margin is {}: {why}", between(call, index, instant), instant.margin()))
+        let when = between(call, index, instant);
+        let line = format!("{when} the margin is {}: {why}", instant.margin());
+        Some((why, line))
     })
 }
 

@@ -13,7 +13,7 @@ use crate::conformance::options::from_environment;
 use crate::conformance::report::Report;
 use crate::conformance::search::{self, stream};
 use crate::conformance::subject::{Capabilities, Mapper};
-use crate::conformance::suite::{CASES, Suite};
+use crate::conformance::suite::Suite;
 
 /// Cases whose margins are told when nobody sized them.
 const MARGIN_CASES: u64 = 8;
@@ -38,7 +38,7 @@ impl<M: Mapper, F: Fn(Memory) -> M> Suite<F> {
     #[must_use]
     #[track_caller]
     pub fn margins(self) -> Margins {
-        let own = if self.options.cases == CASES { MARGIN_CASES } else { self.options.cases };
+        let own = self.options.cases.unwrap_or(MARGIN_CASES);
         let cases = from_environment("RINGFENCE_CASES").unwrap_or(own);
         let seed = self.options.seed();
         let is_short = |call: &Call| !call.is_range() || call.region().pages <= MARGIN_PAGES_MAX;

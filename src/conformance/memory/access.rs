@@ -162,6 +162,11 @@ impl Memory {
         self.0.books.borrow_mut().unread.take()
     }
 
+    /// Where the processor set an accessed flag during a call, and which bits: the call is over.
+    pub(crate) fn take_accessed(&self) -> Option<(PhysAddr, u64)> {
+        self.0.books.borrow_mut().accessed.take()
+    }
+
     /// Whether the page of the entry stays mapped: only then does anybody miss a dirty flag.
     fn still_maps(&self, old: u64, new: u64) -> bool {
         let leaf = |bits| match self.0.format.decode(1, bits) {
@@ -251,6 +256,7 @@ impl Memory {
         let accessed = format.marked(level, old, false);
         let mut books = self.0.books.borrow_mut();
         books.strikes += 1;
+        books.accessed = (accessed != old).then_some((at, accessed ^ old));
         if new != accessed {
             books.unread = Some(Unread::new(at, new ^ accessed, new));
         }

@@ -116,6 +116,8 @@ pub(crate) struct Books {
     pub(super) ration: u64,
     /// The fault strikes once in a case.
     pub(super) unread: Option<Unread>,
+    /// Where the processor set an accessed flag that was clear, and which bits.
+    pub(super) accessed: Option<(PhysAddr, u64)>,
     /// The length of the journal when the operation was abandoned inside a signal handler, from where
     /// nothing unwinds: what comes after it is undone.
     pub(super) void_from: Option<usize>,
@@ -142,6 +144,7 @@ impl Books {
             budget: 0,
             ration: u64::MAX,
             unread: None,
+            accessed: None,
             void_from: None,
             compared: None,
             is_altered: false,

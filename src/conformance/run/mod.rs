@@ -29,11 +29,12 @@ use super::fault::{Fault, FaultKind};
 use super::flat::Flat;
 use super::format::Format;
 use super::memory::{Event, Hosting, Memory, enter, leave};
-use super::operation::{Call, Disturbance};
+use super::operation::{Call, Disturbance, Region};
 use super::scene::Scene;
 use super::stop::Stop;
 use super::story::Story;
 use super::subject::{Capabilities, Capability, Mapper, Refusal};
+use super::tables::Leaf;
 use crate::base::{Digest, TraceHash};
 use record::Judged;
 pub(crate) use record::Record;
@@ -103,7 +104,8 @@ struct Run<'a, M> {
     capabilities: Capabilities,
     trial: Trial,
     hash: TraceHash,
-    has_hidden: bool,
+    /// Pages that somebody hid, where the code may count them as taken.
+    taken: Vec<Region>,
     trip: Option<RoundTrip>,
     /// A known breach after which nothing can be proved.
     is_spoilt: bool,
@@ -142,7 +144,7 @@ impl<M: Mapper> Setting<'_, M> {
             capabilities,
             trial: Trial::default(),
             hash: TraceHash::default(),
-            has_hidden: false,
+            taken: Vec::new(),
             trip: None,
             is_spoilt: false,
             is_last_call: false,
@@ -297,6 +299,11 @@ impl<M: Mapper> Run<'_, M> {
         let unread = self.memory.take_unread().filter(|_| !self.scene.relaxed.altered);
         let lost = unread.and_then(|unread| marks::returned(&self.scene, call, &unread));
         self.report(lost.filter(|_| outcome.is_ok()));
+        let is_kept = self.capabilities.has(Capability::KeepsAccessed);
+        let accessed = self.memory.take_accessed();
+        let accessed = accessed.filter(|_| is_kept && !self.scene.relaxed.altered);
+        let lost = accessed.and_then(|accessed| marks::unaccessed(&self.scene, call, accessed));
+        self.report(lost.filter(|_| outcome.is_ok()));
         if !is_entered {
             self.report(Some(undone("be entered twice", "reentry", "gives no second way in")));
         }
@@ -318,11 +325,12 @@ impl<M: Mapper> Run<'_, M> {
         };
         self.note_outcome(call, &outcome);
         self.report(unsupported(call.name(), &outcome));
+        let taken = self.taken.clone();
         let own = nested.as_ref().and(parts).map(|[before, _, after]| [before, after].concat());
         self.judge_returned(
             call,
             &outcome,
-            &Before { listing: &listing, has_hidden: self.has_hidden },
+            &Before { listing: &listing, taken: &taken },
             own.as_deref().unwrap_or(&events),
         );
         self.judge_still(still);
@@ -371,6 +379,7 @@ impl<M: Mapper> Run<'_, M> {
         let reach = self.memory.reach();
         let change = disturb::choose(&self.scene, which, how, &reach, own_bits);
         let Some(change) = change else { return };
+        let leaf = self.scene.listing.leaves.iter().find(|leaf| leaf.at == change.at).copied();
         self.memory.poke(change.at, change.new);
         self.scene.set(change.at, change.new);
         self.scene.relist();
@@ -380,7 +389,12 @@ impl<M: Mapper> Run<'_, M> {
                 self.scene.relaxed.altered = true;
                 self.memory.alter();
             }
-            Disturbance::Hide => self.has_hidden = true,
+            Disturbance::Hide if self.capabilities.has(Capability::MapsOverHidden) => {}
+            Disturbance::Hide => {
+                let region =
+                    |leaf: Leaf| Region { first: leaf.first.page(), pages: leaf.size.frames() };
+                self.taken.extend(leaf.map(region));
+            }
             Disturbance::Mark | Disturbance::Decorate(_) => {}
         }
         if self.setting.tells {

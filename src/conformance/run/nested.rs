@@ -118,7 +118,7 @@ impl<M: Mapper> Run<'_, M> {
         nested.listing.clone_from(&self.scene.listing);
         if let Ok(outcome) = &nested.outcome {
             self.note_outcome(&nested.call, outcome);
-            let before = Before { listing: &listing, has_hidden: self.has_hidden };
+            let before = Before { listing: &listing, taken: &self.taken };
             breaches.extend(self.judge_nested((&nested.call, outcome), &before, &outer, inside));
             if let (Call::Query { virt }, Ok(Answer::Mapping(told))) = (nested.call, outcome) {
                 let entry_at = |at| self.scene.word(at);

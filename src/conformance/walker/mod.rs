@@ -328,6 +328,7 @@ impl<W: Walker, F: Fn(Memory, PhysAddr) -> W> Search for WalkerSuite<F> {
             counted: Some(story::counted(&tables)),
             extent,
             trials,
+            is_given: false,
             story: story::lines(self.options.format, &tables),
             reproduction,
             test: test_name(),

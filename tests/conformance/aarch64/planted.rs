@@ -99,7 +99,7 @@ fn a_change_without_break_is_told_with_both_descriptors_and_the_title_of_the_rul
     for part in [
         "finding    entries: made without break: a table takes the place of a block",
         "Using break-before-make when updating translation table entries",
-        "2048 KiB block",
+        "2 MiB block",
         "valid · table",
         "format     AArch64 stage 1, TTBR0_EL1, 4 levels",
     ] {

@@ -127,6 +127,10 @@ pub(crate) fn generate(
     // A fault strikes one of the calls so far, and is chosen by how often they give it occasion.
     if fault.is_none() {
         calls.extend(generator.tail(&calls, capabilities));
+        calls.extend(generator.there_and_back(&calls, capabilities));
+    }
+    if is_short {
+        calls.extend(generator.split_in_the_end(&calls, capabilities));
     }
     Case { calls, fault }
 }

@@ -8,7 +8,8 @@
 use super::{ELSEWHERE, Generator};
 use crate::base::{FRAME_BYTES, PhysAddr, VirtAddr};
 use crate::conformance::format::{Decoded, Format};
-use crate::conformance::operation::{Call, Region};
+use crate::conformance::memory::Memory;
+use crate::conformance::operation::{Call, Disturbance, Region};
 use crate::conformance::rights::Rights;
 use crate::conformance::subject::{Capabilities, Capability};
 use crate::machine::paging::PageSize;
@@ -70,6 +71,65 @@ impl Generator<'_, '_> {
         let Some(page) = self.free(&taken, size, (0, size.bytes())) else { return Vec::new() };
         let to = PhysAddr::truncated(self.high() + self.draw.below(4) * size.bytes());
         vec![Call::Map { page, to, size, rights: self.rights() }]
+    }
+
+    /// A large page is split by other rights for a part of it, processors write to it, and the part gets the rights of
+    /// its neighbours again: code that makes large pages of small ones does so then.
+    pub(super) fn there_and_back(
+        &mut self,
+        calls: &[Call],
+        capabilities: Capabilities,
+    ) -> Vec<Call> {
+        let has = |capability| capabilities.has(capability);
+        let marks = has(Capability::ForeignEntries) || has(Capability::HardwareMarks);
+        let is_able = marks && has(Capability::Ranges) && has(Capability::Protect);
+        let is_split = self.sizes.starts_with(&[PageSize::Kib4, PageSize::Mib2]);
+        if !(is_able && is_split && self.draw.below(10) == 1) {
+            return Vec::new();
+        }
+        let taken: Vec<Region> = calls.iter().map(Call::region).collect();
+        let Some(page) = self.free(&taken, PageSize::Mib2, (0, MIB2)) else { return Vec::new() };
+        let part = page.plus(self.draw.below(512) * FRAME_BYTES);
+        let (bytes, rights) = (FRAME_BYTES, self.rights());
+        let other = Rights::from_bits(rights.bits() ^ 1 << self.draw.below(3));
+        let to = PhysAddr::truncated(ELSEWHERE);
+        vec![
+            Call::Map { page, to, size: PageSize::Mib2, rights },
+            Call::ProtectRange { first: part, bytes, rights: other },
+            Call::Disturb { which: 2 * self.draw.below(1 << 12), how: Disturbance::Mark },
+            Call::ProtectRange { first: part, bytes, rights },
+        ]
+    }
+
+    /// A range of a small page and part of the large one behind it, which has to be split for that: where there is no
+    /// frame for it, the small page is withdrawn already.
+    pub(super) fn split_in_the_end(
+        &mut self,
+        calls: &[Call],
+        capabilities: Capabilities,
+    ) -> Vec<Call> {
+        if !self.sizes.starts_with(&[PageSize::Kib4, PageSize::Mib2]) || self.draw.below(2) == 0 {
+            return Vec::new();
+        }
+        let taken: Vec<Region> = calls.iter().map(Call::region).collect();
+        let pages = 1 + self.draw.below(3);
+        let before = pages * FRAME_BYTES;
+        let Some(first) = self.free(&taken, PageSize::Mib2, (before, before + MIB2)) else {
+            return Vec::new();
+        };
+        let rights = self.rights().and(Rights::WRITE);
+        let (large, to) = (first.plus(before), PhysAddr::truncated(ELSEWHERE));
+        let bytes = before + (1 + self.draw.below(511)) * FRAME_BYTES;
+        let changes = if capabilities.has(Capability::Protect) && self.draw.one_in(3) {
+            Call::ProtectRange { first, bytes, rights: Rights::READ }
+        } else {
+            Call::UnmapRange { first, bytes }
+        };
+        vec![
+            Call::MapRange { first, to: Memory::data_frame(0), bytes: before, rights },
+            Call::Map { page: large, to, size: PageSize::Mib2, rights },
+            changes,
+        ]
     }
 
     /// A range is mapped, sometimes given other rights, and unmapped: as a whole or from its start on.

@@ -17,7 +17,7 @@ pub use registers::{Reading, Registers};
 
 use self::descriptor as bit;
 use super::{
-    Attributes, Decoded, Format, Met, Reached, Rule, WaysForgotten, Words, shift, size_at,
+    Attributes, Decoded, Format, Met, Reached, Reserved, Rule, WaysForgotten, Words, shift, size_at,
 };
 use crate::base::{Access, PhysAddr, Ring, VirtAddr};
 use crate::conformance::permissions::Permissions;
@@ -285,10 +285,34 @@ impl Format for AArch64 {
         (is_leaf && bits & bit::CONTIGUOUS != 0).then_some(16)
     }
 
-    /// AttrIndx or MemAttr, SH, bits 58:55 for software, and bits 62:59, which are PBHA or ignored.
+    /// VMSAv8-64 Block descriptor and Page descriptor, 4 KiB granule: bits 15:12, and those from 17 on below the address
+    /// of a block, are RES0; bit 16 of a block is nT. SH has no meaning for 0b01.
+    fn reserved(&self, level: u8, bits: u64) -> Option<Reserved> {
+        let is_leaf =
+            matches!(self.decode(level, bits), Decoded::Leaf { .. } | Decoded::Inaccessible);
+        let below = match level {
+            2 => 0b1111 << 17 | 0b1111 << 12,
+            3 => 0x1fff << 17 | 0b1111 << 12,
+            _ => 0,
+        };
+        if !is_leaf {
+            None
+        } else if bits & below != 0 {
+            Some(Reserved {
+                bits: bits & below,
+                what: "bits below the address of a block are RES0",
+            })
+        } else if bits & bit::SHAREABILITY == 0b01 << 8 {
+            Some(Reserved { bits: 0b01 << 8, what: "SH is 0b01, which is reserved" })
+        } else {
+            None
+        }
+    }
+
+    /// AttrIndx or MemAttr, SH without its reserved value, bits 58:55 for software, and bits 62:59, which are PBHA or ignored.
     fn decorations(&self, _: u8) -> u64 {
         let attributes = if self.regime == Regime::Stage2 { 0b1111 << 2 } else { 0b111 << 2 };
-        attributes | 0b11 << 8 | 0xff << 55
+        attributes | 0b10 << 8 | 0xff << 55
     }
 
     fn valid_bit(&self) -> u64 {

@@ -4,6 +4,7 @@ use core::fmt::Write as _;
 
 use super::{AArch64, Half, Regime, descriptor as bit};
 use crate::conformance::format::{Decoded, Format as _, Rule};
+use crate::conformance::operation::size_name;
 
 pub(super) fn name(format: &AArch64) -> &'static str {
     match (format.regime, format.half, format.levels()) {
@@ -132,7 +133,7 @@ pub(super) fn describe(format: &AArch64, level: u8, bits: u64) -> String {
         Decoded::Table { at, .. } => write!(text, " · table {:#x}", at.raw()),
         Decoded::Leaf { page, size, .. } => {
             let kind = if level == 1 { "page" } else { "block" };
-            write!(text, " · {} KiB {kind} {:#x}", size.bytes() >> 10, page.raw())
+            write!(text, " · {} {kind} {:#x}", size_name(size), page.raw())
         }
     };
     text
@@ -156,6 +157,6 @@ mod tests {
         let block = describe(AArch64::LOWER, 2, 0x8021_0741);
 
         assert!(!page.contains("nT") && page.contains("4 KiB page 0x80010000"), "{page}");
-        assert!(block.contains("AF nT") && block.contains("2048 KiB block 0x80200000"), "{block}");
+        assert!(block.contains("AF nT") && block.contains("2 MiB block 0x80200000"), "{block}");
     }
 }

@@ -4,6 +4,7 @@ use core::fmt::Write as _;
 
 use super::X86_64;
 use crate::conformance::format::{Decoded, Format as _};
+use crate::conformance::operation::size_name;
 
 const NAMES: &[(u32, &str)] =
     &[(0, "P"), (1, "R/W"), (2, "U/S"), (3, "PWT"), (4, "PCD"), (5, "A"), (6, "D"), (8, "G")];
@@ -46,7 +47,7 @@ pub(super) fn describe(format: &X86_64, level: u8, bits: u64) -> String {
         }
         Decoded::Table { at, .. } => write!(text, " · table {:#x}", at.raw()),
         Decoded::Leaf { page, size, .. } => {
-            write!(text, " · {} KiB page {:#x}", size.bytes() >> 10, page.raw())
+            write!(text, " · {} page {:#x}", size_name(size), page.raw())
         }
     };
     text

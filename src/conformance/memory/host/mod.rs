@@ -103,6 +103,16 @@ impl Hosting {
         }
         u64::BITS
     }
+
+    /// How many of the cases that are usual are run where nobody says how many: each access that is trapped takes as
+    /// long as hundreds that are not.
+    pub(crate) const fn cases(self, usual: u64) -> u64 {
+        #[cfg(feature = "store-trap")]
+        if self.observed.is_some() {
+            return usual.div_ceil(20);
+        }
+        usual
+    }
 }
 
 /// What a memory needs to host code.
