@@ -89,6 +89,7 @@ const MISTAKES: &[Mistake] = &[
     ("do = \"load\"", "do = \"laod\"", (17, 12), "did you mean `load`?"),
     ("access = 3", "access = \"write\"", (16, 45), "a whole number, 0 to 255"),
     ("service = 9", "service = 256", (18, 37), "a whole number, 0 to 255"),
+    ("service = 9", "service = \"NtQueryEvnt\"", (18, 37), "did you mean `NtQueryEvent`?"),
     ("[\"0x4\"]", "\"0x4\"", (18, 52), "put it between [ and ]"),
     ("[\"0x4\"]", "[\"4\"]", (18, 53), "put 0x in front: \"0x4\""),
     ("[\"0x4\"]", "[4, -4]", (18, 56), "not negative"),

@@ -91,6 +91,19 @@ services! {
     TERMINATE_THREAD = 27 => super::thread_end::NT_TERMINATE_THREAD,
 }
 
+/// By which name a service is known, that of its routine; none for a number that no service has.
+#[must_use]
+pub fn name(number: u64) -> Option<&'static str> {
+    let place = usize::try_from(number).ok()?;
+    TABLE.get(place).map(|routine| routine.name)
+}
+
+/// The number of the service that is known by a name.
+#[must_use]
+pub fn named(name: &str) -> Option<u64> {
+    TABLE.iter().position(|routine| routine.name == name).map(|place| place as u64)
+}
+
 /// Services that every kernel has. Those behind them are where processes make threads.
 pub const ALWAYS: u64 = CREATE_THREAD;
 

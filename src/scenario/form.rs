@@ -7,6 +7,7 @@ use crate::faults::{Operator, point_names};
 use crate::kernel::layout::PROCESS_BYTES;
 use crate::kernel::loader::SECTIONS;
 use crate::kernel::pools::PoolKind;
+use crate::kernel::service;
 use crate::world::action::{LENGTH_MAX, PRIVATE_WORDS, SLOTS_MAX};
 use crate::world::preset::Preset;
 use crate::world::verifier_options;
@@ -25,6 +26,8 @@ pub(super) const NTH_MAX: u64 = 1_000_000_000;
 pub(super) const CONTENT_MAX: u64 = i64::MAX as u64;
 /// Frames of 4 KiB of a world, least and most.
 pub(super) const FRAMES: (u64, u64) = (384, 1024);
+/// Devices of a world at most.
+const DEVICES_MAX: u64 = 16;
 /// Processors of a world at most.
 pub(super) const PROCESSORS_MAX: u64 = 4;
 /// Page-map slots that the self-map may take, first and last: those of system space.
@@ -49,6 +52,8 @@ pub(super) enum Shape {
     SignedHex,
     /// One of some words.
     Word(fn() -> Vec<&'static str>),
+    /// One of some words, each of which has a number, or a number up to this.
+    Numbered(fn() -> Vec<&'static str>, u64),
     /// Any number of one thing.
     List(&'static Shape),
     /// One table of these fields.
@@ -227,6 +232,7 @@ const EXPECT: &[Field] = &[
     may("parameter-4", Hex),
     may("integrity", Text),
     may("availability", Text),
+    may("devices-lost", Whole(0, DEVICES_MAX)),
     may("guarantees", Word(|| vec!["held", "violated"])),
     may("violated", List(&Text)),
 ];
@@ -301,8 +307,16 @@ pub(super) const ACTIONS: &[(&str, &[Field])] = &[
     ("crash", &[must("how", Word(|| [&CRASHES[..], &["privileged-instruction"]].concat()))]),
     ("spin", &[]),
     ("load-stack-segment", &[must("call", Flag)]),
-    ("system-call", &[must("service", Whole(0, BYTE_MAX)), must("arguments", List(&Hex))]),
+    (
+        "system-call",
+        &[must("service", Shape::Numbered(services, BYTE_MAX)), must("arguments", List(&Hex))],
+    ),
 ];
+
+/// The names of system services.
+fn services() -> Vec<&'static str> {
+    (0..service::COUNT).filter_map(service::name).collect()
+}
 
 /// What a switch of a machine can be set to: each of its values, or the range that they are of.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -344,7 +358,7 @@ mod tests {
             Whole(least, _) => least.to_string(),
             Hex => "\"0x0\"".to_owned(),
             SignedHex => "\"-0x1\"".to_owned(),
-            Word(words) => format!("\"{}\"", words()[0]),
+            Word(words) | Shape::Numbered(words, _) => format!("\"{}\"", words()[0]),
             List(_) => "[]".to_owned(),
             Table(_) | Change(_) | Shape::Weights(_) | Shape::Action => "{}".to_owned(),
         }

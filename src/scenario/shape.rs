@@ -75,6 +75,9 @@ fn in_words(shape: Shape) -> String {
             "a signed hexadecimal string such as \"-0x18\", of at most 63 bits".to_owned()
         }
         Shape::Word(words) => listed(words()),
+        Shape::Numbered(words, most) => {
+            format!("a name such as \"{}\", or its number, a whole number, 0 to {most}", words()[0])
+        }
         Shape::List(Shape::Table(_) | Shape::Change(_)) => "a list of tables".to_owned(),
         Shape::List(Shape::Action) => "a list of actions such as { do = \"yield\" }".to_owned(),
         Shape::List(item) => format!("a list between [ and ], each item {}", in_words(*item)),
@@ -167,6 +170,18 @@ impl Misfits {
         let (bytes, value) = (value.span(), value.get_ref());
         match (shape, value) {
             (Shape::Text, DeValue::String(_)) | (Shape::Flag, DeValue::Boolean(_)) => {}
+            (Shape::Numbered(words, _), DeValue::String(text)) => {
+                if !words().contains(&&**text) {
+                    self.unknown(name, bytes, text, words());
+                }
+            }
+            (Shape::Numbered(_, most), DeValue::Integer(_)) => {
+                let Some((told, number)) = whole(value) else { return };
+                if !number.is_some_and(|number| (0..=i128::from(most)).contains(&number)) {
+                    self.add(bytes, format!("{name} {told} is out of range")).expected =
+                        Some(in_words(shape));
+                }
+            }
             (Shape::Whole(least, most), DeValue::Integer(_)) => {
                 let Some((told, number)) = whole(value) else { return };
                 let range = i128::from(least)..=i128::from(most);

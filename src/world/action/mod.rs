@@ -8,6 +8,7 @@ use crate::base::Access;
 use super::configuration::hex;
 
 mod encode;
+mod service_name;
 mod slots;
 
 pub use encode::{Encoded, Names, kind};
@@ -358,7 +359,8 @@ pub enum Action {
     },
     /// Asks for a system service with any arguments.
     SystemCall {
-        /// The service's number.
+        /// The service's number; in a file its name as well.
+        #[serde(with = "service_name")]
         service: u8,
         /// Arguments as they are.
         #[serde(with = "hex_list")]
