@@ -8,6 +8,7 @@
 //! | `differs` | how does what was seen and stored differ from the golden run? |
 //! | [`recorder`] | which events of a run are its turning points? |
 //! | `victims` | whose bytes were corrupted, and what became of them? |
+//! | `frames` | which return address or cookie was overwritten before it was used, and by whom? |
 //! | `standing` | where do processors stand when a run is cut off? |
 //! | `recovery` | what is done about a lost host, and who is told? |
 //! | [`incident`] | how is an incident told to a room? |
@@ -27,6 +28,7 @@ mod differs;
 mod disclosed;
 mod doing;
 mod ending;
+mod frames;
 mod happened;
 pub mod incident;
 mod mode_line;

@@ -8,6 +8,7 @@ use crate::kernel::layout::process;
 use crate::machine::code::{LinkedRoutine, Step};
 use crate::world::World;
 
+use super::frames::{Frames, Overwritten};
 use super::standing::Standing;
 
 /// Turning points that are kept; a story needs few. First strikes, stops and boots are kept beyond.
@@ -64,6 +65,7 @@ pub struct Recorder<'a, W> {
     gives_way: Option<(usize, bool)>,
     left_out: u64,
     standing: Standing,
+    frames: Frames,
 }
 
 impl<'a, W> Recorder<'a, W> {
@@ -87,6 +89,7 @@ impl<'a, W> Recorder<'a, W> {
             gives_way: None,
             left_out: 0,
             standing: Standing::default(),
+            frames: Frames::default(),
         }
     }
 
@@ -119,6 +122,11 @@ impl<'a, W> Recorder<'a, W> {
     /// Where its processors stand.
     pub(super) fn standing(&self) -> &Standing {
         &self.standing
+    }
+
+    /// The return addresses and cookies that were overwritten before they were used.
+    pub(super) fn overwritten(&self) -> &[Overwritten] {
+        self.frames.found()
     }
 
     /// Whether a strike is at the step that was struck last; then that is all that is written of it.
@@ -199,6 +207,7 @@ impl<W: Witness> Witness for Recorder<'_, W> {
             self.objects.push((event.virt, event.subject));
         }
         self.standing.event(event);
+        self.frames.event(event, self.ordinal);
         self.follow(event);
         let strikes_before = self.strikes;
         self.strikes += usize::from(event.kind == EventKind::Strike);

@@ -17,6 +17,7 @@ use crate::world::Rest;
 
 use super::decisive::{Decisive, decisive};
 use super::ending::{availability, kebab};
+use super::frames::overrun;
 use super::happened::{Found, Happened, keep_what_stops, what_turned, what_was_found};
 use super::mode_line::mode_line;
 use super::picture::{drawn, last_exception};
@@ -64,8 +65,17 @@ impl Story {
         let violations = trial.watch.violations().to_vec();
         let unasked = unasked(&trial, &outcome);
         let told = trial.judge.trace();
-        let Traced { turns, steps, objects, left_out, alterations, left, standing, .. } =
-            traced(&mut trial, &scenario.plan)?;
+        let Traced {
+            turns,
+            steps,
+            objects,
+            left_out,
+            alterations,
+            left,
+            standing,
+            overwritten,
+            ..
+        } = traced(&mut trial, &scenario.plan)?;
         debug_assert_eq!(trial.judge.trace().digest(), told.digest(), "the same run again");
         let turns = if scenario.plan.is_empty() { turns } else { of_the_fault(&trial, turns) };
         let mut decided = decisive(trial.roster(), &turns, &objects, &[]);
@@ -88,6 +98,7 @@ impl Story {
         let mut happened = what_turned(&trial, &scenario.plan, &found, &turns, &alterations, &left);
         happened.extend(operations);
         happened.extend(what_was_found(&trial, &found, &turns));
+        happened.extend(overrun(&trial, &overwritten));
         happened.sort_by_key(|one| one.ordinal);
         keep_what_stops(&mut happened);
 

@@ -9,6 +9,7 @@ use crate::world::{Rest, World};
 
 use super::altered::{Alteration, Alterations};
 use super::differs::Left;
+use super::frames::Overwritten;
 use super::recorder::{Recorder, Turn};
 
 /// A run written down.
@@ -28,6 +29,8 @@ pub struct Traced {
     pub(super) left: Left,
     /// Where the processors stood when it was cut off, in words; nothing where it was not.
     pub(super) standing: Vec<String>,
+    /// The return addresses and cookies that were overwritten before they were used.
+    pub(super) overwritten: Vec<Overwritten>,
     /// Whether it came to its end; not when it was interrupted.
     pub is_whole: bool,
 }
@@ -70,6 +73,7 @@ pub fn trace(trial: &mut Trial, plan: &[PlannedFault], every: bool) -> Result<Tr
         let is_over = !world.machine.stopped || stops >= world.configuration().boots_max;
         if is_over {
             let left_out = recorder.left_out();
+            let overwritten = recorder.overwritten().to_vec();
             let (turns, steps, objects) = recorder.into_parts();
             return Ok(Traced {
                 turns,
@@ -79,6 +83,7 @@ pub fn trace(trial: &mut Trial, plan: &[PlannedFault], every: bool) -> Result<Tr
                 alterations: alterations.all(),
                 left: left.unwrap_or_default(),
                 standing,
+                overwritten,
                 is_whole: rest != Rest::Paused,
             });
         }

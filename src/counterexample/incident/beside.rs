@@ -8,13 +8,14 @@ const LEFT: usize = 48;
 const GAP: &str = "  │ ";
 const RIGHT: usize = 48;
 /// What of a story is told beside another: what turned, and how it ended.
-const HEADS: [&str; 18] = [
+const HEADS: [&str; 19] = [
     "given",
     "ends",
     "locked",
     "hangs",
     "struck",
     "instead",
+    "overrun",
     "noticed",
     "refused",
     "stopped",
