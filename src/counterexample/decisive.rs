@@ -113,7 +113,10 @@ fn left_locked(turns: &[Turn]) -> Vec<&Turn> {
     open
 }
 
-/// Each time that an adapter did not finish in time; the last before the machine stopped is always told.
+/// Hangs within a minute that stop the machine ("TDR Registry Keys", `TdrLimitCount`).
+const HANGS: usize = 6;
+
+/// Each time that an adapter did not finish in time; those that the machine stopped for are always told.
 fn hangs(roster: &Roster, turns: &[Turn]) -> Vec<(Principal, Happened)> {
     let mut told: Vec<(Principal, Happened)> = Vec::new();
     let mut times = 0;
@@ -127,9 +130,8 @@ fn hangs(roster: &Roster, turns: &[Turn]) -> Vec<(Principal, Happened)> {
                 told.push((turn.asker, Happened { ordinal, head: "hangs", what, always: false }));
             }
             EventKind::BugCheck | EventKind::Reset => {
-                if let Some((_, last)) = told.last_mut() {
-                    last.always = true;
-                }
+                let those = told.iter_mut().rev().take(HANGS.min(times));
+                those.for_each(|(_, one)| one.always = true);
                 times = 0;
             }
             _ => {}
