@@ -132,6 +132,15 @@ impl Authority {
         self.state.disabled
     }
 
+    /// Devices that lost a host, whether it was started again or they were given up: bit n is device n.
+    #[must_use]
+    pub fn devices_lost(&self) -> u64 {
+        let (lost, given_up) = (self.state.lost, self.state.given_up);
+        let all = lost.iter().zip(&given_up).enumerate();
+        let those = all.filter(|(_, (lost, given_up))| !lost.is_empty() || !given_up.is_empty());
+        those.fold(0, |bits, (number, _)| bits | 1 << number)
+    }
+
     /// Corrupt words there are now.
     #[must_use]
     pub fn corrupt_words(&self) -> u64 {

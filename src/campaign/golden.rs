@@ -60,6 +60,8 @@ pub struct Golden {
     pub violations: Vec<Violation>,
     /// Devices that were given up.
     pub devices_disabled: u64,
+    /// Devices that lost a host.
+    pub devices_lost: u64,
     /// What it left on the disk.
     pub stored: Stored,
     /// What it left in memory.
@@ -130,6 +132,7 @@ impl Golden {
             own_doing: OwnDoing::found_by(&judge.authority),
             violations: watch.violations().to_vec(),
             devices_disabled: judge.authority.devices_disabled(),
+            devices_lost: judge.authority.devices_lost(),
             stored,
             memory: LeftInMemory::by(&world.machine.memory, start),
             milestones,

@@ -1,6 +1,6 @@
 //! What a stored scenario came to, beside what was expected of it.
 
-use crate::base::PrincipalKind;
+use crate::base::{PrincipalKind, counted};
 use crate::outcome::{Availability, Class, Outcome};
 use crate::scenario::{Expectation, Guarantees, Scenario};
 
@@ -31,6 +31,7 @@ impl Judged {
         let mut outcome = trial.run(&scenario.plan)?;
         let class = if scenario.plan.is_empty() {
             outcome.availability = outcome.availability.max(lost_by_itself(trial));
+            outcome.devices_lost = trial.golden.devices_lost.count_ones().into();
             let mut as_if_struck = outcome.clone();
             as_if_struck.activation.strikes = 1;
             as_if_struck.class()
@@ -116,6 +117,11 @@ pub fn missed(expected: &Expectation, class: Class, outcome: &Outcome) -> Vec<St
         if let Some(wanted) = wanted.as_deref().filter(|wanted| *wanted != found) {
             missed.push(format!("expected the {axis} {wanted}, found {found}"));
         }
+    }
+    if let Some(wanted) = expected.devices_lost.filter(|&wanted| wanted != outcome.devices_lost) {
+        let found = outcome.devices_lost;
+        missed
+            .push(format!("expected {} to lose a host, found {found}", counted(wanted, "device")));
     }
     let violated = outcome.guarantees.join(", ");
     match expected.guarantees {

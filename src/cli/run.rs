@@ -101,6 +101,7 @@ fn incident(
                 "class": one.class.name(),
                 "integrity": one.ending.integrity,
                 "availability": one.ending.availability,
+                "devices_lost": one.ending.devices_lost,
                 "missed": one.missed,
             })
         });
@@ -148,6 +149,7 @@ fn cell_of(home: &str, cell: Cell) -> Value {
         "home": home,
         "integrity": cell.map(|cell| cell.integrity),
         "availability": cell.map(|cell| cell.availability),
+        "devices_lost": cell.map(|cell| cell.devices_lost),
     })
 }
 

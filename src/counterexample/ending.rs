@@ -1,6 +1,7 @@
 //! What became of data and service, in words.
 
-use crate::outcome::Availability;
+use crate::base::counted;
+use crate::outcome::{Availability, Outcome};
 
 use super::bug_check;
 
@@ -12,8 +13,16 @@ pub(super) fn kebab(value: &impl serde::Serialize) -> String {
     }
 }
 
-/// What became of service, in words.
-pub(super) fn availability(availability: Availability) -> String {
+/// What became of service, in words, and of how many devices where it is more than one.
+pub(super) fn service(outcome: &Outcome) -> String {
+    let lost = match outcome.devices_lost {
+        0 | 1 => String::new(),
+        devices => format!("; {} lost their host", counted(devices, "device")),
+    };
+    availability(outcome.availability) + &lost
+}
+
+fn availability(availability: Availability) -> String {
     match availability {
         Availability::Unaffected => "unaffected".to_owned(),
         Availability::RequestFailed { status } => {

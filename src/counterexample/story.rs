@@ -16,7 +16,7 @@ use crate::scenario::{Scenario, shown};
 use crate::world::Rest;
 
 use super::decisive::{Decisive, decisive};
-use super::ending::{availability, kebab};
+use super::ending::{kebab, service};
 use super::frames::overrun;
 use super::happened::{Found, Happened, keep_what_stops, what_turned, what_was_found};
 use super::mode_line::mode_line;
@@ -388,7 +388,7 @@ fn conclude(lines: &mut Parts, outcome: &Outcome, class: Class, meaning: &str) {
     let uncorrupted = if class == Class::Latent { ": no byte is corrupt" } else { "" };
     let integrity = kebab(&outcome.integrity);
     push(lines, "integrity", &format!("{integrity}{uncorrupted}{victims}{deviated}"));
-    push(lines, "service", &availability(outcome.availability));
+    push(lines, "service", &service(outcome));
     if let Some(detection) = &outcome.detection {
         let (blamed, did) = (&detection.blamed, &detection.did);
         let mut suspects = did.split(" or ").flat_map(|some| some.split(", "));

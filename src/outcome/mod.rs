@@ -294,6 +294,8 @@ pub struct Outcome {
     pub memory_differs: bool,
     /// What became of service.
     pub availability: Availability,
+    /// Devices that lost their host, which several may share, beyond those of the golden run.
+    pub devices_lost: u64,
     /// Words that reached a principal that may not read them.
     pub disclosed: u64,
     /// How long damage slept; none where there was no damage.

@@ -81,7 +81,8 @@ pub struct Scenario {
 pub struct Incident {
     /// What it is called, in a few words.
     pub what: String,
-    /// When it was published: a year, a month or a day, as in ISO 8601, or several years.
+    /// When it was published: a year, a month or a day, as in ISO 8601, or several years; "a class" where it is none
+    /// single incident.
     pub date: String,
     /// The component that went wrong: it can be tried at its other homes. Nothing where the hardware
     /// went wrong, or the kernel itself.
@@ -141,6 +142,9 @@ pub struct Expectation {
     /// What becomes of service, by its name on that axis.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub availability: Option<String>,
+    /// How many devices lose their host, which several may share.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub devices_lost: Option<u64>,
     /// Whether guarantees hold.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub guarantees: Option<Guarantees>,
@@ -159,10 +163,11 @@ impl Expectation {
         }
         let texts = |it: &Self| [it.class.clone(), it.integrity.clone(), it.availability.clone()];
         let codes = |it: &Self| {
-            [it.bug_check, it.parameter_1, it.parameter_2, it.parameter_3, it.parameter_4]
+            let parameters = [it.parameter_1, it.parameter_2, it.parameter_3, it.parameter_4];
+            parameters.into_iter().chain([it.bug_check, it.devices_lost])
         };
         texts(self).into_iter().zip(texts(other)).any(|(one, other)| differ(one, other))
-            || codes(self).into_iter().zip(codes(other)).any(|(one, other)| differ(one, other))
+            || codes(self).zip(codes(other)).any(|(one, other)| differ(one, other))
     }
 }
 

@@ -133,6 +133,7 @@ fn expectations() -> impl Strategy<Value = Expectation> {
         .prop_map(|(class, numbers, axis, guarantees, violated)| Expectation {
             class,
             bug_check: numbers[0],
+            devices_lost: numbers[0].map(|number| number % 17),
             parameter_1: numbers[1],
             parameter_2: numbers[2],
             parameter_3: numbers[3],

@@ -16,6 +16,7 @@
 use core::cmp::Ordering;
 
 use crate::campaign::{Registries, TrialError};
+use crate::outcome::Availability;
 use crate::scenario::home::runs_in;
 use crate::scenario::{Contrast, Fields, Plain, Scenario, Variation, switches};
 use crate::world::Home;
@@ -155,8 +156,17 @@ impl Containment {
         for (title, axis) in ["as it was", ""].into_iter().zip(Axis::ALL) {
             row(&mut text, title, self.homes.iter().map(|home| named(home.endings.own(), axis)));
         }
+        let owns = || self.homes.iter().map(|home| home.endings.own());
+        if owns().flatten().any(|one| one.devices_lost > 1) {
+            row(&mut text, "devices lost", owns().map(devices_lost));
+        }
         for protection in self.protections.iter().filter(|one| self.changes(one)) {
-            let name = protection.name();
+            let mut name = protection.name();
+            // What is too long for its column has a line of its own.
+            if name.chars().count() > NAME {
+                text += &format!("  {name}\n");
+                name.clear();
+            }
             for (title, axis) in [&*name, ""].into_iter().zip(Axis::ALL) {
                 let pairs = protection.cells.iter().zip(&self.homes);
                 let cells = pairs.map(|(cell, home)| match axis.effect(cell, &home.endings) {
@@ -196,6 +206,17 @@ impl Protection {
     /// As it is said: the switch and to what it is turned.
     fn name(&self) -> String {
         format!("{} = {}", self.switch, in_words(&self.to))
+    }
+}
+
+/// How many devices lose their host; with the machine all of them are lost.
+fn devices_lost(cell: Cell) -> String {
+    match cell {
+        None => "–".to_owned(),
+        Some(Ending { availability: Availability::BugCheck { .. }, .. }) => {
+            "the machine".to_owned()
+        }
+        Some(ending) => ending.devices_lost.to_string(),
     }
 }
 

@@ -7,6 +7,7 @@ mod schedules;
 
 use core::fmt;
 
+use crate::base::counted;
 use crate::campaign::{Judged, Registries, Trial, TrialError};
 use crate::outcome::{Availability, Class, Integrity, Outcome};
 use crate::scenario::{Contrast, Discount, Scenario, shown};
@@ -25,6 +26,8 @@ pub struct Ending {
     pub integrity: Integrity,
     /// Of service.
     pub availability: Availability,
+    /// Devices that lost their host.
+    pub devices_lost: u64,
     /// Whether a guarantee was violated, whatever came of that.
     pub is_violated: bool,
 }
@@ -36,6 +39,7 @@ impl Ending {
         Self {
             integrity: outcome.integrity,
             availability: outcome.availability,
+            devices_lost: outcome.devices_lost,
             is_violated: !outcome.guarantees.is_empty(),
         }
     }
@@ -58,6 +62,16 @@ impl Ending {
     #[must_use]
     pub fn is_like(self, other: Self) -> bool {
         self.integrity == other.integrity && self.service() == other.service()
+    }
+
+    /// How many devices lost their host, where that is what came of it.
+    fn devices(self) -> String {
+        match self.availability {
+            Availability::HostLost { .. } | Availability::DeviceDisabled => {
+                format!(", {}", counted(self.devices_lost, "device"))
+            }
+            _ => String::new(),
+        }
     }
 }
 
@@ -175,6 +189,8 @@ impl IncidentStory {
             text +=
                 &format!("\nas it was, and {}\n{}", shown(name), beside(&self.story, name, other));
         }
+        // Of devices that lose their host one by one that says nothing.
+        let is_shared = self.contrasts.iter().any(|one| one.ending.devices_lost > 1);
         for (title, is_documented) in
             [("with one thing changed, as published", true), ("controls", false)]
         {
@@ -184,8 +200,13 @@ impl IncidentStory {
                     text += &format!("\n{title}\n");
                 }
                 let met = if one.missed.is_empty() { "" } else { "  MISSED" };
-                let axes = format!("{:12} {}", one.ending.integrity.name(), one.ending.service());
-                text += &format!("  {:44} {axes}{met}\n", cut(&shown(&one.name), 44));
+                let devices = if is_shared { one.ending.devices() } else { String::new() };
+                let service = one.ending.service() + &devices;
+                let axes = format!("{:12} {service}", one.ending.integrity.name());
+                let mut lines = in_lines(&shown(&one.name), NAME);
+                let last = lines.pop().unwrap_or_default();
+                lines.iter().for_each(|line| text += &format!("  {line}\n"));
+                text += &format!("  {last:NAME$} {axes}{met}\n");
             }
         }
         text + "\nwhat would have contained it (= no difference on this schedule, no other was tried)\n"
@@ -206,10 +227,22 @@ impl fmt::Display for IncidentStory {
     }
 }
 
-/// A text of at most `width` characters.
-fn cut(text: &str, width: usize) -> String {
-    if text.chars().count() <= width {
-        return text.to_owned();
+/// Columns of a contrast's name.
+const NAME: usize = 44;
+
+/// A text in lines of at most so many characters where its words are no longer, all but the first further in.
+fn in_lines(text: &str, width: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut line = String::new();
+    for word in text.split_whitespace() {
+        if !line.trim().is_empty() && line.chars().count() + 1 + word.chars().count() > width {
+            lines.push(core::mem::replace(&mut line, "  ".to_owned()));
+        }
+        if !line.trim().is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
     }
-    text.chars().take(width - 1).chain(['…']).collect()
+    lines.push(line);
+    lines
 }

@@ -195,11 +195,13 @@ mod tests {
         let bad_one = Ending {
             integrity: Integrity::Consumed,
             availability: Availability::BugCheck { code: 0x19, parameters: [0; 4] },
+            devices_lost: 0,
             is_violated: true,
         };
         let good = Ending {
             integrity: Integrity::Untouched,
             availability: Availability::Unaffected,
+            devices_lost: 0,
             is_violated: false,
         };
         let mut all = vec![Some(good); 12 - bad];
