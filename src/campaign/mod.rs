@@ -53,7 +53,7 @@ pub mod sentence;
 pub mod series;
 pub mod sleep;
 mod standing;
-mod stored;
+pub mod stored;
 pub mod suspects;
 pub mod sweep;
 pub mod tally;

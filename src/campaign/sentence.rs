@@ -307,6 +307,7 @@ fn standing(origin: Origin, class: Class) -> &'static str {
     match class {
         Class::GuaranteeViolated => "guarantee violated",
         Class::NotActivated => "nothing tried",
+        Class::OtherOrder => "legal at any time",
         _ if !is_user_mode => "exposure",
         Class::HostLost
         | Class::ProcessLost

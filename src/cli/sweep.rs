@@ -156,7 +156,7 @@ const COLUMNS: [(&str, &[Class]); 6] = [
         "lost in the open",
         &[Class::DeviceDisabled, Class::HostLost, Class::ProcessLost, Class::RequestFailed],
     ),
-    ("stays at home", &[Class::ProcessHung, Class::OwnDamage]),
+    ("stays at home", &[Class::ProcessHung, Class::OtherOrder, Class::OwnDamage]),
     ("nothing seen", &[Class::Overwritten, Class::Latent, Class::NoEffect]),
 ];
 

@@ -32,7 +32,10 @@ const CAME_OF_HITS: [(&str, &[Class]); 5] = [
             Class::RequestFailed,
         ],
     ),
-    ("at home", &[Class::OwnDamage, Class::Overwritten, Class::Latent, Class::NoEffect]),
+    (
+        "at home",
+        &[Class::OtherOrder, Class::OwnDamage, Class::Overwritten, Class::Latent, Class::NoEffect],
+    ),
 ];
 
 /// The share of those that struck that hit, over these worlds.

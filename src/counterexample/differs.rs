@@ -85,7 +85,7 @@ impl Left {
         roster: &Roster,
         golden: &Observations,
     ) -> Vec<String> {
-        let is_all_there_is = outcome.class() == Class::OwnDamage;
+        let is_all_there_is = matches!(outcome.class(), Class::OwnDamage | Class::OtherOrder);
         let is_told = |name: &&String| {
             let principal = roster.named(name);
             let seen = principal.and_then(|one| self.observations.of(one).zip(golden.of(one)));

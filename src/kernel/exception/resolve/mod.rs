@@ -38,7 +38,7 @@ pub enum Cause {
     /// The second level of permissions refused what the tables allow: the bits of
     /// [`second_level`](crate::machine::trap::second_level).
     SecondLevel(u64),
-    /// A general protection that an access to an address in the hole raised: [`WRITE`], or 0 for a read.
+    /// A general protection that an access to an address in the hole raised: 2 when it writes, or 0 for a read.
     NonCanonical(u64),
     /// Any other exception, by its status.
     Other(u64),
