@@ -23,12 +23,13 @@
 //!     }
 //! }
 //!
-//! // In a `#[test]`:
-//! conformance::mapper(|memory| {
+//! let suite = conformance::mapper(|memory| {
 //!     let root = memory.allocate_zeroed().expect("the first frame is free");
 //!     MyTables { memory, root }
-//! })
-//! .check();
+//! });
+//! // In a `#[test]`, `suite.check()` panics with what was found:
+//! let report = suite.run();
+//! assert!(report.findings()[0].to_string().contains("it mapped no page"));
 //! ```
 //!
 //! | module | answers |

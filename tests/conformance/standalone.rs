@@ -262,7 +262,8 @@ fn what_a_test_can_not_look_at_is_told_with_the_tables_at_that_instant() {
     // Linked, and not cleared: what a frame holds that nobody has written is there.
     let tables = finding.tables();
     let is_spoilt = |line: &&String| line.contains("  0x0000000100065007  P R/W U/S");
-    assert!(tables.iter().filter(is_spoilt).count() > 7, "{tables:?}");
+    assert!(tables.iter().filter(is_spoilt).count() > 3, "{tables:?}");
+    assert!(tables.iter().any(|line| line.contains("… and 6 more, evenly, up to")), "{tables:?}");
     assert!(tables.iter().all(|line| line.chars().count() <= 98), "{tables:?}");
 }
 

@@ -248,8 +248,8 @@ pub(crate) const CASES: &[Case] = &[
             StoreAt(STATE + HEADS.offset + list_of(128) * 16, 0x4141_4141_4141_4141),
             Allocate(2, 100),
         ],
-        // No canonical address: an exception, here in a system thread.
-        legacy: Some((4, 0x7e, |_| [0xffff_ffff_c000_0005, ANY, ANY, ANY])),
+        // No canonical address.
+        legacy: Some((4, 0x50, |_| [0x4141_4141_4141_4130, ANY, ANY, 4])),
         segment: Some((4, HEAP, |_| [0xd, STATE, ANY, 0])),
         special: None,
     },
