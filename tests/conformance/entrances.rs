@@ -256,6 +256,32 @@ fn code_that_exits_with_success_does_not_make_a_test_pass_that_is_not_isolated()
     assert!(after.success(), "{after}");
 }
 
+#[test]
+fn a_run_of_no_case_is_refused() {
+    const INNER: &str = "RINGFENCE_TEST_OF_NO_CASE";
+    if std::env::var_os(INNER).is_some() {
+        let suite = ringfence::conformance::mapper(|memory| {
+            Dreamer(memory.allocate_zeroed().expect("a frame"))
+        });
+        drop(suite.run());
+        return;
+    }
+    let name = std::thread::current().name().map(str::to_owned).expect("the harness names it");
+    for (cases, refusal) in
+        [("1", None), ("0", Some("RINGFENCE_CASES is 0")), ("few", Some("expected a decimal"))]
+    {
+        let child = std::process::Command::new(std::env::current_exe().expect("this test binary"))
+            .args([name.as_str(), "--exact"])
+            .envs([(INNER, "1"), ("RINGFENCE_CASES", cases)])
+            .output()
+            .expect("a child");
+        let told = [child.stdout, child.stderr].concat();
+        let told = String::from_utf8_lossy(&told);
+        assert_eq!(child.status.success(), refusal.is_none(), "{cases}: {told}");
+        assert!(told.contains(refusal.unwrap_or_default()), "{cases}: {told}");
+    }
+}
+
 /// Code that answers what cannot be.
 struct Dreamer(PhysAddr);
 
