@@ -24,9 +24,9 @@ pub(crate) const MAPPER_CASES: u64 = 1500;
 /// Cases of a mapper whose stores are trapped, where it finds what it has within so many, and where it does not;
 /// `RINGFENCE_CASES` overrides it.
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
-const TRAPPED_CASES: u64 = 100;
+const TRAPPED_CASES: u64 = 200;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
-pub(crate) const TRAPPED_CASES_MORE: u64 = 300;
+pub(crate) const TRAPPED_CASES_MORE: u64 = 600;
 /// Sets of tables of a walker; `RINGFENCE_CASES` overrides it.
 const WALKER_CASES: u64 = 6000;
 /// Kinds of findings of one adapter at most.

@@ -4,6 +4,7 @@
 mod aarch64;
 mod attributes;
 mod bug;
+mod damaged;
 mod declared;
 mod emptied;
 mod entrances;

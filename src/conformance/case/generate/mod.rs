@@ -128,6 +128,7 @@ pub(crate) fn generate(
     if fault.is_none() {
         calls.extend(generator.tail(&calls, capabilities));
         calls.extend(generator.there_and_back(&calls, capabilities));
+        calls.extend(generator.damaged_above(&calls, capabilities));
     }
     if is_short {
         calls.extend(generator.split_in_the_end(&calls, capabilities));

@@ -40,6 +40,13 @@ fn physical_bits(format: &dyn Format) -> u32 {
     (LOW_BITS..52).rev().find(leads).map_or(LOW_BITS, |bit| bit + 1)
 }
 
+/// The bit by which an entry that names a table would be a page; no bit where a format has none alone.
+fn kind_bit(format: &dyn Format) -> u64 {
+    let names = format.table(PhysAddr::truncated(0));
+    let is_page = |bit: &u64| matches!(format.decode(2, names ^ bit), Decoded::Leaf { .. });
+    (0..64).map(|bit| 1 << bit).find(is_page).unwrap_or(0)
+}
+
 /// A range to be mapped.
 struct Range {
     first: VirtAddr,
@@ -128,6 +135,40 @@ impl Generator<'_, '_> {
         vec![
             Call::MapRange { first, to: Memory::data_frame(0), bytes: before, rights },
             Call::Map { page: large, to, size: PageSize::Mib2, rights },
+            changes,
+        ]
+    }
+
+    /// A range of small pages across the end of a table, an entry that then says of a table that it is a page, and a
+    /// change of the same range: what the code takes for a large page is longer than what is left of the request.
+    pub(super) fn damaged_above(
+        &mut self,
+        calls: &[Call],
+        capabilities: Capabilities,
+    ) -> Vec<Call> {
+        let has = |capability| capabilities.has(capability);
+        let is_able = has(Capability::AlteredTables) && has(Capability::Ranges);
+        let is_split = self.sizes.starts_with(&[PageSize::Kib4]);
+        if !(is_able && is_split && self.draw.below(10) == 1) {
+            return Vec::new();
+        }
+        let taken: Vec<Region> = calls.iter().map(Call::region).collect();
+        let before = self.draw.below(3) * FRAME_BYTES;
+        let bytes = before + (1 + self.draw.below(3)) * FRAME_BYTES;
+        let Some(first) = self.free(&taken, PageSize::Mib2, (before, bytes)) else {
+            return Vec::new();
+        };
+        let to = PhysAddr::truncated(ELSEWHERE + first.0 % MIB2);
+        let which = self.draw.below(1 << 16);
+        let how = Disturbance::Flip(kind_bit(self.format));
+        let changes = if has(Capability::Protect) && self.draw.one_in(3) {
+            Call::ProtectRange { first, bytes, rights: self.rights() }
+        } else {
+            Call::UnmapRange { first, bytes }
+        };
+        vec![
+            Call::MapRange { first, to, bytes, rights: self.rights() },
+            Call::Disturb { which, how },
             changes,
         ]
     }
