@@ -299,7 +299,13 @@ struct Processor {
 
 impl Processor {
     fn invalidate(&mut self, invalidation: Invalidation) {
+        let (held, ways) = members(&self.may_hold);
+        let forgets = held.iter().any(|seen| seen.is_forgotten(invalidation))
+            || ways.iter().any(|way| way.is_forgotten(invalidation));
+        let (holds, before) = (self.may_hold.holds(invalidation), self.may_hold.members().to_vec());
+        assert!(holds || !forgets, "{invalidation:?}");
         self.may_hold.invalidate(invalidation);
+        assert_eq!(holds, self.may_hold.members() != before, "{invalidation:?}");
         self.forget(invalidation);
     }
 

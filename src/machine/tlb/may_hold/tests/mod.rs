@@ -1,4 +1,5 @@
 mod beside;
+mod held;
 mod limits;
 mod roots;
 
