@@ -234,6 +234,25 @@ fn a_print_is_read_back_and_a_smaller_margin_is_told() {
 }
 
 #[test]
+fn a_breach_that_later_calls_carry_on_is_told_of_the_call_that_began_it() {
+    let again = Call::Map { page: OTHER, to: data(), size: SIZE, rights: WRITE };
+    let beside = Call::Protect { page: OTHER, size: SIZE, rights: Rights::USER };
+    let calls = [MAP, UNMAP, again, beside];
+    let careful = margins(Manner::Careful, &calls);
+    let forgets = margins(Manner::Forgets, &calls);
+
+    let told = Comparison::of(&careful, &forgets).to_string();
+
+    let breach = "processor 1 may still write 0x100060000 through 0x4000, now owned by 0x5000";
+    assert_eq!(told.matches(breach).count(), 1, "{told}");
+    let (before, after) = told.split_once(breach).expect("it is told");
+    assert!(before.contains("case given call 3 map") && !before.contains("call 4"), "{told}");
+    // That it goes on is a figure of the later call all the same.
+    let later = after.split_once("smaller    case given call 4 protect").expect("the later call").1;
+    assert!(later.contains("instants in breach 0 -> "), "{told}");
+}
+
+#[test]
 fn drawn_cases_have_the_same_margins_each_time() {
     let run = || {
         let suite = conformance::mapper(|memory| crate::tables::Tables::new(memory, None));

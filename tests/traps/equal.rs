@@ -73,6 +73,24 @@ fn where_only_stores_are_trapped_the_report_says_that_loads_are_not_seen() {
     assert!(report.skipped().iter().any(is_listed), "{report}");
 }
 
+#[test]
+fn a_run_of_fewer_cases_because_accesses_are_trapped_says_so() {
+    let suite = || {
+        let own = |memory: Memory| Tables::<Raw>::reached(memory, None);
+        conformance::mapper(own).accesses_max(ACCESSES_MAX)
+    };
+
+    let usual = conformance::mapper(|memory: Memory| Tables::new(memory, None)).run();
+    let fewer = suite().trapping(Observed::Stores).run();
+    let asked = suite().trapping(Observed::Stores).cases(7).run();
+
+    assert_eq!(fewer.cases(), usual.cases() / 20);
+    let line = format!("cases up to {}: accesses are trapped", usual.cases());
+    let says = |report: &Report| report.skipped().iter().any(|told| told.starts_with(&line));
+    assert_eq!((says(&usual), says(&fewer)), (false, true), "{fewer}");
+    assert_eq!((asked.cases(), says(&asked)), (7, false), "{asked}");
+}
+
 /// Nanoseconds that this thread has been on a processor, whatever else the machine does.
 fn on_processor() -> u64 {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux counts it");
