@@ -404,11 +404,13 @@ impl Processor {
                     let marked = self.memory.entry(at) | bits;
                     self.store(at, marked);
                 }
-                let [mut fetched, mut below] = [self.tlb; 2];
+                let [mut fetched, mut below, mut kept] = [self.tlb; 3];
                 self.tlb.fill(&self.controls, request, &walk);
                 // All is marked by now, so a walker gets as far.
                 let address = fetched.fetch(&walker, &self.memory, request.virt);
                 assert_eq!((address, fetched), (Some(walk.address), self.tlb), "{request:x?}");
+                let address = kept.fetch_or_leave(&walker, &self.memory, request.virt);
+                assert_eq!((address, kept), (Some(walk.address), self.tlb), "{request:x?}");
                 let address =
                     below.fetch_below(&mut self.upper_levels, &walker, &self.memory, request.virt);
                 assert_eq!((address, below), (Some(walk.address), self.tlb), "{request:x?}");
@@ -416,6 +418,11 @@ impl Processor {
                 self.one_may_have_been_evicted(seen.page);
             }
             Err(Exception::PageFault { virt, .. }) => {
+                let mut left = self.tlb;
+                let address = left.fetch_or_leave(&walker, &self.memory, request.virt);
+                assert_eq!(address, None, "{request:x?}");
+                let hashes = [&left, &self.tlb].map(|tlb| digest(|hash| tlb.absorb(hash)));
+                assert_eq!(hashes[0], hashes[1], "{request:x?}: nothing is forgotten");
                 self.invalidate(Invalidation::page_fault(&self.controls, virt));
             }
             Err(Exception::GeneralProtection) => {}

@@ -191,7 +191,7 @@ mod tests {
         for (above, leaf) in (0..8).flat_map(|above| (0..16).map(move |leaf| (above, leaf))) {
             let denied = set(bits, above);
             let table = (Entry::RW | Entry::US) ^ denied;
-            let leaf = Entry::P | Entry::A | set(bits, leaf);
+            let leaf = Entry::P | Entry::A | set(bits, leaf) | 0x9_8765_4321_0000 | 11 << 59;
             let rights = Rights::ROOT.through_table(Entry(table)).through_leaf(Entry(leaf));
             let is_dirty = leaf & Entry::D != 0;
 
@@ -202,7 +202,8 @@ mod tests {
             assert_eq!(value.rights(), rights, "{denied:#x} {leaf:#x}");
             assert_eq!(value.is_dirty(), is_dirty, "{denied:#x} {leaf:#x}");
             assert!(value.is_valid());
-            let (key, address) = (0, PhysAddr::truncated(0));
+            let (key, address) = (11, PhysAddr::truncated(0x9_8765_4321_0000));
+            assert_eq!((value.key(), value.address(VirtAddr(0), 0xfff)), (key, address));
             let spelt =
                 Leaf { rights, is_dirty, is_global: false, key, size: PageSize::Kib4, address };
             assert_eq!(spelt.value(0xfff).said(), value.said(), "{denied:#x} {leaf:#x}");
