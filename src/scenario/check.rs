@@ -278,8 +278,13 @@ impl Scenario {
         let Some(above) = component.above.as_deref() else {
             if is_host || component.driver.as_deref() == Some("filter") {
                 let what = if is_host { "hands requests to" } else { "is below" };
-                problems.add(at("name"), format!("which driver {what} `{name}`?")).expected =
-                    Some(format!("`above`, one of {}", drivers.join(", ")));
+                let problem = problems.add(at("name"), format!("which driver {what} `{name}`?"));
+                problem.expected = Some(match &drivers[..] {
+                    [] => "`above`, the name of another driver in kernel mode".to_owned(),
+                    drivers => format!("`above`, one of {}", drivers.join(", ")),
+                });
+                problem.remedy =
+                    drivers.is_empty().then(|| "the scenario has none: add one".to_owned());
             }
             return;
         };

@@ -113,6 +113,15 @@ fn each_mistake_is_found_where_it_is() {
 }
 
 #[test]
+fn where_there_is_no_driver_to_name_it_is_said_that_there_is_none() {
+    let error = &errors(&changed("driver = \"transfer\"", "driver = \"filter\""))[0];
+
+    let told = error.to_string();
+    assert!(told.contains("`above`, the name of another driver in kernel mode"), "{told}");
+    assert!(told.contains("the scenario has none: add one"), "{told}");
+}
+
+#[test]
 fn all_mistakes_of_meaning_are_told_at_once() {
     let text = changed("slot = 0", "slot = 99").replace("word = 3", "word = 999");
     assert_eq!(errors(&text).len(), 2);
