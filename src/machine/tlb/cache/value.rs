@@ -202,6 +202,7 @@ mod tests {
             assert_eq!(value.rights(), rights, "{denied:#x} {leaf:#x}");
             assert_eq!(value.is_dirty(), is_dirty, "{denied:#x} {leaf:#x}");
             assert!(value.is_valid());
+            assert_eq!(value.0 & ACCESSED, ACCESSED, "nothing else is remembered");
             let (key, address) = (11, PhysAddr::truncated(0x9_8765_4321_0000));
             assert_eq!((value.key(), value.address(VirtAddr(0), 0xfff)), (key, address));
             let spelt =
