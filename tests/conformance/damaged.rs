@@ -35,7 +35,7 @@ impl Striding {
                 return Err(Refusal::NotMapped);
             }
             if let Some(size) = size.filter(|size| *size == PageSize::Kib4 || entry & PS != 0) {
-                let is_whole = bytes <= left && page.0 % bytes == 0;
+                let is_whole = bytes <= left && page.0.is_multiple_of(bytes);
                 assert!(is_whole || !self.is_asserting, "a page ends in its range");
                 return if is_whole { Ok(size) } else { Err(Refusal::OtherSize) };
             }
