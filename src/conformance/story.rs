@@ -1,6 +1,6 @@
 //! A run in lines: the calls, what they stored, and what came of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::checks::request::Answer;
 use super::disturb::Change;
@@ -116,10 +116,14 @@ impl Story {
 
     fn events(&mut self, scene: &Scene, events: &[Event], before: &Listing) {
         let known = self.known(scene, events, before);
-        let items = items(events, before);
+        let items = items(events, Links::new(scene, &known, before));
         let listings = [before, &self.within];
         let is_table = |frame| listings.iter().any(|listing| listing.use_of(frame).is_some());
-        let shapes: Vec<_> = items.iter().map(|item| item.shape(&is_table)).collect();
+        let was_table = |frame| before.use_of(frame).is_some();
+        // What a frame held before it was linked, or was first cleared, nobody need see of each word.
+        let counts =
+            |at: PhysAddr, new| is_table(at.frame()) && (new != 0 || was_table(at.frame()));
+        let shapes: Vec<_> = items.iter().map(|item| item.shape(&counts)).collect();
         let told = |first: usize, count: usize| -> Vec<String> {
             let items = items.iter().skip(first).take(count);
             items.flat_map(|item| item.told(scene, &known)).collect()
@@ -178,12 +182,67 @@ enum Item<'a> {
     Event(&'a Event),
 }
 
-fn items<'a>(events: &'a [Event], before: &Listing) -> Vec<Item<'a>> {
+/// Which frames are tables in use while the stores of a call go by.
+struct Links<'a> {
+    scene: &'a Scene,
+    known: &'a Known,
+    before: &'a Listing,
+    /// Linked by a store of this call.
+    linked: BTreeSet<Frame>,
+    /// What tables that are not in use name: in use as soon as these are.
+    names: BTreeMap<Frame, BTreeSet<Frame>>,
+    /// Handed out in this call.
+    fresh: BTreeSet<Frame>,
+}
+
+impl<'a> Links<'a> {
+    fn new(scene: &'a Scene, known: &'a Known, before: &'a Listing) -> Self {
+        let (linked, names, fresh) = Default::default();
+        Self { scene, known, before, linked, names, fresh }
+    }
+
+    fn is_in_use(&self, frame: Frame) -> bool {
+        self.before.use_of(frame).is_some() || self.linked.contains(&frame)
+    }
+
+    /// Whether a word of it is cleared before it is linked. A store to a frame that is no table at all is another
+    /// matter.
+    fn is_prepared(&self, frame: Frame) -> bool {
+        !self.is_in_use(frame) && (self.known.contains_key(&frame) || self.fresh.contains(&frame))
+    }
+
+    fn follow(&mut self, event: &Event) {
+        match *event {
+            Event::Allocate { first: Some(first), frames, .. } => {
+                self.fresh.extend((0..frames).map(|number| Frame(first.0 + number)));
+            }
+            Event::Store { at, new, .. } => {
+                let Some(&(level, _)) = self.known.get(&at.frame()) else { return };
+                let Decoded::Table { at: below, .. } = self.scene.format.decode(level, new) else {
+                    return;
+                };
+                if !self.is_in_use(at.frame()) {
+                    self.names.entry(at.frame()).or_default().insert(below.frame());
+                    return;
+                }
+                let mut left = vec![below.frame()];
+                while let Some(frame) = left.pop() {
+                    if self.linked.insert(frame) {
+                        left.extend(self.names.get(&frame).into_iter().flatten());
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn items<'a>(events: &'a [Event], mut links: Links<'_>) -> Vec<Item<'a>> {
     let mut items: Vec<Item<'a>> = Vec::new();
     for event in events {
         if let Event::Store { at, new: 0, kind, .. } = event
             && *kind != StoreKind::Hardware
-            && before.use_of(at.frame()).is_none()
+            && links.is_prepared(at.frame())
         {
             match items.last_mut() {
                 Some(Item::Clear(frame, count)) if *frame == at.frame() => *count += 1,
@@ -192,6 +251,7 @@ fn items<'a>(events: &'a [Event], before: &Listing) -> Vec<Item<'a>> {
         } else {
             items.push(Item::Event(event));
         }
+        links.follow(event);
     }
     items
 }
@@ -231,13 +291,12 @@ impl Item<'_> {
         )
     }
 
-    fn shape(&self, is_table: &dyn Fn(Frame) -> bool) -> Option<Shape> {
+    fn shape(&self, counts: &dyn Fn(PhysAddr, u64) -> bool) -> Option<Shape> {
         let Self::Event(event) = *self else { return None };
         match *event {
             Event::Store { kind: StoreKind::Hardware, .. } => None,
             Event::Store { at, old, new, kind } => {
-                // What a frame held before it was linked nobody reads.
-                let old = if is_table(at.frame()) { old } else { 0 };
+                let old = if counts(at, new) { old } else { 0 };
                 let kind = match kind {
                     StoreKind::Whole => "whole",
                     StoreKind::Release => "release",

@@ -32,6 +32,9 @@ pub(super) const CASES: u64 = 400;
 
 /// Cases after which code that has mapped nothing is not going to: a single one may be of other calls.
 const CASES_TO_MAP: u64 = 30;
+/// A run of fewer than that, as where accesses are trapped, is judged at its end, unless it is as short as one that
+/// replays a finding.
+const CASES_TO_MAP_LEAST: u64 = 15;
 
 /// A run of the suite that is about to begin.
 #[must_use = "nothing is run until `check` or `run` is called"]
@@ -253,7 +256,8 @@ impl<M: Mapper, F: Fn(Memory) -> M> Search for Suite<F> {
 
     fn idle(&self, report: &Report) -> Option<Breach> {
         let is_mapped = ["map", "map_range"].iter().any(|name| report.tally.done.contains(name));
-        if is_mapped || report.cases < CASES_TO_MAP || !report.is_asked {
+        let enough = CASES_TO_MAP.min(self.options.cases().max(CASES_TO_MAP_LEAST));
+        if is_mapped || report.cases < enough || !report.is_asked {
             return None;
         }
         let what =
