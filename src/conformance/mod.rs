@@ -88,6 +88,10 @@
 //! right and is told all the same: it may read the flag first and store then, which is wrong, and is the same to a judge that
 //! sees stores. Such code is run with [`tolerating`](Suite::tolerating).
 //!
+//! Which stores may be torn: neither architecture tears an aligned one of 8 bytes, so atomic and volatile ones are seen
+//! whole. A compiler may make two of an ordinary assignment ([`Memory::store_plain`]), in either order: both half-way
+//! values are judged. Where stores are trapped each instruction is judged as it is, and code that stores halves after each.
+//!
 //! Not looked at: whether a barrier follows a store that makes an entry valid (AArch64 DSB ISHST behind a map). Without it an
 //! access by the same processor may still fault, which costs a fault and grants nothing.
 
