@@ -1,8 +1,8 @@
 //! Cases as `proptest` strategies, for tests that mix them with properties of their own.
 //!
 //! They are drawn as the suite draws its own, from bytes instead of a stream, so that fewer and smaller bytes
-//! give fewer and plainer calls. [`replay`](crate::conformance::replay) panics with the whole finding at each step of `proptest`'s
-//! shrinking: what a failing property prints is long, and its last report is that of the smallest case.
+//! give fewer and plainer calls. [`replay`](crate::conformance::replay) panics with the whole finding at each step of
+//! `proptest`'s shrinking: what a failing property prints is long, and its last report is that of the smallest case.
 
 use proptest::prelude::*;
 
