@@ -297,7 +297,10 @@ fn words_that_are_cleared_after_their_table_was_linked_are_told_as_words_of_a_ta
     let suite = conformance::mapper(|memory| Tables::new(memory, Some(Bug::LinksBeforeClearing)));
     let report = suite.findings_max(1).run();
 
+    assert!(report.has(Check::Isolation), "{report}");
     let told = report.to_string();
+    let (_, after) = told.split_once("table 0x100001000\n").expect("it is linked");
+    assert!(after.trim_start().starts_with("stores to 0x100001000, level 3, for 0x0\n"), "{told}");
     assert!(!told.contains("of the unlinked"), "{told}");
 }
 
