@@ -11,8 +11,9 @@ use crate::kernel::layout::{ACTIONS_MAX, address};
 use crate::kernel::loader::{SECTIONS, STACKS};
 use crate::world::action::{Action, LENGTH_MAX, PRIVATE_WORDS, SLOTS_MAX};
 use crate::world::components::drivers;
-use crate::world::configuration::{Component, Home};
+use crate::world::configuration::{Component, Home, SELF_MAP_SLOT};
 use crate::world::directory::Directory;
+use crate::world::preset::{DRAWN, SLOT, SLOT_AND_DRAWN};
 
 /// Characters of a name at most.
 const NAME_MAX: usize = 40;
@@ -133,6 +134,11 @@ impl Scenario {
         problems.range(at("frames"), machine.frames.into(), FRAMES.0, FRAMES.1);
         let (first, last) = SELF_MAP_SLOTS;
         problems.range(at("self-map-slot"), machine.self_map_slot.into(), first, last);
+        if machine.self_map_randomised && machine.self_map_slot != SELF_MAP_SLOT {
+            let problem = problems.add(at(SLOT), SLOT_AND_DRAWN);
+            problem.expected =
+                Some(format!("{SELF_MAP_SLOT}, the usual one, or `{DRAWN} = false`"));
+        }
         let taken = [address::SYSTEM, address::POOL].map(|virt| virt >> 39 & 511);
         if taken.contains(&machine.self_map_slot.into()) {
             let what = format!("self-map slot {} is the system's own", machine.self_map_slot);

@@ -15,7 +15,7 @@ use super::home::{at_home, name_at};
 use super::{Expectation, Scenario};
 use crate::faults::{Parameters, PlannedFault};
 use crate::world::configuration::{Component, Home, MachineConfiguration};
-use crate::world::preset::Preset;
+use crate::world::preset::{Preset, set_apart};
 
 /// A value of the text form.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -159,10 +159,20 @@ fn machine_of(
     fields: &Fields,
 ) -> Result<MachineConfiguration, String> {
     let mut kept = fields.clone();
-    let Some(preset) = kept.remove("preset") else { return overlaid(before, fields) };
+    let Some(preset) = kept.remove("preset") else { return machine_with(before, fields) };
     let known = Preset::ALL.into_iter().find(|(name, _)| preset == Plain::Text((*name).to_owned()));
     let Some((_, preset)) = known else { return Err("there is no such preset".to_owned()) };
-    overlaid(&preset.machine(), &kept)
+    machine_with(&preset.machine(), &kept)
+}
+
+/// A machine with some fields changed: what these make void of the others is as usual.
+pub(super) fn machine_with(
+    machine: &MachineConfiguration,
+    fields: &Fields,
+) -> Result<MachineConfiguration, String> {
+    let mut before = plain_table(machine)?;
+    set_apart(&mut before, |name| fields.contains_key(name));
+    with_fields(before, fields)
 }
 
 fn home_of(home: &Plain) -> Result<Home, String> {
@@ -179,10 +189,17 @@ pub(super) fn overlaid<T: Serialize + DeserializeOwned>(
     value: &T,
     fields: &Fields,
 ) -> Result<T, String> {
-    let plain = |error: toml::ser::Error| error.to_string();
-    let mut table = toml::Table::try_from(value).map_err(plain)?;
+    with_fields(plain_table(value)?, fields)
+}
+
+fn plain_table(value: &impl Serialize) -> Result<toml::Table, String> {
+    toml::Table::try_from(value).map_err(|error| error.to_string())
+}
+
+fn with_fields<T: DeserializeOwned>(mut table: toml::Table, fields: &Fields) -> Result<T, String> {
     for (name, field) in fields {
-        table.insert(name.clone(), toml::Value::try_from(field).map_err(plain)?);
+        let field = toml::Value::try_from(field).map_err(|error| error.to_string())?;
+        table.insert(name.clone(), field);
     }
     table.try_into().map_err(|error: toml::de::Error| error.message().to_owned())
 }

@@ -8,6 +8,7 @@ mod another_format;
 mod check;
 mod check_expectation;
 mod check_framework;
+mod contradiction;
 mod contrast;
 mod discount;
 mod error;

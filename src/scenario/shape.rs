@@ -9,6 +9,7 @@ use core::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::contradiction::contradictions;
 use super::form::{ACTIONS, Field, Shape, TOP};
 use crate::base::nearest;
 
@@ -18,7 +19,7 @@ pub(super) struct Misfit {
     pub(super) what: String,
     pub(super) expected: Option<String>,
     pub(super) remedy: Option<String>,
-    /// Whether it is a field that is unknown where it stands: without it the rest can be read.
+    /// Whether it is a field that is out of place where it stands: without it the rest can be read.
     pub(super) is_field: bool,
 }
 
@@ -26,6 +27,7 @@ pub(super) struct Misfit {
 pub(super) fn misfits(document: &DeTable<'_>) -> Vec<Misfit> {
     let mut misfits = Misfits(Vec::new());
     misfits.table(document, 0..0, TOP);
+    misfits.0.extend(contradictions(document));
     misfits.0
 }
 

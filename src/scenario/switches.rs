@@ -1,7 +1,7 @@
 //! The switches of a machine that protect something, and both sides of each.
 
 use super::form::{Field, MACHINE, Shape};
-use super::{Fields, Plain, contrast::overlaid};
+use super::{Fields, Plain, contrast::machine_with};
 use crate::world::configuration::MachineConfiguration;
 
 use Shape::{Flag, Whole, Word};
@@ -34,7 +34,7 @@ pub fn switches(machine: &MachineConfiguration) -> Vec<(&'static str, Plain)> {
     // What a file leaves out may be on or off: a value that changes nothing is the present one.
     let is_now = |name: &str, value: &Plain| {
         let fields = Fields::from([(name.to_owned(), value.clone())]);
-        overlaid(machine, &fields).is_ok_and(|same| same == *machine)
+        machine_with(machine, &fields).is_ok_and(|same| same == *machine)
     };
     let mut turned = Vec::new();
     for field in MACHINE.iter().filter(|field| field.name != "preset") {

@@ -7,6 +7,9 @@ use crate::kernel::pools::PoolKind;
 
 use super::action::Action;
 
+/// The usual slot of the self-map: that of Windows 7.
+pub const SELF_MAP_SLOT: u16 = 0x1ed;
+
 /// Hardware and its switches.
 ///
 /// In files `preset = "windows-7"` or `"windows-11"` may stand among them: what isn't said is then as
@@ -41,7 +44,9 @@ pub struct MachineConfiguration {
     /// entries need (kernel virtual address shadow, kernel page-table isolation).
     #[serde(skip_serializing_if = "is_false")]
     pub kva_shadow: bool,
-    /// The page-map slot of the self-map, 256 to 511 except those the system uses.
+    /// The page-map slot of the self-map, 256 to 511 except those the system uses. The usual one where it is
+    /// drawn from the seed.
+    #[serde(skip_serializing_if = "is_usual_slot")]
     pub self_map_slot: u16,
     /// Whether `sysret` to a non-canonical address faults in ring 0 (Intel) or ring 3 (AMD).
     pub sysret_faults_in_kernel: bool,
@@ -54,7 +59,7 @@ pub struct MachineConfiguration {
     /// Which generation of the pool the kernel has.
     #[serde(skip_serializing_if = "PoolKind::is_usual")]
     pub pool: PoolKind,
-    /// Whether the self-map's slot is drawn from the seed of the schedule, and not `self_map_slot`.
+    /// Whether the self-map's slot is drawn from the seed of the schedule; no `self_map_slot` is named then.
     #[serde(skip_serializing_if = "is_false")]
     pub self_map_randomised: bool,
     /// Whether no process may map the page at address 0.
@@ -143,7 +148,7 @@ impl Default for MachineConfiguration {
             transfer_device_internal: false,
             pcid: false,
             kva_shadow: false,
-            self_map_slot: 0x1ed,
+            self_map_slot: SELF_MAP_SLOT,
             sysret_faults_in_kernel: true,
             transfer_delay: 12,
             clock_interval: 200,
@@ -257,6 +262,11 @@ const fn is_false(flag: &bool) -> bool {
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "the signature serde wants")]
 const fn is_true(flag: &bool) -> bool {
     *flag
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "the signature serde wants")]
+const fn is_usual_slot(slot: &u16) -> bool {
+    *slot == SELF_MAP_SLOT
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "the signature serde wants")]

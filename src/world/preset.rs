@@ -82,6 +82,31 @@ pub const RULES: &[Rule] = &[
         "Windows doesn't have SMAP on: support for it is announced.",
         "User-mode accessors (calls it future; doesn't say that it is off)",
     ),
+    Rule::documented(
+        "shadow-stacks-of-windows",
+        "Windows has kernel shadow stacks only with memory integrity: a preset with them needs both.",
+        "Microsoft Learn, Kernel Mode Hardware-enforced Stack Protection",
+    ),
+    Rule::chosen(
+        "shadow-stacks-of-hardware",
+        "Without a preset shadow stacks need no second level: the processor's page tables close them.",
+        "Intel SDM volume 1, Control-flow Enforcement Technology",
+    ),
+    Rule::chosen(
+        "code-integrity-over-writable-code",
+        "Code that page tables leave writable stays closed under code integrity: that is a level below.",
+        "Enabling code integrity; Hypervisor Top Level Functional Specification, Virtual Secure Mode",
+    ),
+    Rule::documented(
+        "no-pooling-in-windows-7",
+        "UMDF shares hosts since Windows 8: with `windows-7` and a driver manager no host is shared.",
+        "Using Device Pooling in UMDF Drivers",
+    ),
+    Rule::chosen(
+        "shared-service-in-windows-7",
+        "Without a driver manager a shared host is a service, as a spooler is, and of any release.",
+        "Printer Driver Isolation",
+    ),
 ];
 
 /// A release whose switches are known.
@@ -135,6 +160,24 @@ impl Preset {
     }
 }
 
+/// The slot of the self-map.
+pub(crate) const SLOT: &str = "self-map-slot";
+/// Whether it is drawn from the seed.
+pub(crate) const DRAWN: &str = "self-map-randomised";
+/// Why they can't stand beside each other.
+pub(crate) const SLOT_AND_DRAWN: &str =
+    "a self-map-slot is named, and self-map-randomised says that it is drawn";
+
+/// Leaves out of a machine's fields what those that are set now make void: a slot that is named is meant, and
+/// so is that it is drawn.
+pub(crate) fn set_apart(fields: &mut toml::Table, is_set: impl Fn(&str) -> bool) {
+    for (one, other) in [(SLOT, DRAWN), (DRAWN, SLOT)] {
+        if is_set(one) {
+            fields.remove(other);
+        }
+    }
+}
+
 impl Serialize for MachineConfiguration {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         Self::serialize(self, serializer)
@@ -144,14 +187,14 @@ impl Serialize for MachineConfiguration {
 impl<'de> Deserialize<'de> for MachineConfiguration {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut given = toml::Table::deserialize(deserializer)?;
+        if given.contains_key(SLOT) && given.get(DRAWN) == Some(&toml::Value::Boolean(true)) {
+            return Err(D::Error::custom(SLOT_AND_DRAWN));
+        }
         if let Some(preset) = given.remove("preset") {
             let preset: Preset = preset.try_into().map_err(D::Error::custom)?;
             let mut all = toml::Table::new();
             all.extend(toml::Table::try_from(preset.machine()).map_err(D::Error::custom)?);
-            // A slot that is named is meant.
-            if given.contains_key("self-map-slot") {
-                all.remove("self-map-randomised");
-            }
+            set_apart(&mut all, |name| given.contains_key(name));
             all.extend(given);
             given = all;
         }
