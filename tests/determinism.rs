@@ -85,6 +85,7 @@ fn leaking() -> (Configuration, Drivers) {
         },
         prepare: |_| Vec::new(),
         owns: &[],
+        section: &[],
     });
     let actions = vec![
         Action::Open { device: "leak".into(), file: 0, access: 3, slot: 0 },

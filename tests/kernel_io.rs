@@ -117,6 +117,7 @@ fn a_status_has_32_bits_whatever_a_driver_gives_for_one() {
         dispatch: Dispatch { control: Some(&TELLS), ..Dispatch::default() },
         prepare: |_| Vec::new(),
         owns: &[],
+        section: &[],
     });
     let control = |length| Action::Control { slot: 0, code: 0, length, value: 1 };
     let components = vec![

@@ -82,6 +82,7 @@ fn null_driver() -> Drivers {
         dispatch,
         prepare: |_| Vec::new(),
         owns: &[],
+        section: &[],
     };
     Drivers { kernel: vec![null], hosted: Vec::new() }
 }

@@ -7,8 +7,9 @@
 mod prober;
 
 use prober::writers::{
-    CODE_WORD, KERNEL_WORD, NEIGHBOUR_WORD, Outcome, POOL_WORD, TABLE_WORD, VALUE, WATCHED_WORD,
-    after_editing, application_writes, device_writes, driver_edits_and_writes, driver_writes, with,
+    CODE_WORD, KERNEL_WORD, NEIGHBOUR_WORD, Outcome, POOL_WORD, SECTION_WORD, TABLE_WORD, VALUE,
+    WATCHED_WORD, after_editing, application_writes, device_writes, driver_edits_and_writes,
+    driver_writes, with,
 };
 use prober::{Do, To, Where};
 use ringfence::base::{Access, VirtAddr};
@@ -98,19 +99,26 @@ fn protected_data_holds_after_the_entry_was_edited_and_for_that_data_only() {
     assert_eq!(driver_edits_and_writes(&on, TABLE_WORD), Outcome::Stopped(0x18d));
     assert_eq!(driver_edits_and_writes(&off, TABLE_WORD), Outcome::Silent);
     assert_eq!(driver_edits_and_writes(&on, CODE_WORD), Outcome::Silent);
-    // Data that the tables leave writable is protected from below all the same, where it is set up once.
-    assert_eq!(driver_writes(&on, GATE_WORD), Outcome::Stopped(0x18d));
-    assert_eq!(driver_writes(&off, GATE_WORD), Outcome::Silent);
-    let mut world = prober::built(&on);
-    prober::script(&mut world, Where::Service, &[Do::Write(To::Plain(GATE_WORD), VALUE)]);
-    assert_eq!(prober::run(&mut world).crash[..3], [0x18d, 4, GATE_WORD]);
-    for target in [NEIGHBOUR_WORD, KERNEL_WORD] {
+    // Data that the tables leave writable is protected from below all the same, where it is set up once: a
+    // section of a driver's image, from the driver itself as from others; a table of the kernel.
+    for word in [SECTION_WORD, GATE_WORD] {
+        assert_eq!(driver_writes(&on, word), Outcome::Stopped(0x18d), "{word:#x}");
+        assert_eq!(driver_writes(&off, word), Outcome::Silent, "{word:#x}");
+        let mut world = prober::built(&on);
+        prober::script(&mut world, Where::Service, &[Do::Write(To::Plain(word), VALUE)]);
+        assert_eq!(prober::run(&mut world).crash[..3], [0x18d, 4, word]);
+        let entry = prober::word(&world, prober::entry_of(&on, word));
+        assert_eq!(entry & 2, 2, "the page tables leave {word:#x} writable");
+    }
+    for target in [NEIGHBOUR_WORD, KERNEL_WORD, prober::DATA + 0xf00] {
         assert_eq!(driver_writes(&on, target), Outcome::Silent, "{target:#x}");
     }
     let with_iommu = with(|c| (c.machine.protected_data, c.machine.iommu) = (true, true));
-    assert_eq!(device_writes(&with_iommu, TABLE_WORD, true), Outcome::Refused);
-    assert_eq!(device_writes(&on, TABLE_WORD, true), Outcome::Silent);
-    assert_eq!(application_writes(&off, TABLE_WORD), Outcome::ProcessEnded);
+    for word in [TABLE_WORD, SECTION_WORD] {
+        assert_eq!(device_writes(&with_iommu, word, true), Outcome::Refused, "{word:#x}");
+        assert_eq!(device_writes(&on, word, true), Outcome::Silent, "{word:#x}");
+        assert_eq!(application_writes(&off, word), Outcome::ProcessEnded, "{word:#x}");
+    }
 }
 
 #[test]

@@ -170,6 +170,7 @@ fn a_routine_that_was_away_when_it_was_called_has_its_locals() {
         dispatch: Dispatch { control: Some(&ASKS), ..Dispatch::default() },
         prepare: |_| Vec::new(),
         owns: &[],
+        section: &[],
     });
     let mut away = 0;
     for seed in SEEDS {

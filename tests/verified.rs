@@ -269,6 +269,7 @@ fn drivers() -> Drivers {
         },
         prepare: |placement: &Placement| vec![(AT_BOOT, placement.content)],
         owns: &[],
+        section: &[],
     });
     drivers
 }

@@ -88,6 +88,8 @@ structures! {
     Mdl = "memory descriptor list",
     /// The block the kernel leaves for the dump: code and parameters of a bug check.
     CrashBlock = "crash block",
+    /// A section of a driver's image that is set up once.
+    DriverSection = "driver's section set up once",
 }
 
 impl Structure {

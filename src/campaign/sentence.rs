@@ -221,6 +221,7 @@ impl Campaign {
     ///     dispatch: Dispatch { write: Some(&SINK_DISPATCH), ..Dispatch::default() },
     ///     prepare: |_| Vec::new(),
     ///     owns: &[],
+    ///     section: &[],
     /// };
     /// let mine = Drivers { kernel: vec![sink], hosted: Vec::new() };
     /// let text = r#"

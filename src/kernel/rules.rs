@@ -77,12 +77,12 @@ mod tests {
     use super::*;
     use crate::base::Basis;
     use crate::machine;
-    use crate::world::{components, preset};
+    use crate::world::{components, preset, protection};
 
     fn all() -> impl Iterator<Item = &'static Rule> {
-        let presets = ("presets", preset::RULES);
+        let world = [("presets", preset::RULES), ("protection", protection::RULES)];
         let parts = RULES.iter().chain(machine::rules::RULES).chain(components::rules::RULES);
-        parts.copied().chain([presets]).flat_map(|(_, rules)| rules)
+        parts.copied().chain(world).flat_map(|(_, rules)| rules)
     }
 
     #[test]

@@ -130,6 +130,7 @@ impl World {
         let devices: Vec<String> =
             placed.iter().map(|driver| driver.component.name.clone()).collect();
         let mut device_objects = Vec::new();
+        let mut sections = Vec::new();
         for (number, driver) in placed.iter().enumerate() {
             let lower = driver.component.above.as_ref().map_or(Ok(0), |below| {
                 let index = devices[..number].iter().position(|known| known == below);
@@ -151,6 +152,10 @@ impl World {
             if !driver.definition.pageable.is_empty() {
                 let image = pageable_image(&driver.component.name);
                 loader.load_pageable_image(number as u64, &image);
+            }
+            if !driver.definition.section.is_empty() {
+                loader.load_section(number as u64, driver.principal);
+                sections.push(address::section_of(components::reflector_data(number as u64)));
             }
             let host = configuration
                 .components
@@ -261,7 +266,7 @@ impl World {
         for component in configuration.components.iter().filter(|c| c.content.is_some()) {
             machine.disk.write(CONTENT_SECTOR, 0, component.content.unwrap_or(0));
         }
-        machine.second_level = second_level(&machine, &program, options);
+        machine.second_level = second_level(&machine, &program, options, &sections);
         if options.pageable {
             draw_residency(&mut machine, configuration.schedule);
         }

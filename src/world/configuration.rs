@@ -88,8 +88,9 @@ pub struct MachineConfiguration {
     /// kernel mode (memory integrity, HVCI).
     #[serde(skip_serializing_if = "is_false")]
     pub code_integrity: bool,
-    /// Whether a second level of permissions closes to writes what is set up once: the service table, and the
-    /// interrupt table, which the page tables leave writable (kernel data protection).
+    /// Whether a second level of permissions closes to writes what is set up once and the page tables leave
+    /// writable: sections of drivers' images, and the interrupt table; and the service table (kernel data
+    /// protection).
     #[serde(skip_serializing_if = "is_false")]
     pub protected_data: bool,
     /// Clock interrupts from one late integrity check to the next; 0: none.

@@ -2,6 +2,7 @@
 
 use crate::base::{Principal, PrincipalKind, Structure};
 use crate::kernel;
+use crate::kernel::layout::address;
 use crate::kernel::loader::{Dispatch, Loader};
 use crate::machine::Routine;
 
@@ -41,6 +42,10 @@ pub struct DriverDefinition {
     pub prepare: fn(&Placement) -> Vec<(u64, u64)>,
     /// System pages that are its own besides its data page: address, words, what they hold.
     pub owns: &'static [(u64, u64, Structure)],
+    /// A section of its image that is set up once and nobody writes to after that, by byte offset and value;
+    /// empty: it has none. The page tables leave it writable; `protected-data` closes it from below, as a driver
+    /// asks for it once it is initialised ("MmProtectDriverSection function").
+    pub section: &'static [(u64, u64)],
 }
 
 impl DriverDefinition {
@@ -48,6 +53,10 @@ impl DriverDefinition {
     pub(super) fn lay_out(&self, loader: &mut Loader<'_>, placement: &Placement, owner: Principal) {
         for (offset, value) in (self.prepare)(placement) {
             loader.write(placement.data.wrapping_add(offset), value);
+        }
+        let section = address::section_of(placement.data);
+        for &(offset, value) in self.section {
+            loader.write(section.wrapping_add(offset), value);
         }
         for &(at, words, structure) in self.owns {
             loader.claim(at, words, structure, owner);

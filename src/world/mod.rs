@@ -14,7 +14,7 @@ mod link;
 mod located;
 mod map;
 pub mod preset;
-mod protection;
+pub(crate) mod protection;
 mod repool;
 mod schedule;
 mod verifier;

@@ -3,7 +3,7 @@
 //!
 //! Set when the world is built, by whoever stands below the kernel; nothing in a world changes it.
 
-use crate::base::{Frame, VirtAddr};
+use crate::base::{Frame, Rule, VirtAddr};
 use crate::kernel::layout::address;
 use crate::machine::code::STEP_BYTES;
 use crate::machine::second_level::SecondLevel;
@@ -20,9 +20,27 @@ pub(super) const SHADOWS: ShadowStacks = ShadowStacks {
     count: address::KERNEL_STACKS_MAX,
 };
 
-/// Pages whose data is protected: what the loader writes and nobody after it. The page tables close the first and
-/// leave the second writable, as they leave a section of an image that is protected from below once it is set up
-/// (MmProtectDriverSection).
+/// What is modelled here, by whose word.
+pub(crate) const RULES: &[Rule] = &[
+    Rule::documented(
+        "protected-sections",
+        "A driver has a section of its image made read-only from below: for all, and for good.",
+        "MmProtectDriverSection function; Introducing Kernel Data Protection",
+    ),
+    Rule::inferred(
+        "protected-sections-by-bug-check",
+        "A write there is bug check 0x18D with 4, whatever the page tables say of the page.",
+        "Bug Check 0x18D: SECURE_FAULT_UNHANDLED (names no mechanism)",
+    ),
+    Rule::chosen(
+        "protected-tables",
+        "The service table and the interrupt table are protected with the drivers' sections.",
+        "this model: kernel tables that nobody writes once they are made",
+    ),
+];
+
+/// Pages of the kernel whose data is protected: what the loader writes and nobody after it. The page tables close
+/// the first and leave the second writable, as they leave a driver's section.
 const PROTECTED: [u64; 2] = [address::SERVICE_TABLE, address::INTERRUPT_TABLE];
 
 /// The frame that a system address lies in.
@@ -41,11 +59,12 @@ fn code_frames(machine: &Machine, program: &Program) -> Vec<Frame> {
     frames
 }
 
-/// What a world's switches close.
+/// What a world's switches close. `sections` are those of drivers' images that are set up once.
 pub(super) fn second_level(
     machine: &Machine,
     program: &Program,
     options: &MachineConfiguration,
+    sections: &[u64],
 ) -> SecondLevel {
     if !options.code_integrity && !options.protected_data {
         return SecondLevel::default();
@@ -61,7 +80,8 @@ pub(super) fn second_level(
         }
     }
     if options.protected_data {
-        for frame in PROTECTED.iter().filter_map(|&virt| frame_of(machine, virt)) {
+        let pages = PROTECTED.iter().chain(sections);
+        for frame in pages.filter_map(|&virt| frame_of(machine, virt)) {
             level.refuse(frame, WRITE);
         }
     }

@@ -178,6 +178,7 @@ fn drivers() -> Drivers {
         dispatch: Dispatch { entry: Some(&POOL_USER_ENTRY), ..Dispatch::default() },
         prepare,
         owns: &[],
+        section: &[],
     };
     Drivers { kernel: vec![user], hosted: Vec::new() }
 }

@@ -385,12 +385,15 @@ pub(crate) fn drivers() -> Drivers {
         },
         prepare: |_: &Placement| Vec::new(),
         owns: &[],
+        section: &[(0, 1)],
     });
     drivers
 }
 
 /// The prober's data page: it is the first driver.
 pub(crate) const DATA: u64 = address::DRIVER_CODE + address::DRIVER_DATA_OFFSET;
+/// The prober's section that is set up once.
+pub(crate) const SECTION: u64 = address::section_of(DATA);
 /// The neighbour's data page: it is the second.
 pub(crate) const NEIGHBOUR: u64 = DATA + address::DRIVER_STRIDE;
 

@@ -5,7 +5,7 @@ use ringfence::kernel::layout::address;
 use ringfence::kernel::service;
 use ringfence::world::{Action, Configuration, Rest, World};
 
-use super::{Do, Ended, NEIGHBOUR, To, Where};
+use super::{Do, Ended, NEIGHBOUR, SECTION, To, Where};
 
 /// What became of a wild access.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -109,5 +109,7 @@ pub(crate) const KERNEL_WORD: u64 = address::FILE_CACHE + 0x1f00;
 pub(crate) const CODE_WORD: u64 = address::DRIVER_CODE + 0xff8;
 pub(crate) const TABLE_WORD: u64 = address::SERVICE_TABLE + 0xf00;
 pub(crate) const WATCHED_WORD: u64 = address::SERVICE_TABLE + service::WAIT * 8;
+/// A word of the section of a driver's image that is set up once.
+pub(crate) const SECTION_WORD: u64 = SECTION + 0xf00;
 /// A page of the pool that nobody uses.
 pub(crate) const POOL_WORD: u64 = address::POOL + (address::POOL_PAGES - 1) * 4096 + 0x100;

@@ -35,6 +35,8 @@ pub const HAL_CODE: u64 = SYSTEM + 0x4_0000;
 pub const DRIVER_CODE: u64 = SYSTEM + 0x6_0000;
 /// Bytes from a driver's code to its data page.
 pub const DRIVER_DATA_OFFSET: u64 = 0x8000;
+/// Bytes from a driver's code to the section of its image that is set up once, mapped only where it has one.
+pub const DRIVER_SECTION_OFFSET: u64 = 0xa000;
 /// Bytes from a driver's code to its pageable code.
 pub const DRIVER_PAGEABLE_OFFSET: u64 = 0x4000;
 /// Bytes between drivers.
@@ -92,6 +94,12 @@ pub const WATCHDOG_STACKS: u64 = KERNEL_STACKS_MAX - 4;
 pub const POOL: u64 = 0xffff_fa80_0000_0000;
 /// Pages of nonpaged pool.
 pub const POOL_PAGES: u64 = 16;
+
+/// The section that is set up once, of the driver that has this data page.
+#[must_use]
+pub const fn section_of(data: u64) -> u64 {
+    data.wrapping_add(DRIVER_SECTION_OFFSET - DRIVER_DATA_OFFSET)
+}
 
 /// Whether Windows's own code lies at an address: the kernel's, the hardware abstraction layer's, or that of
 /// the entries.

@@ -127,6 +127,22 @@ impl Loader<'_> {
         self.may_be_away(base, pages);
     }
 
+    /// Maps the section of driver number `number` that is set up once. Page tables leave it writable.
+    pub fn load_section(&mut self, number: u64, principal: Principal) {
+        let at =
+            address::DRIVER_CODE + number * address::DRIVER_STRIDE + address::DRIVER_SECTION_OFFSET;
+        let bits = self.data_bits(number);
+        self.map_pages_of(principal, at, 1, Structure::DriverSection, bits);
+    }
+
+    /// What the entries of pages with a driver's data say.
+    fn data_bits(&self, number: u64) -> u64 {
+        match self.switches & switches::PROTECTION_KEYS {
+            0 => self.driver_bits,
+            _ => self.driver_bits | keys::entry_bits(number),
+        }
+    }
+
     /// Puts a user-mode image into frames that every process with this image shares.
     pub fn load_user_image(&mut self, name: &str) -> Vec<u64> {
         if let Some((_, frames)) = self.images.iter().find(|(known, _)| known == name) {
@@ -159,12 +175,7 @@ impl Loader<'_> {
         let base = address::DRIVER_CODE + number * address::DRIVER_STRIDE;
         self.load_kernel_image(image, base);
         let data = base + address::DRIVER_DATA_OFFSET;
-        let key = if self.switches & switches::PROTECTION_KEYS == 0 {
-            0
-        } else {
-            keys::entry_bits(number)
-        };
-        self.map_pages(data, 1, Structure::Free, self.driver_bits | key);
+        self.map_pages(data, 1, Structure::Free, self.data_bits(number));
         self.claim(data, 512, Structure::DriverData, principal);
         let driver = address::IO_OBJECTS + number * address::DRIVER_OBJECT_STRIDE;
         let device = driver + 0x40;

@@ -52,6 +52,7 @@ pub fn drivers() -> Drivers {
                 dispatch: transfer_driver::DISPATCH,
                 prepare: transfer_driver::prepare,
                 owns: transfer_driver::OWNS,
+                section: &[],
             },
             DriverDefinition {
                 name: "filter",
@@ -61,6 +62,7 @@ pub fn drivers() -> Drivers {
                 dispatch: filter_driver::DISPATCH,
                 prepare: filter_driver::prepare,
                 owns: &[],
+                section: &[],
             },
             DriverDefinition {
                 name: "reflector",
@@ -70,6 +72,7 @@ pub fn drivers() -> Drivers {
                 dispatch: reflector::DISPATCH,
                 prepare: reflector::prepare,
                 owns: &[],
+                section: &[],
             },
             DriverDefinition {
                 name: "parser",
@@ -79,6 +82,7 @@ pub fn drivers() -> Drivers {
                 dispatch: parser::DISPATCH,
                 prepare: parser::prepare,
                 owns: &[],
+                section: &[],
             },
             DriverDefinition {
                 name: "parser-bounded",
@@ -88,6 +92,7 @@ pub fn drivers() -> Drivers {
                 dispatch: parser::DISPATCH,
                 prepare: parser::prepare_bounded,
                 owns: &[],
+                section: &[],
             },
             DriverDefinition {
                 name: "meter",
@@ -96,6 +101,7 @@ pub fn drivers() -> Drivers {
                 dispatch: meter::DISPATCH,
                 prepare: meter::prepare,
                 owns: &[],
+                section: &[],
                 pageable: &[],
             },
             DriverDefinition {
@@ -106,6 +112,7 @@ pub fn drivers() -> Drivers {
                 dispatch: object_driver::DISPATCH,
                 prepare: object_driver::prepare,
                 owns: &[],
+                section: &[],
             },
             DriverDefinition {
                 name: "buffers",
@@ -115,6 +122,7 @@ pub fn drivers() -> Drivers {
                 dispatch: buffer_driver::DISPATCH,
                 prepare: buffer_driver::prepare,
                 owns: &[],
+                section: &[],
             },
             DriverDefinition {
                 name: "display",
@@ -124,6 +132,7 @@ pub fn drivers() -> Drivers {
                 dispatch: display_driver::DISPATCH,
                 prepare: display_driver::prepare,
                 owns: &[],
+                section: &[],
             },
             DriverDefinition {
                 name: "display-without-recovery",
@@ -133,6 +142,7 @@ pub fn drivers() -> Drivers {
                 dispatch: display_driver::DISPATCH,
                 prepare: display_driver::prepare_without_recovery,
                 owns: &[],
+                section: &[],
             },
             DriverDefinition {
                 name: "pageable",
@@ -142,6 +152,7 @@ pub fn drivers() -> Drivers {
                 dispatch: pageable_driver::DISPATCH,
                 prepare: pageable_driver::prepare,
                 owns: &[],
+                section: &[],
             },
             DriverDefinition {
                 name: "record",
@@ -151,6 +162,7 @@ pub fn drivers() -> Drivers {
                 dispatch: record_driver::DISPATCH,
                 prepare: record_driver::prepare,
                 owns: &[],
+                section: &[],
             },
             DriverDefinition {
                 name: "transfer-in-place",
@@ -160,6 +172,7 @@ pub fn drivers() -> Drivers {
                 dispatch: transfer_driver::DISPATCH,
                 prepare: transfer_driver::prepare_in_place,
                 owns: transfer_driver::OWNS,
+                section: &[],
             },
             DriverDefinition {
                 name: "vulnerable",
@@ -169,6 +182,7 @@ pub fn drivers() -> Drivers {
                 dispatch: vulnerable::DISPATCH,
                 prepare: vulnerable::prepare,
                 owns: &[],
+                section: vulnerable::SECTION,
             },
             DriverDefinition {
                 name: "vulnerable-kernel-only",
@@ -178,6 +192,7 @@ pub fn drivers() -> Drivers {
                 dispatch: vulnerable::DISPATCH,
                 prepare: vulnerable::prepare_kernel_only,
                 owns: &[],
+                section: vulnerable::SECTION,
             },
             DriverDefinition {
                 name: "scanner",
@@ -187,6 +202,7 @@ pub fn drivers() -> Drivers {
                 dispatch: scanner::DISPATCH,
                 prepare: scanner::prepare,
                 owns: &[],
+                section: &[],
             },
             DriverDefinition {
                 name: "file-system",
@@ -196,6 +212,7 @@ pub fn drivers() -> Drivers {
                 dispatch: file_system::DISPATCH,
                 prepare: file_system::prepare,
                 owns: file_system::OWNS,
+                section: &[],
             },
         ],
         hosted: vec![

@@ -35,6 +35,9 @@
 //! |---|---|
 //! | [`COOKIE`] | any value |
 //! | [`OBJECT`] | 0 |
+//!
+//! In kernel mode it has a section that is set up once: [`LAST`], the last function that it has. Nobody writes to it
+//! after that, and what its requests may ask for is decided by it.
 
 pub mod classes;
 pub mod hosted;
@@ -42,7 +45,7 @@ pub mod pool;
 pub mod resource;
 
 use crate::base::{Field, Ring, Rule, Structure};
-use crate::kernel::layout::{KERNEL_ONLY, device_object, driver_object, request_packet};
+use crate::kernel::layout::{KERNEL_ONLY, address, device_object, driver_object, request_packet};
 use crate::kernel::loader::Dispatch;
 use crate::kernel::request::{IO_COMPLETE_REQUEST, function, is_neither};
 use crate::kernel::status;
@@ -169,6 +172,12 @@ pub const COOKIE: Field = word(0x780, "vulnerable driver's cookie");
 /// The object of [`MAKE`].
 pub const OBJECT: Field = word(0x788, "vulnerable driver's object");
 
+/// The last function that it has.
+pub const LAST: Field =
+    Field::new(Structure::DriverSection, 0, "vulnerable driver's last function");
+/// The driver's section that is set up once.
+pub const SECTION: &[(u64, u64)] = &[(LAST.offset, END_CHECKED)];
+
 /// The first words of the page, for both homes.
 #[must_use]
 pub fn prepare(_: &Placement) -> Vec<(u64, u64)> {
@@ -183,11 +192,6 @@ pub fn prepare_kernel_only(placement: &Placement) -> Vec<(u64, u64)> {
     let mut words = prepare(placement);
     words.push((descriptor.wrapping_sub(placement.data), KERNEL_ONLY));
     words
-}
-
-/// Whether there is this function.
-const fn is_function(function: u64) -> bool {
-    matches!(function, WRITE..=END_CHECKED)
 }
 
 /// Whether a function is one of those without the mistake.
@@ -225,8 +229,10 @@ routine! {
         let driver = p.load(device, device_object::DRIVER)?;
         let data = p.load(driver, driver_object::DATA)?;
         let number = function(p.load(packet, request_packet::CODE)?);
+        let last = p.load(address::section_of(data), LAST)?;
+        let is_function = (WRITE..=last).contains(&(number & !SECURE));
         let is_direct = matches!(number & !SECURE, FETCH_TWICE | DISCLOSE);
-        if is_neither(p, packet)? != is_direct || !is_function(number & !SECURE) {
+        if is_neither(p, packet)? != is_direct || !is_function {
             p.set_local(1, status::INVALID_DEVICE_REQUEST)?;
             return Ok(Flow::To(At::refuse as u8));
         }
