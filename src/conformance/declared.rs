@@ -35,7 +35,7 @@ impl Default for Declared {
 
 impl Declared {
     /// `asks` is told of each question before it is asked.
-    pub(crate) fn by_mapper(mapper: &impl Mapper, asks: impl Fn(&'static str)) -> Self {
+    pub(crate) fn by_mapper(mapper: &dyn Mapper, asks: impl Fn(&'static str)) -> Self {
         asks("capabilities");
         let capabilities = mapper.capabilities();
         asks("own_bits");
@@ -46,7 +46,7 @@ impl Declared {
     }
 
     /// The same.
-    pub(crate) fn by_walker(walker: &impl Walker, asks: impl Fn(&'static str)) -> Self {
+    pub(crate) fn by_walker(walker: &dyn Walker, asks: impl Fn(&'static str)) -> Self {
         asks("own_bits");
         let own_bits = walker.own_bits();
         asks("tells_rights");

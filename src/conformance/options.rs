@@ -238,11 +238,7 @@ macro_rules! builder {
         #[must_use]
         pub fn run(self) -> Report {
             let (first, cases) = (self.options.seed(), self.options.cases());
-            let given = |report: &Report, nth| {
-                self.planned(&mut search::stream::<Self>(first), nth, report)
-            };
-            search::isolated(&self, &self.options, first, given)
-                .unwrap_or_else(|| search::seeds(&self, &self.options, first, cases))
+            self.search().run(first, cases)
         }
 
         /// Runs one case drawn from a fuzzer's bytes: the body of a `fuzz_target!`. What [`run`](Self::run) does
@@ -254,14 +250,7 @@ macro_rules! builder {
         /// With the report, when there is a finding.
         #[track_caller]
         pub fn fuzz(self, bytes: &[u8]) {
-            if test_name().is_some() {
-                let given =
-                    |report: &Report, nth| self.planned(&mut Draw::Bytes(bytes), nth, report);
-                let died = search::isolated(&self, &self.options, 0, given);
-                assert!(died.is_none(), "\n{}", died.expect("it is some"));
-            }
-            let draws = core::iter::once((None, Draw::Bytes(bytes)));
-            let report = search::over(&self, &self.options, draws, 0);
+            let report = self.search().fuzz(bytes);
             assert!(report.findings.is_empty(), "\n{report}");
         }
     };

@@ -88,8 +88,26 @@ pub(super) fn stream<S: Search>(seed: u64) -> Draw<'static> {
     Draw::Stream(Box::new(Seed(seed).stream(S::STREAM, 0)))
 }
 
+/// A whole run: in a child first, if that is asked for.
+pub(super) fn run<S: Search>(search: &S, options: &Options, first: u64, cases: u64) -> Report {
+    let given = |report: &Report, nth| search.planned(&mut stream::<S>(first), nth, report);
+    isolated(search, options, first, given).unwrap_or_else(|| seeds(search, options, first, cases))
+}
+
+/// The case that a fuzzer's bytes are.
+pub(super) fn fuzz<S: Search>(search: &S, options: &Options, bytes: &[u8]) -> Report {
+    if test_name().is_some() {
+        let given = |report: &Report, nth| search.planned(&mut Draw::Bytes(bytes), nth, report);
+        if let Some(died) = isolated(search, options, 0, given) {
+            return died;
+        }
+    }
+    let draws = core::iter::once((None, Draw::Bytes(bytes)));
+    over(search, options, draws, 0)
+}
+
 /// So many seeds from `first` on.
-pub(super) fn seeds<S: Search>(search: &S, options: &Options, first: u64, cases: u64) -> Report {
+fn seeds<S: Search>(search: &S, options: &Options, first: u64, cases: u64) -> Report {
     let draws = (0..cases).map(|number| {
         let seed = first.wrapping_add(number);
         (Some(seed), stream::<S>(seed))
@@ -102,7 +120,7 @@ pub(super) fn seeds<S: Search>(search: &S, options: &Options, first: u64, cases:
     report
 }
 
-pub(super) fn over<'a, S: Search>(
+fn over<'a, S: Search>(
     search: &S,
     options: &Options,
     draws: impl Iterator<Item = (Option<u64>, Draw<'a>)>,

@@ -47,7 +47,7 @@ impl<M: Mapper, F: Fn(Memory) -> M> Suite<F> {
     ///
     /// When no instance can be made, which is asked what it declares.
     pub fn strategy(&self) -> impl Strategy<Value = Case> + use<M, F> {
-        let declared = match self.declaration() {
+        let declared = match self.search().declaration() {
             Ok(declared) => declared,
             Err(ended) => panic!("no instance can be made: {ended:?}"),
         };

@@ -12,6 +12,7 @@ use crate::conformance::operation::Call;
 use crate::conformance::options::from_environment;
 use crate::conformance::report::Report;
 use crate::conformance::search::{self, stream};
+use crate::conformance::sequences::Sequences;
 use crate::conformance::subject::{Capabilities, Mapper};
 use crate::conformance::suite::Suite;
 
@@ -41,21 +42,22 @@ impl<M: Mapper, F: Fn(Memory) -> M> Suite<F> {
         let own = self.options.cases.unwrap_or(MARGIN_CASES);
         let cases = from_environment("RINGFENCE_CASES").unwrap_or(own);
         let seed = self.options.seed();
+        let search = self.search();
         let is_short = |call: &Call| !call.is_range() || call.region().pages <= MARGIN_PAGES_MAX;
         let is_plain = |call: &Call| !matches!(call, Call::Disturb { .. } | Call::Query { .. });
         let draw = |seed: u64, capabilities| {
-            let case = self.unrun(&mut stream::<Self>(seed), capabilities);
+            let case = search.unrun(&mut stream::<Sequences<'_>>(seed), capabilities);
             let calls = case.calls.into_iter().filter(|call| is_short(call) && is_plain(call));
             Case { calls: calls.collect(), fault: None }
         };
-        self.isolated_margins(|report, _| draw(seed, report.declared.capabilities));
+        search.isolated_margins(|report, _| draw(seed, report.declared.capabilities));
         let _guard = Guard::begin(&self.options);
-        let capabilities = self.declared();
+        let capabilities = search.declared();
         let drawn = (0..cases).map(|number| {
             let seed = seed.wrapping_add(number);
             (Some(seed), draw(seed, capabilities))
         });
-        self.margins_over(drawn, capabilities)
+        search.margins_over(drawn, capabilities)
     }
 
     /// As [`margins`](Self::margins), for the calls of one case.
@@ -66,13 +68,16 @@ impl<M: Mapper, F: Fn(Memory) -> M> Suite<F> {
     #[must_use]
     #[track_caller]
     pub fn margins_of(self, case: &Case) -> Margins {
-        self.isolated_margins(|_, _| case.clone());
+        let search = self.search();
+        search.isolated_margins(|_, _| case.clone());
         let _guard = Guard::begin(&self.options);
-        let capabilities = self.declared();
+        let capabilities = search.declared();
         let given = core::iter::once((None, case.clone()));
-        self.margins_over(given, capabilities)
+        search.margins_over(given, capabilities)
     }
+}
 
+impl Sequences<'_> {
     #[track_caller]
     fn margins_over(
         &self,
@@ -96,15 +101,15 @@ impl<M: Mapper, F: Fn(Memory) -> M> Suite<F> {
     #[track_caller]
     fn isolated_margins(&self, given: impl FnOnce(&Report, Option<u32>) -> Case) {
         let first = self.options.seed();
-        if let Some(report) = search::isolated(self, &self.options, first, given) {
+        if let Some(report) = search::isolated(self, self.options, first, given) {
             panic!("\n{report}");
         }
     }
 
     fn unmade(&self, unmade: Unmade) -> Finding {
         match unmade {
-            Unmade::Stopped(ended) => search::unmakeable(&self.options, &ended),
-            Unmade::Outside(breach) => search::untold(&self.options, breach),
+            Unmade::Stopped(ended) => search::unmakeable(self.options, &ended),
+            Unmade::Outside(breach) => search::untold(self.options, breach),
         }
     }
 
@@ -117,7 +122,7 @@ impl<M: Mapper, F: Fn(Memory) -> M> Suite<F> {
     fn declared(&self) -> Capabilities {
         match self.declaration().map(|declared| declared.capabilities) {
             Ok(capabilities) => capabilities,
-            Err(ended) => panic!("\n{}", search::unmakeable(&self.options, &ended)),
+            Err(ended) => panic!("\n{}", search::unmakeable(self.options, &ended)),
         }
     }
 }

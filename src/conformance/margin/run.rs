@@ -20,8 +20,8 @@ use crate::conformance::stop::Ended;
 use crate::conformance::subject::{Capabilities, Capability, Mapper};
 
 /// An instance under way.
-struct Instance<M> {
-    mapper: M,
+struct Instance<'f> {
+    mapper: Box<dyn Mapper + 'f>,
     memory: Memory,
     scene: Scene,
     /// Stores over live entries since the root was known: the occasions of a concurrent walk.
@@ -45,10 +45,10 @@ struct Done {
     stopped: Option<String>,
 }
 
-impl<M: Mapper> Instance<M> {
+impl<'f> Instance<'f> {
     /// Made, and its first stores followed.
     fn new(
-        setting: &Setting<'_, M>,
+        setting: &Setting<'_, 'f>,
         fault: Option<Fault>,
         capabilities: Capabilities,
     ) -> Result<Self, Unmade> {
@@ -57,7 +57,7 @@ impl<M: Mapper> Instance<M> {
         memory.begin(setting.accesses_max);
         let during = Cell::new(totality::MAKING);
         let made = memory.attempt(|| {
-            let mapper = (setting.factory)(memory.clone());
+            let mapper = setting.factory.make(memory.clone());
             during.set(totality::ROOT);
             let root = mapper.root();
             (mapper, root)
@@ -89,7 +89,7 @@ impl<M: Mapper> Instance<M> {
         self.scene.begin(call);
         let accesses_max = begin(&self.memory, accesses_max, call);
         guard::calls(0, call);
-        let outcome = self.memory.attempt(|| perform(&mut self.mapper, call));
+        let outcome = self.memory.attempt(|| perform(&mut *self.mapper, call));
         self.memory.compare_all();
         let events = self.memory.take_journal();
         let is_done = matches!(outcome, Ok(Ok(_)));
@@ -118,8 +118,8 @@ impl<M: Mapper> Instance<M> {
 }
 
 /// The margins of each call of a case, disturbances left out.
-pub(crate) fn of_case<M: Mapper>(
-    setting: &Setting<'_, M>,
+pub(crate) fn of_case(
+    setting: &Setting<'_, '_>,
     case: &Case,
     capabilities: Capabilities,
 ) -> Result<Vec<CallMargins>, Unmade> {
@@ -152,8 +152,8 @@ pub(crate) fn of_case<M: Mapper>(
 
 /// Runs the case up to this call, with another processor at the `nth` store over a live entry, which is at
 /// `at`: what is lost.
-fn loses_mark<M: Mapper>(
-    setting: &Setting<'_, M>,
+fn loses_mark(
+    setting: &Setting<'_, '_>,
     case: &Case,
     capabilities: Capabilities,
     (number, nth, at): (u32, u32, PhysAddr),

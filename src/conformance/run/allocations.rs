@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use super::Setting;
 use crate::conformance::case::Case;
 use crate::conformance::draw::Draw;
-use crate::conformance::subject::{Capabilities, Mapper};
+use crate::conformance::subject::Capabilities;
 
 /// Allocations that one call asks for.
 pub(crate) struct Allocations {
@@ -20,7 +20,7 @@ pub(crate) struct Allocations {
     pub(crate) numbers: Range<u32>,
 }
 
-impl<M: Mapper> Setting<'_, M> {
+impl Setting<'_, '_> {
     /// Runs a case as if nothing went wrong around it: which allocations do its calls ask for? What was found before
     /// has no influence, so that a seed alone is the same case.
     pub(crate) fn allocations(&self, case: &Case, capabilities: Capabilities) -> Vec<Allocations> {

@@ -11,9 +11,9 @@ use crate::conformance::operation::Call;
 use crate::conformance::rights::Rights;
 use crate::conformance::subject::{Capability, Mapper, Mapping, Refusal};
 
-impl<M: Mapper> Run<'_, M> {
+impl Run<'_, '_> {
     /// Asks about the edges of the request and about some pages that are mapped.
-    pub(super) fn ask(&mut self, mapper: &mut M, call: &Call) {
+    pub(super) fn ask(&mut self, mapper: &mut dyn Mapper, call: &Call) {
         if !self.capabilities.has(Capability::Query) || self.is_over() {
             return;
         }
@@ -31,7 +31,7 @@ impl<M: Mapper> Run<'_, M> {
         }
     }
 
-    fn question(&mut self, mapper: &mut M, virt: VirtAddr) {
+    fn question(&mut self, mapper: &mut dyn Mapper, virt: VirtAddr) {
         self.memory.begin(self.setting.accesses_max);
         guard::calls(self.trial.calls, &Call::Query { virt });
         let told = self.memory.attempt(|| mapper.query(virt));

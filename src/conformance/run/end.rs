@@ -9,8 +9,8 @@ use crate::conformance::scene::Relaxed;
 use crate::conformance::stop::Stop;
 use crate::conformance::subject::{Capability, Mapper};
 
-impl<M: Mapper> Run<'_, M> {
-    pub(super) fn drop(&mut self, mapper: M) {
+impl Run<'_, '_> {
+    pub(super) fn drop(&mut self, mapper: Box<dyn Mapper + '_>) {
         if self.memory.is_given_up() {
             core::mem::forget(mapper); // it was left in the middle of a call
             return;

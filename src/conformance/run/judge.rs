@@ -8,10 +8,10 @@ use crate::conformance::checks::request::{self, Answer, Before};
 use crate::conformance::checks::{emptied, entries, frames, invalidation, isolation};
 use crate::conformance::memory::Event;
 use crate::conformance::operation::Call;
-use crate::conformance::subject::{Mapper, Refusal};
+use crate::conformance::subject::Refusal;
 use crate::conformance::tables::Listing;
 
-impl<M: Mapper> Run<'_, M> {
+impl Run<'_, '_> {
     /// What was seen store by store. What is wrong still when the call has ended is given back: it is more than
     /// an instant, and is judged as what the call comes to.
     pub(super) fn judge_stores(&mut self, breaches: Vec<Breach>) -> Vec<Breach> {

@@ -25,6 +25,7 @@ use super::checks::request::{Answer, Before};
 use super::checks::{marks, totality};
 use super::declared::Told;
 use super::disturb;
+use super::factory::Factory;
 use super::fault::{Fault, FaultKind};
 use super::flat::Flat;
 use super::format::Format;
@@ -81,9 +82,9 @@ pub(crate) struct Tally {
 pub(crate) type Outcome = Result<Result<Answer, Refusal>, Stop>;
 
 /// How a case is run.
-pub(crate) struct Setting<'a, M> {
+pub(crate) struct Setting<'a, 'f> {
     pub(crate) format: &'static dyn Format,
-    pub(crate) factory: &'a dyn Fn(Memory) -> M,
+    pub(crate) factory: &'f dyn Factory<'f>,
     /// Findings that are known already: a run goes on over them where that proves anything.
     pub(crate) known: &'a BTreeSet<Key>,
     /// Every finding counts as known: it is run to see how far it gets.
@@ -96,8 +97,8 @@ pub(crate) struct Setting<'a, M> {
     pub(crate) reserved: &'a [u64],
 }
 
-struct Run<'a, M> {
-    setting: &'a Setting<'a, M>,
+struct Run<'a, 'f> {
+    setting: &'a Setting<'a, 'f>,
     case: &'a Case,
     memory: Memory,
     scene: Scene,
@@ -114,7 +115,7 @@ struct Run<'a, M> {
     judged: Option<Judged>,
 }
 
-impl<M: Mapper> Setting<'_, M> {
+impl Setting<'_, '_> {
     /// Runs a case; with ranges, also the same case page by page.
     pub(crate) fn run(&self, case: &Case, capabilities: Capabilities) -> Trial {
         let mut trial = self.run_once(case, capabilities);
@@ -173,12 +174,12 @@ impl<M: Mapper> Setting<'_, M> {
     }
 }
 
-impl<M: Mapper> Run<'_, M> {
+impl Run<'_, '_> {
     fn all(&mut self) {
         self.memory.begin(self.setting.accesses_max);
         let during = Cell::new(totality::MAKING);
         let made = self.memory.attempt(|| {
-            let mapper = (self.setting.factory)(self.memory.clone());
+            let mapper = self.setting.factory.make(self.memory.clone());
             during.set(totality::ROOT);
             let root = mapper.root();
             (mapper, root)
@@ -208,7 +209,7 @@ impl<M: Mapper> Run<'_, M> {
                 break;
             }
             self.trial.calls += 1;
-            let goes_on = self.call(&mut mapper, call);
+            let goes_on = self.call(&mut *mapper, call);
             self.is_spoilt |= self.is_last_call;
             if !goes_on {
                 break;
@@ -243,7 +244,7 @@ impl<M: Mapper> Run<'_, M> {
     }
 
     /// One call. `false` when the instance can't be used any more.
-    fn call(&mut self, mapper: &mut M, call: &Call) -> bool {
+    fn call(&mut self, mapper: &mut dyn Mapper, call: &Call) -> bool {
         if let Call::Disturb { which, how } = *call {
             self.disturb(which, how, mapper.own_bits());
             return true;
@@ -420,7 +421,7 @@ fn undone(what: &str, name: &str, how: &str) -> Breach {
 }
 
 /// Makes a call.
-pub(crate) fn perform<M: Mapper + ?Sized>(mapper: &mut M, call: &Call) -> Result<Answer, Refusal> {
+pub(crate) fn perform(mapper: &mut dyn Mapper, call: &Call) -> Result<Answer, Refusal> {
     let done = |()| Answer::Done;
     match *call {
         Call::Map { page, to, size, rights } => mapper.map(page, to, size, rights).map(done),

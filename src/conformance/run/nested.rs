@@ -38,7 +38,7 @@ pub(crate) struct Nested {
 
 impl AtHand {
     /// Hands it to the allocator; `false` when there is no second way in.
-    pub(super) fn arm(&self, memory: &Memory, mapper: &impl Mapper) -> bool {
+    pub(super) fn arm(&self, memory: &Memory, mapper: &dyn Mapper) -> bool {
         let Some(mut way) = mapper.reentry() else { return false };
         let (call, answer) = (self.call, Rc::clone(&self.answer));
         memory.arm(move || {
@@ -81,7 +81,7 @@ pub(super) fn during(call: &Call, nested: Option<&Nested>) -> String {
     }
 }
 
-impl<M: Mapper> Run<'_, M> {
+impl Run<'_, '_> {
     /// The next call of the case, if it can be made within this one.
     pub(super) fn at_hand(&self, call: &Call) -> Option<AtHand> {
         let fault = self.case.fault.filter(|fault| fault.kind == FaultKind::AllocatorCallsBack);

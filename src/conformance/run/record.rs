@@ -7,7 +7,6 @@ use crate::conformance::memory::Event;
 use crate::conformance::raw;
 use crate::conformance::scene::Scene;
 use crate::conformance::standalone::{Moment, Must, of};
-use crate::conformance::subject::Mapper;
 
 /// What is kept.
 #[derive(Clone, Default)]
@@ -25,7 +24,7 @@ pub(super) struct Judged {
     events: Vec<Event>,
 }
 
-impl<M: Mapper> Run<'_, M> {
+impl Run<'_, '_> {
     /// A call is about to be judged by what happened in it.
     pub(super) fn note_start(&mut self, events: &[Event]) {
         if self.setting.tells {

@@ -10,9 +10,8 @@ use crate::conformance::declared::Declared;
 use crate::conformance::guard;
 use crate::conformance::memory::{Memory, enter, leave};
 use crate::conformance::stop::Ended;
-use crate::conformance::subject::Mapper;
 
-impl<M: Mapper> Setting<'_, M> {
+impl Setting<'_, '_> {
     /// What the implementation declares; asked on an instance of its own.
     pub(crate) fn declared(&self) -> Result<Declared, Ended> {
         let memory = Memory::hosted(self.format, None, self.hosting);
@@ -20,8 +19,8 @@ impl<M: Mapper> Setting<'_, M> {
         memory.begin(self.accesses_max);
         let during = Cell::new(totality::MAKING);
         let said = memory.attempt(|| {
-            let mapper = (self.factory)(memory.clone());
-            let declared = Declared::by_mapper(&mapper, |what| {
+            let mapper = self.factory.make(memory.clone());
+            let declared = Declared::by_mapper(&*mapper, |what| {
                 during.set(what);
                 guard::calls(0, &what);
             });

@@ -17,6 +17,7 @@ use super::case::Case;
 use super::checks::{totality, translation};
 use super::declared::{Declared, Told};
 use super::draw::Draw;
+use super::factory::WalkerFactory;
 use super::finding::{Finding, Reproduction};
 use super::format::{Decoded, Format, Reached, index, size_at};
 use super::guard;
@@ -47,8 +48,6 @@ const ACCESSES_MAX: u32 = 1000;
 pub struct WalkerSuite<F> {
     factory: F,
     options: Options,
-    /// Physical addresses that can be followed by the code; known when it was asked once.
-    reach: RefCell<Range<u64>>,
 }
 
 /// A suite for code that only translates. `factory` makes an instance for the tables below a root,
@@ -72,8 +71,7 @@ pub struct WalkerSuite<F> {
 /// assert!(report.has(conformance::Check::Translation));
 /// ```
 pub fn walker<W: Walker, F: Fn(Memory, PhysAddr) -> W>(factory: F) -> WalkerSuite<F> {
-    let options = Options::new(CASES, ACCESSES_MAX);
-    WalkerSuite { factory, options, reach: RefCell::new(0..u64::MAX) }
+    WalkerSuite { factory, options: Options::new(CASES, ACCESSES_MAX) }
 }
 
 impl<W: Walker, F: Fn(Memory, PhysAddr) -> W> WalkerSuite<F> {
@@ -85,13 +83,45 @@ impl<W: Walker, F: Fn(Memory, PhysAddr) -> W> WalkerSuite<F> {
         self
     }
 
+    /// What it does, whatever the type of the code under test.
+    fn search<'f>(&'f self) -> Questions<'f>
+    where
+        W: 'f,
+    {
+        Questions {
+            factory: &self.factory,
+            options: &self.options,
+            reach: RefCell::new(0..u64::MAX),
+        }
+    }
+}
+
+/// A suite for walkers under way.
+struct Questions<'f> {
+    factory: &'f dyn WalkerFactory<'f>,
+    options: &'f Options,
+    /// Physical addresses that can be followed by the code; known when it was asked once.
+    reach: RefCell<Range<u64>>,
+}
+
+impl Questions<'_> {
+    /// The suite, from this seed on.
+    fn run(&self, first: u64, cases: u64) -> Report {
+        search::run(self, self.options, first, cases)
+    }
+
+    /// The case that these bytes are.
+    fn fuzz(&self, bytes: &[u8]) -> Report {
+        search::fuzz(self, self.options, bytes)
+    }
+
     /// A test that makes the finding again, if the adapter spells what that takes.
     fn reproduction(&self, tables: &Tables, breach: &Breach) -> Reproduction {
         let memory = self.prepared(tables);
         enter(&memory);
         let test = memory.attempt(|| {
-            let walker = (self.factory)(memory.clone(), root());
-            standalone::test(self.options.format, &memory, &walker, tables, breach)
+            let walker = self.factory.make(memory.clone(), root());
+            standalone::test(self.options.format, &memory, &*walker, tables, breach)
         });
         leave();
         memory.retire();
@@ -134,7 +164,7 @@ impl<W: Walker, F: Fn(Memory, PhysAddr) -> W> WalkerSuite<F> {
         told: &mut Told,
     ) -> Option<Breach> {
         memory.begin(self.options.accesses_max);
-        let mut walker = match memory.attempt(|| (self.factory)(memory.clone(), root())) {
+        let mut walker = match memory.attempt(|| self.factory.make(memory.clone(), root())) {
             Ok(walker) => walker,
             Err(stop) => return self.stopped(&stop, totality::MAKING, known),
         };
@@ -144,7 +174,7 @@ impl<W: Walker, F: Fn(Memory, PhysAddr) -> W> WalkerSuite<F> {
         let made = ledger.made(&memory.take_journal());
         let made = made.filter(|breach| !known.contains(&breach.key()));
         let breach =
-            made.or_else(|| self.steps(&mut walker, (memory, tables), &ledger, known, hash, told));
+            made.or_else(|| self.steps(&mut *walker, (memory, tables), &ledger, known, hash, told));
         if memory.is_given_up() {
             core::mem::forget(walker); // it was left in the middle of a call
             return breach;
@@ -177,7 +207,7 @@ impl<W: Walker, F: Fn(Memory, PhysAddr) -> W> WalkerSuite<F> {
 
     fn steps(
         &self,
-        walker: &mut W,
+        walker: &mut dyn Walker,
         (memory, tables): (&Memory, &Tables),
         ledger: &Ledger<'_>,
         known: &BTreeSet<Key>,
@@ -225,7 +255,7 @@ impl<W: Walker, F: Fn(Memory, PhysAddr) -> W> WalkerSuite<F> {
     }
 
     /// Whether the walk ends at an entry for a page of a size that the walker does not know.
-    fn meets_unknown(&self, walker: &W, memory: &Memory, virt: VirtAddr) -> bool {
+    fn meets_unknown(&self, walker: &dyn Walker, memory: &Memory, virt: VirtAddr) -> bool {
         let format = self.options.format;
         let mut table = root();
         for level in (2..=format.levels()).rev() {
@@ -240,7 +270,7 @@ impl<W: Walker, F: Fn(Memory, PhysAddr) -> W> WalkerSuite<F> {
     }
 }
 
-impl<W: Walker, F: Fn(Memory, PhysAddr) -> W> Search for WalkerSuite<F> {
+impl Search for Questions<'_> {
     type Case = Tables;
 
     const STREAM: &'static str = "conformance walker";
@@ -255,8 +285,8 @@ impl<W: Walker, F: Fn(Memory, PhysAddr) -> W> Search for WalkerSuite<F> {
         let attempt = Attempt { virt, access: Access::Read, ring: Ring::Kernel };
         let during = Cell::new(totality::MAKING);
         let asked = memory.attempt(|| {
-            let mut walker = (self.factory)(memory.clone(), root());
-            let declared = Declared::by_walker(&walker, |what| {
+            let mut walker = self.factory.make(memory.clone(), root());
+            let declared = Declared::by_walker(&*walker, |what| {
                 during.set(what);
                 guard::calls(0, &what);
             });
@@ -373,7 +403,7 @@ impl<W: Walker, F: Fn(Memory, PhysAddr) -> W> Search for WalkerSuite<F> {
 fn against_the_book(
     format: &dyn Format,
     memory: &Memory,
-    walker: &impl Walker,
+    walker: &dyn Walker,
     attempt: &Attempt,
     told: Option<&Mapping>,
 ) -> Option<Breach> {

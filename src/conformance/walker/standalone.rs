@@ -18,7 +18,7 @@ use crate::conformance::subject::{Attempt, Walker};
 pub(super) fn test(
     format: &'static dyn Format,
     memory: &Memory,
-    walker: &impl Walker,
+    walker: &dyn Walker,
     tables: &Tables,
     breach: &Breach,
 ) -> Option<String> {
@@ -35,7 +35,7 @@ pub(super) fn test(
 fn must(
     format: &dyn Format,
     memory: &Memory,
-    walker: &impl Walker,
+    walker: &dyn Walker,
     attempt: &Attempt,
     breach: &Breach,
 ) -> Option<Must> {
