@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use expectations::Expected;
 use prober::{DATA, Do, FRAME_COUNT, HANDLE_COUNT, NEIGHBOUR, To, Where};
 use ringfence::base::Frame;
-use ringfence::kernel::bug_check::{BugCheck, all, described};
+use ringfence::kernel::bug_check::{BugCheck, RESERVED, all, described};
 use ringfence::kernel::layout::address;
 use ringfence::kernel::pools::PoolKind;
 use ringfence::machine::Trap;
@@ -524,6 +524,9 @@ fn provoked() -> BTreeMap<(u64, Option<(u8, u64)>), usize> {
         let (code, parameters) = assert_stops(&case, &configuration);
         let row = described(code, parameters).expect("a row");
         assert!(row.is_of(parameters), "{}: {code:#x} {parameters:x?}", case.about);
+        for (label, value) in row.parameters.iter().zip(parameters) {
+            assert!(*label != RESERVED || value == 0, "{}: {code:#x} {parameters:x?}", case.about);
+        }
         *provoked.entry((row.code, row.subtype)).or_default() += 1;
     }
     provoked

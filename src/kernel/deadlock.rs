@@ -39,27 +39,27 @@ pub(crate) const RULES: &[Rule] = &[
 bug_checks! {
     SELF_DEADLOCK: DRIVER_VERIFIER_DETECTED_VIOLATION, parameter 1 = 0x1000,
     when "a driver takes a spin lock that it holds (deadlock detection)",
-    parameters "0x1000: self-deadlock", "spin lock", "", "",
+    parameters "what: self-deadlock", "spin lock", "reserved", "reserved",
     source "Deadlock Detection; Bug Check 0xC4: DRIVER_VERIFIER_DETECTED_VIOLATION" inferred;
 
     AGAINST_ORDER: DRIVER_VERIFIER_DETECTED_VIOLATION, parameter 1 = 0x1001,
     when "a driver takes a spin lock while it holds one that was taken behind it before (deadlock detection)",
-    parameters "0x1001: deadlock", "spin lock", "", "",
+    parameters "what: deadlock", "spin lock", "reserved", "reserved",
     source "Bug Check 0xC4: DRIVER_VERIFIER_DETECTED_VIOLATION" documented;
 
     RELEASED_EARLY: DRIVER_VERIFIER_DETECTED_VIOLATION, parameter 1 = 0x1003,
     when "a driver gives a spin lock back before one that it took later (deadlock detection)",
-    parameters "0x1003: release out of order", "spin lock", "the one to be given back first", "",
+    parameters "what: release out of order", "spin lock", "the one to be given back first", "reserved",
     source "Bug Check 0xC4: DRIVER_VERIFIER_DETECTED_VIOLATION" documented;
 
     RELEASED_BY_ANOTHER: DRIVER_VERIFIER_DETECTED_VIOLATION, parameter 1 = 0x1004,
     when "a driver gives a spin lock back that another processor's thread holds (deadlock detection)",
-    parameters "0x1004: another's", "spin lock", "thread that took it", "thread",
+    parameters "what: another's lock", "spin lock", "thread that took it", "thread",
     source "Bug Check 0xC4: DRIVER_VERIFIER_DETECTED_VIOLATION" documented;
 
     RELEASED_UNTAKEN: DRIVER_VERIFIER_DETECTED_VIOLATION, parameter 1 = 0x1007,
     when "a driver gives a spin lock back that nobody holds (deadlock detection)",
-    parameters "0x1007: not taken", "spin lock", "", "",
+    parameters "what: lock not taken", "spin lock", "reserved", "reserved",
     source "Bug Check 0xC4: DRIVER_VERIFIER_DETECTED_VIOLATION" documented;
 }
 

@@ -36,17 +36,17 @@ pub(super) const NO_ENTRY: u64 = 0;
 bug_checks! {
     OUT_OF_STEP: MEMORY_MANAGEMENT, parameter 1 = 0x403,
     when "a user page goes, and by the frame database another entry maps the frame that its entry names",
-    parameters "what", "entry at", "entry", "mapped by",
+    parameters "what: entry and frame database out of step", "entry at", "entry", "mapped by",
     source "Bug Check 0x1A: MEMORY_MANAGEMENT" inferred;
 
     FREE_FRAME_IN_USE: PFN_LIST_CORRUPT, parameter 1 = 2,
     when "the first frame of the free list is in use by its own entry",
-    parameters "what", "frame removed", "highest frame", "its references",
+    parameters "what: entry of a list", "frame removed", "highest frame", "its references",
     source "Bug Check 0x4E: PFN_LIST_CORRUPT" documented;
 
     UNREFERENCED_FRAME: PFN_LIST_CORRUPT, parameter 1 = 7,
     when "a reference is dropped from a frame that has none left",
-    parameters "what", "frame", "share count", "",
+    parameters "what: unlocked too often", "frame", "share count", "reserved",
     source "Bug Check 0x4E: PFN_LIST_CORRUPT" inferred;
 }
 

@@ -47,17 +47,17 @@ pub(crate) const RULES: &[Rule] = &[
 bug_checks! {
     NO_HANDLE_LEFT: REFERENCE_BY_POINTER,
     when "a handle is closed to an object that counts no handles",
-    parameters "type", "object", "", "",
+    parameters "type", "object", "reserved", "reserved",
     source "Bug Check 0x18: REFERENCE_BY_POINTER" inferred;
 
     CLOSED_PROTECTED: INVALID_KERNEL_HANDLE, parameter 2 = 0,
     when "kernel mode closes a handle that is protected",
-    parameters "handle", "0: protected", "handle table", "",
+    parameters "handle", "what: protected", "handle table", "reserved",
     source "Bug Check 0x93: INVALID_KERNEL_HANDLE" documented;
 
     CLOSED_INVALID: INVALID_KERNEL_HANDLE, parameter 2 = 1,
     when "kernel mode closes a handle that is none",
-    parameters "handle", "1: invalid", "", "",
+    parameters "handle", "what: no handle", "reserved", "reserved",
     source "Bug Check 0x93: INVALID_KERNEL_HANDLE" documented;
 }
 

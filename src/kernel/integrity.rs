@@ -29,22 +29,22 @@ pub(crate) const RULES: &[Rule] = &[
 bug_checks! {
     DATA_CHANGED: CRITICAL_STRUCTURE_CORRUPTION, parameter 4 = 0,
     when "a periodic check finds the service table changed",
-    parameters "", "", "region", "type",
+    parameters "reserved", "reserved", "region", "type: data",
     source "Bug Check 0x109: CRITICAL_STRUCTURE_CORRUPTION" documented;
 
     FUNCTION_CHANGED: CRITICAL_STRUCTURE_CORRUPTION, parameter 4 = 1,
     when "a periodic check finds kernel code changed",
-    parameters "", "", "region", "type",
+    parameters "reserved", "reserved", "region", "type: function",
     source "Bug Check 0x109: CRITICAL_STRUCTURE_CORRUPTION" documented;
 
     INTERRUPT_TABLE_CHANGED: CRITICAL_STRUCTURE_CORRUPTION, parameter 4 = 2,
     when "a periodic check finds the interrupt table changed",
-    parameters "", "", "region", "type",
+    parameters "reserved", "reserved", "region", "type: interrupt table",
     source "Bug Check 0x109: CRITICAL_STRUCTURE_CORRUPTION" documented;
 
     DRIVER_OBJECT_CHANGED: CRITICAL_STRUCTURE_CORRUPTION, parameter 4 = 0x1c,
     when "a periodic check finds a driver object changed",
-    parameters "", "", "region", "type",
+    parameters "reserved", "reserved", "region", "type: driver object",
     source "Bug Check 0x109: CRITICAL_STRUCTURE_CORRUPTION" documented;
 }
 

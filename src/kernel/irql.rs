@@ -50,13 +50,13 @@ pub(crate) const RULES: &[Rule] = &[
 bug_checks! {
     RAISED_TO_LOWER: IRQL_NOT_GREATER_OR_EQUAL,
     when "the level is raised to a lower one, or a spin lock is taken above dispatch level",
-    parameters "level", "level asked for", "", "",
+    parameters "level", "level asked for", "reserved", "reserved",
     source "KeRaiseIrql; Bug Check 0x09: IRQL_NOT_GREATER_OR_EQUAL" inferred;
 
     // The page describes accesses alone; what tells this one from them is chosen.
     LOWERED_TO_HIGHER: IRQL_NOT_LESS_OR_EQUAL, parameter 4 = 1,
     when "the level is lowered to a higher one",
-    parameters "level", "level asked for", "", "1: lowered",
+    parameters "level", "level asked for", "reserved", "what: lowered to a higher level",
     source "KeLowerIrql; Bug Check 0x0A: IRQL_NOT_LESS_OR_EQUAL" inferred;
 }
 

@@ -56,12 +56,12 @@ pub(crate) const RULES: &[Rule] = &[
 bug_checks! {
     UNLOCKED_UNLOCKED: PROCESS_HAS_LOCKED_PAGES, parameter 1 = 1,
     when "pages are unlocked of a process that has not as many locked",
-    parameters "1: unlock", "memory descriptor list", "pages locked", "",
+    parameters "what: unlock of pages not locked", "memory descriptor list", "pages locked", "tracking",
     source "Bug Check 0x76: PROCESS_HAS_LOCKED_PAGES" documented;
 
     UNLOCKED_TOO_OFTEN: PFN_LIST_CORRUPT, parameter 1 = 7,
     when "a frame is unlocked more often than it was locked",
-    parameters "7: unlocked too often", "frame", "share count", "",
+    parameters "what: unlocked too often", "frame", "share count", "reserved",
     source "Bug Check 0x4E: PFN_LIST_CORRUPT" documented;
 }
 

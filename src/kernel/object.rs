@@ -40,12 +40,12 @@ pub(crate) const RULES: &[Rule] = &[
 bug_checks! {
     UNREFERENCED: REFERENCE_BY_POINTER,
     when "a reference is dropped from an object that has none left",
-    parameters "type", "object", "", "",
+    parameters "type", "object", "reserved", "reserved",
     source "Bug Check 0x18: REFERENCE_BY_POINTER" documented;
 
     UNKNOWN_TYPE: BAD_OBJECT_HEADER, parameter 3 = 0,
     when "an object's header names a type that does not exist",
-    parameters "object", "type", "", "",
+    parameters "object", "type", "what: type index", "reserved",
     source "Bug Check 0x189: BAD_OBJECT_HEADER" documented;
 }
 

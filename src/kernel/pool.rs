@@ -54,22 +54,22 @@ pub(crate) const RULES: &[Rule] = &[
 bug_checks! {
     NEIGHBOURS_DISAGREE: BAD_POOL_HEADER, parameter 1 = 5,
     when "a block is freed and the next one's header tells another size of it",
-    parameters "what", "block", "reserved", "next block",
+    parameters "what: neighbours disagree", "block", "reserved", "next block",
     source "Bug Check 0x19: BAD_POOL_HEADER" documented;
 
     SIZE_UNKNOWN: BAD_POOL_HEADER, parameter 1 = 0x20,
     when "a block is freed and its header tells a size that no block has",
-    parameters "what", "block", "next block by its size", "reserved",
+    parameters "what: size and next block", "block", "next block by its size", "reserved",
     source "Bug Check 0x19: BAD_POOL_HEADER" documented;
 
     ALREADY_FREE: BAD_POOL_CALLER, parameter 1 = 7,
     when "a block is freed that is free",
-    parameters "what", "reserved", "header", "block",
+    parameters "what: double free", "reserved", "header", "block",
     source "Bug Check 0xC2: BAD_POOL_CALLER" documented;
 
     WRONG_TAG: BAD_POOL_CALLER, parameter 1 = 0xa,
     when "a block is freed with another tag than it was allocated with",
-    parameters "what", "block", "its tag", "tag given",
+    parameters "what: wrong tag", "block", "its tag", "tag given",
     source "Bug Check 0xC2: BAD_POOL_CALLER" documented;
 }
 

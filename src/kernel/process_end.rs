@@ -73,17 +73,17 @@ pub(super) const BAD_HANDLE_USED: u64 = 1 << 33 | status::INVALID_HANDLE;
 bug_checks! {
     CRITICAL_PROCESS: CRITICAL_PROCESS_DIED, parameter 2 = 0,
     when "a process ends that the system cannot do without",
-    parameters "process", "", "", "",
+    parameters "process", "what: a process", "reserved", "reserved",
     source "Bug Check 0xEF: CRITICAL_PROCESS_DIED" documented;
 
     BAD_HANDLE: HANDLE_ERROR_ON_CRITICAL_THREAD,
     when "a process the system cannot do without uses a handle that is none, with strict handle checks",
-    parameters "", "", "", "",
+    parameters "reserved", "reserved", "reserved", "reserved",
     source "Bug Check 0x1ED: HANDLE_ERROR_ON_CRITICAL_THREAD" inferred;
 
     ENDS_LOCKED: PROCESS_HAS_LOCKED_PAGES, parameter 1 = 0,
     when "a process ends with pages that a driver has locked",
-    parameters "0: end", "process", "pages locked", "",
+    parameters "what: end with locked pages", "process", "pages locked", "tracking",
     source "Bug Check 0x76: PROCESS_HAS_LOCKED_PAGES" documented;
 }
 

@@ -57,7 +57,7 @@ pub const ROUTINES: &[&Routine] =
 bug_checks! {
     COMPLETED_TWICE: MULTIPLE_IRP_COMPLETE_REQUESTS,
     when "a request packet is completed that is complete",
-    parameters "packet", "", "", "",
+    parameters "packet", "reserved", "reserved", "reserved",
     source "Bug Check 0x44: MULTIPLE_IRP_COMPLETE_REQUESTS" documented;
 }
 

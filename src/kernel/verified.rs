@@ -79,57 +79,57 @@ pub(crate) const RULES: &[Rule] = &[
 bug_checks! {
     RAISED_BADLY: DRIVER_VERIFIER_DETECTED_VIOLATION, parameter 1 = 0x30,
     when "a driver raises the level to a lower one, or beyond the highest (automatic checks)",
-    parameters "0x30: bad level", "level", "level asked for", "",
+    parameters "what: bad level", "level", "level asked for", "reserved",
     source "Bug Check 0xC4: DRIVER_VERIFIER_DETECTED_VIOLATION" documented;
 
     LOWERED_BADLY: DRIVER_VERIFIER_DETECTED_VIOLATION, parameter 1 = 0x31,
     when "a driver lowers the level to a higher one, or beyond the highest (automatic checks)",
-    parameters "0x31: bad level", "level", "level asked for", "0: bad",
+    parameters "what: bad level", "level", "level asked for", "why: the level is bad",
     source "Bug Check 0xC4: DRIVER_VERIFIER_DETECTED_VIOLATION" documented;
 
     RELEASED_BADLY: DRIVER_VERIFIER_DETECTED_VIOLATION, parameter 1 = 0x32,
     when "a driver gives a spin lock back at another level than dispatch level (automatic checks)",
-    parameters "0x32: bad level", "level", "spin lock", "",
+    parameters "what: bad level", "level", "spin lock", "reserved",
     source "Bug Check 0xC4: DRIVER_VERIFIER_DETECTED_VIOLATION" documented;
 
     ACQUIRED_TOO_HIGH: DRIVER_VERIFIER_DETECTED_VIOLATION, parameter 1 = 0x42,
     when "a driver takes a spin lock above dispatch level (automatic checks)",
-    parameters "0x42: bad level", "level", "spin lock", "",
+    parameters "what: bad level", "level", "spin lock", "reserved",
     source "Bug Check 0xC4: DRIVER_VERIFIER_DETECTED_VIOLATION" documented;
 
     LOCKED_TOO_HIGH: DRIVER_VERIFIER_DETECTED_VIOLATION, parameter 1 = 0x70,
     when "a driver locks pages above dispatch level (automatic checks)",
-    parameters "0x70: bad level", "level", "memory descriptor list", "access mode",
+    parameters "what: bad level", "level", "memory descriptor list", "access mode",
     source "Bug Check 0xC4: DRIVER_VERIFIER_DETECTED_VIOLATION" documented;
 
     UNLOCKED_TOO_HIGH: DRIVER_VERIFIER_DETECTED_VIOLATION, parameter 1 = 0x78,
     when "a driver unlocks pages above dispatch level (automatic checks)",
-    parameters "0x78: bad level", "level", "memory descriptor list", "",
+    parameters "what: bad level", "level", "memory descriptor list", "reserved",
     source "Bug Check 0xC4: DRIVER_VERIFIER_DETECTED_VIOLATION" documented;
 
     BAD_SYNCHRONIZATION_OBJECT: DRIVER_VERIFIER_DETECTED_VIOLATION, parameter 1 = 0xe1,
     when "a driver takes a lock that is nowhere, pageable or the user's (security checks)",
-    parameters "0xE1: bad address", "synchronization object", "", "",
+    parameters "what: bad address", "synchronization object", "reserved", "reserved",
     source "Bug Check 0xC4: DRIVER_VERIFIER_DETECTED_VIOLATION" documented;
 
     USER_ADDRESS_PASSED: DRIVER_VERIFIER_DETECTED_VIOLATION, parameter 1 = 0xe0,
     when "a driver passes a user address as a packet or memory descriptor list (security checks)",
-    parameters "0xE0: user address", "address", "bytes", "",
+    parameters "what: user address", "address", "bytes", "reserved",
     source "Bug Check 0xC4: DRIVER_VERIFIER_DETECTED_VIOLATION (names no functions)" inferred;
 
     NEVER_LOCKED: DRIVER_VERIFIER_DETECTED_VIOLATION, parameter 1 = 0x7c,
     when "a driver unlocks pages that are not locked (automatic checks)",
-    parameters "0x7C: not locked", "memory descriptor list", "its flags", "",
+    parameters "what: not locked", "memory descriptor list", "its flags", "reserved",
     source "Bug Check 0xC4: DRIVER_VERIFIER_DETECTED_VIOLATION" documented;
 
     COMPLETED_PENDING: DRIVER_VERIFIER_IOMANAGER_VIOLATION, parameter 1 = 6,
     when "a driver completes a request as pending, or with status -1 (I/O verification)",
-    parameters "6: pending", "status", "packet", "",
+    parameters "what: pending", "status", "packet", "reserved",
     source "Bug Check 0xC9: DRIVER_VERIFIER_IOMANAGER_VIOLATION" documented;
 
     COMPLETED_TOO_HIGH: DRIVER_VERIFIER_IOMANAGER_VIOLATION, parameter 1 = 0xe,
     when "a driver completes a request above dispatch level (I/O verification)",
-    parameters "0xE: bad level", "level", "packet", "",
+    parameters "what: bad level", "level", "packet", "reserved",
     source "Bug Check 0xC9: DRIVER_VERIFIER_IOMANAGER_VIOLATION" documented;
 }
 

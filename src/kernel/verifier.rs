@@ -70,57 +70,57 @@ pub(crate) const RULES: &[Rule] = &[
 bug_checks! {
     NULL_HANDLE: DRIVER_VERIFIER_DETECTED_VIOLATION, parameter 1 = 0xf5,
     when "a driver uses a handle that is 0 (miscellaneous checks)",
-    parameters "0xF5: null handle", "its address: 0, it is passed by value", "type", "",
+    parameters "what: null handle", "the handle's address", "type", "reserved",
     source "Bug Check 0xC4: DRIVER_VERIFIER_DETECTED_VIOLATION" documented;
 
     USER_HANDLE: DRIVER_VERIFIER_DETECTED_VIOLATION, parameter 1 = 0xf6,
     when "a driver uses a user handle in kernel mode's name (miscellaneous checks)",
-    parameters "0xF6: user handle", "handle", "process", "instruction",
+    parameters "what: user handle", "handle", "process", "instruction",
     source "Bug Check 0xC4: DRIVER_VERIFIER_DETECTED_VIOLATION" documented;
 
     BAD_HANDLE: DRIVER_VERIFIER_DETECTED_VIOLATION, parameter 1 = 0x3c,
     when "a driver uses a handle that is none (miscellaneous checks)",
-    parameters "0x3C: bad handle", "handle", "type", "",
+    parameters "what: bad handle", "handle", "type", "reserved",
     source "Bug Check 0xC4: DRIVER_VERIFIER_DETECTED_VIOLATION" documented;
 
     REFERENCE_REVIVED: DRIVER_VERIFIER_DETECTED_VIOLATION, parameter 1 = 0x3f,
     when "a reference count goes from 0 to 1 (security checks)",
-    parameters "0x3F: reference count", "object", "count", "",
+    parameters "what: count from 0 to 1", "object", "count", "reserved",
     source "Bug Check 0xC4: DRIVER_VERIFIER_DETECTED_VIOLATION" documented;
 
     USER_ADDRESS: DRIVER_VERIFIER_DETECTED_VIOLATION, parameter 1 = 0xe3,
     when "a driver passes a user address to a Zw routine (security checks)",
-    parameters "0xE3: user address", "instruction", "address", "",
+    parameters "what: user address", "instruction", "address", "reserved",
     source "Bug Check 0xC4: DRIVER_VERIFIER_DETECTED_VIOLATION" documented;
 
     USER_ADDRESS_IN_PACKET: DRIVER_VERIFIER_DETECTED_VIOLATION, parameter 1 = 0xe2,
     when "a request in kernel mode's name is handed over with a user address in it (security checks)",
-    parameters "0xE2: user address", "packet", "address", "",
+    parameters "what: user address", "packet", "address", "reserved",
     source "Bug Check 0xC4: DRIVER_VERIFIER_DETECTED_VIOLATION" documented;
 
     BAD_DEVICE: DRIVER_VERIFIER_IOMANAGER_VIOLATION, parameter 1 = 4,
     when "a request is handed to what is no device object (I/O verification)",
-    parameters "4: bad device object", "device object", "", "",
+    parameters "what: bad device object", "device object", "reserved", "reserved",
     source "Bug Check 0xC9: DRIVER_VERIFIER_IOMANAGER_VIOLATION" documented;
 
     IRQL_CHANGED: DRIVER_VERIFIER_IOMANAGER_VIOLATION, parameter 1 = 5,
     when "a dispatch routine returns at another level (I/O verification)",
-    parameters "5: level changed", "device object", "level before", "level after",
+    parameters "what: level changed", "device object", "level before", "level after",
     source "Bug Check 0xC9: DRIVER_VERIFIER_IOMANAGER_VIOLATION" documented;
 
     CALLED_TOO_HIGH: DRIVER_VERIFIER_IOMANAGER_VIOLATION, parameter 1 = 0x10,
     when "a request is handed over above dispatch level (I/O verification)",
-    parameters "0x10: bad level", "level", "", "",
+    parameters "what: bad level", "level", "reserved", "reserved",
     source "Bug Check 0xC9: DRIVER_VERIFIER_IOMANAGER_VIOLATION" documented;
 
     KERNEL_HANDLE_FOR_USER: DRIVER_VERIFIER_DETECTED_VIOLATION, parameter 1 = 0xf7,
     when "a kernel handle is used in user mode's name in the system process (miscellaneous checks)",
-    parameters "0xF7: kernel handle", "handle", "type", "access mode",
+    parameters "what: kernel handle", "handle", "type", "access mode",
     source "Bug Check 0xC4: DRIVER_VERIFIER_DETECTED_VIOLATION" documented;
 
     LEFT_LOCKED: DRIVER_LEFT_LOCKED_PAGES_IN_PROCESS,
     when "a process ends with pages that are locked (pool tracking)",
-    parameters "tracking", "", "memory descriptor list", "pages locked",
+    parameters "tracking", "reserved", "memory descriptor list", "pages locked",
     source "Bug Check 0xCB: DRIVER_LEFT_LOCKED_PAGES_IN_PROCESS" documented;
 }
 

@@ -41,7 +41,7 @@ pub(crate) const RULES: &[Rule] = &[
 bug_checks! {
     RESET_TOO_OFTEN: VIDEO_TDR_FAILURE,
     when "a display adapter hangs that was reset five times within the last minute",
-    parameters "history of resets", "in the driver", "status", "",
+    parameters "history of resets", "in the driver", "status", "reserved",
     source "Bug Check 0x116: VIDEO_TDR_FAILURE" documented;
 }
 

@@ -51,17 +51,17 @@ pub(crate) const RULES: &[Rule] = &[
 bug_checks! {
     CALL_TOO_LONG: DPC_WATCHDOG_VIOLATION, parameter 1 = 0,
     when "a single deferred call or interrupt routine takes more ticks than it may",
-    parameters "0: a single one", "ticks taken", "ticks allowed", "",
+    parameters "what: a single call", "ticks taken", "ticks allowed", "reserved",
     source "Bug Check 0x133: DPC_WATCHDOG_VIOLATION" documented;
 
     LEVEL_TOO_LONG: DPC_WATCHDOG_VIOLATION, parameter 1 = 1,
     when "a processor stays at dispatch level or above for more ticks than the watchdog's period",
-    parameters "1: together", "ticks of the period", "", "",
+    parameters "what: all together", "ticks of the period", "reserved", "reserved",
     source "Bug Check 0x133: DPC_WATCHDOG_VIOLATION" documented;
 
     CLOCK_UNANSWERED: CLOCK_WATCHDOG_TIMEOUT,
     when "a processor didn't answer the clock for more ticks than it may, by another one's count",
-    parameters "ticks allowed", "", "processor block", "processor",
+    parameters "ticks allowed", "reserved", "processor block", "processor",
     source "Bug Check 0x101: CLOCK_WATCHDOG_TIMEOUT" documented;
 }
 

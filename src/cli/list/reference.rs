@@ -60,7 +60,7 @@ fn as_object(row: &BugCheck) -> Value {
 }
 
 fn told(row: &BugCheck) -> Entry {
-    let names = row.parameters.iter().enumerate().filter(|(_, name)| !name.is_empty());
+    let names = row.parameters.iter().enumerate();
     let parameters: Vec<_> = names.map(|(index, name)| format!("{} {name}", index + 1)).collect();
     let subtype = subtype(row).map_or_else(String::new, |subtype| format!(", {subtype}"));
     Entry {

@@ -22,8 +22,8 @@ pub struct BugCheck {
     pub subtype: Option<(u8, u64)>,
     /// When it is raised.
     pub when: &'static str,
-    /// What the four parameters are: [`RESERVED`] for one that the page reserves, an empty name for one that
-    /// it says nothing of, or zero.
+    /// What the four parameters are: a name; with a colon and what its value says behind it, where this row has
+    /// one value there; [`RESERVED`] for one that the page reserves, says nothing of, or says to be zero.
     pub parameters: [&'static str; 4],
     /// The title of the page that documents it.
     pub source: &'static str,
@@ -31,10 +31,42 @@ pub struct BugCheck {
     pub basis: Basis,
 }
 
-/// The name of a parameter that the page reserves, which is zero here.
+/// The name of a parameter that the page reserves, says nothing of, or says to be zero; it is zero here.
 pub const RESERVED: &str = "reserved";
 
+/// Status of an exception that is an access violation; its first parameter is the access.
+const ACCESS_VIOLATION: u32 = 0xc000_0005;
+
 impl BugCheck {
+    /// A parameter with its name, number 0 to 3, its value and what that says: `access 0x0 (read)`.
+    #[must_use]
+    pub fn told(&self, number: usize, values: [u64; 4]) -> String {
+        let (label, value) = (self.parameters[number], values[number]);
+        let (name, meaning) = match label.split_once(": ") {
+            Some((name, meaning)) => (name, Some(meaning)),
+            None => (label, None),
+        };
+        // An exception has an access only where it is of one.
+        let exception = self.parameters.iter().position(|name| *name == "exception");
+        #[allow(
+            clippy::cast_possible_truncation,
+            reason = "a status has 32 bits, and its sign above them"
+        )]
+        let is_accessed = exception.is_none_or(|at| values[at] as u32 == ACCESS_VIOLATION);
+        let words = match (name, value) {
+            ("access", 0) if is_accessed => Some("read"),
+            ("access", 1 | 2) if is_accessed => Some("write"),
+            ("access", 8 | 0x10) if is_accessed => Some("execute"),
+            ("access mode", 0) => Some("kernel mode"),
+            ("access mode", 1) => Some("user mode"),
+            _ => meaning.filter(|_| self.is_of(values)),
+        };
+        words.map_or_else(
+            || format!("{name} {value:#x}"),
+            |words| format!("{name} {value:#x} ({words})"),
+        )
+    }
+
     /// The arguments of [`KE_BUG_CHECK`](super::KE_BUG_CHECK): the code and these parameters.
     ///
     /// # Panics
@@ -145,6 +177,47 @@ mod tests {
             let title = title.replace("0X", "0x");
             assert!(row.source.contains(&title), "{}: expected “{title}”", row.source);
         }
+    }
+
+    #[test]
+    fn every_parameter_has_a_name_and_a_value_that_stands_for_something_its_meaning() {
+        for row in all() {
+            let named = row.parameters.iter().filter(|label| **label != RESERVED);
+            let names: Vec<&str> = named
+                .map(|label| label.split_once(": ").map_or(*label, |(name, _)| name))
+                .collect();
+            for (number, label) in row.parameters.iter().enumerate() {
+                assert!(label.starts_with(|c: char| c.is_ascii_lowercase()), "{row:?}");
+                assert!(label.trim() == *label && !label.ends_with(':'), "{row:?}");
+                let is_told_apart =
+                    row.subtype.is_some_and(|(which, _)| usize::from(which) == number + 1);
+                assert!(!is_told_apart || label.contains(": "), "{label}: says nothing: {row:?}");
+                assert!(
+                    !matches!(*label, "what" | "why"),
+                    "says nothing without a meaning: {row:?}"
+                );
+            }
+            let mut once = names.clone();
+            once.sort_unstable();
+            once.dedup();
+            assert_eq!(once.len(), names.len(), "two parameters of one name: {row:?}");
+        }
+    }
+
+    #[test]
+    fn a_parameter_is_told_with_what_its_value_says() {
+        let told =
+            |code, values, number| described(code, values).expect("a row").told(number, values);
+
+        assert_eq!(told(0x76, [0, 8, 1, 0], 0), "what 0x0 (end with locked pages)");
+        assert_eq!(told(0x50, [8, 0, 0x10, 0], 3), "why 0x0 (entry was freed)");
+        for (value, word) in [(0, "read"), (1, "write"), (2, "write"), (0x10, "execute")] {
+            assert_eq!(told(0x50, [8, value, 0x10, 2], 1), format!("access {value:#x} ({word})"));
+        }
+        assert_eq!(told(0xd1, [8, 2, 8, 0x10], 2), "access 0x8 (execute)");
+        assert_eq!(told(0xd1, [8, 2, 7, 0x10], 2), "access 0x7");
+        assert_eq!(told(0x1e, [0xffff_ffff_c000_0005, 8, 0, 9], 2), "access 0x0 (read)");
+        assert_eq!(told(0x1e, [0xffff_ffff_c000_001d, 8, 0, 0], 2), "access 0x0", "of no access");
     }
 
     #[test]

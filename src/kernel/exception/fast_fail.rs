@@ -8,22 +8,22 @@ use crate::kernel::bug_check::{BugCheck, bug_checks};
 bug_checks! {
     COOKIE_CHANGED: KERNEL_SECURITY_CHECK_FAILURE, parameter 1 = 2,
     when "a routine of kernel mode finds its stack's cookie changed before it returns",
-    parameters "what", "trap frame", "record", "",
+    parameters "what: stack cookie changed", "trap frame", "exception record", "reserved",
     source "Bug Check 0x139: KERNEL_SECURITY_CHECK_FAILURE" documented;
 
     ABORTED: KERNEL_SECURITY_CHECK_FAILURE, parameter 1 = 7,
     when "kernel mode ends itself, as abort does",
-    parameters "what", "trap frame", "record", "",
+    parameters "what: abort", "trap frame", "exception record", "reserved",
     source "Bug Check 0x139: KERNEL_SECURITY_CHECK_FAILURE" documented;
 
     NOT_THE_SHADOW_S: KERNEL_SECURITY_CHECK_FAILURE, parameter 1 = 0x39,
     when "kernel mode returns to an address that its shadow stack doesn't have",
-    parameters "what", "trap frame", "record", "",
+    parameters "what: return address not the shadow's", "trap frame", "exception record", "reserved",
     source "Bug Check 0x139: KERNEL_SECURITY_CHECK_FAILURE (0x39 is winnt.h's)" chosen;
 
     FAST_FAIL: KERNEL_SECURITY_CHECK_FAILURE,
     when "kernel code of one's own fails fast (int 29h); parameter 1 is what it has in rcx",
-    parameters "what", "trap frame", "record", "",
+    parameters "reason", "trap frame", "exception record", "reserved",
     source "Bug Check 0x139: KERNEL_SECURITY_CHECK_FAILURE" documented;
 }
 

@@ -8,157 +8,157 @@ use super::state::STATE;
 bug_checks! {
     LIST: BAD_POOL_HEADER, parameter 1 = 3,
     when "in the legacy pool a block is taken off a free list whose links do not lead back to it",
-    parameters "what", "entry", "its forward neighbour leads to", "its back neighbour leads to",
+    parameters "what: free list", "entry", "its forward neighbour leads to", "its back neighbour leads to",
     source "Bug Check 0x19: BAD_POOL_HEADER (not which look finds it)" inferred;
 
     BEFORE_DISAGREES: BAD_POOL_HEADER, parameter 1 = 5,
     when "in the legacy pool a block is freed whose header tells another size of the block before than that one's own",
-    parameters "what", "block", "reserved", "other block",
+    parameters "what: neighbours disagree", "block", "reserved", "other block",
     source "Bug Check 0x19: BAD_POOL_HEADER (not which look finds it)" inferred;
 
     BEFORE_TOO_LARGE: BAD_POOL_HEADER, parameter 1 = 6,
     when "in the legacy pool a block is freed whose header says that the block before began in another page",
-    parameters "what", "block", "reserved", "bad block",
+    parameters "what: size of the block before", "block", "reserved", "bad block",
     source "Bug Check 0x19: BAD_POOL_HEADER (not which look finds it)" inferred;
 
     SIZE_ZERO: BAD_POOL_HEADER, parameter 1 = 8,
     when "in the legacy pool a block is freed whose header tells a size of zero",
-    parameters "what", "", "reserved", "bad block",
+    parameters "what: size zero", "reserved", "reserved", "bad block",
     source "Bug Check 0x19: BAD_POOL_HEADER (not which look finds it)" inferred;
 
     SIZE_TOO_LARGE: BAD_POOL_HEADER, parameter 1 = 9,
     when "in the legacy pool a block is freed whose header's size leads out of the page",
-    parameters "what", "block", "reserved", "bad block",
+    parameters "what: size too large", "block", "reserved", "bad block",
     source "Bug Check 0x19: BAD_POOL_HEADER (not which look finds it)" inferred;
 
     FREE_HEADER: BAD_POOL_HEADER, parameter 1 = 0xd,
     when "in the legacy pool a block on a free list has the header of none",
-    parameters "what", "reserved", "reserved", "reserved",
+    parameters "what: header of a free block", "reserved", "reserved", "reserved",
     source "Bug Check 0x19: BAD_POOL_HEADER (not which look finds it)" inferred;
 
     NEXT_DISAGREES: BAD_POOL_HEADER, parameter 1 = 0x20,
     when "in the legacy pool a block is freed and the next one's header tells another size of it",
-    parameters "what", "block", "next block", "reserved",
+    parameters "what: size and next block", "block", "next block", "reserved",
     source "Bug Check 0x19: BAD_POOL_HEADER (not which look finds it)" inferred;
 
     TAIL: BAD_POOL_HEADER, parameter 1 = 0x21,
     when "in the legacy pool a large allocation is freed and what begins behind it is no block",
-    parameters "what", "freed", "bytes", "found behind it",
+    parameters "what: data behind the block", "freed", "bytes", "found behind it",
     source "Bug Check 0x19: BAD_POOL_HEADER (not which look finds it)" inferred;
 
     UNTRACKED: BAD_POOL_HEADER, parameter 1 = 0x22,
     when "in the legacy pool a page is freed that no large allocation begins at",
-    parameters "what", "freed", "reserved", "reserved",
+    parameters "what: free of an untracked page", "freed", "reserved", "reserved",
     source "Bug Check 0x19: BAD_POOL_HEADER (not which look finds it)" inferred;
 
     NO_BYTES: BAD_POOL_CALLER, parameter 1 = 0,
     when "no bytes are asked for, in the legacy pool or the segment heap",
-    parameters "what", "", "pool", "tag",
+    parameters "what: zero bytes", "reserved", "pool", "tag",
     source "Bug Check 0xC2: BAD_POOL_CALLER" documented;
 
     HEADER: BAD_POOL_CALLER, parameter 1 = 1,
     when "in the legacy pool a block is freed whose header has the type of none",
-    parameters "what", "block", "header", "",
+    parameters "what: header corrupt", "block", "header", "reserved",
     source "Bug Check 0xC2: BAD_POOL_CALLER" documented;
 
     DOUBLE_FREE: BAD_POOL_CALLER, parameter 1 = 7,
     when "in the legacy pool a free block is freed",
-    parameters "what", "", "header", "block",
+    parameters "what: double free", "reserved", "header", "block",
     source "Bug Check 0xC2: BAD_POOL_CALLER" documented;
 
     LEVEL_AT_ALLOCATION: BAD_POOL_CALLER, parameter 1 = 8,
     when "memory is asked for at a level at which that pool must not be touched",
-    parameters "what", "level", "pool", "bytes",
+    parameters "what: bad level at allocation", "level", "pool", "bytes",
     source "Bug Check 0xC2: BAD_POOL_CALLER" documented;
 
     LEVEL_AT_FREE: BAD_POOL_CALLER, parameter 1 = 9,
     when "memory is freed at a level at which that pool must not be touched",
-    parameters "what", "level", "pool", "block",
+    parameters "what: bad level at free", "level", "pool", "block",
     source "Bug Check 0xC2: BAD_POOL_CALLER" documented;
 
     TAG: BAD_POOL_CALLER, parameter 1 = 0xa,
     when "a block is freed with another tag than it was allocated with, in any generation of the pool",
-    parameters "what", "block", "its tag", "tag given",
+    parameters "what: wrong tag", "block", "its tag", "tag given",
     source "Bug Check 0xC2: BAD_POOL_CALLER" documented;
 
     USER_ADDRESS: BAD_POOL_CALLER, parameter 1 = 0x40,
     when "a user address is freed",
-    parameters "what", "freed", "system space from", "",
+    parameters "what: free of a user address", "freed", "system space from", "reserved",
     source "Bug Check 0xC2: BAD_POOL_CALLER" documented;
 
     NO_POOL: BAD_POOL_CALLER, parameter 1 = 0x42,
     when "an address is freed that is in no pool",
-    parameters "what", "freed", "", "",
+    parameters "what: free of no pool memory", "freed", "reserved", "reserved",
     source "Bug Check 0xC2: BAD_POOL_CALLER" documented;
 
     VERIFIED_NO_BYTES: DRIVER_VERIFIER_DETECTED_VIOLATION, parameter 1 = 0,
     when "no bytes are asked for (automatic checks; every pool but the default one)",
-    parameters "0: zero bytes", "level", "pool", "bytes",
+    parameters "what: zero bytes", "level", "pool", "bytes",
     source "Bug Check 0xC4: DRIVER_VERIFIER_DETECTED_VIOLATION" documented;
 
     VERIFIED_PAGED: DRIVER_VERIFIER_DETECTED_VIOLATION, parameter 1 = 1,
     when "paged memory is asked for above APC level (automatic checks; every pool but the default one)",
-    parameters "1: bad level", "level", "pool", "bytes",
+    parameters "what: bad level", "level", "pool", "bytes",
     source "Bug Check 0xC4: DRIVER_VERIFIER_DETECTED_VIOLATION" documented;
 
     VERIFIED_NONPAGED: DRIVER_VERIFIER_DETECTED_VIOLATION, parameter 1 = 2,
     when "nonpaged memory is asked for above dispatch level (automatic checks; every pool but the default one)",
-    parameters "2: bad level", "level", "pool", "bytes",
+    parameters "what: bad level", "level", "pool", "bytes",
     source "Bug Check 0xC4: DRIVER_VERIFIER_DETECTED_VIOLATION" documented;
 
     VERIFIED_NOT_ALLOCATED: DRIVER_VERIFIER_DETECTED_VIOLATION, parameter 1 = 0x10,
     when "an address is freed that is in no pool (automatic checks; every pool but the default one)",
-    parameters "0x10: bad address", "freed", "", "",
+    parameters "what: bad address", "freed", "reserved", "reserved",
     source "Bug Check 0xC4: DRIVER_VERIFIER_DETECTED_VIOLATION" documented;
 
     VERIFIED_PAGED_FREE: DRIVER_VERIFIER_DETECTED_VIOLATION, parameter 1 = 0x11,
     when "paged memory is freed above APC level (automatic checks; every pool but the default one)",
-    parameters "0x11: bad level", "level", "pool", "block",
+    parameters "what: bad level", "level", "pool", "block",
     source "Bug Check 0xC4: DRIVER_VERIFIER_DETECTED_VIOLATION" documented;
 
     VERIFIED_NONPAGED_FREE: DRIVER_VERIFIER_DETECTED_VIOLATION, parameter 1 = 0x12,
     when "nonpaged memory is freed above dispatch level (automatic checks; the legacy pool and the segment heap)",
-    parameters "0x12: bad level", "level", "pool", "block",
+    parameters "what: bad level", "level", "pool", "block",
     source "Bug Check 0xC4: DRIVER_VERIFIER_DETECTED_VIOLATION" documented;
 
     HEAP_HEADER: KERNEL_MODE_HEAP_CORRUPTION, parameter 1 = 3,
     when "in the segment heap a header does not decode",
-    parameters "what", "heap", "header", "",
+    parameters "what: header", "heap", "header", "reserved",
     source "Bug Check 0x13A: KERNEL_MODE_HEAP_CORRUPTION (not which look finds it)" inferred;
 
     HEAP_HEADERS: KERNEL_MODE_HEAP_CORRUPTION, parameter 1 = 4,
     when "in the segment heap more than one header of a page does not decode",
-    parameters "what", "heap", "header", "",
+    parameters "what: several headers", "heap", "header", "reserved",
     source "Bug Check 0x13A: KERNEL_MODE_HEAP_CORRUPTION (not which look finds it)" inferred;
 
     HEAP_LARGE: KERNEL_MODE_HEAP_CORRUPTION, parameter 1 = 5,
     when "in the segment heap a page is freed that no large allocation begins at",
-    parameters "what", "heap", "freed", "",
+    parameters "what: large allocation", "heap", "freed", "reserved",
     source "Bug Check 0x13A: KERNEL_MODE_HEAP_CORRUPTION (not which look finds it)" inferred;
 
     HEAP_OVERRUN: KERNEL_MODE_HEAP_CORRUPTION, parameter 1 = 6,
     when "in the segment heap a block is freed and the next one's header does not decode",
-    parameters "what", "heap", "next block", "",
+    parameters "what: overrun", "heap", "next block", "reserved",
     source "Bug Check 0x13A: KERNEL_MODE_HEAP_CORRUPTION (not which look finds it)" inferred;
 
     HEAP_UNDERRUN: KERNEL_MODE_HEAP_CORRUPTION, parameter 1 = 7,
     when "in the segment heap only the word right in front of a block does not decode",
-    parameters "what", "heap", "header", "",
+    parameters "what: underrun", "heap", "header", "reserved",
     source "Bug Check 0x13A: KERNEL_MODE_HEAP_CORRUPTION (not which look finds it)" inferred;
 
     HEAP_BUSY: KERNEL_MODE_HEAP_CORRUPTION, parameter 1 = 8,
     when "in the segment heap a free block is freed",
-    parameters "what", "heap", "block", "",
+    parameters "what: block not in use", "heap", "block", "reserved",
     source "Bug Check 0x13A: KERNEL_MODE_HEAP_CORRUPTION (not which look finds it)" inferred;
 
     HEAP_USED_AFTER_FREE: KERNEL_MODE_HEAP_CORRUPTION, parameter 1 = 0xb,
     when "in the segment heap the links of a free block are wrong behind a good header",
-    parameters "what", "heap", "entry", "",
+    parameters "what: use after free", "heap", "entry", "reserved",
     source "Bug Check 0x13A: KERNEL_MODE_HEAP_CORRUPTION (not which look finds it)" inferred;
 
     HEAP_LIST: KERNEL_MODE_HEAP_CORRUPTION, parameter 1 = 0xd,
     when "in the segment heap a list's head leads to no block",
-    parameters "what", "heap", "entry", "",
+    parameters "what: free list", "heap", "entry", "reserved",
     source "Bug Check 0x13A: KERNEL_MODE_HEAP_CORRUPTION (not which look finds it)" inferred;
 }
 

@@ -39,57 +39,57 @@ use super::state::{
 bug_checks! {
     NOT_ALLOCATED: SPECIAL_POOL_DETECTED_MEMORY_CORRUPTION, parameter 4 = 0x20,
     when "a block of special pool is freed that is not allocated",
-    parameters "freed", "", "", "",
+    parameters "freed", "reserved", "reserved", "what: block not allocated",
     source "Bug Check 0xC1: SPECIAL_POOL_DETECTED_MEMORY_CORRUPTION" documented;
 
     BAD_ADDRESS: SPECIAL_POOL_DETECTED_MEMORY_CORRUPTION, parameter 4 = 0x21,
     when "an address within special pool is freed at which no block begins",
-    parameters "freed", "bytes asked for", "bytes given", "",
+    parameters "freed", "bytes asked for", "bytes given", "what: no block begins there",
     source "Bug Check 0xC1: SPECIAL_POOL_DETECTED_MEMORY_CORRUPTION" documented;
 
     NEARBY: SPECIAL_POOL_DETECTED_MEMORY_CORRUPTION, parameter 4 = 0x23,
     when "a block of special pool is freed and the pattern in front of it was changed",
-    parameters "freed", "changed at", "", "",
+    parameters "freed", "changed at", "reserved", "what: bytes in front changed",
     source "Bug Check 0xC1: SPECIAL_POOL_DETECTED_MEMORY_CORRUPTION" documented;
 
     BEHIND: SPECIAL_POOL_DETECTED_MEMORY_CORRUPTION, parameter 4 = 0x24,
     when "a block of special pool is freed and the pattern between its end and the page's was changed",
-    parameters "freed", "changed at", "", "",
+    parameters "freed", "changed at", "reserved", "what: bytes behind changed",
     source "Bug Check 0xC1: SPECIAL_POOL_DETECTED_MEMORY_CORRUPTION" documented;
 
     LEVEL_ASKED: SPECIAL_POOL_DETECTED_MEMORY_CORRUPTION, parameter 4 = 0x30,
     when "a block of special pool is asked for above dispatch level, a paged one at it",
-    parameters "level", "pool", "bytes", "",
+    parameters "level", "pool", "bytes", "what: bad level at allocation",
     source "Bug Check 0xC1: SPECIAL_POOL_DETECTED_MEMORY_CORRUPTION" documented;
 
     LEVEL: SPECIAL_POOL_DETECTED_MEMORY_CORRUPTION, parameter 4 = 0x31,
     when "a block of special pool is freed above dispatch level, a paged one at it",
-    parameters "level", "pool", "freed", "",
+    parameters "level", "pool", "freed", "what: bad level at free",
     source "Bug Check 0xC1: SPECIAL_POOL_DETECTED_MEMORY_CORRUPTION" documented;
 
     NEARBY_BIT: SPECIAL_POOL_DETECTED_MEMORY_CORRUPTION, parameter 4 = 0x32,
     when "a block of special pool is freed and a single bit of the pattern in front of it was changed",
-    parameters "freed", "changed at", "", "",
+    parameters "freed", "changed at", "reserved", "what: one bit in front changed",
     source "Bug Check 0xC1: SPECIAL_POOL_DETECTED_MEMORY_CORRUPTION" documented;
 
     FREED_BLOCK: PAGE_FAULT_IN_FREED_SPECIAL_POOL,
     when "Windows's own code references a block of special pool that was freed",
-    parameters "referenced", "access", "by the code at", "",
+    parameters "referenced", "access", "by the code at", "reserved",
     source "Bug Check 0xCC: PAGE_FAULT_IN_FREED_SPECIAL_POOL" inferred;
 
     BEYOND_END: PAGE_FAULT_BEYOND_END_OF_ALLOCATION,
     when "Windows's own code references the page behind a block of special pool",
-    parameters "referenced", "access", "by the code at", "",
+    parameters "referenced", "access", "by the code at", "reserved",
     source "Bug Check 0xCD: PAGE_FAULT_BEYOND_END_OF_ALLOCATION" inferred;
 
     DRIVER_FREED_BLOCK: DRIVER_PAGE_FAULT_IN_FREED_SPECIAL_POOL,
     when "a driver's code references a block of special pool that was freed",
-    parameters "referenced", "access", "by the code at", "",
+    parameters "referenced", "access", "by the code at", "reserved",
     source "Bug Check 0xD5: DRIVER_PAGE_FAULT_IN_FREED_SPECIAL_POOL" inferred;
 
     DRIVER_BEYOND_END: DRIVER_PAGE_FAULT_BEYOND_END_OF_ALLOCATION,
     when "a driver's code references the page behind a block of special pool",
-    parameters "referenced", "access", "by the code at", "",
+    parameters "referenced", "access", "by the code at", "reserved",
     source "Bug Check 0xD6: DRIVER_PAGE_FAULT_BEYOND_END_OF_ALLOCATION" inferred;
 }
 
