@@ -22,24 +22,28 @@ const PCID: u64 = 7;
 pub(crate) fn all(tables: Tables) -> Vec<Box<dyn Subject>> {
     let memory = Words(tables.words());
     vec![
-        single("miss of 64", FromTheRoot::<64>::new(memory)),
-        single("miss of 4,096", FromTheRoot::<4096>::new(memory)),
+        single("miss of 64", FromTheRoot::<64, 12>::new(memory)),
+        single("miss of 4,096", FromTheRoot::<4096, 12>::new(memory)),
+        single("miss of 64 of 2 MiB", FromTheRoot::<64, 21>::new(memory)),
+        single("miss of 4,096 of 2 MiB", FromTheRoot::<4096, 21>::new(memory)),
         // As many regions as there are in any of the tables …
-        single("miss of 64, region known", Below::<64, 32768>::new(memory)),
-        single("miss of 4,096, region known", Below::<4096, 32768>::new(memory)),
+        single("miss of 64, region known", Below::<64, 12, 32768>::new(memory)),
+        single("miss of 4,096, region known", Below::<4096, 12, 32768>::new(memory)),
+        single("miss of 64 of 2 MiB, region known", Below::<64, 21, 32768>::new(memory)),
         // … and a place for one.
-        single("miss of 64, region unknown", Below::<64, 1>::new(memory)),
-        single("miss of 4,096, region unknown", Below::<4096, 1>::new(memory)),
+        single("miss of 64, region unknown", Below::<64, 12, 1>::new(memory)),
+        single("miss of 4,096, region unknown", Below::<4096, 12, 1>::new(memory)),
+        single("miss of 64 of 2 MiB, region unknown", Below::<64, 21, 1>::new(memory)),
     ]
 }
 
-struct Cache<const ENTRIES: usize> {
+struct Cache<const ENTRIES: usize, const SHIFT: u32> {
     walker: Walker,
     granted: Granted,
-    tlb: DirectMapped<ENTRIES, 12>,
+    tlb: DirectMapped<ENTRIES, SHIFT>,
 }
 
-impl<const ENTRIES: usize> Cache<ENTRIES> {
+impl<const ENTRIES: usize, const SHIFT: u32> Cache<ENTRIES, SHIFT> {
     fn new() -> Self {
         let granted = Grants::new(&controls()).of(Access::Read, Ring::User, false);
         let plain = controls();
@@ -51,18 +55,18 @@ impl<const ENTRIES: usize> Cache<ENTRIES> {
 }
 
 /// Every level is read.
-struct FromTheRoot<const ENTRIES: usize> {
+struct FromTheRoot<const ENTRIES: usize, const SHIFT: u32> {
     memory: Words<'static>,
-    cache: Cache<ENTRIES>,
+    cache: Cache<ENTRIES, SHIFT>,
 }
 
-impl<const ENTRIES: usize> FromTheRoot<ENTRIES> {
+impl<const ENTRIES: usize, const SHIFT: u32> FromTheRoot<ENTRIES, SHIFT> {
     fn new(memory: Words<'static>) -> Self {
         Self { memory, cache: Cache::new() }
     }
 }
 
-impl<const ENTRIES: usize> Translate for FromTheRoot<ENTRIES> {
+impl<const ENTRIES: usize, const SHIFT: u32> Translate for FromTheRoot<ENTRIES, SHIFT> {
     #[inline(always)]
     fn translate(&mut self, virt: u64) -> u64 {
         let Cache { walker, granted, tlb } = &mut self.cache;
@@ -75,19 +79,21 @@ impl<const ENTRIES: usize> Translate for FromTheRoot<ENTRIES> {
 }
 
 /// The walk starts where the cache of upper levels says.
-struct Below<const ENTRIES: usize, const REGIONS: usize> {
+struct Below<const ENTRIES: usize, const SHIFT: u32, const REGIONS: usize> {
     memory: Words<'static>,
-    cache: Cache<ENTRIES>,
+    cache: Cache<ENTRIES, SHIFT>,
     upper_levels: PagingStructureCache<REGIONS>,
 }
 
-impl<const ENTRIES: usize, const REGIONS: usize> Below<ENTRIES, REGIONS> {
+impl<const ENTRIES: usize, const SHIFT: u32, const REGIONS: usize> Below<ENTRIES, SHIFT, REGIONS> {
     fn new(memory: Words<'static>) -> Self {
         Self { memory, cache: Cache::new(), upper_levels: PagingStructureCache::new() }
     }
 }
 
-impl<const ENTRIES: usize, const REGIONS: usize> Translate for Below<ENTRIES, REGIONS> {
+impl<const ENTRIES: usize, const SHIFT: u32, const REGIONS: usize> Translate
+    for Below<ENTRIES, SHIFT, REGIONS>
+{
     #[inline(always)]
     fn translate(&mut self, virt: u64) -> u64 {
         let Cache { walker, granted, tlb } = &mut self.cache;

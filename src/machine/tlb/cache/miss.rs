@@ -25,11 +25,10 @@ impl<const ENTRIES: usize, const SHIFT: u32> DirectMapped<ENTRIES, SHIFT> {
         memory: &impl TableMemory,
         virt: VirtAddr,
     ) -> Option<PhysAddr> {
-        let (place, pieces) = (&mut self.entries[Self::slot(virt)], &mut self.has_pieces);
-        let found = walker
-            .reach_as(memory, virt, |page| Self::keep_page(place, pieces, walker, virt, page));
+        let slot = Self::slot(virt);
+        let found = walker.reach_as(memory, virt, |page| self.keep_page(slot, walker, virt, page));
         if found.is_none() {
-            *place = [0, 0];
+            (self.tags[slot], self.values[slot]) = (0, 0);
         }
         found
     }
@@ -43,10 +42,11 @@ impl<const ENTRIES: usize, const SHIFT: u32> DirectMapped<ENTRIES, SHIFT> {
         memory: &impl TableMemory,
         virt: VirtAddr,
     ) -> Option<PhysAddr> {
-        let before = self.entries[Self::slot(virt)];
+        let slot = Self::slot(virt);
+        let before = (self.tags[slot], self.values[slot]);
         let found = self.fetch(walker, memory, virt);
         if found.is_none() {
-            self.entries[Self::slot(virt)] = before;
+            (self.tags[slot], self.values[slot]) = before;
         }
         found
     }
@@ -63,12 +63,11 @@ impl<const ENTRIES: usize, const SHIFT: u32> DirectMapped<ENTRIES, SHIFT> {
         memory: &impl TableMemory,
         virt: VirtAddr,
     ) -> Option<PhysAddr> {
-        let (place, pieces) = (&mut self.entries[Self::slot(virt)], &mut self.has_pieces);
-        let found = upper_levels.reach_as(walker, memory, virt, |page| {
-            Self::keep_page(place, pieces, walker, virt, page)
-        });
+        let slot = Self::slot(virt);
+        let found = upper_levels
+            .reach_as(walker, memory, virt, |page| self.keep_page(slot, walker, virt, page));
         if found.is_none() {
-            *place = [0, 0];
+            (self.tags[slot], self.values[slot]) = (0, 0);
         }
         found
     }
@@ -76,8 +75,8 @@ impl<const ENTRIES: usize, const SHIFT: u32> DirectMapped<ENTRIES, SHIFT> {
     /// Writes the entry: what of it is to be checked, and the address.
     #[inline(always)]
     fn keep_page(
-        place: &mut [u64; 2],
-        has_pieces: &mut bool,
+        &mut self,
+        slot: usize,
         walker: &Walker,
         virt: VirtAddr,
         page: &Permitted,
@@ -87,12 +86,13 @@ impl<const ENTRIES: usize, const SHIFT: u32> DirectMapped<ENTRIES, SHIFT> {
         }
         let whole = Value::whole(page, walker.kept(page.size));
         let value = whole.at(page, virt, Self::OFFSET);
-        *place = [Self::number(virt) | walker.pcid_above(), value.0];
+        self.tags[slot] = Self::number(virt) | walker.pcid_above();
+        self.values[slot] = value.0;
         // Of a whole page put together as at a hit, and not from the value, for which it need not wait.
         let address = if page.size == Self::PIECE {
             Value(frame_of(page)).address(virt, Self::OFFSET)
         } else {
-            *has_pieces = true;
+            self.has_pieces = true;
             value.address(virt, Self::OFFSET)
         };
         (whole.0, address)

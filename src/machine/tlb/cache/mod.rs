@@ -33,8 +33,10 @@ pub type Tlb = DirectMapped<64>;
 /// processor has such caches side by side, because 2 MiB in pieces of 4 KiB fill any.
 #[derive(Clone, Copy, Debug)]
 pub struct DirectMapped<const ENTRIES: usize, const SHIFT: u32 = 12> {
-    /// A tag and a [`Value`] each.
-    entries: [[u64; 2]; ENTRIES],
+    /// Of which page, and of which address space, each value is.
+    tags: [u64; ENTRIES],
+    /// What is remembered, a [`Value`] each. Apart from the tags, so that one number is the index of both.
+    values: [u64; ENTRIES],
     /// Whether a piece of a large page may be among them: only then are there entries to drop for
     /// an address that is not their own.
     has_pieces: bool,
@@ -44,7 +46,7 @@ impl<const ENTRIES: usize, const SHIFT: u32> Default for DirectMapped<ENTRIES, S
     fn default() -> Self {
         const { assert!(ENTRIES.is_power_of_two(), "a slot is cut from a product") };
         const { assert!(SHIFT == 12 || SHIFT == 21, "a page size of which there are larger ones") };
-        Self { entries: [[0; 2]; ENTRIES], has_pieces: false }
+        Self { tags: [0; ENTRIES], values: [0; ENTRIES], has_pieces: false }
     }
 }
 
@@ -55,12 +57,13 @@ impl<const ENTRIES: usize, const SHIFT: u32> DirectMapped<ENTRIES, SHIFT> {
     /// What one translation covers.
     const PIECE: PageSize = if SHIFT == 12 { PageSize::Kib4 } else { PageSize::Mib2 };
 
-    #[allow(clippy::cast_possible_truncation, reason = "as many bits as there are entries")]
+    #[allow(clippy::cast_possible_truncation, reason = "32 bits of the number are mixed")]
     #[inline(always)]
     const fn slot(virt: VirtAddr) -> usize {
         // Images, data and stacks lie at round distances: without mixing they would share few slots.
-        let mixed = Self::number(virt)
-            .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        // A factor of 32 bits fits into the instruction. Pieces at a distance of 2^32 share one.
+        let mixed = (Self::number(virt) as u32)
+            .wrapping_mul(0x9e37_79b9)
             .rotate_left(ENTRIES.trailing_zeros());
         mixed as usize % ENTRIES
     }
@@ -84,7 +87,8 @@ impl<const ENTRIES: usize, const SHIFT: u32> DirectMapped<ENTRIES, SHIFT> {
     #[inline(always)]
     pub fn lookup(&self, controls: &Controls, request: &Request) -> Option<PhysAddr> {
         let virt = request.virt;
-        let [tag, value] = self.entries[Self::slot(virt)];
+        let slot = Self::slot(virt);
+        let (tag, value) = (self.tags[slot], self.values[slot]);
         let value = Value(value);
         // Bits of the tag that differ. A global translation serves every PCID.
         let difference = tag ^ Self::tag(virt, controls.pcid());
@@ -106,7 +110,8 @@ impl<const ENTRIES: usize, const SHIFT: u32> DirectMapped<ENTRIES, SHIFT> {
     #[must_use]
     #[inline(always)]
     pub fn hit(&self, virt: VirtAddr, granted: Granted) -> Option<PhysAddr> {
-        let [tag, value] = self.entries[Self::slot(virt)];
+        let slot = Self::slot(virt);
+        let (tag, value) = (self.tags[slot], self.values[slot]);
         let is_hit = tag == Self::number(virt) && granted.permits(value);
         is_hit.then(|| Value(value).address(virt, Self::OFFSET))
     }
@@ -117,7 +122,8 @@ impl<const ENTRIES: usize, const SHIFT: u32> DirectMapped<ENTRIES, SHIFT> {
     #[must_use]
     #[inline(always)]
     pub fn hit_decided(&self, virt: VirtAddr, case: Case) -> Option<PhysAddr> {
-        let [tag, value] = self.entries[Self::slot(virt)];
+        let slot = Self::slot(virt);
+        let (tag, value) = (self.tags[slot], self.values[slot]);
         let is_hit = tag == Self::number(virt) && case.is_among(value);
         is_hit.then(|| Value(value).address(virt, Self::OFFSET))
     }
@@ -125,7 +131,7 @@ impl<const ENTRIES: usize, const SHIFT: u32> DirectMapped<ENTRIES, SHIFT> {
     /// Decides for each entry which accesses it permits: to be called whenever the controls that count
     /// have changed.
     pub fn decide(&mut self, grants: &Grants) {
-        for [_, value] in &mut self.entries {
+        for value in &mut self.values {
             *value = decided(*value, grants);
         }
     }
@@ -133,7 +139,7 @@ impl<const ENTRIES: usize, const SHIFT: u32> DirectMapped<ENTRIES, SHIFT> {
     /// The same for the entry of one page, when it was filled.
     #[inline]
     pub fn decide_at(&mut self, virt: VirtAddr, grants: &Grants) {
-        let [_, value] = &mut self.entries[Self::slot(virt)];
+        let value = &mut self.values[Self::slot(virt)];
         *value = decided(*value, grants);
     }
 
@@ -199,7 +205,8 @@ impl<const ENTRIES: usize, const SHIFT: u32> DirectMapped<ENTRIES, SHIFT> {
     #[inline(always)]
     fn put(&mut self, virt: VirtAddr, pcid: u64, size: PageSize, value: Value) {
         self.has_pieces |= size != Self::PIECE;
-        self.entries[Self::slot(virt)] = [Self::tag(virt, pcid), value.0];
+        let slot = Self::slot(virt);
+        (self.tags[slot], self.values[slot]) = (Self::tag(virt, pcid), value.0);
     }
 
     /// Forgets what must be forgotten.
@@ -209,16 +216,17 @@ impl<const ENTRIES: usize, const SHIFT: u32> DirectMapped<ENTRIES, SHIFT> {
             _ => None,
         };
         let concerned = match one {
-            Some(slot) => &mut self.entries[slot..=slot],
-            None => &mut self.entries[..],
+            Some(slot) => slot..slot + 1,
+            None => 0..ENTRIES,
         };
-        for [tag, value] in concerned {
+        for slot in concerned {
+            let (tag, value) = (&mut self.tags[slot], &mut self.values[slot]);
             let remembered = Value(*value);
             let pages = remembered.size().frames();
             let first = Page((*tag & !PCID) << (SHIFT - 12) & !(pages - 1));
             let (pcid, global) = (*tag >> PCID_SHIFT, remembered.is_global());
             if remembered.is_valid() && invalidation.covers(first, pages, pcid, global) {
-                [*tag, *value] = [0, 0];
+                (*tag, *value) = (0, 0);
             }
         }
     }
@@ -230,7 +238,7 @@ impl<const ENTRIES: usize, const SHIFT: u32> DirectMapped<ENTRIES, SHIFT> {
 
     /// Folds what is remembered into a hash.
     pub fn absorb(&self, hash: &mut TraceHash) {
-        for [tag, value] in self.entries.iter().filter(|[_, value]| *value != 0) {
+        for (tag, value) in self.tags.iter().zip(&self.values).filter(|(_, value)| **value != 0) {
             let said = *tag << SHIFT | *tag >> PCID_SHIFT;
             hash.absorb(said, Value(*value).said());
         }
@@ -240,8 +248,10 @@ impl<const ENTRIES: usize, const SHIFT: u32> DirectMapped<ENTRIES, SHIFT> {
 /// Two are equal that answer alike now and later.
 impl<const ENTRIES: usize, const SHIFT: u32> PartialEq for DirectMapped<ENTRIES, SHIFT> {
     fn eq(&self, other: &Self) -> bool {
-        let says = |[tag, value]: [u64; 2]| (tag, Value(value).said(), Value(value).permitted());
-        self.has_pieces == other.has_pieces && self.entries.map(says) == other.entries.map(says)
+        let says = |value: u64| (Value(value).said(), Value(value).permitted());
+        self.has_pieces == other.has_pieces
+            && self.tags == other.tags
+            && self.values.map(says) == other.values.map(says)
     }
 }
 

@@ -5,7 +5,7 @@
 //! fetches them together. That pays where tables are larger than its caches; where they are not, one
 //! walk after the other is cheaper.
 
-use super::{Above, Descent, PD, PDPT, PML4, PT, Walker, entry_at};
+use super::{Above, Descent, PD, PDPT, PT, Walker, entry_at};
 use crate::base::{PhysAddr, VirtAddr};
 use crate::machine::paging::{PageSize, TableMemory};
 
@@ -104,8 +104,7 @@ impl Walker {
         going.count = 0;
         for (place, (&virt, found)) in virts.iter().zip(found).enumerate() {
             *found = None;
-            let Some(above) = self.fourth(memory, virt) else { continue };
-            let Some(above) = self.below_upper(memory, above, virt, PML4) else { continue };
+            let Some(above) = self.third(memory, virt) else { continue };
             let entry = memory.entry(entry_at(above.table, virt, PDPT));
             match self.descend(above, entry) {
                 Descent::Table(above) => going.put(Underway { virt, above, place }),

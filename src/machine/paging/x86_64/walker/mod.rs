@@ -178,8 +178,7 @@ impl Walker {
         virt: VirtAddr,
         answer: impl FnOnce(&Permitted) -> (u64, T),
     ) -> Option<T> {
-        let above = self.fourth(memory, virt)?;
-        let above = self.below_upper(memory, above, virt, PML4)?;
+        let above = self.third(memory, virt)?;
         let entry = memory.entry(entry_at(above.table, virt, PDPT));
         let above = match self.descend(above, entry) {
             Descent::Table(below) => below,
@@ -199,18 +198,21 @@ impl Walker {
     /// Where the walk starts; `None` for an address that is not canonical.
     #[inline(always)]
     const fn root(&self, virt: VirtAddr) -> Option<Above> {
-        if self.regime.is_canonical(virt) { Some(Above::of(self.regime.root())) } else { None }
+        if self.regime.is_canonical(virt) {
+            Some(Above { table: self.regime.root(), denied: 0 })
+        } else {
+            None
+        }
     }
 
-    /// The PML4 table for `virt`.
+    /// The page-directory-pointer table for `virt`.
     #[inline(always)]
-    fn fourth(&self, memory: &impl TableMemory, virt: VirtAddr) -> Option<Above> {
-        let word = if self.regime.is_canonical_of_four_levels(virt) {
-            self.regime.root()
-        } else {
-            self.below_fifth(memory, virt)?
-        };
-        Some(Above::of(word))
+    fn third(&self, memory: &impl TableMemory, virt: VirtAddr) -> Option<Above> {
+        if self.regime.is_canonical_of_four_levels(virt) {
+            let root = Above { table: self.regime.root(), denied: 0 };
+            return self.below_upper(memory, root, virt, PML4);
+        }
+        self.below_fifth(memory, virt).map(Above::of)
     }
 
     /// A call of its own, so that the common walk of four levels keeps its registers; a word is as much
@@ -221,7 +223,8 @@ impl Walker {
         if !self.regime.has_five_levels() {
             return None;
         }
-        Some(self.below_upper(memory, self.root(virt)?, virt, PML5)?.word())
+        let fourth = self.below_upper(memory, self.root(virt)?, virt, PML5)?;
+        Some(self.below_upper(memory, fourth, virt, PML4)?.word())
     }
 
     /// The table that the PML5 or PML4 entry for `virt` names.

@@ -273,7 +273,7 @@ fn what_is_hashed_of_a_page_is_its_address_with_the_identifier() {
         let mut cache = DirectMapped::<16, SHIFT>::default();
         cache.fill(&controls, &read, &walk(&large, &controls, &read).expect("mapped"));
         let (mut hash, mut expected) = (TraceHash::default(), TraceHash::default());
-        let [_, value] = cache.entries.into_iter().find(|entry| *entry != [0; 2]).expect("filled");
+        let value = cache.values.into_iter().find(|&value| value != 0).expect("filled");
 
         cache.absorb(&mut hash);
 
