@@ -12,8 +12,8 @@ use ringfence::faults::{Kind, Mix, Parameters, Registry};
 use ringfence::injection::{Fault, Operation, PointKind, PointKinds, Scene, Verdict};
 use ringfence::outcome::{Availability, Class, Integrity};
 use ringfence::scenario::{Scenario, Variation, library};
-use ringfence::world::World;
 use ringfence::world::directory::Directory;
+use ringfence::world::{WEAKNESSES, World};
 
 fn builtin(name: &str) -> Scenario {
     let file = library::find(name).expect("built in");
@@ -528,4 +528,54 @@ fn a_comparison_says_under_which_configurations_the_machine_stops_without_any_fa
     let stop = r#""stop_by_themselves":[{"how":"bug check 0x19","seed":0}]"#;
     assert!(of("home=kernel").contains(stop), "{lines}");
     assert!(of("home=own-host").contains(r#""stop_by_themselves":[]"#), "{lines}");
+}
+
+/// A weakness, a generated world that shows it, and how many experiments in that world it takes.
+const SHOWN: &[(&str, u64, u32)] = &[
+    ("no-probe", 0, 16),
+    ("no-zeroing", 1, 1),
+    ("no-access-check", 22, 15),
+    ("handles-leak", 0, 1),
+    ("frames-leak", 0, 1),
+    ("reference-kept", 0, 1),
+    ("root-kept", 0, 1),
+    ("buffer-kept", 0, 1),
+    ("wrong-table", 0, 1),
+    ("shared-handle-table", 0, 1),
+    ("stray-duplicate", 15, 1),
+    ("user-bit-in-system", 0, 1),
+    ("shared-private-page", 0, 1),
+    ("dma-stays", 0, 1),
+    ("early-free", 15, 1),
+    ("stale-output", 0, 1),
+    ("wrong-context", 3, 1),
+    ("runs-on", 0, 14),
+    ("requests-lost", 6, 7),
+    ("kernel-half-differs", 0, 1),
+    ("on-user-stack", 1, 1),
+    ("driver-data-open", 0, 1),
+    ("stale-translations", 0, 1),
+    ("foreign-translations", 0, 1),
+    ("presence-denied", 9, 7),
+    ("supervisor-read", 13, 5),
+    ("privilege-kept", 0, 1),
+];
+
+#[test]
+fn a_weakness_needs_something_where_generated_worlds_do_not_show_it() {
+    let is_shown = |weakness: &str, seeds: core::ops::Range<u64>, experiments: u32| {
+        let one = comparison([format!("weakness={weakness}").as_str()], None);
+        let compared = run(&Comparison { experiments, seeds: seeds.into(), ..one });
+        compared.columns.iter().any(|column| column.violations + column.golden_violations > 0)
+    };
+
+    for weakness in WEAKNESSES {
+        let shown = SHOWN.iter().find(|(name, ..)| *name == weakness.name);
+        assert_eq!(shown.is_none(), weakness.needs.is_some(), "{}", weakness.name);
+        let found = match shown {
+            Some((_, seed, experiments)) => is_shown(weakness.name, *seed..seed + 1, *experiments),
+            None => is_shown(weakness.name, 0..6, 2),
+        };
+        assert_eq!(found, shown.is_some(), "{}", weakness.name);
+    }
 }

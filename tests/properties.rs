@@ -160,7 +160,7 @@ proptest! {
         trials in 1u32..60,
     ) {
         let mut scenario = Scenario::generate(Seed(seed), &bias);
-        scenario.configuration.weaknesses = vec![WEAKNESSES[weakness].0.to_owned()];
+        scenario.configuration.weaknesses = vec![WEAKNESSES[weakness].name.to_owned()];
         let registries = Registries::default();
         let mut trial = Trial::new(&scenario, &registries).expect("generated worlds are sound");
         let wanted =

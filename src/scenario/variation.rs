@@ -146,7 +146,7 @@ impl Variation {
                 Ok(())
             }
             "weakness" => {
-                let known = WEAKNESSES.iter().map(|(name, ..)| *name);
+                let known = WEAKNESSES.iter().map(|weakness| weakness.name);
                 if !known.clone().any(|name| name == value) {
                     let remedy = match nearest(value, known) {
                         Some(near) => format!("did you mean `{near}`?"),
@@ -247,7 +247,9 @@ fn example_of(field: &str) -> String {
     match field {
         "home" => return "own-host".to_owned(),
         "weakness" => {
-            return WEAKNESSES.first().map_or_else(String::new, |(name, ..)| (*name).to_owned());
+            return WEAKNESSES
+                .first()
+                .map_or_else(String::new, |weakness| weakness.name.to_owned());
         }
         _ => {}
     }

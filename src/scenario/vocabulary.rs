@@ -41,7 +41,7 @@ impl Vocabulary {
             faults,
             kernel_drivers: drivers.kernel.iter().map(|driver| driver.name.to_owned()).collect(),
             hosted_drivers: drivers.hosted.iter().map(|driver| driver.name.to_owned()).collect(),
-            weaknesses: WEAKNESSES.iter().map(|(name, ..)| (*name).to_owned()).collect(),
+            weaknesses: WEAKNESSES.iter().map(|weakness| weakness.name.to_owned()).collect(),
             classes: Vec::new(),
             guarantees: Vec::new(),
             integrities: Vec::new(),

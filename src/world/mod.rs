@@ -30,7 +30,7 @@ pub use driver::{DriverDefinition, Drivers, HostDefinition, Placement};
 use repool::Repool;
 use schedule::Schedule;
 pub use verifier::{UNMODELLED_OPTIONS, VERIFIER_OPTIONS, verifier_options};
-pub use weakness::WEAKNESSES;
+pub use weakness::{WEAKNESSES, Weakness};
 
 /// Why a run came to rest.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]

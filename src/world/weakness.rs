@@ -18,113 +18,187 @@ mod flaw {
     pub(super) const ALL: u64 = 0x1f << 48;
 }
 
-/// Weaknesses by name, with their bits and what they are.
-pub const WEAKNESSES: &[(&str, u64, &str)] = &[
-    ("no-probe", switches::NO_PROBE, "system services do not probe output buffers"),
-    (
+/// A weakness.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Weakness {
+    /// Its name in scenarios.
+    pub name: &'static str,
+    /// What goes wrong.
+    pub about: &'static str,
+    /// What a world must have for it to show, where generated worlds have not; `None` where a campaign over
+    /// generated worlds shows it.
+    pub needs: Option<&'static str>,
+    bits: u64,
+}
+
+const fn weakness(name: &'static str, bits: u64, about: &'static str) -> Weakness {
+    Weakness { name, about, needs: None, bits }
+}
+
+impl Weakness {
+    /// The same, which generated worlds don't show.
+    const fn needing(self, needs: &'static str) -> Self {
+        Self { needs: Some(needs), ..self }
+    }
+}
+
+/// All weaknesses.
+pub const WEAKNESSES: &[Weakness] = &[
+    weakness("no-probe", switches::NO_PROBE, "system services do not probe output buffers"),
+    weakness(
         "no-shootdown",
         switches::NO_SHOOTDOWN,
         "unmapping does not reach the other processors' caches",
+    )
+    .needing("pcid, and a process that gives a page back on another processor than it was used on"),
+    weakness("no-zeroing", switches::NO_ZEROING, "freed frames are handed out as they are"),
+    weakness(
+        "no-access-check",
+        switches::NO_ACCESS_CHECK,
+        "handle look-up does not compare rights",
     ),
-    ("no-zeroing", switches::NO_ZEROING, "freed frames are handed out as they are"),
-    ("no-access-check", switches::NO_ACCESS_CHECK, "handle look-up does not compare rights"),
-    ("handles-leak", switches::HANDLES_LEAK, "process exit leaves handles open"),
-    ("frames-leak", switches::FRAMES_LEAK, "process exit leaves frames allocated"),
-    (
+    weakness("handles-leak", switches::HANDLES_LEAK, "process exit leaves handles open"),
+    weakness("frames-leak", switches::FRAMES_LEAK, "process exit leaves frames allocated"),
+    weakness(
         "reference-kept",
         switches::REFERENCE_KEPT,
         "closing a handle leaves its reference to the object",
     ),
-    ("root-kept", switches::ROOT_KEPT, "process exit leaves the root of its tables allocated"),
-    ("buffer-kept", switches::BUFFER_KEPT, "a request's end leaves its system buffer allocated"),
-    ("duplicate-widens", switches::DUPLICATE_WIDENS, "duplication grants more than the source has"),
-    ("wrong-table", switches::WRONG_TABLE, "handle look-up uses another process's table"),
-    (
+    weakness(
+        "root-kept",
+        switches::ROOT_KEPT,
+        "process exit leaves the root of its tables allocated",
+    ),
+    weakness(
+        "buffer-kept",
+        switches::BUFFER_KEPT,
+        "a request's end leaves its system buffer allocated",
+    ),
+    weakness(
+        "duplicate-widens",
+        switches::DUPLICATE_WIDENS,
+        "duplication grants more than the source has",
+    )
+    .needing("a handle that is duplicated with rights which its source lacks"),
+    weakness("wrong-table", switches::WRONG_TABLE, "handle look-up uses another process's table"),
+    weakness(
         "shared-handle-table",
         switches::SHARED_HANDLE_TABLE,
         "a new process gets its parent's handle table",
     ),
-    (
+    weakness(
         "stray-duplicate",
         switches::STRAY_DUPLICATE,
         "a duplicate goes into another process's table than was asked",
     ),
-    ("uncounted-handle", switches::UNCOUNTED_HANDLE, "inherited handles are not counted"),
-    ("user-bit-in-system", switches::USER_BIT_IN_SYSTEM, "the self-map entry carries the user bit"),
-    (
+    weakness("uncounted-handle", switches::UNCOUNTED_HANDLE, "inherited handles are not counted")
+        .needing("a child that is still there at the end with what it inherited"),
+    weakness(
+        "user-bit-in-system",
+        switches::USER_BIT_IN_SYSTEM,
+        "the self-map entry carries the user bit",
+    ),
+    weakness(
         "shared-private-page",
         switches::SHARED_PRIVATE_PAGE,
         "a child gets its parent's private page",
     ),
-    ("dma-stays", switches::DMA_STAYS, "a device's leave outlives its transfer"),
-    ("early-free", switches::EARLY_FREE, "closing one handle frees an object that others hold"),
-    (
+    weakness("dma-stays", switches::DMA_STAYS, "a device's leave outlives its transfer"),
+    weakness(
+        "early-free",
+        switches::EARLY_FREE,
+        "closing one handle frees an object that others hold",
+    ),
+    weakness(
         "stale-output",
         switches::STALE_OUTPUT,
         "a whole system buffer is returned whatever was produced",
     ),
-    (
+    weakness(
         "wrong-context",
         switches::WRONG_CONTEXT,
         "completion writes to the user buffer of whoever runs",
     ),
-    ("runs-on", switches::RUNS_ON, "the other processors run on after a bug check"),
-    ("requests-lost", switches::REQUESTS_LOST, "a lost host's requests are never completed"),
-    ("kernel-half-differs", switches::KERNEL_HALF_DIFFERS, "a new process lacks a kernel entry"),
-    ("on-user-stack", switches::ON_USER_STACK, "system services run on the caller's stack"),
-    ("driver-data-open", switches::DRIVER_DATA_OPEN, "drivers' data pages carry the user bit"),
-    (
+    weakness("runs-on", switches::RUNS_ON, "the other processors run on after a bug check"),
+    weakness(
+        "requests-lost",
+        switches::REQUESTS_LOST,
+        "a lost host's requests are never completed",
+    ),
+    weakness(
+        "kernel-half-differs",
+        switches::KERNEL_HALF_DIFFERS,
+        "a new process lacks a kernel entry",
+    ),
+    weakness("on-user-stack", switches::ON_USER_STACK, "system services run on the caller's stack"),
+    weakness(
+        "driver-data-open",
+        switches::DRIVER_DATA_OPEN,
+        "drivers' data pages carry the user bit",
+    ),
+    weakness(
         "shadow-keeps-kernel",
         switches::SHADOW_KEEPS_KERNEL,
         "shadow roots map the kernel as full roots do",
-    ),
-    (
+    )
+    .needing("kva-shadow"),
+    weakness(
         "return-on-full-root",
         switches::RETURN_ON_FULL_ROOT,
         "the way back from a system service leaves the full root loaded",
-    ),
-    (
+    )
+    .needing("kva-shadow"),
+    weakness(
         "shadow-context-kept",
         switches::SHADOW_CONTEXT_KEPT,
         "an unmapped page is forgotten under kernel mode's identifier alone",
-    ),
-    (
+    )
+    .needing("kva-shadow and pcid"),
+    weakness(
         "deadlines-ignored",
         switches::DEADLINES_IGNORED,
         "a host that leaves a critical request unanswered is left alone",
-    ),
-    (
+    )
+    .needing("host-time-out, and a host that leaves a cancellation unanswered"),
+    weakness(
         "taken-cancelled",
         switches::TAKEN_CANCELLED,
         "a request that a host has is completed as cancelled, and again when the host answers it",
-    ),
-    (
+    )
+    .needing("host-time-out, and an application that is ended while a host has its request"),
+    weakness(
         "siblings-ignored",
         switches::SIBLINGS_IGNORED,
         "a process is taken down while another of its threads runs",
-    ),
-    ("io-ports-open", switches::IO_PORTS_OPEN, "user mode runs with the I/O privilege"),
-    (
+    )
+    .needing("a process with two threads"),
+    weakness("io-ports-open", switches::IO_PORTS_OPEN, "user mode runs with the I/O privilege")
+        .needing("an application that uses I/O ports"),
+    weakness(
         "stale-translations",
         flaw::STALE_TRANSLATIONS,
         "an invalidated translation stays in the processor's cache",
     ),
-    (
+    weakness(
         "foreign-translations",
         flaw::FOREIGN_TRANSLATIONS,
         "translations stay in the cache when another address space is loaded",
     ),
-    (
+    weakness(
         "presence-denied",
         flaw::PRESENCE_DENIED,
         "a page fault's error code never says that the page was there",
     ),
-    (
+    weakness(
         "supervisor-read",
         flaw::SUPERVISOR_READ,
         "a load at ring 3 gets what a page of the kernel holds that is mapped (as CVE-2017-5754)",
     ),
-    ("privilege-kept", flaw::PRIVILEGE_KEPT, "`sysret` leaves the processor in kernel mode"),
+    weakness(
+        "privilege-kept",
+        flaw::PRIVILEGE_KEPT,
+        "`sysret` leaves the processor in kernel mode",
+    ),
 ];
 
 /// The kernel's switches and the hardware's flaws that a configuration asks for.
@@ -158,10 +232,10 @@ pub(super) fn planted(configuration: &Configuration) -> Result<(u64, Flaws), Bui
         }
     }
     for name in &configuration.weaknesses {
-        let (_, bit, _) = WEAKNESSES.iter().find(|(known, ..)| known == name).ok_or_else(|| {
+        let known = WEAKNESSES.iter().find(|known| known.name == name).ok_or_else(|| {
             BuildError { component: None, what: format!("there is no weakness `{name}`") }
         })?;
-        bits |= bit;
+        bits |= known.bits;
     }
     let flaws = Flaws {
         keeps_invalidated: bits & flaw::STALE_TRANSLATIONS != 0,
@@ -179,9 +253,9 @@ mod tests {
 
     #[test]
     fn every_weakness_is_a_defect_of_the_kernel_or_of_the_hardware() {
-        for (name, bit, _) in WEAKNESSES {
-            let is_flaw = bit & flaw::ALL != 0;
-            assert_ne!(is_flaw, bit & switches::DEFECTS != 0, "{name}");
+        for Weakness { name, bits, .. } in WEAKNESSES {
+            let is_flaw = bits & flaw::ALL != 0;
+            assert_ne!(is_flaw, bits & switches::DEFECTS != 0, "{name}");
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::invariants::Scope;
 use crate::outcome::Class;
 use crate::report::table::{Column, table};
 use crate::scenario::{Scenario, Vocabulary, library};
-use crate::world::{UNMODELLED_OPTIONS, VERIFIER_OPTIONS, WEAKNESSES};
+use crate::world::{UNMODELLED_OPTIONS, VERIFIER_OPTIONS, WEAKNESSES, Weakness};
 
 use super::arguments::{ListArguments, Listing};
 use super::{Ended, Failure, load};
@@ -29,10 +29,7 @@ pub(super) fn list(arguments: &ListArguments, out: &mut impl Write) -> Result<En
         Listing::Faults => faults(),
         Listing::FaultLoads => fault_loads(),
         Listing::Invariants => invariants(),
-        Listing::Weaknesses => (
-            vec!["name", "about"],
-            WEAKNESSES.iter().map(|(name, _, about)| texts([name, about])).collect(),
-        ),
+        Listing::Weaknesses => weaknesses(),
         Listing::VerifierOptions => verifier_options(),
         Listing::Classes => (
             vec!["name", "meaning"],
@@ -45,6 +42,13 @@ pub(super) fn list(arguments: &ListArguments, out: &mut impl Write) -> Result<En
             out,
             "\nEach with its source and what else there is to it: `ringfence list {} --json`",
             plural(what)
+        )?;
+    }
+    if what == Listing::Weaknesses && !arguments.json {
+        writeln!(
+            out,
+            "\nWhat needs something shows in a world of your own that has it, the others in generated ones:\n\
+             `ringfence campaign --compare weakness=no-probe`"
         )?;
     }
     Ok(Ended::Held)
@@ -84,7 +88,7 @@ fn tell(
         |title: &str| matches!(title, "source" | "decided-by" | "points" | "parameters" | "types");
     let shown: Vec<usize> = (0..titles.len()).filter(|&index| !is_long(titles[index])).collect();
     let column = |title| match title {
-        "about" | "meaning" | "what" => Column::prose(title),
+        "about" | "meaning" | "what" | "needs" => Column::prose(title),
         _ => Column::text(title),
     };
     let columns: Vec<Column> = shown.iter().map(|&index| column(titles[index])).collect();
@@ -118,9 +122,18 @@ fn texts<const N: usize>(cells: [&str; N]) -> Vec<Value> {
 fn cell(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
+        Value::Null => String::new(),
         Value::Array(items) => items.iter().map(cell).collect::<Vec<_>>().join(", "),
         other => other.to_string(),
     }
+}
+
+/// Each with what a world must have for it to show, where generated worlds have not.
+fn weaknesses() -> Rows {
+    let row = |weakness: &Weakness| {
+        vec![json!(weakness.name), json!(weakness.about), json!(weakness.needs)]
+    };
+    (vec!["name", "about", "needs"], WEAKNESSES.iter().map(row).collect())
 }
 
 /// Those that there are, and the others with the reason.

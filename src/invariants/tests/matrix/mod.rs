@@ -209,7 +209,7 @@ fn every_weakness_is_caught_by_the_invariants_it_should_be_and_by_no_other() {
         caught.entry(case.weakness).or_default().extend(found);
     }
 
-    let known: Vec<&str> = WEAKNESSES.iter().map(|(name, ..)| *name).collect();
+    let known: Vec<&str> = WEAKNESSES.iter().map(|weakness| weakness.name).collect();
     assert!(known.iter().all(|name| caught.contains_key(name)), "each has a case");
     let all: Vec<&str> = Registry::all().iter().map(Invariant::name).collect();
     let found: BTreeSet<&str> = caught.values().flatten().copied().collect();
