@@ -158,28 +158,39 @@ mod command {
     }
 
     fn begun(arguments: &[&str]) -> Child {
-        let child = Command::new(env!("CARGO_BIN_EXE_ringfence"))
-            .args(arguments)
+        started(Command::new(env!("CARGO_BIN_EXE_ringfence")).args(arguments))
+    }
+
+    fn started(command: &mut Command) -> Child {
+        let child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .expect("the program starts");
-        // Before the program catches it, the signal would end it.
+        // Before the program catches them, the signals would end it.
         let catches = (0..600).any(|_| {
             std::thread::sleep(Duration::from_millis(50));
             let place = format!("/proc/{}/status", child.id());
             let status = std::fs::read_to_string(place).unwrap_or_default();
-            let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
-            u64::from_str_radix(caught.unwrap_or("0").trim(), 16).is_ok_and(|set| set & 2 != 0)
+            let set = |name| {
+                let set = status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or("0");
+                u64::from_str_radix(set.trim(), 16).unwrap_or_default()
+            };
+            // Hang-ups last, unless they are ignored; before them the end, and before that Ctrl-C.
+            set("SigCgt:") & 1 << 14 != 0 && (set("SigCgt:") | set("SigIgn:")) & 1 != 0
         });
-        assert!(catches, "{arguments:?}");
+        assert!(catches, "{command:?}");
         child
     }
 
-    fn press(child: &Child) {
-        let sent = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    fn send(signal: &str, child: &Child) {
+        let sent = Command::new("kill").args([signal, &child.id().to_string()]).status();
         assert!(sent.is_ok_and(|status| status.success()));
+    }
+
+    fn press(child: &Child) {
+        send("-INT", child);
     }
 
     /// What is printed when Ctrl-C is pressed this long after the start.
@@ -317,6 +328,42 @@ mod command {
                 assert!(summary["cases"].as_u64().is_some_and(|cases| cases > 0), "{summary}");
             }
         }
+    }
+
+    #[test]
+    fn whoever_asks_for_the_end_has_what_there_is_as_with_ctrl_c() {
+        let file = spins("spins-asked.toml");
+        for signal in ["-TERM", "-HUP"] {
+            for arguments in [
+                &["sweep", &*file, "--jobs", "1"][..],
+                &["campaign", &*file, "--seeds", "0", "--fault", "wild-write", "--jobs", "1"],
+            ] {
+                let child = begun(arguments);
+                std::thread::sleep(Duration::from_secs(1));
+                send(signal, &child);
+                let output = child.wait_with_output().expect("it ends");
+
+                assert_eq!(output.status.code(), Some(130), "{signal} {arguments:?}");
+                let text = String::from_utf8(output.stdout).expect("text");
+                assert!(text.contains("PARTIAL"), "{signal} {arguments:?}: {text}");
+            }
+        }
+    }
+
+    #[test]
+    fn whoever_is_to_ignore_hang_ups_goes_on() {
+        let file = spins("spins-nohup.toml");
+        let command = format!("trap '' HUP; exec {} run {file}", env!("CARGO_BIN_EXE_ringfence"));
+        let mut child = started(Command::new("sh").args(["-c", &command]));
+
+        send("-HUP", &child);
+        std::thread::sleep(Duration::from_millis(300));
+        assert!(child.try_wait().is_ok_and(|end| end.is_none()), "it goes on");
+        send("-TERM", &child);
+
+        let output = child.wait_with_output().expect("it ends");
+        assert_eq!(output.status.code(), Some(130));
+        assert!(output.stdout.starts_with(b"PARTIAL: spins was interrupted"));
     }
 
     #[test]

@@ -2,18 +2,18 @@
 
 use core::ops::Range;
 use std::io::Write;
-use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use crate::campaign::{
-    Campaign, Interrupt, Progress, Registries, Report, Series, SeriesOptions, Trial, TrialError,
+    Campaign, Progress, Registries, Report, Series, SeriesOptions, Trial, TrialError,
 };
 use crate::faults::{Mix, Registry};
 use crate::scenario::{Scenario, shown};
 
 use super::arguments::{CampaignArguments, Only};
 use super::cases::{self, Found};
+use super::ending::stopped_when_asked;
 use super::numbers::counted;
 use super::save::Folder;
 use super::table::Told;
@@ -34,7 +34,7 @@ pub(super) fn campaign(
     let read = arguments.scenario.as_deref();
     let prepare = |path| Folder::prepare(path, read);
     let folder = arguments.save.as_deref().map(prepare).transpose()?;
-    let stop = stopped_by_ctrl_c()?;
+    let stop = stopped_when_asked()?;
     campaign.registries.interrupt = stop.clone();
     if let Some(only) = arguments.only {
         let ended = one(&campaign, only, arguments.json, folder.as_ref(), out)?;
@@ -273,26 +273,6 @@ pub(super) fn by_itself(world: &Scenario, name: String) -> Scenario {
         contrasts: Vec::new(),
         ..world.clone()
     }
-}
-
-/// Signals that come within this time of the first are the same press: `timeout` sends one to its child and
-/// one to the child's group.
-const ONE_PRESS: Duration = Duration::from_millis(300);
-
-/// Raised when Ctrl-C is pressed; pressed again it ends the program at once.
-#[allow(clippy::disallowed_methods, reason = "how long somebody pressed a key is the host's time")]
-pub(super) fn stopped_by_ctrl_c() -> Result<Interrupt, Failure> {
-    let stop = Interrupt::default();
-    let pressed = stop.clone();
-    let mut first: Option<Instant> = None;
-    ctrlc::set_handler(move || {
-        pressed.raise();
-        if first.get_or_insert_with(Instant::now).elapsed() >= ONE_PRESS {
-            std::process::exit(130);
-        }
-    })
-    .map_err(|error| Failure::mistake(format!("can't listen for Ctrl-C: {error}"), "try again"))?;
-    Ok(stop)
 }
 
 /// Writes what each world violates by itself, and each violation, as a scenario file.

@@ -13,7 +13,7 @@ use crate::report::table::{Column, table};
 use crate::scenario::{Scenario, shown_in_line};
 
 use super::arguments::LiveBytesArguments;
-use super::campaign::stopped_by_ctrl_c;
+use super::ending::stopped_when_asked;
 use super::{Ended, Failure, load, progress, run};
 
 /// Steps of the bar for each world.
@@ -39,7 +39,7 @@ pub(super) fn told(arguments: &LiveBytesArguments, out: &mut impl Write) -> Resu
     let every = arguments.every.unwrap_or(if is_default { 30_011 } else { 211 });
     let workers = load::workers(arguments.jobs);
     let options = LiveBytesOptions { every, workers, moments: arguments.moments };
-    let registries = Registries { interrupt: stopped_by_ctrl_c()?, ..Registries::default() };
+    let registries = Registries { interrupt: stopped_when_asked()?, ..Registries::default() };
     let bar = progress::bar();
     let (mut map, mut heads) = (LiveBytes::default(), Vec::new());
     for (number, scenario) in scenarios.iter().enumerate() {

@@ -12,6 +12,7 @@ mod campaign;
 mod cases;
 mod check;
 mod compare;
+mod ending;
 mod examples;
 mod explain;
 mod fault_load;
@@ -50,7 +51,7 @@ enum Ended {
     Held,
     /// A guarantee was violated, an expectation missed, or no fault struck.
     Violated,
-    /// Ctrl-C.
+    /// Ctrl-C, or a signal that asks for the end.
     Interrupted,
 }
 

@@ -10,7 +10,7 @@ use crate::report::table::{WIDTH_MAX, wrap};
 use crate::scenario::shown;
 
 use super::arguments::ReplayArguments;
-use super::campaign::stopped_by_ctrl_c;
+use super::ending::stopped_when_asked;
 use super::{Ended, Failure, load, run};
 
 /// Columns before what a line of a story says.
@@ -20,7 +20,7 @@ const MARGIN: usize = 11;
 /// longer strikes is missed whatever was expected, for then nothing was replayed.
 pub(super) fn replay(arguments: &ReplayArguments, out: &mut impl Write) -> Result<Ended, Failure> {
     let scenario = load::scenario(&arguments.case)?;
-    let registries = Registries { interrupt: stopped_by_ctrl_c()?, ..Registries::default() };
+    let registries = Registries { interrupt: stopped_when_asked()?, ..Registries::default() };
     let story = match Story::of(&scenario, &registries) {
         Err(TrialError::Interrupted) => {
             return run::interrupted(&scenario.name, arguments.json, out);

@@ -11,7 +11,7 @@ use crate::scenario::library::{Builtin, Named};
 use crate::scenario::{Scenario, library, shown_in_line};
 
 use super::arguments::RunArguments;
-use super::campaign::stopped_by_ctrl_c;
+use super::ending::stopped_when_asked;
 use super::{Ended, Failure, load};
 
 /// Runs a scenario with its plan, or by itself when it has none.
@@ -20,7 +20,7 @@ pub(super) fn run(arguments: &RunArguments, out: &mut impl Write) -> Result<Ende
         return shown(page, arguments.json, out);
     }
     let scenario = load::scenario(&arguments.scenario)?;
-    let registries = Registries { interrupt: stopped_by_ctrl_c()?, ..Registries::default() };
+    let registries = Registries { interrupt: stopped_when_asked()?, ..Registries::default() };
     if arguments.trace {
         trace(&scenario, &registries, arguments.json, out)?;
     }

@@ -14,15 +14,16 @@ use crate::scenario::{Scenario, shown_in_line};
 
 use super::arguments::SweepArguments;
 use super::asleep::Longer;
-use super::campaign::{by_itself, stopped_by_ctrl_c, told_and_kept};
+use super::campaign::{by_itself, told_and_kept};
 use super::cases::{self, Found};
+use super::ending::stopped_when_asked;
 use super::save::Folder;
 use super::table::{nothing_struck, of_all, stopped};
 use super::{Ended, Failure, asleep, load, progress, run};
 
 /// Tries every fault of a scenario and prints what they come to.
 pub(super) fn sweep(arguments: &SweepArguments, out: &mut impl Write) -> Result<Ended, Failure> {
-    let registries = Registries { interrupt: stopped_by_ctrl_c()?, ..Registries::default() };
+    let registries = Registries { interrupt: stopped_when_asked()?, ..Registries::default() };
     let scenario = load::scenario(&arguments.scenario)?;
     let prepare = |path| Folder::prepare(path, Some(&arguments.scenario));
     let folder = arguments.save.as_deref().map(prepare).transpose()?;

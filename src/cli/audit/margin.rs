@@ -16,7 +16,7 @@ use crate::report::table::{Column, table};
 use super::Audited;
 use super::told::{counted, lines_of, summary};
 use super::witnesses::{Kept, WitnessFile, kernel_text, line, opens};
-use crate::cli::campaign::stopped_by_ctrl_c;
+use crate::cli::ending::stopped_when_asked;
 use crate::cli::progress::bar;
 use crate::cli::{Ended, Failure};
 
@@ -47,7 +47,7 @@ pub(super) fn margin(
     out: &mut impl Write,
 ) -> Result<Ended, Failure> {
     let arguments = audited.arguments;
-    let stop = stopped_by_ctrl_c()?;
+    let stop = stopped_when_asked()?;
     let planned = planned(audited);
     let bar = bar();
     bar.set_length(planned.len() as u64 * STEPS);

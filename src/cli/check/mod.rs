@@ -14,7 +14,7 @@ use crate::scenario::shown;
 
 use self::arguments::{CheckArguments, LanguageName};
 use self::lines::Lines;
-use super::campaign::stopped_by_ctrl_c;
+use super::ending::stopped_when_asked;
 use super::{Ended, Failure};
 
 /// What one trace came to.
@@ -55,7 +55,7 @@ fn all(
     out: &mut impl Write,
 ) -> Result<Ended, Failure> {
     let is_one = arguments.traces.len() == 1;
-    let stop = stopped_by_ctrl_c()?;
+    let stop = stopped_when_asked()?;
     let mut outcomes = Vec::new();
     for name in &arguments.traces {
         if stop.is_raised() {

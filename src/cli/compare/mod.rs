@@ -15,7 +15,8 @@ use crate::counterexample::{Story, test_text};
 use crate::scenario::{shown, shown_in_line};
 
 use super::arguments::{CampaignArguments, Only};
-use super::campaign::{Worlds, check_only, stopped_by_ctrl_c};
+use super::campaign::{Worlds, check_only};
+use super::ending::stopped_when_asked;
 use super::save::Folder;
 use super::table::nothing_struck;
 use super::{Ended, Failure, progress, run};
@@ -47,7 +48,7 @@ pub(super) fn compare(
             "name it: --seeds SEED --only NUMBER, as in a replay line",
         ));
     }
-    let stop = stopped_by_ctrl_c()?;
+    let stop = stopped_when_asked()?;
     for one in all.iter_mut().flat_map(|asked| &mut asked.comparisons) {
         one.registries.interrupt = stop.clone();
     }

@@ -16,7 +16,7 @@ use self::answers::Answers;
 use self::arguments::TranslateArguments;
 use self::comparison::Comparison;
 use self::input::Input;
-use super::campaign::stopped_by_ctrl_c;
+use super::ending::stopped_when_asked;
 use super::{Ended, Failure};
 
 /// Answers each case, or compares with what somebody saw.
@@ -36,7 +36,7 @@ pub(super) fn translate(
             ));
         }
     }
-    let stop = stopped_by_ctrl_c()?;
+    let stop = stopped_when_asked()?;
     let mut input = Input::open(arguments.file.as_deref(), stop.clone())?;
     let wanted = if arguments.expect { Wanted::Expectations } else { Wanted::Cases };
     let columns = match header(&mut input, wanted) {
