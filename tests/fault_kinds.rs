@@ -832,3 +832,75 @@ fn an_invalidation_of_what_nobody_may_hold_is_not_lost() {
     assert!(seen.iter().any(|(_, strikes)| *strikes), "{seen:?}");
     assert!(seen.iter().any(|(_, strikes)| !strikes), "{seen:?}");
 }
+
+/// The places of a kind, and of each what its strike came to.
+fn struck(trial: &mut Trial, kind: &str, who: Option<&str>) -> Vec<(PointRecord, Outcome)> {
+    let kinds = Registry::default();
+    let kind = kinds.get(kind).expect("a kind");
+    let places = places(trial, kind, who);
+    let stride = (places.len() / STRIKES_MAX).max(1);
+    let mut all = Vec::new();
+    for (record, who, at) in places.into_iter().step_by(stride) {
+        let mut planned = worlds::fault(kind.name, &who, at.point, 1, "");
+        planned.at = at;
+        let outcome = trial.run(&[planned]).expect("a fault that can be made");
+        if outcome.activation.strikes > 0 {
+            all.push((record, outcome));
+        }
+    }
+    all
+}
+
+#[test]
+fn code_that_waits_at_dispatch_level_stops_the_machine_by_whose_code_it_is() {
+    let mut trial = trial(&busy());
+
+    let of_driver = struck(&mut trial, "wait-at-dispatch", Some("nic"));
+    let of_kernel = struck(&mut trial, "wait-at-dispatch", Some("kernel"));
+
+    assert!(!of_driver.is_empty() && !of_kernel.is_empty());
+    for (all, code) in [(of_driver, 0xd1), (of_kernel, 0xa)] {
+        for (at, outcome) in all {
+            // The address is that of the access, and nothing else is other.
+            assert!(stops_with(&outcome, code, Some(at.argument)), "{outcome:?}");
+            assert_eq!(outcome.integrity, Integrity::Untouched);
+        }
+    }
+}
+
+#[test]
+fn below_dispatch_level_nobody_is_struck_for_waiting() {
+    let mut trial = trial(&busy());
+    let low = |record: &&PointRecord| record.kind == PointKind::Load && record.level < 2;
+    let first = *trial.golden.points.iter().find(low).expect("a load");
+    let who = trial.roster().name(first.principal).to_owned();
+    let mut planned = worlds::fault("wait-at-dispatch", &who, PointKind::Load, 1, "");
+    planned.recurrence = Recurrence::Once;
+
+    let outcome = trial.run(&[planned]).expect("a fault that can be made");
+
+    assert_eq!(outcome.activation.strikes, 0);
+    assert_eq!(outcome.availability, Availability::Unaffected);
+}
+
+#[test]
+fn user_mode_that_was_interrupted_sees_the_registers_that_the_interrupt_clobbered() {
+    let found = first(&mut trial(&busy()), "clobbered-registers", None, deviates);
+    assert!(found.is_ok(), "{found:?}");
+}
+
+#[test]
+fn an_inverted_branch_refuses_what_is_right_and_lets_pass_what_is_wrong() {
+    let world = busy();
+    let mut trial = trial(&world);
+
+    let all = struck(&mut trial, "inverted-branch", None);
+
+    assert!(all.iter().all(|(record, _)| record.branches));
+    let refused =
+        |outcome: &Outcome| matches!(outcome.availability, Availability::RequestFailed { .. });
+    assert!(all.iter().any(|(_, outcome)| refused(outcome)), "nothing is refused");
+    let of_others =
+        ["kernel", "nic"].map(|who| first(&mut trial, "inverted-branch", Some(who), deviates));
+    assert!(of_others.iter().any(Result::is_ok), "{of_others:?}");
+}

@@ -12,7 +12,7 @@ fn share(part: u64, whole: u64) -> String {
     if whole == 0 { "–".to_owned() } else { format!("{}%", percent(part as f64 / whole as f64)) }
 }
 
-/// The mix as it was said, and what of it no kind is modelled for.
+/// The mix as it was said, and what of it has no kind.
 pub(super) fn said(mix: &Mix) -> String {
     let mut text = format!("Fault load: {mix}\n");
     for (names, hundredths) in mix.missing() {

@@ -196,6 +196,7 @@ impl Alteration {
             }
             Verdict::Jump(at) => Some(format!("it went on at {at:#x} instead")),
             Verdict::Hang => Some("it stayed there".to_owned()),
+            Verdict::OtherArm => Some("it went on with the other arm of its branch".to_owned()),
         });
         match told.as_slice() {
             [] => String::new(),

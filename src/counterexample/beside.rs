@@ -147,6 +147,14 @@ impl Scene for Noting<'_> {
         self.scene.memory_bytes()
     }
 
+    fn branches(&self) -> bool {
+        self.scene.branches()
+    }
+
+    fn level(&self) -> u64 {
+        self.scene.level()
+    }
+
     fn root(&self) -> u64 {
         self.scene.root()
     }

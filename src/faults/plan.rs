@@ -202,6 +202,8 @@ pub fn blind(
         routine: 0,
         caller: 0,
         has_return_address: false,
+        branches: false,
+        level: 0,
         step: 0,
         number: 0,
         clock: 0,

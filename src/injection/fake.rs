@@ -13,6 +13,8 @@ pub(crate) struct FakeScene {
     pub(crate) read_only: Vec<u64>,
     pub(crate) registers: [u64; 16],
     pub(crate) rip: u64,
+    pub(crate) level: u64,
+    pub(crate) branches: bool,
     /// Where the return address of the running routine is.
     pub(crate) return_address_at: Option<u64>,
     pub(crate) root: u64,
@@ -44,6 +46,8 @@ impl FakeScene {
             read_only: Vec::new(),
             registers: [0; 16],
             rip: 0,
+            level: 0,
+            branches: false,
             return_address_at: None,
             root: 0,
             evicted: Vec::new(),
@@ -138,6 +142,14 @@ impl Scene for FakeScene {
 
     fn instruction_pointer(&self) -> u64 {
         self.rip
+    }
+
+    fn branches(&self) -> bool {
+        self.branches
+    }
+
+    fn level(&self) -> u64 {
+        self.level
     }
 
     fn return_address_at(&self) -> Option<VirtAddr> {

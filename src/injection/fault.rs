@@ -42,6 +42,9 @@ pub enum Verdict {
     Jump(u64),
     /// Stay here: the step is fetched again, a transfer is due again after its usual delay.
     Hang,
+    /// Run the step, and go on with the other arm of its branch. Whatever else the step does is what the right
+    /// arm does.
+    OtherArm,
 }
 
 /// The machine as a fault sees it at the moment it strikes.
@@ -88,6 +91,10 @@ pub trait Scene {
     fn set_register(&mut self, number: usize, value: u64);
     /// The instruction pointer.
     fn instruction_pointer(&self) -> u64;
+    /// Whether the step that is about to run branches; of anything else that is about to happen, it doesn't.
+    fn branches(&self) -> bool;
+    /// The interrupt request level (CR8).
+    fn level(&self) -> u64;
     /// Where the return address of the running routine is; `None` where no call left one: at the base of a
     /// stack, and where a gate leads.
     fn return_address_at(&self) -> Option<VirtAddr>;

@@ -144,6 +144,10 @@ pub struct PointRecord {
     /// Of a step, whether a call left a return address that its routine will return through; where a gate leads
     /// and at the base of a stack none did, whoever the frame chain names.
     pub has_return_address: bool,
+    /// Of a step, whether it branches: it may go on with one or another of its routine.
+    pub branches: bool,
+    /// The interrupt request level; 0 at a device.
+    pub level: u8,
     /// In which step of the routine, by its place there, from 0; 0xff for a device.
     pub step: u8,
     /// The running number of the point in its run, from 0.

@@ -39,7 +39,7 @@ pub(crate) const RULES: &[Rule] = &[
 ];
 
 /// The registers an interrupt saves, in the order of their pushes.
-const SAVED: [Reg; 15] = [
+pub const SAVED: [Reg; 15] = [
     Reg::Rax,
     Reg::Rcx,
     Reg::Rdx,
@@ -56,7 +56,15 @@ const SAVED: [Reg; 15] = [
     Reg::R14,
     Reg::R15,
 ];
-pub(super) const SAVED_BYTES: u64 = 8 * SAVED.len() as u64;
+/// Bytes of them.
+pub const SAVED_BYTES: u64 = 8 * SAVED.len() as u64;
+
+/// Bytes from the register pushed last to this one; of one that isn't saved, to what the gate pushed last.
+#[must_use]
+pub fn saved_at(register: Reg) -> u64 {
+    let place = SAVED.into_iter().rev().position(|saved| saved == register);
+    place.map_or(SAVED_BYTES, |place| 8 * place as u64)
+}
 
 /// Level of device interrupts ("Managing Hardware Priorities": above dispatch level).
 const DEVICE_LEVEL: u64 = 5;

@@ -16,7 +16,7 @@
 
 use crate::base::{Principal, Structure, VirtAddr};
 
-use super::{processor::Processor, trap::Trap};
+use super::{arms::Arms, processor::Processor, trap::Trap};
 
 /// Bytes of one step in memory.
 pub const STEP_BYTES: u64 = 16;
@@ -66,6 +66,8 @@ pub struct Step {
     pub of: Option<Structure>,
     /// The step of the same routine that handles an exception its accesses raise.
     pub handler: Option<u8>,
+    /// Where it may branch to.
+    pub arms: Option<Arms>,
 }
 
 /// A named list of steps with a stack frame.
@@ -117,6 +119,7 @@ macro_rules! routine {
         $vis static $NAME: $crate::machine::Routine = {
             #[allow(non_camel_case_types, dead_code, reason = "labels of steps, not types")]
             enum At { $($label),+ }
+            const LABELS: &[&str] = &[$(stringify!($label)),+];
             $crate::machine::Routine {
                 name: $text,
                 frame: $frame,
@@ -129,6 +132,7 @@ macro_rules! routine {
                     call: $crate::routine_option!($(&$call)?),
                     of: $crate::routine_option!($($crate::base::Structure::$of)?),
                     handler: $crate::routine_option!($(At::$handler as u8)?),
+                    arms: $crate::machine::Arms::of(stringify!($body), LABELS),
                 }),+],
             }
         };
@@ -172,6 +176,8 @@ pub struct LinkedStep {
     pub owner: Option<Principal>,
     /// What the memory is that a call of it is for.
     pub of: Option<Structure>,
+    /// Where it may branch to.
+    pub arms: Option<Arms>,
 }
 
 /// A routine after linking.
@@ -266,6 +272,7 @@ impl Program {
                         index: u8::try_from(index).expect("a routine has at most 255 steps"),
                         owner: image.owner,
                         of: step.of,
+                        arms: step.arms,
                     });
                 }
                 at = at.plus(STEP_BYTES * routine.steps.len() as u64);

@@ -159,6 +159,12 @@ impl Processor<'_> {
                 return Ok(());
             }
             Verdict::Hang => return Ok(()),
+            Verdict::OtherArm => {
+                let flow = run(self)?;
+                let arms = self.machine.program.decode(word).and_then(|step| step.arms);
+                let other = arms.map_or(flow, |arms| arms.other_than(flow, index, operand != 0));
+                return self.follow(other, rip, index, operand);
+            }
         }
         let flow = run(self)?;
         self.follow(flow, rip, index, operand)

@@ -92,7 +92,7 @@ impl Machine {
     }
 
     /// The step at an address, from the code in memory.
-    fn step_at(&self, number: usize, at: u64) -> Option<&LinkedStep> {
+    pub(super) fn step_at(&self, number: usize, at: u64) -> Option<&LinkedStep> {
         let phys = self.locate(number, VirtAddr(at))?;
         self.program.decode(self.memory.read(PhysAddr::truncated(phys)))
     }

@@ -4,6 +4,7 @@
 //! transfer past the translation, a disk. The machine knows nothing of processes, handles or
 //! drivers; what the kernel does with it is the kernel's business.
 
+mod arms;
 mod behind;
 mod called_for;
 mod changed_entries;
@@ -49,6 +50,7 @@ use crate::base::{Access, Event, PhysAddr, Principal, TraceHash, VirtAddr};
 use crate::injection::Points;
 
 pub use crate::routine;
+pub use arms::Arms;
 pub use code::{Flow, Image, Program, Routine, Step, StepFn, Substitute};
 pub use processor::Processor;
 pub use registers::{Reg, Registers};

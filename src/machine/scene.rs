@@ -110,6 +110,14 @@ impl Scene for Stage<'_> {
         self.machine.processors[self.processor].registers.rip
     }
 
+    fn branches(&self) -> bool {
+        !self.is_device && self.machine.branches(self.processor)
+    }
+
+    fn level(&self) -> u64 {
+        if self.is_device { 0 } else { self.machine.processors[self.processor].registers.cr8 }
+    }
+
     fn return_address_at(&self) -> Option<VirtAddr> {
         if self.is_device { None } else { self.machine.return_address_at(self.processor) }
     }
@@ -186,12 +194,18 @@ impl Machine {
         let has_return_address = all
             && kind == PointKind::Step
             && processor.is_some_and(|number| self.return_address_at(number).is_some());
+        let branches =
+            all && kind == PointKind::Step && processor.is_some_and(|number| self.branches(number));
+        let level = processor.map_or(0, |number| self.processors[number].registers.cr8);
         let reached = PointRecord {
             kind: operation.kind,
             principal: operation.principal,
             routine,
             caller,
             has_return_address,
+            branches,
+            #[allow(clippy::cast_possible_truncation, reason = "a level has four bits")]
+            level: level as u8,
             step,
             number: self.points.reached - 1,
             clock: self.clock,
@@ -271,8 +285,12 @@ impl Machine {
     }
 
     fn step_executed_at(&self, number: usize, at: u64) -> (u16, u8) {
-        self.locate(number, VirtAddr(at))
-            .and_then(|phys| self.program.decode(self.memory.read(PhysAddr::truncated(phys))))
-            .map_or(NOWHERE, |step| (step.routine, step.index))
+        self.step_at(number, at).map_or(NOWHERE, |step| (step.routine, step.index))
+    }
+
+    /// Whether the step at the instruction pointer branches.
+    fn branches(&self, number: usize) -> bool {
+        let step = self.step_at(number, self.processors[number].registers.rip);
+        step.is_some_and(|step| step.arms.is_some())
     }
 }

@@ -1,6 +1,10 @@
 //! Exceptions as the processor raises them.
 
 use crate::base::Access;
+use crate::injection::{Operation, PointKind};
+
+/// Bit of a page fault's error code: it was a write.
+const WRITE: u32 = 2;
 
 /// A byte that is never 0: what tells a word that was read from an exception then needs no word of its
 /// own, and either comes back in two registers.
@@ -89,6 +93,19 @@ impl Trap {
     #[must_use]
     pub const fn page_fault(code: u32, virt: u64) -> Self {
         Self { code, virt, ..Self::plain(Self::PAGE_FAULT) }
+    }
+
+    /// The exception with this vector, raised by this access. A page fault says where, and that the page isn't
+    /// there.
+    #[must_use]
+    pub(super) fn injected(vector: u8, operation: &Operation) -> Self {
+        match vector {
+            Self::PAGE_FAULT => {
+                let code = if operation.kind == PointKind::Load { 0 } else { WRITE };
+                Self::page_fault(code, operation.virt)
+            }
+            vector => Self::plain(vector),
+        }
     }
 
     /// A general-protection exception with error code 0.

@@ -270,6 +270,8 @@ fn a_fault_planned_at_a_recorded_point_counts_the_points_before_it() {
         routine,
         caller: 9,
         has_return_address: false,
+        branches: false,
+        level: 0,
         step: 0,
         number,
         clock: number,

@@ -221,16 +221,13 @@ fn faults() -> Rows {
 fn fault_loads() -> Rows {
     let rows = mix::shareable(&Registry::default()).into_iter().map(|one| {
         let types = one.rows.iter().map(|row| {
-            let Row { name, weight, kind, fixed, why } = *row;
+            let Row { name, weight, kind, fixed } = *row;
             if kind == Some(name) {
                 return json!({ "kind": kind, "weight": weight });
             }
             let mut told = json!({ "type": name, "kind": kind, "weight": weight });
-            let also = [("fixed", fixed.map(Fixed::name)), ("why", why)];
-            for (key, value) in also {
-                if let Some(value) = value {
-                    told[key] = json!(value);
-                }
+            if let Some(fixed) = fixed.map(Fixed::name) {
+                told["fixed"] = json!(fixed);
             }
             told
         });

@@ -59,7 +59,7 @@ impl Processor<'_> {
             let mut operation = self.operation(PointKind::Load, virt, 0, WHOLE);
             match self.point_watched(&mut operation) {
                 Verdict::Skip => return Ok(operation.value),
-                Verdict::Raise(vector) => return Err(Trap::plain(vector)),
+                Verdict::Raise(vector) => return Err(Trap::injected(vector, &operation)),
                 _ => virt = operation.virt,
             }
         }
@@ -173,7 +173,7 @@ impl Processor<'_> {
             let mut operation = self.operation(kind, virt, value, mask);
             match self.point_watched(&mut operation) {
                 Verdict::Skip => return Ok(()),
-                Verdict::Raise(vector) => return Err(Trap::plain(vector)),
+                Verdict::Raise(vector) => return Err(Trap::injected(vector, &operation)),
                 _ => (virt, value, mask) = (operation.virt, operation.value, operation.mask),
             }
         }
