@@ -1,4 +1,5 @@
-//! The table of protections and writers: each cell has the test that shows it, or the reason why it has none.
+//! The table of protections and writers: each cell has the test that shows it, or the reason why it has none, and is
+//! compared with what becomes of that writer's write with the mechanism and without.
 //!
 //! The table was put together from Microsoft's pages on each mechanism; the tests are in `protections.rs`,
 //! `protections_by_address.rs` and here.
@@ -8,14 +9,16 @@ mod prober;
 use std::collections::BTreeSet;
 
 use prober::writers::{
-    NEIGHBOUR_WORD, Outcome, POOL_WORD, VALUE, application_writes, by_driver, device_writes,
-    driver_writes, with,
+    CODE_WORD, KERNEL_WORD, NEIGHBOUR_WORD, Outcome, POOL_WORD, SECTION_WORD, VALUE, WATCHED_WORD,
+    application_writes, by_driver, device_writes, driver_edits_and_writes, driver_writes, with,
 };
 use prober::{Do, To, Where};
-use ringfence::base::{Access, Frame, VirtAddr};
+use ringfence::base::{Access, Frame, PhysAddr, VirtAddr};
 use ringfence::kernel::layout::{address, stack_top};
+use ringfence::kernel::pools::PoolKind;
+use ringfence::kernel::pools::state::SPECIAL_POOL;
 use ringfence::machine::trap::second_level::{EXECUTE, READ, WRITE};
-use ringfence::world::{Action, Configuration, World};
+use ringfence::world::{Action, Component, Configuration, Home, Rest, World};
 
 /// A cell: what happens to a wild write there.
 #[derive(Clone, Copy)]
@@ -187,6 +190,316 @@ fn each_cell_has_a_test_or_a_reason_why_not() {
     }
 }
 
+/// Who writes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Writer {
+    Application,
+    Driver,
+    Device,
+}
+
+/// What became of a wild write.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Seen {
+    Passed,
+    Stopped,
+    FoundLater,
+}
+
+impl From<Outcome> for Seen {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Silent => Self::Passed,
+            Outcome::Late(_) => Self::FoundLater,
+            Outcome::Stopped(_) | Outcome::Refused | Outcome::ProcessEnded => Self::Stopped,
+        }
+    }
+}
+
+/// With the mechanism, and without it where a world can be without.
+type WithAndWithout = (Seen, Option<Seen>);
+
+/// Which cell follows from what was seen; nothing where the mechanism can't be told from what it is.
+fn cell_of(seen: WithAndWithout) -> Option<&'static str> {
+    match seen {
+        (Seen::Stopped, None | Some(Seen::Passed)) => Some("stop"),
+        (Seen::FoundLater, Some(Seen::Passed)) => Some("late"),
+        (Seen::Passed, None | Some(Seen::Passed)) => Some("no"),
+        // Something else stops it, with the mechanism and without.
+        (Seen::Stopped, Some(Seen::Stopped)) => Some("no"),
+        _ => None,
+    }
+}
+
+/// A write to an address that may be mapped nowhere.
+fn anywhere(writer: Writer, configuration: &Configuration, target: u64) -> Seen {
+    let mut configuration = configuration.clone();
+    let mut script = vec![Do::Write(To::Plain(target), VALUE)];
+    if writer == Writer::Application {
+        script.clear();
+        let access = Action::Access { address: target, access: Access::Write };
+        configuration.components[0].actions.insert(1, access);
+    }
+    let mut world = prober::built(&configuration);
+    prober::script(&mut world, Where::Service, &script);
+    let ended = prober::run(&mut world);
+    let is_stopped = matches!(ended.rest, Rest::BugCheck(_)) || ended.seen.ended != [0];
+    if is_stopped { Seen::Stopped } else { Seen::Passed }
+}
+
+/// A write to a word that is mapped; a device's goes past the IOMMU or has its leave.
+fn writes(writer: Writer, configuration: &Configuration, target: u64) -> Seen {
+    match writer {
+        Writer::Application => application_writes(configuration, target),
+        Writer::Driver => driver_writes(configuration, target),
+        Writer::Device => device_writes(configuration, target, false),
+    }
+    .into()
+}
+
+/// The same by a driver that makes the page's entry allow it, and by a device whose leave the driver makes.
+fn insists(writer: Writer, configuration: &Configuration, target: u64) -> Seen {
+    match writer {
+        Writer::Application => application_writes(configuration, target),
+        Writer::Driver => driver_edits_and_writes(configuration, target),
+        Writer::Device => device_writes(configuration, target, true),
+    }
+    .into()
+}
+
+fn both(
+    [with, without]: [&Configuration; 2],
+    see: impl Fn(&Configuration) -> Seen,
+) -> WithAndWithout {
+    (see(with), Some(see(without)))
+}
+
+/// A frame that is kept from everybody, or from nobody.
+fn kept(writer: Writer, is_kept: bool) -> Seen {
+    let configuration = with(|c| (c.machine.code_integrity, c.machine.iommu) = (true, true));
+    let mut world = prober::built(&configuration);
+    world.machine.devices[0].held[0] = VALUE;
+    let place = prober::physical(&world, NEIGHBOUR_WORD);
+    if is_kept {
+        world.machine.second_level.refuse(Frame(place >> 12), READ | WRITE | EXECUTE);
+    }
+    let leave = address::IOMMU_TABLES + 4096 + (place >> 12) * 8;
+    let script = match writer {
+        Writer::Device => {
+            vec![Do::Write(To::Plain(leave), place & !0xfff | 3), Do::Transfer(To::Plain(place))]
+        }
+        _ => vec![Do::Write(To::Plain(NEIGHBOUR_WORD), VALUE)],
+    };
+    prober::script(&mut world, Where::Service, &script);
+    prober::run(&mut world);
+    let is_changed = world.machine.memory.read(PhysAddr::truncated(place)) == VALUE;
+    if is_changed { Seen::Passed } else { Seen::Stopped }
+}
+
+/// A write to a frame that no table of the writer leads to: of a driver and a device, which need none; an
+/// application's goes to what its own tables have there.
+fn frame_without_table(writer: Writer) -> Seen {
+    let usual = prober::configuration();
+    let mut world = prober::built(&usual);
+    world.machine.devices[0].held[0] = VALUE;
+    let place = prober::physical(&world, NEIGHBOUR_WORD);
+    let entry = To::Plain(prober::entry_of(&usual, prober::NEIGHBOUR));
+    let away = [Do::Write(entry, 0), Do::Invalidate(To::Plain(prober::NEIGHBOUR))];
+    let last = match writer {
+        Writer::Application => return anywhere(writer, &usual, 0x10_0000),
+        Writer::Driver => Do::Write(To::Plain(NEIGHBOUR_WORD), VALUE),
+        Writer::Device => Do::Transfer(To::Plain(place)),
+    };
+    prober::script(&mut world, Where::Service, &[&away[..], &[last]].concat());
+    prober::run(&mut world);
+    let is_changed = world.machine.memory.read(PhysAddr::truncated(place)) == VALUE;
+    if is_changed { Seen::Passed } else { Seen::Stopped }
+}
+
+/// A write to a word that another process has at the same address as the application.
+fn word_of_another(writer: Writer) -> Seen {
+    const PRIVATE: u64 = address::USER_BUFFERS + 0x400;
+    let mut configuration = prober::configuration();
+    let actions = vec![Action::Store { word: 0, value: VALUE - 1 }, Action::Wait];
+    configuration
+        .components
+        .push(Component { actions, ..Component::new("other", Home::Application) });
+    let frame = |world: &World| -> Option<u64> {
+        let other = world.roster().named("other").expect("it is there");
+        let roots = world.machine.roots();
+        let (root, _) = roots.iter().find(|(_, owner)| owner.0 == other.0)?;
+        [39, 30, 21, 12].iter().try_fold(*root, |table, shift| {
+            let at = (table & 0x000f_ffff_ffff_f000) + (PRIVATE >> shift & 511) * 8;
+            let entry = world.machine.memory.read(PhysAddr::truncated(at));
+            (entry & 1 != 0).then_some(entry)
+        })
+    };
+    let mut before = prober::built(&configuration);
+    let place = loop {
+        assert!(before.step(&mut ()).is_none(), "the word is stored");
+        let place = frame(&before).map(|entry| (entry & 0x000f_ffff_ffff_f000) + PRIVATE % 4096);
+        let is_there = |at: &u64| before.machine.memory.read(PhysAddr::truncated(*at)) == VALUE - 1;
+        if let Some(place) = place.filter(is_there) {
+            break place;
+        }
+    };
+    let entry = prober::entry_of(&configuration, prober::NEIGHBOUR);
+    let script = match writer {
+        Writer::Application => {
+            let access = Action::Access { address: PRIVATE, access: Access::Write };
+            configuration.components[0].actions.push(access);
+            vec![]
+        }
+        Writer::Driver => vec![
+            Do::Write(To::Plain(entry), place & !0xfff | 1 << 63 | 0b11),
+            Do::Invalidate(To::Plain(prober::NEIGHBOUR)),
+            Do::Write(To::Plain(prober::NEIGHBOUR + place % 4096), VALUE),
+        ],
+        Writer::Device => vec![Do::Transfer(To::Plain(place))],
+    };
+    let mut world = prober::built(&configuration);
+    world.machine.devices[0].held[0] = VALUE;
+    prober::script(&mut world, Where::Service, &script);
+    prober::run(&mut world);
+    let is_its_own = world.machine.memory.read(PhysAddr::truncated(place)) == VALUE - 1;
+    if is_its_own { Seen::Stopped } else { Seen::Passed }
+}
+
+/// A write behind a block of the pool by a driver, and to the page of a block by a device.
+fn behind_a_block(writer: Writer, configuration: &Configuration) -> Seen {
+    let mut world = prober::built(configuration);
+    if writer == Writer::Driver {
+        prober::script(
+            &mut world,
+            Where::Service,
+            &[Do::Allocate, Do::Write(To::Block(48), VALUE)],
+        );
+        let is_stopped = matches!(prober::run(&mut world).rest, Rest::BugCheck(_));
+        return if is_stopped { Seen::Stopped } else { Seen::Passed };
+    }
+    // The first block of special pool; of the usual one a page that is there from the start.
+    let page = match configuration.machine.pool {
+        PoolKind::Special => SPECIAL_POOL,
+        _ => POOL_WORD,
+    };
+    prober::script(&mut world, Where::Service, &[Do::Allocate, Do::Hang]);
+    while world.machine.locate(0, VirtAddr(page)).is_none() {
+        assert!(world.step(&mut ()).is_none(), "the block is allocated");
+    }
+    let place = prober::physical(&world, page);
+    let mut world = prober::built(configuration);
+    world.machine.devices[0].held[0] = VALUE;
+    let script = [Do::Allocate, Do::Transfer(To::Plain(place)), Do::Hang];
+    prober::script(&mut world, Where::Service, &script);
+    prober::run(&mut world);
+    let is_changed = world.machine.memory.read(PhysAddr::truncated(place)) == VALUE;
+    if is_changed { Seen::Passed } else { Seen::Stopped }
+}
+
+/// What becomes of a writer's wild write with a row's mechanism and without.
+fn seen(row: &str, writer: Writer) -> WithAndWithout {
+    let usual = &prober::configuration();
+    let plain = |on: &Configuration, off: &Configuration, target| {
+        both([on, off], |world| writes(writer, world, target))
+    };
+    let hard = |on: &Configuration, off: &Configuration, target| {
+        both([on, off], |world| insists(writer, world, target))
+    };
+    let iommu = &with(|c| c.machine.iommu = true);
+    let stack = stack_top(0) - 0x800;
+    match row {
+        "separate page tables" => (word_of_another(writer), None),
+        "user bit" => {
+            plain(usual, &with(|c| c.weaknesses = vec!["driver-data-open".into()]), NEIGHBOUR_WORD)
+        }
+        "page that is not present" => (frame_without_table(writer), None),
+        "hole between the halves" => (anywhere(writer, usual, 0x0000_8000_0000_0000), None),
+        "null guard" => {
+            let guard = |null_guard| {
+                with(|c| {
+                    c.machine.null_guard = null_guard;
+                    let map = Action::AllocateAt { address: 1, slot: 3 };
+                    c.components[0].actions.insert(0, map);
+                })
+            };
+            both([&guard(true), &guard(false)], |world| anywhere(writer, world, 0x10))
+        }
+        "read-only code" => plain(usual, &with(|c| c.machine.read_only_code = false), CODE_WORD),
+        "pool closed to execution" => {
+            plain(usual, &with(|c| c.machine.no_execute_pool = false), POOL_WORD)
+        }
+        "SMEP" => plain(usual, &with(|c| c.machine.smep = false), POOL_WORD),
+        "SMAP" => both([&with(|c| c.machine.smap = true), usual], |world| match writer {
+            Writer::Device if device_writes_to_user_memory(world) => Seen::Passed,
+            Writer::Device => Seen::Stopped,
+            _ => anywhere(writer, world, address::USER_BUFFERS + 0x600),
+        }),
+        "self-map elsewhere" => {
+            let elsewhere = with(|c| c.machine.self_map_randomised = true);
+            both([&elsewhere, usual], |world| match writer {
+                Writer::Device => writes(writer, world, prober::entry_of(world, POOL_WORD)),
+                _ => anywhere(writer, world, address::table_entry(0x1ed, POOL_WORD)),
+            })
+        }
+        "KVA shadow" => plain(&with(|c| c.machine.kva_shadow = true), usual, KERNEL_WORD),
+        "code integrity" if writer == Writer::Device => {
+            let on = with(|c| (c.machine.code_integrity, c.machine.iommu) = (true, true));
+            hard(&on, iommu, CODE_WORD)
+        }
+        "code integrity" => hard(&with(|c| c.machine.code_integrity = true), usual, CODE_WORD),
+        "memory of a higher trust level" => (kept(writer, true), Some(kept(writer, false))),
+        "protected kernel data" if writer == Writer::Device => {
+            let on = with(|c| (c.machine.protected_data, c.machine.iommu) = (true, true));
+            hard(&on, iommu, SECTION_WORD)
+        }
+        "protected kernel data" => {
+            hard(&with(|c| c.machine.protected_data = true), usual, SECTION_WORD)
+        }
+        "kernel shadow stack" => plain(&with(|c| c.machine.shadow_stacks = true), usual, stack),
+        "late integrity checks" => {
+            let spinning = |checks| {
+                with(|c| {
+                    c.machine.integrity_checks = checks;
+                    c.components[0].actions.push(Action::Spin);
+                })
+            };
+            both([&spinning(1), &spinning(0)], |world| match writer {
+                Writer::Device => writes(writer, world, WATCHED_WORD),
+                _ => insists(writer, world, WATCHED_WORD),
+            })
+        }
+        "special pool" => both([&with(|c| c.machine.pool = PoolKind::Special), usual], |world| {
+            behind_a_block(writer, world)
+        }),
+        "remapping of devices" => plain(iommu, usual, NEIGHBOUR_WORD),
+        "protection keys" => {
+            plain(&with(|c| c.machine.protection_keys = true), usual, NEIGHBOUR_WORD)
+        }
+        _ => panic!("no measurement of {row}"),
+    }
+}
+
+#[test]
+fn each_cell_is_what_is_seen_of_that_writer_with_the_mechanism_and_without() {
+    let mut others = Vec::new();
+    for (row, cells) in TABLE {
+        let writers = [Writer::Application, Writer::Driver, Writer::Device];
+        for (writer, cell) in writers.into_iter().zip(cells) {
+            let told = match cell {
+                Stop(_) => "stop",
+                Late(_) => "late",
+                No(_) => "no",
+                NotApplicable(_) | NotModelled(_) => continue,
+            };
+            let seen = seen(row, writer);
+            if cell_of(seen) != Some(told) {
+                others.push(format!("{row}, {writer:?}: told as {told}, and seen {seen:?}"));
+            }
+        }
+    }
+    assert_eq!(others, [""; 0]);
+}
+
 #[test]
 fn what_binds_processors_binds_no_device() {
     let stack = stack_top(0) - 0x800;
@@ -225,7 +538,7 @@ fn device_writes_to_user_memory(configuration: &Configuration) -> bool {
     world.machine.devices[0].held[0] = VALUE;
     prober::script(&mut world, Where::Service, &[Do::Transfer(To::Plain(bus))]);
     prober::run(&mut world);
-    world.machine.memory.read(ringfence::base::PhysAddr::truncated(bus)) == VALUE
+    world.machine.memory.read(PhysAddr::truncated(bus)) == VALUE
 }
 
 #[test]
@@ -285,7 +598,7 @@ fn memory_of_a_higher_trust_level_stops_drivers_and_devices_and_reads_too() {
         world.machine.second_level.refuse(Frame(place >> 12), READ | WRITE | EXECUTE);
         prober::script(&mut world, Where::Service, script);
         let ended = prober::run(&mut world);
-        let word = world.machine.memory.read(ringfence::base::PhysAddr::truncated(place));
+        let word = world.machine.memory.read(PhysAddr::truncated(place));
         (ended.crash, ended.seen.refused, word == VALUE)
     };
     let on = with(|c| (c.machine.code_integrity, c.machine.iommu) = (true, true));
