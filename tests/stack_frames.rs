@@ -4,10 +4,12 @@
 mod worlds;
 
 use ringfence::base::PrincipalSet;
-use ringfence::campaign::Trial;
+use ringfence::campaign::{Registries, Trial};
+use ringfence::counterexample::Story;
 use ringfence::injection::PointKind;
 use ringfence::kernel::layout::address;
 use ringfence::outcome::Victim;
+use ringfence::scenario::Scenario;
 
 use worlds::{fault, named, neighbours, struck, trial};
 
@@ -75,4 +77,27 @@ fn what_memory_itself_does_to_a_stack_hits_the_kernel_who_keeps_it() {
     let outcome = struck(&mut trial, fault("bit-flip", "nic", PointKind::Step, 1, flip));
 
     assert_eq!(outcome.victims, [Victim::Kernel]);
+}
+
+#[test]
+fn a_story_calls_a_word_of_a_frame_the_same_where_it_is_written_and_where_it_is_corrupt() {
+    let world = neighbours();
+    let told = |kind: &str, who: &str, point: PointKind, nth: u64, parameters: &str| {
+        let plan = vec![fault(kind, who, point, nth, parameters)];
+        let scenario = Scenario { plan, ..world.clone() };
+        Story::of(&scenario, &Registries::default()).expect("it runs").to_string()
+    };
+    let words = |story: &str| story.split_whitespace().collect::<Vec<_>>().join(" ");
+
+    let (nth, _) = stores_to_stacks(&trial(&world), "filter")[0];
+    let torn = words(&told("torn-store", "filter", PointKind::Store, nth, "bytes = 1"));
+    assert!(torn.contains("meant as stack frame"), "{torn}");
+    assert!(torn.contains("stack frame of filter in frame"), "{torn}");
+    assert!(!torn.contains("kernel stack"), "{torn}");
+
+    // What the kernel has there is on its own stack.
+    let (nth, _) = stores_to_stacks(&trial(&world), "kernel")[0];
+    let torn = words(&told("torn-store", "kernel", PointKind::Store, nth, "bytes = 1"));
+    assert!(torn.contains("meant as kernel stack"), "{torn}");
+    assert!(!torn.contains("stack frame"), "{torn}");
 }

@@ -142,8 +142,10 @@ pub(super) fn what_turned(
             }
             EventKind::Store | EventKind::DmaWrite if event.struck => {
                 let (new, old) = (event.value, event.old);
+                // As it is called where it is damaged: whose frame it is, is the subject.
+                let meant = called(PrincipalSet::of(event.subject), event.structure);
                 let what = match (event.virt, event.structure) {
-                    (virt, meant) if new == old && virt != 0 => {
+                    (virt, _) if new == old && virt != 0 => {
                         format!(
                             "{} changed nothing at {virt:#x}, meant as {meant}: {old:#x} stays",
                             name(event.actor)
@@ -159,7 +161,7 @@ pub(super) fn what_turned(
                         place_of(event.phys),
                         name(event.actor)
                     ),
-                    (0, meant) => format!(
+                    (0, _) => format!(
                         "{} wrote {new:#x} over {old:#x} in {}, meant as {meant}",
                         name(event.actor),
                         place_of(event.phys)
@@ -169,7 +171,7 @@ pub(super) fn what_turned(
                         name(event.actor),
                         place_of(event.phys)
                     ),
-                    (virt, meant) => format!(
+                    (virt, _) => format!(
                         "{} wrote {new:#x} over {old:#x} at {virt:#x}, meant as {meant}",
                         name(event.actor)
                     ),
