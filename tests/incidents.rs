@@ -514,3 +514,18 @@ fn the_page_of_incidents_is_that_of_the_files() {
     let found = fs::read_to_string(path).unwrap_or_default();
     assert_eq!(found, wanted, "write it anew with RINGFENCE_WRITE_DOCS=1");
 }
+
+#[test]
+fn every_bit_of_the_entry_that_rowhammer_flips_is_tried() {
+    let is_it = |file: &&Builtin| file.name == "incidents/I07-rowhammer-entry";
+    let file = INCIDENTS.iter().find(is_it).expect("built in");
+    let scenario = Scenario::from_bytes(file.text.as_bytes()).expect("sound");
+    let contrasts = scenario.contrasts.iter().map(|one| one.of(&scenario).expect("it can be"));
+    let all: Vec<Scenario> = contrasts.chain([scenario.clone()]).collect();
+
+    let flipped = all.iter().filter_map(|one| one.plan.first()?.parameters.bit);
+    let mut bits: Vec<u8> = flipped.collect();
+    bits.sort_unstable();
+
+    assert_eq!(bits, (0..64).collect::<Vec<u8>>());
+}
