@@ -374,6 +374,25 @@ fn a_line_cut_short_or_too_long_is_told() {
     assert_refused(&[], open.as_bytes(), &[":2:1", "over 65536 bytes", "quote"]);
 }
 
+/// Else the whole file is its header, and no case of it is answered with success.
+#[test]
+fn lines_that_cr_alone_ends_are_refused_and_not_taken_as_one_header() {
+    let told =
+        |place| [place, "(CR) stands inside of a line", "end in LF or CRLF", "tr '\\r' '\\n'"];
+    for arguments in [&[][..], &["--json"]] {
+        let text = format!("{HEADER},x\r{ROW},1\r");
+        let output = assert_refused(arguments, text.as_bytes(), &told(":1:41"));
+        assert!(output.stdout.is_empty());
+        // The header line ends as it should.
+        let text = format!("{HEADER},x\n{ROW},1\r{ROW},1\r");
+        assert_refused(arguments, text.as_bytes(), &told(":2:55"));
+    }
+    let text = format!("{HEADER},no\rte\n{ROW},1\n");
+    assert_refused(&[], text.as_bytes(), &told(":1:42"));
+    let text = format!("{HEADER},\"no\rte\"\r\n{ROW},\"a\rb\"\r\n");
+    assert_answer(&[], &text, ANSWER);
+}
+
 #[test]
 fn a_header_that_lacks_columns_or_has_one_twice_is_told() {
     let without = HEADER.replace(",e3", "");

@@ -207,11 +207,22 @@ impl Input {
     }
 
     fn malformed(&mut self, malformed: Malformed) -> Failure {
-        let (at, what, expected) = match malformed {
-            Malformed::Unclosed(at) => (at, "a quote opens here and none closes it", "a `\"`"),
-            Malformed::AfterQuote(at) => {
-                (at, "something follows a closing quote", "a comma or the end of the line")
+        let (at, what, expected, remedy) = match malformed {
+            Malformed::Unclosed(at) => {
+                (at, "a quote opens here and none closes it", "a `\"`", None)
             }
+            Malformed::AfterQuote(at) => {
+                (at, "something follows a closing quote", "a comma or the end of the line", None)
+            }
+            Malformed::ReturnInLine(at) => (
+                at,
+                "a carriage return (CR) stands inside of a line",
+                "lines that end in LF or CRLF",
+                Some(
+                    "if CR alone ends its lines: tr '\\r' '\\n' <FILE | ringfence translate; \
+                     if it belongs to a field, put that in quotes",
+                ),
+            ),
         };
         self.record = self.unread.clone();
         self.line = self.line_next;
@@ -219,7 +230,7 @@ impl Input {
             at: at..at + 1,
             what: what.to_owned(),
             expected: expected.to_owned(),
-            remedy: None,
+            remedy: remedy.map(str::to_owned),
         })
     }
 
@@ -232,9 +243,7 @@ impl Input {
                 "this line, or a quoted field in it, goes on for over {RECORD_BYTES_MAX} bytes"
             ),
             expected: "one case a line".to_owned(),
-            remedy: Some(
-                "look for a quote that is not closed, or lines ended by CR alone".to_owned(),
-            ),
+            remedy: Some("look for a quote that is not closed".to_owned()),
         })
     }
 

@@ -15,10 +15,11 @@ pub(in crate::cli) fn told(file: &str, line: u64, record: &[u8], mistake: &Mista
     let start = record[..at].iter().rposition(|&byte| byte == b'\n').map_or(0, |found| found + 1);
     let length = record[start..].iter().position(|&byte| byte == b'\n');
     let end = length.map_or(record.len(), |length| start + length);
+    let end = end - usize::from(record[start..end].ends_with(b"\r"));
     let number = line + record[..start].iter().filter(|&&byte| byte == b'\n').count() as u64;
     let characters = |bytes: Range<usize>| -> Vec<char> {
         let text = String::from_utf8_lossy(&record[bytes]).into_owned();
-        text.chars().filter(|c| *c != '\r').map(plain).collect()
+        text.chars().map(plain).collect()
     };
     let before = characters(start..at);
     let marked = characters(at..mistake.at.end.clamp(at, end.max(at))).len().max(1);

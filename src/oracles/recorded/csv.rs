@@ -1,7 +1,8 @@
 //! Lines of comma-separated values, as bytes.
 //!
 //! RFC 4180 with what real files have beside it: lines may end in LF or CRLF, blank lines are no
-//! records, the last line need not end, a byte-order mark may stand in front. Fields are ranges of
+//! records, the last line need not end, a byte-order mark may stand in front. A CR elsewhere is a mistake
+//! unless it is quoted: lines that CR alone ends would be one long line. Fields are ranges of
 //! the caller's bytes, so nothing is copied and memory stays bounded however long the input is.
 
 use core::ops::Range;
@@ -34,6 +35,8 @@ pub enum Malformed {
     Unclosed(usize),
     /// Something follows a closing quote here that is neither a comma nor the end of the line.
     AfterQuote(usize),
+    /// The CR here is neither at the end of a line nor quoted.
+    ReturnInLine(usize),
 }
 
 impl core::fmt::Display for Malformed {
@@ -43,6 +46,7 @@ impl core::fmt::Display for Malformed {
             Self::AfterQuote(at) => {
                 write!(f, "something follows a closing quote at byte {at}")
             }
+            Self::ReturnInLine(at) => write!(f, "a CR inside of a line at byte {at}"),
         }
     }
 }
@@ -88,6 +92,9 @@ impl Fields {
                     start = at + 1;
                 }
                 b'\n' => return self.ended(bytes, start, at, at + 1, lines),
+                b'\r' if bytes.get(at + 1).is_some_and(|&next| next != b'\n') => {
+                    return Scanned::Malformed(Malformed::ReturnInLine(at));
+                }
                 b'"' if at == start => match closed(bytes, at) {
                     Closed::At(quote, over) => {
                         self.0.push(start + 1..quote);
@@ -112,6 +119,9 @@ impl Fields {
                                 };
                             }
                             None => return Scanned::Incomplete,
+                            Some(b'\r') => {
+                                return Scanned::Malformed(Malformed::ReturnInLine(after));
+                            }
                             Some(_) => return Scanned::Malformed(Malformed::AfterQuote(after)),
                         }
                     }
@@ -213,6 +223,18 @@ mod tests {
     fn what_is_wrong_with_quotes_is_told_where_it_is() {
         assert_eq!(fields("a,\"b\nc").0, Scanned::Malformed(Malformed::Unclosed(2)));
         assert_eq!(fields("a,\"b\"c\n").0, Scanned::Malformed(Malformed::AfterQuote(5)));
+    }
+
+    #[test]
+    fn a_return_that_neither_ends_its_line_nor_is_quoted_is_told() {
+        for (text, at) in [("a,b\r1,2\r", 3), ("a\r\r\n", 1), ("\ra\n", 0), ("\"a\"\rb\n", 3)] {
+            let told = Scanned::Malformed(Malformed::ReturnInLine(at));
+            assert_eq!(fields(text).0, told, "{text:?}");
+            let open = Fields::default().scan(text.as_bytes(), false);
+            assert_eq!(open, told, "{text:?}");
+        }
+        assert_eq!(fields("\"a\rb\",c\n").1, ["a\rb", "c"]);
+        assert_eq!(Fields::default().scan(b"a\r", false), Scanned::Incomplete);
     }
 
     #[test]
