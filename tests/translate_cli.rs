@@ -196,6 +196,23 @@ fn a_root_that_maxphyaddr_has_no_room_for_is_refused() {
     assert_eq!(stdout(&output), format!("id,out,err,addr,aset,dset\n{ANSWER}\n"));
 }
 
+/// Lower tables are placed by bits 39:12 of the entry above: none is ever found further up.
+#[test]
+fn tables_above_what_places_them_are_refused_and_data_there_are_not() {
+    let file = format!("{HEADER}\n{ROW}\n");
+    for range in ["10000601000..10000610000", "601000..10000001000"] {
+        let told = [&format!("--tables {range}"), "bits 39:12", "10000000000 (2^40)"];
+        let output = assert_refused(&["--tables", range], file.as_bytes(), &told);
+        assert!(output.stdout.is_empty());
+    }
+    assert_answer(&["--tables", "601000..10000000000"], &file, ANSWER);
+    // Memory that doesn't decode bit 40 has them lower down as well.
+    let decoded = ["--tables", "10000601000..10000610000", "--decode-bits", "40"];
+    assert_answer(&decoded, &file, ANSWER);
+    let data = ["--data", "10000000000..20000000000"];
+    assert_answer(&data, &file, ANSWER);
+}
+
 /// A read sets accessed bits, and then the write faults at the PTE: that write found them set.
 #[test]
 fn the_entries_of_a_write_are_shown_as_the_read_before_it_left_them() {

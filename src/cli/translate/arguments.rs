@@ -36,7 +36,8 @@ pub(crate) struct TranslateArguments {
     /// CR3 with 5 levels (mode bit 8).
     #[arg(long, value_name = "HEX", default_value = "610000", value_parser = address)]
     pub(crate) cr3_la57: u64,
-    /// Where lower tables may lie: FIRST..END in hexadecimal, END excluded.
+    /// Where lower tables may lie: FIRST..END in hexadecimal, END excluded, and 10000000000 (2^40) at
+    /// most unless --decode-bits is 40 or fewer.
     #[arg(long, value_name = "RANGE", default_value = "601000..610000", value_parser = frames)]
     pub(crate) tables: Range<u64>,
     /// Where data lie (repeat, or separate with commas).

@@ -10,7 +10,7 @@ pub(super) mod mistake;
 use std::io::Write;
 
 use crate::campaign::Interrupt;
-use crate::oracles::recorded::{Columns, Mistake, RecordedMachine, Row, Wanted};
+use crate::oracles::recorded::{Columns, Mistake, PLACED_BY_BITS, RecordedMachine, Row, Wanted};
 
 use self::answers::Answers;
 use self::arguments::TranslateArguments;
@@ -18,6 +18,24 @@ use self::comparison::Comparison;
 use self::input::Input;
 use super::ending::stopped_when_asked;
 use super::{Ended, Failure};
+
+/// No entry names a lower table above what places it, unless memory repeats below.
+fn refuse_tables_out_of_reach(machine: &RecordedMachine) -> Result<(), Failure> {
+    let (first, end, limit) = (machine.tables.start, machine.tables.end, 1_u64 << PLACED_BY_BITS);
+    if end <= limit || machine.decode_bits <= PLACED_BY_BITS {
+        return Ok(());
+    }
+    Err(Failure::mistake(
+        format!(
+            "--tables {first:x}..{end:x} goes beyond {limit:x} (2^{PLACED_BY_BITS}); a lower table is placed \
+             by bits 39:12 of the entry above it, so none can be found there"
+        ),
+        format!(
+            "end --tables at {limit:x} at most, or give --decode-bits {PLACED_BY_BITS} or fewer; data may \
+             lie above"
+        ),
+    ))
+}
 
 /// Answers each case, or compares with what somebody saw.
 pub(super) fn translate(
@@ -36,6 +54,7 @@ pub(super) fn translate(
             ));
         }
     }
+    refuse_tables_out_of_reach(&machine)?;
     let stop = stopped_when_asked()?;
     let mut input = Input::open(arguments.file.as_deref(), stop.clone())?;
     let wanted = if arguments.expect { Wanted::Expectations } else { Wanted::Cases };

@@ -14,7 +14,7 @@ use crate::oracles::by_the_book::{self, Answer};
 
 /// Bits of an entry's address field that say which frame of the pool it names. Whoever recorded the
 /// cases had 40 bits of physical address and placed each lower entry by them.
-const PLACED_BY_BITS: u8 = 40;
+pub(crate) const PLACED_BY_BITS: u8 = 40;
 
 /// Which accessed bits a fault leaves set. The manual leaves it open (Intel SDM volume 3A, "Accessed
 /// and Dirty Flags": a processor may set them whenever it uses an entry).
@@ -35,7 +35,7 @@ pub struct RecordedMachine {
     /// CR3 with 5 levels.
     pub cr3_la57: u64,
     /// Where lower tables may lie. A lower entry is in memory only where the entry above names a
-    /// frame in here.
+    /// frame in here by bits 39:12: none of 2^40 or above, unless memory decodes no such bit.
     pub tables: Range<u64>,
     /// Where data lie: the 8 bytes at P are `mov eax, P; jmp rsi; nop`.
     pub data: Vec<Range<u64>>,
