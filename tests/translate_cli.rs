@@ -139,6 +139,28 @@ fn accessed_bits_after_a_fault_may_be_those_of_the_entries_passed_and_no_others(
     assert_answer(&["--accessed-on-fault", "passed"], &file, "7,pf,4,8080604008,e,0");
 }
 
+/// `passed` is the entries that named a table. QEMU marks a 1-GiB leaf too, and the leaf that the read of
+/// a read-modify-write succeeded with; whoever compares with it is told so.
+#[test]
+fn what_else_than_passed_entries_qemu_marks_is_told_and_not_answered() {
+    let passed = ["--accessed-on-fault", "passed"];
+    let gigabyte = "7,10,8080604008,1,3,0,0,602007,40000085,0,0";
+    assert_answer(&passed, &format!("{HEADER}\n{gigabyte}\n"), "7,pf,7,8080604008,8,0");
+    let exchange = ROW.replace("1123007", "1123005").replace(",0,3,", ",3,3,");
+    assert_answer(&passed, &format!("{HEADER}\n{exchange}\n"), "7,pf,7,8080604008,e,0");
+
+    let help = translate(&["--help"], b"");
+
+    let text = stdout(&help).split_whitespace().collect::<Vec<_>>().join(" ");
+    for wanted in [
+        "QEMU 7.2 and Unicorn set these too, and further ones that are not set here",
+        "a PDPTE that is a 1-GiB page",
+        "the leaf of a read-modify-write whose read succeeded",
+    ] {
+        assert!(text.contains(wanted), "{wanted:?} is not in:\n{text}");
+    }
+}
+
 #[test]
 fn a_setting_that_would_agree_is_named() {
     let amd = ROW.replace("602007", "602107");

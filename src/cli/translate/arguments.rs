@@ -26,8 +26,10 @@ pub(crate) struct TranslateArguments {
     /// Whose reading of bit 8 of PML4 and PML5 entries: ignored (intel) or reserved (amd).
     #[arg(long, value_enum, default_value_t = VendorName::Intel)]
     pub(crate) vendor: VendorName,
-    /// Which accessed bits a fault leaves set: none (Bochs, KVM), or those of the entries that
-    /// named a table on the way (QEMU, Unicorn). The manuals leave it open.
+    /// Which accessed bits a fault leaves set: none (Bochs, KVM), or those of the entries above the
+    /// leaf that were passed, each of which named a table. QEMU 7.2 and Unicorn set these too, and
+    /// further ones that are not set here: of a PDPTE that is a 1-GiB page, and of the leaf of a
+    /// read-modify-write whose read succeeded. The manuals leave it open.
     #[arg(long, value_enum, default_value_t = AccessedName::Unset)]
     pub(crate) accessed_on_fault: AccessedName,
     /// CR3 with 4 levels.
@@ -100,7 +102,7 @@ pub(crate) enum VendorName {
 pub(crate) enum AccessedName {
     /// No accessed bit.
     Unset,
-    /// Those of the entries passed.
+    /// Those of the entries above the leaf that were passed.
     Passed,
 }
 

@@ -23,7 +23,9 @@ pub enum AccessedOnFault {
     /// None, as Bochs and KVM do.
     #[default]
     Unset,
-    /// Those of the entries that named a table on the way, as QEMU and Unicorn do.
+    /// Those of the entries above the leaf that were passed, each of which named a table. QEMU 7.2 and
+    /// Unicorn set these too, and further ones that are not set here: of a PDPTE that is a 1-GiB page, and
+    /// of the leaf of a read-modify-write whose read succeeded, as they read first.
     Passed,
 }
 
