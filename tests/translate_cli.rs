@@ -175,7 +175,10 @@ fn a_setting_that_would_agree_is_named() {
 
         assert!(stdout(&output).contains(setting), "{}", stdout(&output));
     }
-    assert_answer(&["--vendor", "amd"], &format!("{HEADER}\n{amd}\n"), "7,pf,d,8080604008,0,0");
+    for name in ["amd", "AMD"] {
+        let file = format!("{HEADER}\n{amd}\n");
+        assert_answer(&["--vendor", name], &file, "7,pf,d,8080604008,0,0");
+    }
 }
 
 #[test]

@@ -189,7 +189,9 @@ fn the_fields_of_an_entry_are_those_of_the_machine() {
     };
 
     assert_field(&flip("0x10000:8", &[]), "8", "ignored");
-    assert_field(&flip("0x10000:8", &["--vendor", "amd"]), "8", "reserved");
+    for name in ["amd", "AMD"] {
+        assert_field(&flip("0x10000:8", &["--vendor", name]), "8", "reserved");
+    }
     assert_field(&flip("0x13000:63", &[]), "63", "XD, not executable");
     assert_field(&flip("0x13000:63", &["--off", "nx"]), "63", "reserved");
     assert_field(&flip("0x13000:1", &["--maxphyaddr", "52"]), "51:12", "address");

@@ -63,7 +63,7 @@ pub(crate) struct AuditArguments {
     #[arg(long, value_name = "BITS", default_value_t = 40, value_parser = whole(36_u8, 52))]
     pub(crate) maxphyaddr: u8,
     /// Whose reading of the bits on which manuals differ.
-    #[arg(long, value_enum, default_value = "intel")]
+    #[arg(long, value_enum, ignore_case = true, default_value = "intel")]
     pub(crate) vendor: VendorName,
     /// Protections that are on (repeat, or separate with commas); without this and without a file
     /// that says so: wp, smep, smap, nx.

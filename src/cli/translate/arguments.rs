@@ -24,7 +24,7 @@ pub(crate) struct TranslateArguments {
     #[arg(long, value_name = "BITS", default_value_t = 40, value_parser = whole(36_u8, 52))]
     pub(crate) maxphyaddr: u8,
     /// Whose reading of bit 8 of PML4 and PML5 entries: ignored (intel) or reserved (amd).
-    #[arg(long, value_enum, default_value_t = VendorName::Intel)]
+    #[arg(long, value_enum, ignore_case = true, default_value_t = VendorName::Intel)]
     pub(crate) vendor: VendorName,
     /// Which accessed bits a fault leaves set: none (Bochs, KVM), or those of the entries above the
     /// leaf that were passed, each of which named a table. QEMU 7.2 and Unicorn set these too, and
