@@ -1,6 +1,7 @@
 //! What is known of each frame: is it a table, and who maps it?
 //!
-//! Kept as ranges, because a large page maps up to 262,144 frames and a direct map all of memory.
+//! Kept as ranges, because a large page maps up to 262,144 frames and a direct map all of memory. Which range
+//! a frame is in is asked for each flip of each bit, so an index leads almost there.
 
 use core::ops::Range;
 
@@ -61,6 +62,42 @@ pub struct FrameMap {
     /// Where each range starts; it ends where the next one starts. The first starts at 0.
     starts: Vec<u64>,
     uses: Vec<FrameUse>,
+    index: Index,
+}
+
+/// Where to look for a frame: parts of equal size, about as many as there are ranges.
+#[derive(Clone, Debug)]
+struct Index {
+    /// Frames in a part, as a power of two.
+    shift: u32,
+    /// The range that the first frame of each part is in, and after the last part the last range.
+    ranges: Vec<u32>,
+}
+
+impl Index {
+    fn new(starts: &[u64]) -> Self {
+        let last = starts.last().copied().unwrap_or(0);
+        let shift = (last / starts.len().max(1) as u64).checked_ilog2().map_or(0, |log| log + 1);
+        let mut ranges = Vec::new();
+        let mut range = 0;
+        for part in 0..=last >> shift {
+            while starts.get(range + 1).is_some_and(|&next| next <= part << shift) {
+                range += 1;
+            }
+            ranges.push(u32::try_from(range).expect("no more ranges than twice the mappings"));
+        }
+        ranges.push(u32::try_from(starts.len().saturating_sub(1)).expect("as many"));
+        Self { shift, ranges }
+    }
+
+    /// The first and the last range that a frame may be in.
+    #[inline(always)]
+    fn around(&self, frame: u64) -> (usize, usize) {
+        let behind = self.ranges.len() - 1;
+        let part = usize::try_from(frame >> self.shift).map_or(behind, |part| part.min(behind));
+        let next = (part + 1).min(behind);
+        (self.ranges[part] as usize, self.ranges[next] as usize)
+    }
 }
 
 impl FrameMap {
@@ -80,7 +117,8 @@ impl FrameMap {
         for missing in &ways.missing {
             edges.extend(missing.frame.0, 1, FrameUse::TABLE.0);
         }
-        let mut map = Self { starts: vec![0], uses: vec![FrameUse::UNKNOWN] };
+        let (starts, uses) = (vec![0], vec![FrameUse::UNKNOWN]);
+        let mut map = Self { starts, uses, index: Index { shift: 0, ranges: Vec::new() } };
         let mut behind = 0;
         edges.between(|from, end, depth| {
             let tags = (0u8..).zip(depth).filter(|(_, depth)| **depth > 0);
@@ -90,6 +128,7 @@ impl FrameMap {
         map.push(behind, FrameUse::UNKNOWN);
         map.starts.shrink_to_fit();
         map.uses.shrink_to_fit();
+        map.index = Index::new(&map.starts);
         map
     }
 
@@ -107,7 +146,8 @@ impl FrameMap {
     }
 
     fn range_of(&self, frame: u64) -> usize {
-        self.starts.partition_point(|&start| start <= frame).saturating_sub(1)
+        let (first, last) = self.index.around(frame);
+        first + self.starts[first + 1..=last].partition_point(|&start| start <= frame)
     }
 
     /// What is known of one frame.
@@ -124,5 +164,29 @@ impl FrameMap {
             let end = self.starts.get(index + 1).copied().unwrap_or(u64::MAX).min(frames.end);
             (start < end).then(|| (start..end, self.uses[index]))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(starts: &[u64]) -> FrameMap {
+        let uses = (0..).zip(starts).map(|(number, _)| FrameUse(number)).collect();
+        FrameMap { starts: starts.to_vec(), uses, index: Index::new(starts) }
+    }
+
+    #[test]
+    fn a_frame_is_found_in_the_range_that_has_it_wherever_ranges_lie() {
+        let far: Vec<u64> = [0].into_iter().chain((0..60).map(|n| (1 << 39) + n)).collect();
+        let both: Vec<u64> = (0..50).chain([1 << 20, (1 << 20) + 7, (1 << 39) - 1]).collect();
+        for starts in [vec![0], vec![0, 1], vec![0, 9], vec![0, 1 << 39], far, both] {
+            let map = map(&starts);
+            let frames = starts.iter().flat_map(|&start| start.saturating_sub(2)..start + 3);
+            for frame in frames.chain([4, 1 << 38, (1 << 40) - 1, u64::MAX]) {
+                let expected = starts.iter().filter(|&&start| start <= frame).count() - 1;
+                assert_eq!(map.range_of(frame), expected, "{frame:#x} of {starts:?}");
+            }
+        }
     }
 }
