@@ -14,7 +14,7 @@ use crate::oracles::by_the_book::{self, Answer};
 
 /// Bits of an entry's address field that say which frame of the pool it names. Whoever recorded the
 /// cases had 40 bits of physical address and placed each lower entry by them.
-pub(crate) const PLACED_BY_BITS: u8 = 40;
+pub const PLACED_BY_BITS: u8 = 40;
 
 /// Which accessed bits a fault leaves set. The manual leaves it open (Intel SDM volume 3A, "Accessed
 /// and Dirty Flags": a processor may set them whenever it uses an entry).

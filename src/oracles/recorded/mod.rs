@@ -30,8 +30,7 @@ pub use columns::{Columns, Mistake, Row, Wanted};
 pub use csv::{Fields, Malformed, Scanned};
 pub use expectation::{AccessedRange, Aspect, Expectation};
 pub use explanation::{Explanation, explain};
-pub(crate) use machine::PLACED_BY_BITS;
-pub use machine::{AccessedOnFault, CaseMemory, RecordedMachine, Walker};
+pub use machine::{AccessedOnFault, CaseMemory, PLACED_BY_BITS, RecordedMachine, Walker};
 pub use outcome::{CaseAnswer, CaseOutcome, LevelMask, NamedCode};
 
 #[cfg(test)]
