@@ -77,12 +77,11 @@ mod tests {
     use super::*;
     use crate::base::Basis;
     use crate::machine;
-    use crate::world::{components, preset, protection};
+    use crate::world::{self, components};
 
     fn all() -> impl Iterator<Item = &'static Rule> {
-        let world = [("presets", preset::RULES), ("protection", protection::RULES)];
         let parts = RULES.iter().chain(machine::rules::RULES).chain(components::rules::RULES);
-        parts.copied().chain(world).flat_map(|(_, rules)| rules)
+        parts.chain(world::rules::RULES).flat_map(|&(_, rules)| rules)
     }
 
     #[test]

@@ -21,7 +21,7 @@ pub(super) const SHADOWS: ShadowStacks = ShadowStacks {
 };
 
 /// What is modelled here, by whose word.
-pub(crate) const RULES: &[Rule] = &[
+pub(super) const RULES: &[Rule] = &[
     Rule::documented(
         "protected-sections",
         "A driver has a section of its image made read-only from below: for all, and for good.",

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::base::{Basis, Rule};
 use crate::kernel::bug_check::{self, BugCheck, Unreached};
 use crate::report::entries::{Entry, entries};
-use crate::world::{components, preset, protection};
+use crate::world::{self, components};
 use crate::{kernel, machine};
 
 use super::super::{Ended, Failure};
@@ -82,8 +82,7 @@ pub(super) fn rules(json: bool, out: &mut impl Write) -> Result<Ended, Failure> 
     let parts = kernel::rules::RULES.iter().map(|part| ("kernel", part));
     let parts = parts.chain(machine::rules::RULES.iter().map(|part| ("machine", part)));
     let parts = parts.chain(components::rules::RULES.iter().map(|part| ("components", part)));
-    let world = [("presets", preset::RULES), ("protection", protection::RULES)];
-    let parts = parts.chain(world.iter().map(|part| ("world", part)));
+    let parts = parts.chain(world::rules::RULES.iter().map(|part| ("world", part)));
     let mut told = Vec::new();
     for (layer, (part, rules)) in parts {
         for rule in *rules {
