@@ -473,7 +473,7 @@ fn no_text_of_a_file_that_is_sound_reaches_a_terminal_raw() {
         (&["run", incident], "w\\u{1b}[31m · d\\u{1b}[31m"),
         (&["explain", file], "# t\\u{1b}[31m\\nu\n"),
         (&["explain", "--target", "trace", trace], "id\\u{1b}[31m\\u{7}\n map\n"),
-        (&["campaign", file, "--seeds", "0", "--experiments", "2"], "$'"),
+        (&["campaign", file, "--seeds", "0", "--experiments", "12"], "$'"),
         (&["campaign", file, "--seeds", "0", "--only", "golden"], "t\\u{1b}[31m u (golden run)"),
         (&["sweep", file, "--fault", "crash"], "of t\\u{1b}[31m\\nu\n"),
         (&["live-bytes", file, "--every", "4096", "--moments", "1"], "t\\u{1b}[31m\\nu, before"),
