@@ -116,7 +116,7 @@ pub fn is_worth_it(record: &PointRecord) -> bool {
 
 impl Kind {
     /// Whether it is planned at this point, which a principal of this kind reached.
-    fn is_for(&self, record: &PointRecord, who: PrincipalKind) -> bool {
+    pub(crate) fn is_for(&self, record: &PointRecord, who: PrincipalKind) -> bool {
         // Kernel mode calls nobody across the mode line; its mode switches are returns of interrupts.
         let is_callers = record.kind != PointKind::ModeSwitch || who.is_process();
         self.points.contains(record.kind)

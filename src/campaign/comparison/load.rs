@@ -79,7 +79,7 @@ impl<'a> Load<'a> {
         if let Some(mix) = mix {
             let kind = mix.draw(&mut stream, kinds)?;
             let role = self.role_for(&mut stream, &kind, component)?;
-            return self.drawn(&mut stream, role, &kind);
+            return self.drawn(&mut stream, &kind, &self.candidates(role, &kind));
         }
         let drawn = ORIGINS[stream.index(ORIGINS.len())];
         let origin: Option<PrincipalKind> = (!component).then_some(drawn);
@@ -94,15 +94,22 @@ impl<'a> Load<'a> {
             family.is_none_or(|family| family == kind.family)
                 && kind.points.iter().any(|point| self.places.contains_key(&(role, point)))
         };
-        let fitting: Vec<&Kind> = kinds.kinds().iter().filter(is_there).collect();
-        let &kind = stream.pick(&fitting)?;
-        self.drawn(&mut stream, role, kind)
+        let mut fitting: Vec<&Kind> = kinds.kinds().iter().filter(is_there).collect();
+        // One that fits nowhere is drawn again, as in a campaign.
+        while !fitting.is_empty() {
+            let number = stream.index(fitting.len());
+            let candidates = self.candidates(role, fitting[number]);
+            if !candidates.is_empty() {
+                return self.drawn(&mut stream, fitting[number], &candidates);
+            }
+            fitting.remove(number);
+        }
+        None
     }
 
     /// Whom a fault of this kind strikes, as a campaign with a mix draws it.
     fn role_for(&self, stream: &mut Stream, kind: &Kind, component: bool) -> Option<u16> {
-        let is_there =
-            |role: &u16| kind.points.iter().any(|point| self.places.contains_key(&(*role, point)));
+        let is_there = |role: &u16| !self.candidates(*role, kind).is_empty();
         let mut roles: Vec<u16> = self.places.keys().map(|(role, _)| *role).collect();
         roles.dedup();
         roles.retain(is_there);
@@ -114,12 +121,20 @@ impl<'a> Load<'a> {
         stream.pick(&roles).copied()
     }
 
-    /// A fault of this kind, somewhere in this role's code.
-    fn drawn(&self, stream: &mut Stream, role: u16, kind: &Kind) -> Option<Drawn> {
+    /// The points in this role's code at which this kind is planned, in the order in which they were reached.
+    fn candidates(&self, role: u16, kind: &Kind) -> Vec<Place> {
+        let Some(&who) = self.keyed.roles.get(usize::from(role)) else { return Vec::new() };
         let points = kind.points.iter().filter_map(|point| self.places.get(&(role, point)));
-        let mut candidates: Vec<Place> = points.flatten().copied().collect();
+        let is_for =
+            |place: &&Place| kind.is_for(&self.all[place.configuration].records[place.record], who);
+        let mut candidates: Vec<Place> = points.flatten().filter(is_for).copied().collect();
         candidates.sort_unstable();
-        let &Place { configuration, record } = stream.pick(&candidates)?;
+        candidates
+    }
+
+    /// A fault of this kind, at one of these points.
+    fn drawn(&self, stream: &mut Stream, kind: &Kind, candidates: &[Place]) -> Option<Drawn> {
+        let &Place { configuration, record } = stream.pick(candidates)?;
         let parameters = self.all[configuration].parameters(stream, kind, record);
         let key = self.keyed.keys[configuration][record]?;
         Some(Drawn { kind: *kind, parameters, key, configuration })
