@@ -646,6 +646,39 @@ fn a_fault_that_no_longer_strikes_is_not_reproduced() {
 }
 
 #[test]
+fn what_a_bug_check_says_is_told_in_json_as_strings_which_no_reader_rounds() {
+    let told = stdout(&ringfence(&["run", "I01", "--json"]));
+    let told: serde_json::Value = serde_json::from_str(&told).expect("an object");
+    let ending = &told["outcome"]["availability"]["boot-loop"];
+    assert_eq!(ending["code"], "0x50", "{told}");
+    let parameters = ending["parameters"].as_array().expect("four");
+    assert!(parameters.iter().all(|one| one.as_str().is_some_and(|one| one.starts_with("0x"))));
+}
+
+#[test]
+fn a_fault_that_never_struck_is_no_pass_unless_that_was_expected() {
+    let late = format!(
+        "{HOPEFUL}[[fault]]\nkind = \"crash\"\nwho = \"a\"\nat = {{ point = \"step\", nth = 999999 }}\n\
+         parameters = {{ how = \"abort\" }}\n"
+    );
+    let path = |name: &str, expected: &str| {
+        let path = file(name, format!("{late}{expected}").as_bytes());
+        path.to_str().expect("a plain path").to_owned()
+    };
+    for (name, expected, ends) in [
+        ("idle.toml", "", 1),
+        ("idle-held.toml", "[expect]\nguarantees = \"held\"\n", 1),
+        ("idle-expected.toml", "[expect]\nclass = \"not-activated\"\n", 0),
+    ] {
+        let run = ringfence(&["run", &path(name, expected)]);
+        assert_eq!(code(&run), Some(ends), "{name}: {}", stdout(&run));
+        let json = stdout(&ringfence(&["run", &path(name, expected), "--json"]));
+        let json: serde_json::Value = serde_json::from_str(&json).expect("an object");
+        assert_eq!(json["held"], ends == 0, "{name}: {json}");
+    }
+}
+
+#[test]
 fn a_fault_that_never_struck_says_whether_its_point_or_its_target_was_missing() {
     let planned = |name: &str, kind: &str, nth: &str, parameters: &str| {
         let text = format!(

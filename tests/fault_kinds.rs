@@ -189,6 +189,31 @@ fn every_kind_strikes_somewhere() {
 }
 
 #[test]
+fn every_kind_strikes_in_generated_worlds() {
+    let registry = Registry::default();
+    let mut idle: BTreeSet<&str> = registry.kinds().iter().map(|kind| kind.name).collect();
+
+    for seed in (0..40).map(Seed) {
+        if idle.is_empty() {
+            break;
+        }
+        let world = Scenario::generate(seed, &Bias::default());
+        let kinds = idle.iter().map(|name| (*name).to_owned()).collect();
+        let options = SeriesOptions { experiments: 120, seed, kinds, only: None };
+        Series::new(&world, &options, &Registries::default())
+            .expect("a world that can be built")
+            .run(|_, case| {
+                if case.outcome.activation.strikes > 0 {
+                    idle.remove(&*case.plan.kind);
+                }
+            })
+            .expect("faults that can be made");
+    }
+
+    assert!(idle.is_empty(), "never struck: {idle:?}");
+}
+
+#[test]
 fn a_wrong_argument_result_or_value_is_a_wrong_pointer_somewhere() {
     let world = neighbours();
 

@@ -23,6 +23,9 @@ pub struct KernelMap {
     /// The pages of the system that user mode's tables may map, for kernel mode only, where processes
     /// have shadow roots; 0 for none.
     pub transition_pages: [u64; 32],
+    /// The first of the pages through which processors look at frames that are mapped nowhere: each through
+    /// that of its number, and through no other.
+    pub windows: u64,
     /// The frame database: an entry a frame.
     pub frame_database: u64,
     /// Bytes of one entry.

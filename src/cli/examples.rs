@@ -67,7 +67,8 @@ Examples:
 
 Exit codes:
   0    what the file expects came true; without an expectation, every guarantee held
-  1    an expectation was missed, or a guarantee violated that nobody expected
+  1    an expectation was missed, or a guarantee violated that nobody expected; or no fault of the plan
+       struck, which nobody expected
   2    a mistake in the arguments or the file
   130  Ctrl-C: what was printed up to there is marked partial";
 

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::campaign::{Registries, Trial, TrialError};
 use crate::counterexample::incident::{Axis, Cell, Effect};
 use crate::counterexample::{IncidentStory, Story, recorder, story};
+use crate::outcome::Class;
 use crate::scenario::library::{Builtin, Named};
 use crate::scenario::{Scenario, library, shown_in_line};
 
@@ -186,10 +187,15 @@ pub(super) fn interrupted(name: &str, json: bool, out: &mut impl Write) -> Resul
     Ok(Ended::Interrupted)
 }
 
-/// Whether nothing is amiss. A violation that is expected shows that a check works.
+/// Whether nothing is amiss. A violation that is expected shows that a check works; a fault that never struck
+/// shows nothing, unless that is what was expected.
 fn holds(scenario: &Scenario, story: &Story) -> bool {
     let is_clean = story.outcome.guarantees.is_empty() && story.golden.is_empty();
-    story.missed.is_empty() && (scenario.expect.is_some() || is_clean)
+    let is_idle = !scenario.plan.is_empty() && story.outcome.activation.strikes == 0;
+    let expected = scenario.expect.as_ref().and_then(|expected| expected.class.as_deref());
+    story.missed.is_empty()
+        && (scenario.expect.is_some() || is_clean)
+        && (!is_idle || expected == Some(Class::NotActivated.name()))
 }
 
 /// What became of a scenario as an object.

@@ -47,7 +47,7 @@ pub(super) fn simpler_actions(action: &Action) -> Vec<Action> {
             with!(file in down(file, 0));
             with!(access in down(access, 0));
         }
-        Action::Read { offset, length, .. } => {
+        Action::Read { offset, length, .. } | Action::ReadTo { offset, length, .. } => {
             with!(offset in down(offset, 0));
             with!(length in down(length, 0));
         }
@@ -123,8 +123,8 @@ mod fields {
     field!(value: u64, Store | StoreThrough | Write | Control);
     field!(file: u8, Open);
     field!(access: u8, Open | OpenSection | OpenProcess | Duplicate | DuplicateFrom);
-    field!(offset: u16, Read | Write);
-    field!(length: u16, Read | Write | Control);
+    field!(offset: u16, Read | ReadTo | Write);
+    field!(length: u16, Read | ReadTo | Write | Control);
     field!(code: u64, Control);
     field!(section: u8, OpenSection);
 }

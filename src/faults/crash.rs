@@ -46,8 +46,12 @@ pub(super) const KIND: Kind = Kind {
                 }
                 Crash::StackOverflow if is_step => {
                     // Into the page below the stack's, which is never mapped; the next push or
-                    // local finds out.
+                    // local finds out. On a stack that is empty nothing has run that could use it up: a
+                    // process's first step sets its own pointer.
                     let stack = scene.register(Reg::Rsp as usize);
+                    if stack & 0xfff == 0 {
+                        return None;
+                    }
                     scene.set_register(Reg::Rsp as usize, (stack & !0xfff).wrapping_sub(256));
                     Some(Verdict::Proceed)
                 }
@@ -116,6 +120,16 @@ mod tests {
         strike("crash", "how = 'stack-overflow'", &mut step, &mut scene);
 
         assert_eq!(scene.registers[4] >> 12, 0x5fe);
+    }
+
+    #[test]
+    fn a_stack_that_is_empty_does_not_overflow() {
+        let mut scene = FakeScene::new();
+        scene.registers[4] = 0x60_0000;
+        let mut step = operation(PointKind::Step, 0x1000, 0);
+
+        assert_eq!(strike("crash", "how = 'stack-overflow'", &mut step, &mut scene), None);
+        assert_eq!(scene.registers[4], 0x60_0000);
     }
 
     #[test]

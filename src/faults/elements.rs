@@ -53,6 +53,11 @@ pub(super) fn is_call_with_handle(operation: &Operation, scene: &dyn Scene) -> b
     is_system_call(operation, scene) && takes_handle(operation.value)
 }
 
+/// Where a call of a system service passes a handle; at other points wherever they are.
+pub(super) fn where_handles_are_passed(record: &PointRecord, _: PrincipalKind) -> bool {
+    record.kind != PointKind::ModeSwitch || takes_handle(record.service.into())
+}
+
 /// Whether memory holds already what a store will write there, as far as `mask` covers it.
 pub(super) fn holds_already(operation: &Operation, mask: u8, scene: &dyn Scene) -> bool {
     scene.held(operation.virt, mask) == Some(operation.value & bits_of(mask))

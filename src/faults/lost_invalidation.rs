@@ -8,7 +8,7 @@
 //!
 //! Injection point: `invalidate`.
 
-use super::elements::{anywhere, fault, nothing, once};
+use super::elements::{fault, nothing, once};
 use super::{Family, Kind, Model};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
@@ -18,7 +18,7 @@ pub(super) const KIND: Kind = Kind {
     family: Family::Defect,
     model: Model::Hardware,
     points: PointKinds::of(&[PointKind::Invalidate]),
-    fits: anywhere,
+    fits: |record, _| record.is_missed,
     recurrence: Recurrence::Once,
     parameters: &[],
     about: "a processor keeps a translation that it was told to drop",

@@ -8,7 +8,7 @@
 //!
 //! Injection point: `mode-switch`.
 
-use super::elements::{anywhere, fault, is_call_with_handle, nothing, once};
+use super::elements::{fault, is_call_with_handle, nothing, once, where_handles_are_passed};
 use super::{Family, Kind, Model};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 use crate::kernel::handle_information::PROTECT_FROM_CLOSE;
@@ -22,7 +22,10 @@ pub(super) const KIND: Kind = Kind {
     family: Family::Defect,
     model: Model::Handle,
     points: PointKinds::of(&[PointKind::ModeSwitch]),
-    fits: anywhere,
+    fits: |record, who| {
+        let is_its_own = matches!(record.service.into(), CLOSE | SET_HANDLE);
+        where_handles_are_passed(record, who) && !is_its_own
+    },
     recurrence: Recurrence::Once,
     parameters: &[],
     about: "a handle is protected from closing in place of being used",

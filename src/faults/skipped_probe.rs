@@ -7,7 +7,7 @@
 //!
 //! Injection point: `probe`.
 
-use super::elements::{anywhere, fault, nothing, once};
+use super::elements::{fault, nothing, once};
 use super::{Family, Kind, Model};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 
@@ -17,7 +17,7 @@ pub(super) const KIND: Kind = Kind {
     family: Family::Defect,
     model: Model::Vulnerability,
     points: PointKinds::of(&[PointKind::Probe]),
-    fits: anywhere,
+    fits: |record, _| record.is_missed,
     recurrence: Recurrence::Always,
     parameters: &[],
     about: "a user buffer is not probed",

@@ -8,7 +8,7 @@
 //!
 //! Injection points: `handle-lookup`, `mode-switch`.
 
-use super::elements::{anywhere, fault, index, is_call_with_handle};
+use super::elements::{fault, index, is_call_with_handle, where_handles_are_passed};
 use super::{Family, Kind, Model, Parameters};
 use crate::injection::{PointKind, PointKinds, Recurrence, Verdict};
 use crate::kernel::layout::HANDLES_MAX;
@@ -20,7 +20,7 @@ pub(super) const KIND: Kind = Kind {
     family: Family::Defect,
     model: Model::Handle,
     points: PointKinds::of(&[PointKind::HandleLookup, PointKind::ModeSwitch]),
-    fits: anywhere,
+    fits: where_handles_are_passed,
     recurrence: Recurrence::Once,
     parameters: &["offset"],
     about: "a handle is used after it was closed",

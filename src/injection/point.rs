@@ -146,6 +146,11 @@ pub struct PointRecord {
     pub has_return_address: bool,
     /// Of a step, whether it branches: it may go on with one or another of its routine.
     pub branches: bool,
+    /// Of an invalidation or a probe, whether anything is other without it: a translation that the tables no
+    /// longer grant may be held still, or the buffer is refused.
+    pub is_missed: bool,
+    /// Of a call of a system service, its number; 0xff elsewhere.
+    pub service: u8,
     /// The interrupt request level; 0 at a device.
     pub level: u8,
     /// In which step of the routine, by its place there, from 0; 0xff for a device.

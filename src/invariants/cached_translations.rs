@@ -8,52 +8,91 @@
 //! Where translations are tagged, the tag is the number of the process, and what a process left
 //! behind on a processor counts although another one runs there now.
 //!
-//! Not checked here: kernel-mode translations.
+//! Kernel mode may reach what is the kernel's. A supervisor translation is one too many as soon as what it
+//! leads to is nobody's or a process's and the system's tables don't lead there either: memory that was taken
+//! out of the system's half, under a translation that nobody was told to drop. (What a processor remembers
+//! under another root's identifier is no more than that root grants, and all share the system's half.)
+//!
+//! Exempt: what a processor remembers of another one's window (a page of the system's half through
+//! which one processor looks at frames that are mapped nowhere), and of its own under an identifier. Only
+//! the processor whose window it is looks through it, having changed it under the identifier that is loaded.
+//!
+//! Not checked here: a supervisor translation that permits writing where the entry no longer does, since the
+//! books know who has memory and not how kernel mode has it mapped.
 //!
 //! Source: Linux eb66ae030829, "mremap: properly flush TLB before releasing the page"
 //! (CVE-2018-18281); Intel SDM volume 3A, "Details of TLB Use".
 
-use crate::base::{Access, EventKind, Frame, PhysAddr, Principal, Structure};
+use crate::base::{Access, EventKind, Frame, Page, PhysAddr, Principal, Structure, VirtAddr};
 use crate::machine::ProcessorState;
 use crate::machine::paging::x86_64::{ControlFlags, Rights};
 use crate::machine::tlb::{Withdrawn, WithdrawnKind};
 
-use super::{Evidence, Findings, Invariant, Kinds};
+use super::{Evidence, Findings, Invariant, Kinds, decode};
 
 /// Words of a frame.
 const FRAME_WORDS: u64 = 512;
 
 pub(super) struct CachedTranslations;
 
-/// Whose translation it is: by its tag, or of whoever runs.
+/// Whose translation it is: the kernel's, or by its tag, or of whoever runs.
 fn holder(state: &ProcessorState, member: &Withdrawn) -> Principal {
+    if !member.rights.has(Rights::USER) {
+        return Principal::KERNEL;
+    }
     if state.controls.flags.has(ControlFlags::PCIDE) {
         return Principal((member.pcid & 63) as u8);
     }
     state.registers.context
 }
 
-/// The first frame that a member permits user mode to reach and the books do not.
-fn excess(evidence: &Evidence<'_>, state: &ProcessorState, member: &Withdrawn) -> Option<PhysAddr> {
-    if !member.rights.has(Rights::USER) {
-        return None;
-    }
-    let process = holder(state, member);
+/// Whether a page is a window that nobody looks through by this member: another processor's, or the own
+/// under an identifier of translations, since a window is looked through under the one it was changed under.
+fn is_idle_window(evidence: &Evidence<'_>, number: usize, member: &Withdrawn, page: u64) -> bool {
+    let first = VirtAddr(evidence.map.windows).page().0;
+    let window = page.wrapping_sub(first);
+    let processors = &evidence.machine.processors;
+    let is_tagged = processors[number].controls.flags.has(ControlFlags::PCIDE) && !member.global;
+    window < processors.len() as u64 && (window != number as u64 || is_tagged)
+}
+
+/// Whether what is at an address is out of the system's half: nobody's, or a process's.
+fn is_given_up(evidence: &Evidence<'_>, phys: PhysAddr) -> bool {
+    let roster = evidence.authority.roster();
+    evidence.authority.owner_of(phys).is_none_or(|owner| roster.kind(owner).is_process())
+}
+
+/// The first frame that a member of a processor's permits to reach and the books do not.
+fn excess(evidence: &Evidence<'_>, number: usize, member: &Withdrawn) -> Option<PhysAddr> {
     if let WithdrawnKind::Table(_) = member.kind {
         let at = member.frame.start();
         return (evidence.authority.structure_of(at) != Structure::PageTable).then_some(at);
     }
+    let frame_of = |page: u64| Frame(member.frame.0 + page).start();
+    if !member.rights.has(Rights::USER) {
+        let is_used = |page: &u64| !is_idle_window(evidence, number, member, member.first.0 + page);
+        let is_withdrawn = |page: &u64| {
+            let (memory, root) = (&evidence.machine.memory, evidence.map.system_root);
+            let virt = Page(member.first.0 + page).start();
+            decode::locate(memory, root, virt.0) != Some(frame_of(*page).raw())
+        };
+        let mut pages = (0..member.pages).filter(is_used);
+        let given_up =
+            pages.find(|page| is_given_up(evidence, frame_of(*page)) && is_withdrawn(page));
+        return given_up.map(frame_of);
+    }
+    let process = holder(&evidence.machine.processors[number], member);
     let is_writable = member.rights.has(Rights::WRITABLE);
     let access = if is_writable { Access::Write } else { Access::Read };
     (0..member.pages)
-        .map(|page| Frame(member.frame.0 + page).start())
+        .map(frame_of)
         .find(|phys| !evidence.authority.may_reach(process, *phys, access))
 }
 
 fn look(evidence: &Evidence<'_>, concerns: impl Fn(Frame) -> bool, findings: &mut Findings) {
     for (number, state) in evidence.machine.processors.iter().enumerate() {
         for member in state.may_hold.members() {
-            let Some(phys) = excess(evidence, state, member) else { continue };
+            let Some(phys) = excess(evidence, number, member) else { continue };
             if !concerns(phys.frame()) {
                 continue;
             }

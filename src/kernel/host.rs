@@ -134,13 +134,8 @@ pub(super) fn hand_over(
     device: u64,
     length: u64,
 ) -> Result<u64, Trap> {
-    let (phys, host) = (p.locate(packet).unwrap_or(0), p.context());
-    p.announce(
-        EventKind::RequestHandover,
-        host,
-        Structure::RequestPacket,
-        [phys, packet, device, 0],
-    );
+    let host = p.context();
+    p.announce_at(EventKind::RequestHandover, host, Structure::RequestPacket, packet, device);
     Ok(p.load(packet, request_packet::LENGTH_IN)?.min(length.wrapping_sub(header::BYTES)))
 }
 

@@ -20,6 +20,11 @@ pub(crate) const RULES: &[Rule] = &[
         "A frame that is mapped nowhere is reached through one page a processor.",
         "this model: stands for system PTEs",
     ),
+    Rule::chosen(
+        "shootdown-without-interrupt",
+        "Processors are made to drop translations one by one; none is interrupted or waited for.",
+        "this model: stands for the interprocessor interrupt of a shootdown (Intel SDM 3A, \"Propagation of Paging-Structure Changes\")",
+    ),
 ];
 
 /// Entry: present.
@@ -58,6 +63,29 @@ pub const PCID: u64 = 0xfff;
 pub(super) fn entry_address(p: &mut Processor<'_>, virt: u64) -> Result<u64, Trap> {
     let slot = p.load(address::KERNEL_DATA, kernel_data::SELF_MAP_SLOT)? & 511;
     Ok(address::table_entry(slot, virt))
+}
+
+/// Whether an address is mapped, as the kernel finds it: level by level through the self-map. Only an address
+/// that is canonical has entries of its own ("MmIsAddressValid function").
+///
+/// # Errors
+///
+/// What the accesses raise.
+pub(super) fn is_valid(p: &mut Processor<'_>, virt: u64) -> Result<bool, Trap> {
+    let lowest = entry_address(p, virt)?;
+    let directory = entry_address(p, lowest)?;
+    let pointers = entry_address(p, directory)?;
+    let root = entry_address(p, pointers)?;
+    for at in [root, pointers, directory, lowest] {
+        let entry = p.load_at(at, Structure::PageTable)?;
+        if entry & PRESENT == 0 {
+            return Ok(false);
+        }
+        if entry & LARGE != 0 && (at == pointers || at == directory) {
+            return Ok(true);
+        }
+    }
+    Ok(true)
 }
 
 /// The running processor's window.

@@ -307,8 +307,7 @@ routine! {
         let (device, packet) = (p.local(0)?, p.local(1)?);
         let driver = p.load(device, device_object::DRIVER)?;
         let borrower = announce_loan(p, EventKind::Lend, driver, packet)?;
-        let phys = p.locate(packet).unwrap_or(0);
-        p.announce(EventKind::RequestHandover, borrower, Structure::RequestPacket, [phys, packet, device, 0]);
+        p.announce_at(EventKind::RequestHandover, borrower, Structure::RequestPacket, packet, device);
         Ok(Flow::Next)
     },
     dispatch => |p| {

@@ -13,9 +13,10 @@ use crate::base::Rule;
 use crate::machine::{Processor, Substitute, Trap};
 
 use super::bug_check::bug_checks;
-use super::exception::resolve::DISPATCH_LEVEL;
+use super::exception::resolve::{AddressClass, DISPATCH_LEVEL, class_of};
 use super::irql::HIGH_LEVEL;
 use super::layout::{MDL_BYTES, REQUEST_BYTES, mdl as list_fields, verifier as options};
+use super::paging::is_valid;
 use super::pools::special;
 use super::pools::state::{PAGED_PAGES, PAGED_POOL};
 use super::user_buffer::is_user_range;
@@ -226,7 +227,8 @@ pub(super) fn of_acquire(p: &mut Processor<'_>) -> Found {
     if is_on(p, options::SECURITY)? {
         let is_paged = (PAGED_POOL..PAGED_POOL + PAGED_PAGES * 4096).contains(&lock)
             || special::is_paged(p, lock)?;
-        if is_user_range(lock, 8) || is_paged || p.locate(lock).is_none() {
+        let is_nowhere = class_of(lock) == AddressClass::NonCanonical;
+        if is_user_range(lock, 8) || is_paged || is_nowhere || !is_valid(p, lock)? {
             return Ok(Some(BAD_SYNCHRONIZATION_OBJECT.with([0xe1, lock, 0, 0])));
         }
     }

@@ -196,6 +196,12 @@ impl Machine {
             && processor.is_some_and(|number| self.return_address_at(number).is_some());
         let branches =
             all && kind == PointKind::Step && processor.is_some_and(|number| self.branches(number));
+        let is_missed =
+            all && matches!(kind, PointKind::Invalidate | PointKind::Probe) && self.is_missed();
+        let is_call = kind == PointKind::ModeSwitch
+            && operation.virt >> 63 == 1
+            && at.is_some_and(|(_, instruction, _)| instruction >> 63 == 0);
+        let service = if is_call { u8::try_from(operation.value).unwrap_or(0xff) } else { 0xff };
         let level = processor.map_or(0, |number| self.processors[number].registers.cr8);
         let reached = PointRecord {
             kind: operation.kind,
@@ -204,6 +210,8 @@ impl Machine {
             caller,
             has_return_address,
             branches,
+            is_missed,
+            service,
             #[allow(clippy::cast_possible_truncation, reason = "a level has four bits")]
             level: level as u8,
             step,

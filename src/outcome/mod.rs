@@ -8,7 +8,7 @@ mod class;
 
 pub use class::Class;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::base::{Digest, TraceHash};
 
@@ -165,8 +165,10 @@ pub enum Availability {
     /// The kernel stopped itself.
     BugCheck {
         /// The code.
+        #[serde(serialize_with = "hex")]
         code: u64,
         /// The four parameters.
+        #[serde(serialize_with = "each_in_hex")]
         parameters: [u64; 4],
     },
     /// The machine restarted without a dump.
@@ -174,10 +176,23 @@ pub enum Availability {
     /// The machine stops at every boot.
     BootLoop {
         /// The first bug check's code; 0 for a reset.
+        #[serde(serialize_with = "hex")]
         code: u64,
         /// Its four parameters.
+        #[serde(serialize_with = "each_in_hex")]
         parameters: [u64; 4],
     },
+}
+
+/// A number as a hexadecimal string: an address is more than many readers of JSON keep of a number.
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "as serde asks")]
+fn hex<S: Serializer>(value: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&format_args!("{value:#x}"))
+}
+
+/// Each of them as [`hex`] has one.
+fn each_in_hex<S: Serializer>(values: &[u64; 4], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(values.map(|value| format!("{value:#x}")))
 }
 
 impl Availability {

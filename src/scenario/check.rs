@@ -353,6 +353,7 @@ impl Scenario {
                     problems.range(at("word"), u64::from(*word), 0, PAGE_WORDS - 1);
                 }
                 Action::Read { length, .. }
+                | Action::ReadTo { length, .. }
                 | Action::Write { length, .. }
                 | Action::Control { length, .. } => {
                     problems.range(at("length"), u64::from(*length), 0, u64::from(LENGTH_MAX));

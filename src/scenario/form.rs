@@ -263,6 +263,7 @@ pub(super) const ACTIONS: &[(&str, &[Field])] = &[
     ("load-through", &[SLOT, PAGE_WORD]),
     ("open", &[must("device", Text), may("file", Whole(0, BYTE_MAX)), ACCESS, SLOT]),
     ("read", &[SLOT, OFFSET, LENGTH]),
+    ("read-to", &[SLOT, OFFSET, LENGTH, must("buffer", Hex)]),
     ("write", &[SLOT, OFFSET, LENGTH, VALUE]),
     ("control", &[SLOT, must("code", Hex), LENGTH, VALUE]),
     ("flush", &[SLOT]),

@@ -7,6 +7,7 @@
 use super::Scenario;
 use crate::base::{Ratio, Seed, Stream};
 use crate::faults::{Registry, Wanted, blind};
+use crate::kernel::layout::address;
 use crate::kernel::request::control_code;
 use crate::world::action::{Action, CrashKind, SLOTS_MAX};
 use crate::world::configuration::{Component, Configuration, Home, MachineConfiguration};
@@ -19,7 +20,8 @@ pub struct Bias {
     pub applications: (u64, u64),
     /// Actions of an application, at least and at most.
     pub actions: (u64, u64),
-    /// How often an action is meant to fail: a wrong slot, a closed handle.
+    /// How often an action is meant to fail: a wrong slot, a closed handle, a handle with too few rights, a
+    /// buffer in the system's half.
     pub invalid: Ratio,
     /// How often an application ends itself by a crash.
     pub crash: Ratio,
@@ -303,9 +305,20 @@ fn actions(stream: &mut Stream, world: &Configuration, own: usize, bias: &Bias) 
 fn open(author: &mut Author<'_>, world: &Configuration, device: usize) -> Action {
     let name = world.components[device].name.clone();
     let file = author.small(4);
+    // Reading and writing; sometimes too little for what comes.
+    let access = if author.stream.chance(author.invalid) { 1 + author.small(2) } else { 3 };
     let slot = author.keep(Holds::Device(device));
-    Action::Open { device: name, file, access: 3, slot }
+    Action::Open { device: name, file, access, slot }
 }
+
+/// Where a program with a bad pointer may have its buffer: in the kernel's data, its pool, the first driver's
+/// data, and where nothing is.
+const SYSTEM_BUFFERS: [u64; 4] = [
+    address::KERNEL_DATA,
+    address::POOL,
+    address::DRIVER_CODE + address::DRIVER_DATA_OFFSET,
+    0xffff_9000_0000_0000,
+];
 
 fn transfer(author: &mut Author<'_>, world: &Configuration) -> Option<Action> {
     let slot = author.slot(|held| matches!(held, Holds::Device(_)))?;
@@ -315,6 +328,10 @@ fn transfer(author: &mut Author<'_>, world: &Configuration) -> Option<Action> {
         Holds::Device(device) => world.components[device].home == Home::FileSystem,
         _ => author.stream.chance(Ratio::new(1, 2)),
     };
+    if author.stream.chance(author.invalid) {
+        let buffer = *author.stream.pick(&SYSTEM_BUFFERS)?;
+        return Some(Action::ReadTo { slot, offset, length, buffer });
+    }
     let value = author.value();
     Some(match (author.small(6), is_files) {
         (0 | 1, _) => Action::Write { slot, offset, length, value },
@@ -383,14 +400,29 @@ fn section(author: &mut Author<'_>) -> Option<Action> {
     })
 }
 
-fn share(author: &mut Author<'_>, own: &str, others: &[&str]) -> Option<Action> {
+/// Duplicates an event, having made what is missing for it, or opens a process to do so later.
+fn share(author: &mut Author<'_>, own: &str, others: &[&str]) -> Vec<Action> {
+    let opened = |author: &mut Author<'_>, process: String| {
+        let slot = author.keep(Holds::Process);
+        (slot, Action::OpenProcess { process, access: 8, slot })
+    };
     if author.small(2) == 0 {
         // Policy refuses all but the own process and children.
         let other = author.stream.pick(others).map_or(own, |other| *other).to_owned();
         let process = if author.small(2) == 0 { own.to_owned() } else { other };
-        return Some(Action::OpenProcess { process, access: 8, slot: author.keep(Holds::Process) });
+        return vec![opened(author, process).1];
     }
-    let process = author.slot(|held| held == Holds::Process)?;
-    let slot = author.slot(|held| held == Holds::Event)?;
-    Some(Action::Duplicate { slot, process, access: 0 })
+    let mut actions = Vec::new();
+    let process = author.slot(|held| held == Holds::Process).unwrap_or_else(|| {
+        let (slot, open) = opened(author, own.to_owned());
+        actions.push(open);
+        slot
+    });
+    let slot = author.slot(|held| held == Holds::Event).unwrap_or_else(|| {
+        let slot = author.keep(Holds::Event);
+        actions.push(Action::CreateEvent { slot });
+        slot
+    });
+    actions.push(Action::Duplicate { slot, process, access: 0 });
+    actions
 }

@@ -271,6 +271,8 @@ fn a_fault_planned_at_a_recorded_point_counts_the_points_before_it() {
         caller: 9,
         has_return_address: false,
         branches: false,
+        is_missed: false,
+        service: 0xff,
         level: 0,
         step: 0,
         number,

@@ -64,6 +64,7 @@ const fn can_only_use(action: &Action) -> bool {
         Action::StoreThrough { .. }
             | Action::LoadThrough { .. }
             | Action::Read { .. }
+            | Action::ReadTo { .. }
             | Action::Write { .. }
             | Action::Control { .. }
             | Action::Flush { .. }

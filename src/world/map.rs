@@ -80,6 +80,7 @@ impl World {
             system_root: self.system_root(),
             self_map_slot: u64::from(self.configuration.self_map_slot()),
             syscall_entry: entry.map_or(0, |entry| entry.0),
+            windows: address::WINDOWS,
             frame_database: address::FRAME_DATABASE,
             frame_entry_bytes: 16,
             frame_count: frame_entry::COUNT.offset,

@@ -41,12 +41,12 @@ pub const VERIFIER_OPTIONS: &[(&str, u64, &str)] = &[
     (
         "security",
         verifier::SECURITY,
-        "user addresses passed in kernel mode's name, and locks that are nowhere, are found: 0xC4",
+        "user addresses passed in kernel mode's name, locks that are nowhere, and counts that revive, are found: 0xC4",
     ),
     (
         "miscellaneous",
         verifier::MISCELLANEOUS,
-        "user handles in kernel mode's name, and counts that revive, are found: 0xC4",
+        "user handles in kernel mode's name, and kernel handles in user mode's, are found: 0xC4",
     ),
 ];
 
@@ -75,9 +75,15 @@ pub const UNMODELLED_OPTIONS: &[(&str, &str)] = &[
     ),
     (
         "code-integrity-checks",
-        "drivers ask for no executable memory and have no sections of their own",
+        "whether pool can be executed is a setting of the machine, no wish of a driver's; its sections are not",
+    ),
+    ("vm-switch-interface-checking", "there is no virtual network switch"),
+    (
+        "additional-irql-checking",
+        "of the rules for levels those are modelled that the automatic checks look at",
     ),
     ("driver-isolation-checks", "drivers have no state outside of memory"),
+    ("dif-mode", "it switches other options' plug-ins on, without a restart"),
     ("wdf-verification", "the framework of kernel-mode drivers is not modelled"),
 ];
 

@@ -198,13 +198,13 @@ fn what_panics_when_it_is_entered_twice_is_told_with_both_calls() {
 fn a_lock_that_is_held_while_a_frame_is_asked_for_is_told_with_the_call_that_waits() {
     let suite = conformance::mapper(entered::<Rc<Mutex<Tables>>>);
 
-    let report = suite.isolated(Duration::from_secs(3)).cases(40).run();
+    let report = suite.isolated(Duration::from_secs(1)).cases(40).run();
 
     assert!(report.has(Check::Totality), "{report}");
     assert_eq!(report.findings()[0].case().calls.len(), 2, "{report}");
     let told = report.to_string();
     for part in [
-        "makes no progress for 3 s, in a call that the allocator made: ",
+        "makes no progress for 1 s, in a call that the allocator made: ",
         "fault      allocator-calls-back",
         "RINGFENCE_SEED=",
     ] {

@@ -253,6 +253,8 @@ mod tests {
     #[test]
     fn code_that_is_elsewhere_than_its_path_is_found() {
         assert_breach("src/cli/mod.rs", "#[path = \"../kernel/pool.rs\"] mod pool;", "#[path]");
+        let conditional = "#[cfg_attr(all(), path = \"../kernel/pool.rs\")] mod pool;";
+        assert_breach("src/cli/mod.rs", conditional, "#[path]");
         assert_breach("src/cli/mod.rs", "include!(\"x.rs\");", "include!");
         assert_breach("src/lib.rs", "extern crate self as me;", "extern crate self");
         assert_breach("src/cli/mod.rs", "fn f( {", "does not parse");

@@ -279,6 +279,11 @@ impl<'ast> Visit<'ast> for Reader {
             self.names.displaced.push(("#[path]", line));
         }
         if let syn::Meta::List(list) = &attribute.meta {
+            let is_path =
+                |token: TokenTree| matches!(token, TokenTree::Ident(name) if name == "path");
+            if list.path.is_ident("cfg_attr") && list.tokens.clone().into_iter().any(is_path) {
+                self.names.displaced.push(("#[path]", line));
+            }
             for token in list.tokens.clone() {
                 if let TokenTree::Literal(literal) = token
                     && let Ok(text) = syn::parse_str::<syn::LitStr>(&literal.to_string())

@@ -146,9 +146,9 @@ impl Containment {
         (!told.is_empty()).then(|| format!("{} ({})", protection.name(), told.join("; ")))
     }
 
-    /// The table; with `all` also which protections change nothing.
+    /// The table, and which protections change nothing.
     #[must_use]
-    pub fn text(&self, all: bool) -> String {
+    pub fn text(&self) -> String {
         let mut text = String::new();
         let names = self.homes.iter().map(|home| home.name.to_owned());
         row(&mut text, "", names);
@@ -195,7 +195,7 @@ impl Containment {
         let is_idle = |one: &&Protection| !self.changes(one) && self.by_schedule(one).is_none();
         let idle: Vec<String> =
             self.protections.iter().filter(is_idle).map(Protection::name).collect();
-        if all && !idle.is_empty() {
+        if !idle.is_empty() {
             text += &sentence(&format!("No difference on this schedule: {}", idle.join(", ")));
         }
         text

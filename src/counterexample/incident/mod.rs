@@ -167,8 +167,7 @@ impl IncidentStory {
         own.chain(others)
     }
 
-    /// What is reviewed: everything but what stands beside it and which protections change nothing, for
-    /// each new one does that to many.
+    /// What is reviewed: everything but what stands beside it.
     #[must_use]
     pub fn reviewed(&self) -> String {
         self.told(Detail::Reviewed)
@@ -210,7 +209,7 @@ impl IncidentStory {
             }
         }
         text + "\nwhat would have contained it (= no difference on this schedule, no other was tried)\n"
-            + &self.containment.text(detail == Detail::All)
+            + &self.containment.text()
     }
 }
 

@@ -94,6 +94,8 @@ mod tests {
                 caller: 0,
                 has_return_address: false,
                 branches: false,
+                is_missed: false,
+                service: 0xff,
                 level: 0,
                 step: 0,
                 number: 0,

@@ -85,7 +85,7 @@ fn may_be_trimmed(p: &mut Processor<'_>) -> Result<bool, Trap> {
 /// handlers are found by a range of addresses, it need not be the step's beginning. What lies in no image is in
 /// no table of functions: it has no handler, and nobody reads what it is ("struct RUNTIME_FUNCTION").
 fn handler_of(p: &mut Processor<'_>, rip: u64) -> Result<u64, Trap> {
-    if !address::is_code_of_an_image(rip) || p.locate(rip).is_none() {
+    if !address::is_code_of_an_image(rip) || !paging::is_valid(p, rip)? {
         return Ok(0);
     }
     let step = rip & !(STEP_BYTES - 1);

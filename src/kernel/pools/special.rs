@@ -23,7 +23,7 @@ use crate::kernel::bug_check::{BugCheck, KE_BUG_CHECK, bug_checks};
 use crate::kernel::frames::{ANY_ENTRY, MM_ALLOCATE_FRAME, MM_FREE_FRAME, NO_ENTRY};
 use crate::kernel::layout::verifier as options;
 use crate::kernel::paging::{
-    ADDRESS, GLOBAL, MM_REPLACE_ENTRY, PRESENT, SYSTEM_RW, TRIMMED, entry_address,
+    ADDRESS, GLOBAL, MM_REPLACE_ENTRY, PRESENT, SYSTEM_RW, TRIMMED, entry_address, is_valid,
 };
 use crate::kernel::verifier;
 use crate::machine::{Flow, Processor, Trap, routine};
@@ -178,7 +178,7 @@ pub fn is_paged(p: &mut Processor<'_>, virt: u64) -> Result<bool, Trap> {
 ///
 /// What reading the slots raises.
 pub fn paged_from(p: &mut Processor<'_>, first: u64) -> Result<Option<(u64, u64)>, Trap> {
-    if p.locate(STATE).is_none() {
+    if !is_valid(p, STATE)? {
         return Ok(None);
     }
     for slot in first..p.load(STATE, SLOTS_USED)?.min(SPECIAL_SLOTS) {

@@ -177,6 +177,20 @@ impl Processor<'_> {
         }
     }
 
+    /// Announces a claim about what lies at a linear address, with a value of its own; of an address that leads
+    /// nowhere as one about address 0.
+    pub fn announce_at(
+        &mut self,
+        kind: EventKind,
+        subject: Principal,
+        structure: Structure,
+        virt: u64,
+        value: u64,
+    ) {
+        let phys = self.locate(virt).unwrap_or(0);
+        self.announce(kind, subject, structure, [phys, virt, value, 0]);
+    }
+
     /// Says what the acting principal can see of a finished operation: the operation's number, its
     /// status, and a hash of the bytes it got.
     pub fn observe(&mut self, operation: u64, status: u64, bytes: u64) {
@@ -291,10 +305,10 @@ impl Processor<'_> {
         self.machine.walk_and_fill(self.number, &request)
     }
 
-    /// Where the tables lead now, rights aside and without effect. For claims and names, never for
-    /// an access.
+    /// Where the tables lead now, rights aside and without effect. For claims and names: what the kernel
+    /// does follows from what it loads.
     #[must_use]
-    pub fn locate(&self, virt: u64) -> Option<u64> {
+    pub(in crate::machine) fn locate(&self, virt: u64) -> Option<u64> {
         self.machine.locate(self.number, VirtAddr(virt))
     }
 

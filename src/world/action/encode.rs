@@ -101,6 +101,10 @@ impl Action {
                 let arguments = [slot(at), u64::from(offset), 0, 0, incoming, u64::from(length)];
                 call(service::READ_FILE, first, n, arguments, 0)
             }
+            Self::ReadTo { slot: at, offset, length, buffer } => {
+                let arguments = [slot(at), u64::from(offset), 0, 0, buffer, u64::from(length)];
+                call(service::READ_FILE, first, n, arguments, 0)
+            }
             Self::Write { slot: at, offset, length, value } => {
                 let arguments = [slot(at), u64::from(offset), outgoing, u64::from(length), 0, 0];
                 call(service::WRITE_FILE, first, n, arguments, value)

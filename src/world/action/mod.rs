@@ -142,6 +142,18 @@ pub enum Action {
         /// How many bytes.
         length: u16,
     },
+    /// Reads to any address, as a program with a bad pointer does.
+    ReadTo {
+        /// The handle's slot.
+        slot: u8,
+        /// From which offset.
+        offset: u16,
+        /// How many bytes.
+        length: u16,
+        /// Where the buffer is.
+        #[serde(with = "hex")]
+        buffer: u64,
+    },
     /// Writes.
     Write {
         /// The handle's slot.

@@ -14,6 +14,7 @@ impl Action {
             | Self::LoadThrough { slot, .. }
             | Self::Open { slot, .. }
             | Self::Read { slot, .. }
+            | Self::ReadTo { slot, .. }
             | Self::Write { slot, .. }
             | Self::Control { slot, .. }
             | Self::Flush { slot }

@@ -278,41 +278,6 @@ pub(super) const TURNS: &str = r#"
     ]
 "#;
 
-/// Translations are tagged with their process, and a process moves to the other processor before it
-/// gives a page back.
-pub(super) const MIGRANT: &str = r#"
-    [machine]
-    pcid = true
-    [[components]]
-    name = "mover"
-    home = "application"
-    actions = [
-        { do = "allocate", slot = 1 },
-        { do = "store-through", slot = 1, word = 0, value = "0x61" },
-        { do = "yield" }, { do = "yield" }, { do = "yield" }, { do = "yield" }, { do = "yield" },
-        { do = "load-through", slot = 1, word = 0 },
-        { do = "free", slot = 1 },
-        { do = "allocate", slot = 2 },
-        { do = "yield" }, { do = "yield" }, { do = "yield" }, { do = "yield" }, { do = "yield" },
-        { do = "free", slot = 2 },
-        { do = "load", word = 1 },
-    ]
-    [[components]]
-    name = "one"
-    home = "application"
-    actions = [
-        { do = "yield" }, { do = "yield" }, { do = "yield" }, { do = "yield" }, { do = "yield" },
-        { do = "yield" }, { do = "yield" }, { do = "yield" }, { do = "yield" }, { do = "yield" },
-    ]
-    [[components]]
-    name = "other"
-    home = "application"
-    actions = [
-        { do = "yield" }, { do = "yield" }, { do = "yield" }, { do = "yield" }, { do = "yield" },
-        { do = "yield" }, { do = "yield" }, { do = "yield" }, { do = "yield" }, { do = "yield" },
-    ]
-"#;
-
 /// One who starts a device's transfer with instructions of its own, to memory that is nobody's.
 pub(super) const PORTS: &str = r#"
     [[components]]

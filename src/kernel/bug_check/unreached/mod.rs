@@ -191,7 +191,7 @@ pub const UNREACHED: &[Unreached] = &[
         VERIFIER,
         VERIFIER_NAME,
         &[0x2000, 0x2001, 0x2002, 0x2003, 0x2004, 0x2005],
-        "drivers ask for no executable memory and have no sections of their own",
+        "that option is not modelled (`ringfence list verifier-options`)",
     ),
     some(
         code::DRIVER_VERIFIER_IOMANAGER_VIOLATION,
