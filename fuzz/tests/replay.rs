@@ -51,6 +51,28 @@ fn the_corpus_of_world_holds_and_every_case_strikes() {
 }
 
 #[test]
+fn a_case_of_world_that_is_named_after_a_fault_plans_it() {
+    for (file, kind) in [
+        ("bit-flip", "bit-flip"),
+        ("crashes", "crash"),
+        ("forged-handle", "forged-handle"),
+        ("hang", "hang"),
+        ("kernel-address", "kernel-address-as-argument"),
+        ("overrun", "overrun"),
+        ("repeated-step", "repeated-step"),
+        ("replaced-step", "replaced-step"),
+        ("return-address", "corrupted-return-address"),
+        ("wrong-length", "wrong-length-as-argument"),
+        ("wrong-result", "wrong-result"),
+    ] {
+        let path = format!("{}/corpus/world/{file}", env!("CARGO_MANIFEST_DIR"));
+        let data = std::fs::read(&path).expect("a stored case");
+        let (planned, _) = ringfence_fuzz::world::outcome(&data);
+        assert!(planned.contains(&kind.to_owned()), "{file} plans {planned:?}");
+    }
+}
+
+#[test]
 fn nearly_every_input_of_world_strikes() {
     let mut state = 1_u64;
     let mut byte = || {
