@@ -127,7 +127,8 @@ fn shares_are_of_what_was_asked_for_as_weights_are() {
     let text = stdout(&output);
     let row = text.lines().find(|line| line.trim_start().starts_with("crash ")).expect("a row");
     let cells: Vec<&str> = row.split_whitespace().collect();
-    assert_eq!(cells[..4], ["crash", "50.0%", "36", "50.0%"], "{text}");
+    // One of them is to overflow a stack that is empty still.
+    assert_eq!(cells, ["crash", "50.0%", "36", "50.0%", "35"], "{text}");
     assert!(text.contains("36 more (50.0%) had no place in their world"), "{text}");
 }
 

@@ -93,8 +93,10 @@ fn incident(
         Err(TrialError::Interrupted) => return interrupted(&scenario.name, json, out),
         told => told.map_err(|error| unresolved(scenario, &error))?,
     };
+    let holds = holds(scenario, &told.story) && told.missed().next().is_none();
     if json {
         let mut object = object(scenario, &told.story);
+        object["held"] = json!(holds);
         let contrasts = told.contrasts.iter().map(|one| {
             json!({
                 "name": one.name,
@@ -141,7 +143,6 @@ fn incident(
     } else {
         write!(out, "{}", painted(&told.to_string()))?;
     }
-    let holds = holds(scenario, &told.story) && told.missed().next().is_none();
     Ok(ended(registries, holds))
 }
 

@@ -46,8 +46,8 @@ pub(super) const KIND: Kind = Kind {
                 }
                 Crash::StackOverflow if is_step => {
                     // Into the page below the stack's, which is never mapped; the next push or
-                    // local finds out. On a stack that is empty nothing has run that could use it up: a
-                    // process's first step sets its own pointer.
+                    // local finds out. Where the pointer is a page's border the stack is empty, and nothing
+                    // has run that could use it up: a process's first step sets its own pointer.
                     let stack = scene.register(Reg::Rsp as usize);
                     if stack & 0xfff == 0 {
                         return None;

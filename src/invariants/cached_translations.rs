@@ -11,14 +11,17 @@
 //! Kernel mode may reach what is the kernel's. A supervisor translation is one too many as soon as what it
 //! leads to is nobody's or a process's and the system's tables don't lead there either: memory that was taken
 //! out of the system's half, under a translation that nobody was told to drop. (What a processor remembers
-//! under another root's identifier is no more than that root grants, and all share the system's half.)
+//! under another root's identifier is no more than that root grants, and all share the system's half.) Where
+//! a table was, whose entry a processor may remember, there must be one still, whoever may use it.
 //!
 //! Exempt: what a processor remembers of another one's window (a page of the system's half through
 //! which one processor looks at frames that are mapped nowhere), and of its own under an identifier. Only
 //! the processor whose window it is looks through it, having changed it under the identifier that is loaded.
 //!
 //! Not checked here: a supervisor translation that permits writing where the entry no longer does, since the
-//! books know who has memory and not how kernel mode has it mapped.
+//! books know who has memory and not how kernel mode has it mapped; one of the user half, where an entry lost
+//! its user bit; and a processor's own window, where its change was not followed by an invalidation under an
+//! identifier.
 //!
 //! Source: Linux eb66ae030829, "mremap: properly flush TLB before releasing the page"
 //! (CVE-2018-18281); Intel SDM volume 3A, "Details of TLB Use".
@@ -70,6 +73,9 @@ fn excess(evidence: &Evidence<'_>, number: usize, member: &Withdrawn) -> Option<
     }
     let frame_of = |page: u64| Frame(member.frame.0 + page).start();
     if !member.rights.has(Rights::USER) {
+        if !member.first.start().is_system() {
+            return None;
+        }
         let is_used = |page: &u64| !is_idle_window(evidence, number, member, member.first.0 + page);
         let is_withdrawn = |page: &u64| {
             let (memory, root) = (&evidence.machine.memory, evidence.map.system_root);

@@ -65,8 +65,8 @@ pub(super) fn entry_address(p: &mut Processor<'_>, virt: u64) -> Result<u64, Tra
     Ok(address::table_entry(slot, virt))
 }
 
-/// Whether an address is mapped, as the kernel finds it: level by level through the self-map. Only an address
-/// that is canonical has entries of its own ("MmIsAddressValid function").
+/// Whether an address is mapped, as the kernel finds it: level by level through the self-map. The caller has made
+/// sure that it is canonical: another has no entries of its own ("MmIsAddressValid function").
 ///
 /// # Errors
 ///

@@ -50,9 +50,11 @@ fn by_descriptor(
 
 impl ProcessorState {
     /// What of a page under an identifier is to be dropped: all that an interprocessor request asks for,
-    /// whatever runs here.
+    /// whatever runs here. Of the system's half it drops what `invlpg` does, with what is global: `invpcid`
+    /// for an identifier leaves that (Intel SDM volume 3A, "Operations that Invalidate TLBs and
+    /// Paging-Structure Caches").
     fn page_of(&self, virt: VirtAddr, pcid: u64) -> Invalidation {
-        if self.controls.pcid() == pcid {
+        if self.controls.pcid() == pcid || virt.is_system() {
             Invalidation::page(&self.controls, virt)
         } else {
             Invalidation::PageOfPcid { virt, pcid }

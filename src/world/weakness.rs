@@ -50,7 +50,9 @@ pub const WEAKNESSES: &[Weakness] = &[
         switches::NO_SHOOTDOWN,
         "unmapping does not reach the other processors' caches",
     )
-    .needing("pcid, and a process that gives a page back on another processor than it was used on"),
+    .needing(
+        "special pool; or pcid, and a process that gives a page back on another processor than it was used on",
+    ),
     weakness("no-zeroing", switches::NO_ZEROING, "freed frames are handed out as they are"),
     weakness(
         "no-access-check",

@@ -6,7 +6,7 @@ mod worlds;
 use core::fmt::Write as _;
 use std::collections::{BTreeMap, BTreeSet};
 
-use self::withdrawn::{MIGRANT, SPECIAL};
+use self::withdrawn::{LOCKED, MIGRANT, SPECIAL};
 use self::worlds::{
     ANSWERED, APART, BUSY, CLIENT, LATE, NEIGHBOURS, ONESELF, OPEN, PORTS, PRINTER, PRYING, REUSED,
     SHADOWED, STOPPED, TURNS, WAITING,
@@ -43,6 +43,7 @@ const CASES: &[Case] = &[
     case("no-shootdown", MIGRANT, &["cached-translations-are-granted"]),
     // A translation of the system's half: the page of a block that was given back.
     case("no-shootdown", SPECIAL, &["cached-translations-are-granted"]),
+    case("no-shootdown", LOCKED, &["cached-translations-are-granted"]),
     case("no-zeroing", HEIR, &["freed-frames-are-forgotten", "nobody-reads-what-it-may-not"]),
     Case {
         weakness: "no-zeroing",
@@ -232,6 +233,18 @@ fn the_same_worlds_without_a_weakness_raise_nothing() {
         let trial = run(case, None);
         let violations = trial.findings.violations();
         assert!(violations.is_empty(), "the world of {}: {violations:#?}", case.weakness);
+    }
+}
+
+#[test]
+fn what_is_global_is_forgotten_by_processors_that_run_under_other_identifiers() {
+    let tagged = SPECIAL.replace("processors = 2", "processors = 2\n    pcid = true");
+    for world in [&*tagged, LOCKED] {
+        let mut trial = Trial::new(world, None);
+        let rest = trial.run();
+        trial.rests(None, PrincipalSet::NOBODY, rest);
+        let violations = trial.findings.violations();
+        assert!(violations.is_empty(), "{violations:#?}");
     }
 }
 

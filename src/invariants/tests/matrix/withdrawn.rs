@@ -59,3 +59,36 @@ pub(super) const SPECIAL: &str = r#"
     home = "kernel-driver"
     driver = "transfer"
 "#;
+
+/// Buffers of an application's are locked and mapped for a driver, where translations are tagged: another
+/// process runs on the other processor when they are unmapped.
+pub(super) const LOCKED: &str = r#"
+    [machine]
+    processors = 2
+    pcid = true
+    [[components]]
+    name = "app"
+    home = "application"
+    actions = [
+        { do = "open", device = "reflector", access = 3, slot = 0 },
+        { do = "control", slot = 0, code = "0x220001", length = 16, value = "0x1" },
+        { do = "control", slot = 0, code = "0x220002", length = 16, value = "0x1" },
+        { do = "exit", status = 0 },
+    ]
+    [[components]]
+    name = "other"
+    home = "application"
+    actions = [
+        { do = "load", word = 0 }, { do = "yield" }, { do = "yield" }, { do = "yield" },
+        { do = "allocate", slot = 1 }, { do = "yield" }, { do = "free", slot = 1 },
+    ]
+    [[components]]
+    name = "reflector"
+    home = "kernel-driver"
+    driver = "reflector"
+    [[components]]
+    name = "host"
+    home = "driver-host"
+    driver = "sensor"
+    above = "reflector"
+"#;
