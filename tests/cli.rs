@@ -656,6 +656,20 @@ fn what_a_bug_check_says_is_told_in_json_as_strings_which_no_reader_rounds() {
 }
 
 #[test]
+fn an_incident_whose_contrast_ends_otherwise_is_not_held_in_json_either() {
+    let text = include_str!("../scenarios/incidents/I16-null-dereference.toml");
+    let wrong = text.replace("class = \"host-lost\"", "class = \"boot-loop\"");
+    assert_ne!(wrong, text);
+    for (name, text, ends) in [("as-it-is.toml", text, 0), ("otherwise.toml", &*wrong, 1)] {
+        let path = file(name, text.as_bytes());
+        let run = ringfence(&["run", path.to_str().expect("a plain path"), "--json"]);
+        assert_eq!(code(&run), Some(ends), "{name}: {}", stderr(&run));
+        let told: serde_json::Value = serde_json::from_str(&stdout(&run)).expect("an object");
+        assert_eq!(told["held"], ends == 0, "{name}");
+    }
+}
+
+#[test]
 fn a_fault_that_never_struck_is_no_pass_unless_that_was_expected() {
     let late = format!(
         "{HOPEFUL}[[fault]]\nkind = \"crash\"\nwho = \"a\"\nat = {{ point = \"step\", nth = 999999 }}\n\

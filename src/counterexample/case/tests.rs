@@ -15,7 +15,7 @@ fn weakened(seed: u64, weakness: &str) -> Scenario {
 
 /// The first generated world in which this weakness shows by itself, and its least form.
 fn least(weakness: &str) -> (Scenario, Counterexample) {
-    let found = (0..120).map(|seed| weakened(seed, weakness)).find_map(|start| {
+    let found = (0..40).map(|seed| weakened(seed, weakness)).find_map(|start| {
         minimised(&start, &Registries::default(), TRIALS_MAX).map(|least| (start, least))
     });
     found.unwrap_or_else(|| panic!("{weakness} shows in none of these worlds"))
