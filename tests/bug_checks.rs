@@ -500,6 +500,15 @@ const ELSEWHERE: &[Elsewhere] = &[
     (0xc4, 1, &[0x3f], "tests/fault_kinds.rs"),
     (0xbe, 0, &[], "tests/protections.rs"),
     (0xc4, 1, &[0x1000, 0x1001, 0x1003, 0x1004, 0x1007], "tests/verified.rs"),
+    (
+        0xc4,
+        1,
+        &[
+            0x1010, 0x2_000a, 0x2_000f, 0x2_0011, 0x2_0015, 0x2_0016, 0x2_001b, 0x2_001d, 0x4_0009,
+            0x4_000a,
+        ],
+        "tests/verified.rs",
+    ),
     (0xc9, 1, &[4], "tests/kernel_objects/verifier.rs"),
     (0xc9, 1, &[5, 6, 0xe, 0x10], "tests/verified.rs"),
     (0xcb, 0, &[], "tests/kernel_objects/locked.rs"),

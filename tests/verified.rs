@@ -2,7 +2,10 @@
 //!
 //! Expected codes and parameters are written out, from the pages of bug checks 0xC4, 0xC9 and 0x1ED.
 
-use ringfence::base::{PrincipalKind, Structure};
+use std::collections::BTreeSet;
+
+use ringfence::base::{PrincipalKind, Seed, Structure};
+use ringfence::kernel::event::KE_SET_EVENT;
 use ringfence::kernel::handle::{KERNEL_HANDLE, OB_REFERENCE_BY_HANDLE};
 use ringfence::kernel::irql::{
     KE_ACQUIRE_SPIN_LOCK, KE_LOWER_IRQL, KE_RAISE_IRQL, KE_RELEASE_SPIN_LOCK,
@@ -12,14 +15,21 @@ use ringfence::kernel::layout::{
 };
 use ringfence::kernel::loader::Dispatch;
 use ringfence::kernel::mdl::{
-    IO_ALLOCATE_MDL, IO_FREE_MDL, MM_PROBE_AND_LOCK_PAGES, MM_UNLOCK_PAGES, WRITE_ACCESS,
+    IO_ALLOCATE_MDL, IO_FREE_MDL, MM_MAP_LOCKED_PAGES, MM_PROBE_AND_LOCK_PAGES, MM_UNLOCK_PAGES,
+    WRITE_ACCESS,
 };
 use ringfence::kernel::pools::PoolKind;
 use ringfence::kernel::pools::state::PAGED_POOL;
 use ringfence::kernel::previous_mode::USER;
-use ringfence::kernel::request::{IO_CALL_DRIVER, IO_COMPLETE_REQUEST, function};
+use ringfence::kernel::request::{
+    IO_BUILD_REQUEST, IO_CALL_DRIVER, IO_COMPLETE_REQUEST, IO_FREE_REQUEST, METHOD_IN_DIRECT,
+    METHOD_OUT_DIRECT, control_code, function,
+};
+use ringfence::kernel::service::DEVICE_CONTROL;
 use ringfence::kernel::status;
+use ringfence::kernel::video::KE_DELAY_EXECUTION;
 use ringfence::machine::{Flow, Processor, Routine, Trap, routine};
+use ringfence::scenario::{Bias, Scenario};
 use ringfence::world::{
     Action, Component, Configuration, DriverDefinition, Drivers, Home, Placement, Rest, World,
     components,
@@ -46,12 +56,29 @@ const COMPLETE_THERE: u32 = 14;
 const UNLOCK_TWICE: u32 = 15;
 /// Takes spin locks and gives them back, one after the other: a byte for each, see [`take`] and [`give`].
 const SEQUENCE: u32 = 16;
+/// Looks a handle up, makes a request, sets an event or lets time pass.
+const LOOK_UP: u32 = 17;
+const BUILD: u32 = 18;
+const SET_EVENT: u32 = 19;
+const PASS_TIME: u32 = 20;
+/// Returns with a spin lock held.
+const KEEP: u32 = 21;
+/// Changes what it is handed to be read; hands the request to itself; changes it back, and completes it.
+const SPOIL: u32 = 22;
+/// Hands its request on and looks into it, whatever comes back.
+const HAND_ON: u32 = 23;
+/// Changes what it is handed, and completes the request.
+const DEFACE: u32 = 24;
 
 const PAGE: u64 = address::DRIVER_CODE + address::DRIVER_DATA_OFFSET;
 /// The driver's spin lock.
 const SPIN_LOCK: u64 = PAGE + 0x40;
 /// Not 0 when the driver uses a kernel handle at boot.
 const AT_BOOT: u64 = 0x48;
+/// How often what it was handed to be read was changed.
+const SPOILT: u64 = PAGE + 0x80;
+/// The status it saw when it had handed its request on.
+const SEEN: u64 = PAGE + 0x88;
 
 /// Sets the level that the driver was told; what else it was told.
 fn level(p: &mut Processor<'_>) -> Result<u64, Trap> {
@@ -68,7 +95,7 @@ routine! {
     sort => |p| {
         let (device, packet) = (p.argument(0), p.argument(1));
         let buffer = p.load(packet, request_packet::BUFFER)?;
-        let told = p.load_at(buffer, Structure::SystemBuffer)?;
+        let told = if buffer == 0 { 0 } else { p.load_at(buffer, Structure::SystemBuffer)? };
         for (local, word) in [device, packet, told, status::SUCCESS, 0].into_iter().enumerate() {
             p.set_local(local as u64, word)?;
         }
@@ -88,6 +115,13 @@ routine! {
             COMPLETE_THERE => At::complete_there as u8,
             UNLOCK_TWICE => At::describe as u8,
             SEQUENCE => At::next as u8,
+            LOOK_UP => At::look_up as u8,
+            BUILD => At::build as u8,
+            SET_EVENT => At::set as u8,
+            PASS_TIME => At::pass_time as u8,
+            KEEP => At::take_one as u8,
+            SPOIL | DEFACE => At::map as u8,
+            HAND_ON => At::hand_on as u8,
             _ => At::done as u8,
         }))
     },
@@ -208,6 +242,77 @@ routine! {
         Ok(Flow::Call)
     },
     given => |_| Ok(Flow::To(At::next as u8)),
+    look_up, call OB_REFERENCE_BY_HANDLE => |p| {
+        level(p)?;
+        p.pass([0, 0, 0, USER, 0]);
+        Ok(Flow::Call)
+    },
+    looked_up => |_| Ok(Flow::To(At::calm as u8)),
+    build, call IO_BUILD_REQUEST => |p| {
+        level(p)?;
+        let device = p.local(0)?;
+        p.pass([device, driver_object::CONTROL.offset, 0, 0, 0, 0]);
+        Ok(Flow::Call)
+    },
+    drop_it, call IO_FREE_REQUEST => |p| {
+        let packet = p.result();
+        p.pass([packet]);
+        Ok(Flow::Call)
+    },
+    dropped => |_| Ok(Flow::To(At::calm as u8)),
+    set, call KE_SET_EVENT => |p| {
+        level(p)?;
+        p.pass([PAGE + 0x90]);
+        Ok(Flow::Call)
+    },
+    set_it => |_| Ok(Flow::To(At::calm as u8)),
+    pass_time, call KE_DELAY_EXECUTION => |p| {
+        level(p)?;
+        Ok(Flow::Call)
+    },
+    passed_time => |_| Ok(Flow::To(At::calm as u8)),
+    take_one, call KE_ACQUIRE_SPIN_LOCK => |p| {
+        p.pass([SPIN_LOCK]);
+        Ok(Flow::Call)
+    },
+    kept => |_| Ok(Flow::To(At::calm as u8)),
+    map, call MM_MAP_LOCKED_PAGES => |p| {
+        let packet = p.local(1)?;
+        let list = p.load(packet, request_packet::USER_BUFFER)?;
+        p.pass([list]);
+        Ok(Flow::Call)
+    },
+    spoil, call IO_CALL_DRIVER => |p| {
+        let at = p.result();
+        let word = p.load_at(at, Structure::UserData)?;
+        p.store_at(at, Structure::UserData, !word)?;
+        let times = p.load_at(SPOILT, Structure::DriverData)?;
+        p.store_at(SPOILT, Structure::DriverData, times + 1)?;
+        let (device, packet) = (p.local(0)?, p.local(1)?);
+        let function = function(p.load(packet, request_packet::CODE)?);
+        if times % 2 == 1 || function == u64::from(DEFACE) {
+            return Ok(Flow::To(At::complete as u8));
+        }
+        p.pass([device, packet]);
+        Ok(Flow::Call)
+    },
+    spoilt => |p| {
+        let outcome = p.result();
+        Ok(p.give_back(outcome))
+    },
+    // To where there is no device.
+    hand_on, call IO_CALL_DRIVER => |p| {
+        let (device, packet) = (p.local(0)?, p.local(1)?);
+        p.store(device, device_object::STATE, 1)?;
+        p.pass([device, packet]);
+        Ok(Flow::Call)
+    },
+    handed_on => |p| {
+        let (outcome, packet) = (p.result(), p.local(1)?);
+        let seen = p.load(packet, request_packet::STATUS)?;
+        p.store_at(SEEN, Structure::DriverData, seen)?;
+        Ok(p.give_back(outcome))
+    },
     told => |p| {
         let status = level(p)?;
         p.set_local(3, status)?;
@@ -312,6 +417,12 @@ fn end(configuration: &Configuration) -> (Rest, [u64; 5]) {
 const ANY: u64 = 0xdead;
 
 const AUTOMATIC: &str = "automatic-checks";
+const COMPLIANCE: &str = "ddi-compliance-checking";
+const ADDITIONAL: &str = "ddi-compliance-checking-additional";
+const FOR_STACK: &str = "invariant-mdl-checking-for-stack";
+const FOR_DRIVER: &str = "invariant-mdl-checking-for-driver";
+const PENDING: &str = "force-pending-io";
+const DELAYS: &str = "kernel-synchronization-delay-fuzzing";
 
 /// Where there is no structure of the kernel's.
 const THERE: u64 = address::USER_BUFFERS + 0x600;
@@ -345,6 +456,15 @@ const CASES: &[Case] = &[
     ("io", COMPLETE, status::SUCCESS, 3, [0xc9, 0xe, 3, ANY, 0]),
     ("io", CALL, 0, 3, [0xc9, 0x10, 3, 0, 0]),
     ("io", RETURN, 0, 2, [0xc9, 5, ANY, 0, 2]),
+    (COMPLIANCE, LOOK_UP, 0, 1, [0xc4, 0x2001b, 0, 0, 0]),
+    (COMPLIANCE, BUILD, 0, 2, [0xc4, 0x2000a, 0, 0, 0]),
+    (COMPLIANCE, SET_EVENT, 0, 3, [0xc4, 0x20016, 0, 0, 0]),
+    (COMPLIANCE, PASS_TIME, 0, 2, [0xc4, 0x2000f, 0, 0, 0]),
+    (COMPLIANCE, ACQUIRE, SPIN_LOCK, 3, [0xc4, 0x20011, 0, 0, 0]),
+    (COMPLIANCE, RELEASE, SPIN_LOCK, 0, [0xc4, 0x20015, 0, 0, 0]),
+    (COMPLIANCE, RETURN, 0, 2, [0xc4, 0x2001d, 0, 0, 0]),
+    (COMPLIANCE, KEEP, 0, 0, [0xc4, 0x40009, 0, 0, 0]),
+    (ADDITIONAL, RELEASE, SPIN_LOCK, 2, [0xc4, 0x4000a, 0, 0, 0]),
 ];
 
 const fn told(value: u64, level: u64) -> u64 {
@@ -423,9 +543,30 @@ fn what_is_right_goes_on_with_every_option() {
         (COMPLETE, status::DATA_ERROR, 0),
         (CALL, 0, 2),
         (RETURN, 0, 0),
+        (LOOK_UP, 0, 0),
+        (BUILD, 0, 1),
+        (SET_EVENT, 0, 2),
+        (PASS_TIME, 0, 0),
+        (HAND_ON, 0, 0),
+        (SEQUENCE, sequence(&[take(1), take(0), give(0), give(1)]) >> 8, take(1)),
     ];
-    for option in [AUTOMATIC, "security", "io", "miscellaneous"] {
+    let options = [
+        AUTOMATIC,
+        COMPLIANCE,
+        FOR_STACK,
+        FOR_DRIVER,
+        PENDING,
+        DELAYS,
+        "security",
+        "io",
+        "miscellaneous",
+    ];
+    for option in options {
         for (function, value, level) in right {
+            // The lock is taken and never given back.
+            if option == COMPLIANCE && function == ACQUIRE {
+                continue;
+            }
             let (rest, found) = end(&world(Some(option), function, told(value, level)));
 
             assert_eq!(rest, Rest::Quiescent, "{option} {function} at {level}: {found:x?}");
@@ -609,4 +750,150 @@ fn a_lock_in_paged_pool_is_found_where_it_would_go_unseen() {
 
     assert_eq!(run(Some("security")), (Rest::BugCheck(0xc4), [0xc4, 0xe1, paged, 0, 0]));
     assert_eq!(run(None).0, Rest::Quiescent, "it is there: nobody notices");
+}
+
+#[test]
+fn a_lock_that_its_holder_takes_again_is_found_by_its_rule() {
+    let (a, b) = (0, 1);
+    let cases: [(&[u64], [u64; 5]); 3] = [
+        (&[take(a), take(a)], [0xc4, 0x40009, 0, 0, 0]),
+        (&[take(a), take(b), take(a)], [0xc4, 0x40009, 0, 0, 0]),
+        (&[take(a), take(b), give(a), give(b)], [0; 5]),
+    ];
+    for (told, expected) in cases {
+        let (rest, found) = end(&world(Some(COMPLIANCE), SEQUENCE, sequence(told)));
+
+        assert_eq!(found, expected, "{told:x?} {rest:?}");
+    }
+    let twice = [take(a), take(b), give(a), give(b), give(b)];
+    let (_, found) = end(&world(Some(ADDITIONAL), SEQUENCE, sequence(&twice)));
+    assert_eq!(found, [0xc4, 0x4000a, 0, 0, 0], "in any order, but once each");
+}
+
+#[test]
+fn who_finds_what_two_options_look_at_is_told_by_the_older_one() {
+    let both = |older: &str, function, level| {
+        let mut configuration = world(Some(COMPLIANCE), function, told(SPIN_LOCK, level));
+        configuration.machine.verifier.push(older.to_owned());
+        end(&configuration).1[1]
+    };
+
+    assert_eq!(both(AUTOMATIC, ACQUIRE, 3), 0x42);
+    assert_eq!(both(AUTOMATIC, RELEASE, 0), 0x32);
+    assert_eq!(both("io", RETURN, 2), 5);
+    assert_eq!(both("deadlock-detection", KEEP, 0), 0x40009);
+}
+
+/// An application that hands the driver 24 bytes of its memory, from `start` on.
+fn handed(option: Option<&str>, function: u32, method: u64, start: u64) -> Configuration {
+    let mut configuration = world(option, function, 0);
+    let code = control_code(u64::from(function), method, 0);
+    let arguments = vec![4, code, 0, 0, start, 24];
+    let ask =
+        Action::SystemCall { service: u8::try_from(DEVICE_CONTROL).expect("a service"), arguments };
+    configuration.components[0].actions.truncate(1);
+    configuration.components[0].actions.push(ask);
+    configuration
+}
+
+#[test]
+fn what_is_changed_and_changed_back_is_found_where_it_is_handed_on() {
+    for start in
+        [address::USER_BUFFERS, address::USER_BUFFERS + 0x13, address::USER_BUFFERS + 0xfe5]
+    {
+        let (rest, found) = end(&handed(Some(FOR_DRIVER), SPOIL, METHOD_IN_DIRECT, start));
+        let [code, what, device, packet, at] = found;
+
+        assert_eq!((rest, [code, what]), (Rest::BugCheck(0xc4), [0xc4, 0x1010]), "{start:x}");
+        assert!(device != 0 && packet != 0, "{found:x?}");
+        assert_eq!(at % 4096, start % 4096, "the system's address of the buffer");
+        for option in [None, Some("io"), Some(FOR_STACK)] {
+            let (rest, found) = end(&handed(option, SPOIL, METHOD_IN_DIRECT, start));
+            assert_eq!(rest, Rest::Quiescent, "{option:?}: {found:x?}");
+        }
+    }
+}
+
+#[test]
+fn what_is_handed_over_to_be_read_and_is_changed_is_found_when_the_request_is_complete() {
+    let start = address::USER_BUFFERS + 8;
+    for option in [FOR_STACK, FOR_DRIVER] {
+        let (rest, found) = end(&handed(Some(option), DEFACE, METHOD_IN_DIRECT, start));
+        assert_eq!((rest, found[1]), (Rest::BugCheck(0xc4), 0x1010), "{option}");
+
+        let (rest, found) = end(&handed(Some(option), DEFACE, METHOD_OUT_DIRECT, start));
+        assert_eq!(
+            rest,
+            Rest::Quiescent,
+            "{option}: what is to be written is the driver's {found:x?}"
+        );
+    }
+    let (rest, found) = end(&handed(Some("io"), DEFACE, METHOD_IN_DIRECT, start));
+    assert_eq!(rest, Rest::Quiescent, "nobody sees it: {found:x?}");
+}
+
+/// The word that the driver keeps at an address, when all has come to rest, and how many steps that took.
+fn kept(configuration: &Configuration, at: u64) -> (u64, u64) {
+    let mut world = World::build_with(configuration, &drivers()).expect("a sound configuration");
+    assert_eq!(world.run(&mut (), u64::MAX), Rest::Quiescent);
+    let phys = world.machine.locate(0, ringfence::base::VirtAddr(at)).expect("it is mapped");
+    let word = world.machine.memory.read(ringfence::base::PhysAddr::truncated(phys));
+    (word, world.machine.clock)
+}
+
+#[test]
+fn who_looks_into_a_request_that_it_has_handed_on_sees_it_when_it_happens_to_be_complete() {
+    let seen = |option, schedule| {
+        let mut configuration = world(option, HAND_ON, 0);
+        configuration.schedule = schedule;
+        kept(&configuration, SEEN).0
+    };
+
+    let forced: Vec<u64> = (0..40).map(|schedule| seen(Some(PENDING), schedule)).collect();
+
+    let complete = forced.iter().filter(|&&seen| seen == status::DEVICE_REMOVED).count();
+    let not_yet = forced.iter().filter(|&&seen| seen == 0).count();
+    assert_eq!(complete + not_yet, 40, "{forced:x?}");
+    assert!((10..31).contains(&complete), "half of them: {complete}");
+    for option in [None, Some("io")] {
+        assert!((0..40).all(|schedule| seen(option, schedule) == status::DEVICE_REMOVED));
+    }
+}
+
+#[test]
+fn calls_take_as_long_as_the_seed_has_it() {
+    let steps = |option, schedule| {
+        let mut configuration = world(option, ACQUIRE, told(SPIN_LOCK, 0));
+        configuration.machine.processors = 1;
+        configuration.machine.clock_interval = 0;
+        configuration.schedule = schedule;
+        kept(&configuration, SPIN_LOCK).1
+    };
+    let all = |option| (0..20).map(|schedule| steps(option, schedule)).collect::<BTreeSet<_>>();
+
+    let plain = all(None);
+    let delayed = all(Some(DELAYS));
+
+    assert_eq!(plain.len(), 1, "one processor, no clock: {plain:?}");
+    assert!(delayed.len() > 10, "{delayed:?}");
+    assert!(delayed.first() > plain.first(), "{plain:?} {delayed:?}");
+    assert_eq!(steps(Some(DELAYS), 7), steps(Some(DELAYS), 7));
+}
+
+#[test]
+fn in_a_healthy_world_nothing_is_found_and_everybody_is_answered() {
+    for seed in 0..12 {
+        let plain = Scenario::generate(Seed(seed), &Bias::default()).configuration;
+        let rest = |configuration: &Configuration| {
+            let mut world = World::build(configuration).expect("a sound configuration");
+            world.run(&mut (), u64::MAX)
+        };
+        let expected = rest(&plain);
+        for option in [COMPLIANCE, ADDITIONAL, FOR_STACK, FOR_DRIVER, PENDING, DELAYS] {
+            let mut configuration = plain.clone();
+            configuration.machine.verifier = vec![option.to_owned()];
+
+            assert_eq!(rest(&configuration), expected, "{seed} {option}");
+        }
+    }
 }

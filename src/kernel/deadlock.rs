@@ -126,6 +126,59 @@ fn behind(p: &mut Processor<'_>, from: u64) -> Result<u64, Trap> {
     Ok(all)
 }
 
+/// Whether this processor holds a lock.
+///
+/// # Errors
+///
+/// What the accesses raise.
+pub(super) fn is_held(p: &mut Processor<'_>, lock: u64) -> Result<bool, Trap> {
+    let Some(number) = known(p, lock)? else { return Ok(false) };
+    let held = held_by(p, p.number() as u64)?;
+    Ok(numbers(held).any(|one| one == number))
+}
+
+/// Whether this processor holds locks.
+///
+/// # Errors
+///
+/// What the load raises.
+pub(super) fn holds_any(p: &mut Processor<'_>) -> Result<bool, Trap> {
+    Ok(held_by(p, p.number() as u64)? != 0)
+}
+
+/// Whether there is no room for another lock.
+///
+/// # Errors
+///
+/// What the loads raise.
+pub(super) fn is_full(p: &mut Processor<'_>) -> Result<bool, Trap> {
+    Ok(known(p, 0)?.is_none())
+}
+
+/// Takes a lock, for who does not care for the order.
+///
+/// # Errors
+///
+/// What the accesses raise.
+pub(super) fn take(p: &mut Processor<'_>, lock: u64) -> Result<(), Trap> {
+    let Some(number) = number_of(p, lock)? else { return Ok(()) };
+    let held = held_by(p, p.number() as u64)?;
+    hold(p, held << 8 | (number + 1))
+}
+
+/// Gives a lock back that this processor holds, whether or not it is the last.
+///
+/// # Errors
+///
+/// What the accesses raise.
+pub(super) fn give_back(p: &mut Processor<'_>, lock: u64) -> Result<(), Trap> {
+    let Some(number) = known(p, lock)? else { return Ok(()) };
+    let held = held_by(p, p.number() as u64)?;
+    let others = numbers(held).filter(|one| *one != number);
+    let others = others.zip(0..).fold(0, |word, (one, place)| word | (one + 1) << (8 * place));
+    hold(p, others)
+}
+
 /// What is wrong with taking a lock now. Where nothing is, it is held from now on.
 ///
 /// # Errors
@@ -159,8 +212,7 @@ pub(super) fn of_acquire(p: &mut Processor<'_>, lock: u64) -> Found {
 pub(super) fn of_release(p: &mut Processor<'_>, lock: u64) -> Found {
     let Some(number) = known(p, lock)? else {
         // There may have been no room for it.
-        let is_full = known(p, 0)?.is_none();
-        return Ok((!is_full).then(|| RELEASED_UNTAKEN.with([0x1007, lock, 0, 0])));
+        return Ok((!is_full(p)?).then(|| RELEASED_UNTAKEN.with([0x1007, lock, 0, 0])));
     };
     let own = p.number() as u64;
     let held = held_by(p, own)?;

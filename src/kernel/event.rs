@@ -11,8 +11,9 @@ use super::layout::{SMALL_OBJECT_BYTES, object_body, object_type, process};
 use super::object::{OB_CREATE_OBJECT, OB_DEREFERENCE, current_process};
 use super::previous_mode::{self, previous_mode};
 use super::service::answer;
-use super::status;
 use super::user_buffer::{COPY_STACK_TO_USER, PROBE_FOR_WRITE};
+use super::verified::verified_routine;
+use super::{ddi_compliance, status};
 
 /// What is modelled here, by whose word.
 pub(crate) const RULES: &[Rule] = &[Rule::documented(
@@ -75,9 +76,9 @@ routine! {
     },
 }
 
-routine! {
+verified_routine! {
     /// Sets an event, for drivers. Argument: the object, which is believed to be an event.
-    pub static KE_SET_EVENT = "KeSetEvent", frame 0;
+    KE_SET_EVENT, KE_SET_EVENT_VERIFIED = "KeSetEvent", frame 0, by ddi_compliance::of_set_event;
     set => |p| {
         let object = p.argument(0);
         p.store(object, object_body::FIRST, 1)?;

@@ -12,6 +12,7 @@ use crate::base::{EventKind, Principal, Rule, Structure};
 use crate::injection::{PointKind, Verdict};
 use crate::machine::{Flow, Processor, Reg, Trap, routine};
 
+pub use super::access;
 use super::bug_check::KE_BUG_CHECK;
 use super::configured::configured;
 use super::layout::{
@@ -21,7 +22,8 @@ use super::layout::{
 use super::object::{OB_REFERENCE, current_process, principal_of};
 use super::pool::EX_ALLOCATE_POOL;
 use super::process_end::{BAD_HANDLE_USED, PENDING};
-use super::{previous_mode, status, verifier};
+use super::verified::verified_routine;
+use super::{ddi_compliance, previous_mode, status, verifier};
 
 /// What is modelled here, by whose word.
 pub(crate) const RULES: &[Rule] = &[
@@ -88,39 +90,6 @@ pub const HANDLE_TABLE_TAG: u64 = u32::from_le_bytes(*b"Obtb") as u64;
 pub const HANDLE_TABLE_BYTES: u64 = HANDLES_MAX * 16;
 /// Slots of the process table: one for each principal number.
 pub const PROCESSES_MAX: u64 = crate::base::Principal::COUNT_MAX as u64;
-
-/// Rights in a handle's access mask.
-pub mod access {
-    /// Read the object: a file's bytes, an event's state, a section's page.
-    pub const READ: u64 = 1;
-    /// Write the object.
-    pub const WRITE: u64 = 2;
-    /// Wait for the object.
-    pub const SYNCHRONIZE: u64 = 4;
-    /// Duplicate handles into the process.
-    pub const DUPLICATE: u64 = crate::base::DUPLICATE_RIGHT;
-    /// End the process.
-    pub const TERMINATE: u64 = crate::base::TERMINATE_RIGHT;
-    /// Write the process's memory.
-    pub const VM_WRITE: u64 = 32;
-    /// All rights there are.
-    pub const RIGHTS: u64 = 0x3f;
-    /// All rights to a process.
-    pub const PROCESS: u64 = RIGHTS;
-    /// All rights to an event.
-    pub const EVENT: u64 = READ | WRITE | SYNCHRONIZE;
-    /// All rights to a section.
-    pub const SECTION: u64 = READ | WRITE;
-    /// Not a right: children inherit the handle.
-    pub const INHERIT: u64 = 1 << 31;
-    /// Not a right: the handle can't be closed ("SetHandleInformation function").
-    pub const PROTECT: u64 = 1 << 30;
-    /// Not a right: asks for a kernel handle, in kernel mode's name only.
-    pub const KERNEL_HANDLE: u64 = 1 << 29;
-    /// Not a right: what is opened in kernel mode's name is checked as if user mode had asked
-    /// (`OBJ_FORCE_ACCESS_CHECK`: "InitializeObjectAttributes macro").
-    pub const FORCE_CHECK: u64 = 1 << 28;
-}
 
 /// The bits that tell a kernel handle.
 pub const KERNEL_HANDLE: u64 = 0xffff_ffff_8000_0000;
@@ -247,14 +216,14 @@ fn check_entry(p: &mut Processor<'_>, look_up: &LookUp) -> Result<Result<(u64, u
     Ok(Ok((object, granted)))
 }
 
-routine! {
+verified_routine! {
     /// Looks a handle up and refers to its object. Arguments: handle, wanted rights, wanted type (0: any), mode,
     /// process (0: the running one). In kernel mode's name no rights are compared. Results: the object in rax
     /// (0 when refused), the status in rdx, the rights granted at open in rcx. The caller drops the reference.
     ///
     /// With [`switches::WRONG_TABLE`] the table is that of the process with the nearest lower
     /// number (around from the highest), which stands for the one that ran before.
-    pub static OB_REFERENCE_BY_HANDLE = "ObReferenceObjectByHandle", frame 9;
+    OB_REFERENCE_BY_HANDLE, OB_REFERENCE_BY_HANDLE_VERIFIED = "ObReferenceObjectByHandle", frame 9, by ddi_compliance::of_look_up;
     // Locals: 0 the handle asked for; 1 wanted rights, above them those compared; 2 type; 3 the handle looked
     // up; 4 whose table; 5 object; 6 granted rights; 7 mode; 8 the process.
     start, call KE_BUG_CHECK => |p| {

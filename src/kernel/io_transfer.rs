@@ -16,6 +16,7 @@ use crate::base::{Rule, Structure};
 use crate::kernel::configured::configured;
 use crate::machine::{Flow, Processor, Routine, Trap, routine};
 
+use super::control_code::method_of;
 use super::handle::{OB_REFERENCE_BY_HANDLE, access};
 use super::layout::{driver_object, element, object_body, object_type, request_packet, switches};
 use super::mdl::{
@@ -26,7 +27,7 @@ use super::object::OB_DEREFERENCE;
 use super::previous_mode::previous_mode;
 use super::request::{
     ACCESS_SHIFT, IO_BUILD_REQUEST, IO_CALL_DRIVER, IO_FREE_REQUEST, LENGTH_MAX, METHOD_BUFFERED,
-    METHOD_IN_DIRECT, METHOD_NEITHER, METHOD_OUT_DIRECT, method_of,
+    METHOD_IN_DIRECT, METHOD_NEITHER, METHOD_OUT_DIRECT,
 };
 use super::schedule::KI_WAIT;
 use super::service::answer;

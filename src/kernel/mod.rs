@@ -16,29 +16,34 @@
 //! | [`irql`], [`residency`] | what may be touched at which level, and is it there? |
 //! | [`frames`], [`paging`], [`virtual_memory`], [`section`], [`mdl`] | which memory is whose? |
 //! | [`pool`], [`pools`], [`object`] | where do the kernel's own things live? |
-//! | [`handle`], [`handle_close`], [`handle_duplicate`], [`handle_information`] | what does a handle stand for? |
+//! | [`handle`], [`access`], [`handle_close`], [`handle_duplicate`], [`handle_information`] | what does a handle stand for? |
 //! | [`previous_mode`] | in whose name is a service asked for? |
 //! | [`process_create`], [`process_open`], [`process_end`] | how do processes begin and end? |
 //! | [`thread_create`], [`thread_end`] | and further threads of theirs? |
 //! | [`address_space`], [`address_space_end`] | and their address spaces? |
 //! | [`shadow`], [`transition`] | and what is left of them while user mode runs? |
-//! | [`request`], [`io_open`], [`io_transfer`], [`io_disk`], [`host`], [`host_pool`], [`host_service`], [`host_stack`], [`host_time_out`], [`host_expiry`], [`host_record`], [`event_log`] | how does a request reach a driver? |
-//! | [`verifier`], [`verified`], `deadlock` | what does Driver Verifier look at? |
+//! | [`request`], [`control_code`], [`io_open`], [`io_transfer`], [`io_disk`], [`host`], [`host_pool`], [`host_service`], [`host_stack`], [`host_time_out`], [`host_expiry`], [`host_record`], [`event_log`] | how does a request reach a driver? |
+//! | [`verifier`], [`verified`], `deadlock`, `ddi_compliance`, `invariant_mdl`, `force_pending`, `delay_fuzzing` | what does Driver Verifier look at? |
 //! | [`video`] | what when the display adapter hangs? |
 //! | [`hal`] | who touches the hardware? |
 //! | [`rules`] | by whose word is all that? |
 //! | [`configured`] | what is it configured to do, and what is wrong in its code? |
 //! | [`unread`] | which fields matter to nobody, and why? |
 
+pub mod access;
 pub mod address_space;
 pub mod address_space_end;
 pub mod bug_check;
 pub mod configured;
+pub mod control_code;
+mod ddi_compliance;
 mod deadlock;
+mod delay_fuzzing;
 mod driver_code;
 pub mod event;
 pub mod event_log;
 pub mod exception;
+mod force_pending;
 pub mod frames;
 pub mod hal;
 pub mod handle;
@@ -56,6 +61,7 @@ pub mod host_time_out;
 pub mod image;
 pub mod integrity;
 pub mod interrupt;
+mod invariant_mdl;
 pub mod io_disk;
 pub mod io_open;
 pub mod io_transfer;

@@ -17,19 +17,24 @@ use crate::kernel::configured::configured;
 use crate::machine::{Flow, Processor, Routine, Trap, routine};
 
 use super::bug_check::{KE_BUG_CHECK, bug_checks};
+use super::control_code::method_of;
+pub use super::control_code::{
+    ACCESS_SHIFT, METHOD, METHOD_BUFFERED, METHOD_IN_DIRECT, METHOD_NEITHER, METHOD_OUT_DIRECT,
+    control_code, function,
+};
 use super::driver_code::whose_driver;
 use super::exception::resolve::DISPATCH_LEVEL;
 use super::host_stack;
 use super::keys;
 use super::layout::{
-    REQUEST_BYTES, address, device_object, driver_object, kernel_data, process, processor_block,
-    request_packet, switches, thread, verifier as options,
+    REQUEST_BYTES, address, device_object, kernel_data, process, processor_block, request_packet,
+    switches, thread, verifier as options,
 };
 use super::mdl;
 use super::pool::{EX_ALLOCATE_POOL, EX_FREE_POOL, UNINITIALISED};
 use super::schedule::KI_WAKE;
 use super::verified::{self, verified_routine};
-use super::{status, verifier};
+use super::{ddi_compliance, force_pending, status, verifier};
 
 /// What is modelled here, by whose word.
 pub(crate) const RULES: &[Rule] = &[
@@ -67,37 +72,6 @@ pub const PACKET_TAG: u64 = 0x2070_7249;
 pub const BUFFER_TAG: u64 = 0x4253_6f49;
 /// Bytes of one request's data at most.
 pub const LENGTH_MAX: u64 = 256;
-
-/// The low bits of a control code: how its buffers are handed over ("Defining I/O Control Codes").
-pub const METHOD: u64 = 3;
-/// Both buffers are one system buffer.
-pub const METHOD_BUFFERED: u64 = 0;
-/// The second buffer is locked memory of the user's, to be read.
-pub const METHOD_IN_DIRECT: u64 = 1;
-/// The second buffer is locked memory of the user's, to be written.
-pub const METHOD_OUT_DIRECT: u64 = 2;
-/// The buffers are the user's own, as they are.
-pub const METHOD_NEITHER: u64 = 3;
-/// Bits 14 and 15 of a control code: the rights it takes.
-pub const ACCESS_SHIFT: u64 = 14;
-
-/// A control code: function number, method, rights.
-#[must_use]
-pub const fn control_code(function: u64, method: u64, access: u64) -> u64 {
-    0x22 << 16 | (access & 3) << ACCESS_SHIFT | (function & 0xfff) << 2 | method & METHOD
-}
-
-/// The function number of a control code.
-#[must_use]
-pub const fn function(code: u64) -> u64 {
-    code >> 2 & 0xfff
-}
-
-/// How a request with this dispatch routine and code hands its buffers over. What is no device control
-/// is buffered.
-pub(super) const fn method_of(major: u64, code: u64) -> u64 {
-    if major == driver_object::CONTROL.offset { code & METHOD } else { METHOD_BUFFERED }
-}
 
 /// How a packet hands its buffers over.
 ///
@@ -178,11 +152,11 @@ fn count_outstanding(p: &mut Processor<'_>, packet: u64, by: u64) -> Result<(), 
     p.store(device, device_object::OUTSTANDING, open.wrapping_add(by))
 }
 
-routine! {
+verified_routine! {
     /// Makes a packet with its system buffer. Arguments: device object, offset of the dispatch
     /// routine in the driver object, bytes in, bytes out, control code or file offset, file number.
     /// Result: the packet, 0 when there is no memory.
-    pub static IO_BUILD_REQUEST = "IoBuildDeviceIoControlRequest", frame 7;
+    IO_BUILD_REQUEST, IO_BUILD_REQUEST_VERIFIED = "IoBuildDeviceIoControlRequest", frame 7, by ddi_compliance::of_build;
     keep => |p| {
         for number in 0..6 {
             let value = p.argument(number);
@@ -255,10 +229,10 @@ routine! {
     nothing => |p| Ok(p.give_back(0)),
 }
 
-routine! {
+verified_routine! {
     /// Hands a packet to a device's driver. Arguments: device object, packet. Result: the status. A
     /// packet that no driver takes is completed here, so that every packet is completed once.
-    pub static IO_CALL_DRIVER = "IoCallDriver", frame 5;
+    IO_CALL_DRIVER, IO_CALL_DRIVER_VERIFIED = "IoCallDriver", frame 5, by verified::of_call, signing;
     keep => |p| {
         let (device, packet) = (p.argument(0), p.argument(1));
         let (operation, verdict) = p.pass_point(PointKind::Handover, packet, device)?;
@@ -275,7 +249,8 @@ routine! {
         // The level is followed by the verifier only.
         let checks = p.load(address::KERNEL_DATA, kernel_data::VERIFIER)?;
         let is_verified = checks & options::IO != 0;
-        let level = if is_verified { p.irql()? } else { UNVERIFIED };
+        let is_compared = checks & (options::IO | options::DDI_COMPLIANCE) != 0;
+        let level = if is_compared { p.irql()? } else { UNVERIFIED };
         p.set_local(4, level)?;
         if is_verified && level > DISPATCH_LEVEL {
             p.pass(verifier::CALLED_TOO_HIGH.with([0x10, level, 0, 0]));
@@ -327,12 +302,18 @@ routine! {
     back, call KE_BUG_CHECK => |p| {
         let allowed = p.local(3)?;
         keys::set(p, allowed)?;
-        let (before, after) = (p.local(4)?, p.irql()?);
-        if before == UNVERIFIED || before == after {
+        let before = p.local(4)?;
+        if before == UNVERIFIED {
             return Ok(Flow::Return);
         }
-        let device = p.local(0)?;
-        p.pass(verifier::IRQL_CHANGED.with([5, device, before, after]));
+        let (device, packet) = (p.local(0)?, p.local(1)?);
+        match verifier::of_return(p, device, before)? {
+            Some(parameters) => p.pass(parameters),
+            None if force_pending::is_put_off(p, packet)? => {
+                return Ok(p.give_back(status::PENDING));
+            }
+            None => return Ok(Flow::Return),
+        }
         Ok(Flow::Call)
     },
     halted => |_| Ok(Flow::Stay),
@@ -342,8 +323,9 @@ routine! {
         Ok(Flow::Call)
     },
     refused => |p| {
-        let refusal = p.local(2)?;
-        Ok(p.give_back(refusal))
+        let (packet, refusal, before) = (p.local(1)?, p.local(2)?, p.local(4)?);
+        let is_put_off = before != UNVERIFIED && force_pending::is_put_off(p, packet)?;
+        Ok(p.give_back(if is_put_off { status::PENDING } else { refusal }))
     },
 }
 

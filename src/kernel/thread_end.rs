@@ -334,17 +334,20 @@ routine! {
     gone => |_| Ok(Flow::Stay),
 }
 
+/// [`schedule::check_wait`], for a thread that may be ended.
+pub(super) fn check_wait(p: &mut Processor<'_>) -> Result<Flow, Trap> {
+    // What is not a kernel variable is somebody's who will be done with it.
+    if p.local(0)? == 0 && is_to_end(p)? {
+        return Ok(Flow::Return);
+    }
+    schedule::check_wait(p)
+}
+
 routine! {
     /// [`KI_WAIT`] where a thread that waits for nothing may be ended.
     pub static KI_WAIT_THREADED = "KeWaitForSingleObject", frame 1;
     keep => schedule::keep_wait,
-    check, call KI_SWAP_CONTEXT => |p| {
-        // What is not a kernel variable is somebody's who will be done with it.
-        if p.local(0)? == 0 && is_to_end(p)? {
-            return Ok(Flow::Return);
-        }
-        schedule::check_wait(p)
-    },
+    check, call KI_SWAP_CONTEXT => check_wait,
     again => |_| Ok(Flow::To(At::check as u8)),
 }
 

@@ -10,9 +10,11 @@
 //! has not (strings, resources, lookaside lists, remove locks, timers, APCs).
 
 use crate::base::Rule;
-use crate::machine::{Processor, Substitute, Trap};
+use crate::machine::code::substituted;
+use crate::machine::{Flow, Processor, Substitute, Trap};
 
 use super::bug_check::bug_checks;
+use super::delay_fuzzing::delays;
 use super::exception::resolve::{AddressClass, DISPATCH_LEVEL, class_of};
 use super::irql::HIGH_LEVEL;
 use super::layout::{MDL_BYTES, REQUEST_BYTES, mdl as list_fields, verifier as options};
@@ -21,7 +23,10 @@ use super::pools::special;
 use super::pools::state::{PAGED_PAGES, PAGED_POOL};
 use super::user_buffer::is_user_range;
 use super::verifier::is_on;
-use super::{deadlock, irql, mdl, request, status};
+use super::{
+    ddi_compliance, deadlock, event, force_pending, handle, invariant_mdl, irql, mdl, request,
+    schedule, status, thread_end, video,
+};
 
 /// What is modelled here, by whose word.
 pub(crate) const RULES: &[Rule] = &[
@@ -135,7 +140,8 @@ bug_checks! {
 }
 
 /// Declares a routine and what takes its place where Driver Verifier looks at its callers: the same with two
-/// steps before it, in which `$look` says what is wrong, if anything.
+/// steps before it, in which `$look` says what is wrong, if anything; with `, signing` there are three more, in which
+/// the memory is mapped and signed that its second argument hands over.
 macro_rules! verified_routine {
     (
         $(#[$meta:meta])*
@@ -150,14 +156,39 @@ macro_rules! verified_routine {
         $crate::machine::routine! {
             /// The same where Driver Verifier looks at its callers.
             pub static $VERIFIED = $text, frame $frame;
-            verify, call $crate::kernel::bug_check::KE_BUG_CHECK => |p| match $look(p)? {
-                None => Ok($crate::machine::Flow::To(2)),
-                Some(parameters) => {
-                    p.pass(parameters);
-                    Ok($crate::machine::Flow::Call)
-                }
-            },
+            verify, call $crate::kernel::bug_check::KE_BUG_CHECK => |p| $crate::kernel::verified::before(p, |p| Ok($look(p)?.into())),
             condemned => |_| Ok($crate::machine::Flow::Stay),
+            $($steps)*
+        }
+    };
+    (
+        $(#[$meta:meta])*
+        $NAME:ident, $VERIFIED:ident = $text:literal, frame $frame:literal, by $look:path, signing;
+        $($steps:tt)*
+    ) => {
+        $crate::machine::routine! {
+            $(#[$meta])*
+            pub static $NAME = $text, frame $frame;
+            $($steps)*
+        }
+        $crate::machine::routine! {
+            /// The same where Driver Verifier looks at its callers.
+            pub static $VERIFIED = $text, frame $frame;
+            verify, call $crate::kernel::bug_check::KE_BUG_CHECK => |p| $crate::kernel::verified::before(p, |p| Ok($look(p)?.into())),
+            condemned => |_| Ok($crate::machine::Flow::Stay),
+            map, call $crate::kernel::mdl::MM_MAP_LOCKED_PAGES => |p| {
+                Ok(match $crate::kernel::invariant_mdl::to_be_mapped(p)? {
+                    None => $crate::machine::Flow::To(5),
+                    Some(list) => {
+                        p.pass([list]);
+                        $crate::machine::Flow::Call
+                    }
+                })
+            },
+            sign, call $crate::kernel::bug_check::KE_BUG_CHECK => |p| {
+                $crate::kernel::invariant_mdl::sign(p, 5)
+            },
+            unsound => |_| Ok($crate::machine::Flow::Stay),
             $($steps)*
         }
     };
@@ -166,39 +197,109 @@ pub(super) use verified_routine;
 
 /// What takes the place of what, by the options that look at it.
 const SUBSTITUTES: &[(u64, Substitute)] = &[
-    (options::AUTOMATIC, (&irql::KE_RAISE_IRQL, &irql::KE_RAISE_IRQL_VERIFIED)),
-    (options::AUTOMATIC, (&irql::KE_LOWER_IRQL, &irql::KE_LOWER_IRQL_VERIFIED)),
     (
-        options::AUTOMATIC | options::SECURITY | options::DEADLOCK,
+        options::AUTOMATIC | options::DELAY_FUZZING,
+        (&irql::KE_RAISE_IRQL, &irql::KE_RAISE_IRQL_VERIFIED),
+    ),
+    (
+        options::AUTOMATIC | options::DELAY_FUZZING,
+        (&irql::KE_LOWER_IRQL, &irql::KE_LOWER_IRQL_VERIFIED),
+    ),
+    (
+        options::AUTOMATIC | options::SECURITY | LOCKS | options::DELAY_FUZZING,
         (&irql::KE_ACQUIRE_SPIN_LOCK, &irql::KE_ACQUIRE_SPIN_LOCK_VERIFIED),
     ),
     (
-        options::AUTOMATIC | options::DEADLOCK,
+        options::AUTOMATIC | LOCKS | options::DELAY_FUZZING,
         (&irql::KE_RELEASE_SPIN_LOCK, &irql::KE_RELEASE_SPIN_LOCK_VERIFIED),
     ),
     (
-        options::AUTOMATIC | options::SECURITY,
+        options::AUTOMATIC | options::SECURITY | options::DELAY_FUZZING,
         (&mdl::MM_PROBE_AND_LOCK_PAGES, &mdl::MM_PROBE_AND_LOCK_PAGES_VERIFIED),
     ),
     (
-        options::AUTOMATIC | options::SECURITY,
+        options::AUTOMATIC | options::SECURITY | options::DELAY_FUZZING,
         (&mdl::MM_UNLOCK_PAGES, &mdl::MM_UNLOCK_PAGES_VERIFIED),
     ),
     (
-        options::IO | options::SECURITY,
+        options::IO | options::SECURITY | options::DELAY_FUZZING,
         (&request::IO_COMPLETE_REQUEST, &request::IO_COMPLETE_REQUEST_VERIFIED),
+    ),
+    (
+        options::INVARIANT_STACK
+            | options::INVARIANT_DRIVER
+            | options::FORCE_PENDING
+            | options::DELAY_FUZZING,
+        (&request::IO_CALL_DRIVER, &request::IO_CALL_DRIVER_VERIFIED),
+    ),
+    (options::DDI_COMPLIANCE, (&request::IO_BUILD_REQUEST, &request::IO_BUILD_REQUEST_VERIFIED)),
+    (
+        options::DDI_COMPLIANCE,
+        (&handle::OB_REFERENCE_BY_HANDLE, &handle::OB_REFERENCE_BY_HANDLE_VERIFIED),
+    ),
+    (options::DDI_COMPLIANCE, (&event::KE_SET_EVENT, &event::KE_SET_EVENT_VERIFIED)),
+    (options::DDI_COMPLIANCE, (&video::KE_DELAY_EXECUTION, &video::KE_DELAY_EXECUTION_VERIFIED)),
+    (options::FORCE_PENDING, (&schedule::KI_WAIT, &force_pending::KI_WAIT_FORCED)),
+    (
+        options::FORCE_PENDING,
+        (&thread_end::KI_WAIT_THREADED, &force_pending::KI_WAIT_THREADED_FORCED),
     ),
 ];
 
-/// What takes the place of what drivers call, with these options of Driver Verifier.
-#[must_use]
-pub fn substitutes(bits: u64) -> Vec<Substitute> {
+/// Options that look at the order of spin locks, or at who holds them.
+const LOCKS: u64 = options::DEADLOCK | options::DDI_COMPLIANCE | options::DDI_COMPLIANCE_ADDITIONAL;
+
+/// Adds what takes the place of what drivers call, with these options of Driver Verifier: of a routine that has taken
+/// another's place as well.
+pub fn substitute(substitutes: &mut Vec<Substitute>, bits: u64) {
     let those = SUBSTITUTES.iter().filter(|(options, _)| bits & options != 0);
-    those.map(|&(_, substitute)| substitute).collect()
+    let those: Vec<Substitute> = those.map(|&(_, substitute)| substitute).collect();
+    for (_, by) in &mut *substitutes {
+        *by = substituted(&those, by);
+    }
+    substitutes.extend(those);
+}
+
+/// What comes of looking at a call.
+pub(super) enum Look {
+    /// It goes on.
+    Fine,
+    /// It does nothing now: what it asks for is put off.
+    PutOff,
+    /// It stops the machine, with these arguments of the bug check.
+    Wrong([u64; 5]),
+}
+
+impl From<Option<[u64; 5]>> for Look {
+    fn from(found: Option<[u64; 5]>) -> Self {
+        found.map_or(Self::Fine, Self::Wrong)
+    }
+}
+
+/// The first step of what takes a routine's place.
+///
+/// # Errors
+///
+/// What `look` raises.
+pub(super) fn before(
+    p: &mut Processor<'_>,
+    look: fn(&mut Processor<'_>) -> Result<Look, Trap>,
+) -> Result<Flow, Trap> {
+    if delays(p)? {
+        return Ok(Flow::Stay);
+    }
+    Ok(match look(p)? {
+        Look::Fine => Flow::To(2),
+        Look::PutOff => Flow::Return,
+        Look::Wrong(parameters) => {
+            p.pass(parameters);
+            Flow::Call
+        }
+    })
 }
 
 /// What was found: the arguments of the bug check.
-type Found = Result<Option<[u64; 5]>, Trap>;
+pub(super) type Found = Result<Option<[u64; 5]>, Trap>;
 
 /// What is wrong with the address of a structure of the kernel's: it is user mode's.
 fn of_structure(p: &mut Processor<'_>, at: u64, bytes: u64) -> Found {
@@ -235,6 +336,9 @@ pub(super) fn of_acquire(p: &mut Processor<'_>) -> Found {
     if level > DISPATCH_LEVEL && is_on(p, options::AUTOMATIC)? {
         return Ok(Some(ACQUIRED_TOO_HIGH.with([0x42, level, lock, 0])));
     }
+    if let Some(found) = ddi_compliance::of_acquire(p, lock)? {
+        return Ok(Some(found));
+    }
     if is_on(p, options::DEADLOCK)? { deadlock::of_acquire(p, lock) } else { Ok(None) }
 }
 
@@ -243,6 +347,9 @@ pub(super) fn of_release(p: &mut Processor<'_>) -> Found {
     let (lock, level) = (p.argument(0), p.irql()?);
     if level != DISPATCH_LEVEL && is_on(p, options::AUTOMATIC)? {
         return Ok(Some(RELEASED_BADLY.with([0x32, level, lock, 0])));
+    }
+    if let Some(found) = ddi_compliance::of_release(p, lock)? {
+        return Ok(Some(found));
     }
     if is_on(p, options::DEADLOCK)? { deadlock::of_release(p, lock) } else { Ok(None) }
 }
@@ -273,15 +380,27 @@ pub(super) fn of_unlock_pages(p: &mut Processor<'_>) -> Found {
     Ok((flags & mdl::LOCKED == 0).then(|| NEVER_LOCKED.with([0x7c, list, flags, 0])))
 }
 
-/// What is wrong with completing a request.
-pub(super) fn of_completion(p: &mut Processor<'_>) -> Found {
+/// What is wrong with handing a request over: what is looked at later on the way. Notes whose turn it is.
+pub(super) fn of_call(p: &mut Processor<'_>) -> Found {
+    let packet = p.argument(1);
+    force_pending::note_call(p, packet)?;
+    Ok(None)
+}
+
+/// What is wrong with completing a request, or whether it is put off.
+pub(super) fn of_completion(p: &mut Processor<'_>) -> Result<Look, Trap> {
     let (packet, outcome, level) = (p.argument(0), p.argument(1), p.irql()?);
     if let Some(found) = of_structure(p, packet, REQUEST_BYTES)? {
-        return Ok(Some(found));
+        return Ok(Look::Wrong(found));
     }
     if !status::is_final(outcome) && is_on(p, options::IO)? {
-        return Ok(Some(COMPLETED_PENDING.with([6, outcome, packet, 0])));
+        return Ok(Look::Wrong(COMPLETED_PENDING.with([6, outcome, packet, 0])));
     }
-    let is_bad = level > DISPATCH_LEVEL && is_on(p, options::IO)?;
-    Ok(is_bad.then(|| COMPLETED_TOO_HIGH.with([0xe, level, packet, 0])))
+    if level > DISPATCH_LEVEL && is_on(p, options::IO)? {
+        return Ok(Look::Wrong(COMPLETED_TOO_HIGH.with([0xe, level, packet, 0])));
+    }
+    if let Some(found) = invariant_mdl::of_completion(p, packet)? {
+        return Ok(Look::Wrong(found));
+    }
+    Ok(if force_pending::puts_off(p)? { Look::PutOff } else { Look::Fine })
 }

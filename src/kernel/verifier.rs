@@ -14,6 +14,7 @@ use crate::base::{Rule, Structure};
 use crate::machine::{Processor, Reg, Trap};
 
 use super::bug_check::bug_checks;
+use super::ddi_compliance;
 use super::handle::{is_kernel_handle, is_pseudo_handle};
 use super::layout::{address, element, kernel_data, process, request_packet, verifier};
 use super::user_buffer::is_user_range;
@@ -229,6 +230,36 @@ pub(super) fn of_packet(p: &mut Processor<'_>, packet: u64) -> Result<Option<[u6
     Ok(None)
 }
 
+/// What is wrong with how a device's dispatch routine comes back, which was called at the level `before`.
+///
+/// # Errors
+///
+/// What the loads raise.
+pub(super) fn of_return(
+    p: &mut Processor<'_>,
+    device: u64,
+    before: u64,
+) -> Result<Option<[u64; 5]>, Trap> {
+    let after = p.irql()?;
+    if before != after && is_on(p, verifier::IO)? {
+        return Ok(Some(IRQL_CHANGED.with([5, device, before, after])));
+    }
+    ddi_compliance::of_return(p, [before, after])
+}
+
+/// Draws whether something happens that does in `share` of `out_of` cases.
+///
+/// # Errors
+///
+/// What the accesses raise.
+pub(super) fn draws(p: &mut Processor<'_>, share: u64, out_of: u64) -> Result<bool, Trap> {
+    // Knuth's linear congruential generator, in memory: the seed of a world is in its first value.
+    let last = p.load(address::KERNEL_DATA, kernel_data::VERIFIER_RANDOM)?;
+    let next = last.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    p.store(address::KERNEL_DATA, kernel_data::VERIFIER_RANDOM, next)?;
+    Ok((next >> 33) % out_of < share)
+}
+
 /// Whether an allocation is refused that the running routine was asked for.
 ///
 /// # Errors
@@ -236,15 +267,8 @@ pub(super) fn of_packet(p: &mut Processor<'_>, packet: u64) -> Result<Option<[u6
 /// What the accesses raise.
 pub(super) fn refuses_allocation(p: &mut Processor<'_>) -> Result<bool, Trap> {
     let options = p.load(address::KERNEL_DATA, kernel_data::VERIFIER)?;
-    if options & verifier::LOW_RESOURCES != 0 {
-        // Knuth's linear congruential generator, in memory: the seed of a world is in its first value.
-        let last = p.load(address::KERNEL_DATA, kernel_data::VERIFIER_RANDOM)?;
-        let next =
-            last.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        p.store(address::KERNEL_DATA, kernel_data::VERIFIER_RANDOM, next)?;
-        if (next >> 33) % OUT_OF < REFUSED {
-            return Ok(true);
-        }
+    if options & verifier::LOW_RESOURCES != 0 && draws(p, REFUSED, OUT_OF)? {
+        return Ok(true);
     }
     if options & verifier::SYSTEMATIC_LOW_RESOURCES != 0 {
         return is_first_of_its_path(p);

@@ -17,7 +17,8 @@ use crate::machine::{Flow, routine};
 use super::bug_check::{KE_BUG_CHECK, bug_checks};
 use super::layout::{element, processor_block};
 use super::schedule::{KI_READY_THREAD, KI_SWAP_CONTEXT};
-use super::{lock, status};
+use super::verified::verified_routine;
+use super::{ddi_compliance, lock, status};
 
 /// What is modelled here, by whose word.
 pub(crate) const RULES: &[Rule] = &[
@@ -91,10 +92,10 @@ routine! {
     },
 }
 
-routine! {
+verified_routine! {
     /// Lets time pass: gives the kernel's lock back and lets interrupts in for a moment, then lets other
     /// threads run. Called in a system service.
-    pub static KE_DELAY_EXECUTION = "KeDelayExecutionThread", frame 0;
+    KE_DELAY_EXECUTION, KE_DELAY_EXECUTION_VERIFIED = "KeDelayExecutionThread", frame 0, by ddi_compliance::of_delay;
     release => |p| lock::release(p),
     open => |p| {
         p.set_interrupts(true)?;

@@ -33,7 +33,6 @@ pub(super) fn link(
 ) -> Result<Program, BuildError> {
     let mut substitutes = verifier::pool_of(&configuration.machine).substitutes();
     substitutes.extend(framework::substitutes(configuration));
-    substitutes.extend(verified::substitutes(verifier::bits_of(&configuration.machine.verifier)?));
     let is_shadowed = configuration.machine.kva_shadow;
     let makes_threads = configuration.makes_threads();
     if makes_threads {
@@ -49,6 +48,7 @@ pub(super) fn link(
     if is_shadowed && (makes_threads || configuration.machine.host_time_out > 0) {
         substitutes.extend(shadow::SUBSTITUTES_IN_TIME);
     }
+    verified::substitute(&mut substitutes, verifier::bits_of(&configuration.machine.verifier)?);
     let handlers = kernel::image::handlers(switches);
     let transitions = if is_shadowed { transition::routines(&handlers) } else { Vec::new() };
     let mut elsewhere = components::windows_api::ROUTINES.to_vec();

@@ -48,40 +48,52 @@ pub const VERIFIER_OPTIONS: &[(&str, u64, &str)] = &[
         verifier::MISCELLANEOUS,
         "user handles in kernel mode's name, and kernel handles in user mode's, are found: 0xC4",
     ),
+    (
+        "ddi-compliance-checking",
+        verifier::DDI_COMPLIANCE,
+        "calls at a level that their rule forbids, and spin locks taken twice or kept, are found: 0xC4",
+    ),
+    (
+        "ddi-compliance-checking-additional",
+        verifier::DDI_COMPLIANCE_ADDITIONAL,
+        "spin locks that are given back though they are not held are found: 0xC4",
+    ),
+    // These three need I/O verification, which comes with them.
+    (
+        "force-pending-io",
+        verifier::FORCE_PENDING | verifier::IO,
+        "half of the requests that are completed at once are told as pending, and completed later",
+    ),
+    (
+        "invariant-mdl-checking-for-stack",
+        verifier::INVARIANT_STACK | verifier::IO,
+        "what a request hands over to be read is compared when it is complete: 0xC4",
+    ),
+    (
+        "invariant-mdl-checking-for-driver",
+        verifier::INVARIANT_DRIVER | verifier::IO,
+        "the same, wherever it is handed on as well: 0xC4",
+    ),
+    (
+        "kernel-synchronization-delay-fuzzing",
+        verifier::DELAY_FUZZING,
+        "calls take longer now and then, so that others come in between",
+    ),
 ];
 
 /// Options of Driver Verifier that are not modelled ("Driver Verifier Options"), by the names that they would have,
 /// and why.
 pub const UNMODELLED_OPTIONS: &[(&str, &str)] = &[
     ("dma-checking", "map registers are not counted; what leaves a buffer is the IOMMU's business"),
-    (
-        "force-pending-io",
-        "drivers here have no completion routines that could mistake pending for done",
-    ),
     ("irp-logging", "detects nothing: a story tells each request"),
-    (
-        "invariant-mdl-checking",
-        "it watches buffers of reads and writes, which go through a copy here: no list describes one",
-    ),
     ("power-delay-fuzzing", "there is no power management"),
-    (
-        "kernel-synchronization-delay-fuzzing",
-        "schedules and delays are drawn from the seed and planned",
-    ),
     ("port-miniport-interface-checking", "there are no miniport drivers"),
-    (
-        "ddi-compliance-checking",
-        "of the rules for calls only those of the other options are modelled",
-    ),
     (
         "code-integrity-checks",
         "whether pool can be executed is a setting of the machine, no wish of a driver's; its sections are not",
     ),
     ("vm-switch-interface-checking", "there is no virtual network switch"),
-    (
-        "additional-irql-checking",
-        "of the rules for levels those are modelled that the automatic checks look at",
-    ),
+    ("additional-irql-checking", "its two rules are for routines that this kernel has not"),
     ("driver-isolation-checks", "drivers have no state outside of memory"),
     ("dif-mode", "it switches other options' plug-ins on, without a restart"),
     ("wdf-verification", "the framework of kernel-mode drivers is not modelled"),

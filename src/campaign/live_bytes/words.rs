@@ -10,10 +10,11 @@ use crate::kernel::host_record::FAILED_ALONE;
 use crate::kernel::integrity::REGIONS;
 use crate::kernel::layout::{
     OBJECT_BODY, address, crash_block, deadlock, device_object, driver_object, event_log,
-    frame_entry, gate, handle_entry, integrity, kernel_data, mdl, object_body, object_header,
-    pool_header, pool_lists, process, processor_block, ready_queue, request_packet, residency,
-    thread, transition_block, watchdog,
+    frame_entry, gate, handle_entry, integrity, invariant_mdl, kernel_data, mdl, object_body,
+    object_header, pool_header, pool_lists, process, processor_block, put_off, ready_queue,
+    request_packet, residency, thread, transition_block, watchdog,
 };
+use crate::kernel::mdl::MAPPINGS_MAX;
 use crate::kernel::pools::state;
 use crate::kernel::verifier::PATHS_MAX;
 use crate::machine::iommu::PRESENT;
@@ -45,8 +46,27 @@ pub(super) struct Places {
     has_verifier: bool,
     /// Whether the kernel keeps an event log: likewise.
     has_event_log: bool,
-    /// Where what deadlock detection knows ends within the page of the variables, where it is on.
-    deadlock_end: Option<u64>,
+    /// What options of Driver Verifier know, within the page of the variables, where they are on.
+    verified: Vec<(Range<u64>, &'static [Field])>,
+}
+
+/// What options of Driver Verifier know within the page of the variables.
+fn verified(options: &[String], processors: u64) -> Vec<(Range<u64>, &'static [Field])> {
+    let is_on = |prefix: &str| options.iter().any(|option| option.starts_with(prefix));
+    let locks = deadlock::LOCKS.offset..deadlock::BEHIND.offset;
+    let behind = deadlock::BEHIND.offset..deadlock::HELD.offset;
+    let held = deadlock::HELD.offset..deadlock::HELD.offset + processors * 8;
+    let signed = invariant_mdl::PACKETS.offset..invariant_mdl::SIGNATURES.offset + MAPPINGS_MAX * 8;
+    let later = put_off::CALLED.offset..put_off::INFORMATION.offset + 8;
+    let knows_holders = is_on("deadlock-detection") || is_on("ddi-compliance-checking");
+    let all: [(bool, Range<u64>, &'static [Field]); 5] = [
+        (knows_holders, locks, deadlock::FIELDS),
+        (is_on("deadlock-detection"), behind, deadlock::FIELDS),
+        (knows_holders, held, deadlock::FIELDS),
+        (is_on("invariant-mdl-checking"), signed, invariant_mdl::FIELDS),
+        (is_on("force-pending-io"), later, put_off::FIELDS),
+    ];
+    all.into_iter().filter(|(is_on, ..)| *is_on).map(|(_, range, fields)| (range, fields)).collect()
 }
 
 impl Places {
@@ -70,11 +90,7 @@ impl Places {
             has_integrity_checks: is_set(integrity::PERIOD),
             has_verifier: is_set(kernel_data::VERIFIER),
             has_event_log: machine.event_log,
-            deadlock_end: machine
-                .verifier
-                .iter()
-                .any(|option| option == "deadlock-detection")
-                .then(|| deadlock::HELD.offset + world.machine.processors.len() as u64 * 8),
+            verified: verified(&machine.verifier, world.machine.processors.len() as u64),
         }
     }
 
@@ -164,12 +180,11 @@ impl Places {
                 (event_log::FIELDS, offset)
             }
             Structure::KernelData if is_variable && in_page >= deadlock::LOCKS.offset => {
-                if self.deadlock_end.is_none_or(|end| in_page >= end) {
-                    return None;
-                }
+                let (_, fields) =
+                    self.verified.iter().find(|(range, _)| range.contains(&in_page))?;
                 // Each is the first of several.
-                let first = deadlock::FIELDS.iter().rfind(|field| field.offset <= in_page)?;
-                (deadlock::FIELDS, first.offset)
+                let first = fields.iter().rfind(|field| field.offset <= in_page)?;
+                (fields, first.offset)
             }
             Structure::KernelData if is_variable => (kernel_data::FIELDS, in_page),
             Structure::ReadyQueue => (ready_queue::FIELDS, in_page),

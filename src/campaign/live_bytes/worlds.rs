@@ -1,7 +1,7 @@
 //! The worlds that a map is made of when none is named.
 
 use crate::kernel::layout::address;
-use crate::kernel::request::{METHOD_OUT_DIRECT, control_code};
+use crate::kernel::request::{METHOD_IN_DIRECT, METHOD_OUT_DIRECT, control_code};
 use crate::kernel::service;
 use crate::scenario::library::{ALL, Builtin, INCIDENTS};
 use crate::scenario::{Scenario, Vocabulary};
@@ -51,6 +51,10 @@ fn varied(read: &impl Fn(&Builtin) -> Scenario) -> Vec<Scenario> {
     };
     let mut found = vec![named("standard")];
     found.extend([long_and_direct_requests(named("standard")), failing_alone()]);
+    let mut signed = long_and_direct_requests(named("standard"));
+    signed.name = "long and direct requests, signed".into();
+    signed.configuration.machine.verifier = vec!["invariant-mdl-checking-for-driver".to_owned()];
+    found.push(signed);
     found.extend(VERIFIER_OPTIONS.iter().map(|&(option, ..)| {
         changed("standard", format!("verifier {option}"), &|world| {
             world.machine.verifier = vec![option.to_owned()];
@@ -90,14 +94,21 @@ fn application(name: &str, actions: Vec<Action>) -> Component {
 
 /// Requests as long as there may be, and one whose buffer the system maps.
 fn long_and_direct_requests(standard: Scenario) -> Scenario {
-    let direct = control_code(buffer_driver::FILL, METHOD_OUT_DIRECT, 0);
-    let arguments = vec![4, direct, 0, 0, address::USER_BUFFERS + 0x404, 64];
+    let direct = |function, method| Action::SystemCall {
+        service: service::DEVICE_CONTROL.try_into().expect("few services"),
+        arguments: vec![
+            4,
+            control_code(function, method, 0),
+            0,
+            0,
+            address::USER_BUFFERS + 0x404,
+            64,
+        ],
+    };
     let actions = vec![
         Action::Open { device: "buffers".into(), file: 0, access: 3, slot: 0 },
-        Action::SystemCall {
-            service: service::DEVICE_CONTROL.try_into().expect("few services"),
-            arguments,
-        },
+        direct(buffer_driver::FILL, METHOD_OUT_DIRECT),
+        direct(buffer_driver::CHECK, METHOD_IN_DIRECT),
         Action::Control { slot: 0, code: 0x22_0000, length: 256, value: 1 },
         Action::Control { slot: 0, code: 0x22_0000, length: 448, value: 1 },
     ];

@@ -6,8 +6,8 @@
 use crate::base::Basis;
 
 use super::super::{
-    deadlock, exception, frames, handle_close, integrity, irql, mdl, object, pool, pools,
-    process_end, request, verified, verifier, video, watchdog,
+    ddi_compliance, deadlock, exception, frames, handle_close, integrity, invariant_mdl, irql, mdl,
+    object, pool, pools, process_end, request, verified, verifier, video, watchdog,
 };
 
 /// A way in which the kernel stops itself: a code and, where one code says several things, the value
@@ -129,6 +129,8 @@ static FILES: &[&[&BugCheck]] = &[
     mdl::BUG_CHECKS,
     verifier::BUG_CHECKS,
     verified::BUG_CHECKS,
+    ddi_compliance::BUG_CHECKS,
+    invariant_mdl::BUG_CHECKS,
     object::BUG_CHECKS,
     pool::BUG_CHECKS,
     pools::damage::BUG_CHECKS,

@@ -137,4 +137,17 @@ pub mod verifier {
     pub const AUTOMATIC: u64 = 1 << 7;
     /// The order in which spin locks are taken is looked at ("Deadlock Detection").
     pub const DEADLOCK: u64 = 1 << 8;
+    /// What a driver is to leave as it is in a request is compared where the request is complete ("Invariant MDL
+    /// Checking for Stack").
+    pub const INVARIANT_STACK: u64 = 1 << 11;
+    /// The same wherever it is handed on ("Invariant MDL Checking for Driver").
+    pub const INVARIANT_DRIVER: u64 = 1 << 12;
+    /// Rules for calls are followed: the level of each, and spin locks ("DDI compliance checking").
+    pub const DDI_COMPLIANCE: u64 = 1 << 13;
+    /// A further rule for spin locks ("DDI compliance checking (additional)").
+    pub const DDI_COMPLIANCE_ADDITIONAL: u64 = 1 << 14;
+    /// Some calls take longer, as the world's seed has it ("Kernel synchronization delay fuzzing").
+    pub const DELAY_FUZZING: u64 = 1 << 15;
+    /// Some requests are complete only after their driver has come back ("Force Pending I/O Requests").
+    pub const FORCE_PENDING: u64 = 1 << 16;
 }

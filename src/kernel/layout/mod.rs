@@ -23,8 +23,8 @@ mod variables;
 
 pub use configuration::{switches, verifier};
 pub use variables::{
-    crash_block, deadlock, event_log, integrity, kernel_data, pool_lists, processor_block,
-    ready_queue, residency, transition_block, watchdog,
+    crash_block, deadlock, event_log, integrity, invariant_mdl, kernel_data, pool_lists,
+    processor_block, put_off, ready_queue, residency, transition_block, watchdog,
 };
 
 fields! {

@@ -123,6 +123,30 @@ fields! {
 }
 
 fields! {
+    /// What the invariant checks of Driver Verifier know, behind the kernel variables.
+    invariant_mdl of KernelData {
+        /// First of 8 request packets, by the mapping of the pages that each describes.
+        PACKETS = 0xec0 "requests signed",
+        /// First of 8 signatures, of what these pages hold.
+        SIGNATURES = 0xf00 "signatures of buffers",
+    }
+}
+
+fields! {
+    /// The request whose completion Driver Verifier puts off, behind the kernel variables.
+    put_off of KernelData {
+        /// The packet whose driver is called.
+        CALLED = 0xf40 "request handed over",
+        /// The packet that is to be completed, 0 for none.
+        PACKET = 0xf48 "request put off",
+        /// With what status.
+        STATUS = 0xf50 "status put off",
+        /// With how many bytes.
+        INFORMATION = 0xf58 "bytes put off",
+    }
+}
+
+fields! {
     /// Pageable memory, at [`address::RESIDENCY`](super::address::RESIDENCY).
     residency of KernelData {
         /// Pages that may be away.
