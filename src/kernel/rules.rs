@@ -8,9 +8,9 @@ use super::{
     handle_information, host, host_create, host_pool, host_record, host_stack, host_time_out,
     integrity, interrupt, invariant_mdl, io_disk, io_open, io_transfer, irql, keys, lock, mdl,
     object, paging, pool, pools, previous_mode, process_create, process_end, process_open, request,
-    residency, schedule, section, service, shadow, system_call, system_thread, thread_create,
-    thread_end, transition, user_buffer, user_context, verified, verifier, video, virtual_memory,
-    watchdog,
+    residency, schedule, section, service, shadow, status, system_call, system_thread,
+    thread_create, thread_end, transition, user_buffer, user_context, verified, verifier, video,
+    virtual_memory, watchdog,
 };
 
 /// The rules of each file, under the file's name.
@@ -61,6 +61,7 @@ pub const RULES: &[(&str, &[Rule])] = &[
     ("section", section::RULES),
     ("service", service::RULES),
     ("shadow", shadow::RULES),
+    ("status", status::RULES),
     ("system-call", system_call::RULES),
     ("system-thread", system_thread::RULES),
     ("thread-create", thread_create::RULES),

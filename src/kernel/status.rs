@@ -1,5 +1,14 @@
 //! Status values, as NTSTATUS names them ("NTSTATUS Values", [MS-ERREF]).
 
+use crate::base::Rule;
+
+/// What is modelled here, by whose word.
+pub(crate) const RULES: &[Rule] = &[Rule::inferred(
+    "status-values",
+    "A status has the number that [MS-ERREF] gives its name.",
+    "[MS-ERREF], NTSTATUS (the pages about handles and drivers give names, for most no number)",
+)];
+
 /// Success.
 pub const SUCCESS: u64 = 0;
 /// The request is not finished yet.
