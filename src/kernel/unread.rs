@@ -5,7 +5,7 @@
 
 use crate::base::{Field, Structure};
 
-use super::layout::{event_log, gate, kernel_data, mdl, request_packet, thread, watchdog};
+use super::layout::{event_log, gate, kernel_data, mdl, put_off, request_packet, thread, watchdog};
 use super::pools::state;
 
 /// Asked for bug check 0xC5 alone.
@@ -32,7 +32,7 @@ pub const UNREAD: &[Unread] = &[
     (kernel_data::POOL_CODE, ALL, POOL_CODE),
     (kernel_data::POOL_CODE_END, ALL, POOL_CODE),
     (kernel_data::SWITCHES, 0xc7, "defects, which code has or has not; nothing in bytes 6 and 7"),
-    (kernel_data::VERIFIER, 0xfc, "no option has a bit there"),
+    (kernel_data::VERIFIER, 0xf8, "no option has a bit there"),
     (kernel_data::REFLECTORS, 0xfc, "no device has such a number"),
     (kernel_data::SELF_MAP_SLOT, 0xfc, "beyond the nine bits of a slot"),
     (kernel_data::SPAWNABLE, 0xfe, "the lowest number is taken, in byte 0"),
@@ -44,6 +44,7 @@ pub const UNREAD: &[Unread] = &[
     (event_log::TIME, ALL, LOG),
     (thread::STACK, ALL, "the return goes by the frame pointer"),
     (request_packet::STATUS, 0xf0, "a status has 32 bits"),
+    (put_off::STATUS, 0xf0, "a status has 32 bits"),
     (mdl::FLAGS, 0xfe, "no flag has a bit there"),
 ];
 
