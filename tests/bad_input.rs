@@ -93,6 +93,8 @@ const MISTAKES: &[Mistake] = &[
     ("[\"0x4\"]", "\"0x4\"", (18, 52), "put it between [ and ]"),
     ("[\"0x4\"]", "[\"4\"]", (18, 53), "put 0x in front: \"0x4\""),
     ("[\"0x4\"]", "[4, -4]", (18, 56), "not negative"),
+    ("[\"0x4\"]", "[\"buffers:cpy\"]", (18, 53), "did you mean `buffers:copy`?"),
+    ("[\"0x4\"]", "[\"copy\"]", (18, 53), "a control code's name such as \"buffers:copy\""),
     // Hexadecimal strings.
     ("schedule = \"0x1\"", "schedule = \"1\"", (3, 12), "put 0x in front: \"0x1\""),
     ("schedule = \"0x1\"", "schedule = \"0xzz\"", (3, 12), "digits 0 to 9 and a to f"),

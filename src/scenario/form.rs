@@ -48,6 +48,8 @@ pub(super) enum Shape {
     Whole(u64, u64),
     /// 64 bits, as a hexadecimal string or a number.
     Hex,
+    /// The same, or a control code's name.
+    Code,
     /// A signed hexadecimal string.
     SignedHex,
     /// One of some words.
@@ -84,7 +86,7 @@ const fn may(name: &'static str, shape: Shape) -> Field {
     Field { name, shape, must: false }
 }
 
-use Shape::{Change, Flag, Hex, List, SignedHex, Table, Text, Whole, Word};
+use Shape::{Change, Code, Flag, Hex, List, SignedHex, Table, Text, Whole, Word};
 
 /// Everything at the top.
 pub(super) const TOP: &[Field] = &[
@@ -265,7 +267,7 @@ pub(super) const ACTIONS: &[(&str, &[Field])] = &[
     ("read", &[SLOT, OFFSET, LENGTH]),
     ("read-to", &[SLOT, OFFSET, LENGTH, must("buffer", Hex)]),
     ("write", &[SLOT, OFFSET, LENGTH, VALUE]),
-    ("control", &[SLOT, must("code", Hex), LENGTH, VALUE]),
+    ("control", &[SLOT, must("code", Code), LENGTH, VALUE]),
     ("flush", &[SLOT]),
     ("device-event", &[SLOT]),
     ("port-in", &[PORT]),
@@ -310,7 +312,7 @@ pub(super) const ACTIONS: &[(&str, &[Field])] = &[
     ("load-stack-segment", &[must("call", Flag)]),
     (
         "system-call",
-        &[must("service", Shape::Numbered(services, BYTE_MAX)), must("arguments", List(&Hex))],
+        &[must("service", Shape::Numbered(services, BYTE_MAX)), must("arguments", List(&Code))],
     ),
 ];
 
@@ -357,7 +359,7 @@ mod tests {
             Text => "\"a\"".to_owned(),
             Flag => "true".to_owned(),
             Whole(least, _) => least.to_string(),
-            Hex => "\"0x0\"".to_owned(),
+            Hex | Code => "\"0x0\"".to_owned(),
             SignedHex => "\"-0x1\"".to_owned(),
             Word(words) | Shape::Numbered(words, _) => format!("\"{}\"", words()[0]),
             List(_) => "[]".to_owned(),

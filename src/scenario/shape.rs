@@ -12,6 +12,7 @@ use toml::de::{DeTable, DeValue};
 use super::contradiction::contradictions;
 use super::form::{ACTIONS, Field, Shape, TOP};
 use crate::base::nearest;
+use crate::world::components::control_codes::{EXAMPLE, named, names_beside};
 
 /// A mistake of form at some bytes of the text.
 pub(super) struct Misfit {
@@ -72,6 +73,9 @@ fn in_words(shape: Shape) -> String {
             "a hexadecimal string of at most 16 digits such as \"0x1f\", or a whole number that is \
              not negative"
                 .to_owned()
+        }
+        Shape::Code => {
+            format!("{}, or a control code's name such as \"{EXAMPLE}\"", in_words(Shape::Hex))
         }
         Shape::SignedHex => {
             "a signed hexadecimal string such as \"-0x18\", of at most 63 bits".to_owned()
@@ -192,14 +196,20 @@ impl Misfits {
                         Some(in_words(shape));
                 }
             }
-            (Shape::Hex, DeValue::Integer(_)) => {
+            (Shape::Hex | Shape::Code, DeValue::Integer(_)) => {
                 let Some((told, number)) = whole(value) else { return };
                 if number.is_none_or(|number| u64::try_from(number).is_err()) {
                     self.add(bytes, format!("{name} {told} is out of range")).expected =
                         Some(in_words(shape));
                 }
             }
-            (Shape::Hex, DeValue::String(text)) => {
+            (Shape::Code, DeValue::String(text)) if text.contains(':') => {
+                if named(text).is_none() {
+                    let known = names_beside(text);
+                    self.unknown("control code", bytes, text, known.iter().map(String::as_str));
+                }
+            }
+            (Shape::Hex | Shape::Code, DeValue::String(text)) => {
                 let digits = text.strip_prefix("0x").map(|digits| digits.replace('_', ""));
                 let is_hex = |digits: String| u64::from_str_radix(&digits, 16).is_ok();
                 if !digits.is_some_and(|digits| !digits.starts_with('+') && is_hex(digits)) {

@@ -7,6 +7,7 @@ use crate::base::Access;
 
 use super::configuration::hex;
 
+mod control_code_name;
 mod encode;
 mod service_name;
 mod slots;
@@ -171,7 +172,7 @@ pub enum Action {
         /// The handle's slot.
         slot: u8,
         /// Which operation.
-        #[serde(with = "hex")]
+        #[serde(with = "control_code_name")]
         code: u64,
         /// How many bytes.
         length: u16,
@@ -382,10 +383,12 @@ pub enum Action {
 
 /// A list of numbers as hexadecimal strings.
 mod hex_list {
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use serde::{Deserialize as _, Deserializer, Serialize, Serializer};
 
-    #[derive(Serialize, Deserialize)]
-    struct Hex(#[serde(with = "super::hex")] u64);
+    use super::control_code_name::Code;
+
+    #[derive(Serialize)]
+    struct Hex(#[serde(serialize_with = "super::hex::serialize")] u64);
 
     pub(super) fn serialize<S: Serializer>(
         values: &[u64],
@@ -397,6 +400,6 @@ mod hex_list {
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<Vec<u64>, D::Error> {
-        Ok(Vec::<Hex>::deserialize(deserializer)?.into_iter().map(|Hex(value)| value).collect())
+        Ok(Vec::<Code>::deserialize(deserializer)?.into_iter().map(|Code(value)| value).collect())
     }
 }

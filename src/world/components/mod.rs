@@ -7,9 +7,11 @@
 //! | [`driver_host`], [`driver_manager`] | user-mode drivers |
 //! | [`transfer_driver`], [`filter_driver`], [`reflector`], [`parser`], [`meter`], [`record_driver`], [`scanner`], [`vulnerable`], [`object_driver`], [`buffer_driver`], [`direct_buffer`], [`pageable_driver`], [`display_driver`] | other kernel-mode drivers |
 //! | [`file_system`] | file-system drivers |
+//! | [`control_codes`] | and what their functions are called |
 
 pub mod application;
 pub mod buffer_driver;
+pub mod control_codes;
 pub mod direct_buffer;
 pub mod display_driver;
 pub mod driver_host;
