@@ -237,7 +237,14 @@ fn who_waits_for_a_request_ends_when_that_is_complete() {
         ..Component::new("nic", Home::KernelDriver)
     });
 
-    each_schedule(&configuration, |run| assert_eq!(run.exit_status(A), Some(6)));
+    // What waits is another routine with threads, and with completions that are put off another again.
+    for option in [None, Some("force-pending-io"), Some("kernel-synchronization-delay-fuzzing")] {
+        configuration.machine.verifier = option.map(str::to_owned).into_iter().collect();
+        for kva_shadow in [false, true] {
+            configuration.machine.kva_shadow = kva_shadow;
+            each_schedule(&configuration, |run| assert_eq!(run.exit_status(A), Some(6)));
+        }
+    }
 }
 
 #[test]
