@@ -512,6 +512,7 @@ const ELSEWHERE: &[Elsewhere] = &[
     (0xc9, 1, &[4], "tests/kernel_objects/verifier.rs"),
     (0xc9, 1, &[5, 6, 0xe, 0x10], "tests/verified.rs"),
     (0xcb, 0, &[], "tests/kernel_objects/locked.rs"),
+    (0xe6, 1, &[0xe, 0xf, 0x13, 0x16, 0x1d], "tests/dma_verification.rs"),
     (0xef, 2, &[0], "tests/kernel_objects/ends.rs"),
     (0x101, 0, &[], "tests/watchdogs.rs"),
     (0x109, 4, &[0, 1, 2, 0x1c], "tests/protections.rs"),

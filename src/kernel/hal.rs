@@ -27,9 +27,11 @@ use crate::machine::device::port;
 use crate::machine::iommu::{PRESENT, WRITE};
 use crate::machine::{Flow, Processor, Routine, Trap, routine};
 
+use super::dma_verification::{of_map, of_start, of_unmap};
 use super::layout::{address, element, switches};
 use super::paging::{self, ADDRESS, entry_address};
 use super::status;
+use super::verified::verified_routine;
 
 /// What is modelled here, by whose word.
 pub(crate) const RULES: &[Rule] = &[
@@ -83,7 +85,7 @@ pub const DISK_BUFFER: u64 = address::DMA_BUFFERS + 4096;
 pub const SECTOR_WORDS: u64 = 64;
 
 /// Where the IOMMU's entry for a frame and a device is.
-const fn table_entry(device: u64, frame: u64) -> u64 {
+pub(super) const fn table_entry(device: u64, frame: u64) -> u64 {
     element(address::IOMMU_TABLES, device.wrapping_mul(1024).wrapping_add(512).wrapping_add(frame))
 }
 
@@ -98,10 +100,10 @@ const fn device_port(device: u64, register: u16) -> u16 {
     (device & 7) as u16 * port::COUNT + register
 }
 
-routine! {
+verified_routine! {
     /// Opens a page to a device. Arguments: hardware device, the page's address, 1 when the device may
     /// also write. Result: the page's bus address, 0 when it has none.
-    pub static HAL_MAP_TRANSFER = "HalMapTransfer", frame 0;
+    HAL_MAP_TRANSFER, HAL_MAP_TRANSFER_VERIFIED = "HalMapTransfer", frame 0, by of_map;
     open => |p| {
         let (device, virt, write) = (p.argument(0), p.argument(1), p.argument(2) & 1);
         let at = entry_address(p, virt)?;
@@ -118,9 +120,9 @@ routine! {
     },
 }
 
-routine! {
+verified_routine! {
     /// Closes a page to a device. Arguments: hardware device, the page's bus address.
-    pub static HAL_UNMAP_TRANSFER = "HalFlushAdapterBuffers", frame 0;
+    HAL_UNMAP_TRANSFER, HAL_UNMAP_TRANSFER_VERIFIED = "HalFlushAdapterBuffers", frame 0, by of_unmap;
     close => |p| {
         let (device, frame) = (p.argument(0), p.argument(1) >> 12);
         if device >= HARDWARE_DEVICES || frame >= TABLE_FRAMES {
@@ -135,9 +137,9 @@ routine! {
     },
 }
 
-routine! {
+verified_routine! {
     /// Starts a transfer. Arguments: hardware device, bus address, words, command.
-    pub static HAL_START_TRANSFER = "HalStartTransfer", frame 0;
+    HAL_START_TRANSFER, HAL_START_TRANSFER_VERIFIED = "HalStartTransfer", frame 0, by of_start;
     address => |p| {
         let (device, bus) = (p.argument(0), p.argument(1));
         p.port_out(device_port(device, port::ADDRESS), bus)?;

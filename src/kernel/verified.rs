@@ -24,7 +24,7 @@ use super::pools::state::{PAGED_PAGES, PAGED_POOL};
 use super::user_buffer::is_user_range;
 use super::verifier::is_on;
 use super::{
-    ddi_compliance, deadlock, event, force_pending, handle, invariant_mdl, irql, mdl, request,
+    ddi_compliance, deadlock, event, force_pending, hal, handle, invariant_mdl, irql, mdl, request,
     schedule, status, thread_end, video,
 };
 
@@ -244,6 +244,9 @@ const SUBSTITUTES: &[(u64, Substitute)] = &[
         options::FORCE_PENDING,
         (&thread_end::KI_WAIT_THREADED, &force_pending::KI_WAIT_THREADED_FORCED),
     ),
+    (options::DMA, (&hal::HAL_MAP_TRANSFER, &hal::HAL_MAP_TRANSFER_VERIFIED)),
+    (options::DMA, (&hal::HAL_UNMAP_TRANSFER, &hal::HAL_UNMAP_TRANSFER_VERIFIED)),
+    (options::DMA, (&hal::HAL_START_TRANSFER, &hal::HAL_START_TRANSFER_VERIFIED)),
 ];
 
 /// Options that look at the order of spin locks, or at who holds them.

@@ -59,6 +59,7 @@ pub(super) fn link(
     let has_record = framework::has_record(configuration);
     let record = if has_record { kernel::hal::RECORD_ROUTINES } else { &[] };
     let hal = [kernel::hal::ROUTINES, timer, record].concat();
+    let hal: Vec<_> = hal.iter().map(|routine| substituted(&substitutes, routine)).collect();
     elsewhere.extend(&hal);
     elsewhere.extend(&transitions);
     // Substitutes are where what they take the place of was.

@@ -49,6 +49,11 @@ pub const VERIFIER_OPTIONS: &[(&str, u64, &str)] = &[
         "user handles in kernel mode's name, and kernel handles in user mode's, are found: 0xC4",
     ),
     (
+        "dma-checking",
+        verifier::DMA,
+        "what is written behind a buffer during a transfer, and pages mapped or closed twice, are found: 0xE6",
+    ),
+    (
         "ddi-compliance-checking",
         verifier::DDI_COMPLIANCE,
         "calls at a level that their rule forbids, and spin locks taken twice or kept, are found: 0xC4",
@@ -84,7 +89,6 @@ pub const VERIFIER_OPTIONS: &[(&str, u64, &str)] = &[
 /// Options of Driver Verifier that are not modelled ("Driver Verifier Options"), by the names that they would have,
 /// and why.
 pub const UNMODELLED_OPTIONS: &[(&str, &str)] = &[
-    ("dma-checking", "map registers are not counted; what leaves a buffer is the IOMMU's business"),
     ("irp-logging", "detects nothing: a story tells each request"),
     ("power-delay-fuzzing", "there is no power management"),
     ("port-miniport-interface-checking", "there are no miniport drivers"),

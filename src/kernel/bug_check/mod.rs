@@ -75,6 +75,8 @@ pub mod code {
     pub const DRIVER_PAGE_FAULT_IN_FREED_SPECIAL_POOL: u64 = 0xd5;
     /// A driver touched the page behind a block of special pool.
     pub const DRIVER_PAGE_FAULT_BEYOND_END_OF_ALLOCATION: u64 = 0xd6;
+    /// Driver Verifier found a driver or device breaking a rule of transfers; parameter 1 is the rule.
+    pub const DRIVER_VERIFIER_DMA_VIOLATION: u64 = 0xe6;
     /// A critical process ended.
     pub const CRITICAL_PROCESS_DIED: u64 = 0xef;
     /// Memory that is not executable was executed.

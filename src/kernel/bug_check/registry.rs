@@ -6,8 +6,9 @@
 use crate::base::Basis;
 
 use super::super::{
-    ddi_compliance, deadlock, exception, frames, handle_close, integrity, invariant_mdl, irql, mdl,
-    object, pool, pools, process_end, request, verified, verifier, video, watchdog,
+    ddi_compliance, deadlock, dma_verification, exception, frames, handle_close, integrity,
+    invariant_mdl, irql, mdl, object, pool, pools, process_end, request, verified, verifier, video,
+    watchdog,
 };
 
 /// A way in which the kernel stops itself: a code and, where one code says several things, the value
@@ -120,6 +121,7 @@ pub(crate) use bug_checks;
 /// Every file's.
 static FILES: &[&[&BugCheck]] = &[
     deadlock::BUG_CHECKS,
+    dma_verification::BUG_CHECKS,
     exception::fast_fail::BUG_CHECKS,
     exception::resolve::rows::BUG_CHECKS,
     frames::BUG_CHECKS,

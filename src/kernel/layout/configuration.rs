@@ -137,6 +137,8 @@ pub mod verifier {
     pub const AUTOMATIC: u64 = 1 << 7;
     /// The order in which spin locks are taken is looked at ("Deadlock Detection").
     pub const DEADLOCK: u64 = 1 << 8;
+    /// Pages that are opened to devices are looked at, and what is behind their buffers ("DMA Verification").
+    pub const DMA: u64 = 1 << 9;
     /// What a driver is to leave as it is in a request is compared where the request is complete ("Invariant MDL
     /// Checking for Stack").
     pub const INVARIANT_STACK: u64 = 1 << 11;

@@ -40,6 +40,8 @@ const fn of_parameter(parameter: u8, unreached: Unreached) -> Unreached {
 
 const VERIFIER: u64 = code::DRIVER_VERIFIER_DETECTED_VIOLATION;
 const VERIFIER_NAME: &str = "DRIVER_VERIFIER_DETECTED_VIOLATION";
+const DMA: u64 = code::DRIVER_VERIFIER_DMA_VIOLATION;
+const DMA_NAME: &str = "DRIVER_VERIFIER_DMA_VIOLATION";
 const FAST_FAIL: u64 = code::KERNEL_SECURITY_CHECK_FAILURE;
 const FAST_FAIL_NAME: &str = "KERNEL_SECURITY_CHECK_FAILURE";
 
@@ -207,11 +209,21 @@ pub const UNREACHED: &[Unreached] = &[
     ),
     all(0xce, "DRIVER_UNLOADED_WITHOUT_CANCELLING_PENDING_OPERATIONS", "no driver is unloaded"),
     all(0xd0, "DRIVER_CORRUPTED_MMPOOL", "the pool's code is one: what it runs into is 0xC5"),
-    all(
-        0xe6,
-        "DRIVER_VERIFIER_DMA_VIOLATION",
-        "the DMA checks of Driver Verifier are no option here",
+    some(
+        DMA,
+        DMA_NAME,
+        &[3, 4, 5, 6, 7, 8, 9, 0xa, 0xb, 0xc, 0xd, 0x10, 0x11, 0x15, 0x18, 0x19, 0x1e, 0x23, 0x25],
+        "there are no adapters, and nothing of theirs that is allocated or freed",
     ),
+    some(
+        DMA,
+        DMA_NAME,
+        &[0, 0x1b, 0x1f, 0x21, 0x22, 0x24],
+        "a page is mapped by its address: no list describes a buffer, and no length is told",
+    ),
+    some(DMA, DMA_NAME, &[1, 2], "nobody looks at the performance counter"),
+    some(DMA, DMA_NAME, &[0x14, 0x20], "0x13 and 0x16 are said of the same"),
+    some(DMA, DMA_NAME, &[0x26], "what the IOMMU refuses the device is told, and no processor"),
     some(
         code::CRITICAL_PROCESS_DIED,
         "CRITICAL_PROCESS_DIED",
