@@ -509,6 +509,7 @@ const ELSEWHERE: &[Elsewhere] = &[
         ],
         "tests/verified.rs",
     ),
+    (0xc4, 1, &[0x2000], "tests/code_integrity.rs"),
     (0xc9, 1, &[4], "tests/kernel_objects/verifier.rs"),
     (0xc9, 1, &[5, 6, 0xe, 0x10], "tests/verified.rs"),
     (0xcb, 0, &[], "tests/kernel_objects/locked.rs"),

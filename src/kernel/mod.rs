@@ -23,7 +23,7 @@
 //! | [`address_space`], [`address_space_end`] | and their address spaces? |
 //! | [`shadow`], [`transition`] | and what is left of them while user mode runs? |
 //! | [`request`], [`control_code`], [`io_open`], [`io_transfer`], [`io_disk`], [`host`], [`host_pool`], [`host_service`], [`host_stack`], [`host_time_out`], [`host_expiry`], [`host_record`], [`event_log`] | how does a request reach a driver? |
-//! | [`verifier`], [`verified`], `deadlock`, `ddi_compliance`, `invariant_mdl`, `force_pending`, `delay_fuzzing`, [`dma_verification`] | what does Driver Verifier look at? |
+//! | [`verifier`], [`verified`], `deadlock`, `ddi_compliance`, `invariant_mdl`, `force_pending`, `delay_fuzzing`, [`dma_verification`], [`code_integrity`] | what does Driver Verifier look at? |
 //! | [`video`] | what when the display adapter hangs? |
 //! | [`hal`] | who touches the hardware? |
 //! | [`rules`] | by whose word is all that? |
@@ -34,6 +34,7 @@ pub mod access;
 pub mod address_space;
 pub mod address_space_end;
 pub mod bug_check;
+pub mod code_integrity;
 pub mod configured;
 pub mod control_code;
 mod ddi_compliance;

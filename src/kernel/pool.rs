@@ -11,10 +11,12 @@ use crate::kernel::configured::configured;
 use crate::machine::{Flow, Processor, Routine, Trap, routine};
 
 use super::bug_check::{KE_BUG_CHECK, bug_checks};
+use super::code_integrity::of_allocation;
 use super::layout::{
     POOL_HEADER_BYTES, address, element, kernel_data, pool_header, pool_lists, switches,
 };
 use super::pools;
+use super::verified::verified_routine;
 use super::verifier;
 
 /// What is modelled here, by whose word.
@@ -76,7 +78,7 @@ bug_checks! {
 /// Whether a routine is the pool's own: a fault in one is blamed on who damaged the pool.
 #[must_use]
 pub fn is_pool(routine: &'static Routine) -> bool {
-    let usual: [&Routine; 2] = [&EX_ALLOCATE_POOL, &EX_FREE_POOL];
+    let usual: [&Routine; 3] = [&EX_ALLOCATE_POOL, &EX_ALLOCATE_POOL_VERIFIED, &EX_FREE_POOL];
     usual.into_iter().chain(pools::routines()).any(|own| core::ptr::eq(own, routine))
 }
 
@@ -112,10 +114,10 @@ pub(super) fn hand_out(
     Ok(())
 }
 
-routine! {
+verified_routine! {
     /// Hands out a block of what it is called for, to its caller. Arguments: bytes, tag, flags. Result: its
     /// address, 0 when there is none.
-    pub static EX_ALLOCATE_POOL = "ExAllocatePool2", frame 4;
+    EX_ALLOCATE_POOL, EX_ALLOCATE_POOL_VERIFIED = "ExAllocatePool2", frame 4, by of_allocation;
     start => |p| {
         let (bytes, tag, flags) = (p.argument(0), p.argument(1), p.argument(2));
         let (operation, verdict) = p.pass_point(PointKind::Allocate, tag, bytes)?;

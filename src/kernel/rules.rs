@@ -3,14 +3,14 @@
 use crate::base::Rule;
 
 use super::{
-    address_space, address_space_end, bug_check, ddi_compliance, deadlock, delay_fuzzing,
-    dma_verification, event, event_log, exception, force_pending, frames, hal, handle,
-    handle_close, handle_duplicate, handle_information, host, host_create, host_pool, host_record,
-    host_stack, host_time_out, integrity, interrupt, invariant_mdl, io_disk, io_open, io_transfer,
-    irql, keys, lock, mdl, object, paging, pool, pools, previous_mode, process_create, process_end,
-    process_open, request, residency, schedule, section, service, shadow, status, system_call,
-    system_thread, thread_create, thread_end, transition, user_buffer, user_context, verified,
-    verifier, video, virtual_memory, watchdog,
+    address_space, address_space_end, bug_check, code_integrity, ddi_compliance, deadlock,
+    delay_fuzzing, dma_verification, event, event_log, exception, force_pending, frames, hal,
+    handle, handle_close, handle_duplicate, handle_information, host, host_create, host_pool,
+    host_record, host_stack, host_time_out, integrity, interrupt, invariant_mdl, io_disk, io_open,
+    io_transfer, irql, keys, lock, mdl, object, paging, pool, pools, previous_mode, process_create,
+    process_end, process_open, request, residency, schedule, section, service, shadow, status,
+    system_call, system_thread, thread_create, thread_end, transition, user_buffer, user_context,
+    verified, verifier, video, virtual_memory, watchdog,
 };
 
 /// The rules of each file, under the file's name.
@@ -18,6 +18,7 @@ pub const RULES: &[(&str, &[Rule])] = &[
     ("address-space", address_space::RULES),
     ("address-space-end", address_space_end::RULES),
     ("bug-check", bug_check::RULES),
+    ("code-integrity", code_integrity::RULES),
     ("ddi-compliance", ddi_compliance::RULES),
     ("deadlock", deadlock::RULES),
     ("delay-fuzzing", delay_fuzzing::RULES),

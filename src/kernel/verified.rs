@@ -19,13 +19,13 @@ use super::exception::resolve::{AddressClass, DISPATCH_LEVEL, class_of};
 use super::irql::HIGH_LEVEL;
 use super::layout::{MDL_BYTES, REQUEST_BYTES, mdl as list_fields, verifier as options};
 use super::paging::is_valid;
-use super::pools::special;
 use super::pools::state::{PAGED_PAGES, PAGED_POOL};
+use super::pools::{legacy, segment, special};
 use super::user_buffer::is_user_range;
 use super::verifier::is_on;
 use super::{
-    ddi_compliance, deadlock, event, force_pending, hal, handle, invariant_mdl, irql, mdl, request,
-    schedule, status, thread_end, video,
+    ddi_compliance, deadlock, event, force_pending, hal, handle, invariant_mdl, irql, mdl, pool,
+    request, schedule, status, thread_end, video,
 };
 
 /// What is modelled here, by whose word.
@@ -247,6 +247,13 @@ const SUBSTITUTES: &[(u64, Substitute)] = &[
     (options::DMA, (&hal::HAL_MAP_TRANSFER, &hal::HAL_MAP_TRANSFER_VERIFIED)),
     (options::DMA, (&hal::HAL_UNMAP_TRANSFER, &hal::HAL_UNMAP_TRANSFER_VERIFIED)),
     (options::DMA, (&hal::HAL_START_TRANSFER, &hal::HAL_START_TRANSFER_VERIFIED)),
+    (options::CODE_INTEGRITY, (&pool::EX_ALLOCATE_POOL, &pool::EX_ALLOCATE_POOL_VERIFIED)),
+    (options::CODE_INTEGRITY, (&legacy::EX_ALLOCATE_LEGACY, &legacy::EX_ALLOCATE_LEGACY_VERIFIED)),
+    (options::CODE_INTEGRITY, (&segment::EX_ALLOCATE_HEAP, &segment::EX_ALLOCATE_HEAP_VERIFIED)),
+    (
+        options::CODE_INTEGRITY,
+        (&special::MM_ALLOCATE_SPECIAL, &special::MM_ALLOCATE_SPECIAL_VERIFIED),
+    ),
 ];
 
 /// Options that look at the order of spin locks, or at who holds them.

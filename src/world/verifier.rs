@@ -54,6 +54,11 @@ pub const VERIFIER_OPTIONS: &[(&str, u64, &str)] = &[
         "what is written behind a buffer during a transfer, and pages mapped or closed twice, are found: 0xE6",
     ),
     (
+        "code-integrity-checks",
+        verifier::CODE_INTEGRITY,
+        "a driver's request for nonpaged pool is found where that can be executed (`nx-pool = false`): 0xC4",
+    ),
+    (
         "ddi-compliance-checking",
         verifier::DDI_COMPLIANCE,
         "calls at a level that their rule forbids, and spin locks taken twice or kept, are found: 0xC4",
@@ -92,10 +97,6 @@ pub const UNMODELLED_OPTIONS: &[(&str, &str)] = &[
     ("irp-logging", "detects nothing: a story tells each request"),
     ("power-delay-fuzzing", "there is no power management"),
     ("port-miniport-interface-checking", "there are no miniport drivers"),
-    (
-        "code-integrity-checks",
-        "whether pool can be executed is a setting of the machine, no wish of a driver's; its sections are not",
-    ),
     ("vm-switch-interface-checking", "there is no virtual network switch"),
     ("additional-irql-checking", "its two rules are for routines that this kernel has not"),
     ("driver-isolation-checks", "drivers have no state outside of memory"),

@@ -6,9 +6,9 @@
 use crate::base::Basis;
 
 use super::super::{
-    ddi_compliance, deadlock, dma_verification, exception, frames, handle_close, integrity,
-    invariant_mdl, irql, mdl, object, pool, pools, process_end, request, verified, verifier, video,
-    watchdog,
+    code_integrity, ddi_compliance, deadlock, dma_verification, exception, frames, handle_close,
+    integrity, invariant_mdl, irql, mdl, object, pool, pools, process_end, request, verified,
+    verifier, video, watchdog,
 };
 
 /// A way in which the kernel stops itself: a code and, where one code says several things, the value
@@ -120,6 +120,7 @@ pub(crate) use bug_checks;
 
 /// Every file's.
 static FILES: &[&[&BugCheck]] = &[
+    code_integrity::BUG_CHECKS,
     deadlock::BUG_CHECKS,
     dma_verification::BUG_CHECKS,
     exception::fast_fail::BUG_CHECKS,

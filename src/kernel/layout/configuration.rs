@@ -139,6 +139,8 @@ pub mod verifier {
     pub const DEADLOCK: u64 = 1 << 8;
     /// Pages that are opened to devices are looked at, and what is behind their buffers ("DMA Verification").
     pub const DMA: u64 = 1 << 9;
+    /// What drivers ask of the pool is looked at: memory that can be executed ("Code integrity checking").
+    pub const CODE_INTEGRITY: u64 = 1 << 10;
     /// What a driver is to leave as it is in a request is compared where the request is complete ("Invariant MDL
     /// Checking for Stack").
     pub const INVARIANT_STACK: u64 = 1 << 11;

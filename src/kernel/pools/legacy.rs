@@ -23,7 +23,7 @@ impl Generation for Legacy {
 super::pool_routines! {
     /// Hands out a block of what it is called for, to its caller. Arguments: bytes, tag, flags. Result: its
     /// address, 0 when there is none.
-    EX_ALLOCATE_LEGACY = "ExAllocatePoolWithTag",
+    EX_ALLOCATE_LEGACY, EX_ALLOCATE_LEGACY_VERIFIED = "ExAllocatePoolWithTag",
     /// Takes a block back. Arguments: its address, the tag it was allocated with.
     EX_FREE_LEGACY = "ExFreePool",
     Legacy

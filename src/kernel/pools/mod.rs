@@ -19,16 +19,17 @@
 //! All three hand out zeroed memory, as `ExAllocatePool2` does. Not modelled: look-aside lists,
 //! the low-fragmentation front end of the segment heap, quota.
 
-/// Declares a generation's two routines: the steps are the same, what they say is not.
+/// Declares a generation's two routines, and that in which Driver Verifier looks at who allocates: the steps are the
+/// same, what they say is not.
 macro_rules! pool_routines {
     (
-        $(#[$allocate_meta:meta])* $ALLOCATE:ident = $allocate:literal,
+        $(#[$allocate_meta:meta])* $ALLOCATE:ident, $VERIFIED:ident = $allocate:literal,
         $(#[$free_meta:meta])* $FREE:ident = $free:literal,
         $generation:ty
     ) => {
-        $crate::machine::routine! {
+        $crate::kernel::verified::verified_routine! {
             $(#[$allocate_meta])*
-            pub static $ALLOCATE = $allocate, frame 7;
+            $ALLOCATE, $VERIFIED = $allocate, frame 7, by $crate::kernel::code_integrity::of_allocation;
             ask, call $crate::kernel::bug_check::KE_BUG_CHECK => |p| {
                 Ok(match blocks::ask::<$generation>(p)? {
                     None => p.give_back(0),
@@ -215,13 +216,16 @@ impl PoolKind {
 
 /// All routines that some generation has and the usual kernel has not.
 #[must_use]
-pub fn routines() -> [&'static Routine; 6] {
+pub fn routines() -> [&'static Routine; 9] {
     [
         &legacy::EX_ALLOCATE_LEGACY,
+        &legacy::EX_ALLOCATE_LEGACY_VERIFIED,
         &legacy::EX_FREE_LEGACY,
         &segment::EX_ALLOCATE_HEAP,
+        &segment::EX_ALLOCATE_HEAP_VERIFIED,
         &segment::EX_FREE_HEAP,
         &special::MM_ALLOCATE_SPECIAL,
+        &special::MM_ALLOCATE_SPECIAL_VERIFIED,
         &special::MM_FREE_SPECIAL,
     ]
 }

@@ -25,7 +25,7 @@ impl Generation for Segment {
 super::pool_routines! {
     /// Hands out a block of what it is called for, to its caller. Arguments: bytes, tag, flags. Result: its
     /// address, 0 when there is none.
-    EX_ALLOCATE_HEAP = "ExAllocateHeapPool",
+    EX_ALLOCATE_HEAP, EX_ALLOCATE_HEAP_VERIFIED = "ExAllocateHeapPool",
     /// Takes a block back. Arguments: its address, the tag it was allocated with.
     EX_FREE_HEAP = "ExFreeHeapPool",
     Segment

@@ -20,11 +20,13 @@
 use crate::base::{EventKind, Principal, Structure};
 use crate::injection::{PointKind, Verdict};
 use crate::kernel::bug_check::{BugCheck, KE_BUG_CHECK, bug_checks};
+use crate::kernel::code_integrity::of_allocation;
 use crate::kernel::frames::{ANY_ENTRY, MM_ALLOCATE_FRAME, MM_FREE_FRAME, NO_ENTRY};
 use crate::kernel::layout::verifier as options;
 use crate::kernel::paging::{
     ADDRESS, GLOBAL, MM_REPLACE_ENTRY, PRESENT, SYSTEM_RW, TRIMMED, entry_address, is_valid,
 };
+use crate::kernel::verified::verified_routine;
 use crate::kernel::verifier;
 use crate::machine::{Flow, Processor, Trap, routine};
 
@@ -231,10 +233,10 @@ fn give_slot(p: &mut Processor<'_>, number: u64) -> Result<(), Trap> {
     p.store(STATE, NEWEST_FREE, number + 1)
 }
 
-routine! {
+verified_routine! {
     /// Hands out a block of what it is called for, to its caller. Arguments: bytes, tag, flags. Result: its
     /// address, 0 when there is none.
-    pub static MM_ALLOCATE_SPECIAL = "MmAllocateSpecialPool", frame 5;
+    MM_ALLOCATE_SPECIAL, MM_ALLOCATE_SPECIAL_VERIFIED = "MmAllocateSpecialPool", frame 5, by of_allocation;
     // Locals: 0 bytes; 1 tag; 2 flags; 3 slot; 4 frame.
     ask => |p| {
         for number in 0..3 {

@@ -192,8 +192,8 @@ pub const UNREACHED: &[Unreached] = &[
     some(
         VERIFIER,
         VERIFIER_NAME,
-        &[0x2000, 0x2001, 0x2002, 0x2003, 0x2004, 0x2005],
-        "that option is not modelled (`ringfence list verifier-options`)",
+        &[0x2001, 0x2002, 0x2003, 0x2004, 0x2005],
+        "no routine takes protections of pages or mappings, and images have no headers in memory",
     ),
     some(
         code::DRIVER_VERIFIER_IOMANAGER_VIOLATION,
