@@ -6,7 +6,7 @@
 
 use crate::base::{Event, EventKind, Principal, PrincipalKind, PrincipalSet, Structure};
 
-use super::asked::{rights_asked, target_of};
+use super::asked::{rights_asked, rights_taken, target_of};
 use super::record::{FalseClaim, Falsehood, Residue, Withdrawal};
 use super::region::Region;
 use super::state::{Asking, device_place};
@@ -388,6 +388,7 @@ impl Authority {
             length: event.virt,
             uses_from: self.uses.len(),
             rights: rights_asked(event),
+            taken: rights_taken(event),
             target: target_of(event),
             is_handed_over: false,
         };

@@ -9,6 +9,9 @@
 //! out of another process has used a handle to that process with the right to do so. Rights that go beyond
 //! are not entered, so that a use of them shows too.
 //!
+//! What a use takes is not what the kernel says alone: a request takes of the handle that it names the rights
+//! that are documented for it, until a driver has it.
+//!
 //! What is used in kernel mode's name is not held against the rights; but only a driver that was handed
 //! a request uses handles so, and not the service that user mode asked for.
 
@@ -178,7 +181,9 @@ impl Authority {
         }
         let by_kernel = event.phys == 1;
         let is_process = self.roster.kind(user).is_process();
-        let has_driver = !is_process || self.state.asking(user, thread).is_handed_over;
+        let asking = self.state.asking(user, thread);
+        let has_driver = !is_process || asking.is_handed_over;
+        let taken = if has_driver || !asking.is_open { 0 } else { asking.taken };
         let is_own = owner == user || owner == Principal::KERNEL && by_kernel && has_driver;
         if is_process && !is_own && !self.has_leave(user, thread, owner) {
             self.false_claim(event, Falsehood::NoLeave, Some(owner));
@@ -193,7 +198,7 @@ impl Authority {
             let holder = holder.map(|(process, _, _)| process);
             return self.false_claim(event, Falsehood::OtherObject, holder);
         }
-        if event.old & !handle.rights != 0 && !(by_kernel && has_driver) {
+        if (event.old | taken) & !handle.rights != 0 && !(by_kernel && has_driver) {
             self.false_claim(event, Falsehood::RightsExceeded, Some(event.subject));
         }
         let Handle { object, rights } = handle;

@@ -60,7 +60,7 @@ impl Authority {
         let asking = self.state.asking(process, thread);
         if asking.is_open {
             hash.absorb(asking.start, asking.length);
-            let handed_over = u64::from(asking.is_handed_over) << 32;
+            let handed_over = u64::from(asking.is_handed_over) << 32 | asking.taken << 33;
             hash.absorb(handed_over | u64::from(asking.target), u64::from(asking.rights));
             for used in self.uses.get(asking.uses_from..).unwrap_or_default() {
                 used.absorb(hash);

@@ -29,6 +29,8 @@ pub(super) struct Asking {
     pub(super) uses_from: usize,
     /// The rights that a handle which comes of it may have.
     pub(super) rights: u32,
+    /// The rights that it takes of the handle it names.
+    pub(super) taken: u64,
     /// The low half of the handle to the process that is to have it, where it is a duplicate.
     pub(super) target: u32,
     /// Whether a driver has had it.
@@ -42,6 +44,7 @@ impl Asking {
         length: 0,
         uses_from: 0,
         rights: 0,
+        taken: 0,
         target: 0,
         is_handed_over: false,
     };

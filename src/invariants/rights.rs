@@ -1,7 +1,8 @@
 //! Rights never exceed the grant.
 //!
 //! Rights are granted when a handle is opened and compared at each use; a handle has no more than its
-//! request asked for, and a duplicate no more than its source. A right handle with wrong rights is not a
+//! request asked for, and a duplicate no more than its source. Which rights a use takes is not for the
+//! kernel to say alone: the request that names the handle takes those documented for it. A right handle with wrong rights is not a
 //! stranger's handle, so this is not implied by handles being private.
 //!
 //! Not checked here: whether the first grant was wise; the books know no access control lists. What a

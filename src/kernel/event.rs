@@ -7,7 +7,7 @@ use crate::base::Rule;
 use crate::machine::{Flow, Reg, routine};
 
 use super::handle::{OB_CREATE_HANDLE, OB_CREATE_KERNEL_HANDLE, OB_REFERENCE_BY_HANDLE, access};
-use super::layout::{SMALL_OBJECT_BYTES, object_body, object_type, process};
+use super::layout::{SMALL_OBJECT_BYTES, object_body, object_type, process, switches};
 use super::object::{OB_CREATE_OBJECT, OB_DEREFERENCE, current_process};
 use super::previous_mode::{self, previous_mode};
 use super::service::answer;
@@ -117,7 +117,8 @@ routine! {
     pub static NT_QUERY_EVENT = "NtQueryEvent", frame 4;
     probe, call PROBE_FOR_WRITE => |p| {
         let (handle, buffer, length) = (p.argument(0), p.argument(4), p.argument(5));
-        if length < QUERY_BYTES {
+        let is_compared = p.defects() & switches::LENGTH_IGNORED == 0;
+        if is_compared && length < QUERY_BYTES {
             return Ok(answer(p, status::INVALID_PARAMETER, 0));
         }
         p.set_local(0, handle)?;

@@ -25,6 +25,11 @@ use super::process_end::{BAD_HANDLE_USED, PENDING};
 use super::verified::verified_routine;
 use super::{ddi_compliance, previous_mode, status, verifier};
 
+pub use super::handle_value::{
+    CURRENT_PROCESS, CURRENT_THREAD, KERNEL_HANDLE, entry_in, entry_of, is_kernel_handle,
+    is_pseudo_handle,
+};
+
 /// What is modelled here, by whose word.
 pub(crate) const RULES: &[Rule] = &[
     Rule::documented(
@@ -91,30 +96,10 @@ pub const HANDLE_TABLE_BYTES: u64 = HANDLES_MAX * 16;
 /// Slots of the process table: one for each principal number.
 pub const PROCESSES_MAX: u64 = crate::base::Principal::COUNT_MAX as u64;
 
-/// The bits that tell a kernel handle.
-pub const KERNEL_HANDLE: u64 = 0xffff_ffff_8000_0000;
-/// The pseudo-handle that stands for whichever process uses it.
-pub const CURRENT_PROCESS: u64 = u64::MAX;
-/// The pseudo-handle that stands for whichever thread uses it, whosever table is meant.
-pub const CURRENT_THREAD: u64 = u64::MAX - 1;
-
-/// Whether a value is a pseudo-handle, which is in no table.
-#[must_use]
-pub const fn is_pseudo_handle(handle: u64) -> bool {
-    handle == CURRENT_PROCESS || handle == CURRENT_THREAD
-}
-
-/// Whether a value names an entry of the kernel's table.
-#[must_use]
-pub const fn is_kernel_handle(handle: u64) -> bool {
-    handle & KERNEL_HANDLE == KERNEL_HANDLE && !is_pseudo_handle(handle)
-}
-
-/// Where a handle's entry lies in the table at `table`, with the mark of kernel handles aside when
-/// it is the kernel's table; `None` for a value that has none.
-#[must_use]
-pub const fn entry_in(table: u64, handle: u64, is_kernels: bool) -> Option<u64> {
-    entry_of(table, if is_kernels { handle & !KERNEL_HANDLE } else { handle })
+/// Whether a handle is looked up in the kernel's table: in kernel mode's name only.
+pub(super) fn leads_to_kernels(p: &Processor<'_>, handle: u64, mode: u64) -> bool {
+    let is_open = p.defects() & switches::KERNEL_HANDLES_OPEN != 0;
+    is_kernel_handle(handle) && (mode == previous_mode::KERNEL || is_open)
 }
 
 /// Whose table a handle that `caller` uses is looked up in: the caller's, or in kernel mode's name the
@@ -129,20 +114,10 @@ pub(super) fn table_owner(
     handle: u64,
     mode: u64,
 ) -> Result<u64, Trap> {
-    if mode == previous_mode::KERNEL && is_kernel_handle(handle) {
+    if leads_to_kernels(p, handle, mode) {
         return p.load(address::KERNEL_DATA, kernel_data::SYSTEM_PROCESS);
     }
     Ok(caller)
-}
-
-/// Where a handle's entry lies in the table at `table`; `None` for a value that has none.
-#[must_use]
-pub const fn entry_of(table: u64, handle: u64) -> Option<u64> {
-    let index = handle >> 2;
-    if table == 0 || index == 0 || index > HANDLES_MAX {
-        return None;
-    }
-    Some(table.wrapping_add((index - 1) * 16))
 }
 
 /// Refuses a look-up. With strict handle checks the caller meets an exception for it besides, when
@@ -196,7 +171,7 @@ fn check_entry(p: &mut Processor<'_>, look_up: &LookUp) -> Result<Result<(u64, u
         return Ok(fitting.ok_or(status::OBJECT_TYPE_MISMATCH));
     }
     let table = p.load(owner, process::HANDLES)?;
-    let is_kernels = mode == previous_mode::KERNEL && is_kernel_handle(handle);
+    let is_kernels = leads_to_kernels(p, handle, mode);
     let Some(entry) = entry_in(table, handle, is_kernels) else {
         return Ok(Err(status::INVALID_HANDLE));
     };
@@ -204,7 +179,8 @@ fn check_entry(p: &mut Processor<'_>, look_up: &LookUp) -> Result<Result<(u64, u
     if object == 0 {
         return Ok(Err(status::INVALID_HANDLE));
     }
-    if kind != 0 && p.load(object, object_header::TYPE)? != kind {
+    let is_compared = kind != 0 && p.defects() & switches::NO_TYPE_CHECK == 0;
+    if is_compared && p.load(object, object_header::TYPE)? != kind {
         return Ok(Err(status::OBJECT_TYPE_MISMATCH));
     }
     let granted = p.load(entry, handle_entry::ACCESS)?;
@@ -384,36 +360,4 @@ routine! {
         Ok(Flow::Call)
     },
     done => |_| Ok(Flow::Return),
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_low_two_bits_of_a_handle_are_ignored() {
-        for tag in 0..4 {
-            assert_eq!(entry_of(0x1000, 8 + tag), Some(0x1010));
-        }
-    }
-
-    #[test]
-    fn a_kernel_handle_is_told_by_its_high_bits_and_the_pseudo_handle_is_none() {
-        let handle = KERNEL_HANDLE | 8;
-
-        assert!(is_kernel_handle(handle) && !is_kernel_handle(8));
-        assert!(!is_kernel_handle(CURRENT_PROCESS));
-        assert!(!is_kernel_handle(CURRENT_THREAD));
-        assert_eq!(entry_in(0x1000, handle, true), Some(0x1010));
-        assert_eq!(entry_in(0x1000, handle, false), None);
-    }
-
-    #[test]
-    fn values_outside_the_table_have_no_entry() {
-        assert_eq!(entry_of(0x1000, 3), None);
-        assert_eq!(entry_of(0x1000, 4 * HANDLES_MAX), Some(0x1000 + (HANDLES_MAX - 1) * 16));
-        assert_eq!(entry_of(0x1000, 4 * HANDLES_MAX + 4), None);
-        assert_eq!(entry_of(0x1000, u64::MAX), None);
-        assert_eq!(entry_of(0, 4), None);
-    }
 }

@@ -67,6 +67,11 @@ fn rights(p: &mut Processor<'_>, wanted: u64, granted: u64) -> Result<Result<u64
     })
 }
 
+/// The right that duplication takes to a source or target process.
+fn right_taken(p: &Processor<'_>) -> u64 {
+    if p.defects() & switches::NO_DUPLICATE_RIGHT == 0 { access::DUPLICATE } else { 0 }
+}
+
 /// A process that is neither the caller nor `target`, the one with the lowest number; `target` when there
 /// is none.
 fn stray(p: &mut Processor<'_>, target: u64) -> Result<u64, Trap> {
@@ -103,7 +108,8 @@ routine! {
         if matches!(source, 0 | CURRENT_PROCESS) {
             return Ok(Flow::To(At::source as u8));
         }
-        p.pass([source, access::DUPLICATE, object_type::PROCESS, mode, 0]);
+        let right = right_taken(p);
+        p.pass([source, right, object_type::PROCESS, mode, 0]);
         Ok(Flow::Call)
     },
     from => |p| {
@@ -133,7 +139,8 @@ routine! {
         p.set_local(5, object)?;
         p.set_local(6, granted)?;
         let (target, mode) = (p.local(1)?, p.local(10)?);
-        p.pass([target, access::DUPLICATE, object_type::PROCESS, mode, 0]);
+        let right = right_taken(p);
+        p.pass([target, right, object_type::PROCESS, mode, 0]);
         Ok(Flow::Call)
     },
     compare, call OB_CREATE_HANDLE => |p| {

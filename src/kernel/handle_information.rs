@@ -8,11 +8,11 @@ use crate::base::Rule;
 use crate::machine::{Flow, Reg, routine};
 
 use super::handle::{
-    OB_REFERENCE_BY_HANDLE, access, entry_in, is_kernel_handle, is_pseudo_handle, table_owner,
+    OB_REFERENCE_BY_HANDLE, access, entry_in, is_pseudo_handle, leads_to_kernels, table_owner,
 };
 use super::layout::{handle_entry, process};
 use super::object::{OB_DEREFERENCE, current_process};
-use super::previous_mode::{self, previous_mode};
+use super::previous_mode::previous_mode;
 use super::service::answer;
 use super::status;
 
@@ -72,7 +72,7 @@ routine! {
         let caller = current_process(p)?;
         let owner = table_owner(p, caller, handle, mode)?;
         let table = p.load(owner, process::HANDLES)?;
-        let is_kernels = mode == previous_mode::KERNEL && is_kernel_handle(handle);
+        let is_kernels = leads_to_kernels(p, handle, mode);
         if let Some(entry) = entry_in(table, handle, is_kernels) {
             let mask = p.load(entry, handle_entry::ACCESS)?;
             p.store(entry, handle_entry::ACCESS, mask & !which | values & which)?;

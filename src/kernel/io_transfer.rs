@@ -137,7 +137,9 @@ routine! {
     describe, call IO_SYNCHRONOUS_REQUEST => |p| {
         let (handle, code, from, length_in) = (p.argument(0), p.argument(1), p.argument(2), p.argument(3));
         let (out, length_out) = (p.argument(4), p.argument(5));
-        let wanted = code >> ACCESS_SHIFT & (access::READ | access::WRITE);
+        let takes_rights = p.defects() & switches::NO_CONTROL_RIGHTS == 0;
+        let rights = if takes_rights { access::READ | access::WRITE } else { 0 };
+        let wanted = code >> ACCESS_SHIFT & rights;
         let major = driver_object::CONTROL.offset;
         describe(p, [handle, wanted, major, code, from, length_in, out, length_out])
     },

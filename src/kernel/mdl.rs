@@ -18,7 +18,9 @@ use crate::machine::{Flow, Processor, Trap, routine};
 
 use super::bug_check::{KE_BUG_CHECK, bug_checks};
 use super::frames::{ANY_ENTRY, MM_FREE_FRAME};
-use super::layout::{MDL_BYTES, address, element, frame_entry, kernel_data, mdl, process};
+use super::layout::{
+    MDL_BYTES, address, element, frame_entry, kernel_data, mdl, process, switches,
+};
 use super::object::current_process;
 use super::paging::{
     ADDRESS, MM_REPLACE_ENTRY, PRESENT, SYSTEM_RW, USER, WRITABLE, entry_address, global_bit,
@@ -154,6 +156,16 @@ routine! {
     },
 }
 
+/// Whether pages that are locked in this mode's name are compared with the user half.
+fn compares(p: &Processor<'_>, mode: u64) -> bool {
+    mode != previous_mode::KERNEL && p.defects() & switches::LOCK_UNPROBED == 0
+}
+
+/// Whether frames are counted as locked, so that they stay.
+fn holds(p: &Processor<'_>) -> bool {
+    p.defects() & switches::LOCK_NOT_HELD == 0
+}
+
 verified_routine! {
     /// Locks the pages of a list, of the running process. Arguments: list, mode, wanted access. Result:
     /// success, or access violation when a page is not there or does not allow the access; nothing is
@@ -166,7 +178,8 @@ verified_routine! {
             p.set_local(number as u64, value)?;
         }
         let (start, bytes) = (p.load(list, mdl::START)?, p.load(list, mdl::BYTES)?);
-        if mode != previous_mode::KERNEL && !is_in_user_half(p, start, bytes)? {
+        let is_compared = compares(p, mode);
+        if is_compared && !is_in_user_half(p, start, bytes)? {
             return Ok(p.give_back(status::ACCESS_VIOLATION));
         }
         Ok(Flow::Next)
@@ -190,8 +203,10 @@ verified_routine! {
         let (page, virt) = (p.local(2)?, p.local(3)?);
         let at = entry_address(p, virt)?;
         let entry = p.load_at(at, Structure::PageTable)?;
-        let is_users = entry & USER != 0 || p.local(4)? == previous_mode::KERNEL;
-        let allows = p.local(1)? == READ_ACCESS || entry & WRITABLE != 0;
+        let mode = p.local(4)?;
+        let is_users = entry & USER != 0 || !compares(p, mode);
+        let is_weak = p.defects() & switches::LOCK_READ_ONLY != 0;
+        let allows = p.local(1)? == READ_ACCESS || entry & WRITABLE != 0 || is_weak;
         if entry & PRESENT == 0 || !is_users || !allows {
             return Ok(p.give_back(status::ACCESS_VIOLATION));
         }
@@ -208,7 +223,8 @@ verified_routine! {
         let frame = p.load(element(list, page), mdl::FRAMES)?;
         let entry = address::FRAME_DATABASE.wrapping_add(frame.wrapping_mul(16));
         let count = p.load(entry, frame_entry::COUNT)?;
-        p.store(entry, frame_entry::COUNT, count.wrapping_add(LOCK + 1))?;
+        let held = if holds(p) { LOCK + 1 } else { 0 };
+        p.store(entry, frame_entry::COUNT, count.wrapping_add(held))?;
         p.set_local(2, page.wrapping_add(1))?;
         Ok(Flow::Stay)
     },
@@ -354,15 +370,19 @@ verified_routine! {
         p.set_local(3, frame)?;
         let entry = address::FRAME_DATABASE.wrapping_add(frame.wrapping_mul(16));
         let count = p.load(entry, frame_entry::COUNT)?;
-        if count < LOCK {
+        let lock = if holds(p) { LOCK } else { 0 };
+        if count < lock {
             p.pass(UNLOCKED_TOO_OFTEN.with([7, frame, count, 0]));
             return Ok(Flow::Call);
         }
-        p.store(entry, frame_entry::COUNT, count.wrapping_sub(LOCK))?;
+        p.store(entry, frame_entry::COUNT, count.wrapping_sub(lock))?;
         Ok(Flow::To(At::drop_reference as u8))
     },
     corrupt => |_| Ok(Flow::Stay),
     drop_reference, call MM_FREE_FRAME => |p| {
+        if !holds(p) {
+            return Ok(Flow::Next);
+        }
         let frame = p.local(3)?;
         p.pass([frame, ANY_ENTRY, 0]);
         Ok(Flow::Call)

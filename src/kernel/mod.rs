@@ -52,6 +52,7 @@ pub mod handle;
 pub mod handle_close;
 pub mod handle_duplicate;
 pub mod handle_information;
+pub mod handle_value;
 pub mod host;
 pub mod host_create;
 pub mod host_expiry;

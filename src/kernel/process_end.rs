@@ -243,7 +243,9 @@ pub(super) fn sought(p: &mut Processor<'_>, end: u8) -> Result<Flow, Trap> {
         return Ok(Flow::To(end));
     }
     let mode = previous_mode(p)?;
-    p.pass([handle, access::TERMINATE, object_type::PROCESS, mode, 0]);
+    let takes_right = p.defects() & switches::NO_TERMINATE_RIGHT == 0;
+    let right = if takes_right { access::TERMINATE } else { 0 };
+    p.pass([handle, right, object_type::PROCESS, mode, 0]);
     Ok(Flow::Call)
 }
 

@@ -131,7 +131,8 @@ routine! {
     },
     wanted, call MM_ALLOCATE_FRAME, of PageTable => |p| {
         let virt = p.local(0)?;
-        if !may_be_wanted(p, virt)? {
+        let is_compared = p.defects() & switches::ALLOCATE_ANYWHERE == 0;
+        if is_compared && !may_be_wanted(p, virt)? {
             return Ok(answer(p, status::INVALID_PARAMETER, 0));
         }
         // All tables above the lowest are those of the process's other pages.

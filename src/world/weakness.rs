@@ -8,14 +8,13 @@ use super::build::BuildError;
 use super::configuration::Configuration;
 use super::verifier;
 
-/// Bits of the hardware's flaws; the kernel reads the others.
+/// Bits of the hardware's flaws.
 mod flaw {
-    pub(super) const STALE_TRANSLATIONS: u64 = 1 << 48;
-    pub(super) const FOREIGN_TRANSLATIONS: u64 = 1 << 49;
-    pub(super) const PRIVILEGE_KEPT: u64 = 1 << 50;
-    pub(super) const PRESENCE_DENIED: u64 = 1 << 51;
-    pub(super) const SUPERVISOR_READ: u64 = 1 << 52;
-    pub(super) const ALL: u64 = 0x1f << 48;
+    pub(super) const STALE_TRANSLATIONS: u64 = 1 << 0;
+    pub(super) const FOREIGN_TRANSLATIONS: u64 = 1 << 1;
+    pub(super) const PRIVILEGE_KEPT: u64 = 1 << 2;
+    pub(super) const PRESENCE_DENIED: u64 = 1 << 3;
+    pub(super) const SUPERVISOR_READ: u64 = 1 << 4;
 }
 
 /// A weakness.
@@ -28,11 +27,18 @@ pub struct Weakness {
     /// What a world must have for it to show, where generated worlds have not; `None` where a campaign over
     /// generated worlds shows it.
     pub needs: Option<&'static str>,
-    bits: u64,
+    /// Of the kernel's code.
+    defects: u64,
+    /// Of the hardware.
+    flaws: u64,
 }
 
-const fn weakness(name: &'static str, bits: u64, about: &'static str) -> Weakness {
-    Weakness { name, about, needs: None, bits }
+const fn weakness(name: &'static str, defects: u64, about: &'static str) -> Weakness {
+    Weakness { name, about, needs: None, defects, flaws: 0 }
+}
+
+const fn of_hardware(name: &'static str, flaws: u64, about: &'static str) -> Weakness {
+    Weakness { name, about, needs: None, defects: 0, flaws }
 }
 
 impl Weakness {
@@ -174,29 +180,79 @@ pub const WEAKNESSES: &[Weakness] = &[
         "a process is taken down while another of its threads runs",
     )
     .needing("a process with two threads"),
+    weakness(
+        "no-type-check",
+        switches::NO_TYPE_CHECK,
+        "handle look-up does not compare the object's type",
+    ),
+    weakness(
+        "kernel-handles-open",
+        switches::KERNEL_HANDLES_OPEN,
+        "a kernel handle leads somewhere in user mode's name too",
+    ),
+    weakness(
+        "no-duplicate-right",
+        switches::NO_DUPLICATE_RIGHT,
+        "duplication takes no right to the source and target process",
+    ),
+    weakness(
+        "no-terminate-right",
+        switches::NO_TERMINATE_RIGHT,
+        "ending a process takes no right to it",
+    ),
+    weakness(
+        "no-control-rights",
+        switches::NO_CONTROL_RIGHTS,
+        "device control takes no rights, whatever its code says",
+    ),
+    weakness(
+        "lock-unprobed",
+        switches::LOCK_UNPROBED,
+        "locking pages does not compare them with the user half",
+    ),
+    weakness(
+        "lock-read-only",
+        switches::LOCK_READ_ONLY,
+        "pages that can't be written are locked to be written",
+    ),
+    weakness(
+        "lock-not-held",
+        switches::LOCK_NOT_HELD,
+        "locked pages are given back when their process frees them",
+    ),
+    weakness(
+        "length-ignored",
+        switches::LENGTH_IGNORED,
+        "querying an event fills more of a buffer than there is",
+    ),
+    weakness(
+        "allocate-anywhere",
+        switches::ALLOCATE_ANYWHERE,
+        "a process gets memory at whatever address it asks for, in the system half too",
+    ),
     weakness("io-ports-open", switches::IO_PORTS_OPEN, "user mode runs with the I/O privilege")
         .needing("an application that uses I/O ports"),
-    weakness(
+    of_hardware(
         "stale-translations",
         flaw::STALE_TRANSLATIONS,
         "an invalidated translation stays in the processor's cache",
     ),
-    weakness(
+    of_hardware(
         "foreign-translations",
         flaw::FOREIGN_TRANSLATIONS,
         "translations stay in the cache when another address space is loaded",
     ),
-    weakness(
+    of_hardware(
         "presence-denied",
         flaw::PRESENCE_DENIED,
         "a page fault's error code never says that the page was there",
     ),
-    weakness(
+    of_hardware(
         "supervisor-read",
         flaw::SUPERVISOR_READ,
         "a load at ring 3 gets what a page of the kernel holds that is mapped (as CVE-2017-5754)",
     ),
-    weakness(
+    of_hardware(
         "privilege-kept",
         flaw::PRIVILEGE_KEPT,
         "`sysret` leaves the processor in kernel mode",
@@ -233,20 +289,22 @@ pub(super) fn planted(configuration: &Configuration) -> Result<(u64, Flaws), Bui
             bits |= bit;
         }
     }
+    let mut flawed = 0;
     for name in &configuration.weaknesses {
         let known = WEAKNESSES.iter().find(|known| known.name == name).ok_or_else(|| {
             BuildError { component: None, what: format!("there is no weakness `{name}`") }
         })?;
-        bits |= known.bits;
+        bits |= known.defects;
+        flawed |= known.flaws;
     }
     let flaws = Flaws {
-        keeps_invalidated: bits & flaw::STALE_TRANSLATIONS != 0,
-        keeps_other_spaces: bits & flaw::FOREIGN_TRANSLATIONS != 0,
-        denies_presence: bits & flaw::PRESENCE_DENIED != 0,
-        reads_supervisor: bits & flaw::SUPERVISOR_READ != 0,
-        keeps_privilege: bits & flaw::PRIVILEGE_KEPT != 0,
+        keeps_invalidated: flawed & flaw::STALE_TRANSLATIONS != 0,
+        keeps_other_spaces: flawed & flaw::FOREIGN_TRANSLATIONS != 0,
+        denies_presence: flawed & flaw::PRESENCE_DENIED != 0,
+        reads_supervisor: flawed & flaw::SUPERVISOR_READ != 0,
+        keeps_privilege: flawed & flaw::PRIVILEGE_KEPT != 0,
     };
-    Ok((bits & !flaw::ALL, flaws))
+    Ok((bits, flaws))
 }
 
 #[cfg(test)]
@@ -255,9 +313,9 @@ mod tests {
 
     #[test]
     fn every_weakness_is_a_defect_of_the_kernel_or_of_the_hardware() {
-        for Weakness { name, bits, .. } in WEAKNESSES {
-            let is_flaw = bits & flaw::ALL != 0;
-            assert_ne!(is_flaw, bits & switches::DEFECTS != 0, "{name}");
+        for Weakness { name, defects, flaws, .. } in WEAKNESSES {
+            assert_eq!(defects & !switches::DEFECTS, 0, "{name}");
+            assert_ne!(*defects != 0, *flaws != 0, "{name}");
         }
     }
 }

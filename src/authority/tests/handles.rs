@@ -214,6 +214,33 @@ fn a_duplicate_of_the_pseudo_handle_has_what_was_asked_for() {
 }
 
 #[test]
+fn a_request_takes_of_its_handle_what_is_documented_whatever_the_kernel_says() {
+    let given = [asks(0, 0), opened(ALICE, ALICE, 4, 0x5000, 4)];
+    let asked = |number, code| {
+        let request = asks_for(number, [code, 0], 0, 0);
+        falsehoods(&after(&[given[0], given[1], request, used(ALICE, 4, 0x5000, 0)]))
+    };
+
+    for number in [
+        service::TERMINATE,
+        service::MAP_VIEW,
+        service::SET_EVENT,
+        service::QUERY_EVENT,
+        service::READ_FILE,
+        service::WRITE_FILE,
+        service::FLUSH,
+        service::TERMINATE_THREAD,
+    ] {
+        assert_eq!(asked(number, 0), [Falsehood::RightsExceeded], "{number}");
+    }
+    assert_eq!(asked(service::DEVICE_CONTROL, 0x22_3ffc), []);
+    for code in [0x22_4000, 0x22_8000, 0x22_c000] {
+        assert_eq!(asked(service::DEVICE_CONTROL, code), [Falsehood::RightsExceeded], "{code:#x}");
+    }
+    assert_eq!(asked(service::DUPLICATE, 0), []);
+}
+
+#[test]
 fn what_a_driver_asks_for_in_kernel_modes_name_is_not_held_against_the_request() {
     let handed = claim(EventKind::RequestHandover, DRIVER, Structure::RequestPacket, PAGE, 0);
     let control = asks_for(17, [0, 0], 0, 0);
@@ -225,7 +252,7 @@ fn what_a_driver_asks_for_in_kernel_modes_name_is_not_held_against_the_request()
 }
 
 #[test]
-fn the_services_that_hand_out_handles_have_the_numbers_that_the_kernel_lists() {
+fn the_services_that_hand_out_handles_or_take_rights_have_the_numbers_that_the_kernel_lists() {
     use crate::kernel::{handle_duplicate::option, service as listed};
     let numbers = [
         (service::OPEN_SECTION, listed::OPEN_SECTION),
@@ -234,6 +261,16 @@ fn the_services_that_hand_out_handles_have_the_numbers_that_the_kernel_lists() {
         (service::OPEN_PROCESS, listed::OPEN_PROCESS),
         (service::CREATE_PROCESS, listed::CREATE_PROCESS),
         (service::OPEN_FILE, listed::OPEN_FILE),
+        (service::CREATE_THREAD, listed::CREATE_THREAD),
+        (service::TERMINATE, listed::TERMINATE),
+        (service::MAP_VIEW, listed::MAP_VIEW),
+        (service::SET_EVENT, listed::SET_EVENT),
+        (service::QUERY_EVENT, listed::QUERY_EVENT),
+        (service::READ_FILE, listed::READ_FILE),
+        (service::WRITE_FILE, listed::WRITE_FILE),
+        (service::DEVICE_CONTROL, listed::DEVICE_CONTROL),
+        (service::FLUSH, listed::FLUSH),
+        (service::TERMINATE_THREAD, listed::TERMINATE_THREAD),
     ];
     assert!(numbers.iter().all(|(ours, kernels)| ours == kernels), "{numbers:?}");
     assert_eq!(SAME_ACCESS, option::SAME_ACCESS);

@@ -71,6 +71,26 @@ pub mod switches {
     pub const ROOT_KEPT: u64 = 1 << 29;
     /// Weakness: a request's system buffer outlives it.
     pub const BUFFER_KEPT: u64 = 1 << 53;
+    /// Weakness: handle look-up does not compare the object's type.
+    pub const NO_TYPE_CHECK: u64 = 1 << 54;
+    /// Weakness: a kernel handle leads somewhere in user mode's name too.
+    pub const KERNEL_HANDLES_OPEN: u64 = 1 << 55;
+    /// Weakness: duplication takes no right to source and target process.
+    pub const NO_DUPLICATE_RIGHT: u64 = 1 << 56;
+    /// Weakness: ending a process takes no right to it.
+    pub const NO_TERMINATE_RIGHT: u64 = 1 << 57;
+    /// Weakness: device control takes no rights, whatever its code says.
+    pub const NO_CONTROL_RIGHTS: u64 = 1 << 58;
+    /// Weakness: locking pages does not compare them with the user half.
+    pub const LOCK_UNPROBED: u64 = 1 << 59;
+    /// Weakness: pages that can't be written are locked to be written.
+    pub const LOCK_READ_ONLY: u64 = 1 << 60;
+    /// Weakness: locked pages are given back when their process frees them.
+    pub const LOCK_NOT_HELD: u64 = 1 << 61;
+    /// Weakness: a service does not compare the length of the buffer that it fills.
+    pub const LENGTH_IGNORED: u64 = 1 << 62;
+    /// Weakness: a process may ask for memory at any address.
+    pub const ALLOCATE_ANYWHERE: u64 = 1 << 48;
     /// Bug check 0x50 tells a write as 1, and not as 2 (as before Windows 10 1507).
     pub const EARLY_ACCESS_CODES: u64 = 1 << 26;
     /// The user half ends at 8 TiB (as up to Windows 8).
@@ -113,7 +133,17 @@ pub mod switches {
         | RETURN_UNCHECKED
         | REFERENCE_KEPT
         | ROOT_KEPT
-        | BUFFER_KEPT;
+        | BUFFER_KEPT
+        | NO_TYPE_CHECK
+        | KERNEL_HANDLES_OPEN
+        | NO_DUPLICATE_RIGHT
+        | NO_TERMINATE_RIGHT
+        | NO_CONTROL_RIGHTS
+        | LOCK_UNPROBED
+        | LOCK_READ_ONLY
+        | LOCK_NOT_HELD
+        | LENGTH_IGNORED
+        | ALLOCATE_ANYWHERE;
 }
 
 /// Bits of [`kernel_data::VERIFIER`](super::kernel_data::VERIFIER): options of Driver Verifier ("Driver

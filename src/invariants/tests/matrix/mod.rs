@@ -1,11 +1,15 @@
 //! Every weakness is caught by the invariants it should be, and by no other.
 
+mod unchecked;
 mod withdrawn;
 mod worlds;
 
 use core::fmt::Write as _;
 use std::collections::{BTreeMap, BTreeSet};
 
+use self::unchecked::{
+    ABOVE, CONTROLLED, ENDED, GIVEN, KERNELS, LENT, SHORT, SYSTEMS, TAKEN, TYPES, VIEWED,
+};
 use self::withdrawn::{LOCKED, MIGRANT, SPECIAL};
 use self::worlds::{
     ANSWERED, APART, BUSY, CLIENT, LATE, NEIGHBOURS, ONESELF, OPEN, PORTS, PRINTER, PRYING, REUSED,
@@ -152,6 +156,22 @@ const CASES: &[Case] = &[
         SIBLINGS,
         &["cached-translations-are-granted", "nobody-reads-what-it-may-not"],
     ),
+    // A process is no event: what is set in one is something else in the other.
+    case("no-type-check", TYPES, &["kernel-mode-writes-what-it-means"]),
+    case("kernel-handles-open", KERNELS, &["handles-are-private"]),
+    case("no-duplicate-right", GIVEN, &["handles-come-from-somewhere"]),
+    case("no-duplicate-right", TAKEN, &["handles-are-private"]),
+    case("no-terminate-right", ENDED, &["rights-never-exceed-the-grant"]),
+    case("no-control-rights", CONTROLLED, &["rights-never-exceed-the-grant"]),
+    case(
+        "lock-unprobed",
+        SYSTEMS,
+        &["kernel-mode-writes-what-it-means", "memory-is-handed-out-once"],
+    ),
+    case("lock-read-only", VIEWED, &["kernel-mode-writes-what-it-means"]),
+    case("lock-not-held", LENT, &["kernel-mode-writes-what-it-means"]),
+    case("length-ignored", SHORT, &["memory-is-handed-out-once", "private-memory-is-private"]),
+    case("allocate-anywhere", ABOVE, &["frames-are-conserved"]),
     case("io-ports-open", PORTS, &["dma-stays-within-grants"]),
     // The kernel's own window is stale as well: what it clears and fills is another frame. At a process's
     // end it shows another table, whose entries don't fit their frames (0x1A, 0x403).
