@@ -554,6 +554,8 @@ const SHOWN: &[(&str, u64, u32)] = &[
     ("kernel-half-differs", 0, 1),
     ("on-user-stack", 1, 1),
     ("driver-data-open", 0, 1),
+    ("no-type-check", 10, 1),
+    ("inherits-all", 2, 1),
     ("stale-translations", 0, 1),
     ("foreign-translations", 0, 1),
     ("presence-denied", 0, 7),

@@ -28,6 +28,7 @@ pub(super) mod service {
     pub(in super::super) const WRITE_FILE: u64 = 16;
     pub(in super::super) const DEVICE_CONTROL: u64 = 17;
     pub(in super::super) const FLUSH: u64 = 18;
+    pub(in super::super) const SET_HANDLE: u64 = 22;
     pub(in super::super) const CREATE_THREAD: u64 = 26;
     pub(in super::super) const TERMINATE_THREAD: u64 = 27;
 }
@@ -68,6 +69,45 @@ pub(super) const fn rights_taken(request: &Event) -> u64 {
         service::DEVICE_CONTROL => request.phys >> CONTROL_RIGHTS & (READ | WRITE),
         _ => 0,
     }
+}
+
+/// What is said of a handle besides its rights: children inherit it ("SetHandleInformation function",
+/// `HANDLE_FLAG_INHERIT`).
+pub(super) const INHERIT: u8 = 1;
+/// It can't be closed (`HANDLE_FLAG_PROTECT_FROM_CLOSE`).
+pub(super) const PROTECT: u8 = 2;
+
+/// The option with which children of the target inherit a duplicate ("DuplicateHandle function",
+/// `bInheritHandle`); of this model, as it is no option there.
+pub(super) const INHERIT_DUPLICATE: u64 = 4;
+
+/// The mark in a wanted access with which children inherit what is opened; of this model (`OBJ_INHERIT`:
+/// "InitializeObjectAttributes macro").
+pub(super) const INHERIT_OPENED: u32 = 1 << 31;
+
+/// What of its handle a request changes, and to what.
+#[allow(clippy::cast_possible_truncation, reason = "two flags")]
+pub(super) const fn marks_changed(request: &Event) -> (u8, u8) {
+    match request.value {
+        service::SET_HANDLE => {
+            let which = request.phys as u8 & (INHERIT | PROTECT);
+            (which, (request.phys >> 32) as u8 & which)
+        }
+        _ => (0, 0),
+    }
+}
+
+/// What is said of a handle that comes of a request. Of an event's, the books don't hear it.
+pub(super) const fn marks_of_new(request: &Event) -> u8 {
+    let is_inherited = match request.value {
+        service::OPEN_SECTION | service::OPEN_PROCESS | service::OPEN_FILE => {
+            rights_asked(request) & INHERIT_OPENED != 0
+        }
+        service::DUPLICATE => request.old & INHERIT_DUPLICATE != 0,
+        service::CREATE_EVENT => true,
+        _ => false,
+    };
+    if is_inherited { INHERIT } else { 0 }
 }
 
 /// The low half of the handle to the target, which a request to duplicate names.

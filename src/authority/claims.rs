@@ -6,7 +6,7 @@
 
 use crate::base::{Event, EventKind, Principal, PrincipalKind, PrincipalSet, Structure};
 
-use super::asked::{rights_asked, rights_taken, target_of};
+use super::asked::{marks_changed, marks_of_new, rights_asked, rights_taken, target_of};
 use super::record::{FalseClaim, Falsehood, Residue, Withdrawal};
 use super::region::Region;
 use super::state::{Asking, device_place};
@@ -375,6 +375,7 @@ impl Authority {
         }
         self.state.alive = self.state.alive.without(process);
         self.state.ended = self.state.ended.with(process);
+        self.closed_with(process);
         self.holder_ended(process);
         self.state.asking[usize::from(process.0 & 63)] = Asking::default();
         self.threads_gone(process);
@@ -389,6 +390,8 @@ impl Authority {
             uses_from: self.uses.len(),
             rights: rights_asked(event),
             taken: rights_taken(event),
+            marks: marks_of_new(event),
+            changed: marks_changed(event),
             target: target_of(event),
             is_handed_over: false,
         };

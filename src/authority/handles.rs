@@ -12,11 +12,15 @@
 //! What a use takes is not what the kernel says alone: a request takes of the handle that it names the rights
 //! that are documented for it, until a driver has it.
 //!
+//! A child inherits what its parent marked for that, and a protected handle stays until its process ends: the
+//! books hear both from the requests.
+//!
 //! What is used in kernel mode's name is not held against the rights; but only a driver that was handed
 //! a request uses handles so, and not the service that user mode asked for.
 
 use crate::base::{DUPLICATE_RIGHT, Event, Principal, TraceHash};
 
+use super::asked::{INHERIT, PROTECT};
 use super::record::Falsehood;
 use super::{Authority, keep};
 
@@ -35,6 +39,17 @@ pub struct Handle {
     pub object: u64,
     /// The rights granted when it was opened.
     pub rights: u64,
+    /// Whether children inherit it, and whether it is protected.
+    marks: u8,
+    /// Whether it was closed although it is protected, as at the end of its process.
+    is_closed: bool,
+}
+
+impl Handle {
+    /// All that is said of it besides, as a number.
+    pub(super) fn marks(&self) -> u64 {
+        u64::from(self.marks) | u64::from(self.is_closed) << 7
+    }
 }
 
 /// A handle was used by a process for the request at hand.
@@ -116,7 +131,8 @@ impl Authority {
             return Some(u64::MAX);
         }
         let source = self.handles.get(&(creator, event.value))?;
-        (source.object == event.virt).then_some(source.rights)
+        let is_inherited = source.object == event.virt && source.marks & INHERIT != 0;
+        is_inherited.then_some(source.rights)
     }
 
     /// The rights that were asked for in the request of which a new handle comes. A driver that was
@@ -144,15 +160,43 @@ impl Authority {
             }
             Some(_) => {}
         }
-        self.set_handle(process, value, Some(Handle { object, rights }));
+        let marks = self.marks_due(event);
+        self.set_handle(process, value, Some(Handle { object, rights, marks, is_closed: false }));
         self.held(process, object);
     }
 
     pub(super) fn handle_closed(&mut self, event: &Event) {
-        if self.handles.contains_key(&(event.subject, event.value)) {
-            self.set_handle(event.subject, event.value, None);
-        } else {
-            self.false_claim(event, Falsehood::UnknownHandle, None);
+        let Some(&handle) = self.handles.get(&(event.subject, event.value)) else {
+            return self.false_claim(event, Falsehood::UnknownHandle, None);
+        };
+        // It stays, unless its process turns out to have been ending.
+        let is_protected = handle.marks & PROTECT != 0;
+        let left = is_protected.then_some(Handle { is_closed: true, ..handle });
+        self.set_handle(event.subject, event.value, left);
+    }
+
+    /// A process has ended: what was closed of it although it is protected is closed by that.
+    pub(super) fn closed_with(&mut self, process: Principal) {
+        let all = self.handles_of(process).filter(|(_, handle)| handle.is_closed);
+        let closed: Vec<u64> = all.map(|(value, _)| value).collect();
+        for value in closed {
+            self.set_handle(process, value, None);
+        }
+    }
+
+    /// What is said of a new handle: what its request says, or of an inherited one what is said of its parent's.
+    /// A driver's request says it to the kernel alone, and so does whoever is no process.
+    fn marks_due(&self, event: &Event) -> u8 {
+        let creator = event.context;
+        let thread = self.state.thread_on(creator, event.processor);
+        let asking = self.state.asking(creator, thread);
+        let is_heard = self.roster.kind(creator).is_process() && !asking.is_handed_over;
+        let is_parents = event.subject != creator
+            && !self.used_by(creator, thread).any(|used| used.object == event.virt);
+        match self.handles.get(&(creator, event.value)) {
+            _ if !is_heard => INHERIT,
+            Some(source) if is_parents => source.marks,
+            _ => asking.marks,
         }
     }
 
@@ -183,6 +227,7 @@ impl Authority {
         let is_process = self.roster.kind(user).is_process();
         let asking = self.state.asking(user, thread);
         let has_driver = !is_process || asking.is_handed_over;
+        let asking = *asking;
         let taken = if has_driver || !asking.is_open { 0 } else { asking.taken };
         let is_own = owner == user || owner == Principal::KERNEL && by_kernel && has_driver;
         if is_process && !is_own && !self.has_leave(user, thread, owner) {
@@ -201,7 +246,12 @@ impl Authority {
         if (event.old | taken) & !handle.rights != 0 && !(by_kernel && has_driver) {
             self.false_claim(event, Falsehood::RightsExceeded, Some(event.subject));
         }
-        let Handle { object, rights } = handle;
+        let Handle { object, rights, marks, .. } = handle;
+        if !has_driver && asking.is_open && asking.changed.0 != 0 && owner == user {
+            let (which, values) = asking.changed;
+            let changed = Handle { marks: marks & !which | values, ..handle };
+            self.set_handle(event.subject, event.value, Some(changed));
+        }
         let used = Use { context: user, thread, owner, value: event.value, object, rights };
         keep(&mut self.uses, used);
     }
@@ -214,6 +264,7 @@ impl Authority {
         let end = event.virt.saturating_add(event.value * 8);
         let holders =
             self.handles().filter(|(_, _, handle)| (event.virt..end).contains(&handle.object));
+        let holders = holders.filter(|(_, _, handle)| !handle.is_closed);
         let holders: Vec<Principal> = holders.map(|(process, _, _)| process).collect();
         for holder in holders {
             self.false_claim(event, Falsehood::FreedWhileHeld, Some(holder));

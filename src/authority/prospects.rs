@@ -21,7 +21,7 @@ impl Authority {
         hash.absorb(high, low);
         for ((process, value), handle) in &self.handles {
             hash.absorb(u64::from(process.0), *value);
-            hash.absorb(handle.object, handle.rights);
+            hash.absorb(handle.object, handle.rights << 8 | handle.marks());
         }
         self.state.absorb(&mut hash);
         for (principal, _) in self.roster.iter() {
@@ -62,6 +62,8 @@ impl Authority {
             hash.absorb(asking.start, asking.length);
             let handed_over = u64::from(asking.is_handed_over) << 32 | asking.taken << 33;
             hash.absorb(handed_over | u64::from(asking.target), u64::from(asking.rights));
+            let (which, values) = asking.changed;
+            hash.absorb(u64::from(asking.marks), u64::from(which) << 8 | u64::from(values));
             for used in self.uses.get(asking.uses_from..).unwrap_or_default() {
                 used.absorb(hash);
             }

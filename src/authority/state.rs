@@ -31,6 +31,10 @@ pub(super) struct Asking {
     pub(super) rights: u32,
     /// The rights that it takes of the handle it names.
     pub(super) taken: u64,
+    /// What is said of a handle that comes of it.
+    pub(super) marks: u8,
+    /// What it changes of what is said of the handle it names, and to what.
+    pub(super) changed: (u8, u8),
     /// The low half of the handle to the process that is to have it, where it is a duplicate.
     pub(super) target: u32,
     /// Whether a driver has had it.
@@ -45,6 +49,8 @@ impl Asking {
         uses_from: 0,
         rights: 0,
         taken: 0,
+        marks: 0,
+        changed: (0, 0),
         target: 0,
         is_handed_over: false,
     };

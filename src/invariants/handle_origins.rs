@@ -1,15 +1,17 @@
 //! Handles come from somewhere.
 //!
 //! An entry appears in a process's table because the process opened something, because somebody with
-//! the right to that process duplicated a handle into it, because it inherited the handle, or because
-//! the kernel gave it. The books know what was given; at rest the tables in memory hold that, entry by
+//! the right to that process duplicated a handle into it, because it inherited the handle, which its
+//! parent had marked for that, or because the kernel gave it. It stays until it is closed; while it is
+//! protected, until its process ends. The books know what was given; at rest the tables in memory hold that, entry by
 //! entry, and no more. A handle that leads where it should and has the right rights may still have
 //! appeared from nowhere, so this is not implied by its neighbours.
 //!
 //! Not checked here: the tables of processes that have ended; see exit-closes-all-handles. While
 //! operations are under way, and after a stop, only what is announced.
 //!
-//! Source: Microsoft Learn, "DuplicateHandle function", "Inheritance", "Object Handles".
+//! Source: Microsoft Learn, "DuplicateHandle function", "Inheritance", "Object Handles",
+//! "SetHandleInformation function".
 
 use crate::authority::Falsehood;
 use crate::base::{EventKind, Principal};
@@ -25,7 +27,7 @@ impl Invariant for HandleOrigins {
     }
 
     fn sentence(&self) -> &'static str {
-        "A handle appears only where it was opened, duplicated with leave, inherited or given by the kernel."
+        "A handle appears only where it was opened, duplicated with leave, inherited or given by the kernel; a protected one stays."
     }
 
     fn source(&self) -> &'static str {

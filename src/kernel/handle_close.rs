@@ -86,7 +86,8 @@ routine! {
             }
             return Ok(p.give_back(status::INVALID_HANDLE));
         };
-        if mode != AT_EXIT && p.load(entry, handle_entry::ACCESS)? & access::PROTECT != 0 {
+        let is_kept = p.defects() & switches::PROTECTION_IGNORED == 0 && mode != AT_EXIT;
+        if is_kept && p.load(entry, handle_entry::ACCESS)? & access::PROTECT != 0 {
             if mode == previous_mode::KERNEL {
                 p.pass(CLOSED_PROTECTED.with([handle, 0, table, 0]));
                 return Ok(Flow::Call);

@@ -188,7 +188,8 @@ routine! {
             return Ok(Flow::To(At::ready as u8));
         };
         let object = p.load(entry, handle_entry::OBJECT)?;
-        if object == 0 || p.load(entry, handle_entry::ACCESS)? & access::INHERIT == 0 {
+        let is_compared = p.defects() & switches::INHERITS_ALL == 0;
+        if object == 0 || is_compared && p.load(entry, handle_entry::ACCESS)? & access::INHERIT == 0 {
             return Ok(Flow::Stay);
         }
         p.pass([object]);

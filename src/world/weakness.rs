@@ -189,46 +189,66 @@ pub const WEAKNESSES: &[Weakness] = &[
         "kernel-handles-open",
         switches::KERNEL_HANDLES_OPEN,
         "a kernel handle leads somewhere in user mode's name too",
-    ),
+    )
+    .needing("a driver that keeps a kernel handle, and an application that uses its value"),
     weakness(
         "no-duplicate-right",
         switches::NO_DUPLICATE_RIGHT,
         "duplication takes no right to the source and target process",
-    ),
+    )
+    .needing("a process that duplicates by a handle which lacks the right to"),
     weakness(
         "no-terminate-right",
         switches::NO_TERMINATE_RIGHT,
         "ending a process takes no right to it",
-    ),
+    )
+    .needing("a process that ends another by a handle which lacks the right to"),
     weakness(
         "no-control-rights",
         switches::NO_CONTROL_RIGHTS,
         "device control takes no rights, whatever its code says",
-    ),
+    )
+    .needing("a device control whose code takes a right that the handle lacks"),
     weakness(
         "lock-unprobed",
         switches::LOCK_UNPROBED,
         "locking pages does not compare them with the user half",
-    ),
+    )
+    .needing("a direct request with a buffer in the system half"),
     weakness(
         "lock-read-only",
         switches::LOCK_READ_ONLY,
         "pages that can't be written are locked to be written",
-    ),
+    )
+    .needing("a direct request that writes to a view which is to be read only"),
     weakness(
         "lock-not-held",
         switches::LOCK_NOT_HELD,
         "locked pages are given back when their process frees them",
-    ),
+    )
+    .needing("a thread that frees a page which is locked for a request of another"),
     weakness(
         "length-ignored",
         switches::LENGTH_IGNORED,
         "querying an event fills more of a buffer than there is",
-    ),
+    )
+    .needing("an application that asks for an event's state with a buffer that is too short"),
     weakness(
         "allocate-anywhere",
         switches::ALLOCATE_ANYWHERE,
         "a process gets memory at whatever address it asks for, in the system half too",
+    )
+    .needing("an application that asks for memory at an address in the system half"),
+    weakness(
+        "protection-ignored",
+        switches::PROTECTION_IGNORED,
+        "a protected handle is closed as any other",
+    )
+    .needing("a process that closes a handle which it has protected, and goes on"),
+    weakness(
+        "inherits-all",
+        switches::INHERITS_ALL,
+        "a child inherits handles that are not marked for it",
     ),
     weakness("io-ports-open", switches::IO_PORTS_OPEN, "user mode runs with the I/O privilege")
         .needing("an application that uses I/O ports"),

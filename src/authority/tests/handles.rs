@@ -1,6 +1,8 @@
 //! Claims of handles.
 
-use super::super::asked::{SAME_ACCESS, service};
+use super::super::asked::{
+    INHERIT, INHERIT_DUPLICATE, INHERIT_OPENED, PROTECT, SAME_ACCESS, service,
+};
 use super::claims::{asks, asks_for};
 use super::*;
 
@@ -253,7 +255,8 @@ fn what_a_driver_asks_for_in_kernel_modes_name_is_not_held_against_the_request()
 
 #[test]
 fn the_services_that_hand_out_handles_or_take_rights_have_the_numbers_that_the_kernel_lists() {
-    use crate::kernel::{handle_duplicate::option, service as listed};
+    use crate::kernel::handle::access;
+    use crate::kernel::{handle_duplicate::option, handle_information as flags, service as listed};
     let numbers = [
         (service::OPEN_SECTION, listed::OPEN_SECTION),
         (service::CREATE_EVENT, listed::CREATE_EVENT),
@@ -270,10 +273,13 @@ fn the_services_that_hand_out_handles_or_take_rights_have_the_numbers_that_the_k
         (service::WRITE_FILE, listed::WRITE_FILE),
         (service::DEVICE_CONTROL, listed::DEVICE_CONTROL),
         (service::FLUSH, listed::FLUSH),
+        (service::SET_HANDLE, listed::SET_HANDLE),
         (service::TERMINATE_THREAD, listed::TERMINATE_THREAD),
     ];
     assert!(numbers.iter().all(|(ours, kernels)| ours == kernels), "{numbers:?}");
-    assert_eq!(SAME_ACCESS, option::SAME_ACCESS);
+    assert_eq!((SAME_ACCESS, INHERIT_DUPLICATE), (option::SAME_ACCESS, option::INHERIT));
+    assert_eq!(u64::from(INHERIT_OPENED), access::INHERIT);
+    assert_eq!([INHERIT, PROTECT].map(u64::from), [flags::INHERIT, flags::PROTECT_FROM_CLOSE]);
 }
 
 #[test]
@@ -287,6 +293,51 @@ fn a_handle_that_nothing_gives_is_a_false_claim() {
         opened(ALICE, BOB, 4, 0x5000, 1),
     ]);
     assert_eq!(falsehoods(&inherited), []);
+}
+
+/// Alice changes what is said of her handle 4.
+fn marks(which: u8, values: u8) -> [Event; 2] {
+    let request = asks_for(service::SET_HANDLE, [which.into(), values.into()], 0, 0);
+    [request, used(ALICE, 4, 0x5000, 0)]
+}
+
+#[test]
+fn a_child_inherits_only_what_is_marked_for_it() {
+    let inherited = |access: u64, marks: &[[Event; 2]]| {
+        let open = asks_for(service::OPEN_SECTION, [access, 0], 0, 0);
+        let create = asks_for(service::CREATE_PROCESS, [1, 0], 0, 0);
+        let mut events = vec![open, opened(ALICE, ALICE, 4, 0x5000, 1)];
+        events.extend(marks.iter().flatten());
+        events.extend([create, opened(ALICE, BOB, 4, 0x5000, 1)]);
+        falsehoods(&after(&events))
+    };
+    let marked = marks(INHERIT, INHERIT);
+
+    assert_eq!(inherited(1, &[]), [Falsehood::HandleFromNowhere]);
+    assert_eq!(inherited(1 | u64::from(INHERIT_OPENED), &[]), []);
+    assert_eq!(inherited(1, &[marked]), []);
+    assert_eq!(inherited(1, &[marked, marks(INHERIT, 0)]), [Falsehood::HandleFromNowhere]);
+    assert_eq!(inherited(1, &[marked, marks(PROTECT, 0)]), []);
+}
+
+#[test]
+fn a_protected_handle_stays_until_its_process_ends() {
+    let open = opened(ALICE, ALICE, 4, 0x5000, 1);
+    let close = Event { kind: EventKind::HandleClosed, ..open };
+    let free =
+        Event { virt: 0x5000, ..claim(EventKind::Release, KERNEL, Structure::Free, 0x3800, 16) };
+    let end = claim(EventKind::ProcessEnded, ALICE, Structure::Process, 0, 0);
+    let begin = [&[asks(0, 0), open][..], &marks(PROTECT, PROTECT)].concat();
+    let left = |more: &[Event]| {
+        let books = after(&[&begin[..], more].concat());
+        (books.handles_of(ALICE).count(), falsehoods(&books))
+    };
+
+    assert_eq!(left(&[close]), (1, vec![]));
+    assert_eq!(left(&[close, asks(0, 0), open]), (1, vec![Falsehood::HandleInUse]));
+    assert_eq!(left(&[close, free, end]), (0, vec![]));
+    let freed = [&marks(PROTECT, 0)[..], &[close]].concat();
+    assert_eq!(left(&freed), (0, vec![]));
 }
 
 #[test]

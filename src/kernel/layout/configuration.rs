@@ -91,6 +91,10 @@ pub mod switches {
     pub const LENGTH_IGNORED: u64 = 1 << 62;
     /// Weakness: a process may ask for memory at any address.
     pub const ALLOCATE_ANYWHERE: u64 = 1 << 48;
+    /// Weakness: a protected handle is closed as any other.
+    pub const PROTECTION_IGNORED: u64 = 1 << 49;
+    /// Weakness: a child inherits handles that are not marked for it.
+    pub const INHERITS_ALL: u64 = 1 << 50;
     /// Bug check 0x50 tells a write as 1, and not as 2 (as before Windows 10 1507).
     pub const EARLY_ACCESS_CODES: u64 = 1 << 26;
     /// The user half ends at 8 TiB (as up to Windows 8).
@@ -143,7 +147,9 @@ pub mod switches {
         | LOCK_READ_ONLY
         | LOCK_NOT_HELD
         | LENGTH_IGNORED
-        | ALLOCATE_ANYWHERE;
+        | ALLOCATE_ANYWHERE
+        | PROTECTION_IGNORED
+        | INHERITS_ALL;
 }
 
 /// Bits of [`kernel_data::VERIFIER`](super::kernel_data::VERIFIER): options of Driver Verifier ("Driver

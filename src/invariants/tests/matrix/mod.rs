@@ -8,7 +8,8 @@ use core::fmt::Write as _;
 use std::collections::{BTreeMap, BTreeSet};
 
 use self::unchecked::{
-    ABOVE, CONTROLLED, ENDED, GIVEN, KERNELS, LENT, SHORT, SYSTEMS, TAKEN, TYPES, VIEWED,
+    ABOVE, CONTROLLED, ENDED, GIVEN, KEPT, KERNELS, LENT, MARKED, SHORT, SYSTEMS, TAKEN, TYPES,
+    VIEWED,
 };
 use self::withdrawn::{LOCKED, MIGRANT, SPECIAL};
 use self::worlds::{
@@ -171,6 +172,8 @@ const CASES: &[Case] = &[
     case("lock-read-only", VIEWED, &["kernel-mode-writes-what-it-means"]),
     case("lock-not-held", LENT, &["kernel-mode-writes-what-it-means"]),
     case("length-ignored", SHORT, &["memory-is-handed-out-once", "private-memory-is-private"]),
+    case("protection-ignored", KEPT, &["handles-come-from-somewhere"]),
+    case("inherits-all", MARKED, &["handles-come-from-somewhere"]),
     case("allocate-anywhere", ABOVE, &["frames-are-conserved"]),
     case("io-ports-open", PORTS, &["dma-stays-within-grants"]),
     // The kernel's own window is stale as well: what it clears and fills is another frame. At a process's

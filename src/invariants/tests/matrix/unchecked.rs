@@ -188,3 +188,35 @@ pub(super) const ABOVE: &str = r#"
         { do = "load", word = 0 },
     ]
 "#;
+
+/// One closes a handle that it has protected.
+pub(super) const KEPT: &str = r#"
+    [[components]]
+    name = "app"
+    home = "application"
+    actions = [
+        { do = "create-event", slot = 1 },
+        { do = "set-handle", slot = 1, protect = true },
+        { do = "close", slot = 1 },
+        { do = "wait" },
+    ]
+"#;
+
+/// A parent marks one of two handles for its children.
+pub(super) const MARKED: &str = r#"
+    [[components]]
+    name = "parent"
+    home = "application"
+    actions = [
+        { do = "open-section", section = 0, access = 1, slot = 1 },
+        { do = "open-section", section = 1, access = 1, slot = 2 },
+        { do = "set-handle", slot = 2, inherit = true },
+        { do = "create-process", process = "child", first = 5, inherit = true, slot = 3 },
+        { do = "wait" },
+        { do = "wait" },
+    ]
+    [[components]]
+    name = "child"
+    home = "application"
+    spawned = true
+"#;
