@@ -6,7 +6,7 @@
 //! allocation routine, of whichever generation, see [`verified`](super::verified).
 //!
 //! In this model no driver names a type that can be executed or can't: whether nonpaged pool can be executed is a
-//! setting of the machine (`nx-pool`), as if all drivers were built with `POOL_NX_OPTIN` or none were ("No-Execute
+//! setting of the machine (`no-execute-pool`), as if all drivers were built with `POOL_NX_OPTIN` or none were ("No-Execute
 //! (NX) Nonpaged Pool"). So where it is off each driver's request for nonpaged pool is one for pool that can be
 //! executed. The kernel's own requests are none of a driver's, and paged pool is never executable here.
 //!
@@ -34,7 +34,7 @@ pub(crate) const RULES: &[Rule] = &[
     ),
     Rule::chosen(
         "executable-pool-by-the-machine",
-        "Without `nx-pool` each request of a driver's for nonpaged pool is for pool that can be executed.",
+        "Without `no-execute-pool` each request of a driver's for nonpaged pool is for pool that can be executed.",
         "this model; No-Execute (NX) Nonpaged Pool (a driver names the type, or is built with a switch)",
     ),
 ];
