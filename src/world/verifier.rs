@@ -56,7 +56,7 @@ pub const VERIFIER_OPTIONS: &[(&str, u64, &str)] = &[
     (
         "code-integrity-checks",
         verifier::CODE_INTEGRITY,
-        "a driver's request for nonpaged pool is found where that can be executed (`nx-pool = false`): 0xC4",
+        "a driver's request for nonpaged pool is found where that can be executed (`no-execute-pool = false`): 0xC4",
     ),
     (
         "ddi-compliance-checking",
