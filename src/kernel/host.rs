@@ -23,7 +23,7 @@ use crate::machine::{Flow, Processor, Routine, Trap, routine};
 use super::host_create::PS_CREATE_HOST;
 use super::host_pool::shared;
 use super::host_stack::{self, order};
-use super::layout::{device_object, process, processor_block, request_packet};
+use super::layout::{device_object, process, processor_block, request_packet, switches};
 use super::object::current_process;
 use super::request::{LENGTH_MAX, METHOD_IN_DIRECT, METHOD_OUT_DIRECT, method};
 use super::schedule::KI_WAIT;
@@ -206,6 +206,12 @@ pub(super) fn pass_second(p: &mut Processor<'_>) -> Result<Flow, Trap> {
     Ok(Flow::Call)
 }
 
+/// Whether a host answers more than its request has room for.
+pub(super) fn is_too_long(p: &mut Processor<'_>, packet: u64, length: u64) -> Result<bool, Trap> {
+    let room = p.load(packet, request_packet::LENGTH_OUT)?;
+    Ok(length > room && p.defects() & switches::ANSWER_OVERRUNS == 0)
+}
+
 /// Copies what a host answers to the system buffer. With `METHOD_OUT_DIRECT` it goes where the reflector copies
 /// from, at the step `capture`; with `METHOD_IN_DIRECT` nowhere, on to `finish`.
 pub(super) fn take_answer(p: &mut Processor<'_>, capture: u8, finish: u8) -> Result<Flow, Trap> {
@@ -304,7 +310,7 @@ routine! {
             return Ok(answer(p, status::INVALID_DEVICE_REQUEST, 0));
         };
         let packet = p.load(extension, extension::TAKEN)?;
-        if packet == 0 || length > p.load(packet, request_packet::LENGTH_OUT)? {
+        if packet == 0 || is_too_long(p, packet, length)? {
             return Ok(answer(p, status::INVALID_PARAMETER, 0));
         }
         for (local, value) in [device, extension, outcome, data, length].into_iter().enumerate() {

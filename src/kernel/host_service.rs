@@ -4,16 +4,14 @@ use crate::base::{EventKind, Principal, Structure};
 use crate::machine::{Flow, routine};
 
 use super::host::{
-    WAIT_DRIVER_DATA, capture_answer, extension, header, pass_data, pass_head, pass_second, passed,
-    take_answer,
+    WAIT_DRIVER_DATA, capture_answer, extension, header, is_too_long, pass_data, pass_head,
+    pass_second, passed, take_answer,
 };
 use super::host_create::{PS_CREATE_HOST, load_system_root};
 use super::host_pool::{
     DEVICES_MAX, disable_all, extension_of, find, is_manager, is_told, late, shared, verdict,
 };
-use super::layout::{
-    address, device_object, element, kernel_data, process, processor_block, request_packet,
-};
+use super::layout::{address, device_object, element, kernel_data, process, processor_block};
 use super::object::current_process;
 use super::schedule::KI_WAIT;
 use super::service::answer;
@@ -143,7 +141,7 @@ routine! {
         };
         let extension = extension_of(p, device)?;
         let packet = p.load(extension, extension::TAKEN)?;
-        if length > p.load(packet, request_packet::LENGTH_OUT)? {
+        if is_too_long(p, packet, length)? {
             return Ok(answer(p, status::INVALID_PARAMETER, 0));
         }
         for (local, value) in [device, extension, outcome, data, length].into_iter().enumerate() {

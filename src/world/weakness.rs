@@ -250,6 +250,12 @@ pub const WEAKNESSES: &[Weakness] = &[
         switches::INHERITS_ALL,
         "a child inherits handles that are not marked for it",
     ),
+    weakness(
+        "answer-overruns",
+        switches::ANSWER_OVERRUNS,
+        "a driver host's answer is not compared with the room for it",
+    )
+    .needing("a driver host that answers more than it was asked for"),
     weakness("io-ports-open", switches::IO_PORTS_OPEN, "user mode runs with the I/O privilege")
         .needing("an application that uses I/O ports"),
     of_hardware(

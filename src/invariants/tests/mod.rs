@@ -52,8 +52,19 @@ impl Trial {
         nth: u64,
         recurrence: Recurrence,
     ) {
+        self.arm_with(fault, &Parameters::default(), (kind, who, routine, nth), recurrence);
+    }
+
+    /// The same, of a fault with parameters.
+    fn arm_with(
+        &mut self,
+        fault: &str,
+        parameters: &Parameters,
+        (kind, who, routine, nth): (PointKind, &str, &str, u64),
+        recurrence: Recurrence,
+    ) {
         let directory = Directory::of(self.world.configuration());
-        let fault = faults::Registry::default().build(fault, &Parameters::default(), &directory);
+        let fault = faults::Registry::default().build(fault, parameters, &directory);
         let routine = self.world.machine.program.routine_named(routine);
         let trigger = Trigger {
             kind,

@@ -95,6 +95,8 @@ pub mod switches {
     pub const PROTECTION_IGNORED: u64 = 1 << 49;
     /// Weakness: a child inherits handles that are not marked for it.
     pub const INHERITS_ALL: u64 = 1 << 50;
+    /// Weakness: what a driver host answers is not compared with the room for it.
+    pub const ANSWER_OVERRUNS: u64 = 1 << 51;
     /// Bug check 0x50 tells a write as 1, and not as 2 (as before Windows 10 1507).
     pub const EARLY_ACCESS_CODES: u64 = 1 << 26;
     /// The user half ends at 8 TiB (as up to Windows 8).
@@ -149,7 +151,8 @@ pub mod switches {
         | LENGTH_IGNORED
         | ALLOCATE_ANYWHERE
         | PROTECTION_IGNORED
-        | INHERITS_ALL;
+        | INHERITS_ALL
+        | ANSWER_OVERRUNS;
 }
 
 /// Bits of [`kernel_data::VERIFIER`](super::kernel_data::VERIFIER): options of Driver Verifier ("Driver

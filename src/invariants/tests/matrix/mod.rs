@@ -8,8 +8,8 @@ use core::fmt::Write as _;
 use std::collections::{BTreeMap, BTreeSet};
 
 use self::unchecked::{
-    ABOVE, CONTROLLED, ENDED, GIVEN, KEPT, KERNELS, LENT, MARKED, SHORT, SYSTEMS, TAKEN, TYPES,
-    VIEWED,
+    ABOVE, ASKED, CONTROLLED, ENDED, GIVEN, KEPT, KERNELS, LENT, MARKED, SHORT, SYSTEMS, TAKEN,
+    TYPES, VIEWED,
 };
 use self::withdrawn::{LOCKED, MIGRANT, SPECIAL};
 use self::worlds::{
@@ -18,6 +18,7 @@ use self::worlds::{
 };
 use super::worlds::{APPS, DRIVERS, HEIR, SIBLINGS};
 use super::*;
+use crate::machine::Reg;
 use crate::world::WEAKNESSES;
 
 /// A weakness in a world, and the invariants that must catch it there.
@@ -28,7 +29,17 @@ struct Case {
     crash: Option<(&'static str, &'static str, &'static str)>,
     /// Who never leaves a routine that it has come to, and the routine.
     hang: Option<(&'static str, &'static str)>,
+    /// Whose call of a service has a wrong bit in an argument.
+    flip: Option<Flip>,
     caught: &'static [&'static str],
+}
+
+/// A bit of a register that is wrong where a process calls the system for the `nth` time.
+struct Flip {
+    who: &'static str,
+    nth: u64,
+    register: Reg,
+    bit: u8,
 }
 
 const fn case(
@@ -36,7 +47,7 @@ const fn case(
     world: &'static str,
     caught: &'static [&'static str],
 ) -> Case {
-    Case { weakness, world, crash: None, hang: None, caught }
+    Case { weakness, world, crash: None, hang: None, flip: None, caught }
 }
 
 /// The host of the meter never finishes with what it works on.
@@ -55,6 +66,7 @@ const CASES: &[Case] = &[
         world: NEIGHBOURS,
         crash: Some(("editor", r#"{ do = "crash", how = "abort" }"#, r#"{ do = "wait" }"#)),
         hang: None,
+        flip: None,
         caught: &[
             "a-crash-is-contained",
             "freed-frames-are-forgotten",
@@ -66,6 +78,7 @@ const CASES: &[Case] = &[
         world: CLIENT,
         crash: Some(("parser", "content = 20", "content = 19")),
         hang: None,
+        flip: None,
         caught: &[
             "a-driver-host-crash-is-contained",
             "freed-frames-are-forgotten",
@@ -142,6 +155,7 @@ const CASES: &[Case] = &[
         world: LATE,
         crash: None,
         hang: METER_HANGS,
+        flip: None,
         caught: &["critical-requests-end-in-time"],
     },
     // What the host answers was given back to the pool.
@@ -174,6 +188,11 @@ const CASES: &[Case] = &[
     case("length-ignored", SHORT, &["memory-is-handed-out-once", "private-memory-is-private"]),
     case("protection-ignored", KEPT, &["handles-come-from-somewhere"]),
     case("inherits-all", MARKED, &["handles-come-from-somewhere"]),
+    // Sixteen bytes were asked for and eighty are answered: behind the buffer's block there is nobody's memory.
+    Case {
+        flip: Some(Flip { who: "sensor", nth: 3, register: Reg::R10, bit: 6 }),
+        ..case("answer-overruns", ASKED, &["kernel-mode-writes-what-it-means"])
+    },
     case("allocate-anywhere", ABOVE, &["frames-are-conserved"]),
     case("io-ports-open", PORTS, &["dma-stays-within-grants"]),
     // The kernel's own window is stale as well: what it clears and fills is another frame. At a process's
@@ -217,6 +236,12 @@ fn run(case: &Case, weakness: Option<&str>) -> Trial {
     let mut trial = Trial::new(case.world, weakness);
     if let Some((who, routine)) = case.hang {
         trial.hang(who, routine);
+    }
+    if let Some(Flip { who, nth, register, bit }) = &case.flip {
+        let parameters =
+            Parameters { index: Some(*register as u16), bit: Some(*bit), ..Parameters::default() };
+        let at = (PointKind::Step, *who, "NtApiCall", *nth);
+        trial.arm_with("corrupted-register", &parameters, at, Recurrence::Once);
     }
     let rest = trial.run();
     let origins = match case.crash {

@@ -220,3 +220,26 @@ pub(super) const MARKED: &str = r#"
     home = "application"
     spawned = true
 "#;
+
+/// One reads from a device that a host answers for.
+pub(super) const ASKED: &str = r#"
+    [machine]
+    processors = 1
+    [[components]]
+    name = "app"
+    home = "application"
+    actions = [
+        { do = "open", device = "reflect", access = 3, slot = 1 },
+        { do = "read", slot = 1, offset = 0, length = 16 },
+        { do = "wait" },
+    ]
+    [[components]]
+    name = "reflect"
+    home = "kernel-driver"
+    driver = "reflector"
+    [[components]]
+    name = "sensor"
+    home = "driver-host"
+    driver = "sensor"
+    above = "reflect"
+"#;
