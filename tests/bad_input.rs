@@ -94,7 +94,14 @@ const MISTAKES: &[Mistake] = &[
     ("[\"0x4\"]", "[\"4\"]", (18, 53), "put 0x in front: \"0x4\""),
     ("[\"0x4\"]", "[4, -4]", (18, 56), "not negative"),
     ("[\"0x4\"]", "[\"buffers:cpy\"]", (18, 53), "did you mean `buffers:copy`?"),
-    ("[\"0x4\"]", "[\"copy\"]", (18, 53), "a control code's name such as \"buffers:copy\""),
+    ("[\"0x4\"]", "[\"copy\"]", (18, 53), "or a driver's name and a function's: \"buffers:copy\""),
+    (
+        "[\"0x4\"]",
+        "[\"vulnerable:pool:mendd\"]",
+        (18, 53),
+        "did you mean `vulnerable:pool:mended`?",
+    ),
+    ("[\"0x4\"]", "[\"scanner:scan\"]", (18, 53), "unknown control code `scanner:scan`"),
     // Hexadecimal strings.
     ("schedule = \"0x1\"", "schedule = \"1\"", (3, 12), "put 0x in front: \"0x1\""),
     ("schedule = \"0x1\"", "schedule = \"0xzz\"", (3, 12), "digits 0 to 9 and a to f"),

@@ -506,7 +506,7 @@ fn page() -> String {
     text.extend(rows.into_iter().map(|(_, row)| row));
     text.push_str(
         "\n## The classes of HEVD\n\n\
-         The twenty source files of the HackSys Extreme Vulnerable Driver, and where each class is.\n\n\
+         The HackSys Extreme Vulnerable Driver has a source file for each of twenty classes. Where each is here:\n\n\
          | class | here | as |\n|---|---|---|\n",
     );
     for (class, file, difference) in HEVD {

@@ -2,16 +2,16 @@
 //!
 //! Expected codes and parameters are written out, from the pages of bug checks 0xC4, 0xC9 and 0x1ED.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use ringfence::base::{PrincipalKind, Seed, Structure};
+use ringfence::base::{Event, EventKind, PrincipalKind, Seed, Structure, Witness};
 use ringfence::kernel::event::KE_SET_EVENT;
 use ringfence::kernel::handle::{KERNEL_HANDLE, OB_REFERENCE_BY_HANDLE};
 use ringfence::kernel::irql::{
     KE_ACQUIRE_SPIN_LOCK, KE_LOWER_IRQL, KE_RAISE_IRQL, KE_RELEASE_SPIN_LOCK,
 };
 use ringfence::kernel::layout::{
-    address, crash_block, device_object, driver_object, request_packet,
+    address, crash_block, device_object, driver_object, put_off, request_packet,
 };
 use ringfence::kernel::loader::Dispatch;
 use ringfence::kernel::mdl::{
@@ -20,7 +20,7 @@ use ringfence::kernel::mdl::{
 };
 use ringfence::kernel::pools::PoolKind;
 use ringfence::kernel::pools::state::PAGED_POOL;
-use ringfence::kernel::previous_mode::USER;
+use ringfence::kernel::previous_mode::{USER, ZW_CLOSE};
 use ringfence::kernel::request::{
     IO_BUILD_REQUEST, IO_CALL_DRIVER, IO_COMPLETE_REQUEST, IO_FREE_REQUEST, METHOD_IN_DIRECT,
     METHOD_OUT_DIRECT, control_code, function,
@@ -69,6 +69,12 @@ const SPOIL: u32 = 22;
 const HAND_ON: u32 = 23;
 /// Changes what it is handed, and completes the request.
 const DEFACE: u32 = 24;
+/// Completes its request twice.
+const TWICE: u32 = 25;
+/// Closes a handle in the kernel's own name.
+const CLOSE: u32 = 26;
+/// Hands its request on to itself, which completes it, and says that all went well whatever came back.
+const WISHFUL: u32 = 27;
 
 const PAGE: u64 = address::DRIVER_CODE + address::DRIVER_DATA_OFFSET;
 /// The driver's spin lock.
@@ -122,6 +128,9 @@ routine! {
             KEEP => At::take_one as u8,
             SPOIL | DEFACE => At::map as u8,
             HAND_ON => At::hand_on as u8,
+            TWICE => At::twice as u8,
+            CLOSE => At::close as u8,
+            WISHFUL => At::pass_to_itself as u8,
             _ => At::done as u8,
         }))
     },
@@ -313,6 +322,30 @@ routine! {
         p.store_at(SEEN, Structure::DriverData, seen)?;
         Ok(p.give_back(outcome))
     },
+    twice, call IO_COMPLETE_REQUEST => |p| {
+        let packet = p.local(1)?;
+        p.pass([packet, status::SUCCESS, 0]);
+        Ok(Flow::Call)
+    },
+    once_more => |_| Ok(Flow::To(At::complete as u8)),
+    close, call ZW_CLOSE => |p| {
+        level(p)?;
+        // The application's, which needs it no more.
+        p.pass([4]);
+        Ok(Flow::Call)
+    },
+    closed => |_| Ok(Flow::To(At::calm as u8)),
+    pass_to_itself, call IO_CALL_DRIVER => |p| {
+        let times = p.load_at(SPOILT, Structure::DriverData)?;
+        p.store_at(SPOILT, Structure::DriverData, times + 1)?;
+        if times % 2 == 1 {
+            return Ok(Flow::To(At::complete as u8));
+        }
+        let (device, packet) = (p.local(0)?, p.local(1)?);
+        p.pass([device, packet]);
+        Ok(Flow::Call)
+    },
+    wished => |p| Ok(p.give_back(status::SUCCESS)),
     told => |p| {
         let status = level(p)?;
         p.set_local(3, status)?;
@@ -458,6 +491,7 @@ const CASES: &[Case] = &[
     ("io", RETURN, 0, 2, [0xc9, 5, ANY, 0, 2]),
     (COMPLIANCE, LOOK_UP, 0, 1, [0xc4, 0x2001b, 0, 0, 0]),
     (COMPLIANCE, BUILD, 0, 2, [0xc4, 0x2000a, 0, 0, 0]),
+    (COMPLIANCE, CLOSE, 0, 1, [0xc4, 0x2001f, 0, 0, 0]),
     (COMPLIANCE, SET_EVENT, 0, 3, [0xc4, 0x20016, 0, 0, 0]),
     (COMPLIANCE, PASS_TIME, 0, 2, [0xc4, 0x2000f, 0, 0, 0]),
     (COMPLIANCE, ACQUIRE, SPIN_LOCK, 3, [0xc4, 0x20011, 0, 0, 0]),
@@ -781,7 +815,10 @@ fn who_finds_what_two_options_look_at_is_told_by_the_older_one() {
     assert_eq!(both(AUTOMATIC, ACQUIRE, 3), 0x42);
     assert_eq!(both(AUTOMATIC, RELEASE, 0), 0x32);
     assert_eq!(both("io", RETURN, 2), 5);
-    assert_eq!(both("deadlock-detection", KEEP, 0), 0x40009);
+    let twice = [take(0), take(0)];
+    let mut configuration = world(Some(COMPLIANCE), SEQUENCE, sequence(&twice));
+    configuration.machine.verifier.push("deadlock-detection".to_owned());
+    assert_eq!(end(&configuration).1[1], 0x40009, "but for deadlock detection, which comes after");
 }
 
 /// An application that hands the driver 24 bytes of its memory, from `start` on.
@@ -861,6 +898,48 @@ fn who_looks_into_a_request_that_it_has_handed_on_sees_it_when_it_happens_to_be_
 }
 
 #[test]
+fn what_is_to_be_written_is_not_changed_before_it_is_handed_on() {
+    let start = address::USER_BUFFERS + 8;
+
+    let (rest, found) = end(&handed(Some(FOR_DRIVER), SPOIL, METHOD_OUT_DIRECT, start));
+
+    assert_eq!((rest, [found[0], found[1]]), (Rest::BugCheck(0xc4), [0xc4, 0x1011]));
+    for option in [None, Some(FOR_STACK)] {
+        let (rest, found) = end(&handed(option, SPOIL, METHOD_OUT_DIRECT, start));
+        assert_eq!(rest, Rest::Quiescent, "{option:?}: {found:x?}");
+    }
+}
+
+#[test]
+fn who_completes_twice_is_found_when_the_first_time_is_put_off_too() {
+    for option in [None, Some("io"), Some(PENDING)] {
+        for schedule in 0..20 {
+            let mut configuration = world(option, TWICE, 0);
+            configuration.schedule = schedule;
+
+            assert_eq!(end(&configuration).1[0], 0x44, "{option:?} {schedule}");
+        }
+    }
+}
+
+#[test]
+fn who_takes_a_pending_request_for_complete_is_not_corrected_further_up() {
+    // Nobody waits then: what was put off is never completed.
+    let left = |option, function| {
+        let each = (0..20).map(|schedule| {
+            let mut configuration = world(option, function, 0);
+            configuration.schedule = schedule;
+            kept(&configuration, address::KERNEL_DATA + put_off::PACKET.offset).0
+        });
+        each.filter(|&packet| packet != 0).count()
+    };
+
+    assert!((4..17).contains(&left(Some(PENDING), WISHFUL)), "{}", left(Some(PENDING), WISHFUL));
+    assert_eq!(left(Some(PENDING), HAND_ON), 0, "who tells what came back is waited for");
+    assert_eq!(left(Some("io"), WISHFUL), 0);
+}
+
+#[test]
 fn calls_take_as_long_as_the_seed_has_it() {
     let steps = |option, schedule| {
         let mut configuration = world(option, ACQUIRE, told(SPIN_LOCK, 0));
@@ -880,13 +959,26 @@ fn calls_take_as_long_as_the_seed_has_it() {
     assert_eq!(steps(Some(DELAYS), 7), steps(Some(DELAYS), 7));
 }
 
+/// How often each principal ended a process, and that it came to an end.
+#[derive(Default, PartialEq, Debug)]
+struct Ends(BTreeMap<u8, u64>);
+
+impl Witness for Ends {
+    fn event(&mut self, event: &Event) {
+        if event.kind == EventKind::ProcessEnded {
+            *self.0.entry(event.subject.0).or_default() += 1;
+        }
+    }
+}
+
 #[test]
 fn in_a_healthy_world_nothing_is_found_and_everybody_is_answered() {
     for seed in 0..12 {
         let plain = Scenario::generate(Seed(seed), &Bias::default()).configuration;
         let rest = |configuration: &Configuration| {
             let mut world = World::build(configuration).expect("a sound configuration");
-            world.run(&mut (), u64::MAX)
+            let mut ends = Ends::default();
+            (world.run(&mut ends, u64::MAX), ends.0)
         };
         let expected = rest(&plain);
         for option in [COMPLIANCE, ADDITIONAL, FOR_STACK, FOR_DRIVER, PENDING, DELAYS] {

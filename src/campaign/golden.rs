@@ -1,9 +1,10 @@
 //! The golden run: the same scenario with an empty plan, and what it reached.
 
 use crate::authority::{Influence, Observations};
-use crate::base::{PrincipalSet, TraceHash};
+use crate::base::{PhysAddr, PrincipalSet, TraceHash, VirtAddr};
 use crate::injection::PointRecord;
 use crate::invariants::Violation;
+use crate::kernel::layout::{address, kernel_data, residency};
 use crate::world::{Rest, World};
 
 use super::alarm::Alarms;
@@ -134,7 +135,7 @@ impl Golden {
             devices_disabled: judge.authority.devices_disabled(),
             devices_lost: judge.authority.devices_lost(),
             stored,
-            memory: LeftInMemory::by(&world.machine.memory, start),
+            memory: LeftInMemory::by(&world.machine.memory, start).with_sequences(sequences(world)),
             milestones,
         })
     }
@@ -148,4 +149,15 @@ impl Golden {
             _ => 2 * self.clock + patience(world),
         }
     }
+}
+/// Where a world keeps how far its sequences of drawings are: whether allocations fail, calls wait, pages are away.
+fn sequences(world: &World) -> Vec<PhysAddr> {
+    let places = [
+        (address::KERNEL_DATA, kernel_data::VERIFIER_RANDOM),
+        (address::RESIDENCY, residency::RANDOM),
+    ];
+    let located = places.iter().filter_map(|(base, field)| {
+        world.machine.locate(0, VirtAddr(base + field.offset)).map(PhysAddr::truncated)
+    });
+    located.collect()
 }

@@ -3,11 +3,13 @@
 //! Each rule has a name and a number of its own in bug check 0xC4; what it says is told by a string, which this model
 //! has not ("DDI compliance checking", and the page of each rule; "Bug Check 0xC4:
 //! DRIVER_VERIFIER_DETECTED_VIOLATION"). Which spin locks a processor holds is kept where
-//! [`deadlock`](super::deadlock) keeps it. Where another option has found the same it has said so before.
+//! [`deadlock`](super::deadlock) keeps it. What the automatic and the I/O checks find as well they have said before;
+//! deadlock detection comes after.
 //!
 //! Not modelled: the rules for routines that this kernel has not, so the two of the additional checks of levels
-//! (`IoCreateFileEx` and others, file-system routines), regions without APCs, queued spin locks, and the level that a
-//! spin lock is given back with.
+//! (`IoCreateFileEx` and others, file-system routines), regions without APCs, queued spin locks; the rule for the
+//! pool's allocation, which the automatic checks have; the level that a spin lock is given back with; and of the
+//! additional rule, which wants taking and giving back in turn, the taking.
 
 use crate::base::Rule;
 use crate::machine::Processor;
@@ -23,13 +25,18 @@ use super::verifier::is_on;
 pub(crate) const RULES: &[Rule] = &[
     Rule::documented(
         "ddi-compliance-levels",
-        "A routine called at a level that its rule forbids is found, by the rule's number.",
+        "Of nine routines each has a rule for its level; a call against it is found by its number.",
         "DDI compliance checking; Bug Check 0xC4: DRIVER_VERIFIER_DETECTED_VIOLATION",
     ),
     Rule::documented(
         "ddi-compliance-spin-locks",
         "A spin lock taken once more, kept by a dispatch routine, or not taken before, is found.",
         "SpinLock rule (wdm); SpinlockRelease rule (wdm)",
+    ),
+    Rule::inferred(
+        "ddi-compliance-release-number",
+        "A spin lock given back that is not held has the number 0x4000A.",
+        "Bug Check 0xC4: DRIVER_VERIFIER_DETECTED_VIOLATION (the rule's own page has 0x4000B)",
     ),
     Rule::inferred(
         "ddi-compliance-comes-last",
@@ -48,6 +55,11 @@ bug_checks! {
     when "an event is set above dispatch level (DDI compliance)",
     parameters "what: IrqlKeSetEvent", "its text", "its state", "reserved",
     source "Bug Check 0xC4: DRIVER_VERIFIER_DETECTED_VIOLATION; IrqlKeSetEvent rule (wdm)" documented;
+
+    CLOSED_ABOVE: DRIVER_VERIFIER_DETECTED_VIOLATION, parameter 1 = 0x0002_001f,
+    when "a handle is closed in the kernel's name above passive level (DDI compliance)",
+    parameters "what: IrqlZwPassive", "its text", "its state", "reserved",
+    source "Bug Check 0xC4: DRIVER_VERIFIER_DETECTED_VIOLATION; IrqlZwPassive rule (wdm)" documented;
 
     TAKEN_ABOVE: DRIVER_VERIFIER_DETECTED_VIOLATION, parameter 1 = 0x0002_0011,
     when "a spin lock is taken above dispatch level (DDI compliance)",
@@ -82,7 +94,7 @@ bug_checks! {
     NEVER_TAKEN: DRIVER_VERIFIER_DETECTED_VIOLATION, parameter 1 = 0x0004_000a,
     when "a spin lock is given back that is not held (additional DDI compliance)",
     parameters "what: SpinlockRelease", "its text", "its state", "its further state",
-    source "Bug Check 0xC4: DRIVER_VERIFIER_DETECTED_VIOLATION; SpinlockRelease rule (wdm)" documented;
+    source "Bug Check 0xC4: DRIVER_VERIFIER_DETECTED_VIOLATION (the rule's own page has 0x4000B)" inferred;
 }
 
 /// The highest level at which APCs are held off, and nothing else.
@@ -99,6 +111,11 @@ fn above(p: &mut Processor<'_>, highest: u64, violated: [u64; 5]) -> Found {
 /// What is wrong with looking a handle up.
 pub(super) fn of_look_up(p: &mut Processor<'_>) -> Found {
     above(p, 0, LOOKED_UP_ABOVE.with([0x0002_001b, 0, 0, 0]))
+}
+
+/// What is wrong with closing a handle in the kernel's own name.
+pub(super) fn of_close(p: &mut Processor<'_>) -> Found {
+    above(p, 0, CLOSED_ABOVE.with([0x0002_001f, 0, 0, 0]))
 }
 
 /// What is wrong with setting an event.
@@ -141,7 +158,8 @@ pub(super) fn of_release(p: &mut Processor<'_>, lock: u64) -> Found {
     }
     if !deadlock::is_held(p, lock)? {
         // There may have been no room for it.
-        let is_found = is_on(p, options::DDI_COMPLIANCE_ADDITIONAL)? && !deadlock::is_full(p)?;
+        let is_found =
+            is_on(p, options::DDI_COMPLIANCE_ADDITIONAL)? && deadlock::would_be_known(p, lock)?;
         return Ok(is_found.then(|| NEVER_TAKEN.with([0x0004_000a, 0, 0, 0])));
     }
     if !is_on(p, options::DEADLOCK)? {

@@ -71,7 +71,7 @@ const HELD_MAX: u64 = LOCKS_MAX;
 /// What was found: the arguments of the bug check.
 type Found = Result<Option<[u64; 5]>, Trap>;
 
-/// The number of a lock that is known.
+/// The number of a lock that is known; of 0, which is none, that of a free place.
 fn known(p: &mut Processor<'_>, lock: u64) -> Result<Option<u64>, Trap> {
     for number in 0..LOCKS_MAX {
         if p.load(element(address::KERNEL_DATA, number), deadlock::LOCKS)? == lock {
@@ -81,8 +81,11 @@ fn known(p: &mut Processor<'_>, lock: u64) -> Result<Option<u64>, Trap> {
     Ok(None)
 }
 
-/// The number of a lock, known from now on; `None` where there is no room.
+/// The number of a lock, known from now on; `None` where there is no room, and of 0, where no lock is.
 fn number_of(p: &mut Processor<'_>, lock: u64) -> Result<Option<u64>, Trap> {
+    if lock == 0 {
+        return Ok(None);
+    }
     if let Some(number) = known(p, lock)? {
         return Ok(Some(number));
     }
@@ -132,6 +135,9 @@ fn behind(p: &mut Processor<'_>, from: u64) -> Result<u64, Trap> {
 ///
 /// What the accesses raise.
 pub(super) fn is_held(p: &mut Processor<'_>, lock: u64) -> Result<bool, Trap> {
+    if lock == 0 {
+        return Ok(false);
+    }
     let Some(number) = known(p, lock)? else { return Ok(false) };
     let held = held_by(p, p.number() as u64)?;
     Ok(numbers(held).any(|one| one == number))
@@ -146,13 +152,13 @@ pub(super) fn holds_any(p: &mut Processor<'_>) -> Result<bool, Trap> {
     Ok(held_by(p, p.number() as u64)? != 0)
 }
 
-/// Whether there is no room for another lock.
+/// Whether a lock would be known if it had been taken: it is, or there is room for it.
 ///
 /// # Errors
 ///
 /// What the loads raise.
-pub(super) fn is_full(p: &mut Processor<'_>) -> Result<bool, Trap> {
-    Ok(known(p, 0)?.is_none())
+pub(super) fn would_be_known(p: &mut Processor<'_>, lock: u64) -> Result<bool, Trap> {
+    Ok(known(p, lock)?.is_some() || known(p, 0)?.is_some())
 }
 
 /// Takes a lock, for who does not care for the order.
@@ -212,7 +218,8 @@ pub(super) fn of_acquire(p: &mut Processor<'_>, lock: u64) -> Found {
 pub(super) fn of_release(p: &mut Processor<'_>, lock: u64) -> Found {
     let Some(number) = known(p, lock)? else {
         // There may have been no room for it.
-        return Ok((!is_full(p)?).then(|| RELEASED_UNTAKEN.with([0x1007, lock, 0, 0])));
+        let is_full = known(p, 0)?.is_none();
+        return Ok((!is_full).then(|| RELEASED_UNTAKEN.with([0x1007, lock, 0, 0])));
     };
     let own = p.number() as u64;
     let held = held_by(p, own)?;

@@ -1,9 +1,10 @@
-//! Driver Verifier's kernel synchronization delay fuzzing: some calls take longer, so that others come in between.
+//! Driver Verifier's kernel synchronization delay fuzzing: some calls take longer, so that what runs elsewhere comes in between.
 //!
 //! "Kernel synchronization delay fuzzing": random delays in various routines randomise the schedules of threads. Here
 //! they are in the routines that Driver Verifier looks at anyway: spin locks and levels, requests handed over and
 //! completed, pages locked and unlocked. Whether a routine waits one more step is drawn before each, from a sequence
-//! that begins with the world's seed.
+//! that begins with the world's seed. This kernel has one lock and its services run with interrupts off, so what comes in
+//! between is user mode on other processors, and interrupts where they are on.
 
 use crate::base::Rule;
 use crate::machine::{Processor, Trap};
@@ -20,7 +21,7 @@ pub(crate) const RULES: &[Rule] = &[
     ),
     Rule::chosen(
         "delay-fuzzing-lengths",
-        "A call waits one more step in seven of eight cases, eight steps in the mean.",
+        "A call waits one more step in seven of eight cases, seven steps in the mean.",
         "this model: the page tells neither the routines nor how long",
     ),
 ];

@@ -1,13 +1,14 @@
 //! Driver Verifier's invariant checks: what a request hands to a driver to be read is as it was when it is complete.
 //!
-//! A signature of the locked memory is taken when the request is handed over first, and compared when it is complete
-//! ("Invariant MDL Checking for Stack"), or at every hand-over too ("Invariant MDL Checking for Driver"). Whoever
-//! changed it is found, and not named: a driver, a wild write of anybody's, and the process itself, whose memory it
-//! stays ("Bug Check 0xC4: DRIVER_VERIFIER_DETECTED_VIOLATION", 0x1010).
+//! A signature of the locked memory is taken when the request is handed over first. What is handed over to be read is
+//! compared when the request is complete ("Invariant MDL Checking for Stack"), or at every hand-over too ("Invariant MDL
+//! Checking for Driver"); what is handed over to be written may be changed only by who has it last, so that is compared
+//! where it is handed on, with the second option ("Bug Check 0xC4: DRIVER_VERIFIER_DETECTED_VIOLATION", 0x1010, 0x1011).
 //!
-//! In this model control codes with `METHOD_IN_DIRECT` have such a buffer; reads and writes go through a copy. Both
-//! options need I/O verification and switch it on. Not modelled: buffers to be written, which no driver may change
-//! before it has handed the request on (0x1011): here nobody hands them on.
+//! Whoever changed it is not named, and need not be a driver: the memory is the process's own, and one that writes to
+//! it meanwhile is found as well. Whether Windows compares buffers of user mode at all, no page tells. In this model
+//! control codes with a direct method have such a buffer; reads and writes go through a copy. Not modelled: the
+//! comparison of what is to be written at the last hand-over, with the first option.
 
 use crate::base::{Rule, Structure};
 use crate::machine::{Flow, Processor, Trap};
@@ -17,7 +18,7 @@ use super::layout::{
     address, element, invariant_mdl, mdl as list_fields, request_packet, verifier as options,
 };
 use super::mdl::{self, MAPPINGS_MAX, PAGES_MAX, mapping_address};
-use super::request::{METHOD_IN_DIRECT, method};
+use super::request::{METHOD_IN_DIRECT, METHOD_OUT_DIRECT, method};
 use super::verified::Found;
 use super::verifier::is_on;
 
@@ -30,8 +31,18 @@ pub(crate) const RULES: &[Rule] = &[
     ),
     Rule::inferred(
         "invariant-buffers-of-control-codes",
-        "METHOD_IN_DIRECT hands a buffer over as a write does.",
+        "METHOD_IN_DIRECT hands a buffer over as a write does, METHOD_OUT_DIRECT as a read.",
         "Invariant MDL Checking for Stack (speaks of reads and writes); Buffer Descriptions for I/O Control Codes",
+    ),
+    Rule::inferred(
+        "invariant-buffers-of-processes",
+        "A process that writes to its own buffer meanwhile is found like a driver.",
+        "Bug Check 0xC4: DRIVER_VERIFIER_DETECTED_VIOLATION (says that contents were modified, and not by whom)",
+    ),
+    Rule::chosen(
+        "invariant-buffers-with-io-verification",
+        "I/O verification comes with these options.",
+        "Invariant MDL Checking for Stack (it must be switched on beside them)",
     ),
 ];
 
@@ -40,13 +51,18 @@ bug_checks! {
     when "what a request hands over to be read is not as it was (invariant MDL checking)",
     parameters "what: buffer changed", "device object", "packet", "the buffer's system address",
     source "Bug Check 0xC4: DRIVER_VERIFIER_DETECTED_VIOLATION" documented;
+
+    CHANGED_ON_THE_WAY: DRIVER_VERIFIER_DETECTED_VIOLATION, parameter 1 = 0x1011,
+    when "what a request hands over to be written is changed before it is handed on (invariant MDL checking)",
+    parameters "what: buffer changed on the way", "device object", "packet", "the buffer's system address",
+    source "Bug Check 0xC4: DRIVER_VERIFIER_DETECTED_VIOLATION" documented;
 }
 
 const EITHER: u64 = options::INVARIANT_STACK | options::INVARIANT_DRIVER;
 
-/// The list of a packet whose memory is handed over to be read.
+/// The list of the memory that a packet hands over.
 fn list_of(p: &mut Processor<'_>, packet: u64) -> Result<Option<u64>, Trap> {
-    if method(p, packet)? != METHOD_IN_DIRECT {
+    if !matches!(method(p, packet)?, METHOD_IN_DIRECT | METHOD_OUT_DIRECT) {
         return Ok(None);
     }
     let list = p.load(packet, request_packet::USER_BUFFER)?;
@@ -86,8 +102,13 @@ fn compared(p: &mut Processor<'_>, [device, packet, list, at]: [u64; 4]) -> Foun
         return Ok(None);
     }
     let now = signature(p, list, at)?;
-    let is_changed = p.load(entry, invariant_mdl::SIGNATURES)? != now;
-    Ok(is_changed.then(|| BUFFER_CHANGED.with([0x1010, device, packet, at])))
+    if p.load(entry, invariant_mdl::SIGNATURES)? == now {
+        return Ok(None);
+    }
+    Ok(Some(match method(p, packet)? {
+        METHOD_IN_DIRECT => BUFFER_CHANGED.with([0x1010, device, packet, at]),
+        _ => CHANGED_ON_THE_WAY.with([0x1011, device, packet, at]),
+    }))
 }
 
 /// Of a packet that is handed over, the list that the system has to map, so that its memory can be signed. Arguments:
@@ -139,9 +160,13 @@ pub(super) fn of_completion(p: &mut Processor<'_>, packet: u64) -> Found {
     let Some(list) = list_of(p, packet)? else { return Ok(None) };
     let at = p.load(list, list_fields::SYSTEM)?;
     let device = p.load(packet, request_packet::DEVICE)?;
-    let found = compared(p, [device, packet, list, at])?;
-    if let Some(entry) = entry_of(at) {
+    let is_final = method(p, packet)? == METHOD_IN_DIRECT;
+    let found = if is_final { compared(p, [device, packet, list, at])? } else { None };
+    if let Some(entry) = entry_of(at)
+        && p.load(entry, invariant_mdl::PACKETS)? == packet
+    {
         p.store(entry, invariant_mdl::PACKETS, 0)?;
+        p.store(entry, invariant_mdl::SIGNATURES, 0)?;
     }
     Ok(found)
 }

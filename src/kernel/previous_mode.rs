@@ -14,7 +14,8 @@ use super::handle_close::NT_CLOSE;
 use super::layout::{processor_block, thread};
 use super::process_end::NT_TERMINATE_PROCESS;
 use super::process_open::NT_OPEN_PROCESS;
-use super::verifier;
+use super::verified::verified_routine;
+use super::{ddi_compliance, verifier};
 
 /// What is modelled here, by whose word.
 pub(crate) const RULES: &[Rule] = &[
@@ -57,30 +58,37 @@ pub(super) fn change(p: &mut Processor<'_>, mode: u64) -> Result<u64, Trap> {
     Ok(before)
 }
 
+/// Goes on in the kernel's own name.
+fn enter(p: &mut Processor<'_>) -> Result<Flow, Trap> {
+    let before = change(p, KERNEL)?;
+    p.set_local(0, before)?;
+    Ok(Flow::Call)
+}
+
+/// Goes on in the name of before. The service's results stay in their registers.
+fn leave(p: &mut Processor<'_>) -> Result<Flow, Trap> {
+    let before = p.local(0)?;
+    change(p, before)?;
+    Ok(Flow::Return)
+}
+
 macro_rules! zw {
     ($(#[$meta:meta])* $NAME:ident = $text:literal, $SERVICE:path) => {
         routine! {
             $(#[$meta])*
             pub static $NAME = $text, frame 1;
-            enter, call $SERVICE => |p| {
-                let before = change(p, KERNEL)?;
-                p.set_local(0, before)?;
-                Ok(Flow::Call)
-            },
-            // The service's results stay in their registers.
-            leave => |p| {
-                let before = p.local(0)?;
-                change(p, before)?;
-                Ok(Flow::Return)
-            },
+            enter, call $SERVICE => enter,
+            leave => leave,
         }
     };
 }
 
-zw!(
+verified_routine! {
     /// [`NT_CLOSE`] in the kernel's own name, for drivers.
-    ZW_CLOSE = "ZwClose", NT_CLOSE
-);
+    ZW_CLOSE, ZW_CLOSE_VERIFIED = "ZwClose", frame 1, by ddi_compliance::of_close;
+    enter, call NT_CLOSE => enter,
+    leave => leave,
+}
 zw!(
     /// [`NT_CREATE_EVENT`] in the kernel's own name, for drivers.
     ZW_CREATE_EVENT = "ZwCreateEvent", NT_CREATE_EVENT

@@ -309,7 +309,7 @@ verified_routine! {
         let (device, packet) = (p.local(0)?, p.local(1)?);
         match verifier::of_return(p, device, before)? {
             Some(parameters) => p.pass(parameters),
-            None if force_pending::is_put_off(p, packet)? => {
+            None if force_pending::is_told_as_pending(p, packet)? => {
                 return Ok(p.give_back(status::PENDING));
             }
             None => return Ok(Flow::Return),
@@ -324,8 +324,8 @@ verified_routine! {
     },
     refused => |p| {
         let (packet, refusal, before) = (p.local(1)?, p.local(2)?, p.local(4)?);
-        let is_put_off = before != UNVERIFIED && force_pending::is_put_off(p, packet)?;
-        Ok(p.give_back(if is_put_off { status::PENDING } else { refusal }))
+        let is_pending = before != UNVERIFIED && force_pending::is_told_as_pending(p, packet)?;
+        Ok(p.give_back(if is_pending { status::PENDING } else { refusal }))
     },
 }
 
@@ -340,18 +340,26 @@ fn completed(p: &mut Processor<'_>) -> Result<(u64, bool), Trap> {
     Ok((if is_once_more { in_hand ^ ONCE_MORE } else { in_hand }, is_once_more))
 }
 
+/// Passes the point of injection of a completion: packet and bytes as they stand then, and the verdict.
+fn pass_completion(p: &mut Processor<'_>) -> Result<(u64, u64, Verdict), Trap> {
+    let (asked, told) = (p.argument(0), p.argument(2));
+    let (operation, verdict) = p.pass_point_of_caller(PointKind::Complete, asked, told)?;
+    Ok((operation.virt, operation.value, verdict))
+}
+
+/// Declares the completion of a packet, and what takes its place: `$pass` passes its point of injection.
+macro_rules! completion {
+    ($(#[$meta:meta])* $NAME:ident, $VERIFIED:ident, $pass:path) => {
 verified_routine! {
-    /// Completes a packet and wakes the thread that waits for it. Arguments: packet, status, bytes
-    /// produced. Completing twice stops the machine (bug check 0x44).
-    IO_COMPLETE_REQUEST, IO_COMPLETE_REQUEST_VERIFIED = "IoCompleteRequest", frame 2, by verified::of_completion;
+    $(#[$meta])*
+    $NAME, $VERIFIED = "IoCompleteRequest", frame 2, by verified::of_completion;
     // Locals: 0 packet, and whether it is completed once more; 1 device object in hand.
     record, call KE_BUG_CHECK => |p| {
-        let (asked, told) = (p.argument(0), p.argument(2));
-        let (operation, verdict) = p.pass_point_of_caller(PointKind::Complete, asked, told)?;
+        let (packet, information, verdict) = $pass(p)?;
         if verdict == Verdict::Skip {
             return Ok(Flow::Return);
         }
-        let (packet, outcome, information) = (operation.virt, p.argument(1), operation.value);
+        let outcome = p.argument(1);
         if p.load(packet, request_packet::DONE)? != 0 {
             p.pass(COMPLETED_TWICE.with([packet, 0, 0, 0]));
             return Ok(Flow::Call);
@@ -395,6 +403,19 @@ verified_routine! {
         p.pass([packet, outcome, information]);
         Ok(Flow::To(At::record as u8))
     },
+}
+    };
+}
+
+completion! {
+    /// Completes a packet and wakes the thread that waits for it. Arguments: packet, status, bytes
+    /// produced. Completing twice stops the machine (bug check 0x44).
+    IO_COMPLETE_REQUEST, IO_COMPLETE_REQUEST_VERIFIED, pass_completion
+}
+
+completion! {
+    /// The same where some are put off.
+    IO_COMPLETE_REQUEST_PUT_OFF, IO_COMPLETE_REQUEST_FORCED, force_pending::pass_completion
 }
 
 routine! {

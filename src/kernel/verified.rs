@@ -25,7 +25,7 @@ use super::user_buffer::is_user_range;
 use super::verifier::is_on;
 use super::{
     ddi_compliance, deadlock, event, force_pending, hal, handle, invariant_mdl, irql, mdl, pool,
-    request, schedule, status, thread_end, video,
+    previous_mode, request, schedule, status, thread_end, video,
 };
 
 /// What is modelled here, by whose word.
@@ -156,7 +156,7 @@ macro_rules! verified_routine {
         $crate::machine::routine! {
             /// The same where Driver Verifier looks at its callers.
             pub static $VERIFIED = $text, frame $frame;
-            verify, call $crate::kernel::bug_check::KE_BUG_CHECK => |p| $crate::kernel::verified::before(p, |p| Ok($look(p)?.into())),
+            verify, call $crate::kernel::bug_check::KE_BUG_CHECK => |p| $crate::kernel::verified::before(p, $look),
             condemned => |_| Ok($crate::machine::Flow::Stay),
             $($steps)*
         }
@@ -174,7 +174,7 @@ macro_rules! verified_routine {
         $crate::machine::routine! {
             /// The same where Driver Verifier looks at its callers.
             pub static $VERIFIED = $text, frame $frame;
-            verify, call $crate::kernel::bug_check::KE_BUG_CHECK => |p| $crate::kernel::verified::before(p, |p| Ok($look(p)?.into())),
+            verify, call $crate::kernel::bug_check::KE_BUG_CHECK => |p| $crate::kernel::verified::before(p, $look),
             condemned => |_| Ok($crate::machine::Flow::Stay),
             map, call $crate::kernel::mdl::MM_MAP_LOCKED_PAGES => |p| {
                 Ok(match $crate::kernel::invariant_mdl::to_be_mapped(p)? {
@@ -221,6 +221,7 @@ const SUBSTITUTES: &[(u64, Substitute)] = &[
         options::AUTOMATIC | options::SECURITY | options::DELAY_FUZZING,
         (&mdl::MM_UNLOCK_PAGES, &mdl::MM_UNLOCK_PAGES_VERIFIED),
     ),
+    (options::FORCE_PENDING, (&request::IO_COMPLETE_REQUEST, &request::IO_COMPLETE_REQUEST_FORCED)),
     (
         options::IO | options::SECURITY | options::DELAY_FUZZING,
         (&request::IO_COMPLETE_REQUEST, &request::IO_COMPLETE_REQUEST_VERIFIED),
@@ -237,6 +238,7 @@ const SUBSTITUTES: &[(u64, Substitute)] = &[
         options::DDI_COMPLIANCE,
         (&handle::OB_REFERENCE_BY_HANDLE, &handle::OB_REFERENCE_BY_HANDLE_VERIFIED),
     ),
+    (options::DDI_COMPLIANCE, (&previous_mode::ZW_CLOSE, &previous_mode::ZW_CLOSE_VERIFIED)),
     (options::DDI_COMPLIANCE, (&event::KE_SET_EVENT, &event::KE_SET_EVENT_VERIFIED)),
     (options::DDI_COMPLIANCE, (&video::KE_DELAY_EXECUTION, &video::KE_DELAY_EXECUTION_VERIFIED)),
     (options::FORCE_PENDING, (&schedule::KI_WAIT, &force_pending::KI_WAIT_FORCED)),
@@ -270,22 +272,6 @@ pub fn substitute(substitutes: &mut Vec<Substitute>, bits: u64) {
     substitutes.extend(those);
 }
 
-/// What comes of looking at a call.
-pub(super) enum Look {
-    /// It goes on.
-    Fine,
-    /// It does nothing now: what it asks for is put off.
-    PutOff,
-    /// It stops the machine, with these arguments of the bug check.
-    Wrong([u64; 5]),
-}
-
-impl From<Option<[u64; 5]>> for Look {
-    fn from(found: Option<[u64; 5]>) -> Self {
-        found.map_or(Self::Fine, Self::Wrong)
-    }
-}
-
 /// The first step of what takes a routine's place.
 ///
 /// # Errors
@@ -293,15 +279,14 @@ impl From<Option<[u64; 5]>> for Look {
 /// What `look` raises.
 pub(super) fn before(
     p: &mut Processor<'_>,
-    look: fn(&mut Processor<'_>) -> Result<Look, Trap>,
+    look: fn(&mut Processor<'_>) -> Found,
 ) -> Result<Flow, Trap> {
     if delays(p)? {
         return Ok(Flow::Stay);
     }
     Ok(match look(p)? {
-        Look::Fine => Flow::To(2),
-        Look::PutOff => Flow::Return,
-        Look::Wrong(parameters) => {
+        None => Flow::To(2),
+        Some(parameters) => {
             p.pass(parameters);
             Flow::Call
         }
@@ -397,20 +382,17 @@ pub(super) fn of_call(p: &mut Processor<'_>) -> Found {
     Ok(None)
 }
 
-/// What is wrong with completing a request, or whether it is put off.
-pub(super) fn of_completion(p: &mut Processor<'_>) -> Result<Look, Trap> {
+/// What is wrong with completing a request.
+pub(super) fn of_completion(p: &mut Processor<'_>) -> Found {
     let (packet, outcome, level) = (p.argument(0), p.argument(1), p.irql()?);
     if let Some(found) = of_structure(p, packet, REQUEST_BYTES)? {
-        return Ok(Look::Wrong(found));
+        return Ok(Some(found));
     }
     if !status::is_final(outcome) && is_on(p, options::IO)? {
-        return Ok(Look::Wrong(COMPLETED_PENDING.with([6, outcome, packet, 0])));
+        return Ok(Some(COMPLETED_PENDING.with([6, outcome, packet, 0])));
     }
     if level > DISPATCH_LEVEL && is_on(p, options::IO)? {
-        return Ok(Look::Wrong(COMPLETED_TOO_HIGH.with([0xe, level, packet, 0])));
+        return Ok(Some(COMPLETED_TOO_HIGH.with([0xe, level, packet, 0])));
     }
-    if let Some(found) = invariant_mdl::of_completion(p, packet)? {
-        return Ok(Look::Wrong(found));
-    }
-    Ok(if force_pending::puts_off(p)? { Look::PutOff } else { Look::Fine })
+    invariant_mdl::of_completion(p, packet)
 }

@@ -253,6 +253,11 @@ impl Misfits {
         misfit.remedy = Some(match text.strip_prefix("0x").unwrap_or_default().len() {
             17.. => "it is longer than 64 bits: leave digits out".to_owned(),
             _ if is_digits => format!("put 0x in front: \"0x{text}\""),
+            _ if matches!(shape, Shape::Code | Shape::List(Shape::Code)) => {
+                format!(
+                    "write 0x and then digits, or a driver's name and a function's: \"{EXAMPLE}\""
+                )
+            }
             _ => "write 0x and then digits 0 to 9 and a to f".to_owned(),
         });
     }

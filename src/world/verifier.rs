@@ -68,7 +68,7 @@ pub const VERIFIER_OPTIONS: &[(&str, u64, &str)] = &[
         verifier::DDI_COMPLIANCE_ADDITIONAL,
         "spin locks that are given back though they are not held are found: 0xC4",
     ),
-    // These three need I/O verification, which comes with them.
+    // These three need I/O verification; here it comes with them.
     (
         "force-pending-io",
         verifier::FORCE_PENDING | verifier::IO,
@@ -82,12 +82,12 @@ pub const VERIFIER_OPTIONS: &[(&str, u64, &str)] = &[
     (
         "invariant-mdl-checking-for-driver",
         verifier::INVARIANT_DRIVER | verifier::IO,
-        "the same, wherever it is handed on as well: 0xC4",
+        "the same, wherever it is handed on as well, and what is to be written too: 0xC4",
     ),
     (
         "kernel-synchronization-delay-fuzzing",
         verifier::DELAY_FUZZING,
-        "calls take longer now and then, so that others come in between",
+        "calls take longer, seven steps in the mean, so that what runs elsewhere comes in between",
     ),
 ];
 

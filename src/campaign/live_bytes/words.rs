@@ -57,7 +57,7 @@ fn verified(options: &[String], processors: u64) -> Vec<(Range<u64>, &'static [F
     let behind = deadlock::BEHIND.offset..deadlock::HELD.offset;
     let held = deadlock::HELD.offset..deadlock::HELD.offset + processors * 8;
     let signed = invariant_mdl::PACKETS.offset..invariant_mdl::SIGNATURES.offset + MAPPINGS_MAX * 8;
-    let later = put_off::CALLED.offset..put_off::INFORMATION.offset + 8;
+    let later = put_off::CALLED.offset..put_off::STAGE.offset + 8;
     let knows_holders = is_on("deadlock-detection") || is_on("ddi-compliance-checking");
     let all: [(bool, Range<u64>, &'static [Field]); 5] = [
         (knows_holders, locks, deadlock::FIELDS),

@@ -143,6 +143,8 @@ fields! {
         STATUS = 0xf50 "status put off",
         /// With how many bytes.
         INFORMATION = 0xf58 "bytes put off",
+        /// 1 when the hand-over has come back, told as pending; 2 when the completion is under way.
+        STAGE = 0xf60 "stage of what is put off",
     }
 }
 

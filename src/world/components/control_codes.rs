@@ -1,7 +1,7 @@
 //! The control codes of the drivers that have several functions, by names that a scenario may use.
 //!
-//! A name is a driver's and a function's, `buffers:copy`; of the vulnerable driver each function has its mended form
-//! beside it, `vulnerable:pool:mended`. A file may say the number as well, as it does for other drivers.
+//! A name is a driver's and a function's, `buffers:copy`; of the vulnerable driver each function with a mistake has its
+//! mended form beside it, `vulnerable:pool:mended`. A file may say the number as well, as it does for other drivers.
 
 use crate::kernel::request::{
     METHOD_BUFFERED, METHOD_IN_DIRECT, METHOD_NEITHER, METHOD_OUT_DIRECT, control_code,
@@ -85,6 +85,14 @@ const DRIVERS: &[(&str, &[Function])] = &[
 
 /// What a mended function's name ends with.
 const MENDED: &str = "mended";
+/// Functions of the vulnerable driver that make no mistake.
+const SOUND: &[u64] =
+    &[vulnerable::MAKE, vulnerable::REFILL, vulnerable::CLEAN_BLOCK, vulnerable::END_CHECKED];
+
+/// Whether a function of a driver has a mended form.
+fn has_mended(driver: &str, number: u64) -> bool {
+    driver == "vulnerable" && !SOUND.contains(&number)
+}
 
 /// The control code with a name.
 #[must_use]
@@ -92,24 +100,34 @@ pub fn named(name: &str) -> Option<u64> {
     let (driver, function) = name.split_once(':')?;
     let (_, functions) = DRIVERS.iter().find(|(known, _)| *known == driver)?;
     let (function, is_mended) = match function.split_once(':') {
-        Some((function, MENDED)) if driver == "vulnerable" => (function, true),
+        Some((function, MENDED)) => (function, true),
         _ => (function, false),
     };
     let (_, number, method) = functions.iter().find(|(known, ..)| *known == function)?;
+    if is_mended && !has_mended(driver, *number) {
+        return None;
+    }
     let mended = if is_mended { vulnerable::SECURE } else { 0 };
     Some(control_code(number + mended, *method, 0))
 }
 
-/// The names that may be meant by one that is none: the functions of its driver, or of all where there is no such
-/// driver.
+/// The names that may be meant by one that is none: those of its driver, mended where it speaks of mended ones; and one
+/// of each driver where there is no such driver.
 #[must_use]
 pub fn names_beside(name: &str) -> Vec<String> {
-    let driver = name.split(':').next().unwrap_or_default();
-    let is_known = DRIVERS.iter().any(|(known, _)| *known == driver);
-    let those = DRIVERS.iter().filter(|(known, _)| !is_known || *known == driver);
-    let functions =
-        those.flat_map(|(driver, functions)| functions.iter().map(move |f| (driver, f)));
-    functions.map(|(driver, (function, ..))| format!("{driver}:{function}")).collect()
+    let (driver, function) = name.split_once(':').unwrap_or((name, ""));
+    let Some((driver, functions)) = DRIVERS.iter().find(|(known, _)| *known == driver) else {
+        return DRIVERS.iter().map(|(driver, all)| format!("{driver}:{}", all[0].0)).collect();
+    };
+    let wants_mended = function.contains(':');
+    let those =
+        functions.iter().filter(|(_, number, _)| !wants_mended || has_mended(driver, *number));
+    let suffix = if wants_mended && *driver == "vulnerable" { ":mended" } else { "" };
+    let names: Vec<_> = those.map(|(name, ..)| format!("{driver}:{name}{suffix}")).collect();
+    if names.is_empty() {
+        return functions.iter().map(|(name, ..)| format!("{driver}:{name}")).collect();
+    }
+    names
 }
 
 /// The name of a function, for whoever wants an example.
@@ -134,9 +152,14 @@ mod tests {
         }
         assert_eq!(named("vulnerable:pool:mended"), Some(0x22_0098));
         assert_eq!(named(EXAMPLE), Some(0x22_000b));
-        for wrong in
-            ["buffers", "buffers:", "buffers:copy:mended", "vulnerable:pool:secure", "scanner:copy"]
-        {
+        for wrong in [
+            "buffers",
+            "buffers:",
+            "buffers:copy:mended",
+            "vulnerable:pool:secure",
+            "vulnerable:make:mended",
+            "scanner:copy",
+        ] {
             assert_eq!(named(wrong), None, "{wrong}");
         }
     }
@@ -145,7 +168,11 @@ mod tests {
     fn what_is_no_name_is_told_with_those_there_are() {
         assert_eq!(names_beside("record:regster"), ["record:register"]);
         assert_eq!(names_beside("buffers:cpy").len(), BUFFERS.len());
-        let all = DRIVERS.iter().map(|(_, functions)| functions.len()).sum::<usize>();
-        assert_eq!(names_beside("scanner:scan").len(), all);
+        assert_eq!(names_beside("buffers:copy:mended").len(), BUFFERS.len(), "none is mended");
+        assert_eq!(names_beside("vulnerable:pool:mendd").len(), VULNERABLE.len() - SOUND.len());
+        assert!(
+            names_beside("vulnerable:pool:mendd").contains(&"vulnerable:pool:mended".to_owned())
+        );
+        assert_eq!(names_beside("scanner:scan").len(), DRIVERS.len());
     }
 }
