@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ringfence::base::{Event, EventKind, PrincipalKind, Seed, Structure, Witness};
+use ringfence::campaign::{Registries, Trial};
 use ringfence::kernel::event::KE_SET_EVENT;
 use ringfence::kernel::handle::{KERNEL_HANDLE, OB_REFERENCE_BY_HANDLE};
 use ringfence::kernel::irql::{
@@ -29,10 +30,11 @@ use ringfence::kernel::service::DEVICE_CONTROL;
 use ringfence::kernel::status;
 use ringfence::kernel::video::KE_DELAY_EXECUTION;
 use ringfence::machine::{Flow, Processor, Routine, Trap, routine};
+use ringfence::scenario::library::ALL;
 use ringfence::scenario::{Bias, Scenario};
 use ringfence::world::{
     Action, Component, Configuration, DriverDefinition, Drivers, Home, Placement, Rest, World,
-    components,
+    components, verifier_options,
 };
 
 // What the driver does, by the function of a control code; the word sent says at which level, and what.
@@ -988,4 +990,23 @@ fn in_a_healthy_world_nothing_is_found_and_everybody_is_answered() {
             assert_eq!(rest(&configuration), expected, "{seed} {option}");
         }
     }
+}
+
+#[test]
+fn whatever_options_are_on_a_healthy_world_violates_nothing() {
+    let standard = ALL.iter().find(|file| file.name == "standard").expect("it is built in");
+    let standard = Scenario::from_bytes(standard.text.as_bytes()).expect("it is sound");
+    let violated = |options: &[&str]| {
+        let mut scenario = standard.clone();
+        scenario.configuration.machine.verifier = options.iter().map(ToString::to_string).collect();
+        let trial = Trial::new(&scenario, &Registries::default()).expect("its world builds");
+        trial.golden.violations.len()
+    };
+    let options = verifier_options();
+    for (number, one) in options.iter().enumerate() {
+        for other in &options[number..] {
+            assert_eq!(violated(&[one, other]), 0, "{one} {other}");
+        }
+    }
+    assert_eq!(violated(&options), 0, "all of them");
 }

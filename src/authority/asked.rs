@@ -5,8 +5,8 @@
 //! is opened with, or duplicated with, is in the request ("NtOpenSection function", "ZwOpenProcess
 //! function", "NtCreateFile function", "DuplicateHandle function"), but where the request is to have all
 //! of what it makes, or all that the source has. What a service takes of the handle that it is given is
-//! documented with it, and for device control in the code itself ("NtSetEvent", "NtQueryEvent",
-//! "ZwMapViewOfSection function", "ZwReadFile function", "ZwWriteFile function", "FlushFileBuffers function",
+//! documented with it, and for device control in the code itself ("Synchronization Object Security and Access
+//! Rights" for events, of which querying is inferred; "ZwMapViewOfSection function", "ZwReadFile function", "ZwWriteFile function", "FlushFileBuffers function",
 //! "TerminateProcess function", "TerminateThread function", "Defining I/O Control Codes").
 
 use crate::base::{Event, TERMINATE_RIGHT};

@@ -7,7 +7,8 @@
 //! entry, and no more. A handle that leads where it should and has the right rights may still have
 //! appeared from nowhere, so this is not implied by its neighbours.
 //!
-//! Not checked here: the tables of processes that have ended; see exit-closes-all-handles. While
+//! Not checked here: the tables of processes that have ended, see exit-closes-all-handles; and whether an event that a
+//! child inherits was marked when it was made, which the request does not carry where it is heard. While
 //! operations are under way, and after a stop, only what is announced.
 //!
 //! Source: Microsoft Learn, "DuplicateHandle function", "Inheritance", "Object Handles",

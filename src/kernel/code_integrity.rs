@@ -8,7 +8,8 @@
 //! In this model no driver names a type that can be executed or can't: whether nonpaged pool can be executed is a
 //! setting of the machine (`no-execute-pool`), as if all drivers were built with `POOL_NX_OPTIN` or none were ("No-Execute
 //! (NX) Nonpaged Pool"). So where it is off each driver's request for nonpaged pool is one for pool that can be
-//! executed. The kernel's own requests are none of a driver's, and paged pool is never executable here.
+//! executed. The kernel's own requests are none of a driver's. What is asked for as paged is not looked at: it is
+//! never executable where there is a paged pool, and the pool of four sizes has none.
 //!
 //! Not modelled: page protections that a driver asks for (0x2001), and mappings of locked pages that can be executed
 //! (0x2002): no routine of the model takes either. Nor what is wrong in an image (0x2003 to 0x2005): that code can be
@@ -34,7 +35,7 @@ pub(crate) const RULES: &[Rule] = &[
     ),
     Rule::chosen(
         "executable-pool-by-the-machine",
-        "Without `no-execute-pool` each request of a driver's for nonpaged pool is for pool that can be executed.",
+        "Without `no-execute-pool` a driver's request for nonpaged pool is one for executable pool.",
         "this model; No-Execute (NX) Nonpaged Pool (a driver names the type, or is built with a switch)",
     ),
 ];

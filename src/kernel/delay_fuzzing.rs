@@ -1,8 +1,9 @@
 //! Driver Verifier's kernel synchronization delay fuzzing: some calls take longer, so that what runs elsewhere comes in between.
 //!
 //! "Kernel synchronization delay fuzzing": random delays in various routines randomise the schedules of threads. Here
-//! they are in the routines that Driver Verifier looks at anyway: spin locks and levels, requests handed over and
-//! completed, pages locked and unlocked. Whether a routine waits one more step is drawn before each, from a sequence
+//! they are in whatever takes a routine's place for Driver Verifier, but for the hardware abstraction layer's, to which
+//! the kernel's data is closed: spin locks and levels, requests handed over and completed, pages locked and unlocked, and
+//! with other options what those look at. Whether a routine waits one more step is drawn before each, from a sequence
 //! that begins with the world's seed. This kernel has one lock and its services run with interrupts off, so what comes in
 //! between is user mode on other processors, and interrupts where they are on.
 

@@ -16,7 +16,7 @@
 //! | [`MAPPED`] | bus address of a page that is mapped, its hardware device from bit 4 on, [`IN_USE`]; 0 for none |
 //! | [`BUFFER`] | its system address; in the low bits the words of the transfer under way, 0 for none |
 //!
-//! Not modelled: adapters, common buffers, channels and scatter/gather lists, which drivers here neither allocate
+//! Not modelled: pages that are never closed (0xD), which are found when they are to be opened again; adapters, common buffers, channels and scatter/gather lists, which drivers here neither allocate
 //! nor free; lists that describe a buffer; tags and padding in front of a buffer, which begins a page.
 
 use crate::base::{Field, Rule, Structure};
@@ -36,7 +36,7 @@ use super::user_buffer::is_user_range;
 pub(crate) const RULES: &[Rule] = &[
     Rule::documented(
         "verifier-dma-overrun",
-        "What a driver or device writes behind a buffer during a transfer is found when it ends.",
+        "What is written behind a buffer during a transfer is found when its page is closed.",
         "DMA Verification; Bug Check 0xE6: DRIVER_VERIFIER_DMA_VIOLATION",
     ),
     Rule::chosen(
@@ -182,14 +182,19 @@ pub(super) fn of_map(p: &mut Processor<'_>) -> Found {
     Ok(None)
 }
 
-/// Puts a tag and padding behind the buffer of a transfer. Nothing is wrong with starting one.
+/// What is wrong with the transfer before, in the same page. Puts a tag and padding behind the buffer of the next.
 pub(super) fn of_start(p: &mut Processor<'_>) -> Found {
     let (device, bus, words) = (p.argument(0), p.argument(1), p.argument(2));
     if device >= HARDWARE_DEVICES {
         return Ok(None);
     }
     let Some(number) = number_of(p, key(device, bus))? else { return Ok(None) };
-    let page = p.load(known_at(number), BUFFER)? & !(PAGE - 1);
+    let buffer = p.load(known_at(number), BUFFER)?;
+    // Of a transfer that was before in the same page.
+    if let Some(found) = of_rest(p, buffer)? {
+        return Ok(Some(found));
+    }
+    let page = buffer & !(PAGE - 1);
     // A transfer of nothing has no buffer, and behind a page there is nothing to pad.
     let words = if words < PAGE_WORDS { words } else { 0 };
     p.store(known_at(number), BUFFER, page | words)?;

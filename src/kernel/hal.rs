@@ -103,7 +103,7 @@ const fn device_port(device: u64, register: u16) -> u16 {
 verified_routine! {
     /// Opens a page to a device. Arguments: hardware device, the page's address, 1 when the device may
     /// also write. Result: the page's bus address, 0 when it has none.
-    HAL_MAP_TRANSFER, HAL_MAP_TRANSFER_VERIFIED = "HalMapTransfer", frame 0, by of_map;
+    HAL_MAP_TRANSFER, HAL_MAP_TRANSFER_VERIFIED = "HalMapTransfer", frame 0, by of_map, at once;
     open => |p| {
         let (device, virt, write) = (p.argument(0), p.argument(1), p.argument(2) & 1);
         let at = entry_address(p, virt)?;
@@ -122,7 +122,7 @@ verified_routine! {
 
 verified_routine! {
     /// Closes a page to a device. Arguments: hardware device, the page's bus address.
-    HAL_UNMAP_TRANSFER, HAL_UNMAP_TRANSFER_VERIFIED = "HalFlushAdapterBuffers", frame 0, by of_unmap;
+    HAL_UNMAP_TRANSFER, HAL_UNMAP_TRANSFER_VERIFIED = "HalFlushAdapterBuffers", frame 0, by of_unmap, at once;
     close => |p| {
         let (device, frame) = (p.argument(0), p.argument(1) >> 12);
         if device >= HARDWARE_DEVICES || frame >= TABLE_FRAMES {
@@ -139,7 +139,7 @@ verified_routine! {
 
 verified_routine! {
     /// Starts a transfer. Arguments: hardware device, bus address, words, command.
-    HAL_START_TRANSFER, HAL_START_TRANSFER_VERIFIED = "HalStartTransfer", frame 0, by of_start;
+    HAL_START_TRANSFER, HAL_START_TRANSFER_VERIFIED = "HalStartTransfer", frame 0, by of_start, at once;
     address => |p| {
         let (device, bus) = (p.argument(0), p.argument(1));
         p.port_out(device_port(device, port::ADDRESS), bus)?;

@@ -163,6 +163,24 @@ macro_rules! verified_routine {
     };
     (
         $(#[$meta:meta])*
+        $NAME:ident, $VERIFIED:ident = $text:literal, frame $frame:literal, by $look:path, at once;
+        $($steps:tt)*
+    ) => {
+        $crate::machine::routine! {
+            $(#[$meta])*
+            pub static $NAME = $text, frame $frame;
+            $($steps)*
+        }
+        $crate::machine::routine! {
+            /// The same where Driver Verifier looks at its callers.
+            pub static $VERIFIED = $text, frame $frame;
+            verify, call $crate::kernel::bug_check::KE_BUG_CHECK => |p| $crate::kernel::verified::at_once(p, $look),
+            condemned => |_| Ok($crate::machine::Flow::Stay),
+            $($steps)*
+        }
+    };
+    (
+        $(#[$meta:meta])*
         $NAME:ident, $VERIFIED:ident = $text:literal, frame $frame:literal, by $look:path, signing;
         $($steps:tt)*
     ) => {
@@ -284,6 +302,18 @@ pub(super) fn before(
     if delays(p)? {
         return Ok(Flow::Stay);
     }
+    at_once(p, look)
+}
+
+/// The same, without delays: for routines that may not write to the kernel's data.
+///
+/// # Errors
+///
+/// What `look` raises.
+pub(super) fn at_once(
+    p: &mut Processor<'_>,
+    look: fn(&mut Processor<'_>) -> Found,
+) -> Result<Flow, Trap> {
     Ok(match look(p)? {
         None => Flow::To(2),
         Some(parameters) => {

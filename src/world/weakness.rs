@@ -183,7 +183,7 @@ pub const WEAKNESSES: &[Weakness] = &[
     weakness(
         "no-type-check",
         switches::NO_TYPE_CHECK,
-        "handle look-up does not compare the object's type",
+        "handle look-up does not compare the type of an entry's object",
     ),
     weakness(
         "kernel-handles-open",
@@ -212,7 +212,7 @@ pub const WEAKNESSES: &[Weakness] = &[
     weakness(
         "lock-unprobed",
         switches::LOCK_UNPROBED,
-        "locking pages does not compare them with the user half",
+        "locking pages compares neither the range with the user half nor the pages' user bit",
     )
     .needing("a direct request with a buffer in the system half"),
     weakness(
@@ -236,7 +236,7 @@ pub const WEAKNESSES: &[Weakness] = &[
     weakness(
         "allocate-anywhere",
         switches::ALLOCATE_ANYWHERE,
-        "a process gets memory at whatever address it asks for, in the system half too",
+        "the address that memory is asked for at is not compared with the user half",
     )
     .needing("an application that asks for memory at an address in the system half"),
     weakness(
