@@ -140,25 +140,33 @@ bug_checks! {
 }
 
 /// Declares a routine and what takes its place where Driver Verifier looks at its callers: the same with two
-/// steps before it, in which `$look` says what is wrong, if anything; with `, signing` there are three more, in which
-/// the memory is mapped and signed that its second argument hands over.
+/// steps before it, in which `$look` says what is wrong, if anything. With `, at once` these never wait; with
+/// `, signing` there are three more, in which the memory is mapped and signed that the second argument hands over.
 macro_rules! verified_routine {
-    (
-        $(#[$meta:meta])*
-        $NAME:ident, $VERIFIED:ident = $text:literal, frame $frame:literal, by $look:path;
-        $($steps:tt)*
-    ) => {
+    (@pair [$($meta:tt)*] $NAME:ident, $VERIFIED:ident = $text:literal, frame $frame:literal,
+        $first:path, $look:path, [$($more:tt)*], [$($steps:tt)*]) => {
         $crate::machine::routine! {
-            $(#[$meta])*
+            $($meta)*
             pub static $NAME = $text, frame $frame;
             $($steps)*
         }
         $crate::machine::routine! {
             /// The same where Driver Verifier looks at its callers.
             pub static $VERIFIED = $text, frame $frame;
-            verify, call $crate::kernel::bug_check::KE_BUG_CHECK => |p| $crate::kernel::verified::before(p, $look),
+            verify, call $crate::kernel::bug_check::KE_BUG_CHECK => |p| $first(p, $look),
             condemned => |_| Ok($crate::machine::Flow::Stay),
+            $($more)*
             $($steps)*
+        }
+    };
+    (
+        $(#[$meta:meta])*
+        $NAME:ident, $VERIFIED:ident = $text:literal, frame $frame:literal, by $look:path;
+        $($steps:tt)*
+    ) => {
+        $crate::kernel::verified::verified_routine! {
+            @pair [$(#[$meta])*] $NAME, $VERIFIED = $text, frame $frame,
+            $crate::kernel::verified::before, $look, [], [$($steps)*]
         }
     };
     (
@@ -166,17 +174,9 @@ macro_rules! verified_routine {
         $NAME:ident, $VERIFIED:ident = $text:literal, frame $frame:literal, by $look:path, at once;
         $($steps:tt)*
     ) => {
-        $crate::machine::routine! {
-            $(#[$meta])*
-            pub static $NAME = $text, frame $frame;
-            $($steps)*
-        }
-        $crate::machine::routine! {
-            /// The same where Driver Verifier looks at its callers.
-            pub static $VERIFIED = $text, frame $frame;
-            verify, call $crate::kernel::bug_check::KE_BUG_CHECK => |p| $crate::kernel::verified::at_once(p, $look),
-            condemned => |_| Ok($crate::machine::Flow::Stay),
-            $($steps)*
+        $crate::kernel::verified::verified_routine! {
+            @pair [$(#[$meta])*] $NAME, $VERIFIED = $text, frame $frame,
+            $crate::kernel::verified::at_once, $look, [], [$($steps)*]
         }
     };
     (
@@ -184,30 +184,23 @@ macro_rules! verified_routine {
         $NAME:ident, $VERIFIED:ident = $text:literal, frame $frame:literal, by $look:path, signing;
         $($steps:tt)*
     ) => {
-        $crate::machine::routine! {
-            $(#[$meta])*
-            pub static $NAME = $text, frame $frame;
-            $($steps)*
-        }
-        $crate::machine::routine! {
-            /// The same where Driver Verifier looks at its callers.
-            pub static $VERIFIED = $text, frame $frame;
-            verify, call $crate::kernel::bug_check::KE_BUG_CHECK => |p| $crate::kernel::verified::before(p, $look),
-            condemned => |_| Ok($crate::machine::Flow::Stay),
-            map, call $crate::kernel::mdl::MM_MAP_LOCKED_PAGES => |p| {
-                Ok(match $crate::kernel::invariant_mdl::to_be_mapped(p)? {
-                    None => $crate::machine::Flow::To(5),
-                    Some(list) => {
-                        p.pass([list]);
-                        $crate::machine::Flow::Call
-                    }
-                })
-            },
-            sign, call $crate::kernel::bug_check::KE_BUG_CHECK => |p| {
-                $crate::kernel::invariant_mdl::sign(p, 5)
-            },
-            unsound => |_| Ok($crate::machine::Flow::Stay),
-            $($steps)*
+        $crate::kernel::verified::verified_routine! {
+            @pair [$(#[$meta])*] $NAME, $VERIFIED = $text, frame $frame,
+            $crate::kernel::verified::before, $look, [
+                map, call $crate::kernel::mdl::MM_MAP_LOCKED_PAGES => |p| {
+                    Ok(match $crate::kernel::invariant_mdl::to_be_mapped(p)? {
+                        None => $crate::machine::Flow::To(5),
+                        Some(list) => {
+                            p.pass([list]);
+                            $crate::machine::Flow::Call
+                        }
+                    })
+                },
+                sign, call $crate::kernel::bug_check::KE_BUG_CHECK => |p| {
+                    $crate::kernel::invariant_mdl::sign(p, 5)
+                },
+                unsound => |_| Ok($crate::machine::Flow::Stay),
+            ], [$($steps)*]
         }
     };
 }
