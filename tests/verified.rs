@@ -77,6 +77,9 @@ const TWICE: u32 = 25;
 const CLOSE: u32 = 26;
 /// Hands its request on to itself, which completes it, and says that all went well whatever came back.
 const WISHFUL: u32 = 27;
+/// Changes the first byte behind the 24 that it is handed, or the last of them.
+const BEHIND: u32 = 28;
+const LAST_BYTE: u32 = 29;
 
 const PAGE: u64 = address::DRIVER_CODE + address::DRIVER_DATA_OFFSET;
 /// The driver's spin lock.
@@ -128,7 +131,7 @@ routine! {
             SET_EVENT => At::set as u8,
             PASS_TIME => At::pass_time as u8,
             KEEP => At::take_one as u8,
-            SPOIL | DEFACE => At::map as u8,
+            SPOIL | DEFACE | BEHIND | LAST_BYTE => At::map as u8,
             HAND_ON => At::hand_on as u8,
             TWICE => At::twice as u8,
             CLOSE => At::close as u8,
@@ -295,12 +298,17 @@ routine! {
     },
     spoil, call IO_CALL_DRIVER => |p| {
         let at = p.result();
+        let (device, packet) = (p.local(0)?, p.local(1)?);
+        let function = function(p.load(packet, request_packet::CODE)?);
+        if function == u64::from(BEHIND) || function == u64::from(LAST_BYTE) {
+            let offset = if function == u64::from(BEHIND) { 24 } else { 23 };
+            p.store_bytes(at + offset, Structure::UserData, 0xff, 1)?;
+            return Ok(Flow::To(At::complete as u8));
+        }
         let word = p.load_at(at, Structure::UserData)?;
         p.store_at(at, Structure::UserData, !word)?;
         let times = p.load_at(SPOILT, Structure::DriverData)?;
         p.store_at(SPOILT, Structure::DriverData, times + 1)?;
-        let (device, packet) = (p.local(0)?, p.local(1)?);
-        let function = function(p.load(packet, request_packet::CODE)?);
         if times % 2 == 1 || function == u64::from(DEFACE) {
             return Ok(Flow::To(At::complete as u8));
         }
@@ -896,6 +904,18 @@ fn who_looks_into_a_request_that_it_has_handed_on_sees_it_when_it_happens_to_be_
     assert!((10..31).contains(&complete), "half of them: {complete}");
     for option in [None, Some("io")] {
         assert!((0..40).all(|schedule| seen(option, schedule) == status::DEVICE_REMOVED));
+    }
+}
+
+#[test]
+fn what_lies_beside_a_buffer_is_not_compared_with_it() {
+    for start in [address::USER_BUFFERS + 8, address::USER_BUFFERS + 12, address::USER_BUFFERS + 15]
+    {
+        let (rest, found) = end(&handed(Some(FOR_STACK), BEHIND, METHOD_IN_DIRECT, start));
+        assert_eq!(rest, Rest::Quiescent, "{start:x}: {found:x?}");
+
+        let (rest, found) = end(&handed(Some(FOR_STACK), LAST_BYTE, METHOD_IN_DIRECT, start));
+        assert_eq!((rest, found[1]), (Rest::BugCheck(0xc4), 0x1010), "{start:x}");
     }
 }
 
