@@ -3,17 +3,18 @@
 //! "Force Pending I/O Requests": whoever hands a request on must be prepared to wait for it, and seldom has to. With
 //! this option the completion is put off until after the hand-over has come back. Here it is put off until somebody
 //! waits, before which nothing of the request may be used; which requests it happens to is drawn, from a sequence that
-//! begins with the world's seed. One is put off at a time. The option needs I/O verification, which comes with it.
+//! begins with the world's seed. One is put off at a time, and none that no driver took. The option needs I/O verification, which comes with it.
 
 use crate::base::Rule;
 use crate::injection::{PointKind, Verdict};
 use crate::machine::{Flow, Processor, Trap, routine};
 
+use super::layout::address::is_code_of_windows;
 use super::layout::{address, put_off, request_packet, verifier as options};
 use super::request::IO_COMPLETE_REQUEST;
 use super::schedule::{self, KI_SWAP_CONTEXT};
 use super::thread_end;
-use super::verifier::{draws, is_on};
+use super::verifier::{caller, draws, is_on};
 
 /// What is modelled here, by whose word.
 pub(crate) const RULES: &[Rule] = &[
@@ -72,6 +73,7 @@ pub(super) fn pass_completion(p: &mut Processor<'_>) -> Result<(u64, u64, Verdic
         || !is_called
         || !is_on(p, options::FORCE_PENDING)?
         || p.load(packet, request_packet::DONE)? != 0
+        || is_code_of_windows(caller(p)?)
         || !draws(p, 1, 2)?
     {
         return Ok((packet, operation.value, verdict));

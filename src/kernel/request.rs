@@ -323,9 +323,8 @@ verified_routine! {
         Ok(Flow::Call)
     },
     refused => |p| {
-        let (packet, refusal, before) = (p.local(1)?, p.local(2)?, p.local(4)?);
-        let is_pending = before != UNVERIFIED && force_pending::is_told_as_pending(p, packet)?;
-        Ok(p.give_back(if is_pending { status::PENDING } else { refusal }))
+        let refusal = p.local(2)?;
+        Ok(p.give_back(refusal))
     },
 }
 
