@@ -25,7 +25,7 @@ use super::verifier::is_on;
 pub(crate) const RULES: &[Rule] = &[
     Rule::documented(
         "ddi-compliance-levels",
-        "Of nine routines each has a rule for its level; a call against it is found by its number.",
+        "Seven routines, and dispatch routines, have rules for levels; what breaks one is found.",
         "DDI compliance checking; Bug Check 0xC4: DRIVER_VERIFIER_DETECTED_VIOLATION",
     ),
     Rule::documented(

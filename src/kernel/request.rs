@@ -346,75 +346,76 @@ fn pass_completion(p: &mut Processor<'_>) -> Result<(u64, u64, Verdict), Trap> {
     Ok((operation.virt, operation.value, verdict))
 }
 
-/// Declares the completion of a packet, and what takes its place: `$pass` passes its point of injection.
+/// Declares the completion of a packet, and what takes its place, or with `twin` that alone: `$pass` passes its point
+/// of injection.
 macro_rules! completion {
-    ($(#[$meta:meta])* $NAME:ident, $VERIFIED:ident, $pass:path) => {
-verified_routine! {
-    $(#[$meta])*
-    $NAME, $VERIFIED = "IoCompleteRequest", frame 2, by verified::of_completion;
-    // Locals: 0 packet, and whether it is completed once more; 1 device object in hand.
-    record, call KE_BUG_CHECK => |p| {
-        let (packet, information, verdict) = $pass(p)?;
-        if verdict == Verdict::Skip {
-            return Ok(Flow::Return);
+    ($(#[$meta:meta])* [$($name:tt)+], $pass:path) => {
+        verified_routine! {
+            $(#[$meta])*
+            $($name)+ = "IoCompleteRequest", frame 2, by verified::of_completion;
+            // Locals: 0 packet, and whether it is completed once more; 1 device object in hand.
+            record, call KE_BUG_CHECK => |p| {
+                let (packet, information, verdict) = $pass(p)?;
+                if verdict == Verdict::Skip {
+                    return Ok(Flow::Return);
+                }
+                let outcome = p.argument(1);
+                if p.load(packet, request_packet::DONE)? != 0 {
+                    p.pass(COMPLETED_TWICE.with([packet, 0, 0, 0]));
+                    return Ok(Flow::Call);
+                }
+                p.store(packet, request_packet::STATUS, status::of(outcome))?;
+                p.store(packet, request_packet::INFORMATION, information)?;
+                let device = p.load(packet, request_packet::DEVICE)?;
+                p.set_local(0, if verdict == Verdict::Repeat { packet ^ ONCE_MORE } else { packet })?;
+                p.set_local(1, device)?;
+                Ok(Flow::To(At::take_back as u8))
+            },
+            stopped => |_| Ok(Flow::Stay),
+            take_back => |p| {
+                let ((packet, _), device) = (completed(p)?, p.local(1)?);
+                if device == 0 {
+                    return Ok(Flow::Next);
+                }
+                let driver = p.load(device, device_object::DRIVER)?;
+                if driver != 0 {
+                    announce_loan(p, EventKind::Reclaim, driver, packet)?;
+                }
+                let lower = p.load(device, device_object::LOWER)?;
+                p.set_local(1, lower)?;
+                Ok(Flow::Stay)
+            },
+            wake, call KI_WAKE => |p| {
+                let (packet, _) = completed(p)?;
+                count_outstanding(p, packet, u64::MAX)?;
+                let waiting = p.load(packet, request_packet::THREAD)?;
+                p.store(packet, request_packet::DONE, 1)?;
+                p.pass([waiting]);
+                Ok(Flow::Call)
+            },
+            done => |p| {
+                let (packet, is_once_more) = completed(p)?;
+                if !is_once_more {
+                    return Ok(Flow::Return);
+                }
+                let (outcome, information) =
+                    (p.load(packet, request_packet::STATUS)?, p.load(packet, request_packet::INFORMATION)?);
+                p.pass([packet, outcome, information]);
+                Ok(Flow::To(At::record as u8))
+            },
         }
-        let outcome = p.argument(1);
-        if p.load(packet, request_packet::DONE)? != 0 {
-            p.pass(COMPLETED_TWICE.with([packet, 0, 0, 0]));
-            return Ok(Flow::Call);
-        }
-        p.store(packet, request_packet::STATUS, status::of(outcome))?;
-        p.store(packet, request_packet::INFORMATION, information)?;
-        let device = p.load(packet, request_packet::DEVICE)?;
-        p.set_local(0, if verdict == Verdict::Repeat { packet ^ ONCE_MORE } else { packet })?;
-        p.set_local(1, device)?;
-        Ok(Flow::To(At::take_back as u8))
-    },
-    stopped => |_| Ok(Flow::Stay),
-    take_back => |p| {
-        let ((packet, _), device) = (completed(p)?, p.local(1)?);
-        if device == 0 {
-            return Ok(Flow::Next);
-        }
-        let driver = p.load(device, device_object::DRIVER)?;
-        if driver != 0 {
-            announce_loan(p, EventKind::Reclaim, driver, packet)?;
-        }
-        let lower = p.load(device, device_object::LOWER)?;
-        p.set_local(1, lower)?;
-        Ok(Flow::Stay)
-    },
-    wake, call KI_WAKE => |p| {
-        let (packet, _) = completed(p)?;
-        count_outstanding(p, packet, u64::MAX)?;
-        let waiting = p.load(packet, request_packet::THREAD)?;
-        p.store(packet, request_packet::DONE, 1)?;
-        p.pass([waiting]);
-        Ok(Flow::Call)
-    },
-    done => |p| {
-        let (packet, is_once_more) = completed(p)?;
-        if !is_once_more {
-            return Ok(Flow::Return);
-        }
-        let (outcome, information) =
-            (p.load(packet, request_packet::STATUS)?, p.load(packet, request_packet::INFORMATION)?);
-        p.pass([packet, outcome, information]);
-        Ok(Flow::To(At::record as u8))
-    },
-}
     };
 }
 
 completion! {
     /// Completes a packet and wakes the thread that waits for it. Arguments: packet, status, bytes
     /// produced. Completing twice stops the machine (bug check 0x44).
-    IO_COMPLETE_REQUEST, IO_COMPLETE_REQUEST_VERIFIED, pass_completion
+    [IO_COMPLETE_REQUEST, IO_COMPLETE_REQUEST_VERIFIED], pass_completion
 }
 
 completion! {
-    /// The same where some are put off.
-    IO_COMPLETE_REQUEST_PUT_OFF, IO_COMPLETE_REQUEST_FORCED, force_pending::pass_completion
+    /// The same where Driver Verifier puts some off.
+    [twin IO_COMPLETE_REQUEST_FORCED], force_pending::pass_completion
 }
 
 routine! {

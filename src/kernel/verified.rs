@@ -140,7 +140,8 @@ bug_checks! {
 }
 
 /// Declares a routine and what takes its place where Driver Verifier looks at its callers: the same with two
-/// steps before it, in which `$look` says what is wrong, if anything. With `, at once` these never wait; with
+/// steps before it, in which `$look` says what is wrong, if anything. With `twin` there is only the second; with `, at once` these
+/// steps never wait; with
 /// `, signing` there are three more, in which the memory is mapped and signed that the second argument hands over.
 macro_rules! verified_routine {
     (@pair [$($meta:tt)*] $NAME:ident, $VERIFIED:ident = $text:literal, frame $frame:literal,
@@ -150,13 +151,30 @@ macro_rules! verified_routine {
             pub static $NAME = $text, frame $frame;
             $($steps)*
         }
+        $crate::kernel::verified::verified_routine! {
+            @twin [#[doc = "The same where Driver Verifier looks at its callers."]]
+            $VERIFIED = $text, frame $frame, $first, $look, [$($more)*], [$($steps)*]
+        }
+    };
+    (@twin [$($meta:tt)*] $VERIFIED:ident = $text:literal, frame $frame:literal,
+        $first:path, $look:path, [$($more:tt)*], [$($steps:tt)*]) => {
         $crate::machine::routine! {
-            /// The same where Driver Verifier looks at its callers.
+            $($meta)*
             pub static $VERIFIED = $text, frame $frame;
             verify, call $crate::kernel::bug_check::KE_BUG_CHECK => |p| $first(p, $look),
             condemned => |_| Ok($crate::machine::Flow::Stay),
             $($more)*
             $($steps)*
+        }
+    };
+    (
+        $(#[$meta:meta])*
+        twin $VERIFIED:ident = $text:literal, frame $frame:literal, by $look:path;
+        $($steps:tt)*
+    ) => {
+        $crate::kernel::verified::verified_routine! {
+            @twin [$(#[$meta])*] $VERIFIED = $text, frame $frame,
+            $crate::kernel::verified::before, $look, [], [$($steps)*]
         }
     };
     (
