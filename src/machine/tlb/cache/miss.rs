@@ -84,8 +84,9 @@ impl<const ENTRIES: usize, const SHIFT: u32> DirectMapped<ENTRIES, SHIFT> {
         if page.size < Self::PIECE {
             return (page.denied(), page.address(virt));
         }
-        let whole = Value::whole(page, walker.kept(page.size));
-        let value = whole.at(page, virt, Self::OFFSET);
+        let (checked, value) = Value::of(page, walker.kept(page.size), virt, Self::OFFSET);
+        // Said again, because what a slot is at most is forgotten while the walk needs the registers.
+        let slot = slot % ENTRIES;
         self.tags[slot] = Self::number(virt) | walker.pcid_above();
         self.values[slot] = value.0;
         // Of a whole page put together as at a hit, and not from the value, for which it need not wait.
@@ -95,6 +96,6 @@ impl<const ENTRIES: usize, const SHIFT: u32> DirectMapped<ENTRIES, SHIFT> {
             self.has_pieces = true;
             value.address(virt, Self::OFFSET)
         };
-        (whole.0, address)
+        (checked, address)
     }
 }

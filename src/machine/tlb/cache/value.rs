@@ -37,7 +37,7 @@ pub(super) const WRITES: u32 = 55;
 pub(super) const FETCHES: u32 = 9;
 const PERMITTED: u64 = 0x3f << READS | 3 << FETCHES;
 
-/// The frame that [`Value::whole`] keeps, among other bits of the leaf: known before the value is.
+/// The frame that [`Value::of`] keeps, among other bits of the leaf: known before the value is.
 #[inline(always)]
 pub(super) const fn frame_of(page: &Permitted) -> u64 {
     let pat = if let PageSize::Kib4 = page.size { 0 } else { PAT_OF_LARGE };
@@ -49,19 +49,22 @@ pub(super) const fn frame_of(page: &Permitted) -> u64 {
 pub(super) struct Value(pub(super) u64);
 
 impl Value {
-    /// Of a leaf what is `kept`, with what is denied above: all but which piece of its page it is.
+    /// Of a leaf what is `kept`, all that counts in a check of it; and the value of the piece of its page that
+    /// has `virt`, whose `offset` bits are those within the piece.
     #[inline(always)]
-    pub(super) const fn whole(page: &Permitted, kept: u64) -> Self {
-        // U/S goes with R/W to a place that nobody reads, and XD is lost. Nothing is where there is
-        // something of the others: a sum takes one instruction fewer.
-        Self((page.denied() & kept) + (page.above << ABOVE_SHIFT))
-    }
-
-    /// The piece of that page that has `virt`, whose `offset` bits are those within the piece.
-    #[inline(always)]
-    pub(super) const fn at(self, page: &Permitted, virt: VirtAddr, offset: u64) -> Self {
+    pub(super) const fn of(
+        page: &Permitted,
+        kept: u64,
+        virt: VirtAddr,
+        offset: u64,
+    ) -> (u64, Self) {
+        let checked = page.denied() & kept;
+        // Known before the leaf is read, so that only one sum waits for it. U/S goes with R/W to a place that
+        // nobody reads, and XD is lost. Nothing is where there is something of the others.
         let gib1 = if let PageSize::Gib1 = page.size { GIB1 } else { 0 };
-        Self(self.0 + (virt.0 & (page.size.bytes() - 1) & !offset) + gib1)
+        let piece = virt.0 & (page.size.bytes() - 1) & !offset;
+        let beside = (page.above << ABOVE_SHIFT) + piece + gib1;
+        (checked, Self(checked + beside))
     }
 
     #[inline(always)]
@@ -197,7 +200,7 @@ mod tests {
 
             let permitted = Permitted { above: denied, leaf, size: PageSize::Kib4 };
             let kept = kept(PageSize::Kib4, ControlFlags::NONE);
-            let value = Value::whole(&permitted, kept).at(&permitted, VirtAddr(0), 0xfff);
+            let (_, value) = Value::of(&permitted, kept, VirtAddr(0), 0xfff);
 
             assert_eq!(value.rights(), rights, "{denied:#x} {leaf:#x}");
             assert_eq!(value.is_dirty(), is_dirty, "{denied:#x} {leaf:#x}");
@@ -228,12 +231,11 @@ mod tests {
             let leaf = 0x63 | frame | 11 << 59 | Entry::G | pat | software;
             let permitted = Permitted { above: 0, leaf, size };
             for (flags, is_global) in [(ControlFlags::NONE, false), (ControlFlags::PGE, true)] {
-                let whole = Value::whole(&permitted, kept(size, flags));
-                let value = whole.at(&permitted, virt, offset);
+                let (checked, value) = Value::of(&permitted, kept(size, flags), virt, offset);
                 let page = size.bytes() - 1;
                 assert_eq!(
                     Value(frame_of(&permitted)).address(virt, page),
-                    whole.address(virt, page)
+                    Value(checked).address(virt, page)
                 );
 
                 let address = PhysAddr::truncated(frame | virt.0 & (size.bytes() - 1));

@@ -28,14 +28,14 @@ const SPACES: usize = 8;
 /// Times that everything can be forgotten before the memory of it must be wiped.
 const EPOCHS: u64 = 1 << 12;
 
-/// Regions that come to a taken place until one of them gets it.
+/// Regions that ask for a place until one of them gets it, where there is no room: a power of two.
 const PATIENCE: u32 = 32;
 
 // A tag: the linear address in the bits above what is covered; the epoch in bits 14:3, the space in
 // 2:0. A value: a table's address in bits 51:12, or a large leaf's in 51:3; and beside it:
 const DENIED: u64 = Entry::RW | Entry::US | Entry::XD;
-const LARGE: u64 = 1 << 62;
-const GIB1: u64 = 1 << 61;
+const LARGE: u64 = 1;
+const GIB1: u64 = 1 << 62;
 const LEAF: u64 = ((1 << 52) - 1) & !7;
 
 /// Upper levels of tables, as one processor remembers them; always what the tables say.
@@ -56,8 +56,12 @@ pub struct PagingStructureCache<const REGIONS: usize = 1024> {
     /// … and what its tags end in.
     context: u64,
     epoch: u64,
-    /// Regions that came to a taken place.
-    displaced: u32,
+    /// Regions that get a place whenever they ask for one …
+    room: usize,
+    /// … and once there are none, those bits of `asked` that are then 0.
+    patience: u32,
+    /// How often a region asked.
+    asked: u32,
 }
 
 impl<const REGIONS: usize> Default for PagingStructureCache<REGIONS> {
@@ -85,7 +89,9 @@ impl<const REGIONS: usize> PagingStructureCache<REGIONS> {
             space: u64::MAX,
             context: 0,
             epoch: 1,
-            displaced: 0,
+            room: REGIONS,
+            patience: 0,
+            asked: 0,
         }
     }
 
@@ -143,7 +149,7 @@ impl<const REGIONS: usize> PagingStructureCache<REGIONS> {
                 };
             }
         }
-        self.miss(walker, memory, virt, tag, answer)
+        self.miss(walker, memory, virt, answer)
     }
 
     /// Tells of a store to the 8 bytes at `at`. What rests on them is forgotten, and with it
@@ -169,6 +175,7 @@ impl<const REGIONS: usize> PagingStructureCache<REGIONS> {
             self.epoch = 1;
         }
         self.watched.restart();
+        (self.room, self.patience) = (REGIONS, 0);
         self.known = 0;
         let space = self.space;
         self.enter(space);
@@ -194,22 +201,21 @@ impl<const REGIONS: usize> PagingStructureCache<REGIONS> {
         }
     }
 
-    /// From the page directory on, or from the root; `tag` is of whoever has the region's place.
+    /// From the page directory on, or from the root.
     #[inline(always)]
     fn miss<T>(
         &mut self,
         walker: &Walker,
         memory: &impl TableMemory,
         virt: VirtAddr,
-        tag: u64,
         answer: impl FnOnce(&Permitted) -> (u64, T),
     ) -> Option<T> {
-        let [known, value] = self.directories[place::<DIRECTORIES>(virt, PageSize::Gib1)];
-        let directory = if known == self.tag(virt, PageSize::Gib1) {
-            Above::of(value)
+        let [known, word] = self.directories[place::<DIRECTORIES>(virt, PageSize::Gib1)];
+        let word = if known == self.tag(virt, PageSize::Gib1) {
+            word
         } else {
             match self.find_directory(walker, memory, virt) {
-                (Descent::Table(directory), ..) => directory,
+                (Descent::Table(directory), ..) => directory.word(),
                 (Descent::Large, above, at) => {
                     self.keep_region(virt, at.raw() | above.denied & DENIED | LARGE | GIB1);
                     return walker.finish_gib(above.denied, memory.entry(at), answer);
@@ -217,34 +223,32 @@ impl<const REGIONS: usize> PagingStructureCache<REGIONS> {
                 (Descent::Ends, ..) => return None,
             }
         };
-        let at = entry_at(directory.table, virt, PD);
+        let at = entry_at(word, virt, PD);
         let entry = memory.entry(at);
-        match walker.descend(directory, entry) {
+        match walker.descend(Above::of(word), entry) {
             Descent::Table(below) => {
-                if self.takes_turn(tag) {
+                if self.takes_turn() {
                     self.keep_table(virt, at, below);
                 }
                 let entry = memory.entry(entry_at(below.table, virt, PT));
                 walker.finish(below.denied, entry, PageSize::Kib4, answer)
             }
             Descent::Large => {
-                self.keep_region(virt, at.raw() | directory.denied & DENIED | LARGE);
-                walker.finish(directory.denied, entry, PageSize::Mib2, answer)
+                // The directory's word has the same denials, and its frame is the entry's.
+                self.keep_region(virt, word | at.raw() | LARGE);
+                walker.finish(word, entry, PageSize::Mib2, answer)
             }
             Descent::Ends => None,
         }
     }
 
     /// Whether a region gets its place, which another may have. Where more regions are in use than
-    /// there are places, keeping each of them for a moment would cost more than it saves: one in
-    /// [`PATIENCE`] that come to a taken place gets it.
+    /// there are places, keeping each of them for a moment would cost more than it saves: once as many
+    /// were kept as there are places, one in [`PATIENCE`] is.
     #[inline(always)]
-    fn takes_turn(&mut self, tag: u64) -> bool {
-        if tag & (PageSize::Mib2.bytes() - 1) != self.context {
-            return true;
-        }
-        self.displaced = self.displaced.wrapping_add(1);
-        self.displaced.is_multiple_of(PATIENCE)
+    const fn takes_turn(&mut self) -> bool {
+        self.asked = self.asked.wrapping_add(1);
+        self.asked & self.patience == 0
     }
 
     /// The directory, whose way from the root is watched from now on.
@@ -274,6 +278,8 @@ impl<const REGIONS: usize> PagingStructureCache<REGIONS> {
     fn keep_table(&mut self, virt: VirtAddr, at: PhysAddr, below: Above) {
         if self.watched.has_room() {
             self.watched.insert(at, self.epoch);
+            self.room = self.room.saturating_sub(1);
+            self.patience = if self.room == 0 { PATIENCE - 1 } else { 0 };
             self.keep_region(virt, below.word());
         } else {
             // With everything else the directory's way is watched no more.

@@ -81,8 +81,10 @@ const fn is_within(virt: VirtAddr, half: u64) -> bool {
 pub(super) struct Terms {
     /// What entries above a leaf can deny.
     denials: u64,
-    /// The bits that count in [`Permitted::denied`] …
+    /// The bits that count in [`Permitted::denied`] of a leaf of 4 KiB …
     counted: u64,
+    /// … and of one of 2 MiB …
+    counted_of_mib2: u64,
     /// … and which of these must be 1; with [`Terms::UNDECIDED`], if more has a say.
     expected: u64,
     /// The keys that forbid the access: bits 15:0 on a user-mode address, 31:16 on another, where user
@@ -105,6 +107,7 @@ impl Terms {
         let mut terms = Self {
             denials: Entry::RW | Entry::US | Entry::XD,
             counted: marked | Reserved::new(controls).at(Level::Pt, Entry(0)),
+            counted_of_mib2: 0,
             expected: marked,
             keys: 0,
             is_shadow_stack,
@@ -147,6 +150,7 @@ impl Terms {
         if terms.keys != 0 || is_shadow_stack {
             terms.expected |= Self::UNDECIDED;
         }
+        terms.counted_of_mib2 = terms.counted | reserved_of_large(PageSize::Mib2);
         terms
     }
 
@@ -159,16 +163,16 @@ impl Terms {
     /// Whether the access may go there, by the bits of [`Permitted::denied`] that count.
     #[inline(always)]
     pub(super) const fn permit(&self, page: &Permitted, denied: u64) -> bool {
-        let counted = self.counted_at(page.size);
-        denied & counted == self.expected || self.permit_after_all(page.above, denied, counted)
+        denied & self.counted_at(page.size) == self.expected
+            || self.permit_after_all(page.above, denied, page.size)
     }
 
     /// What one comparison can't say: of keys that forbid, and of shadow stacks.
     #[cold]
     #[inline(never)]
-    const fn permit_after_all(&self, above: u64, denied: u64, counted: u64) -> bool {
+    const fn permit_after_all(&self, above: u64, denied: u64, size: PageSize) -> bool {
         // Where nothing more has a say, what was not as expected is not now.
-        if (denied ^ self.expected) & counted != 0 {
+        if (denied ^ self.expected) & self.counted_at(size) != 0 {
             return false;
         }
         if self.is_shadow_stack && above & Entry::RW != 0 {
@@ -181,13 +185,17 @@ impl Terms {
 
     #[inline(always)]
     pub(super) const fn counted_at(&self, size: PageSize) -> u64 {
-        // Below bit 12 of a large page's address field lies its PAT bit, 12, which is free.
-        let own = match size {
-            PageSize::Kib4 => 0,
-            PageSize::Mib2 | PageSize::Gib1 => (size.bytes() - 1) & !0x1fff,
-        };
-        self.counted | own
+        match size {
+            PageSize::Kib4 => self.counted,
+            PageSize::Mib2 => self.counted_of_mib2,
+            PageSize::Gib1 => self.counted | reserved_of_large(size),
+        }
     }
+}
+
+/// What is reserved in a large leaf below its frame: bits of the address field, but for PAT in bit 12.
+const fn reserved_of_large(size: PageSize) -> u64 {
+    (size.bytes() - 1) & !0x1fff
 }
 
 /// The keys by which `register` (PKRU or `IA32_PKRS`) forbids an access, as bits.
