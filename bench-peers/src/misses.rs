@@ -12,7 +12,7 @@ use ringfence::base::{Access, Ring, VirtAddr};
 use ringfence::machine::paging::x86_64::{ControlFlags, Controls, Request, Walker};
 use ringfence::machine::tlb::{DirectMapped, Granted, Grants, PagingStructureCache};
 
-use crate::ours::{Words, controls, raw};
+use crate::ours::{UpperLevels, Words, controls, raw};
 use crate::subject::{Subject, Translate, single};
 use crate::tables::Tables;
 
@@ -34,6 +34,9 @@ pub(crate) fn all(tables: Tables) -> Vec<Box<dyn Subject>> {
         single("miss of 64, region unknown", Below::<64, 12, 1>::new(memory)),
         single("miss of 4,096, region unknown", Below::<4096, 12, 1>::new(memory)),
         single("miss of 64 of 2 MiB, region unknown", Below::<64, 21, 1>::new(memory)),
+        // The cache of upper levels alone, whose miss is a region that is not known.
+        single("upper levels, region known", UpperLevels::<32768>::new(memory)),
+        single("upper levels, region unknown", UpperLevels::<1>::new(memory)),
     ]
 }
 

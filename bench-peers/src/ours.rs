@@ -116,7 +116,7 @@ pub(crate) struct UpperLevels<const REGIONS: usize> {
 }
 
 impl<const REGIONS: usize> UpperLevels<REGIONS> {
-    fn new(memory: Words<'static>) -> Self {
+    pub(crate) fn new(memory: Words<'static>) -> Self {
         Self { memory, walker: walker(), cache: PagingStructureCache::new() }
     }
 }
