@@ -149,7 +149,13 @@ fn standard() -> Scenario {
 fn small() -> (Scenario, SeriesOptions) {
     let scenario = Scenario::from_bytes(SMALL.as_bytes()).expect("it is sound");
     let kinds = vec![SMALL_FAULT.to_owned()];
-    let options = SeriesOptions { experiments: 10 * EXPERIMENTS, seed: Seed(1), kinds, only: None };
+    let options = SeriesOptions {
+        experiments: 10 * EXPERIMENTS,
+        seed: Seed(1),
+        kinds,
+        errors: 1,
+        only: None,
+    };
     (scenario, options)
 }
 
@@ -163,7 +169,7 @@ fn alone(what: &str, count: u32) {
             "small" => small(),
             _ => {
                 let (seed, kinds) = (Seed(1), Vec::new());
-                (scenario, SeriesOptions { experiments: 0, seed, kinds, only: None })
+                (scenario, SeriesOptions { experiments: 0, seed, kinds, errors: 1, only: None })
             }
         };
         let options = SeriesOptions { experiments: count, ..options };
@@ -255,8 +261,13 @@ fn main() {
 
     // Whole runs: every experiment from the first step to the end.
     let registries = Registries::default();
-    let options =
-        SeriesOptions { experiments: EXPERIMENTS, seed: Seed(1), kinds: Vec::new(), only: None };
+    let options = SeriesOptions {
+        experiments: EXPERIMENTS,
+        seed: Seed(1),
+        kinds: Vec::new(),
+        errors: 1,
+        only: None,
+    };
     let mut plans = Vec::new();
     let series = Series::new(&scenario, &options, &registries).expect("it builds");
     series.run(|_, case| plans.push(case.plan)).expect("the faults are made");

@@ -60,7 +60,7 @@ fn a_neighbour_who_runs_into_damaged_shared_code_on_its_way_out_was_reached() {
 #[test]
 fn whoever_ends_otherwise_is_named_unless_it_may_be_influenced() {
     let kinds = vec!["corrupted-code-byte".to_owned()];
-    let options = SeriesOptions { experiments: 400, seed: Seed(7), kinds, only: None };
+    let options = SeriesOptions { experiments: 400, seed: Seed(7), kinds, errors: 1, only: None };
     let scenario = neighbours();
     let series = Series::new(&scenario, &options, &Registries::default()).expect("it is sound");
 

@@ -199,7 +199,7 @@ fn every_kind_strikes_in_generated_worlds() {
         }
         let world = Scenario::generate(seed, &Bias::default());
         let kinds = idle.iter().map(|name| (*name).to_owned()).collect();
-        let options = SeriesOptions { experiments: 120, seed, kinds, only: None };
+        let options = SeriesOptions { experiments: 120, seed, kinds, errors: 1, only: None };
         Series::new(&world, &options, &Registries::default())
             .expect("a world that can be built")
             .run(|_, case| {
@@ -345,6 +345,7 @@ fn each_copy_of_a_routine_is_struck() {
         experiments: 60,
         seed: Seed(1),
         kinds: vec!["dropped-step".to_owned()],
+        errors: 1,
         only: None,
     };
     let mut struck = BTreeSet::new();
@@ -373,6 +374,7 @@ fn a_double_fetch_is_planned_where_the_kernel_fetches_from_its_caller() {
         experiments: 150,
         seed: Seed(2),
         kinds: vec!["double-fetch".to_owned()],
+        errors: 1,
         only: None,
     };
     let (mut planned, mut struck) = (0, 0);
@@ -513,6 +515,7 @@ fn a_return_address_is_planned_to_be_overwritten_where_there_is_one() {
         experiments: 60,
         seed: Seed(0),
         kinds: vec!["corrupted-return-address".to_owned()],
+        errors: 1,
         only: None,
     };
     let mut planned = 0;

@@ -7,8 +7,13 @@ use ringfence::scenario::{Bias, Scenario, library};
 
 /// All cases, and the events watched.
 fn cases(scenario: &Scenario, seed: u64, in_full: bool) -> (Vec<Case>, u64) {
-    let options =
-        SeriesOptions { experiments: 60, seed: Seed(seed), kinds: Vec::new(), only: None };
+    let options = SeriesOptions {
+        experiments: 60,
+        seed: Seed(seed),
+        kinds: Vec::new(),
+        errors: 1,
+        only: None,
+    };
     let mut series =
         Series::new(scenario, &options, &Registries::default()).expect("the world is sound");
     if in_full {

@@ -129,7 +129,8 @@ fn what_a_crashed_application_did_not_write_any_more_is_no_damage() {
 #[test]
 fn in_every_run_that_ends_by_itself_durable_is_what_the_disk_says() {
     let scenario = built_in("standard");
-    let options = SeriesOptions { experiments: 240, seed: Seed(3), kinds: Vec::new(), only: None };
+    let options =
+        SeriesOptions { experiments: 240, seed: Seed(3), kinds: Vec::new(), errors: 1, only: None };
     let golden = golden_disk(&mut trial(&scenario));
     let series = Series::new(&scenario, &options, &Registries::default()).expect("it is sound");
 
@@ -329,7 +330,7 @@ fn a_request_that_succeeds_where_it_failed_has_not_failed() {
 fn a_wild_write_is_counted_with_who_wrote() {
     let scenario = built_in("standard");
     let kinds = vec!["wild-write".to_owned()];
-    let options = SeriesOptions { experiments: 400, seed: Seed(5), kinds, only: None };
+    let options = SeriesOptions { experiments: 400, seed: Seed(5), kinds, errors: 1, only: None };
     let registries = Registries::default();
     let series = Series::new(&scenario, &options, &registries).expect("it is sound");
 
@@ -373,7 +374,7 @@ fn a_store_under_another_root_is_told_at_its_address() {
 #[test]
 fn a_flipped_bit_is_memorys_own_whoever_runs() {
     let kinds = vec!["bit-flip".to_owned()];
-    let options = SeriesOptions { experiments: 40, seed: Seed(5), kinds, only: None };
+    let options = SeriesOptions { experiments: 40, seed: Seed(5), kinds, errors: 1, only: None };
     let scenario = neighbours();
     let series = Series::new(&scenario, &options, &Registries::default()).expect("it is sound");
 
@@ -421,7 +422,7 @@ fn what_a_world_does_to_itself_before_the_strike_is_no_sleep_of_the_fault() {
 #[test]
 fn a_crash_that_comes_without_the_fault_has_not_noticed_it() {
     let kinds = vec!["evicted-translations".to_owned()];
-    let options = SeriesOptions { experiments: 20, seed: Seed(1), kinds, only: None };
+    let options = SeriesOptions { experiments: 20, seed: Seed(1), kinds, errors: 1, only: None };
     let scenario = built_in("incidents/I01-content-parser");
     let series = Series::new(&scenario, &options, &Registries::default()).expect("it is sound");
 

@@ -108,8 +108,13 @@ fn nothing_came_of_a_fault_only_where_everything_is_as_without_it() {
     for world in 0..WORLDS {
         let scenario = Scenario::generate(Seed(world), &Bias::default());
         let undisturbed = golden_memory(&scenario);
-        let options =
-            SeriesOptions { experiments: 60, seed: Seed(world), kinds: Vec::new(), only: None };
+        let options = SeriesOptions {
+            experiments: 60,
+            seed: Seed(world),
+            kinds: Vec::new(),
+            errors: 1,
+            only: None,
+        };
         let series = Series::new(&scenario, &options, &Registries::default()).expect("sound");
         let run = series.in_full().run(|trial, case| {
             if trial.golden.rest != Rest::Quiescent || case.outcome.activation.strikes == 0 {

@@ -188,8 +188,13 @@ fn no_fault_in_user_mode_breaks_a_guarantee_where_there_are_shadow_roots() {
     for seed in 0..3 {
         let mut scenario = Scenario::generate(Seed(seed), &Bias::default());
         scenario.configuration = shadowed(&scenario.configuration, seed % 2 == 1);
-        let options =
-            SeriesOptions { experiments: 40, seed: Seed(seed), kinds: Vec::new(), only: None };
+        let options = SeriesOptions {
+            experiments: 40,
+            seed: Seed(seed),
+            kinds: Vec::new(),
+            errors: 1,
+            only: None,
+        };
         let series = Series::new(&scenario, &options, &Registries::default());
 
         let series = series.expect("a sound world");

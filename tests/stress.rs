@@ -60,8 +60,13 @@ const STANDING_STILL: Kind = Kind {
 /// What is wrong with stress of one kind in one world, and how often it struck.
 fn alarms(seed: u64, kind: &str, experiments: u32) -> (Vec<String>, u64) {
     let scenario = Scenario::generate(Seed(seed), &Bias::default());
-    let options =
-        SeriesOptions { experiments, seed: Seed(seed), kinds: vec![kind.to_owned()], only: None };
+    let options = SeriesOptions {
+        experiments,
+        seed: Seed(seed),
+        kinds: vec![kind.to_owned()],
+        errors: 1,
+        only: None,
+    };
     let mut registries = Registries::default();
     registries.faults.add(STANDING_STILL);
     let series = Series::new(&scenario, &options, &registries).expect("a sound world");

@@ -21,7 +21,8 @@ const EXPERIMENTS: u32 = 60;
 fn outcomes(seed: u64, kinds: Vec<String>) -> Vec<Outcome> {
     let mut scenario = Scenario::generate(Seed(seed), &Bias::default());
     scenario.configuration.machine.pcid = true;
-    let options = SeriesOptions { experiments: EXPERIMENTS, seed: Seed(seed), kinds, only: None };
+    let options =
+        SeriesOptions { experiments: EXPERIMENTS, seed: Seed(seed), kinds, errors: 1, only: None };
     let series = Series::new(&scenario, &options, &Registries::default()).expect("a sound world");
     let mut outcomes = Vec::new();
     series.run(|_, case| outcomes.push(case.outcome)).expect("faults that can be made");

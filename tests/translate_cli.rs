@@ -375,10 +375,10 @@ fn a_cell_that_cannot_be_read_is_told_with_line_column_and_what_was_expected() {
         (0, "18446744073709551616", ":4:1", "a decimal number"),
         (1, "400", ":4:3", "bits 0 to 9"),
         (2, "0x8080604008", ":4:6", "leave out the `0x`"),
-        (2, "10000000000000000", ":4:6", "at most 16 hexadecimal digits"),
+        (2, "10000000000000000", ":4:6", "a number of 64 bits"),
         (3, "5", ":4:17", "0 to 4"),
         (4, "1", ":4:19", "0 or 3"),
-        (5, "100000000", ":4:21", "at most 8 hexadecimal digits"),
+        (5, "100000000", ":4:21", "a number of 32 bits"),
         (7, "", ":4:25", "column `e4` is empty"),
         (8, "60 3007", ":4:32", "column `e3`"),
         (10, " 1123007", ":4:46", "leave out the blanks"),
@@ -455,6 +455,16 @@ fn a_header_that_lacks_columns_or_has_one_twice_is_told() {
         &["byte 0x00 is no text", "standard input:1:6", "in UTF-8"],
     );
     assert_refused(&[], b"id,mo\xffde\n", &["byte 0xff is not UTF-8"]);
+}
+
+#[test]
+fn a_header_alone_is_answered_with_one_and_a_warning() {
+    let output = translate(&[], format!("{HEADER}\n").as_bytes());
+
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(output.stdout, b"id,out,err,addr,aset,dset\n");
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(told.contains("standard input has no case below its header line"), "{told}");
 }
 
 #[test]

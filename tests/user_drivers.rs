@@ -289,6 +289,7 @@ fn faults_in_a_shared_host_or_the_manager_are_contained() {
                 experiments: 24,
                 seed: Seed(schedule),
                 kinds: kinds.map(str::to_owned).to_vec(),
+                errors: 1,
                 only: None,
             };
             let series = Series::new(&scenario, &options, &Registries::default()).expect("sound");
@@ -408,7 +409,7 @@ fn no_answer_of_a_host_stops_a_machine_that_verifies_completions() {
     let mut world = Scenario::from_bytes(text.as_bytes()).expect("sound");
     world.configuration.machine.verifier = vec!["io".to_owned()];
     let kinds = vec!["boundary-value-as-argument".to_owned()];
-    let options = SeriesOptions { experiments: 1_500, seed: Seed(3), kinds, only: None };
+    let options = SeriesOptions { experiments: 1_500, seed: Seed(3), kinds, errors: 1, only: None };
     let (mut struck, mut stopped) = (0, Vec::new());
 
     let ran = Series::new(&world, &options, &Registries::default()).and_then(|series| {

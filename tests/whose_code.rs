@@ -85,8 +85,13 @@ fn a_strike_is_in_the_routine_that_the_plan_names_though_images_share_addresses(
     let (mut in_hosts, mut at_devices) = (0, 0);
     for seed in [11, 97, 105] {
         let scenario = Scenario::generate(Seed(seed), &Bias::default());
-        let options =
-            SeriesOptions { experiments: 200, seed: Seed(seed), kinds: Vec::new(), only: None };
+        let options = SeriesOptions {
+            experiments: 200,
+            seed: Seed(seed),
+            kinds: Vec::new(),
+            errors: 1,
+            only: None,
+        };
         let series = Series::new(&scenario, &options, &Registries::default()).expect("it is sound");
         let run = series.run(|trial, case| {
             let Some(by) = &case.outcome.activation.by else { return };

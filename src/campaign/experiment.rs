@@ -28,7 +28,7 @@ pub enum AfterStop {
     /// Boot again whenever the machine stopped, to see whether it stops again.
     AlwaysBoot,
     /// Boot again only where the next boot can differ from the golden run: the disk was changed by the
-    /// fault's doing, or the golden run itself stopped.
+    /// fault's doing, a fault strikes at each chance, or the golden run itself stopped.
     BootWhenChanged,
 }
 
@@ -82,7 +82,7 @@ pub fn conclude(
     let stood = Standing { sleep, ..Standing::at_rest(world, judge, golden, planned, first) };
     let mut last = first;
     let mut stops = u8::from(crash.is_some());
-    if crash.is_some() && wants_boot(golden, &stood, after_stop) {
+    if crash.is_some() && wants_boot(world, golden, &stood, after_stop) {
         while crash_of(world, last).is_some() && stops < world.configuration().boots_max {
             world.reboot();
             world.set_steps_max(world.machine.clock + granted);
@@ -143,10 +143,13 @@ fn run_to_rest(
     Ok(Way::Rest(rest))
 }
 
-fn wants_boot(golden: &Golden, stood: &Standing, after_stop: AfterStop) -> bool {
+fn wants_boot(world: &World, golden: &Golden, stood: &Standing, after_stop: AfterStop) -> bool {
+    let strikes_again = || world.machine.points.armed().iter().any(Armed::strikes_in_every_boot);
     match after_stop {
         AfterStop::AlwaysBoot => true,
-        AfterStop::BootWhenChanged => golden.rest != Rest::Quiescent || stood.is_durable,
+        AfterStop::BootWhenChanged => {
+            golden.rest != Rest::Quiescent || stood.is_durable || strikes_again()
+        }
     }
 }
 

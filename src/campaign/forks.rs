@@ -45,7 +45,7 @@ impl Forks {
         self.course = Course::Full;
     }
 
-    /// Runs a plan from before the turn of its strike. `looks` sees world and judge at the end, before
+    /// Runs a plan from before the turn of its first strike. `looks` sees world and judge at the end, before
     /// they are taken back. Turns that grow from one call to the next cost least.
     ///
     /// # Errors
@@ -53,23 +53,27 @@ impl Forks {
     /// When the fault can't be made, or the run was interrupted.
     pub(super) fn run<T>(
         &mut self,
-        plan: &PlannedFault,
+        plan: &[PlannedFault],
         looks: impl FnOnce(&Trial, Outcome) -> T,
     ) -> Result<T, TrialError> {
         self.trial.interrupt().check()?;
         let turn = self.turn_of(plan);
         self.walk_to(turn)?;
         let trial = &mut self.trial;
-        let mut armed = trial.arm(0, plan)?;
         let before = trial.world.machine.points.reached;
-        armed.seen = seen_before(&self.reached, &armed.trigger, before);
+        let mut all_armed = Vec::with_capacity(plan.len());
+        for (number, planned) in plan.iter().enumerate() {
+            let mut armed = trial.arm(number, planned)?;
+            armed.seen = seen_before(&self.reached, &armed.trigger, before);
+            all_armed.push(armed);
+        }
         let interrupt = trial.interrupt().clone();
         let outcome = conclude(
             &mut trial.world,
             &mut trial.judge,
             &mut trial.watch,
             &trial.golden,
-            vec![armed],
+            all_armed,
             AfterStop::BootWhenChanged,
             self.course,
             &interrupt,
@@ -106,8 +110,13 @@ impl Forks {
         Ok(())
     }
 
-    /// The turn of the golden run during which the plan's point is reached; the first when it is not.
-    pub(super) fn turn_of(&self, plan: &PlannedFault) -> u32 {
+    /// The turn of the golden run during which the first point of the plan is reached; its first turn when one
+    /// is not.
+    pub(super) fn turn_of(&self, plan: &[PlannedFault]) -> u32 {
+        plan.iter().map(|planned| self.turn_of_one(planned)).min().unwrap_or(0)
+    }
+
+    fn turn_of_one(&self, plan: &PlannedFault) -> u32 {
         let program = &self.trial.world.machine.program;
         let number =
             |name: &Option<String>| name.as_ref().and_then(|name| program.routine_named(name));

@@ -27,6 +27,9 @@ impl Campaign {
         if let Some(mix) = &self.registries.mix {
             add(format_args!(" --mix {mix}"));
         }
+        if self.errors > 1 {
+            add(format_args!(" --errors {}", self.errors));
+        }
         add(format_args!(" --only {number}"));
         Some(line)
     }
@@ -120,13 +123,14 @@ mod tests {
     fn a_line_says_only_what_differs_from_what_the_command_assumes() {
         let campaign = Campaign { experiments: EXPERIMENTS, ..Campaign::default() };
         let file = Some("my case.toml".to_owned());
-        let of_file = Campaign { file, experiments: 5, ..Campaign::on_builtin("standard") };
+        let of_file =
+            Campaign { file, experiments: 5, errors: 4, ..Campaign::on_builtin("standard") };
 
         let line = |campaign: &Campaign, seed, number| campaign.replay_line(seed, number);
         assert_eq!(line(&campaign, 3, 7).as_deref(), Some("ringfence campaign --seeds 3 --only 7"));
         assert_eq!(
             line(&of_file, 0, 1).as_deref(),
-            Some("ringfence campaign 'my case.toml' --seeds 0 --experiments 5 --only 1")
+            Some("ringfence campaign 'my case.toml' --seeds 0 --experiments 5 --errors 4 --only 1")
         );
     }
 

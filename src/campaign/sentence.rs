@@ -82,6 +82,13 @@ impl Campaign {
         self
     }
 
+    /// So many faults in each experiment, all in one component, as a published load has errors in a trial.
+    #[must_use]
+    pub fn errors(mut self, errors: u32) -> Self {
+        self.errors = errors;
+        self
+    }
+
     /// Only faults of this kind, which is yours.
     ///
     /// ```

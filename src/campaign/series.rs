@@ -2,15 +2,19 @@
 
 use core::ops::Range;
 
-use crate::base::{PrincipalKind, Seed};
-use crate::faults::{self, Family, Mix, PlannedFault, Wanted};
+use crate::base::{Principal, PrincipalKind, Seed, Stream};
+use crate::faults::{self, Family, Kind, Mix, PlannedFault, Reached, Wanted};
 use crate::outcome::{Class, Outcome};
 use crate::scenario::Scenario;
+use crate::world::directory::Directory;
 
 use super::experiment::Course;
 use super::forks::Forks;
 use super::tally::Origin;
 use super::trial::{Registries, Trial, TrialError};
+
+/// The most faults in one experiment: as many as the scripts of a published load inject at once.
+pub const ERRORS_MAX: u32 = 100;
 
 /// How plans are drawn.
 #[derive(Clone, Debug)]
@@ -21,6 +25,8 @@ pub struct SeriesOptions {
     pub seed: Seed,
     /// Only these kinds of fault; all defects when empty.
     pub kinds: Vec<String>,
+    /// Faults in each experiment, all in one component.
+    pub errors: u32,
     /// Only the experiments of these numbers: each is what it is among all of them.
     pub only: Option<Range<u32>>,
 }
@@ -30,8 +36,10 @@ pub struct SeriesOptions {
 pub struct Case {
     /// Its number in the series.
     pub number: u32,
-    /// What was planned.
+    /// What was planned; of several faults, the first that was drawn.
     pub plan: PlannedFault,
+    /// The others of the same experiment.
+    pub further: Vec<PlannedFault>,
     /// Where the fault started: with the principal that the plan names, or below everybody.
     pub origin: Origin,
     /// What became of it.
@@ -39,6 +47,23 @@ pub struct Case {
 }
 
 impl Case {
+    /// All faults of the experiment, as a scenario plans them.
+    #[must_use]
+    pub fn plans(&self) -> Vec<PlannedFault> {
+        core::iter::once(&self.plan).chain(&self.further).cloned().collect()
+    }
+
+    /// The kinds of all of them: `wild-write`, or `wild-write, hang and leak`.
+    #[must_use]
+    pub fn kinds_text(&self) -> String {
+        let mut text = self.plan.kind.clone();
+        for (number, plan) in self.further.iter().enumerate() {
+            text += if number + 1 == self.further.len() { " and " } else { ", " };
+            text += &plan.kind;
+        }
+        text
+    }
+
     /// The class tables count it in: what came of a fault, so nothing when none struck, whatever
     /// the world does by itself.
     #[must_use]
@@ -53,10 +78,11 @@ impl Case {
 /// Why a series can't be run.
 pub type SeriesError = TrialError;
 
-/// A planned fault with the turn before which the world is to stand when it is armed.
+/// The faults of an experiment with the turn before which the world is to stand when they are armed.
 struct Drawn {
     number: u32,
-    plan: PlannedFault,
+    /// There is one at least.
+    plans: Vec<PlannedFault>,
     origin: PrincipalKind,
     turn: u32,
 }
@@ -137,13 +163,15 @@ impl Series {
         begins: impl Fn(u32),
         mut each: impl FnMut(&Trial, Case),
     ) -> Result<(), SeriesError> {
-        for Drawn { number, plan, origin, .. } in self.drawn {
+        for Drawn { number, plans, origin, .. } in self.drawn {
             begins(number);
+            let (first, further) = plans.split_first().expect("a fault was drawn");
             let case = |trial: &Trial, outcome| {
                 let origin = Origin::of_strike(trial, origin);
-                each(trial, Case { number, plan: plan.clone(), origin, outcome });
+                let (plan, further) = (first.clone(), further.to_vec());
+                each(trial, Case { number, plan, further, origin, outcome });
             };
-            self.forks.run(&plan, case)?;
+            self.forks.run(&plans, case)?;
         }
         Ok(())
     }
@@ -190,9 +218,56 @@ fn draw(
         };
         let Some(plan) = planned else { continue };
         let roster = trial.roster();
-        let origin = roster.named(&plan.who).map_or(PrincipalKind::Device, |who| roster.kind(who));
-        let turn = forks.turn_of(&plan);
-        drawn.push(Drawn { number, plan, origin, turn });
+        let principal = roster.named(&plan.who);
+        let origin = principal.map_or(PrincipalKind::Device, |who| roster.kind(who));
+        let mut plans = vec![plan];
+        let of_family =
+            kinds.kinds().iter().filter(|kind| family.is_none_or(|of| of == kind.family));
+        let beside = Beside { directory: &trial.directory, reached, routine: &routine, principal };
+        for _ in 1..options.errors {
+            let one = match mix {
+                Some(mix) => {
+                    beside.draw(&mut stream, &plans, |stream| mix.draw(stream, &registries.faults))
+                }
+                None => {
+                    let kinds: Vec<&Kind> = of_family.clone().collect();
+                    beside
+                        .draw(&mut stream, &plans, |stream| stream.pick(&kinds).map(|kind| **kind))
+                }
+            };
+            plans.extend(one);
+        }
+        let turn = forks.turn_of(&plans);
+        drawn.push(Drawn { number, plans, origin, turn });
     }
     drawn
+}
+
+/// Where further faults of an experiment are drawn: beside the first, in its component.
+struct Beside<'a> {
+    directory: &'a Directory,
+    reached: &'a Reached,
+    routine: &'a dyn Fn(u16) -> Option<String>,
+    principal: Option<Principal>,
+}
+
+impl Beside<'_> {
+    /// One more, of a kind that `of_kind` draws, and where none of `plans` is; `None` where so many kinds
+    /// were drawn in vain that there may be no room.
+    fn draw(
+        &self,
+        stream: &mut Stream,
+        plans: &[PlannedFault],
+        of_kind: impl Fn(&mut Stream) -> Option<Kind>,
+    ) -> Option<PlannedFault> {
+        const TRIES: u32 = 64;
+        let principal = self.principal?;
+        let mut tried = 0..TRIES;
+        tried.find_map(|_| {
+            let kind = of_kind(stream)?;
+            let (directory, reached) = (self.directory, self.reached);
+            let plan = faults::plan_in(stream, &kind, directory, reached, self.routine, principal)?;
+            plans.iter().all(|other| other.at != plan.at).then_some(plan)
+        })
+    }
 }

@@ -103,7 +103,7 @@ pub struct Tally {
     pub cells: BTreeMap<(Origin, Class), u64>,
     /// Struck experiments by origin.
     pub struck: BTreeMap<Origin, u64>,
-    /// Experiments by kind of fault: how many, and in how many of these it struck.
+    /// Faults by kind: how many were planned, and how many of these struck.
     pub kinds: BTreeMap<String, (u64, u64)>,
     /// Wild writes, by operator.
     pub wild_writes: BTreeMap<Operator, WildWrites>,
@@ -118,12 +118,15 @@ impl Tally {
     pub fn add(&mut self, case: &Case) {
         self.experiments += 1;
         let outcome = &case.outcome;
-        if !self.kinds.contains_key(&case.plan.kind) {
-            self.kinds.insert(case.plan.kind.clone(), (0, 0));
-        }
-        if let Some((drawn, struck)) = self.kinds.get_mut(&case.plan.kind) {
-            *drawn += 1;
-            *struck += u64::from(outcome.activation.strikes > 0);
+        let missed = &outcome.activation.missed;
+        for (number, plan) in (0..).zip(core::iter::once(&case.plan).chain(&case.further)) {
+            if !self.kinds.contains_key(&plan.kind) {
+                self.kinds.insert(plan.kind.clone(), (0, 0));
+            }
+            if let Some((drawn, struck)) = self.kinds.get_mut(&plan.kind) {
+                *drawn += 1;
+                *struck += u64::from(missed.iter().all(|missed| missed.number != number));
+            }
         }
         if let Some(operator) = WildWrites::operator_of(case) {
             self.wild_writes.entry(operator).or_default().add(case);
@@ -141,6 +144,12 @@ impl Tally {
             self.violations += 1;
         }
         *self.cells.entry((case.origin, case.class())).or_default() += 1;
+    }
+
+    /// Faults planned.
+    #[must_use]
+    pub fn faults(&self) -> u64 {
+        self.kinds.values().map(|(planned, _)| planned).sum()
     }
 
     /// Takes in another tally.
@@ -178,12 +187,14 @@ impl Tally {
     }
 }
 
-/// The fingerprint of a case: its number, its plan and what became of it.
+/// The fingerprint of a case: its number, its plans and what became of it.
 #[must_use]
 pub fn digest_of(case: &Case) -> Digest {
     let mut hash = TraceHash::default();
     hash.absorb(u64::from(case.number), 0);
-    hash.absorb_bytes(format!("{:?}", case.plan).as_bytes());
+    for plan in core::iter::once(&case.plan).chain(&case.further) {
+        hash.absorb_bytes(format!("{plan:?}").as_bytes());
+    }
     let [high, low] = case.outcome.digest().words();
     hash.absorb(high, low);
     hash.digest()

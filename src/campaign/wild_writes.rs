@@ -26,10 +26,12 @@ pub struct WildWrites {
 }
 
 impl WildWrites {
-    /// Of which operator a case is, when a wild write was planned.
+    /// Of which operator a case is, when a wild write was planned and nothing else: of several faults nobody
+    /// knows which one hit.
     #[must_use]
     pub fn operator_of(case: &Case) -> Option<Operator> {
-        (case.plan.kind == "wild-write").then(|| case.plan.parameters.operator_or_usual())
+        (case.plan.kind == "wild-write" && case.further.is_empty())
+            .then(|| case.plan.parameters.operator_or_usual())
     }
 
     /// Takes in one case.
@@ -76,7 +78,7 @@ mod tests {
         };
         let activation = Activation { strikes, ..Activation::default() };
         let outcome = Outcome { activation, integrity, sleep, ..Outcome::default() };
-        Case { number: 0, plan, origin: Origin::KernelModeDriver, outcome }
+        Case { number: 0, plan, further: Vec::new(), origin: Origin::KernelModeDriver, outcome }
     }
 
     #[test]

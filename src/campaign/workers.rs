@@ -39,6 +39,8 @@ pub struct Campaign {
     pub experiments: u32,
     /// Only these kinds of fault; all defects when empty.
     pub kinds: Vec<String>,
+    /// Faults in each experiment, all in one component; 0 is as 1.
+    pub errors: u32,
     /// Only this experiment.
     pub only: Option<u32>,
     /// Threads.
@@ -59,6 +61,7 @@ impl Default for Campaign {
             seeds: (0..10).into(),
             experiments: 100,
             kinds: Vec::new(),
+            errors: 1,
             only: None,
             workers: 1,
             registries: Registries::default(),
@@ -209,6 +212,7 @@ impl Campaign {
             experiments: self.experiments,
             seed: Seed(block.seed),
             kinds: self.kinds.clone(),
+            errors: self.errors,
             only: Some(numbers.clone()),
         };
         let series = match Series::new(&scenario, &options, &self.registries) {

@@ -5,6 +5,7 @@ use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, V
 use crate::base::nearest;
 use crate::campaign::Seeds;
 use crate::campaign::replay::EXPERIMENTS;
+use crate::campaign::series::ERRORS_MAX;
 use crate::campaign::sweep::CHECK_ONE_IN;
 use crate::faults::Registry;
 
@@ -115,6 +116,12 @@ pub(crate) struct CampaignArguments {
     /// (`ringfence list fault-loads`); a weight of 0 excludes. It takes the place of the scenario's own.
     #[arg(long, value_name = "NAME=WEIGHT,…", conflicts_with = "fault")]
     pub(crate) mix: Option<String>,
+    /// Faults in each experiment, all in one component, as published loads have errors in a trial.
+    #[arg(
+        long, value_name = "N", default_value_t = 1, value_parser = whole(1, ERRORS_MAX),
+        conflicts_with = "compare"
+    )]
+    pub(crate) errors: u32,
     /// Only the experiment with this number in the world of one seed, as in a replay line; or `golden`:
     /// that world by itself, without a fault.
     #[arg(long, value_name = "N", value_parser = only)]

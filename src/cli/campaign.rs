@@ -143,6 +143,7 @@ fn planned(arguments: &CampaignArguments) -> Result<Campaign, Failure> {
         seeds,
         experiments: arguments.experiments,
         kinds: arguments.fault.clone(),
+        errors: arguments.errors,
         workers,
         registries,
         ..Campaign::default()
@@ -212,6 +213,7 @@ fn one(
         experiments: campaign.experiments,
         seed: crate::base::Seed(seed),
         kinds: campaign.kinds.clone(),
+        errors: campaign.errors,
         only: Some(number..number.saturating_add(1)),
     };
     let wrong = |error| Failure::mistake(format!("seed {seed}: {error}"), "correct the scenario");
@@ -231,7 +233,7 @@ fn one(
         ));
     };
     let name = format!("{} (experiment {number})", world.name);
-    let scenario = Scenario { plan: vec![case.plan], ..by_itself(&world, name) };
+    let scenario = Scenario { plan: case.plans(), ..by_itself(&world, name) };
     let name = format!("violation-{seed}-{number}");
     told_and_kept(&scenario, name, &campaign.registries, json, folder, out)
 }
@@ -286,7 +288,7 @@ fn save(campaign: &Campaign, report: &Report, folder: &Folder) -> Result<(), Fai
     });
     let struck = report.violations.iter().map(|example| {
         let name = format!("violation-{}-{}", example.seed, example.case.number);
-        let plan = vec![example.case.plan.clone()];
+        let plan = example.case.plans();
         let scenario = Scenario { plan, ..by_itself(&example.scenario, name) };
         Found { scenario, violated: example.case.outcome.guarantees.clone() }
     });

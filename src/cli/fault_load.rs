@@ -47,7 +47,7 @@ pub(super) fn drawn(mix: &Mix, total: &Tally, asked: u64) -> String {
         })
         .collect();
     let mut text = table(&columns, &rows);
-    let nowhere = asked.saturating_sub(total.experiments);
+    let nowhere = asked.saturating_sub(total.faults());
     if nowhere > 0 {
         let part = share(nowhere, asked);
         text += &format!("  {nowhere} more ({part}) had no place in their world\n");

@@ -120,9 +120,13 @@ impl Told<'_> {
             Some(name) => format!("{name}, {}", counted(worlds.len() as u64, "seed")),
         };
         let partial = if *is_partial { "  PARTIAL: interrupted" } else { "" };
+        let what = match self.campaign.errors {
+            0 | 1 => "one fault".to_owned(),
+            errors => format!("{errors} faults of one component"),
+        };
         writeln!(
             to,
-            "What one fault can reach: {} on {worlds_told}{partial}",
+            "What {what} can reach: {} on {worlds_told}{partial}",
             counted(total.experiments, "experiment")
         )?;
         if let Some(Cut { seed, next }) = cut {
@@ -132,7 +136,9 @@ impl Told<'_> {
             )?;
         }
         if let Some(mix) = self.campaign.mix() {
-            let asked = worlds.len() as u64 * u64::from(self.campaign.experiments);
+            let each =
+                u64::from(self.campaign.experiments) * u64::from(self.campaign.errors.max(1));
+            let asked = worlds.len() as u64 * each;
             write!(to, "\n{}{}", fault_load::said(&mix), fault_load::drawn(&mix, total, asked))?;
         }
         self.write_golden(to)?;
@@ -191,6 +197,9 @@ impl Told<'_> {
             writeln!(to, "\n{}", nothing_struck(total.experiments))?;
         }
         writeln!(to, "\nexperiments          {:>12}", total.experiments)?;
+        if self.campaign.errors > 1 {
+            writeln!(to, "faults planned       {:>12}", total.faults())?;
+        }
         writeln!(to, "struck               {:>12}", total.activated)?;
         writeln!(to, "corrupt bytes read   {:>12}", total.consumed)?;
         writeln!(to, "guarantees violated  {:>12}", self.report.violations_total())?;
@@ -253,7 +262,7 @@ impl Told<'_> {
         for example in violations {
             let (seed, case) = (example.seed, &example.case);
             let violated = case.outcome.guarantees.join(", ");
-            let told = format!("{violated} by {} in {}", case.plan.kind, case.plan.who);
+            let told = format!("{violated} by {} in {}", case.kinds_text(), case.plan.who);
             for line in wrap(&told, WIDTH_MAX - 2) {
                 writeln!(to, "  {line}")?;
             }
@@ -298,11 +307,14 @@ impl Told<'_> {
             }));
         }
         for example in violations {
+            let further: Vec<&str> =
+                example.case.further.iter().map(|plan| plan.kind.as_str()).collect();
             lines.push(json!({
                 "violation": example.case.outcome.guarantees,
                 "seed": example.seed,
                 "number": example.case.number,
                 "kind": example.case.plan.kind,
+                "further": further,
                 "who": example.case.plan.who,
                 "replay": self.replay(example.seed, example.case.number),
             }));
@@ -325,6 +337,7 @@ impl Told<'_> {
         } = self.report;
         json!({ "summary": {
             "experiments": total.experiments,
+            "errors": self.campaign.errors.max(1),
             "activated": total.activated,
             // Where no fault is asked for, none can fail to strike.
             "nothing_struck": (self.campaign.experiments > 0)

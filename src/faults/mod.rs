@@ -21,8 +21,8 @@ pub use mix::{Mix, MixMistake};
 pub use model::Model;
 pub use parameters::{Crash, Operator, Parameters};
 pub use plan::{
-    At, PlannedFault, Reached, Wanted, at_of, blind, is_point, is_worth_it, plan_at, plan_of,
-    planned_at, point_names, points_of,
+    At, PlannedFault, Reached, Wanted, at_of, blind, is_point, is_worth_it, plan_at, plan_in,
+    plan_of, planned_at, point_names, points_of,
 };
 
 /// Whether a fault is legal disorder or a defect.

@@ -318,7 +318,20 @@ pub fn plan_of(
     let &origin = stream.pick(&fitting)?;
     principals.retain(|principal| roster.kind(*principal) == origin);
     let &principal = stream.pick(&principals)?;
-    let candidates = kind.candidates(all, principal, roster);
+    plan_in(stream, kind, directory, all, routine, principal)
+}
+
+/// As [`plan_of`], of this principal.
+#[must_use]
+pub fn plan_in(
+    stream: &mut Stream,
+    kind: &Kind,
+    directory: &Directory,
+    all: &Reached,
+    routine: &dyn Fn(u16) -> Option<String>,
+    principal: Principal,
+) -> Option<PlannedFault> {
+    let candidates = kind.candidates(all, principal, directory.roster());
     let &at = stream.pick(&candidates)?;
     Some(planned_at(stream, kind, at, all.of(principal, at.kind), directory, routine))
 }

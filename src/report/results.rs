@@ -147,7 +147,7 @@ impl Results {
         for (number, example) in report.violations.iter().take(TOLD_MAX).enumerate() {
             let Example { seed, case, .. } = example;
             writeln!(text, "\nviolated   {}", case.outcome.guarantees.join(", "))?;
-            writeln!(text, "because    {} struck {}", case.plan.kind, case.plan.who)?;
+            writeln!(text, "because    {} struck {}", case.kinds_text(), case.plan.who)?;
             writeln!(text, "seed       {seed}, experiment {}", case.number)?;
             let line = self.campaign.replay_line(*seed, case.number);
             if let Some(line) = line.filter(|_| self.campaign.is_known_to_the_command()) {
@@ -193,7 +193,7 @@ impl Results {
         let Example { seed, case, .. } = example;
         let name = test_text::identifier(&example.scenario.name);
         let name = format!("{name}-{seed}-{}", case.number).replace('_', "-");
-        Scenario { plan: vec![case.plan.clone()], ..by_itself(&example.scenario, name) }
+        Scenario { plan: case.plans(), ..by_itself(&example.scenario, name) }
     }
 
     /// The least case that still shows what this one shows: where it is saved, and its story.

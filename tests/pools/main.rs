@@ -346,6 +346,7 @@ fn cases_of(pool: PoolKind, seed: u64, kinds: &[&str]) -> Vec<Outcome> {
         experiments: 8,
         seed: Seed(seed),
         kinds: kinds.iter().map(|&kind| kind.to_owned()).collect(),
+        errors: 1,
         only: None,
     };
     let series = Series::new(&scenario, &options, &Registries::default()).expect("a sound world");

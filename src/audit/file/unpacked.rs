@@ -178,7 +178,7 @@ pub(super) struct Damage {
 impl Damage {
     pub(super) fn remedy(&self) -> &'static str {
         match self.what {
-            What::Cut => "it was cut off; copy it again",
+            What::Cut => "it was cut off, or its head is damaged; copy it again",
             What::Window(_) => "pack it again without --long, or with --long=27 at most",
             What::Damaged | What::Checksum => "copy or pack it again",
         }

@@ -126,10 +126,10 @@ pub fn sweep(
                 let mut judge = Judge::new(court);
                 loop {
                     let run = next.fetch_add(1, Ordering::Relaxed);
-                    if run >= runs || stop.load(Ordering::Relaxed) {
+                    if run >= runs {
                         break;
                     }
-                    let result = judged(&mut judge, space, run);
+                    let Some(result) = judged(&mut judge, space, run, stop) else { break };
                     if sender.send((run, result)).is_err() {
                         break;
                     }
@@ -158,7 +158,14 @@ pub fn sweep(
     })
 }
 
-fn judged(judge: &mut Judge<'_>, space: &Space, run: usize) -> (Counts, Vec<Verdict>) {
+/// All flips of one run; `None` when it was stopped before the last. Where tables lead to each other a flip can
+/// take a twentieth of a second, and a run has thousands.
+fn judged(
+    judge: &mut Judge<'_>,
+    space: &Space,
+    run: usize,
+    stop: &AtomicBool,
+) -> Option<(Counts, Vec<Verdict>)> {
     let (table, first) = (run * RUN / 512, run * RUN % 512);
     let frame = space.image.frames()[table];
     let mut counts = Counts::default();
@@ -172,6 +179,9 @@ fn judged(judge: &mut Judge<'_>, space: &Space, run: usize) -> (Counts, Vec<Verd
                 counts.classes[7] += 63;
                 break;
             }
+            if stop.load(Ordering::Relaxed) {
+                return None;
+            }
             let verdict = judge.judge_entry(Flip { at, bit }, table, slot, entry);
             counts.add(&verdict);
             if verdict.class.is_gain() || verdict.kernel.iter().any(Option::is_some) {
@@ -179,7 +189,7 @@ fn judged(judge: &mut Judge<'_>, space: &Space, run: usize) -> (Counts, Vec<Verd
             }
         }
     }
-    (counts, found)
+    Some((counts, found))
 }
 
 /// What one flip does; `None` when the image has no such entry, or no walk reads it.

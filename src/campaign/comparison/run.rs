@@ -132,9 +132,11 @@ impl Comparison {
         }
         let trial = Trial::new(&golden.varied.scenario, &self.registries)?;
         let mut forks = Forks::new(trial, Course::UntilJoined);
-        left.sort_by_cached_key(|(number, plan)| (forks.turn_of(plan), *number));
+        left.sort_by_cached_key(|(number, plan)| {
+            (forks.turn_of(core::slice::from_ref(plan)), *number)
+        });
         for (number, plan) in left {
-            let done = forks.run(plan, |_, outcome| Tried {
+            let done = forks.run(core::slice::from_ref(plan), |_, outcome| Tried {
                 came: Came::of(&outcome).ok_or(Cannot::NothingThere),
                 is_violation: !outcome.guarantees.is_empty(),
                 digest: outcome.digest(),

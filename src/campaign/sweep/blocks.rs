@@ -279,7 +279,8 @@ fn came(case: &Case) -> Came {
 /// The case of a fault that has no place.
 fn never_struck(single: &Single<'_>, origin: PrincipalKind) -> Case {
     let outcome = Outcome::default();
-    Case { number: 0, plan: single.plan(), origin: Origin::of(origin), outcome }
+    let (plan, further) = (single.plan(), Vec::new());
+    Case { number: 0, plan, further, origin: Origin::of(origin), outcome }
 }
 
 fn run_one(
@@ -289,9 +290,12 @@ fn run_one(
 ) -> Result<(Case, u64), TrialError> {
     let plan = single.plan();
     let under_way = UnderWay(single.number);
-    let case = forks.run(&plan, |trial, outcome| {
+    let case = forks.run(core::slice::from_ref(&plan), |trial, outcome| {
         let origin = Origin::of_strike(trial, origin);
-        (Case { number: 0, plan: plan.clone(), origin, outcome }, trial.judge.events())
+        (
+            Case { number: 0, plan: plan.clone(), further: Vec::new(), origin, outcome },
+            trial.judge.events(),
+        )
     });
     drop(under_way);
     case

@@ -30,6 +30,9 @@ one before it, and 30 more if another maps its frame with other rights; with --f
 each page a process writes; with --all 200 for each line. More than 262144 page tables or
 67108864 pages (each counted once, however many addresses lead there) are refused.
 
+Time: with --flip some microseconds a flip. Tables that lead to each other at several levels are walked
+again for each of their flips, which for a few dozen of them can take hours; Ctrl-C ends it at any time.
+
 Exit codes:
   0    the audit was made, whatever it found
   2    a mistake in the arguments or a file

@@ -238,10 +238,11 @@ fn fault_loads() -> Rows {
             json!(kinds),
             json!(one.about),
             json!(types.collect::<Vec<_>>()),
+            json!(one.errors),
             json!(one.source),
         ]
     });
-    (vec!["name", "also", "kinds", "about", "types", "source"], rows.collect())
+    (vec!["name", "also", "kinds", "about", "types", "errors", "source"], rows.collect())
 }
 
 /// What is asked of every run: of each state and step, and of the run as a whole.

@@ -83,7 +83,7 @@ Examples:
   ringfence translate seen.csv --expect --vendor amd --accessed-on-fault passed
 
 Exit codes:
-  0    every case was answered; with --expect, every one agrees
+  0    every case was answered, or as many as their reader took; with --expect, every one agrees
   1    with --expect, a case disagrees
   2    a mistake in the arguments or a file
   130  interrupted";

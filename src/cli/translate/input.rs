@@ -263,6 +263,15 @@ impl Input {
         }
     }
 
+    /// A header line alone is a file of no cases, or of cases that were lost.
+    pub(super) fn warn_of_no_case(&self) {
+        let name = shown(&self.name);
+        let _ = writeln!(
+            io::stderr(),
+            "warning: {name} has no case below its header line: is the file whole?"
+        );
+    }
+
     /// The bar is gone.
     pub(super) fn finish(&self) {
         self.bar.finish_and_clear();

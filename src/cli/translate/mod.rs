@@ -108,6 +108,9 @@ pub(super) fn translate(
         }
         Ok(()) => {
             input.warn_of_an_open_end();
+            if answers.count == 0 {
+                input.warn_of_no_case();
+            }
             Ok(Ended::Held)
         }
         Err(failure) => Err(incomplete(failure, "answered", answers.count)),

@@ -291,6 +291,8 @@ pub struct Shareable {
     pub about: &'static str,
     /// Its types, those of a kind that is not registered without one.
     pub rows: Vec<Row>,
+    /// Errors in one trial where it was published, if that was told.
+    pub errors: Option<u32>,
     /// Where it is from.
     pub source: &'static str,
 }
@@ -307,6 +309,7 @@ pub fn shareable(registry: &Registry) -> Vec<Shareable> {
             also: also.map(|(alias, _)| *alias).collect(),
             about: if is_stress { "legal disorder" } else { "a fault model, its kinds as likely" },
             rows: kinds.map(|kind| Row::of(kind.name, 1, kind.name)).collect(),
+            errors: None,
             source: "each kind's own",
         }
     };
@@ -318,6 +321,7 @@ pub fn shareable(registry: &Registry) -> Vec<Shareable> {
             also: Vec::new(),
             about: load.about,
             rows: rows.collect(),
+            errors: load.errors,
             source: load.source,
         }
     };

@@ -46,6 +46,8 @@ pub struct Published {
     pub about: &'static str,
     /// Where its numbers are from.
     pub source: &'static str,
+    /// Errors in one trial, where that was told.
+    pub errors: Option<u32>,
     /// Its types.
     pub rows: &'static [Row],
 }
@@ -174,6 +176,7 @@ pub const PUBLISHED: &[Published] = &[
         name: "minix-random",
         about: "the set that MINIX's scripts draw from for drivers, each type as likely",
         source: "MINIX 3, commands/swifi: fault types and the random set of its scripts",
+        errors: Some(100),
         rows: &[
             row("TEXT", 1, "corrupted-code-byte"),
             row("NOP", 1, "dropped-step"),
@@ -188,36 +191,42 @@ pub const PUBLISHED: &[Published] = &[
         name: "rio",
         about: "the 13 types that crashed a kernel to try a file cache, each as likely",
         source: "Chen et al., The Rio File Cache: Surviving Operating System Crashes, ASPLOS 1996",
+        errors: None,
         rows: RIO,
     },
     Published {
         name: "nooks",
         about: "the types that Nooks' injector takes for a driver, each as likely",
         source: "Swift, Bershad and Levy, SOSP 2003; the injector's own switch over its types",
+        errors: Some(5),
         rows: NOOKS,
     },
     Published {
         name: "minix",
         about: "every type that MINIX's injector draws itself, each as likely",
         source: "MINIX 3, commands/swifi: swifi-user.h and fault_model.c",
+        errors: None,
         rows: MINIX,
     },
     Published {
         name: "edfi",
         about: "the mistakes that EDFI plants at compile time, each as likely",
         source: "EDFI, its pass's fault types (llvm/passes/edfi/Fault.cpp); Giuffrida et al., PRDC 2013",
+        errors: None,
         rows: EDFI,
     },
     Published {
         name: "hevd",
         about: "the classes of a driver made to be attacked, each as likely",
         source: "HackSys Extreme Vulnerable Driver, one file a class",
+        errors: None,
         rows: HEVD,
     },
     Published {
         name: "sego-kernel",
         about: "weights for a kernel, in hundredths",
         source: "The injector of the sego project, fault-model.c: table KERNEL",
+        errors: None,
         rows: &[
             row("UNLOCK", 15, "unreleased-lock"),
             row("IRQ", 10, "unrestored-level"),
@@ -237,6 +246,7 @@ pub const PUBLISHED: &[Published] = &[
         name: "sego-fs",
         about: "weights for a file system, in hundredths",
         source: "The injector of the sego project, fault-model.c: table FS",
+        errors: None,
         rows: &[
             row("ATOMIC", 35, "missing-lock"),
             row("BLOCKING", 15, "wait-at-dispatch"),

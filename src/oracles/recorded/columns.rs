@@ -178,7 +178,10 @@ impl Columns {
         let first_extra = fields.range(self.count.min(fields.count().saturating_sub(1)));
         Mistake {
             at: first_extra,
-            what: format!("{} fields in this line", fields.count()),
+            what: match fields.count() {
+                1 => "1 field in this line".to_owned(),
+                count => format!("{count} fields in this line"),
+            },
             expected: format!("{} as in the header line", self.count),
             remedy: (fields.count() < self.count).then(|| "was the file cut off here?".to_owned()),
         }
@@ -270,14 +273,23 @@ impl Record<'_> {
 
     #[inline(always)]
     fn word(&self, index: usize, name: &str) -> Result<u64, Mistake> {
-        self.hexadecimal(index, name, u64::MAX, "at most 16 hexadecimal digits without a prefix")
+        self.hexadecimal(
+            index,
+            name,
+            u64::MAX,
+            "a number of 64 bits, in hexadecimal digits without a prefix",
+        )
     }
 
     #[inline(always)]
     fn register(&self, index: usize, name: &str) -> Result<u32, Mistake> {
         let most = u64::from(u32::MAX);
-        let value =
-            self.hexadecimal(index, name, most, "at most 8 hexadecimal digits without a prefix")?;
+        let value = self.hexadecimal(
+            index,
+            name,
+            most,
+            "a number of 32 bits, in hexadecimal digits without a prefix",
+        )?;
         Ok(u32::try_from(value).unwrap_or(u32::MAX))
     }
 
