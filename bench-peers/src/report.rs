@@ -31,7 +31,8 @@ pub(crate) fn print_misses(results: &[Results], counts: Option<&[[f64; 2]]>) {
         "\nA miss against the walk of the same address: a lookup that finds nothing, and all that follows until\n\
          the entry is filled. Of translations alone (from the root); of translations, where upper levels\n\
          know the region of 2 MiB, and where they do not. 64 pages have one region, which is always known.\n\
-         \"of 2 MiB\": a cache of such translations, which keeps no smaller ones.\n\
+         \"of 2 MiB\": a cache of such translations, which keeps no smaller ones. \"upper levels\": without a\n\
+         cache of translations, so that a miss is a region that is not known.\n\
          Instructions: with 64k pages of 4 KiB, with pages of 2 MiB, and divided by the walk's."
     );
     let counts: Vec<Vec<String>> = counts

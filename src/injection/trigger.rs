@@ -57,33 +57,24 @@ pub struct Armed {
     pub seen: u64,
     /// How often it struck.
     pub strikes: u64,
-    /// Whether it waits no longer, although it never struck.
-    pub is_over: bool,
 }
 
 impl Armed {
     /// A fault that has seen nothing yet.
     #[must_use]
     pub fn new(fault: Box<dyn Fault>, trigger: Trigger, recurrence: Recurrence) -> Self {
-        let (is_legal, seen, strikes, is_over) = (false, 0, 0, false);
-        Self { fault, trigger, recurrence, is_legal, seen, strikes, is_over }
+        Self { fault, trigger, recurrence, is_legal: false, seen: 0, strikes: 0 }
     }
 
     /// Whether it can never strike again, whatever is reached.
     fn is_spent(&self) -> bool {
-        self.is_over || self.recurrence == Recurrence::Once && self.seen >= self.trigger.nth
-    }
-
-    /// Whether it struck and will in the next boot, as a mistake in a program does.
-    #[must_use]
-    pub fn strikes_in_every_boot(&self) -> bool {
-        self.recurrence == Recurrence::Always && self.strikes > 0
+        self.recurrence == Recurrence::Once && self.seen >= self.trigger.nth
     }
 
     /// Whether the point now reached is one to strike at. Counts it when it matches.
     fn is_due(&mut self, reached: &PointRecord) -> bool {
         let wanted = &self.trigger;
-        if self.is_over || !wanted.matches(reached) {
+        if !wanted.matches(reached) {
             return false;
         }
         self.seen += 1;
@@ -159,16 +150,6 @@ impl Points {
         self.hung = None;
         self.first_at = None;
         armed
-    }
-
-    /// The machine boots again. What another fault's strikes kept a fault from striking at is of another boot, so
-    /// it waits no longer; where nothing struck, all wait on.
-    pub fn boots_again(&mut self) {
-        if self.strikes() == 0 {
-            return;
-        }
-        self.armed.iter_mut().for_each(|armed| armed.is_over |= armed.strikes == 0);
-        self.kinds = self.kinds_awaited();
     }
 
     /// The caller at this place, where this processor hung last.

@@ -145,7 +145,6 @@ impl World {
     pub fn reboot(&mut self) {
         assert!(self.machine.stopped, "only a machine that stopped is booted again");
         self.machine.reboot(&self.fresh);
-        self.machine.points.boots_again();
         self.repool.boot(&mut self.machine);
         self.boots += 1;
         self.rest = None;
