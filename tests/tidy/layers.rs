@@ -49,6 +49,32 @@ const PROHIBITED: &[(&str, &[&str], &str)] = &[
     ("faults", &["authority", "invariants"], "a fault that reads the rules aims at the checker"),
 ];
 
+/// A path from the crate's root.
+type Names = &'static [&'static str];
+
+const WALK_BY_THE_BOOK: Names = &["oracles", "by_the_book", "walk"];
+const ITS_REGISTERS: Names = &["oracles", "by_the_book", "registers"];
+const ONE_WALKER: &str = "two walkers that share code share its bugs";
+
+/// Modules that may name only this of the crate, whatever their layers may, and what would be lost. A
+/// module may name itself and what is below it.
+const APART: &[(Names, &[Names], &str)] = &[
+    (WALK_BY_THE_BOOK, &[&["base", "PhysAddr"], &["base", "VirtAddr"], ITS_REGISTERS], ONE_WALKER),
+    (ITS_REGISTERS, &[&["base", "VirtAddr"]], ONE_WALKER),
+];
+
+/// Why the module may not name this path, if it is one that stands apart.
+fn objection_apart(module: &[String], path: &[String]) -> Option<String> {
+    let (own, allowed, loss) = APART.iter().find(|(own, ..)| is_below(module, own))?;
+    let is_allowed = is_below(path, own) || allowed.iter().any(|allowed| is_below(path, allowed));
+    let (own, path) = (own.join("::"), path.join("::"));
+    (!is_allowed).then(|| format!("{own} must not name {path}: {loss}"))
+}
+
+fn is_below(path: &[String], above: &[&str]) -> bool {
+    path.len() >= above.len() && path.iter().zip(above).all(|(part, above)| part == above)
+}
+
 fn row_of(layer: &str) -> Option<usize> {
     LAYERS.iter().position(|&(name, _)| name == layer)
 }
@@ -104,7 +130,8 @@ pub(crate) fn breaches(sources: &Sources) -> Vec<String> {
             {
                 reference.path = [owner.as_slice(), &reference.path].concat();
             }
-            for what in breaches_of(module.first().map(String::as_str), &reference) {
+            let by_layer = breaches_of(module.first().map(String::as_str), &reference);
+            for what in by_layer.into_iter().chain(objection_apart(&module, &reference.path)) {
                 breaches.push(format!("{path}:{}: {what}", reference.line));
             }
         }
@@ -186,6 +213,35 @@ mod tests {
             }
         }
         assert_eq!(planted_count, 2 * (3 + 1 + 1 + 2 + 2));
+    }
+
+    #[test]
+    fn a_module_apart_names_nothing_of_its_own_layer_or_those_below_but_what_is_listed() {
+        let sources = rust_files("src");
+        for (module, allowed, loss) in APART {
+            let path = format!("src/{}.rs", module.join("/"));
+            assert!(sources.contains_key(&path), "{path} is gone");
+            for name in *allowed {
+                assert_silent(&path, &format!("use crate::{}::f;", name.join("::")));
+            }
+            for name in [
+                "use crate::machine::paging::x86_64::Controls;",
+                "fn f() { crate::machine::paging::x86_64::walk() }",
+                "use crate::{base, machine::paging};",
+                "use crate::base::Access;",
+                "use crate::oracles::compare;",
+                "use super::Controls;",
+                "use super::super::compare;",
+                "use super::*;",
+            ] {
+                assert_breach(&path, name, loss);
+            }
+            assert_silent(&path, "use self::inner::Thing;");
+            assert_silent(&path, "#[cfg(test)] mod tests { use crate::machine::Machine; }");
+            let below = format!("src/{}/inner.rs", module.join("/"));
+            assert_breach(&below, "use crate::machine::Machine;", loss);
+        }
+        assert_silent("src/oracles/by_the_book/mod.rs", "use crate::machine::Machine;");
     }
 
     #[test]
