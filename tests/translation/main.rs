@@ -4,5 +4,6 @@ mod exhaustive;
 mod may_hold;
 mod random;
 mod recorded;
+mod requests;
 mod small_scope;
 mod sparse;

@@ -1,10 +1,14 @@
 //! Small domains, tested whole: the machine's walk against the walk by the book.
+//!
+//! About single bits, marks and keys every access is asked for: from each ring, with and without AC,
+//! implicit or not, to a shadow stack or not.
 
 use ringfence::base::{Access, Ring, VirtAddr};
 use ringfence::machine::paging::x86_64::{ControlFlags, Controls, Entry, Request, Vendor};
 use ringfence::oracles::by_the_book::Answer;
 use ringfence::oracles::compare;
 
+use crate::requests::each_request;
 use crate::sparse::{Chain, ROOT, names};
 
 const ACCESSES: [Access; 3] = [Access::Read, Access::Write, Access::Execute];
@@ -89,7 +93,7 @@ fn every_single_bit_at_every_level_and_page_size_is_read_by_the_book() {
                         for bit in 0..64 {
                             let mut bits = permissive(leaf);
                             bits[level] ^= 1 << bit;
-                            one_of_each_access(bits, &controls);
+                            each_access(bits, &controls);
                         }
                     }
                 }
@@ -98,12 +102,10 @@ fn every_single_bit_at_every_level_and_page_size_is_read_by_the_book() {
     }
 }
 
-fn one_of_each_access(bits: [u64; 6], controls: &Controls) {
-    for access in ACCESSES {
-        for ring in RINGS {
-            agree(bits, controls, &Request::new(VIRT, access, ring));
-        }
-    }
+fn each_access(bits: [u64; 6], controls: &Controls) {
+    each_request(VIRT, true, |request| {
+        agree(bits, controls, request);
+    });
 }
 
 #[test]
@@ -118,7 +120,7 @@ fn accessed_and_dirty_bits_are_marked_by_the_book_from_every_start() {
             bits[leaf] |= (start >> 5 & 1) * Entry::D;
             for flags in [ControlFlags::NONE, ControlFlags::LA57] {
                 let controls = controls(flags);
-                one_of_each_access(bits, &controls);
+                each_access(bits, &controls);
                 let write = Request::new(VIRT, Access::Write, Ring::User);
                 let Answer::Translated(translated) = agree(bits, &controls, &write) else {
                     panic!("everything is permitted");
@@ -150,7 +152,7 @@ fn every_key_is_judged_by_the_book() {
                     controls.pkrs = (pair >> 2) << (2 * key);
                     let mut bits = permissive(1);
                     bits[1] = bits[1] & !Entry::US | leaf_user | u64::from(key) << 59;
-                    one_of_each_access(bits, &controls);
+                    each_access(bits, &controls);
                 }
             }
         }
