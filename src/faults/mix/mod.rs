@@ -2,9 +2,9 @@
 //!
 //! A mix such as `swifi=3,edfi=1` is drawn in two steps: a share by its weight, then a kind of it, each kind of
 //! a model as likely and each type of a published load by its weight there. So a published load can be
-//! repeated, and the kinds drawn don't depend on what a world happens to do: the kind comes first, then
-//! where it strikes (Giuffrida, Kuijsten and Tanenbaum, "EDFI", PRDC 2013: a predetermined distribution,
-//! whatever the workload). A kind that a world has no place for is left out there, and counted as that.
+//! repeated, and the kinds drawn don't depend on what a world happens to do: the kind comes first, then where
+//! it strikes (Giuffrida, Kuijsten and Tanenbaum, "EDFI", PRDC 2013: a predetermined distribution, whatever the
+//! workload). A kind that a world has no place for is left out there, and counted as that.
 //!
 //! Source: the works that models and published loads name.
 
@@ -81,9 +81,8 @@ fn model_named(name: &str) -> Option<Model> {
 
 /// Every name that a share may have but for kinds: models with their other names, and published loads.
 fn names() -> Vec<&'static str> {
-    let models = models().map(Model::name);
     let aliases = ALIASES.iter().map(|(alias, _)| *alias);
-    models.chain(aliases).chain(PUBLISHED.iter().map(|load| load.name)).collect()
+    models().map(Model::name).chain(aliases).chain(PUBLISHED.iter().map(|load| load.name)).collect()
 }
 
 /// The models that are shares: no published load has the name.
@@ -98,20 +97,18 @@ fn members(name: &str, registry: &Registry) -> Result<Members, MixMistake> {
     }
     if let Some(load) = PUBLISHED.iter().find(|load| load.name == name) {
         let kind_of = |row: &Row| registry.get(row.kind?).map(|kind| kind.name);
-        let here =
-            load.rows.iter().filter_map(|row| Some((row.weight, (kind_of(row)?, row.fixed))));
+        let type_of = |row: &Row| Some((row.weight, (kind_of(row)?, row.fixed)));
         let missing = load.rows.iter().filter(|row| kind_of(row).is_none());
-        let (names, weight) = missing.fold((Vec::new(), 0), |(mut names, weight), row| {
-            names.push(row.name);
-            (names, weight + row.weight)
-        });
+        let names: Vec<&str> = missing.clone().map(|row| row.name).collect();
+        let weight: u32 = missing.map(|row| row.weight).sum();
         let whole: u32 = load.rows.iter().map(|row| row.weight).sum();
         let told = || (format!("{} of {}", names.join(", "), load.name), weight * 100 / whole);
-        return Ok(Members { kinds: here.collect(), missing: (weight > 0).then(told) });
+        let missing = (weight > 0).then(told);
+        return Ok(Members { kinds: load.rows.iter().filter_map(type_of).collect(), missing });
     }
     if let Some(model) = model_named(name) {
         let of_model = registry.kinds().iter().filter(|kind| kind.model == model);
-        let kinds: Vec<_> = of_model.map(|kind| (1, (kind.name, None))).collect();
+        let kinds = of_model.map(|kind| (1, (kind.name, None))).collect();
         return Ok(Members { kinds, missing: None });
     }
     let known = names().into_iter().chain(registry.kinds().iter().map(|kind| kind.name));
