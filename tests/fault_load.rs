@@ -118,6 +118,51 @@ fn models_and_published_loads_are_listed_and_each_is_a_mix() {
 }
 
 #[test]
+fn errors_in_a_trial_are_told_listed_and_replayed() {
+    let small = ["campaign", "standard", "--mix", "nooks", "--errors", "5", "--seeds", "0..1"];
+    let small = [&small[..], &["--experiments", "30"]].concat();
+
+    let text = stdout(&ringfence(&small));
+    let json = stdout(&ringfence(&[&small[..], &["--json"]].concat()));
+    let listed = stdout(&ringfence(&["list", "fault-loads", "--json"]));
+
+    assert!(text.contains("What 5 faults of one component can reach: 30 experiments"), "{text}");
+    assert!(text.lines().any(|line| line.starts_with("faults planned")), "{text}");
+    assert!(
+        text.contains("had no place in their component") && !text.contains("Wild writes"),
+        "{text}"
+    );
+    let mut told = text.lines().filter(|line| !line.contains(" ringfence campaign "));
+    assert!(told.all(|line| line.chars().count() <= 100), "{text}");
+    let summary: serde_json::Value =
+        serde_json::from_str(json.lines().last().expect("a summary")).expect("an object");
+    assert_eq!(summary["summary"]["errors"], 5);
+    // An experiment by itself is what it is among all of them.
+    let replay = text.lines().find_map(|line| line.split("ringfence campaign ").nth(1));
+    let replay = replay.expect("one of each, as a story").trim();
+    let class = text.lines().find(|line| line.ends_with(replay)).expect("that line");
+    let class = class.split_whitespace().next().expect("a class");
+    let words: Vec<&str> = std::iter::once("campaign").chain(replay.split(' ')).collect();
+    let story = stdout(&ringfence(&words));
+    assert!(story.contains(&format!("\noutcome    {class}")), "{class}: {story}");
+    assert!(story.lines().filter(|line| line.starts_with("planned")).count() > 1, "{story}");
+    for (load, errors) in [("nooks", 5), ("minix-random", 100)] {
+        let mut rows = listed.lines().map(|line| serde_json::from_str(line).expect("an object"));
+        let row: serde_json::Value =
+            rows.find(|row: &serde_json::Value| row["name"] == load).expect("listed");
+        assert_eq!(row["errors"], errors, "{row}");
+    }
+}
+
+#[test]
+fn errors_that_make_no_sense_are_refused() {
+    for wrong in [&["--errors", "0"][..], &["--errors", "101"], &["--errors", "2", "--compare"]] {
+        let output = ringfence(&[&["campaign", "standard"][..], wrong].concat());
+        assert_eq!(output.status.code(), Some(2), "{wrong:?}");
+    }
+}
+
+#[test]
 fn shares_are_of_what_was_asked_for_as_weights_are() {
     // Nothing is transferred in that world, so half of the load has no place.
     let mix = ["campaign", "content-parser-host", "--mix", "lost-transfer=1,crash=1"];

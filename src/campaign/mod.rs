@@ -73,7 +73,7 @@ pub use interrupt::{Interrupt, Interrupted};
 pub use judge::Judge;
 pub use live_bytes::{Flips, LiveBytes, LiveBytesOptions, Share, Shares, live_bytes};
 pub use seeds::Seeds;
-pub use series::{Case, Series, SeriesError, SeriesOptions};
+pub use series::{Case, ERRORS_MAX, Series, SeriesError, SeriesOptions};
 pub use sweep::{Disagreement, OfKind, Sweep, SweepProgress, Swept};
 pub use tally::{Origin, Tally};
 pub use trial::{Registries, Trial, TrialError};

@@ -82,7 +82,8 @@ impl Campaign {
         self
     }
 
-    /// So many faults in each experiment, all in one component, as a published load has errors in a trial.
+    /// So many faults in each experiment, all in one component, as a published load has errors in a trial: 1 to
+    /// [`ERRORS_MAX`](super::ERRORS_MAX), and fewer where the component has no room for so many.
     #[must_use]
     pub fn errors(mut self, errors: u32) -> Self {
         self.errors = errors;

@@ -4,6 +4,7 @@ use core::ops::Range;
 
 use crate::base::{Principal, PrincipalKind, Seed, Stream};
 use crate::faults::{self, Family, Kind, Mix, PlannedFault, Reached, Wanted};
+use crate::injection::Recurrence;
 use crate::outcome::{Class, Outcome};
 use crate::scenario::Scenario;
 use crate::world::directory::Directory;
@@ -25,7 +26,8 @@ pub struct SeriesOptions {
     pub seed: Seed,
     /// Only these kinds of fault; all defects when empty.
     pub kinds: Vec<String>,
-    /// Faults in each experiment, all in one component.
+    /// Faults in each experiment, all in one component: 1 to [`ERRORS_MAX`], and 0 is as 1. Fewer where the
+    /// component has no room for so many.
     pub errors: u32,
     /// Only the experiments of these numbers: each is what it is among all of them.
     pub only: Option<Range<u32>>,
@@ -53,15 +55,23 @@ impl Case {
         core::iter::once(&self.plan).chain(&self.further).cloned().collect()
     }
 
-    /// The kinds of all of them: `wild-write`, or `wild-write, hang and leak`.
+    /// The kinds of those that struck, each once: `wild-write`, or `wild-write, hang and leak`.
     #[must_use]
-    pub fn kinds_text(&self) -> String {
-        let mut text = self.plan.kind.clone();
-        for (number, plan) in self.further.iter().enumerate() {
-            text += if number + 1 == self.further.len() { " and " } else { ", " };
-            text += &plan.kind;
+    pub fn struck_text(&self) -> String {
+        let missed = &self.outcome.activation.missed;
+        let all = core::iter::once(&self.plan).chain(&self.further);
+        let struck = (0..).zip(all).filter(|(at, _)| missed.iter().all(|one| one.number != *at));
+        let mut kinds: Vec<&str> = Vec::new();
+        for (_, plan) in struck {
+            if !kinds.contains(&plan.kind.as_str()) {
+                kinds.push(&plan.kind);
+            }
         }
-        text
+        match kinds.split_last() {
+            None => self.plan.kind.clone(),
+            Some((last, [])) => (*last).to_owned(),
+            Some((last, others)) => format!("{} and {last}", others.join(", ")),
+        }
     }
 
     /// The class tables count it in: what came of a fault, so nothing when none struck, whatever
@@ -202,6 +212,8 @@ fn draw(
         kinds.retain(|kind| options.kinds.iter().any(|name| name == kind.name));
     }
     let family = options.kinds.is_empty().then_some(Family::Defect);
+    let is_wanted = |kind: &&Kind| family.is_none_or(|family| family == kind.family);
+    let fitting: Vec<&Kind> = kinds.kinds().iter().filter(is_wanted).collect();
     let mut drawn = Vec::new();
     for number in options.only.clone().unwrap_or(0..options.experiments) {
         let mut stream = options.seed.stream("plan", u64::from(number));
@@ -221,21 +233,18 @@ fn draw(
         let principal = roster.named(&plan.who);
         let origin = principal.map_or(PrincipalKind::Device, |who| roster.kind(who));
         let mut plans = vec![plan];
-        let of_family =
-            kinds.kinds().iter().filter(|kind| family.is_none_or(|of| of == kind.family));
         let beside = Beside { directory: &trial.directory, reached, routine: &routine, principal };
-        for _ in 1..options.errors {
-            let one = match mix {
+        for _ in 1..options.errors.min(ERRORS_MAX) {
+            match mix {
+                // Of another kind there may be room.
                 Some(mix) => {
-                    beside.draw(&mut stream, &plans, |stream| mix.draw(stream, &registries.faults))
+                    plans.extend(beside.of_mix(&mut stream, &plans, mix, &registries.faults));
                 }
-                None => {
-                    let kinds: Vec<&Kind> = of_family.clone().collect();
-                    beside
-                        .draw(&mut stream, &plans, |stream| stream.pick(&kinds).map(|kind| **kind))
-                }
-            };
-            plans.extend(one);
+                None => match beside.of_any(&mut stream, &plans, &fitting) {
+                    Some(one) => plans.push(one),
+                    None => break,
+                },
+            }
         }
         let turn = forks.turn_of(&plans);
         drawn.push(Drawn { number, plans, origin, turn });
@@ -252,22 +261,57 @@ struct Beside<'a> {
 }
 
 impl Beside<'_> {
-    /// One more, of a kind that `of_kind` draws, and where none of `plans` is; `None` where so many kinds
-    /// were drawn in vain that there may be no room.
-    fn draw(
+    /// One more of a mix, which draws the kind before anybody asks for a place, so that every kind keeps its
+    /// weight; `None` where it has no place here.
+    fn of_mix(
         &self,
         stream: &mut Stream,
         plans: &[PlannedFault],
-        of_kind: impl Fn(&mut Stream) -> Option<Kind>,
+        mix: &Mix,
+        registry: &faults::Registry,
     ) -> Option<PlannedFault> {
-        const TRIES: u32 = 64;
+        let kind = mix.draw(stream, registry)?;
+        self.of_kind(stream, plans, &kind)
+    }
+
+    /// One more of kinds as likely; `None` where none of them has a place here.
+    fn of_any(
+        &self,
+        stream: &mut Stream,
+        plans: &[PlannedFault],
+        kinds: &[&Kind],
+    ) -> Option<PlannedFault> {
+        let mut left = kinds.to_vec();
+        while !left.is_empty() {
+            let kind = left.remove(stream.index(left.len()));
+            if let Some(plan) = self.of_kind(stream, plans, kind) {
+                return Some(plan);
+            }
+        }
+        None
+    }
+
+    /// One more of this kind, where none of `plans` strikes; `None` where so many places were drawn in vain that
+    /// there may be none.
+    fn of_kind(
+        &self,
+        stream: &mut Stream,
+        plans: &[PlannedFault],
+        kind: &Kind,
+    ) -> Option<PlannedFault> {
+        const TRIES: u32 = 8;
         let principal = self.principal?;
-        let mut tried = 0..TRIES;
-        tried.find_map(|_| {
-            let kind = of_kind(stream)?;
+        (0..TRIES).find_map(|_| {
             let (directory, reached) = (self.directory, self.reached);
-            let plan = faults::plan_in(stream, &kind, directory, reached, self.routine, principal)?;
-            plans.iter().all(|other| other.at != plan.at).then_some(plan)
+            let plan = faults::plan_in(stream, kind, directory, reached, self.routine, principal)?;
+            plans.iter().all(|other| !meet(other, &plan)).then_some(plan)
         })
     }
+}
+
+/// Whether two faults are due at one point, where only one can strike.
+fn meet(one: &PlannedFault, other: &PlannedFault) -> bool {
+    let place = |plan: &PlannedFault| crate::faults::At { nth: 0, ..plan.at.clone() };
+    let recurs = |plan: &PlannedFault| plan.recurrence == Recurrence::Always;
+    place(one) == place(other) && (one.at.nth == other.at.nth || recurs(one) || recurs(other))
 }

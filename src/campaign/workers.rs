@@ -39,7 +39,7 @@ pub struct Campaign {
     pub experiments: u32,
     /// Only these kinds of fault; all defects when empty.
     pub kinds: Vec<String>,
-    /// Faults in each experiment, all in one component; 0 is as 1.
+    /// Faults in each experiment, all in one component: see [`SeriesOptions::errors`].
     pub errors: u32,
     /// Only this experiment.
     pub only: Option<u32>,

@@ -116,7 +116,8 @@ pub(crate) struct CampaignArguments {
     /// (`ringfence list fault-loads`); a weight of 0 excludes. It takes the place of the scenario's own.
     #[arg(long, value_name = "NAME=WEIGHT,…", conflicts_with = "fault")]
     pub(crate) mix: Option<String>,
-    /// Faults in each experiment, all in one component, as published loads have errors in a trial.
+    /// Faults in each experiment, all in one component, as published loads have errors in a trial; fewer
+    /// where it has no room. An experiment counts as memory's own as soon as one of them is a flip of it.
     #[arg(
         long, value_name = "N", default_value_t = 1, value_parser = whole(1, ERRORS_MAX),
         conflicts_with = "compare"

@@ -31,6 +31,7 @@ Examples:
   ringfence campaign --compare                            homes of a driver, and each protection
   ringfence campaign --compare smep=off smap=on+iommu=on  the same faults, with other switches
   ringfence campaign I01 --compare home=kernel home=own-host
+  ringfence campaign --mix nooks --errors 5               five faults of one component each
   ringfence campaign --mix swifi=3,edfi=1                 a fault load of two models, three to one
   ringfence campaign --save cases                         violations, minimised, as files
   ringfence campaign --json | tail -n 1                   the summary

@@ -22,9 +22,9 @@ pub(super) fn said(mix: &Mix) -> String {
 }
 
 /// Each kind with its weight, and how often it was drawn and struck. `asked` are the faults that were
-/// asked for: weights and shares are of these, so that a kind without a place in some worlds is short of
-/// its weight and no other is above its own.
-pub(super) fn drawn(mix: &Mix, total: &Tally, asked: u64) -> String {
+/// asked for, each `within` a world or a component of it: weights and shares are of these, so that a kind
+/// without a place in some of them is short of its weight and no other is above its own.
+pub(super) fn drawn(mix: &Mix, total: &Tally, asked: u64, within: &str) -> String {
     let columns = [
         Column::text("  kind"),
         Column::number("weight"),
@@ -50,7 +50,7 @@ pub(super) fn drawn(mix: &Mix, total: &Tally, asked: u64) -> String {
     let nowhere = asked.saturating_sub(total.faults());
     if nowhere > 0 {
         let part = share(nowhere, asked);
-        text += &format!("  {nowhere} more ({part}) had no place in their world\n");
+        text += &format!("  {nowhere} more ({part}) had no place in their {within}\n");
     }
     text
 }

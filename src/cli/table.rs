@@ -139,7 +139,9 @@ impl Told<'_> {
             let each =
                 u64::from(self.campaign.experiments) * u64::from(self.campaign.errors.max(1));
             let asked = worlds.len() as u64 * each;
-            write!(to, "\n{}{}", fault_load::said(&mix), fault_load::drawn(&mix, total, asked))?;
+            let within = if self.has_one_each() { "world" } else { "component" };
+            let drawn = fault_load::drawn(&mix, total, asked, within);
+            write!(to, "\n{}{}", fault_load::said(&mix), drawn)?;
         }
         self.write_golden(to)?;
         for origin in Origin::ALL {
@@ -184,7 +186,9 @@ impl Told<'_> {
                 "Shares of what struck in a sample of this world's faults, without an interval."
             )?;
         }
-        to.push_str(&wild_writes::text(total, self.worlds()));
+        if self.has_one_each() {
+            to.push_str(&wild_writes::text(total, self.worlds()));
+        }
         let stops = self.longer.and_then(|longer| longer.golden_stops.first());
         to.push_str(&asleep::text(
             &total.sleeps,
@@ -194,7 +198,7 @@ impl Told<'_> {
         ));
         self.write_replays(to)?;
         if total.activated == 0 && !self.report.is_partial {
-            writeln!(to, "\n{}", nothing_struck(total.experiments))?;
+            writeln!(to, "\n{}", nothing_struck(total.faults()))?;
         }
         writeln!(to, "\nexperiments          {:>12}", total.experiments)?;
         if self.campaign.errors > 1 {
@@ -262,7 +266,7 @@ impl Told<'_> {
         for example in violations {
             let (seed, case) = (example.seed, &example.case);
             let violated = case.outcome.guarantees.join(", ");
-            let told = format!("{violated} by {} in {}", case.kinds_text(), case.plan.who);
+            let told = format!("{violated} by {} in {}", case.struck_text(), case.plan.who);
             for line in wrap(&told, WIDTH_MAX - 2) {
                 writeln!(to, "  {line}")?;
             }
@@ -319,10 +323,17 @@ impl Told<'_> {
                 "replay": self.replay(example.seed, example.case.number),
             }));
         }
-        lines.extend(wild_writes::json(total, self.worlds()));
+        if self.has_one_each() {
+            lines.extend(wild_writes::json(total, self.worlds()));
+        }
         lines.extend(asleep::json(&total.sleeps, self.horizon, self.longer()));
         lines.push(self.summary());
         lines
+    }
+
+    /// Whether an experiment is one fault: of several nobody knows which one hit.
+    fn has_one_each(&self) -> bool {
+        self.campaign.errors <= 1
     }
 
     fn longer(&self) -> Option<Longer<'_>> {

@@ -147,7 +147,7 @@ impl Results {
         for (number, example) in report.violations.iter().take(TOLD_MAX).enumerate() {
             let Example { seed, case, .. } = example;
             writeln!(text, "\nviolated   {}", case.outcome.guarantees.join(", "))?;
-            writeln!(text, "because    {} struck {}", case.kinds_text(), case.plan.who)?;
+            writeln!(text, "because    {} struck {}", case.struck_text(), case.plan.who)?;
             writeln!(text, "seed       {seed}, experiment {}", case.number)?;
             let line = self.campaign.replay_line(*seed, case.number);
             if let Some(line) = line.filter(|_| self.campaign.is_known_to_the_command()) {
@@ -188,7 +188,7 @@ impl Results {
         Ok(())
     }
 
-    /// The world and the fault of an example.
+    /// The world and the faults of an example.
     fn case_of(example: &Example) -> Scenario {
         let Example { seed, case, .. } = example;
         let name = test_text::identifier(&example.scenario.name);

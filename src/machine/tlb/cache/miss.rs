@@ -1,7 +1,7 @@
 //! What happens where nothing is remembered? A walk, and what it finds is.
 //!
-//! An entry is written before the last check of the walk, which is made of the value that was written: so no
-//! copy of it is needed. What comes to nothing is emptied again before anybody can ask.
+//! An entry is written before the last check of the walk, which is made of what the value was put together
+//! from. What comes to nothing is emptied again before anybody can ask.
 
 use super::DirectMapped;
 use super::value::{Value, frame_of};
