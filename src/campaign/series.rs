@@ -3,7 +3,7 @@
 use core::ops::Range;
 
 use crate::base::{Principal, PrincipalKind, Seed, Stream};
-use crate::faults::{self, Family, Kind, Mix, PlannedFault, Reached, Wanted};
+use crate::faults::{self, At, Family, Kind, Mix, PlannedFault, Reached, Wanted};
 use crate::injection::Recurrence;
 use crate::outcome::{Class, Outcome};
 use crate::scenario::Scenario;
@@ -52,17 +52,28 @@ impl Case {
     /// All faults of the experiment, as a scenario plans them.
     #[must_use]
     pub fn plans(&self) -> Vec<PlannedFault> {
-        core::iter::once(&self.plan).chain(&self.further).cloned().collect()
+        self.planned().cloned().collect()
+    }
+
+    pub(super) fn planned(&self) -> impl Iterator<Item = &PlannedFault> {
+        core::iter::once(&self.plan).chain(&self.further)
+    }
+
+    /// Each of them, and whether it struck.
+    pub(super) fn fates(&self) -> impl Iterator<Item = (&PlannedFault, bool)> {
+        let activation = &self.outcome.activation;
+        // A case that was never run tells of none that it was missed.
+        let struck = move |at: u64| {
+            activation.strikes > 0 && activation.missed.iter().all(|missed| missed.number != at)
+        };
+        (0..).zip(self.planned()).map(move |(at, plan)| (plan, struck(at)))
     }
 
     /// The kinds of those that struck, each once: `wild-write`, or `wild-write, hang and leak`.
     #[must_use]
     pub fn struck_text(&self) -> String {
-        let missed = &self.outcome.activation.missed;
-        let all = core::iter::once(&self.plan).chain(&self.further);
-        let struck = (0..).zip(all).filter(|(at, _)| missed.iter().all(|one| one.number != *at));
         let mut kinds: Vec<&str> = Vec::new();
-        for (_, plan) in struck {
+        for (plan, _) in self.fates().filter(|(_, struck)| *struck) {
             if !kinds.contains(&plan.kind.as_str()) {
                 kinds.push(&plan.kind);
             }
@@ -311,7 +322,7 @@ impl Beside<'_> {
 
 /// Whether two faults are due at one point, where only one can strike.
 fn meet(one: &PlannedFault, other: &PlannedFault) -> bool {
-    let place = |plan: &PlannedFault| crate::faults::At { nth: 0, ..plan.at.clone() };
+    let place = |plan: &PlannedFault| At { nth: 0, ..plan.at.clone() };
     let recurs = |plan: &PlannedFault| plan.recurrence == Recurrence::Always;
     place(one) == place(other) && (one.at.nth == other.at.nth || recurs(one) || recurs(other))
 }

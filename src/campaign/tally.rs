@@ -118,14 +118,13 @@ impl Tally {
     pub fn add(&mut self, case: &Case) {
         self.experiments += 1;
         let outcome = &case.outcome;
-        let missed = &outcome.activation.missed;
-        for (number, plan) in (0..).zip(core::iter::once(&case.plan).chain(&case.further)) {
+        for (plan, has_struck) in case.fates() {
             if !self.kinds.contains_key(&plan.kind) {
                 self.kinds.insert(plan.kind.clone(), (0, 0));
             }
             if let Some((drawn, struck)) = self.kinds.get_mut(&plan.kind) {
                 *drawn += 1;
-                *struck += u64::from(missed.iter().all(|missed| missed.number != number));
+                *struck += u64::from(has_struck);
             }
         }
         if let Some(operator) = WildWrites::operator_of(case) {
@@ -192,7 +191,7 @@ impl Tally {
 pub fn digest_of(case: &Case) -> Digest {
     let mut hash = TraceHash::default();
     hash.absorb(u64::from(case.number), 0);
-    for plan in core::iter::once(&case.plan).chain(&case.further) {
+    for plan in case.planned() {
         hash.absorb_bytes(format!("{plan:?}").as_bytes());
     }
     let [high, low] = case.outcome.digest().words();

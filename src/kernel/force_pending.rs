@@ -3,7 +3,8 @@
 //! "Force Pending I/O Requests": whoever hands a request on must be prepared to wait for it, and seldom has to. With
 //! this option the completion is put off until after the hand-over has come back. Here it is put off until somebody
 //! waits, before which nothing of the request may be used; which requests it happens to is drawn, from a sequence that
-//! begins with the world's seed. One is put off at a time, and none that no driver took. The option needs I/O verification, which comes with it.
+//! begins with the world's seed. One is put off at a time, and none that no driver took. The option needs I/O
+//! verification, which comes with it.
 
 use crate::base::Rule;
 use crate::injection::{PointKind, Verdict};

@@ -140,9 +140,9 @@ bug_checks! {
 }
 
 /// Declares a routine and what takes its place where Driver Verifier looks at its callers: the same with two
-/// steps before it, in which `$look` says what is wrong, if anything. With `twin` there is only the second; with `, at once` these
-/// steps never wait; with
-/// `, signing` there are three more, in which the memory is mapped and signed that the second argument hands over.
+/// steps before it, in which `$look` says what is wrong, if anything. With `twin` there is only the second; with
+/// `, at once` these steps never wait; with `, signing` there are three more, in which the memory is mapped and signed
+/// that the second argument hands over.
 macro_rules! verified_routine {
     (@pair [$($meta:tt)*] $NAME:ident, $VERIFIED:ident = $text:literal, frame $frame:literal,
         $first:path, $look:path, [$($more:tt)*], [$($steps:tt)*]) => {

@@ -277,7 +277,7 @@ fn came(case: &Case) -> Came {
 }
 
 /// The case of a fault that has no place.
-fn never_struck(single: &Single<'_>, origin: PrincipalKind) -> Case {
+pub(super) fn never_struck(single: &Single<'_>, origin: PrincipalKind) -> Case {
     let outcome = Outcome::default();
     let (plan, further) = (single.plan(), Vec::new());
     Case { number: 0, plan, further, origin: Origin::of(origin), outcome }

@@ -79,6 +79,20 @@ fn a_fault_has_its_number_whether_it_is_asked_for_or_met() {
 }
 
 #[test]
+fn a_fault_that_has_no_place_did_not_strike() {
+    let sweep = sweep(&["lost-store"]);
+    let trial = sweep.trial().expect("a sound world");
+    let space = Space::new(&trial, sweep.chosen());
+    let single = space.single(0).expect("there are some");
+    let nowhere = super::blocks::never_struck(&single, crate::base::PrincipalKind::Application);
+    let mut tally = Tally::default();
+
+    tally.add(&nowhere);
+
+    assert_eq!((tally.activated, tally.kinds["lost-store"]), (0, (1, 0)));
+}
+
+#[test]
 fn the_number_of_workers_changes_nothing() {
     let alone = sweep(&["skipped-probe", "lost-store"]);
     let together = Sweep { workers: 3, ..alone.clone() };
